@@ -1,0 +1,31 @@
+# Everything runs in .venv, which .ci/environment creates and fills when it is missing or out of date.
+# make PYTHON=/path/to/python3.11 chooses the interpreter for it.
+
+export PYTHON
+RUN = .venv/bin/python
+
+.PHONY: help demo test test-slow lint clean core dev
+.DEFAULT_GOAL = help
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' Makefile
+
+demo: core  ## train a small model on drawn scenes and write demo/report.html
+	$(RUN) tools/demo.py
+
+test: lint  ## lint, then the tests (under 10 minutes on 2 cores)
+	$(RUN) -m pytest -q
+
+test-slow: dev  ## the tests that take minutes each
+	$(RUN) -m pytest -q -m slow || [ $$? -eq 5 ]
+
+lint: dev  ## ruff and the import rule
+	$(RUN) -m ruff check .
+	$(RUN) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
+
+clean:  ## remove .venv, the demo and all caches
+	rm -rf .venv demo build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find ernie_vil2 tools tests -name __pycache__ -prune -exec rm -rf {} +
+
+core dev:
+	@sh .ci/environment $@

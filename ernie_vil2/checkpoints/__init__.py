@@ -1,0 +1,1 @@
+"""Reading and writing weights: safe pickles, layouts, model directories."""

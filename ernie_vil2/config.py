@@ -1,0 +1,329 @@
+"""Configuration: dataclasses with a docstring per field, read from YAML or JSON, checked before any model is built."""
+
+import typing
+from dataclasses import dataclass
+
+import yaml
+
+from .errors import ConfigError, nearest
+from .schema import as_dict, build, document, read_yaml
+
+VIEWS = ("image", "image'", "caption", "caption'", "tags", "tags'")
+ACTIVATIONS = ("quick_gelu", "gelu", "relu")
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass
+class PixelProfile:
+    """How an image becomes pixels; stored with the weights, since a wrong one costs recall silently."""
+
+    decoder: str = document("opencv", "opencv (EXIF applied, alpha dropped) or pil", choices=("opencv", "pil"))
+    interpolation: str = document("linear", "linear or bicubic", choices=("linear", "bicubic"))
+    resize: str = document(
+        "official",
+        "official: long side int(size/short*long)+1; short_side: torchvision's rule",
+        choices=("official", "short_side"),
+    )
+    size: int = document(224, "side of the square crop in pixels", minimum=1)
+    mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
+    std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
+
+    @staticmethod
+    def presets():
+        """The profiles that a configuration may name."""
+        return PIXEL_PROFILES
+
+
+PIXEL_PROFILES = {
+    "official": PixelProfile(),
+    "bicubic": PixelProfile(decoder="pil", interpolation="bicubic", resize="short_side"),
+}
+
+
+@dataclass
+class ImageTowerConfig:
+    """The image tower; the defaults are the released base ViT."""
+
+    kind: str = document("vit", "vit", choices=("vit",))
+    image_size: int = document(224, "side of the input in pixels", minimum=1)
+    patch_size: int = document(16, "side of a patch in pixels", minimum=1)
+    patch_bias: bool = document(False, "whether the patch convolution has a bias")
+    pre_norm: bool = document(True, "LayerNorm before the first block (`norm_pre`)")
+    width: int = document(768, "width of a token", minimum=1)
+    depth: int = document(12, "number of blocks", minimum=1)
+    heads: int = document(12, "attention heads", minimum=1)
+    mlp_ratio: float = document(4.0, "hidden width of the MLP over the width", positive=True)
+    activation: str = document("quick_gelu", "quick_gelu, gelu (erf) or relu", choices=ACTIVATIONS)
+    epsilon: float = document(1e-6, "of every LayerNorm", positive=True)
+    projection: int = document(0, "width of a bias-free projection of token 0; 0 for none, as released", minimum=0)
+    dropout: float = document(0.0, "after attention projection and MLP, in training", fraction=True)
+    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
+
+
+@dataclass
+class TextTowerConfig:
+    """The text tower; the defaults are the released ERNIE 3.0 base."""
+
+    kind: str = document("ernie", "ernie", choices=("ernie",))
+    vocab_size: int = document(
+        40000, "rows of the word embedding; 0 in a run: as many as the vocabulary has", minimum=0
+    )
+    positions: int = document(2048, "rows of the position embedding", minimum=1)
+    width: int = document(768, "width of a token", minimum=1)
+    depth: int = document(12, "number of blocks", minimum=1)
+    heads: int = document(12, "attention heads", minimum=1)
+    mlp_ratio: float = document(4.0, "hidden width of the feed-forward over the width", positive=True)
+    activation: str = document("gelu", "gelu (erf), quick_gelu or relu", choices=ACTIVATIONS)
+    epsilon: float = document(1e-5, "of every LayerNorm", positive=True)
+    projection: int = document(
+        0, "width of a bias-free projection of the pooled token; 0 for none, as released", minimum=0
+    )
+    dropout: float = document(0.1, "on embeddings, attention and feed-forward, in training", fraction=True)
+    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
+
+
+@dataclass
+class ModelConfig:
+    """What config.json of a model directory holds."""
+
+    layout_version: int = document(1, "version of this layout", choices=(1,))
+    image_tower: ImageTowerConfig = document(ImageTowerConfig, "the image tower")
+    text_tower: TextTowerConfig = document(TextTowerConfig, "the text tower")
+    max_length: int = document(48, "tokens of a text, [CLS] and [SEP] included", minimum=3)
+    tokenizer: str = document("bert", "BERT basic tokenisation and WordPiece", choices=("bert",))
+    lower_case: bool = document(True, "lower-case and strip accents before WordPiece")
+    pixels: PixelProfile = document(PixelProfile, "a pixel profile or the name of a preset")
+
+    def __post_init__(self):
+        for name in ("image_tower", "text_tower"):
+            tower = getattr(self, name)
+            if tower.width % tower.heads:
+                raise ConfigError(
+                    f"{name}.width {tower.width} is not a multiple of {name}.heads {tower.heads}; "
+                    "choose heads that divide it"
+                )
+        if self.image_tower.image_size % self.image_tower.patch_size:
+            raise ConfigError(
+                f"image_tower.image_size {self.image_tower.image_size} is not a multiple of patch_size "
+                f"{self.image_tower.patch_size}; change one of them"
+            )
+        if self.pixels.size != self.image_tower.image_size:
+            raise ConfigError(
+                f"pixels.size {self.pixels.size} differs from image_tower.image_size {self.image_tower.image_size}; "
+                "make them equal"
+            )
+        if self.max_length > self.text_tower.positions:
+            raise ConfigError(
+                f"max_length {self.max_length} is over text_tower.positions {self.text_tower.positions}; "
+                "raise positions"
+            )
+        image, text = self.embed_dims()
+        if image != text:
+            raise ConfigError(
+                f"the towers end in different widths (image {image}, text {text}); "
+                "set projection on one or both to a common width"
+            )
+
+    def embed_dims(self):
+        """Widths (image, text) of the embeddings."""
+        return (
+            self.image_tower.projection or self.image_tower.width,
+            self.text_tower.projection or self.text_tower.width,
+        )
+
+    @classmethod
+    def from_dict(cls, mapping, where="config.json"):
+        """Build and check; unknown keys and wrong values raise ConfigError naming `where` and the key."""
+        return build(cls, mapping, where)
+
+    def to_dict(self):
+        """Plain JSON-able dictionary; from_dict of it gives an equal configuration."""
+        return as_dict(self)
+
+
+@dataclass
+class AugmentationConfig:
+    """Training pixels of one view: the defaults are the release's; 0 switches a step off."""
+
+    crop_scale: float = document(
+        1.0,
+        "smallest side of the random crop over the resized short side, in (0, 1]; "
+        "1 as released, 0.8 is mild for small data sets",
+    )
+    flip: float = document(0.5, "probability of a mirror image, in [0, 1]")
+    jitter: float = document(0.8, "probability of the colour jitter, in [0, 1]")
+    brightness: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0)
+    contrast: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0)
+    saturation: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0)
+    hue: float = document(0.1, "jitter: shift from [-x, x] of the hue circle, in [0, 0.5]", minimum=0)
+    grey: float = document(0.2, "probability of a grey image, in [0, 1]")
+    blur: float = document(0.5, "probability of a Gaussian blur, in [0, 1]")
+    blur_kernel: int = document(5, "side of the blur's window in pixels, odd", minimum=1)
+    blur_sigma: tuple[float, ...] = document((0.1, 2.0), "smallest and largest standard deviation in pixels", length=2)
+
+    def __post_init__(self):
+        for name in ("flip", "jitter", "grey", "blur"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"augmentation: {name} is {getattr(self, name)} but must be a probability in [0, 1]")
+        if not 0 < self.crop_scale <= 1:
+            raise ConfigError(f"augmentation: crop_scale is {self.crop_scale} but must be in (0, 1]; 1 as released")
+        if not 0 <= self.hue <= 0.5:
+            raise ConfigError(f"augmentation: hue is {self.hue} but must be in [0, 0.5]; 0.5 reaches every hue")
+        if self.blur_kernel % 2 == 0:
+            raise ConfigError(f"augmentation: blur_kernel is {self.blur_kernel} but must be odd; 5 as released")
+        if not 0 < self.blur_sigma[0] <= self.blur_sigma[1]:
+            raise ConfigError(f"augmentation: blur_sigma is {list(self.blur_sigma)} but must rise from above 0")
+
+
+@dataclass
+class ObjectiveConfig:
+    """Which pairs of views are pulled together, and against what."""
+
+    pairs: list[typing.Any] = document(
+        lambda: [["image", "caption", 1.0]],
+        "list of [view, view, weight]; views: image, image', caption, caption', tags, tags'",
+    )
+    negatives: str = document("batch", "batch: every other sample of the global batch", choices=("batch",))
+    positives: str = document(
+        "by_id",
+        "by_id: same image id or same text counts as a positive; one: only the sample itself",
+        choices=("by_id", "one"),
+    )
+    tag_language: str = document("zh", "language of the tag prompt", choices=("zh", "en"))
+
+    def __post_init__(self):
+        if not self.pairs:
+            raise ConfigError("objective.pairs is empty; give at least [image, caption, 1.0]")
+        seen = set()
+        for pair in self.pairs:
+            if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3):
+                raise ConfigError(f"objective.pairs holds {pair!r}; each entry is [view, view, weight]")
+            for view in pair[:2]:
+                if view not in VIEWS:
+                    raise ConfigError(
+                        f"objective.pairs: unknown view {view!r}; did you mean {nearest(view, VIEWS) or VIEWS[0]!r}?"
+                    )
+            weight = pair[2] if len(pair) == 3 else 1.0
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
+                raise ConfigError(
+                    f"objective.pairs: weight {weight!r} of {pair[0]}-{pair[1]} must be a number "
+                    "above 0; leave the pair out instead of 0"
+                )
+            if pair[0] == pair[1]:
+                raise ConfigError(
+                    f"objective.pairs: {pair[0]}-{pair[1]} pairs a view with itself; the second view is {pair[0]}'"
+                )
+            if frozenset(pair[:2]) in seen:
+                raise ConfigError(f"objective.pairs: {pair[0]}-{pair[1]} is listed twice; add up its weights")
+            seen.add(frozenset(pair[:2]))
+
+    def weighted_pairs(self):
+        """[(view, view, weight)] with the weight filled in."""
+        return [(pair[0], pair[1], float(pair[2]) if len(pair) == 3 else 1.0) for pair in self.pairs]
+
+
+@dataclass
+class DataConfig:
+    """Where samples come from and how they become views."""
+
+    train: typing.Any = document(None, "source of training: a path, or {kind: tsv | jsonl | folder | scenes, ...}")
+    valid: typing.Any = document(None, "source of validation, or null for none")
+    vocab: str | None = document(None, "vocabulary file; null builds one for scenes, or takes the one of init.text")
+    augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
+    workers: int = document(1, "processes that decode and augment ahead of the step; 0 for none", minimum=0)
+    max_bad: float = document(0.01, "share of broken samples at which the run stops", minimum=0)
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW with a warm-up and a cosine."""
+
+    lr: float = document(3e-5, "peak learning rate", positive=True)
+    final_lr: float = document(0.0, "learning rate at the last step", minimum=0)
+    warmup: int = document(100, "steps of linear warm-up", minimum=0)
+    weight_decay: float = document(0.01, "on matrices; never on bias, norm or temperature", minimum=0)
+    beta1: float = document(0.9, "decay of the first moment", fraction=True)
+    beta2: float = document(0.997, "decay of the second moment", fraction=True)
+    epsilon: float = document(1e-9, "of AdamW", positive=True)
+    clip: float = document(1.0, "largest global norm of the gradient; 0 for no clipping", minimum=0)
+
+
+@dataclass
+class TrainConfig:
+    """The loop."""
+
+    steps: int = document(1000, "optimizer steps", minimum=1)
+    batch_size: int = document(128, "pairs of a global batch", minimum=2)
+    precision: str = document("fp32", "fp32, or bf16 or fp16 on a GPU", choices=("fp32", "bf16", "fp16"))
+    log_every: int = document(10, "steps between log lines", minimum=1)
+    eval_every: int = document(0, "steps between validations and checkpoints; 0 for one at the end", minimum=0)
+
+
+@dataclass
+class InitConfig:
+    """Weights to start from instead of random ones."""
+
+    text: str | None = document(None, "model directory whose text tower is taken")
+    image: str | None = document(None, "model directory whose image tower is taken")
+
+
+@dataclass
+class RunConfig:
+    """A whole training run: what a file in configs/ holds."""
+
+    model: ModelConfig = document(ModelConfig, "the two towers")
+    init: InitConfig = document(InitConfig, "weights to start from")
+    data: DataConfig = document(DataConfig, "sources and views")
+    objective: ObjectiveConfig = document(ObjectiveConfig, "pairs of views")
+    optimizer: OptimizerConfig = document(OptimizerConfig, "AdamW")
+    train: TrainConfig = document(TrainConfig, "the loop")
+    seed: int = document(0, "of starting values, order and augmentation", minimum=0)
+    output: str = document("output/run", "folder of log, checkpoints and model directory")
+
+    def __post_init__(self):
+        if self.data.train is None:
+            raise ConfigError(
+                "data.train is not set; name a source of training samples, for example a .jsonl or .tsv file"
+            )
+        if self.optimizer.warmup >= self.train.steps and self.optimizer.warmup:
+            raise ConfigError(
+                f"optimizer.warmup {self.optimizer.warmup} is not below train.steps {self.train.steps}; lower it"
+            )
+
+
+def load_run(path, overrides=()):
+    """A RunConfig from a YAML file and `a.b=value` overrides (YAML values); ConfigError names file and key."""
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: the file must hold keys and values, not {data!r}")
+    where = str(path)
+    for override in overrides:
+        key, separator, value = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
+        where = f"{path} with -o {override}"
+        set_key(data, key.strip().split("."), parse_value(override, value))
+    return build(RunConfig, data, where if len(overrides) == 1 else str(path))
+
+
+def parse_value(override, text):
+    """A YAML value from the command line."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"-o {override}: {text!r} is not a YAML value; quote it") from None
+
+
+def set_key(data, keys, value):
+    """Set a nested key of plain data, in place; build() reports unknown ones."""
+    for key in keys[:-1]:
+        held = data.get(key)
+        if key == "pixels" and isinstance(held, str) and held in PIXEL_PROFILES:
+            data[key] = as_dict(PIXEL_PROFILES[held])
+        elif held is None:
+            data[key] = {}
+        elif not isinstance(held, dict):
+            raise ConfigError(f"-o {'.'.join(keys)}: {key} is {held!r}, which has no keys; give {key} as a whole")
+        data = data[key]
+    data[keys[-1]] = value

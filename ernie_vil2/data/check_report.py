@@ -1,0 +1,146 @@
+"""What a data check found: a dataclass, its text for a terminal, its JSON."""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SHOWN = 20
+
+
+@dataclass
+class BadRow:
+    """One row that cannot be used."""
+
+    where: str
+    cause: str
+    reason: str
+    fix: str
+
+
+@dataclass
+class Repeats:
+    """How many values repeat an earlier one, and examples as (later place, earlier place)."""
+
+    count: int = 0
+    examples: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class CheckReport:
+    """Counts of one pass over a source; every `spread` has count, min, mean, median, p95 and max."""
+
+    source: str
+    rows: int = 0
+    checked: int = 0
+    samples: int = 0
+    texts: int = 0
+    images: int = 0
+    image_contents: int = 0
+    bad: int = 0
+    causes: dict[str, int] = field(default_factory=dict)
+    bad_rows: list[BadRow] = field(default_factory=list)
+    same_text: Repeats = field(default_factory=Repeats)
+    same_pair: Repeats = field(default_factory=Repeats)
+    same_image: Repeats = field(default_factory=Repeats)
+    one_image_many_ids: Repeats = field(default_factory=Repeats)
+    one_id_many_images: Repeats = field(default_factory=Repeats)
+    rows_without_file: int = 0
+    files_without_row: int = 0
+    unused_files: list[str] = field(default_factory=list)
+    characters: dict = field(default_factory=dict)
+    tokens: dict = field(default_factory=dict)
+    max_length: int = 0
+    truncated: int = 0
+    image_width: dict = field(default_factory=dict)
+    image_height: dict = field(default_factory=dict)
+    small_images: int = 0
+    small_side: int = 0
+
+    @property
+    def truncation_rate(self):
+        """Share of the texts, in percent, that have more tokens than max_length; 0 without a vocabulary."""
+        return 100 * self.truncated / max(self.texts, 1)
+
+    def to_dict(self):
+        """Plain JSON-able dictionary."""
+        return {**dataclasses.asdict(self), "truncation_rate": self.truncation_rate}
+
+    def write(self, path):
+        """Write the JSON, as a whole or not at all."""
+        path = Path(path)
+        part = path.with_name(path.name + ".tmp")
+        with open(part, "w", encoding="utf-8") as handle:
+            json.dump(self.to_dict(), handle, ensure_ascii=False, indent=1)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(part, path)
+
+    def __str__(self):
+        return "\n".join([*self._counts(), *self._repeats(), *self._lengths(), *self._bad()])
+
+    def _counts(self):
+        part = "" if self.checked == self.rows else f" (the first {self.checked:,} of {self.rows:,})"
+        yield f"rows             {self.checked:,}{part}: {self.samples:,} good, {self.bad:,} bad"
+        yield f"images           {self.images:,} ids, {self.image_contents:,} distinct contents"
+        yield f"texts            {self.texts:,}, {self.texts - self.same_text.count:,} distinct"
+
+    def _repeats(self):
+        for title, repeats in (
+            ("same text", self.same_text),
+            ("same image", self.same_image),
+            ("same pair", self.same_pair),
+            ("ids of an image", self.one_image_many_ids),
+            ("images of an id", self.one_id_many_images),
+        ):
+            if repeats.count:
+                later, earlier = repeats.examples[0]
+                yield f"{title:<17}{REPEATS[title].format(repeats.count)}; for example {later}, as {earlier}"
+        if self.rows_without_file:
+            yield f"orphan rows      {self.rows_without_file:,} rows name an image file that is not there"
+        if self.files_without_row:
+            example = self.unused_files[0]
+            yield f"orphan files     {self.files_without_row:,} image files have no row, for example {example}"
+
+    def _lengths(self):
+        yield f"characters       {spread_text(self.characters)}"
+        if self.max_length:
+            yield f"tokens           {spread_text(self.tokens)}"
+            share = f"{self.truncated:,} texts ({self.truncation_rate:.2f} %)"
+            yield f"truncated        {share} have over {self.max_length} tokens"
+        if self.image_width:
+            yield f"image width      {spread_text(self.image_width)}"
+            yield f"image height     {spread_text(self.image_height)}"
+            yield f"small images     {self.small_images:,} with a side under {self.small_side} pixels"
+
+    def _bad(self):
+        if not self.bad:
+            return
+        yield ""
+        yield f"{self.bad:,} bad rows:"
+        for cause, count in sorted(self.causes.items(), key=lambda item: (-item[1], item[0])):
+            yield f"  {count:>9,}  {cause}"
+        for row in self.bad_rows[:SHOWN]:
+            yield f"{row.where}: {row.reason}; {row.fix}"
+        if self.bad > SHOWN:
+            yield f"... and {self.bad - SHOWN:,} more; --json FILE lists all of them"
+
+
+REPEATS = {
+    "same text": "{:,} texts repeat an earlier one",
+    "same image": "{:,} rows repeat the bytes of an earlier image",
+    "same pair": "{:,} pairs of image and text repeat an earlier one",
+    "ids of an image": "{:,} images have several ids, which makes false negatives",
+    "images of an id": "{:,} ids have several images, which makes false positives",
+}
+
+
+def spread_text(spread):
+    """One line of a spread."""
+    if not spread["count"]:
+        return "none"
+    return (
+        f"min {spread['min']:,}, median {spread['median']:,}, mean {spread['mean']:.1f}, "
+        f"95 % up to {spread['p95']:,}, max {spread['max']:,}"
+    )

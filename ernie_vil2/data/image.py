@@ -1,0 +1,245 @@
+"""From an image to pixels, by pixel profile: decode, resize and crop, normalise.
+
+The profile `official` gives the release's bytes: OpenCV decodes (EXIF orientation applied, alpha dropped, 16 bits cut
+to the high byte, the first frame of an animation) and resizes. `bicubic` gives those of PaddleNLP's processor: Pillow
+decodes (EXIF orientation NOT applied) and resizes. There is no second decoder behind a failing one: a file that the
+release could not read is an ImageError here, so that the same file gives the same pixels on every machine.
+"""
+import functools
+import math
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+
+from ..config import PIXEL_PROFILES
+from ..errors import ImageError
+from .headers import image_size, is_truncated
+
+OFFICIAL = PIXEL_PROFILES["official"]
+WANTED = "give a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]"
+# Raster formats only: Pillow would hand EPS to an external program.
+PIL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM",
+               "SUN", "ICO", "TGA", "PCX")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is refused before anything is decoded: a file over max_bytes, or a header that declares over max_pixels.
+
+    max_pixels bounds the resized image too, which a very long and thin image makes large.
+    """
+
+    max_pixels: int = 100_000_000
+    max_bytes: int = 64 * 2**20
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def decode(image, profile=OFFICIAL, limits=DEFAULT_LIMITS):
+    """Any image as a contiguous RGB uint8 array [H, W, 3].
+
+    image: path, bytes of a file, PIL image or RGB uint8 array (returned as it is). A PIL image under an OpenCV profile
+    gives what its file would have given: EXIF orientation applied, alpha and transparency dropped and not composited,
+    16 bits cut to 8, CMYK by OpenCV's formula. Raises ImageError for everything that cannot be used.
+    """
+    if isinstance(image, np.ndarray):
+        check_pixels(image, 3, "an array", WANTED)
+        return np.ascontiguousarray(image)
+    pil = sys.modules.get("PIL.Image")
+    if pil is not None and isinstance(image, pil.Image):
+        check_size(image.size, "a PIL image", limits)
+        return load_pil(lambda: image, "a PIL image", profile, limits)
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        count = memoryview(image).nbytes
+        where = f"an image of {count} bytes"
+        check_bytes(count, where, limits)
+        data = bytes(image)
+    elif isinstance(image, (str, os.PathLike)):
+        where = os.fspath(image)
+        data = read_file(where, limits)
+    else:
+        raise ImageError(f"an object of type {type(image).__name__} is not an image; {WANTED}")
+    if profile.decoder == "pil":
+        return decode_pil(data, where, profile, limits)
+    return decode_opencv(data, where, limits)
+
+
+def crop(rgb, profile=OFFICIAL, limits=DEFAULT_LIMITS):
+    """The centre square of an RGB uint8 array [H, W, 3] after the short side was resized: uint8 [S, S, 3].
+
+    Rule `official`: see `resize_short`; the offset is ceil((side - S) / 2). Rule `short_side`: the long side becomes
+    int(S * long / short), the offset floor((side - S) / 2), as PaddleNLP. Raises ImageError for another kind of array,
+    and where the resized image would be over limits.max_pixels.
+    """
+    check_pixels(rgb, 3, "an array", "give an RGB uint8 array [H, W, 3]")
+    size = profile.size
+    resized = resize_short(rgb, size, profile, limits)
+    excess = [side - size for side in resized.shape[:2]]
+    top, left = [math.ceil(side / 2) if profile.resize == "official" else side // 2 for side in excess]
+    return np.ascontiguousarray(resized[top:top + size, left:left + size])
+
+
+def normalise(crops, profile=OFFICIAL):
+    """(x / 255 - mean) / std of uint8 crops [B, S, S, 3], as contiguous float32 [B, 3, S, S].
+
+    A table of the 256 values per channel, rounded where the release rounds: equal to it in every bit.
+    """
+    import cv2
+
+    check_pixels(crops, 4, "a batch of crops", "give uint8 crops [B, S, S, 3]")
+    tables = normalisation_tables(tuple(profile.mean), tuple(profile.std))
+    pixels = np.empty((len(crops), 3, *crops.shape[1:3]), dtype=np.float32)
+    for one, planes in zip(np.ascontiguousarray(crops), pixels, strict=True):
+        for channel, plane, table in zip(cv2.split(one), planes, tables, strict=True):
+            cv2.LUT(channel, table, dst=plane)
+    return pixels
+
+
+def preprocess(image, profile=OFFICIAL, limits=DEFAULT_LIMITS):
+    """Any image that `decode` takes, as float32 [3, S, S]; raises ImageError."""
+    return normalise(crop(decode(image, profile, limits), profile, limits)[None], profile)[0]
+
+
+def resized_sides(height, width, size, rule="official"):
+    """(height, width) after the short side became `size`.
+
+    `official`: the long side is int(size / short * long) + 1 in this order of float operations, a square counts as
+    wide, and an image whose short side is `size` already stays as it is. `short_side`: int(size * long / short).
+    """
+    short, long = min(height, width), max(height, width)
+    if rule == "official":
+        if short == size:
+            return height, width
+        stretched = int(size / short * long) + 1
+    else:
+        stretched = int(size * long / short)
+    return (stretched, size) if width < height else (size, stretched)
+
+
+def resize_short(rgb, size, profile=OFFICIAL, limits=DEFAULT_LIMITS):
+    """RGB uint8 [H, W, 3] with the short side resized to `size` pixels by the profile's rule, library and filter."""
+    height, width = resized_sides(*rgb.shape[:2], size, profile.resize)
+    if (height, width) == rgb.shape[:2]:
+        return rgb
+    if height * width > limits.max_pixels:
+        raise ImageError(f"an image of {rgb.shape[1]} x {rgb.shape[0]} pixels would be resized to {width} x {height}, "
+                         f"over the limit of {limits.max_pixels} pixels; cut it to a less extreme shape")
+    if profile.decoder == "pil":
+        from PIL import Image
+
+        method = Image.Resampling.BICUBIC if profile.interpolation == "bicubic" else Image.Resampling.BILINEAR
+        return np.asarray(Image.fromarray(rgb).resize((width, height), method))
+    import cv2
+
+    method = cv2.INTER_CUBIC if profile.interpolation == "bicubic" else cv2.INTER_LINEAR
+    return cv2.resize(rgb, (width, height), interpolation=method)
+
+
+@functools.lru_cache(maxsize=8)
+def normalisation_tables(mean, std):
+    """float32 [3, 256]; the release subtracts and divides a float32 array by float64 constants, in place."""
+    table = np.tile(np.arange(256, dtype=np.float32) / np.float32(255), (3, 1))
+    table -= np.asarray(mean, dtype=np.float64)[:, None]
+    table /= np.asarray(std, dtype=np.float64)[:, None]
+    return table
+
+
+def check_pixels(array, dimensions, what, wanted):
+    shape = getattr(array, "shape", ())
+    if getattr(array, "dtype", None) != np.uint8 or len(shape) != dimensions or shape[-1] != 3 or 0 in shape[-3:]:
+        kind = f"type {type(array).__name__}"
+        if isinstance(array, np.ndarray):
+            kind = f"dtype {array.dtype} and shape {list(shape)}"
+        raise ImageError(f"{what} of {kind} does not hold RGB pixels; {wanted}")
+
+
+def check_bytes(count, where, limits):
+    if count == 0:
+        raise ImageError(f"{where}: is empty; fetch or export the image again")
+    if count > limits.max_bytes:
+        raise ImageError(f"{where}: {count} bytes are over the limit of {limits.max_bytes}; "
+                         "make the file smaller or raise max_bytes")
+
+
+def check_size(size, where, limits):
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(f"{where}: declares {width} x {height} pixels, so it is broken; fetch or export it again")
+    if width * height > limits.max_pixels:
+        raise ImageError(f"{where}: {width} x {height} pixels are over the limit of {limits.max_pixels}; "
+                         "make the image smaller or raise max_pixels")
+
+
+def read_file(path, limits):
+    """The bytes of a regular file within the limit; read here, so that OpenCV need not open non-ASCII paths."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise ImageError(f"{path}: is {kind}; give an image file")
+        check_bytes(status.st_size, path, limits)
+        with open(path, "rb") as handle:
+            return handle.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path}: cannot be read ({reason}); correct the path or its permissions") from None
+
+
+@functools.cache
+def opencv():
+    """OpenCV, its log silenced unless OPENCV_LOG_LEVEL is set: a broken image is reported once, by its ImageError."""
+    import cv2
+
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        logging = getattr(cv2.utils, "logging", cv2)
+        if hasattr(logging, "setLogLevel"):
+            logging.setLogLevel(0)
+    return cv2
+
+
+def decode_opencv(data, where, limits):
+    cv2 = opencv()
+    size = image_size(data)
+    if size is None:
+        raise ImageError(f"{where}: is not an image that OpenCV decodes (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, "
+                         "JPEG 2000, PNM, HDR), or it ends within its header; convert it to JPEG or PNG")
+    check_size(size, where, limits)
+    if is_truncated(data):
+        raise ImageError(f"{where}: is truncated (its end marker is missing); fetch or export the image again")
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        bgr = None
+    if bgr is None or bgr.dtype != np.uint8 or bgr.ndim != 3:
+        raise ImageError(f"{where}: is broken, cut short or of a kind that OpenCV {cv2.__version__} cannot decode; "
+                         "convert it to JPEG or PNG, or fetch it again")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def decode_pil(data, where, profile, limits):
+    from PIL import Image
+
+    size = image_size(data)
+    if size is not None:
+        check_size(size, where, limits)
+    return load_pil(lambda: Image.open(BytesIO(data), formats=PIL_FORMATS), where, profile, limits)
+
+
+def load_pil(opened, where, profile, limits):
+    """The pixels of the PIL image that `opened` returns; Pillow raises errors of many types for broken files."""
+    from .pil_modes import as_opencv, as_pil
+
+    try:
+        image = opened()
+        check_size(image.size, where, limits)
+        return as_opencv(image) if profile.decoder == "opencv" else as_pil(image)
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{where}: cannot be decoded by Pillow ({error}); "
+                         "convert it to JPEG or PNG, or fetch it again") from None

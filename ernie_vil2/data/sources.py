@@ -1,0 +1,185 @@
+"""Where samples come from: `open_source` turns a path, a glob, a list or a mapping into a Source."""
+
+import glob
+import inspect
+import os
+from bisect import bisect_right
+from itertools import accumulate
+from pathlib import Path
+
+from ..errors import ConfigError, DataError, nearest
+from ..schema import coerce
+from .folder import FolderSource
+from .formats import JsonlSource, TsvSource
+from .samples import RowError, Sample, Source
+
+__all__ = ["FolderSource", "JoinedSource", "JsonlSource", "RowError", "Sample", "Source", "TsvSource", "open_source"]
+
+FILES = {"tsv": TsvSource, "jsonl": JsonlSource, "folder": FolderSource}
+KINDS = (*FILES, "scenes")
+SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+class JoinedSource(Source):
+    """Several sources one after the other, as one."""
+
+    def __init__(self, parts, name):
+        self.parts = list(parts)
+        self.name = name
+        self.ends = list(accumulate(len(part) for part in self.parts))
+        if len({getattr(part, "folder", None) for part in self.parts}) > 1:
+            self.qualify_ids()
+
+    def __len__(self):
+        return self.ends[-1]
+
+    def load(self, index):
+        part, rest = self._part(index)
+        return part.load(rest)
+
+    def where(self, index):
+        part, rest = self._part(self.position(index))
+        return part.where(rest)
+
+    def key(self, index):
+        part, rest = self._part(self.position(index))
+        return part.key(rest)
+
+    def describe(self):
+        first, last = self.parts[0].name, self.parts[-1].name
+        return f"{self.name}: {len(self):,} samples in {len(self.parts)} sources, from {first} to {last}"
+
+    def qualify_ids(self):
+        for part in self.parts:
+            part.qualify_ids()
+
+    def unused_files(self):
+        for part in self.parts:
+            yield from part.unused_files()
+
+    def _part(self, index):
+        number = bisect_right(self.ends, index)
+        return self.parts[number], index - (self.ends[number - 1] if number else 0)
+
+
+def open_source(spec):
+    """Open a source.
+
+    `spec` is a path (.tsv, .jsonl or .ndjson file, folder with a table of captions, or that .csv table), a glob of such
+    paths, a list of specs, a string `scenes:split=test,size=1000`, or a mapping
+    {kind: tsv|jsonl|folder|scenes, path: ..., option: value}. Raises ConfigError for an unknown kind or option,
+    DataError for files that are missing, empty or of a foreign format.
+    """
+    if isinstance(spec, Source):
+        return spec
+    if isinstance(spec, (list, tuple)):
+        if not spec:
+            raise ConfigError("the list of sources is empty; name at least one")
+        return (
+            JoinedSource([open_source(part) for part in spec], f"{len(spec)} sources")
+            if len(spec) > 1
+            else open_source(spec[0])
+        )
+    if isinstance(spec, (str, os.PathLike)):
+        text = os.fspath(spec)
+        if text == "scenes" or text.startswith("scenes:"):
+            spec = {"kind": "scenes", **scene_options(text.partition(":")[2])}
+        else:
+            spec = {"path": text}
+    if not isinstance(spec, dict):
+        raise ConfigError(f"a source is a path or a mapping with kind and path, not {spec!r}")
+    options = dict(spec)
+    kind = options.pop("kind", None)
+    if kind is not None and kind not in KINDS:
+        close = nearest(kind, KINDS)
+        raise ConfigError(
+            f"unknown kind of source {kind!r}; "
+            + (f"did you mean {close!r}?" if close else "known are " + ", ".join(KINDS))
+        )
+    if kind == "scenes":
+        from .scenes import SceneSource
+
+        return build(SceneSource, kind, options)
+    path = options.pop("path", None)
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise ConfigError(
+            f"a source of kind {kind or 'tsv, jsonl or folder'} needs a path, not {path!r}; add path: FILE"
+        )
+    paths = matches(os.path.expanduser(path))
+    parts = [open_path(kind, name, options) for name in paths]
+    return parts[0] if len(parts) == 1 else JoinedSource(parts, os.fspath(path))
+
+
+def open_path(kind, path, options):
+    """One file or folder as a source; without `kind`, by suffix."""
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if kind is None and not path.is_dir():
+        kind = SUFFIXES.get(suffix)
+    elif kind is None:
+        kind = "folder"
+    if suffix == ".csv" and kind in (None, "folder") and not path.is_dir():
+        return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options})
+    if kind is None:
+        raise DataError(
+            f"{path}: the kind of source cannot be told from the suffix {suffix!r}; end its name in .tsv or .jsonl, "
+            "or give kind and path in a mapping"
+        )
+    if (kind == "folder") != path.is_dir():
+        found = "a folder" if path.is_dir() else "not a folder"
+        raise DataError(f"{path}: this is {found}, so it cannot be of kind {kind!r}; correct kind or path")
+    return build(FILES[kind], kind, {"path": path, **options})
+
+
+def matches(text):
+    """The paths that a path or a glob stands for, sorted; DataError when there is none."""
+    text = os.fspath(text)
+    if os.path.exists(text):
+        return [text]
+    if glob.has_magic(text):
+        found = sorted(glob.glob(text, recursive=True))
+        if not found:
+            raise DataError(f"no file matches {text}; correct the pattern (it is relative to {os.getcwd()})")
+        return found
+    parent, name = os.path.split(text)
+    beside = os.listdir(parent or ".") if os.path.isdir(parent or ".") else []
+    close = nearest(name, beside)
+    hint = f"did you mean {os.path.join(parent, close)}?" if close else "correct the path"
+    raise DataError(f"{text}: no such file or folder; {hint}")
+
+
+def build(factory, kind, options):
+    """`factory(**options)`, after checking names and types of the options against its signature."""
+    known = inspect.signature(factory).parameters
+    named = {name: item for name, item in known.items() if item.kind is not inspect.Parameter.VAR_KEYWORD}
+    for name, value in options.items():
+        if name not in named and len(named) == len(known):
+            close = nearest(name, named)
+            hint = f"did you mean {close!r}?" if close else "known are " + ", ".join(named)
+            raise ConfigError(f"unknown option {name!r} of a {kind} source; {hint}")
+        if name in named and named[name].annotation in (bool, int, str):
+            coerce(named[name].annotation, value, f"{kind} source", name)
+    return factory(**options)
+
+
+def scene_options(text):
+    """`split=test,size=1000` as a dict; numbers and true/false are read as such."""
+    options = {}
+    for item in filter(None, text.split(",")):
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"scenes:{text}: {item!r} is not option=value; write for example scenes:split=test")
+        options[name.strip()] = plain_value(value.strip())
+    return options
+
+
+def plain_value(text):
+    """A number, a truth value, or the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

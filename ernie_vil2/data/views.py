@@ -1,0 +1,100 @@
+"""From samples to the views of a batch: pixels, captions and tags, drawn by key so that they can be drawn again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConfigError, ImageError
+from ..keys import generator, stable_hash
+from . import image as pixels
+from .augment import augment
+from .text import tag_prompt
+
+
+@dataclass
+class Batch:
+    """The views of B samples.
+
+    pixels: {image view: uint8 [B, S, S, 3] RGB}; tokens: {text view: int64 [B, L], padded with 0}; image_ids: int64 [B]
+    hashes of the image ids; text_ids: {text view: int64 [B] hashes of the texts}; present: {view: bool [B]}, where a
+    sample may lack a view (no tags); index: int64 [B] positions in the source; where: B places for messages.
+    """
+
+    pixels: dict
+    tokens: dict
+    image_ids: np.ndarray
+    text_ids: dict
+    present: dict
+    index: np.ndarray
+    where: list
+
+    def __len__(self):
+        return len(self.image_ids)
+
+
+@dataclass
+class Views:
+    """The views of one sample, before tokenisation: {image view: uint8 [S, S, 3]} and {text view: str}."""
+
+    pixels: dict
+    texts: dict
+    image_id: str
+    index: int
+    where: str
+
+
+class ViewMaker:
+    """Makes the views that an objective needs; what it draws depends on (seed, epoch, index, view) alone.
+
+    views: names out of image, image', caption, caption', tags, tags'; profile: the model's pixel profile; augmentation:
+    AugmentationConfig or None for the evaluation pixels. caption' is another caption of the image where there is one,
+    and else the same caption, told apart by dropout only; so are tags and tags'.
+    """
+
+    def __init__(self, views, tokenizer, profile, augmentation=None, tag_language="zh", seed=0):
+        if {"image", "image'"} <= set(views) and augmentation is None:
+            raise ConfigError(
+                "objective.pairs uses both image and image', which are the same pixels without "
+                "augmentation; set data.augmentation: {}"
+            )
+        self.views, self.tokenizer, self.profile = tuple(views), tokenizer, profile
+        self.augmentation, self.tag_language, self.seed = augmentation, tag_language, seed
+
+    def make(self, sample, epoch, index):
+        """Views of one sample; ImageError that says where the sample stands when its image is broken."""
+        rgb, crops, texts = None, {}, {}
+        order = generator(self.seed, epoch, index, "caption").permutation(len(sample.texts))
+        for view in self.views:
+            if view.startswith("image"):
+                if rgb is None:
+                    rgb = self._decode(sample)
+                crops[view] = self._crop(rgb, epoch, index, view)
+            elif view.startswith("caption"):
+                texts[view] = sample.texts[order[(view == "caption'") % len(order)]]
+            else:
+                texts[view] = tag_prompt(sample.tags, self.tag_language)
+        return Views(crops, texts, sample.id, index, sample.where)
+
+    def _decode(self, sample):
+        try:
+            return pixels.decode(sample.image, self.profile)
+        except ImageError as error:
+            raise ImageError(f"{sample.where}: {error}") from None
+
+    def _crop(self, rgb, epoch, index, view):
+        if self.augmentation is None:
+            return pixels.crop(rgb, self.profile)
+        return augment(rgb, self.profile.size, generator(self.seed, epoch, index, view), self.augmentation)
+
+    def collate(self, samples):
+        """A Batch of a list of Views."""
+        texts = {view: [sample.texts[view] for sample in samples] for view in samples[0].texts}
+        return Batch(
+            pixels={view: np.stack([sample.pixels[view] for sample in samples]) for view in samples[0].pixels},
+            tokens={view: self.tokenizer.encode(items) for view, items in texts.items()},
+            image_ids=np.array([stable_hash(sample.image_id) for sample in samples], np.int64),
+            text_ids={view: np.array([stable_hash(item) for item in items], np.int64) for view, items in texts.items()},
+            present={view: np.array([bool(item) for item in items]) for view, items in texts.items()},
+            index=np.array([sample.index for sample in samples], np.int64),
+            where=[sample.where for sample in samples],
+        )

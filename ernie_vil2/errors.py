@@ -1,0 +1,50 @@
+"""Errors that a person can act on: one sentence with what, where and what to do next."""
+
+import difflib
+import sys
+
+
+class UserError(Exception):
+    """Base of every error caused by input; tools print it as one line, without a traceback."""
+
+
+class ConfigError(UserError):
+    """A configuration file, an override or a command-line value is wrong."""
+
+
+class CheckpointError(UserError):
+    """A weights file or a model directory cannot be used as it is."""
+
+
+class DataError(UserError):
+    """A sample, a line or a file of a source cannot be used."""
+
+
+class ImageError(DataError):
+    """The bytes of one image cannot be decoded, or are over a limit."""
+
+
+def nearest(word, known):
+    """The known word closest in spelling to `word`, or None when none is close."""
+    match = difflib.get_close_matches(str(word), [str(item) for item in known], n=1, cutoff=0.5)
+    return match[0] if match else None
+
+
+def run_tool(main, argv=None):
+    """Run a tool's `main` and leave the process: 0 on success, 1 on a UserError (one line), 130 on Ctrl-C."""
+    try:
+        status = main(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}; free some space or choose another place", file=sys.stderr)
+        status = 1
+    sys.exit(status or 0)

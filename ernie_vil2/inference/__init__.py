@@ -1,0 +1,1 @@
+"""Fast batched encoding with a loaded model."""

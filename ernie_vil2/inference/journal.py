@@ -1,0 +1,105 @@
+"""Files that grow together: after a kill at any moment they continue from the last commit, byte for byte.
+
+Data is appended to plain files. A commit makes it durable and notes all sizes, the progress and new ids in one SQLite
+transaction; opening the files cuts off what was written after the last commit.
+"""
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+from ..errors import DataError
+
+DATABASE = "journal.sqlite"
+TABLES = ("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+          "CREATE TABLE IF NOT EXISTS ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
+
+
+class Journal:
+    """Growing files in `folder`, a dictionary `state` of JSON-able values, and a set of ids on the disk.
+
+    identity: a dictionary; a folder that was begun with another one is refused with DataError, and so is one that
+    another process is writing.
+    """
+
+    def __init__(self, folder, identity):
+        self.folder = Path(folder)
+        self.identity = identity
+        self.files = {}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.base = sqlite3.connect(self.folder / DATABASE, timeout=0, isolation_level=None)
+        try:
+            self.state = self.begin()
+        except sqlite3.OperationalError as error:
+            self.close()
+            if "locked" not in str(error):
+                raise
+            raise DataError(f"another process is writing {self.folder}; wait for it or choose another output") from None
+        except (sqlite3.DatabaseError, ValueError):
+            self.close()
+            raise DataError(f"{self.folder / DATABASE} is damaged; delete {self.folder} and start again") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self):
+        """The state of the last commit; the identity is noted, or compared with the one that was."""
+        self.base.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self.base.execute("BEGIN IMMEDIATE")
+        for table in TABLES:
+            self.base.execute(table)
+        notes = {name: json.loads(value) for name, value in self.base.execute("SELECT name, value FROM notes")}
+        different = differences(notes.get("identity", self.identity), self.identity)
+        if different:
+            raise DataError(f"{self.folder} was begun with another {different}; repeat the command that began it, "
+                            "or delete that folder, or choose another output")
+        self.state = notes.get("state", {})
+        if not notes:
+            self.commit()
+        return self.state
+
+    def open(self, names):
+        """Open the files for appending, at the sizes of the last commit."""
+        sizes = self.state.get("sizes", {})
+        for name in names:
+            size = sizes.get(name, 0)
+            handle = open(self.folder / name, "r+b" if size else "w+b")
+            handle.truncate(size)
+            handle.seek(size)
+            self.files[name] = handle
+
+    def write(self, name, data):
+        """Append bytes to a file."""
+        self.files[name].write(data)
+
+    def knows(self, key):
+        """Whether an id is in the set."""
+        return self.base.execute("SELECT 1 FROM ids WHERE id = ?", (key,)).fetchone() is not None
+
+    def add(self, key):
+        """Put an id into the set."""
+        self.base.execute("INSERT INTO ids VALUES (?)", (key,))
+
+    def commit(self, **state):
+        """What was written so far survives from here on; `state` updates the dictionary."""
+        for handle in self.files.values():
+            handle.flush()
+            os.fsync(handle.fileno())
+        sizes = {name: handle.tell() for name, handle in self.files.items()}
+        self.state.update(state, sizes=sizes)
+        for name, value in (("identity", self.identity), ("state", self.state)):
+            self.base.execute("REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
+        self.base.execute("COMMIT")
+        self.base.execute("BEGIN IMMEDIATE")
+
+    def close(self):
+        """Close everything; what was not committed is given up."""
+        for handle in self.files.values():
+            handle.close()
+        self.files = {}
+        self.base.close()
+
+
+def differences(old, new):
+    """The keys in which two identities differ, as words, or ''."""
+    return " and ".join(sorted(key for key in {**old, **new} if old.get(key) != new.get(key)))

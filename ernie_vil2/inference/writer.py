@@ -1,0 +1,221 @@
+"""A source through a model into files: in chunks, resumable, with memory that does not grow with the rows."""
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+
+from ..checkpoints.store import CONFIG
+from ..data.samples import RowError
+from ..errors import ConfigError, DataError, ImageError
+from .formats import FORMATS, read_record
+from .journal import Journal, differences
+
+CHUNK = 256
+"""Rows between two commits. Fixed, since the batches, and with them the last bits, depend on it."""
+PROBED_ROWS = 64
+HASHED_BYTES = 64 * 2**20
+
+
+def encode_source(model, source, out, identity, *, form="npy", on_bad="skip", batch_size=None, progress=None):
+    """Encode all rows of `source` into `out` and return the record, a dictionary of counts.
+
+    model: an `ernie_vil2.Model`; form: "npy" or "release"; identity: what must be the same for an interrupted run to
+    be continued, see `describe`. Bad rows are counted and listed in a side file, or the first one raises with
+    on_bad="stop". progress: called with (rows done, rows, bad rows). The same call after an interruption goes on where
+    it stopped and gives the same bytes; when all is done already it returns at once. Raises DataError.
+    """
+    if form not in FORMATS or on_bad not in ("skip", "stop"):
+        raise ConfigError(f"form is {form!r} and on_bad {on_bad!r}; form is npy or release, on_bad is skip or stop")
+    target = FORMATS[form](out, model.embed_dim)
+    identity = {**identity, "format": form}
+    try:
+        if target.occupied():
+            return finished(target, identity)
+        journal = Journal(target.work, identity)
+        try:
+            if not journal.state.get("done"):
+                Encoding(model, source, target, journal, on_bad, batch_size).run(progress)
+            record = {**identity, **journal.state["counts"]}
+        finally:
+            journal.close()
+        if not record["texts"]:
+            first = (target.work / "bad.jsonl").read_text(encoding="utf-8").split("\n")[0]
+            shutil.rmtree(target.work)
+            raise DataError(f"{source.name}: no row can be encoded, so nothing was written; the first: {first}")
+        target.publish(record)
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot write {out}: {reason}; make room or correct the path, then repeat the command: it "
+                        "goes on where it stopped") from error
+    return record
+
+
+def finished(target, identity):
+    """The record of an output that exists already, if it is the one that was asked for."""
+    record = read_record(target.record)
+    different = differences({key: record.get(key) for key in identity}, identity) if record else "command"
+    if different:
+        raise DataError(f"{target.out} exists and was written with another {different}; "
+                        "delete it or choose another output")
+    target.publish(record)
+    return record
+
+
+class Encoding:
+    """One run over the rows that are left."""
+
+    def __init__(self, model, source, target, journal, on_bad, batch_size):
+        self.model, self.source, self.target, self.journal = model, source, target, journal
+        self.stop_at_bad = on_bad == "stop"
+        self.batch_size = batch_size
+        self.counts = journal.state.get("counts") or {"rows": 0, "texts": 0, "bad rows": 0}
+
+    def run(self, progress=None):
+        """Encode the chunks that are left, commit each, and complete the files."""
+        self.journal.open(self.target.files)
+        if not self.counts["rows"]:
+            self.target.begin(self.journal)
+        progress = progress or (lambda *counts: None)
+        progress(self.counts["rows"], len(self.source), self.counts["bad rows"])
+        while self.counts["rows"] < len(self.source):
+            self.chunk(range(self.counts["rows"], min(self.counts["rows"] + CHUNK, len(self.source))))
+            self.journal.commit(counts=self.counts)
+            progress(self.counts["rows"], len(self.source), self.counts["bad rows"])
+        self.target.complete(self.journal)
+        self.journal.commit(done=True)
+
+    def chunk(self, indices):
+        """Encode and write the rows `indices`."""
+        samples, bad = {}, {}
+        for index in indices:
+            try:
+                samples[index] = writable(self.source[index])
+            except RowError as error:
+                bad[index] = error
+        texts = self.texts(samples, bad)
+        images, fresh = self.images(samples, bad)
+        for index in sorted(bad):
+            self.report(index, bad[index])
+        rows = [(sample.id, texts[index], images.get(index)) for index, sample in samples.items() if index not in bad]
+        self.target.write(self.journal, rows, fresh)
+        self.counts["rows"] = indices.stop
+        if self.target.once_per_id:
+            self.counts["images"] = self.counts.get("images", 0) + len(fresh)
+        self.counts["texts"] += sum(len(vectors) for _, vectors, _ in rows)
+        self.counts["bad rows"] += len(bad)
+
+    def texts(self, samples, bad):
+        """{row: text vectors}."""
+        everything = [text for sample in samples.values() for text in sample.texts]
+        vectors, failures = self.model.encode_text(everything, batch_size=self.batch_size, on_error="skip")
+        failures, found, start = dict(failures), {}, 0
+        for index, sample in samples.items():
+            stop = start + len(sample.texts)
+            found[index] = vectors[start:stop]
+            reasons = [failures[position] for position in range(start, stop) if position in failures]
+            if reasons:
+                bad[index] = DataError(reasons[0])
+            start = stop
+        return found
+
+    def images(self, samples, bad):
+        """({row: image vector}, {id: image vector} that are new); an image is encoded once per chunk, or once at all.
+
+        A row whose image is broken hands its turn to the next row with the same image id.
+        """
+        waiting = {}
+        for index, sample in samples.items():
+            if index not in bad:
+                waiting.setdefault(self.image_key(sample), []).append(index)
+        if self.target.once_per_id:
+            waiting = {key: rows for key, rows in waiting.items() if not self.journal.knows(key)}
+        vectors, fresh = {}, {}
+        while waiting:
+            turn = [(key, rows.pop(0)) for key, rows in waiting.items()]
+            embeds, failures = self.model.encode_image(
+                [samples[index].image for _, index in turn], batch_size=self.batch_size, on_error="skip")
+            failures = dict(failures)
+            for position, (key, index) in enumerate(turn):
+                if position in failures:
+                    bad[index] = ImageError(failures[position])
+                else:
+                    vectors.update(dict.fromkeys([index, *waiting.pop(key)], embeds[position]))
+                    fresh[index] = samples[index].id, embeds[position]
+            waiting = {key: rows for key, rows in waiting.items() if rows}
+        fresh = dict(fresh[index] for index in sorted(fresh))
+        if self.target.once_per_id:
+            for key in fresh:
+                self.journal.add(key)
+        return vectors, fresh
+
+    def image_key(self, sample):
+        """What makes two rows of a chunk show the same image."""
+        if self.target.once_per_id:
+            return sample.id
+        return sample.id, hashlib.sha256(as_bytes(sample.image)).digest()
+
+    def report(self, index, error):
+        """List a bad row, or stop at it."""
+        where = getattr(error, "where", None) or self.source.where(index)
+        reason, _, fix = str(error).removeprefix(f"{where}: ").rpartition("; ")
+        if self.stop_at_bad:
+            raise DataError(f"{where}: {reason}; {fix}")
+        line = where.rpartition(":")[2]
+        row = {"line": int(line) if line.isdigit() else index + 1, "where": where, "reason": reason, "fix": fix}
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        self.journal.write("bad.jsonl", line.encode("utf-8", "backslashreplace"))
+
+
+def writable(sample):
+    """The sample, if its id fits on a line of UTF-8 text; else RowError."""
+    if sample.id.splitlines() != [sample.id] or any("\ud800" <= character <= "\udfff" for character in sample.id):
+        raise RowError(sample.where, "bad id", f"the image id {sample.id!r} cannot be one line of a text file",
+                       "give the image an id without line breaks")
+    return sample
+
+
+def as_bytes(image):
+    """Bytes that stand for an image: its own, its path, or its pixels."""
+    if isinstance(image, np.ndarray):
+        return str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
+    return os.fsencode(image) if isinstance(image, (str, os.PathLike)) else bytes(image)
+
+
+def describe(model_path, vocab, input_spec, source):
+    """The identity of a run: digests of model and input, so that neither may change half-way nor is bound to a path.
+
+    A model directory is known by its config.json, which lists digests of the rest; a big input by its size, some of
+    its blocks and some of its rows.
+    """
+    model_path = Path(model_path)
+    weights = file_digest(model_path / CONFIG if model_path.is_dir() else model_path, whole=True)
+    rows = hashlib.sha256(str(len(source)).encode())
+    for index in sorted({round(position) for position in np.linspace(0, len(source) - 1, PROBED_ROWS)}):
+        try:
+            sample = source[index]
+            rows.update(repr((sample.id, sample.texts)).encode("utf-8", "backslashreplace") + as_bytes(sample.image))
+        except RowError as error:
+            rows.update(error.reason.encode("utf-8", "backslashreplace"))
+    if Path(input_spec).is_file():
+        rows.update(file_digest(input_spec).encode())
+    identity = {"model": weights, "input": rows.hexdigest()}
+    return {**identity, "vocabulary": file_digest(vocab, whole=True)} if vocab else identity
+
+
+def file_digest(path, whole=False):
+    """SHA-256 of a file; of one over 64 MiB, unless `whole`, of its size and of 64 blocks of it."""
+    try:
+        size, block = os.path.getsize(path), 2**20
+        step = block if whole or size <= HASHED_BYTES else size // (HASHED_BYTES // block)
+        digest = hashlib.sha256(str(size).encode())
+        with open(path, "rb") as handle:
+            for start in range(0, size, step):
+                handle.seek(start)
+                digest.update(handle.read(block))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; correct the path") from None
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Layers of the towers and the dual encoder: nothing but arithmetic."""

@@ -1,0 +1,92 @@
+"""Two towers and the learnable temperatures: the one model behind every contrastive system here."""
+
+import contextlib
+import math
+
+import paddle
+from paddle import nn
+
+from .ernie import ErnieEncoder
+from .layers import initialise
+from .vit import VisionTransformer
+
+INITIAL_TEMPERATURE = 2.65926
+MAX_TEMPERATURE = math.log(100.0)
+
+
+class Temperature(nn.Layer):
+    """A learnable temperature; `logit_scale = exp(temperature_b)`, initial value of the release (logit scale 14.29)."""
+
+    def __init__(self):
+        super().__init__()
+        self.temperature_b = self.create_parameter([1])
+        self.temperature_b.set_value(paddle.to_tensor([INITIAL_TEMPERATURE]))
+
+    def clamp(self):
+        """Put the stored value back into [0, ln 100]; to be called after every optimizer step."""
+        with paddle.no_grad():
+            self.temperature_b.set_value(self.temperature_b.clip(0.0, MAX_TEMPERATURE))
+
+    def forward(self):
+        """logit_scale, a tensor [1]."""
+        return self.temperature_b.exp()
+
+
+class DualEncoder(nn.Layer):
+    """Image tower, text tower and temperatures, with the release's state-dict keys.
+
+    `groups` names the temperatures: mm (cross-modal, the release's), ii (image-image), tt (text-text).
+    """
+
+    def __init__(self, config, groups=("mm",)):
+        super().__init__()
+        self.config = config
+        self.groups = tuple(groups)
+        self.visual = VisionTransformer(config.image_tower)
+        self.text_model = ErnieEncoder(config.text_tower)
+        for group in self.groups:
+            setattr(self, f"contrastive_loss_{group}", Temperature())
+
+    def encode_image(self, pixels):
+        """pixels float32 [B, 3, S, S] -> raw embeddings [B, D]."""
+        return self.visual(pixels)
+
+    def encode_text(self, ids):
+        """token ids int64 [B, L] -> raw embeddings [B, D]."""
+        return self.text_model(ids)
+
+    def temperature(self, group="mm"):
+        """The Temperature layer of a group."""
+        return getattr(self, f"contrastive_loss_{group}")
+
+    def logit_scale(self, group="mm"):
+        """exp(temperature) of a group, a tensor [1] that carries gradient."""
+        return self.temperature(group)()
+
+    def clamp_temperatures(self):
+        """Clamp every temperature for real, in place."""
+        for group in self.groups:
+            self.temperature(group).clamp()
+
+    def forward(self, pixels, ids):
+        """Raw embeddings (image [B, D], text [B, D])."""
+        return self.encode_image(pixels), self.encode_text(ids)
+
+
+@contextlib.contextmanager
+def uninitialised():
+    """Layers built inside start as zeros: for weights that are loaded next, random numbers would only cost time."""
+    nn.initializer.set_global_initializer(nn.initializer.Constant(0.0), nn.initializer.Constant(0.0))
+    try:
+        yield
+    finally:
+        nn.initializer.set_global_initializer(None)
+
+
+def new_model(config, groups=("mm",), seed=0):
+    """A DualEncoder with random starting values that depend on `seed` alone."""
+    paddle.seed(seed)
+    with uninitialised():
+        model = DualEncoder(config, groups)
+    initialise(model)
+    return model

@@ -1,0 +1,108 @@
+"""Arithmetic that both towers share: attention, activations, stochastic depth, initial values."""
+
+import math
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+from paddle.autograd import PyLayer
+
+
+def quick_gelu(x):
+    """x * sigmoid(1.702 x), as OpenAI's CLIP and the release; written with silu, which is one kernel less."""
+    return F.silu(x * 1.702) * (1 / 1.702)
+
+
+ACTIVATIONS = {"quick_gelu": quick_gelu, "gelu": F.gelu, "relu": F.relu}
+
+
+def attention(query, key, value, bias=None, dropout=0.0, training=False):
+    """Multi-head attention.
+
+    query, key, value: [B, N, H, D]; bias: added to the scores, broadcast to [B, H, N, N], or None.
+    Returns [B, N, H * D]. On a GPU this is Paddle's fused kernel, which never holds the N x N scores; on a CPU the
+    plain form is faster (docs/architecture.md, "Attention").
+    """
+    batch, length, heads, depth = query.shape
+    dropout = dropout if training else 0.0
+    if query.place.is_gpu_place():
+        if bias is not None:  # the fused kernels want a row of the mask for every query
+            bias = bias.astype(query.dtype).expand([batch, heads, length, length])
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, training=training)
+        return mixed.reshape([batch, length, heads * depth])
+    query, key, value = (paddle.transpose(part, [0, 2, 1, 3]) for part in (query * depth**-0.5, key, value))
+    scores = paddle.matmul(query, key, transpose_y=True)
+    if bias is not None:
+        scores = scores + bias
+    weights = F.softmax(scores)
+    if dropout:
+        weights = F.dropout(weights, dropout, training=True)
+    mixed = paddle.matmul(weights, value)
+    return paddle.transpose(mixed, [0, 2, 1, 3]).reshape([batch, length, heads * depth])
+
+
+class LinearOnCPU(PyLayer):
+    """x W + b whose bias gradient is a matrix product: Paddle's CPU reduction costs half as much as the whole layer."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        return paddle.matmul(x, weight).add_(bias)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensor()
+        rows = gradient.reshape([-1, gradient.shape[-1]])
+        ones = paddle.ones([1, rows.shape[0]], rows.dtype)
+        return (
+            paddle.matmul(gradient, weight, transpose_y=True),
+            paddle.matmul(x.reshape([-1, x.shape[-1]]), rows, transpose_x=True),
+            paddle.matmul(ones, rows).flatten(),
+        )
+
+
+class Linear(nn.Linear):
+    """nn.Linear, [..., in] -> [..., out], with a faster gradient on a CPU."""
+
+    def forward(self, x):
+        if self.training and self.bias is not None and x.place.is_cpu_place() and x.ndim > 1:
+            return LinearOnCPU.apply(x, self.weight, self.bias)
+        return super().forward(x)
+
+
+class DropPath(nn.Layer):
+    """Stochastic depth: the residual branch of a sample is dropped with probability `rate`, the rest scaled up."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x):
+        if not self.training or not self.rate:
+            return x
+        keep = 1.0 - self.rate
+        mask = (paddle.rand([x.shape[0]] + [1] * (x.ndim - 1)) < keep).astype(x.dtype)
+        return x * mask / keep
+
+
+def drop_path_rates(last, depth):
+    """Rates rising linearly from 0 in the first block to `last` in the last one."""
+    return [last * index / max(depth - 1, 1) for index in range(depth)]
+
+
+def initialise(model, std=0.02):
+    """Random starting values: Glorot normal for Linear and patch weights, as in the vision transformer's paper
+    (arXiv 2010.11929), truncated normal of `std` for embeddings and positions, zero biases, unit scales."""
+    embedding = nn.initializer.TruncatedNormal(std=std)
+    constant = {"bias": nn.initializer.Constant(0.0), "weight": nn.initializer.Constant(1.0)}
+    for name, parameter in model.named_parameters():
+        last = name.rsplit(".", 1)[-1]
+        if last == "temperature_b":
+            continue
+        if parameter.ndim < 2:
+            constant[last](parameter)
+        elif last == "weight" and "_emb." not in name:
+            fan_out, fan_in = parameter.shape[0], math.prod(parameter.shape[1:])
+            nn.initializer.TruncatedNormal(std=math.sqrt(2.0 / (fan_in + fan_out)))(parameter)
+        else:
+            embedding(parameter)

@@ -1,0 +1,1 @@
+"""Which views exist, and the contrastive loss over pairs of them."""

@@ -1,0 +1,40 @@
+"""Which views exist, which group of pairs they belong to, and how a model encodes a batch of them."""
+
+import paddle
+
+from ..data import image
+from ..keys import random_key
+
+IMAGE_VIEWS = ("image", "image'")
+TEXT_VIEWS = ("caption", "caption'", "tags", "tags'")
+
+
+def group_of(first, second):
+    """The temperature group of a pair of views: mm (cross-modal), ii (image-image) or tt (text-text)."""
+    images = (first in IMAGE_VIEWS) + (second in IMAGE_VIEWS)
+    return ("tt", "mm", "ii")[images]
+
+
+def encode(model, batch, seed=0, step=0, micro=0, views=None):
+    """{view: L2-normalised embeds [B, D]} of `views` (default: all): the half of an objective that holds the towers.
+
+    Dropout masks depend on (seed, step, global micro-batch, view) alone, so that they can be drawn again.
+    """
+    embeds = {}
+    for view in (*batch.pixels, *batch.tokens):
+        if views is not None and view not in views:
+            continue
+        paddle.seed(random_key(seed, step, micro, view))
+        if view in batch.pixels:
+            pixels = image.normalise(batch.pixels[view], model.config.pixels)
+            raw = model.encode_image(paddle.to_tensor(pixels))
+        else:
+            raw = model.encode_text(paddle.to_tensor(batch.tokens[view]))
+        embeds[view] = normalise(raw)
+    return embeds
+
+
+def normalise(embeds, epsilon=1e-12):
+    """Rows of unit length, in float32: [B, D] -> [B, D]."""
+    embeds = embeds.astype("float32")
+    return embeds / paddle.clip(paddle.sqrt((embeds * embeds).sum(-1, keepdim=True)), min=epsilon)

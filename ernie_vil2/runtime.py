@@ -1,0 +1,86 @@
+"""CPU settings that Paddle reads once, when it is imported, and the C library's memory settings.
+
+Four things, each measured in docs/architecture.md: threads, the fast matrix path on AMD, transposes that copy at once
+(Paddle's strided views are copied later by a slow kernel, five times the cost of attention), and freed memory that is
+kept for the next tensor instead of going back to the system. A value that the user has set always wins.
+"""
+
+import contextlib
+import ctypes
+import importlib
+import importlib.metadata
+import io
+import os
+import sys
+import warnings
+
+
+def cpu_count():
+    """Cores this process may use: the scheduling affinity, where the system has one."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def is_amd():
+    """Whether the processor names itself AuthenticAMD (Linux; elsewhere False)."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as handle:
+            return any("AuthenticAMD" in line for line in handle if line.startswith("vendor_id"))
+    except OSError:
+        return False
+
+
+def is_cpu_build():
+    """Whether the installed Paddle is the CPU one; on a GPU build strided views stay on, they cost nothing there."""
+    try:
+        importlib.metadata.distribution("paddlepaddle-gpu")
+    except importlib.metadata.PackageNotFoundError:
+        return True
+    return False
+
+
+def keep_freed_memory():
+    """Let glibc keep freed blocks of up to 32 MiB, so that each tensor does not fault in its pages anew."""
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3
+    if any(name.startswith("MALLOC_") for name in os.environ) or not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(mmap_threshold, 32 << 20)
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(top_pad, 64 << 20)
+
+
+def prepare():
+    """Make the settings; warn when Paddle is already imported, since it then runs with its own."""
+    wanted = {"OMP_NUM_THREADS": str(cpu_count())}
+    if is_amd():
+        wanted["MKL_DEBUG_CPU_TYPE"] = "5"
+    if is_cpu_build():
+        wanted["FLAGS_use_stride_kernel"] = "0"
+        keep_freed_memory()
+    wanted = {key: value for key, value in wanted.items() if key not in os.environ}
+    if wanted and "paddle" in sys.modules:
+        warnings.warn(
+            "paddle was imported before ernie_vil2, so it runs with its own CPU settings; for full speed import "
+            "ernie_vil2 first or set " + " ".join(f"{key}={value}" for key, value in wanted.items()),
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return
+    os.environ.update(wanted)
+
+
+def import_paddle():
+    """Import Paddle without its remarks on threads and compilers, which tell a user of the tools nothing to act on."""
+    remarks = io.StringIO()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(remarks):
+            warnings.simplefilter("ignore")
+            importlib.import_module("paddle")  # by name: nobody imports Paddle by importing this module
+    except BaseException:
+        sys.stderr.write(remarks.getvalue())
+        raise

@@ -1,0 +1,139 @@
+"""Dataclasses from YAML or JSON data and back: unknown keys, wrong types and values out of range are named."""
+
+import dataclasses
+import math
+import types
+import typing
+from dataclasses import field
+from pathlib import Path
+
+from .errors import ConfigError, nearest
+
+
+def document(default, text, **options):
+    """A dataclass field with its documentation; mutable defaults are given as factories."""
+    if callable(default):
+        return field(default_factory=default, metadata={"doc": text, **options})
+    return field(default=default, metadata={"doc": text, **options})
+
+
+def as_dict(value):
+    """Dataclasses to plain dictionaries and lists."""
+    if dataclasses.is_dataclass(value):
+        return {item.name: as_dict(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [as_dict(item) for item in value]
+    if isinstance(value, dict):
+        return {key: as_dict(item) for key, item in value.items()}
+    return value
+
+
+def build(cls, mapping, where, path=""):
+    """A dataclass from a mapping: unknown keys, wrong types and values out of range raise ConfigError."""
+    if dataclasses.is_dataclass(mapping):
+        return mapping
+    presets = getattr(cls, "presets", None)
+    if presets and isinstance(mapping, str):
+        if mapping not in presets():
+            raise ConfigError(f"{where}: {path} is {mapping!r}, but the presets are {', '.join(presets())}")
+        return dataclasses.replace(presets()[mapping])
+    if not isinstance(mapping, dict):
+        raise ConfigError(f"{where}: {path or 'the file'} must be a mapping of keys to values, not {mapping!r}")
+    fields = {item.name: item for item in dataclasses.fields(cls)}
+    for key in mapping:
+        if key not in fields:
+            close = nearest(key, fields)
+            hint = (
+                f"did you mean {(path + '.' if path else '') + close!r}?"
+                if close
+                else "known here: " + ", ".join(fields)
+            )
+            raise ConfigError(f"{where}: unknown key {(path + '.' if path else '') + str(key)!r}; {hint}")
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for name, item in fields.items():
+        if name in mapping:
+            full = f"{path}.{name}" if path else name
+            values[name] = coerce(hints[name], mapping[name], where, full)
+            check_range(values[name], item.metadata, where, full)
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def coerce(kind, value, where, path):
+    """`value` as `kind`, or ConfigError; YAML's '1e-4' strings become floats."""
+    origin = typing.get_origin(kind)
+    if dataclasses.is_dataclass(kind):
+        return build(kind, {} if value is None else value, where, path)
+    if origin in (typing.Union, types.UnionType):
+        members = typing.get_args(kind)
+        if value is None and type(None) in members:
+            return None
+        rest = [member for member in members if member is not type(None)]
+        for member in rest:
+            try:
+                return coerce(member, value, where, path)
+            except ConfigError:
+                if member is rest[-1]:
+                    raise
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(coerce(typing.get_args(kind)[0], item, where, path) for item in value)
+    if origin is list and isinstance(value, (list, tuple)):
+        return [coerce(typing.get_args(kind)[0], item, where, f"{path}[{index}]") for index, item in enumerate(value)]
+    if kind is float and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    if kind is typing.Any or kind is not float and (
+        isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    ):
+        return value
+    if origin is dict and isinstance(value, dict):
+        return dict(value)
+    name = getattr(kind, "__name__", str(kind))
+    raise ConfigError(f"{where}: {path} must be of type {name}, not {value!r}")
+
+
+def check_range(value, rules, where, path):
+    """The bounds that `document` declared for a field."""
+    wrong = None
+    if value is None:
+        return
+    if "choices" in rules and value not in rules["choices"]:
+        wrong = "one of " + ", ".join(str(item) for item in rules["choices"])
+    elif "minimum" in rules and value < rules["minimum"]:
+        wrong = f"at least {rules['minimum']}"
+    elif rules.get("positive") and not value > 0:
+        wrong = "greater than 0"
+    elif rules.get("fraction") and not 0 <= value < 1:
+        wrong = "in [0, 1)"
+    elif "length" in rules and len(value) != rules["length"]:
+        wrong = f"{rules['length']} values"
+    if wrong:
+        raise ConfigError(f"{where}: {path} is {value!r} but must be {wrong}")
+
+
+def read_yaml(path):
+    """A YAML file as plain data; ConfigError names file and line."""
+    import yaml
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"cannot read configuration {path}: {getattr(error, 'strerror', None) or error}; "
+            "give the path of a YAML file"
+        ) from None
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(
+            f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); correct that line"
+        ) from None

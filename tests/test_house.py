@@ -1,0 +1,252 @@
+"""What must hold for the repository as a whole: readmes, pins, sizes, forbidden calls, imports, the environment."""
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = sorted([*ROOT.glob("ernie_vil2/**/*.py"), *ROOT.glob("tools/*.py")])
+PYTHON_FILES = [*LIBRARY, *sorted(ROOT.glob("tests/**/*.py"))]
+TOOLS = [path for path in LIBRARY if path.parent.name == "tools" and not path.name.startswith("_")]
+REQUIREMENTS = sorted(ROOT.glob("requirements*.txt"))
+# Brackets keep this file from matching itself.
+FORBIDDEN = {
+    "runs text": r"(?<![\w.])eval\(|(?<![\w.])exec\(|shell=True|os\.system\(",
+    "runs a pickle": r"pickle\.loads?\(|paddle\.load\(|torch\.load\(",
+    "edits the import path": r"sys\.path\.(insert|append|extend)|sys\.path\s*\+?=",
+}
+UNFINISHED = r"TO[D]O|FIX[M]E|NotImplemented[E]rror"
+MACHINE_PATH = r"(?<![\w.])/(home|root|Users)/\w"
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def offending_lines(paths, pattern):
+    return [
+        f"{relative(path)}:{number}: {line.strip()}"
+        for path in paths
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+
+
+@pytest.mark.parametrize("reason", FORBIDDEN)
+def test_library_and_tools_do_nothing_unsafe(reason):
+    assert offending_lines(LIBRARY, FORBIDDEN[reason]) == []
+
+
+def test_nothing_is_unfinished():
+    assert offending_lines(PYTHON_FILES, UNFINISHED) == []
+
+
+def test_no_path_of_a_machine():
+    texts = [
+        path
+        for pattern in ("*.md", "*.toml", "*.txt", "Makefile", ".ci/*", "docs/**/*.md", "configs/**/*.yaml")
+        for path in ROOT.glob(pattern)
+    ]
+    assert offending_lines([*PYTHON_FILES, *texts], MACHINE_PATH) == []
+
+
+def test_files_are_short():
+    lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PYTHON_FILES}
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+    assert {relative(path): lengths[relative(path)] for path in TOOLS if lengths[relative(path)] > 90} == {}
+
+
+def test_nothing_heavy_is_in_the_repository():
+    folders = ["ernie_vil2", "tools", "tests", "docs", "configs"]
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    assert [relative(path) for path in files if path.stat().st_size > 1_000_000] == []
+    assert [relative(path) for path in files if path.name == "vocab.txt"] == []
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=relative)
+def test_every_module_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", TOOLS, ids=relative)
+def test_every_tool_has_one_entry(path):
+    source = path.read_text(encoding="utf-8")
+    mains = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+    assert len(mains) == 1 and [argument.arg for argument in mains[0].args.args] == ["argv"]
+    assert source.endswith('if __name__ == "__main__":\n    run_tool(main)\n')
+
+
+def test_every_package_is_installed():
+    listed = set(re.findall(r'^    "(ernie_vil2[\w.]*)",$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("ernie_vil2/**/__init__.py")}
+    assert listed == folders | {"ernie_vil2.tools"}
+    assert {path.parent for path in LIBRARY} == {path.parent for path in LIBRARY if path.name == "__init__.py"}
+
+
+def test_data_configuration_and_metrics_never_import_paddle():
+    wanted = "ernie_vil2.config", "ernie_vil2.cli", "ernie_vil2.evaluation.metrics"
+    modules = [*wanted, *(f"ernie_vil2.data.{path.stem}" for path in (ROOT / "ernie_vil2/data").glob("[!_]*.py"))]
+    code = "import importlib, sys; list(map(importlib.import_module, sys.argv[1:])); print('paddle' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *modules], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+# Readmes
+
+
+def command_blocks(text):
+    """Fenced blocks without comments and trailing blanks: what a reader would type, whatever the language around it."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [[line for line in (re.sub(r"(^|\s+)#.*", "", row).rstrip() for row in block.splitlines()) if line]
+            for block in blocks]
+
+
+def test_readmes_have_equal_content():
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README_zh.md"))
+    assert command_blocks(english) == command_blocks(chinese)
+    headings = [re.findall(r"^#+(?= )", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+                for text in (english, chinese)]
+    assert headings[0] == headings[1]
+    assert [text.count("\n|") for text in (english, chinese)] == [english.count("\n|")] * 2
+
+
+def test_readme_commands_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in re.findall(r"\b((?:tools|configs|docs)/[\w/.-]+\.(?:py|yaml|md))\b", text):
+        assert (ROOT / name).is_file(), f"README.md names {name}"
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)) <= targets
+
+
+# Requirements
+
+
+def pins(path):
+    """[(name, version, marker, reason)] of a requirements file; every line is one pin, and says why."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            match = re.fullmatch(r"([\w.-]+)==([\w.]+)( *; [^#]+?)? +# (\S.*)", line)
+            assert match, f"{relative(path)}: {line!r} is not `name==version  # why`"
+            found.append(match.groups())
+    return found
+
+
+@pytest.mark.parametrize("path", REQUIREMENTS, ids=relative)
+def test_requirements_are_pinned_and_explained(path):
+    names = [name.lower() for name, _, marker, _ in pins(path) if not marker]
+    assert names and len(names) == len(set(names))
+
+
+def test_requirements_agree():
+    seen = {}
+    for path in REQUIREMENTS:
+        for name, version, marker, _ in pins(path):
+            same = name.lower().replace("paddlepaddle-gpu", "paddlepaddle"), marker
+            assert seen.setdefault(same, version) == version, f"{relative(path)} pins {name} to another version"
+
+
+def test_no_package_index_is_named():
+    files = [*REQUIREMENTS, ROOT / "Makefile", ROOT / "pyproject.toml", *ROOT.glob(".ci/*")]
+    assert offending_lines(files, r"https?://|^--?(i|f|index-url|extra-index-url|find-links)\b") == []
+
+
+# The environment script, tried with interpreters that only pretend
+
+
+def pretender(folder, name, version, has_venv):
+    """An executable that answers as Python `version` would, and fails to create environments."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    answers = f"*version_info*) echo {version};; *ensurepip*) exit {1 - has_venv};; *) exit 1;;"
+    path.write_text(f"#!/bin/sh\ncase $2 in {answers} esac\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """Folder, with a blank in its name, that holds a copy of .ci/environment."""
+    folder = tmp_path / "a clone"
+    (folder / ".ci").mkdir(parents=True)
+    (folder / ".ci" / "environment").write_bytes((ROOT / ".ci" / "environment").read_bytes())
+    return folder
+
+
+def environment(clone, path, **variables):
+    command = ["/bin/sh", f"{clone}/.ci/environment", "core"]
+    done = subprocess.run(command, cwd="/", env={"PATH": f"{path}", **variables}, capture_output=True, text=True)
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+@pytest.fixture
+def only(tmp_path):
+    """Function (name=(version, has_venv), ...) -> folder for PATH: these interpreters and the few tools sh needs."""
+
+    def build(**interpreters):
+        folder = tmp_path / "some bin"
+        folder.mkdir()
+        for tool in ("dirname", "cat", "cksum", "tail", "rm", "mkdir"):
+            real = next(Path(place, tool) for place in os.defpath.split(":") if place and Path(place, tool).exists())
+            (folder / tool).symlink_to(real)
+        for name, (version, has_venv) in interpreters.items():
+            pretender(folder, name.replace("_", "."), version, has_venv)
+        return folder
+
+    return build
+
+
+def test_a_wrong_python_is_one_sentence(clone, only):
+    status, _, errors = environment(clone, only(python3=("3.13.0", True)))
+    assert status == 1 and len(errors) == 1
+    assert errors[0].startswith("error: Python 3.10, 3.11 or 3.12 is needed, found 3.13.0; install one")
+
+
+def test_no_python_is_one_sentence(clone, only):
+    status, _, errors = environment(clone, only())
+    assert status == 1 and len(errors) == 1 and "is needed, found none; install one" in errors[0]
+
+
+def test_a_python_without_venv_is_one_sentence(clone, only):
+    status, _, errors = environment(clone, only(python3=("3.11.2", False)))
+    assert status == 1 and len(errors) == 1 and "the package python3.11-venv" in errors[0]
+
+
+def test_a_fitting_python_is_found_behind_a_wrong_one(clone, only):
+    path = only(python3=("3.9.1", True), python3_12=("3.12.1", False), python3_10=("3.10.13", True))
+    status, lines, _ = environment(clone, path)
+    assert status == 1 and lines == ["creating .venv with Python 3.10.13"]
+
+
+def test_the_given_python_is_the_only_candidate(clone, only):
+    folder = only(python3=("3.11.7", True))
+    given = pretender(folder, "my python", "3.8.20", True)
+    status, _, errors = environment(clone, folder, PYTHON=str(given))
+    assert status == 1 and len(errors) == 1 and "found 3.8.20" in errors[0]
+    status, _, errors = environment(clone, folder, PYTHON="/nowhere/python3")
+    assert status == 1 and len(errors) == 1 and "found none at /nowhere/python3" in errors[0]
+
+
+def test_a_foreign_environment_is_never_removed(clone, only):
+    (clone / ".venv").mkdir()
+    (clone / ".venv" / "mine").touch()
+    status, _, errors = environment(clone, only(python3=("3.11.7", True)))
+    assert status == 1 and len(errors) == 1 and "make clean" in errors[0] and (clone / ".venv" / "mine").exists()
+
+
+def test_an_interrupted_environment_starts_anew(clone, only):
+    (clone / ".venv" / "lib").mkdir(parents=True)
+    (clone / ".venv" / "installing").touch()
+    status, lines, _ = environment(clone, only(python3=("3.11.7", True)))
+    assert status == 1 and lines == ["creating .venv with Python 3.11.7"] and not (clone / ".venv" / "lib").exists()
+    assert (clone / ".venv" / "installing").exists()
+
+
+def test_ci_runs_the_readmes_commands():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert re.findall(r"^make .*", script, re.MULTILINE) == ["make test", "make test-slow"]
+    assert "set -euo pipefail" in script and os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -1,0 +1,68 @@
+"""CPU settings: made before Paddle is imported, never over the user's own, with a warning when it is too late."""
+
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from ernie_vil2 import runtime
+
+OURS = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
+
+
+@pytest.fixture
+def clean(monkeypatch):
+    for name in OURS:
+        monkeypatch.setenv(name, "")  # so that what `prepare` sets is taken back after the test
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(runtime, "keep_freed_memory", lambda: None)
+    return monkeypatch
+
+
+def test_settings_are_made_and_the_matrix_path_is_for_amd_only(clean):
+    clean.delitem(sys.modules, "paddle", raising=False)
+    for amd in (False, True):
+        clean.setattr(runtime, "is_amd", lambda amd=amd: amd)
+        runtime.prepare()
+        assert os.environ["OMP_NUM_THREADS"] == str(runtime.cpu_count())
+        assert os.environ.get("MKL_DEBUG_CPU_TYPE") == ("5" if amd else None)
+        assert os.environ["FLAGS_use_stride_kernel"] == "0"
+
+
+def test_the_users_own_values_win(clean):
+    clean.delitem(sys.modules, "paddle", raising=False)
+    for name in OURS:
+        clean.setenv(name, "7")
+    runtime.prepare()
+    assert all(os.environ[name] == "7" for name in OURS)
+
+
+def test_a_gpu_build_keeps_its_strided_views(clean):
+    clean.delitem(sys.modules, "paddle", raising=False)
+    clean.setattr(runtime, "is_cpu_build", lambda: False)
+    runtime.prepare()
+    assert "FLAGS_use_stride_kernel" not in os.environ
+
+
+def test_paddle_first_is_a_warning_that_says_what_to_set(clean):
+    clean.setitem(sys.modules, "paddle", object())
+    with pytest.warns(RuntimeWarning, match="import ernie_vil2 first or set OMP_NUM_THREADS="):
+        runtime.prepare()
+    assert not any(name in os.environ for name in OURS)
+    for name in OURS:
+        clean.setenv(name, "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        runtime.prepare()
+
+
+def test_paddle_really_reads_them():
+    code = (
+        "import ernie_vil2, paddle; x = paddle.ones([2, 3]); y = paddle.transpose(x, [1, 0]); "
+        "print(y.is_contiguous(), paddle.get_flags('FLAGS_use_stride_kernel'))"
+    )
+    environment = {key: value for key, value in os.environ.items() if key not in OURS}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split()[0] == str(runtime.is_cpu_build()), done.stdout

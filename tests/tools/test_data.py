@@ -1,0 +1,75 @@
+"""tools/data.py check: the exit status, the report, and one sentence for what cannot be checked."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ernie_vil2.errors import run_tool
+from tools.data import main
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture
+def sound(tmp_path, random_image, image_bytes):
+    """A TSV of three captions on two images."""
+    images = [base64.b64encode(image_bytes(random_image(40, 60, seed))).decode() for seed in (0, 0, 1)]
+    path = tmp_path / "sound.tsv"
+    path.write_text("".join(f"红猫{i}\timage{i // 2}\t{image}\n" for i, image in enumerate(images)), encoding="utf-8")
+    return path
+
+
+def test_a_sound_file_passes(sound, tiny_vocab, capsys):
+    assert main(["check", str(sound), "--vocab", str(tiny_vocab)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{sound}: 3 rows") and "3 good, 0 bad" in out and "2 ids, 2 distinct contents" in out
+    assert "0 texts (0.00 %) have over 48 tokens" in out and "tokens           min 5" in out
+    assert err == ""
+
+
+def test_bad_rows_fail_and_are_all_in_the_json(sound, tmp_path, capsys):
+    with open(sound, "a", encoding="utf-8") as handle:
+        handle.write("x\t1\n" * 30 + "x\t1\tAAAA\n")
+    assert main(["check", str(sound), "--json", str(tmp_path / "out.json")]) == 1
+    out = capsys.readouterr().out
+    assert "30  wrong number of columns" in out and "1  unreadable image" in out and "and 11 more" in out
+    assert out.count(f"\n{sound}:") == 20 and f"{sound}:4: the line has 2 columns instead of 3; " in out
+    assert len(json.loads((tmp_path / "out.json").read_text())["bad_rows"]) == 31
+    assert main(["check", str(sound), "--limit", "3"]) == 0
+    assert main(["check", str(sound), "--limit", "33", "--no-decode"]) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["soud.tsv"], "did you mean sound.tsv?"),
+        (["*.ndjson"], "no file matches *.ndjson"),
+        (["empty.jsonl"], "empty.jsonl: the file is empty"),
+        (["scenes:splt=test"], "did you mean 'split'?"),
+        (["sound.tsv", "--limit", "0"], "--limit is 0"),
+        (["sound.tsv", "--json", "no/such/out.json"], "create it first"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_sentence(sound, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(sound.parent)
+    Path("empty.jsonl").write_text("")
+    with pytest.raises(SystemExit) as caught:
+        run_tool(main, ["check", *arguments])
+    out, err = capsys.readouterr()
+    assert caught.value.code == 1 and out == ""
+    assert err.startswith("error: ") and err.count("\n") == 1 and words in err
+
+
+def test_it_runs_as_a_program(sound):
+    run = subprocess.run(
+        [sys.executable, ROOT / "tools" / "data.py", "check", sound],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stderr) == (0, "") and "3 good, 0 bad" in run.stdout

@@ -1,0 +1,93 @@
+"""The gradient step in two halves, with the towers side by side, against one backward pass through everything."""
+
+import numpy as np
+import paddle
+import pytest
+
+from ernie_vil2.config import AugmentationConfig, ObjectiveConfig
+from ernie_vil2.data.scenes import SceneSource, build_vocab
+from ernie_vil2.data.text import Tokenizer
+from ernie_vil2.data.views import ViewMaker
+from ernie_vil2.inference.parallel import set_kernel_threads, thread_count
+from ernie_vil2.models.dual_encoder import new_model
+from ernie_vil2.objectives.contrastive import ContrastiveObjective
+from ernie_vil2.objectives.views import encode
+from ernie_vil2.training.step import GradientStep
+
+PAIRS = [["image", "caption"], ["image", "tags", 0.5], ["image", "image'"], ["caption", "caption'"], ["tags", "tags'"]]
+
+
+@pytest.fixture
+def setting(tiny_config, tmp_path):
+    """(model, objective, batch) with every pair, temperatures of all groups and a text tower that fits the scenes."""
+    build_vocab(tmp_path / "vocab.txt", scenes=300)
+    tokenizer = Tokenizer(tmp_path / "vocab.txt", 32)
+    tiny_config.text_tower.vocab_size = tokenizer.vocab_size
+    objective = ContrastiveObjective(ObjectiveConfig(pairs=PAIRS))
+    model = new_model(tiny_config, objective.groups)
+    maker = ViewMaker(objective.views, tokenizer, tiny_config.pixels, AugmentationConfig())
+    source = SceneSource(size=12, image_size=32)
+    return model, objective, maker.collate([maker.make(source[index], 0, index) for index in range(12)])
+
+
+def gradients(model):
+    found = {name: value.grad.numpy().copy() for name, value in model.named_parameters() if value.grad is not None}
+    model.clear_gradients()
+    return found
+
+
+def test_the_cut_changes_no_gradient(setting):
+    model, objective, batch = setting
+    objective.loss(encode(model, batch), batch, model)["loss"].backward()
+    whole = gradients(model)
+    step = GradientStep(model, objective, side_by_side=False)
+    step(batch, 0)
+    cut = gradients(model)
+    assert set(cut) == set(whole) == {name for name, _ in model.named_parameters()}
+    for name in whole:
+        np.testing.assert_allclose(cut[name], whole[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_towers_side_by_side_give_the_same_bits(setting, dropout):
+    model, objective, batch = setting
+    for layer in model.sublayers():
+        for field in ("dropout", "p"):
+            if isinstance(getattr(layer, field, None), float):
+                setattr(layer, field, dropout)
+    model.config.text_tower.dropout = model.config.image_tower.dropout = dropout
+    one, two = (GradientStep(model, objective, seed=4, side_by_side=choice) for choice in (False, True))
+    set_kernel_threads(max(1, thread_count() // 2))  # a matrix product on more threads adds up in another order
+    one(batch, 7)
+    set_kernel_threads(thread_count())
+    wanted = gradients(model)
+    for _ in range(10):
+        two(batch, 7)
+        found = gradients(model)
+        assert not [name for name in wanted if not np.array_equal(found[name], wanted[name])]
+    two(batch, 8)
+    assert np.array_equal(gradients(model)["visual.norm_post.weight"], wanted["visual.norm_post.weight"]) == (
+        dropout == 0
+    )
+    two.close()
+
+
+def test_every_group_of_the_clipped_gradient_keeps_its_direction(setting):
+    from ernie_vil2.training.optim import clip_gradients
+
+    model, objective, batch = setting
+    GradientStep(model, objective, side_by_side=False)(batch, 0)
+    before = {name: value.grad.numpy().copy() for name, value in model.named_parameters()}
+    norm = np.sqrt(sum((gradient.astype(np.float64) ** 2).sum() for gradient in before.values()))
+    assert clip_gradients(model.parameters(), norm / 4) == pytest.approx(norm, rel=1e-5)
+    for name, value in model.named_parameters():
+        np.testing.assert_allclose(value.grad.numpy(), before[name] / 4, rtol=1e-4, atol=1e-8)
+    assert clip_gradients(model.parameters(), norm) == pytest.approx(norm / 4, rel=1e-5)
+
+
+def test_a_step_on_a_tower_with_unused_temperature_leaves_it_alone(setting):
+    model, _, batch = setting
+    objective = ContrastiveObjective(ObjectiveConfig(pairs=[["caption", "caption'"]]))
+    GradientStep(model, objective, side_by_side=True)(batch, 0)
+    assert model.temperature("mm").temperature_b.grad is None and model.visual.class_embedding.grad is None
+    assert paddle.abs(model.temperature("tt").temperature_b.grad).item() > 0

@@ -1,0 +1,1 @@
+"""Command-line tools: each one is a thin `main` over the library."""
