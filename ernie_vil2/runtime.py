@@ -11,7 +11,9 @@ import importlib
 import importlib.metadata
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
 
 
@@ -84,3 +86,13 @@ def import_paddle():
     except BaseException:
         sys.stderr.write(remarks.getvalue())
         raise
+    plain_termination()
+
+
+def plain_termination():
+    """Take SIGTERM back from Paddle, whose handler allocates memory and so can wait for ever for its own thread's lock.
+
+    A handler that Python code has set stays.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

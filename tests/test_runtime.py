@@ -1,6 +1,7 @@
 """CPU settings: made before Paddle is imported, never over the user's own, with a warning when it is too late."""
 
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -66,3 +67,24 @@ def test_paddle_really_reads_them():
     environment = {key: value for key, value in os.environ.items() if key not in OURS}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split()[0] == str(runtime.is_cpu_build()), done.stdout
+
+
+def test_sigterm_ends_a_process_whatever_it_is_doing():
+    code = (
+        "from ernie_vil2.runtime import import_paddle; import_paddle(); print('busy', flush=True)\n"
+        "while True: [bytearray(size) for size in range(100, 2000)]  # holds the allocator's lock most of the time"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(4)]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == "busy\n"
+            process.terminate()
+        assert [process.wait(30) for process in processes] == [-signal.SIGTERM] * 4
+        assert "Fatal" not in "".join(process.stderr.read() for process in processes)  # Paddle's handler did not run
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()

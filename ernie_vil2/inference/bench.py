@@ -4,6 +4,7 @@ Both sides run in processes of their own with a clean environment, and take turn
 hits both alike. The plain side imports Paddle first, with the library's own CPU settings, and loops over batches:
 preprocess or tokenize and pad to the full length, then forward.
 """
+import contextlib
 import json
 import os
 import statistics
@@ -23,6 +24,8 @@ PLAIN_MALLOC = {"MALLOC_ARENA_TEST": "8"}
 PLAIN_BATCH = 16
 CAPTION_TOKENS = 12
 IMAGE_SIDES = (375, 500)
+GRACE = 10
+"""Seconds a side has to end by itself."""
 STARTS = {
     "plain": "import warnings, paddle; warnings.simplefilter('ignore'); "
              "from ernie_vil2.inference import bench; bench.serve('plain')",
@@ -94,9 +97,14 @@ class Side:
         raise UserError(f"the {self.name} side of the comparison stopped: {reason}")
 
     def close(self):
-        self.process.stdin.close()
-        self.process.terminate()
-        self.process.wait()
+        """End the process: at the end of its input, or killed (Paddle's handler of SIGTERM can wait for ever)."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.process.stdout.close()
         self.errors.close()
 
