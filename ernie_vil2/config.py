@@ -59,6 +59,9 @@ class ImageTowerConfig:
     projection: int = document(0, "width of a bias-free projection of token 0; 0 for none, as released", minimum=0)
     dropout: float = document(0.0, "after attention projection and MLP, in training", fraction=True)
     drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
+    patch_dropout: float = document(
+        0.0, "share of patches left out of a training pass (FLIP, arXiv 2212.00794)", fraction=True
+    )
 
 
 @dataclass
@@ -184,6 +187,11 @@ class ObjectiveConfig:
         lambda: [["image", "caption", 1.0]],
         "list of [view, view, weight]; views: image, image', caption, caption', tags, tags'",
     )
+    loss: str = document(
+        "infonce",
+        "infonce: symmetric cross entropy; sigmoid: every pair of samples by itself (SigLIP, arXiv 2303.15343)",
+        choices=("infonce", "sigmoid"),
+    )
     negatives: str = document("batch", "batch: every other sample of the global batch", choices=("batch",))
     positives: str = document(
         "by_id",
@@ -231,8 +239,13 @@ class DataConfig:
     valid: typing.Any = document(None, "source of validation, or null for none")
     vocab: str | None = document(None, "vocabulary file; null builds one for scenes, or takes the one of init.text")
     augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
-    workers: int = document(1, "processes that decode and augment ahead of the step; 0 for none", minimum=0)
+    workers: int = document(1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0)
     max_bad: float = document(0.01, "share of broken samples at which the run stops", minimum=0)
+    shuffle_window: int = document(
+        131072, "samples that are shuffled together; whole shards are shuffled first", minimum=1
+    )
+    reduced_decode: bool = document(True, "training JPEGs are decoded at 1/2, 1/4 or 1/8 where the crop allows it")
+    timeout: float = document(300.0, "seconds that a batch may take before its loader process is named", positive=True)
 
 
 @dataclass
@@ -247,6 +260,18 @@ class OptimizerConfig:
     beta2: float = document(0.997, "decay of the second moment", fraction=True)
     epsilon: float = document(1e-9, "of AdamW", positive=True)
     clip: float = document(1.0, "largest global norm of the gradient; 0 for no clipping", minimum=0)
+    schedule: str = document(
+        "cosine", "from the peak to final_lr: cosine, linear, or constant", choices=("cosine", "linear", "constant")
+    )
+    layer_decay: float = document(
+        1.0, "factor of the learning rate per block below the top one; 1 for the same rate everywhere", positive=True
+    )
+    groups: list[typing.Any] = document(
+        list, "list of {match: regular expression on parameter names, lr: factor, weight_decay: value}; first match wins"
+    )
+    freeze: list[typing.Any] = document(
+        list, "list of {match: regular expression on parameter names, until: step}; without until for the whole run"
+    )
 
 
 @dataclass
@@ -254,10 +279,26 @@ class TrainConfig:
     """The loop."""
 
     steps: int = document(1000, "optimizer steps", minimum=1)
-    batch_size: int = document(128, "pairs of a global batch", minimum=2)
+    batch_size: int = document(128, "pairs of a global batch, over all ranks", minimum=2)
+    micro_batch: int = document(
+        0, "pairs of a rank in one pass (gradient cache); 0: a rank's whole share at once", minimum=0
+    )
     precision: str = document("fp32", "fp32, or bf16 or fp16 on a GPU", choices=("fp32", "bf16", "fp16"))
+    amp_level: str = document(
+        "O1", "O1: weights in fp32; O2: weights in bf16 or fp16 with fp32 masters", choices=("O1", "O2")
+    )
+    recompute: bool = document(False, "activations of a block are computed again in the backward pass: less memory")
+    sharding: int = document(
+        0, "0: none; 1: optimizer state divided over ranks; 2: gradients too; 3: parameters too", choices=(0, 1, 2, 3)
+    )
+    ema: float = document(0.0, "decay of an average of the weights that is evaluated and saved; 0: none", fraction=True)
+    spike: float = document(
+        0.0, "stop when the loss is over this factor times the median of the last 100; 0: never", minimum=0
+    )
     log_every: int = document(10, "steps between log lines", minimum=1)
     eval_every: int = document(0, "steps between validations and checkpoints; 0 for one at the end", minimum=0)
+    save_every: int = document(0, "steps between further checkpoints; 0 for those of eval_every only", minimum=0)
+    keep: int = document(2, "latest checkpoints that are kept, beside the best one", minimum=1)
 
 
 @dataclass
@@ -266,6 +307,20 @@ class InitConfig:
 
     text: str | None = document(None, "model directory whose text tower is taken")
     image: str | None = document(None, "model directory whose image tower is taken")
+
+
+@dataclass
+class LoraConfig:
+    """Low-rank adaptation of the attention's matrices (arXiv 2106.09685), merged into them in every saved model."""
+
+    rank: int = document(0, "rank of the update; 0 for none", minimum=0)
+    alpha: float = document(16.0, "the update is scaled by alpha / rank", positive=True)
+    towers: tuple[str, ...] = document(("text", "image"), "towers that get it; text, image")
+
+    def __post_init__(self):
+        for tower in self.towers:
+            if tower not in ("text", "image"):
+                raise ConfigError(f"lora.towers holds {tower!r}, but the towers are text and image")
 
 
 @dataclass
@@ -278,6 +333,7 @@ class RunConfig:
     objective: ObjectiveConfig = document(ObjectiveConfig, "pairs of views")
     optimizer: OptimizerConfig = document(OptimizerConfig, "AdamW")
     train: TrainConfig = document(TrainConfig, "the loop")
+    lora: LoraConfig = document(LoraConfig, "low-rank adaptation")
     seed: int = document(0, "of starting values, order and augmentation", minimum=0)
     output: str = document("output/run", "folder of log, checkpoints and model directory")
 
