@@ -31,6 +31,27 @@ class Batch:
     def __len__(self):
         return len(self.image_ids)
 
+    def rows(self, part):
+        """The Batch of a slice of the samples: views on the same arrays, texts cut to the longest of them.
+
+        The width of a text array then depends on its own rows alone, whoever else is in the batch.
+        """
+        return Batch(
+            pixels={view: array[part] for view, array in self.pixels.items()},
+            tokens={view: trimmed(array[part]) for view, array in self.tokens.items()},
+            image_ids=self.image_ids[part],
+            text_ids={view: array[part] for view, array in self.text_ids.items()},
+            present={view: array[part] for view, array in self.present.items()},
+            index=self.index[part],
+            where=self.where[part],
+        )
+
+
+def trimmed(tokens):
+    """[n, L] token ids without the columns at the end that are padding in every row."""
+    used = np.flatnonzero(tokens.any(0))
+    return tokens[:, : used[-1] + 1 if len(used) else 1]
+
 
 @dataclass
 class Views:

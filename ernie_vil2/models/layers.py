@@ -70,6 +70,22 @@ class Linear(nn.Linear):
         return super().forward(x)
 
 
+def run_blocks(blocks, x, *others, recompute=False):
+    """x through the blocks; with `recompute` a block keeps its input only and runs again in the backward pass.
+
+    Paddle's default form of it loses gradients under several conditions, silently; this one is its saved-tensor form.
+    """
+    if recompute:
+        from paddle.distributed.fleet.utils import recompute as run_again
+
+        for block in blocks:
+            x = run_again(block, x, *others, use_reentrant=False)
+        return x
+    for block in blocks:
+        x = block(x, *others)
+    return x
+
+
 class DropPath(nn.Layer):
     """Stochastic depth: the residual branch of a sample is dropped with probability `rate`, the rest scaled up."""
 
@@ -97,7 +113,7 @@ def initialise(model, std=0.02):
     constant = {"bias": nn.initializer.Constant(0.0), "weight": nn.initializer.Constant(1.0)}
     for name, parameter in model.named_parameters():
         last = name.rsplit(".", 1)[-1]
-        if last == "temperature_b":
+        if last in ("temperature_b", "bias_b"):
             continue
         if parameter.ndim < 2:
             constant[last](parameter)

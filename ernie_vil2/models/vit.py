@@ -6,7 +6,7 @@ Keys, shapes and arithmetic are those of the ERNIE-ViL 2.0 release; Linear weigh
 import paddle
 from paddle import nn
 
-from .layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates
+from .layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
 
 
 class PatchEmbed(nn.Layer):
@@ -86,6 +86,7 @@ class VisionTransformer(nn.Layer):
 
     def __init__(self, config):
         super().__init__()
+        self.recompute = False
         tokens = (config.image_size // config.patch_size) ** 2 + 1
         self.patch_embed = PatchEmbed(config)
         self.class_embedding = self.create_parameter([1, 1, config.width])
@@ -101,8 +102,7 @@ class VisionTransformer(nn.Layer):
         x = paddle.concat([first, x], axis=1) + self.positional_embedding
         if self.norm_pre is not None:
             x = self.norm_pre(x)
-        for block in self.blocks:
-            x = block(x)
+        x = run_blocks(self.blocks, x, recompute=self.recompute and self.training)
         # Layer norm works token by token, so only the token that is used is normalised.
         embeds = self.norm_post(x[:, 0])
         return embeds if self.proj is None else self.proj(embeds)
