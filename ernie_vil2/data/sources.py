@@ -53,6 +53,13 @@ class JoinedSource(Source):
         for part in self.parts:
             part.qualify_ids()
 
+    @property
+    def notes(self):
+        return [note for part in self.parts for note in part.notes]
+
+    def shard_sizes(self):
+        return [size for part in self.parts for size in part.shard_sizes()]
+
     def unused_files(self):
         for part in self.parts:
             yield from part.unused_files()
