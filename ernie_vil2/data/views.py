@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import ConfigError, ImageError
 from ..keys import generator, stable_hash
 from . import image as pixels
-from .augment import augment
+from .augment import draw_short, vary
 from .text import tag_prompt
 
 
@@ -68,11 +68,12 @@ class ViewMaker:
     """Makes the views that an objective needs; what it draws depends on (seed, epoch, index, view) alone.
 
     views: names out of image, image', caption, caption', tags, tags'; profile: the model's pixel profile; augmentation:
-    AugmentationConfig or None for the evaluation pixels. caption' is another caption of the image where there is one,
-    and else the same caption, told apart by dropout only; so are tags and tags'.
+    AugmentationConfig or None for the evaluation pixels; reduced: with augmentation, decode JPEGs only as finely as the
+    views need (image.decode_for). The views of an image share one decode. caption' is another caption of the image
+    where there is one, and else the same caption, told apart by dropout only; so are tags and tags'.
     """
 
-    def __init__(self, views, tokenizer, profile, augmentation=None, tag_language="zh", seed=0):
+    def __init__(self, views, tokenizer, profile, augmentation=None, tag_language="zh", seed=0, reduced=True):
         if {"image", "image'"} <= set(views) and augmentation is None:
             raise ConfigError(
                 "objective.pairs uses both image and image', which are the same pixels without "
@@ -80,32 +81,36 @@ class ViewMaker:
             )
         self.views, self.tokenizer, self.profile = tuple(views), tokenizer, profile
         self.augmentation, self.tag_language, self.seed = augmentation, tag_language, seed
+        self.reduced = reduced and augmentation is not None
+        self.image_views = [view for view in self.views if view.startswith("image")]
 
     def make(self, sample, epoch, index):
         """Views of one sample; ImageError that says where the sample stands when its image is broken."""
-        rgb, crops, texts = None, {}, {}
+        texts = {}
         order = generator(self.seed, epoch, index, "caption").permutation(len(sample.texts))
         for view in self.views:
-            if view.startswith("image"):
-                if rgb is None:
-                    rgb = self._decode(sample)
-                crops[view] = self._crop(rgb, epoch, index, view)
-            elif view.startswith("caption"):
+            if view.startswith("caption"):
                 texts[view] = sample.texts[order[(view == "caption'") % len(order)]]
-            else:
+            elif view.startswith("tags"):
                 texts[view] = tag_prompt(sample.tags, self.tag_language)
+        try:
+            crops = self._crops(sample.image, epoch, index) if self.image_views else {}
+        except ImageError as error:
+            place = ImageError(f"{sample.where}: {error}")
+            place.cause = getattr(error, "cause", "broken image")
+            raise place from None
         return Views(crops, texts, sample.id, index, sample.where)
 
-    def _decode(self, sample):
-        try:
-            return pixels.decode(sample.image, self.profile)
-        except ImageError as error:
-            raise ImageError(f"{sample.where}: {error}") from None
-
-    def _crop(self, rgb, epoch, index, view):
-        if self.augmentation is None:
-            return pixels.crop(rgb, self.profile)
-        return augment(rgb, self.profile.size, generator(self.seed, epoch, index, view), self.augmentation)
+    def _crops(self, image, epoch, index):
+        """{image view: uint8 [S, S, 3]}; decoded once, and resized once per scale that the views draw."""
+        size, recipe = self.profile.size, self.augmentation
+        if recipe is None:
+            return {view: pixels.crop(pixels.decode(image, self.profile), self.profile) for view in self.image_views}
+        keys = {view: generator(self.seed, epoch, index, view) for view in self.image_views}
+        shorts = {view: draw_short(size, key, recipe.crop_scale) for view, key in keys.items()}
+        rgb, sides = pixels.decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
+        resized = {short: pixels.resize_short(rgb, short, sides=sides) for short in set(shorts.values())}
+        return {view: vary(resized[shorts[view]], size, key, recipe) for view, key in keys.items()}
 
     def collate(self, samples):
         """A Batch of a list of Views."""
