@@ -25,8 +25,9 @@ class LoraLinear(Linear):
         self.weight, self.bias = base.weight, base.bias
         inputs, outputs = base.weight.shape
         self.scale = alpha / rank
-        self.lora_a = self.create_parameter([inputs, rank])
-        self.lora_b = self.create_parameter([rank, outputs], default_initializer=nn.initializer.Constant(0.0))
+        zeros = nn.initializer.Constant(0.0)
+        self.lora_a = self.create_parameter([inputs, rank], default_initializer=zeros)
+        self.lora_b = self.create_parameter([rank, outputs], default_initializer=zeros)
         bound = inputs**-0.5
         self.lora_a.set_value(generator(*key).uniform(-bound, bound, [inputs, rank]).astype(np.float32))
 

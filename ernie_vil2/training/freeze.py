@@ -23,7 +23,7 @@ class Freezer:
         for name, parameter in self.model.named_parameters():
             if name in self.learning and parameter.stop_gradient != (name in resting):
                 parameter.stop_gradient = name in resting
-                parameter.clear_gradient(set_to_zero=False)
+                parameter.grad = None
                 changed = True
         return changed
 

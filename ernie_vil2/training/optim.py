@@ -88,6 +88,16 @@ def clip_gradients(parameters, limit, norm=None):
     return norm
 
 
+def clear_gradients(parameters):
+    """Forget all gradients; to be called after each step, instead of `optimizer.clear_grad()`.
+
+    Paddle's own leaves zeros, with which AdamW would still move and decay a parameter that a later batch gives no
+    gradient, but not so after a resume.
+    """
+    for parameter in parameters:
+        parameter.grad = None
+
+
 def owned(optimizer, model):
     """{name: parameter} of what an optimizer of this model updates."""
     held = {parameter.name for group in optimizer._param_groups for parameter in group["params"]}

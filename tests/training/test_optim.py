@@ -35,7 +35,7 @@ def train(model, optimizer, schedule, steps, only=lambda name: True):
     for step in steps:
         give_gradients(model, step, only)
         optimizer.step()
-        optimizer.clear_grad()
+        optim.clear_gradients(model.parameters())
         schedule.step()
 
 
@@ -180,22 +180,25 @@ def test_a_gradient_that_is_not_finite_shows_in_the_norm_and_is_left_alone(bad):
 def test_k_steps_then_k_more_from_the_state_equal_2k_bit_for_bit(tiny_config):
     config = OptimizerConfig(lr=1e-2, warmup=2, layer_decay=0.7, groups=RULES)
 
-    def pooler_rests(name):  # a parameter that has not been updated yet when the state is taken
+    def first(name):  # some are updated in the first half only, some in the second half only
         return "pooler" not in name
+
+    def second(name):
+        return ".mlp." not in name
 
     straight = new_model(tiny_config)
     optimizer, schedule = build_optimizer(straight, config, 6)
-    train(straight, optimizer, schedule, range(3), pooler_rests)
+    train(straight, optimizer, schedule, range(3), first)
     weights, state = values(straight), optim.optimizer_state(optimizer, straight)
     assert all(value.dtype == np.float32 for value in state.values())
-    train(straight, optimizer, schedule, range(3, 6))
+    train(straight, optimizer, schedule, range(3, 6), second)
 
     resumed = new_model(tiny_config, seed=1)
     resumed.set_state_dict(weights)
     optimizer, schedule = build_optimizer(resumed, config, 6)
     optim.load_optimizer_state(optimizer, resumed, state)
     schedule.step(3)
-    train(resumed, optimizer, schedule, range(3, 6))
+    train(resumed, optimizer, schedule, range(3, 6), second)
     wanted = values(straight)
     assert not [name for name, value in values(resumed).items() if not np.array_equal(value, wanted[name])]
 
