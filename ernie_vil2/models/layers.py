@@ -47,17 +47,18 @@ class LinearOnCPU(PyLayer):
     @staticmethod
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
+        ctx.wanted = [not tensor.stop_gradient for tensor in (x, weight, bias)]  # Paddle refuses the other gradients
         return paddle.matmul(x, weight).add_(bias)
 
     @staticmethod
     def backward(ctx, gradient):
         x, weight = ctx.saved_tensor()
         rows = gradient.reshape([-1, gradient.shape[-1]])
-        ones = paddle.ones([1, rows.shape[0]], rows.dtype)
+        of_x, of_weight, of_bias = ctx.wanted
         return (
-            paddle.matmul(gradient, weight, transpose_y=True),
-            paddle.matmul(x.reshape([-1, x.shape[-1]]), rows, transpose_x=True),
-            paddle.matmul(ones, rows).flatten(),
+            paddle.matmul(gradient, weight, transpose_y=True) if of_x else None,
+            paddle.matmul(x.reshape([-1, x.shape[-1]]), rows, transpose_x=True) if of_weight else None,
+            paddle.matmul(paddle.ones([1, rows.shape[0]], rows.dtype), rows).flatten() if of_bias else None,
         )
 
 
