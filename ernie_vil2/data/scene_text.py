@@ -58,6 +58,10 @@ RELATIONS = {
     "below": ("下面", "below"),
 }
 LANGUAGES = ("zh", "en")
+CHATTER = (
+    ("图片 {}", "大图", "心爱的图片", "大地的景色", "水天一色", "img {}", "dsc {}", "photo {}"),
+    ("photo {}", "img {}", "dsc {}", "click for more", "sold out", "picture of the day", "free download", "my pictures"),
+)
 
 
 def choose(rng, items):
@@ -75,14 +79,10 @@ def phrase(group, language, rng):
     size = choose(rng, SIZES[group.size][index]) if rng.random() < 0.85 else ""
     material = MATERIALS[group.material]
     material = choose(rng, material[index]) if material and rng.random() < 0.8 else ""
-    number = NUMBERS[group.count][index]
     if language == "zh":
         colour = colour + "色" if material and len(colour) == 1 else colour
-        return number + size + colour + material + shape
-    words = [word for word in (size, material, colour, shape) if word]
-    if group.count == 1:
-        return ("an " if words[0][0] in "aeiou" else "a ") + " ".join(words)
-    return number + " " + " ".join(words) + ("es" if words[-1].endswith(("s", "x")) else "s")
+        return counted(group.count, [size, colour, material, shape], language)
+    return counted(group.count, [word for word in (size, material, colour, shape) if word], language)
 
 
 def relation(first, second):
@@ -143,6 +143,49 @@ def caption(scene, language, rng):
     if language == "zh":
         return f"图中是{listing(phrases, language)}，背景是{background}"
     return f"a picture of {listing(phrases, language)}, the background is {background}"
+
+
+def incomplete_caption(scene, language, rng):
+    """A caption as people write them in passing: no sizes, materials and places, and some objects or colours missing.
+
+    At least one object or the colour of one is left out, and at least one object is named.
+    """
+    index = LANGUAGES.index(language)
+    order = rng.permutation(len(scene.groups))
+    kept = int(rng.integers(1, len(order) + 1))
+    coloured = rng.random(kept) < 0.6
+    if kept == len(order):
+        coloured[int(rng.integers(kept))] = False
+    groups = [scene.groups[i] for i in order[:kept]]
+    text = listing([brief_phrase(*pair, language, rng) for pair in zip(groups, coloured, strict=True)], language)
+    if rng.random() < 0.7:
+        return text
+    background = choose(rng, BACKGROUNDS[scene.background][index])
+    return f"{background}上的{text}" if language == "zh" else f"{text} on {background}"
+
+
+def brief_phrase(group, coloured, language, rng):
+    """A noun phrase of number, colour where wanted, and shape."""
+    index = LANGUAGES.index(language)
+    words = [choose(rng, COLOURS[group.colour][index])] if coloured else []
+    words.append(choose(rng, SHAPES[group.shape][index]))
+    return counted(group.count, words, language)
+
+
+def counted(count, words, language):
+    """The words with their number in front, or with an article."""
+    number = NUMBERS[count][LANGUAGES.index(language)]
+    if language == "zh":
+        return number + "".join(words)
+    if count == 1:
+        return ("an " if words[0][0] in "aeiou" else "a ") + " ".join(words)
+    return number + " " + " ".join(words) + ("es" if words[-1].endswith(("s", "x")) else "s")
+
+
+def chatter(language, rng):
+    """A text that says nothing about the scene: file names and phrases that stand beside many pictures."""
+    texts = CHATTER[LANGUAGES.index(language)]
+    return texts[int(rng.integers(len(texts)))].format(int(rng.integers(10000)))
 
 
 def tags(scene, language, rng):
