@@ -1,9 +1,9 @@
 """Checkpoints: directories that hold all that a run needs to go on, and the pointer to the latest and the best.
 
 `checkpoints/step-0000400/` is a model directory (config.json, model.safetensors, vocab.txt) with, beside it, the
-optimizer's state by parameter name, one file a rank that holds some, `parameters.safetensors` where the exported model
-is not what is trained (LoRA), `ema/` (a model directory of the averaged weights), and `state.json`: step, place in the
-data, schedule, loss scale, configuration, versions, and bytes and SHA-256 of every other file. All ranks write into
+optimizer's state by parameter name, one file a rank that holds some, `parameters.safetensors` where the model to use is
+not the one that is trained (LoRA, averaged weights), `average.safetensors`, and `state.json`: step, place in the data,
+schedule, loss scale, configuration, versions, and bytes and SHA-256 of every other file. All ranks write into
 `step-0000400.tmp`, which is renamed when state.json is in it: a killed save leaves only that, and the next one
 removes it.
 """
@@ -20,10 +20,11 @@ import paddle
 from .. import __version__
 from ..checkpoints.files import atomic_file, reported, sync_directory, synced_file
 from ..checkpoints.safetensors_file import open_safetensors, write_safetensors
-from ..checkpoints.store import CONFIG, replace_directory, write_directory
+from ..checkpoints.store import WEIGHTS, replace_directory, write_directory
 from ..errors import CheckpointError
 
-STATE, POINTER, PARAMETERS, AVERAGE = "state.json", "checkpoints.json", "parameters.safetensors", "ema"
+STATE, POINTER = "state.json", "checkpoints.json"
+PARAMETERS, AVERAGE = "parameters.safetensors", "average.safetensors"
 TEMPORARY = ".tmp"
 VERSION = 1
 
@@ -85,7 +86,7 @@ class Checkpoints:
         """Write the checkpoint of state["step"]; returns its path.
 
         state: what state.json keeps; model: {key: array} in the release's layout; parameters: the trained ones where
-        they differ from it; average: like model; optimizer: {name: array} of this rank; score decides the best one.
+        they differ from it; average: of `Ema.state`; optimizer: {name: array} of this rank; score decides the best one.
         Raises CheckpointError when the disk refuses; the older checkpoints are then as they were.
         """
         path = self.path(state["step"])
@@ -96,10 +97,9 @@ class Checkpoints:
                     self._begin(temporary)
                     extra = {"step": state["step"], "metrics": state.get("metrics", {})}
                     write_directory(temporary, model, config, self.vocab, extra)
-                    if average is not None:
-                        write_directory(temporary / AVERAGE, average, config, self.vocab, extra)
-                    if parameters is not None:
-                        write_arrays(temporary / PARAMETERS, parameters)
+                    for name, arrays in ((PARAMETERS, parameters), (AVERAGE, average)):
+                        if arrays is not None:
+                            write_arrays(temporary / name, arrays)
                 self.ranks.wait()
                 if optimizer:
                     write_arrays(temporary / optimizer_file(self.ranks.rank, self.ranks.size), optimizer)
@@ -148,7 +148,7 @@ class Checkpoints:
         return self.path(steps[-1]) if steps else None
 
     def load(self, path):
-        """(state, {name: array} of parameters, {name: array} of the optimizer, {key: array} of the average or None).
+        """(state, {name: array} of parameters, {name: array} of the optimizer, {name: array} of the average or None).
 
         Every file is compared with its checksum first. Raises CheckpointError that names a missing or damaged file
         and offers the checkpoint before this one.
@@ -164,12 +164,12 @@ class Checkpoints:
         self.best, score = state["best"]["step"], state["best"]["score"]
         self.best_score = -np.inf if score is None else score
         names = state["files"]
-        parameters = open_safetensors(path / (PARAMETERS if PARAMETERS in names else "model.safetensors"))
+        parameters = open_safetensors(path / (PARAMETERS if PARAMETERS in names else WEIGHTS))
         optimizer = {}
         for name in sorted(names):
             if name.startswith("optimizer-"):
                 optimizer.update(open_safetensors(path / name).items())
-        average = open_safetensors(path / AVERAGE / "model.safetensors") if f"{AVERAGE}/{CONFIG}" in names else None
+        average = open_safetensors(path / AVERAGE) if AVERAGE in names else None
         return state, parameters, optimizer, average
 
     def _read_state(self, path):
