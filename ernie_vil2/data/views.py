@@ -64,6 +64,27 @@ class Views:
     where: str
 
 
+def join(batches):
+    """One Batch of several whose samples follow each other; tokens are padded to the longest."""
+    first = batches[0]
+
+    def joined(field):
+        return {view: np.concatenate([getattr(batch, field)[view] for batch in batches])
+                for view in getattr(first, field)}
+
+    length = {view: max(batch.tokens[view].shape[1] for batch in batches) for view in first.tokens}
+    return Batch(
+        pixels=joined("pixels"),
+        tokens={view: np.concatenate([np.pad(batch.tokens[view], ((0, 0), (0, longest - batch.tokens[view].shape[1])))
+                                      for batch in batches]) for view, longest in length.items()},
+        image_ids=np.concatenate([batch.image_ids for batch in batches]),
+        text_ids=joined("text_ids"),
+        present=joined("present"),
+        index=np.concatenate([batch.index for batch in batches]),
+        where=[place for batch in batches for place in batch.where],
+    )
+
+
 class ViewMaker:
     """Makes the views that an objective needs; what it draws depends on (seed, epoch, index, view) alone.
 
@@ -111,6 +132,10 @@ class ViewMaker:
         rgb, sides = pixels.decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
         resized = {short: pixels.resize_short(rgb, short, sides=sides) for short in set(shorts.values())}
         return {view: vary(resized[shorts[view]], size, key, recipe) for view, key in keys.items()}
+
+    def pixel_shapes(self, count):
+        """{image view: shape} of the pixels of `count` samples."""
+        return dict.fromkeys(self.image_views, (count, self.profile.size, self.profile.size, 3))
 
     def collate(self, samples):
         """A Batch of a list of Views."""

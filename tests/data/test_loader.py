@@ -2,15 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ernie_vil2.config import PixelProfile
 from ernie_vil2.data.loader import Loader, Order
 from ernie_vil2.data.samples import Sample, Source
 from ernie_vil2.data.text import Tokenizer
 from ernie_vil2.data.views import ViewMaker
-from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.errors import DataError
 
 
 class Noise(Source):
@@ -38,23 +36,6 @@ def maker(tiny_vocab):
 
 def load(source, maker, batch_size=4, steps=5, **options):
     return list(Loader(source, maker, Order(len(source), batch_size, 7), steps, **options))
-
-
-@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 9))
-def test_an_epoch_shows_every_sample_at_most_once_and_epochs_differ(size, batch_size, seed):
-    if batch_size > size:
-        with pytest.raises(ConfigError, match="batch_size"):
-            Order(size, batch_size, seed)
-        return
-    order = Order(size, batch_size, seed)
-    for epoch in range(2):
-        steps = range(epoch * order.batches_per_epoch, (epoch + 1) * order.batches_per_epoch)
-        batches = [order.batch(step) for step in steps]
-        assert {found for found, _ in batches} == {epoch}
-        seen = np.concatenate([positions for _, positions in batches])
-        assert len(set(seen.tolist())) == len(seen) == size // batch_size * batch_size
-    far = order.batch(3 * order.batches_per_epoch)[1]
-    np.testing.assert_array_equal(far, Order(size, batch_size, seed).batch(3 * order.batches_per_epoch)[1])
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
