@@ -37,7 +37,6 @@ from .optim import (
     optimizer_state,
     squared_norm,
 )
-from .pictures import show_validation
 from .resume import compare, restore_parameters
 from .start import check_init, prepare_vocab, start_model
 from .state import Checkpoints, arrays_of
@@ -137,7 +136,7 @@ class Trainer:
             self.model, self.objective, config.seed, self.share, train.precision, train.amp_level
         )
         self.encoder = Model(self.model, tokenizer)
-        self.guard = Guard(self.folder, train.spike)
+        self.guard = Guard(self.folder, train.spike, self.ranks.rank)
         self.updates = measure.Updates(self.model)
 
     def _restore(self, path, state, parameters, optimizer, average):
@@ -188,7 +187,7 @@ class Trainer:
 
     def _log(self):
         if not self.ranks.main:
-            return SilentLog()
+            return SilentLog(self.ranks.rank)
         return RunLog(self.folder, self.config.train.steps, self.first)
 
     def _loop(self, loader, log, stop):
@@ -280,8 +279,10 @@ class Trainer:
         return math.sqrt(self.sync.squared_norm(squared_norm(self.model.parameters())))
 
     def _shown(self, batch):
-        similar = measure.similarities(self.gradients.embeds, batch)
-        return {**similar, **measure.gradient_norms(self.model)}
+        similar = measure.similarities(self.gradients.embeds, batch, self.objective.rule)
+        norms = measure.gradient_norms(self.model)
+        norms = {name: math.sqrt(self.sync.squared_norm(norm**2)) for name, norm in norms.items()}
+        return {**(similar.scalars() if similar else {}), **norms}
 
     def evaluate(self, step, log):
         """Validate on the whole validation source, log the recalls and write a checkpoint; returns its path."""
@@ -295,7 +296,6 @@ class Trainer:
             if self.ranks.main:
                 self.metrics, score = metrics, metrics["mean_recall"]
                 log.record("valid", step, {**{key: metrics[key] for key in SHOWN}, "source": self.valid.name})
-                show_validation(log, step, self.valid, embeddings)
             score = self.ranks.sum([score or 0.0])[0]
         return self.save(step, log, score)
 
