@@ -1,6 +1,8 @@
 """Files that are read here and there, a small number of them kept open, however many shards there are."""
 
+import errno
 import os
+import stat
 import threading
 from collections import OrderedDict
 
@@ -14,7 +16,9 @@ class Descriptor:
 
     def __init__(self, path):
         self.path = path
-        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for a writer
+        if not stat.S_ISREG(os.fstat(self.number).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", path)
 
     def __del__(self):
         if hasattr(self, "number"):
@@ -37,29 +41,31 @@ class Descriptor:
 
 
 class Descriptors:
-    """The files of this process that were read last, at most KEPT_OPEN; shared by threads, never pickled."""
+    """The files of this process that were read last, at most KEPT_OPEN; shared by threads, never pickled.
+
+    `indexing` is for threads that would write the index of one file at once.
+    """
 
     def __init__(self):
-        self._open, self._lock = OrderedDict(), threading.Lock()
+        self._open, self._lock, self.indexing = OrderedDict(), threading.Lock(), threading.Lock()
 
     def get(self, path, stamp=None):
-        """The Descriptor of a path; DataError when the file cannot be opened, or no longer bears the `stamp`."""
+        """The Descriptor of a path; DataError when it cannot be opened, or is not the file that bore the `stamp`."""
         path = os.fspath(path)
         with self._lock:
-            found = self._open.get(path)
-            if found is None:
+            found = self._open.pop(path, None)
+            if found is None or stamp not in (None, found.stamp()):
                 try:
-                    found = self._open[path] = Descriptor(path)
+                    found = Descriptor(path)
                 except OSError as error:
                     raise DataError(
                         f"{path}: cannot be read ({error.strerror}); put the file back and open the source again"
                     ) from None
-            self._open.move_to_end(path)
+                if stamp not in (None, found.stamp()):
+                    raise DataError(f"{path}: the file has changed since it was opened; open the source again")
+            self._open[path] = found
             while len(self._open) > KEPT_OPEN:
                 self._open.popitem(last=False)
-            if stamp is not None and found.stamp() != stamp:
-                del self._open[path]
-                raise DataError(f"{path}: the file has changed since it was opened; open the source again")
         return found
 
 

@@ -32,7 +32,7 @@ FILES = {
     "lmdb": LmdbSource,
 }
 KINDS = (*FILES, "mix", "scenes")
-SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".tar": "tar"}
+SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 class JoinedSource(Source):
@@ -141,7 +141,9 @@ def open_path(kind, path, options):
     """One file or folder as a source; without `kind`, by suffix or by what is in the folder."""
     path = Path(path)
     is_folder = path.is_dir()
-    kind = kind or (kind_of_folder(path, options) if is_folder else SUFFIXES.get(path.suffix.lower()))
+    if kind is None:
+        by_name = "tar" if is_tar(path) else SUFFIXES.get(path.suffix.lower())
+        kind = kind_of_folder(path, options) if is_folder else by_name
     if path.suffix.lower() == ".csv" and kind in (None, "folder") and not is_folder:
         return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options})
     if kind is None:

@@ -30,6 +30,7 @@ SMALL_HEADERS = 4096  # as much as the headers of one member take, but for extra
 PARTS = (IMAGE, TEXT, JSON)
 # For each part the first byte of its headers (-1: there is none) and the bytes from there to the end of its content.
 ROW = np.dtype([("starts", "<i8", len(PARTS)), ("spans", "<u4", len(PARTS))])
+PACKED_ROW = struct.Struct("<3q3I")
 NO_IMAGE, NO_CAPTION = "samples without an image", "images without a caption"
 
 
@@ -49,35 +50,36 @@ class TarIndex:
     cut: str | None = None
     rows: np.ndarray | None = None
     cache: Path | None = None
+    cache_stamp: tuple | None = None
     offset: int = 0
 
     def row(self, number):
-        """The ROW of a sample."""
+        """(starts, spans) of the parts of a sample."""
+        raw = None
         if self.rows is None:
-            with contextlib.suppress(DataError):
-                raw = OPEN.get(self.cache).read(self.offset + number * ROW.itemsize, ROW.itemsize)
-                if len(raw) == ROW.itemsize:
-                    return np.frombuffer(raw, ROW)[0]
-            self.rows = scan(self.path).rows  # the file went away
-        return self.rows[number]
+            try:
+                raw = OPEN.get(self.cache, self.cache_stamp).read(self.offset + number * ROW.itemsize, ROW.itemsize)
+            except DataError:  # the file went away, or another process wrote it anew
+                self.rows = scan(self.path).rows
+        values = PACKED_ROW.unpack(self.rows[number].tobytes() if raw is None else raw)
+        return values[: len(PARTS)], values[len(PARTS) :]
 
-    def part(self, number, part, content=True):
-        """(Member, bytes) of a part of a sample, or None; without `content` of its headers alone.
+    def parts(self, number, content=True):
+        """(Member, bytes), or None, of each part of a sample; without `content` the image's bytes stop at its headers.
 
         Raises DataError when the tar is not what it was.
         """
-        row = self.row(number)
-        start, span = int(row["starts"][part]), int(row["spans"][part])
-        if start < 0:
-            return None
         file = OPEN.get(self.path, self.stamp)
+        return [self._part(file, start, span, part, content or part != IMAGE) if start >= 0 else None
+                for part, start, span in zip(PARTS, *self.row(number), strict=True)]  # fmt: skip
+
+    def _part(self, file, start, span, part, content):
+        member = None
         for most in (2 * LIMITS[part],) if content else (SMALL_HEADERS, 2 * LIMITS[part]):
             raw = file.read(start, min(span, most))
-            try:
+            with contextlib.suppress(Cut):
                 member = member_at(lambda offset, count, raw=raw: raw[offset : offset + count], 0, span)
                 break
-            except Cut:
-                member = None
         if member is None or member.fault or member.size > LIMITS[part] or PART_OF_SUFFIX.get(member.suffix) != part:
             raise DataError(
                 f"{self.path}: byte {start:,} is not the member that the index names; delete {self.cache or 'it'} and "
@@ -95,17 +97,18 @@ def open_index(path):
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable tar") from None
     stamp = status.st_size, status.st_mtime_ns
     places = [Path(f"{path}.index"), user_cache() / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
-    for place in places:
-        if found := read_index(place, path, stamp):
-            return found
-    index = scan(path)
-    for place in places:
-        with contextlib.suppress(OSError):
-            if place.parent != Path(path).parent:
-                place.parent.mkdir(parents=True, exist_ok=True)
-            write_index(index, place)
-            return read_index(place, path, stamp) or index
-    return index
+    with OPEN.indexing:
+        for place in places:
+            if found := read_index(place, path, stamp):
+                return found
+        index = scan(path)
+        for place in places:
+            with contextlib.suppress(OSError):
+                if place.parent != Path(path).parent:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                write_index(index, place)
+                return read_index(place, path, stamp) or index
+        return index
 
 
 def user_cache():
@@ -130,12 +133,14 @@ def read_index(place, path, stamp):
         head = json.loads(file.read(16, length)) if magic == MAGIC and length < MAX_HEAD else {}
         offset, count = 16 + length, head["count"]
         findings = {str(what): [int(found[0]), list(map(str, found[1]))] for what, found in head["findings"].items()}
-        whole = file.stamp()[0] == offset + count * ROW.itemsize
+        cache_stamp = file.stamp()
+        whole = cache_stamp[0] == offset + count * ROW.itemsize
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error, RecursionError):
         return None
-    if not whole or tuple(head["stamp"]) != stamp:
+    cut = head.get("cut")
+    if not whole or type(count) is not int or not isinstance(cut, str | None) or tuple(head["stamp"]) != stamp:
         return None
-    return TarIndex(path, stamp, count, findings, head.get("cut"), cache=place, offset=offset)
+    return TarIndex(path, stamp, count, findings, cut, None, place, cache_stamp, offset)
 
 
 def scan(path):

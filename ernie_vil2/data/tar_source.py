@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, DataError
 from . import manifest, parts
-from .parts import IMAGE, JSON, TEXT
+from .parts import IMAGE
 from .samples import RowError, Source
 from .tar import shown
 from .tar_index import NO_CAPTION, NO_IMAGE, open_index
@@ -47,21 +47,20 @@ class TarSource(Source):
 
     def load(self, index):
         tar, row = self._place(index)
-        member, image = tar.part(row, IMAGE)
+        (member, image), text, document = tar.parts(row)
         where = f"{tar.path}:{shown(member.name)}"
         if not image:
             raise RowError(where, "no image", "the image is empty", "fetch it again, or write the tar without it")
-        text, document = tar.part(row, TEXT), tar.part(row, JSON)
         return parts.sample(image, text and text[1], document and document[1], where, self._default_id(tar, member))
 
     def where(self, index):
         tar, row = self._place(self.position(index))
-        return f"{tar.path}:{shown(tar.part(row, IMAGE, content=False)[0].name)}"
+        return f"{tar.path}:{shown(tar.parts(row, content=False)[IMAGE][0].name)}"
 
     def key(self, index):
         tar, row = self._place(self.position(index))
-        member, _ = tar.part(row, IMAGE, content=False)
-        where, document = f"{tar.path}:{shown(member.name)}", tar.part(row, JSON)
+        (member, _), _, document = tar.parts(row, content=False)
+        where = f"{tar.path}:{shown(member.name)}"
         mapping = parts.parse(document[1], where) if document else {}
         return parts.image_id(mapping, where, self._default_id(tar, member))
 
@@ -169,9 +168,9 @@ def tar_files(path):
 
 
 def is_tar(path):
-    """Whether a name is that of a tar which is read: `.tar`, and not hidden."""
+    """Whether a name is that of a tar and not hidden; a compressed one counts, so that it is named when it is opened."""
     name = os.path.basename(path)
-    return name.lower().endswith(".tar") and not name.startswith(".")
+    return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not name.startswith(".")
 
 
 def count_of(paths):
