@@ -82,6 +82,11 @@ class Loader:
     def __len__(self):
         return self.steps - self.start
 
+    @property
+    def pids(self):
+        """Process ids of the workers, while there are any."""
+        return [worker.process.pid for worker in self._crew.workers] if self._crew is not None else []
+
     def close(self):
         """End the workers, if there are any; the batches that they were making are dropped."""
         crew, self._crew = self._crew, None
