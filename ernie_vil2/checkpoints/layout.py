@@ -13,7 +13,7 @@ from ..errors import CheckpointError, ConfigError
 from .tensor_file import FLOATS, printable, spec_of
 
 TEMPERATURE = "contrastive_loss_mm.temperature_b"
-HARMLESS = re.compile(r"visual\.classfy\..+|contrastive_loss_(ii|tt)\.temperature_b|contrastive_loss_(mm|ii|tt)\.bias_b")
+HARMLESS = re.compile(r"visual\.classfy\..+|contrastive_loss_((ii|tt)\.temperature_b|(mm|ii|tt)\.bias_b)")
 HARMLESS_SHAPES = {
     f"contrastive_loss_{group}.{name}": (1,) for group in ("mm", "ii", "tt") for name in ("temperature_b", "bias_b")
 }

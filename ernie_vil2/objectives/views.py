@@ -34,7 +34,7 @@ def encode(model, batch, seed=0, step=0, micro=0, views=None):
 
 
 def to_device(crops, profile):
-    """uint8 [B, S, S, 3] -> float32 [B, 3, S, S], normalised; on a GPU there, so that bytes cross the bus, not floats."""
+    """uint8 [B, S, S, 3] -> float32 [B, 3, S, S], normalised; on a GPU there, so that only bytes cross the bus."""
     if paddle.get_device() == "cpu":
         return paddle.to_tensor(image.normalise(crops, profile))
     shape = [1, 3, 1, 1]
