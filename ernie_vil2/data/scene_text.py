@@ -60,7 +60,7 @@ RELATIONS = {
 LANGUAGES = ("zh", "en")
 CHATTER = (
     ("图片 {}", "大图", "心爱的图片", "大地的景色", "水天一色", "img {}", "dsc {}", "photo {}"),
-    ("photo {}", "img {}", "dsc {}", "click for more", "sold out", "picture of the day", "free download", "my pictures"),
+    ("photo {}", "img {}", "dsc {}", "click for more", "sold out", "picture of the day", "free download", "my photos"),
 )
 
 

@@ -243,8 +243,8 @@ class SceneSource(Source):
     """Samples drawn on demand: sample i depends on (seed, split, i) alone.
 
     split: train, valid or test; size: number of samples; languages: of captions and tags; captions: per language;
-    cache: keep drawn samples in memory (3 * image_size^2 bytes each). noise, wrong: shares of the training captions that
-    are incomplete, and that belong to another scene or to none; images, tags and the other captions stay what they are.
+    cache: keep drawn samples in memory (3 * image_size^2 bytes each). noise, wrong: shares of the training captions
+    that are incomplete, and that belong to another scene or to none; images, tags and other captions stay the same.
     Raises ConfigError for an unknown split or language, and for shares that are none.
     """
 
@@ -338,7 +338,7 @@ def check_shares(split, noise, wrong):
     if noise + wrong > 1:
         raise ConfigError(f"scenes: noise {noise} and wrong {wrong} are over 1 together; lower one of them")
     if (noise or wrong) and split != "train":
-        raise ConfigError(f"scenes: the split {split!r} measures, so its captions stay right; leave out noise and wrong")
+        raise ConfigError(f"scenes: the split {split!r} measures, so its captions stay clean; drop noise and wrong")
 
 
 def build_vocab(path, seed=0, scenes=4000):

@@ -14,6 +14,7 @@ import numpy as np
 from ..checkpoints.files import atomic_file, reported
 from ..data.scene_text import COLOURS, SHAPES, SIZES
 from ..data.scenes import held_out
+from .charts import COLOUR_COUNT, DASHES, Chart, Curve, figure, points
 from .metrics import percent
 
 TEMPLATE = Path(__file__).with_name("page") / "report.html"
@@ -21,9 +22,6 @@ DIRECTIONS = {"t2i": "Text to image", "i2t": "Image to text"}
 KS = (1, 5, 10)
 LANGUAGES = {"zh": "Chinese", "en": "English"}
 WIDEST = 160
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 480, 310, 46, 20, 28, 44
-COLOUR_COUNT = 7
-DASHES = ("", "7 4", "2 4", "9 3 2 3")
 
 
 @dataclass
@@ -50,17 +48,6 @@ class DemoReport:
     languages: tuple = ("zh",)
 
 
-@dataclass
-class Curve:
-    """A line of a chart: points (x, y) in order, where a y that is not finite is a gap; colour and dash are numbers."""
-
-    label: str
-    points: list
-    colour: int
-    dash: int = 0
-    marked: bool = False
-
-
 def write_report(path, report):
     """Write the DemoReport as one HTML file that needs nothing else; no half file is ever seen.
 
@@ -76,8 +63,10 @@ def write_report(path, report):
         table=table(report),
         checks=baseline_checks(report),
         unseen=unseen(),
-        loss_chart=chart("Loss of the training batches", "loss", loss_curves(report.train_log)),
-        recall_chart=chart("Recall on the validation split", "recall, %", recall_curves(report.valid_log), highest=100),
+        loss_chart=figure(Chart("Loss of the training batches", "loss", loss_curves(report.train_log))),
+        recall_chart=figure(
+            Chart("Recall on the validation split", "recall, %", recall_curves(report.valid_log), highest=100)
+        ),
         gallery=cards("images", "a frame", report.gallery, text_query),
         image_gallery=cards("captions", "a bar", report.image_gallery, image_query),
     )
@@ -197,79 +186,6 @@ def recall_curves(log):
         for dash, name in enumerate(DIRECTIONS)
         for index, k in enumerate(KS)
     ]
-
-
-def points(log, key):
-    """(step, value) of every record; NaN where it has none."""
-    return [(record["step"], float(record.get(key, math.nan))) for record in log]
-
-
-def ticks(low, high, least=0.0):
-    """Four to eight round values, no closer than `least`; the first is at most `low`, the last at least `high`."""
-    magnitude = 10.0 ** math.floor(math.log10((high - low) / 6))
-    step = max(least, next(magnitude * factor for factor in (1, 2, 5, 10) if high - low <= 6 * magnitude * factor))
-    return [index * step for index in range(math.floor(low / step), math.ceil(high / step) + 1)]
-
-
-def chart(title, unit, curves, highest=None):
-    """A figure over training steps: axes, ticks, curves, and a legend with each curve's last value."""
-    drawn = [curve for curve in curves if any(math.isfinite(y) for _, y in curve.points)]
-    caption = f"<figcaption>{escape(title)}</figcaption>"
-    if not drawn:
-        return f'<figure class="chart">{caption}<p class="note">Nothing was recorded.</p></figure>'
-    known = [point for curve in drawn for point in curve.points if math.isfinite(point[1])]
-    last, low = max(1, *(x for x, _ in known)), min(0.0, *(y for _, y in known))
-    high = highest or max(y for _, y in known)
-    levels = ticks(low, high if high > low else low + 1)
-
-    def place(x, y):
-        right = LEFT + (WIDTH - LEFT - RIGHT) * x / last
-        return right, TOP + (HEIGHT - TOP - BOTTOM) * (levels[-1] - y) / (levels[-1] - levels[0])
-
-    marks = [f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
-             f'<text x="4" y="15">{escape(unit)}</text>']
-    for level in levels:
-        height = place(0, level)[1]
-        marks.append(f'<path class="grid" d="M{LEFT} {height:.1f}H{WIDTH - RIGHT}"/>'
-                     f'<text x="{LEFT - 7}" y="{height + 4:.1f}" text-anchor="end">{level:,.5g}</text>')
-    for step in ticks(0, last, least=1.0):
-        if step <= last:
-            right = place(step, 0)[0]
-            marks.append(f'<path class="grid" d="M{right:.1f} {HEIGHT - BOTTOM}v5"/>'
-                         f'<text x="{right:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{step:,.10g}</text>')
-    for curve in drawn:
-        marks.extend(strokes(curve, place))
-    marks.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" text-anchor="end">step</text></svg>')
-    legend = "\n".join(map(legend_entry, drawn))
-    return f'<figure class="chart">{caption}\n' + "\n".join(marks) + f'\n<ul class="legend">\n{legend}\n</ul></figure>'
-
-
-def legend_entry(curve):
-    """Line style, name and last known value of a curve."""
-    value = [y for _, y in curve.points if math.isfinite(y)][-1]
-    line = f'<path {look(curve)} d="M0 6H34"/>'
-    return f'<li><svg viewBox="0 0 34 12" aria-hidden="true">{line}</svg>{escape(curve.label)} <b>{value:.2f}</b></li>'
-
-
-def look(curve):
-    """SVG attributes of a curve's line."""
-    return f'class="curve c{curve.colour}"' + (f' stroke-dasharray="{DASHES[curve.dash]}"' if curve.dash else "")
-
-
-def strokes(curve, place):
-    """SVG of a curve: a line that breaks at gaps, and dots where they are asked for or a line would have no length."""
-    runs = [[]]
-    for x, y in curve.points:
-        if math.isfinite(y):
-            runs[-1].append((x, y))
-        elif runs[-1]:
-            runs.append([])
-    lines = ("L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in run) for run in runs if run)
-    yield f'<path {look(curve)} d="M{"M".join(lines)}"/>'
-    for x, y in (point for run in runs if curve.marked or len(run) == 1 for point in run):
-        centre = 'cx="{:.1f}" cy="{:.1f}"'.format(*place(x, y))
-        label = f"{escape(curve.label)}, step {x:,}: {y:.2f}"
-        yield f'<circle class="dot c{curve.colour}" {centre} r="3.5"><title>{label}</title></circle>'
 
 
 def picture(image, alt):

@@ -1,11 +1,12 @@
 """The drawn scenes: the same everywhere, nothing of the unseen split in training, words that describe what is drawn."""
 
+import hashlib
 import itertools
 
 import numpy as np
 import pytest
 
-from ernie_vil2.data.scene_text import BACKGROUNDS, COLOURS, SHAPES, SIZES, caption, tags
+from ernie_vil2.data.scene_text import BACKGROUNDS, COLOURS, SHAPES, SIZES, caption, chatter, incomplete_caption, tags
 from ernie_vil2.data.scenes import Group, Scene, SceneSource, build_vocab, held_out, render
 from ernie_vil2.data.sources import open_source
 from ernie_vil2.data.text import Tokenizer
@@ -102,3 +103,59 @@ def test_a_source_can_be_named_in_a_configuration():
     for wrong in (*values, {"captions": 1.5}):
         with pytest.raises(UserError):
             open_source({"kind": "scenes", **wrong})
+
+
+def test_noise_changes_its_share_of_captions_and_nothing_else():
+    clean, noisy = SceneSource("train", 600), SceneSource("train", 600, noise=0.3, wrong=0.2)
+    wrong_only = SceneSource("train", 600, wrong=0.2)
+    changed, wrong = [], []
+    for one, two, three in zip(clean, noisy, wrong_only, strict=True):
+        assert (one.id, one.tags, len(one.texts)) == (two.id, two.tags, len(two.texts))
+        np.testing.assert_array_equal(one.image, two.image)
+        changed += [before != after for before, after in zip(one.texts, two.texts, strict=True)]
+        wrong += [before != after for before, after in zip(one.texts, three.texts, strict=True)]
+    assert 0.45 < np.mean(changed) < 0.55 and 0.16 < np.mean(wrong) < 0.24
+    assert [sample.texts for sample in SceneSource("train", 9, noise=0.3, wrong=0.2)] == [
+        sample.texts for sample in SceneSource("train", 600, noise=0.3, wrong=0.2).samples(stop=9)
+    ]
+    assert "30% incomplete and 20% wrong" in noisy.describe() and "incomplete" not in clean.describe()
+
+
+def test_incomplete_captions_leave_out_objects_or_colours_and_say_nothing_wrong():
+    groups = Group("star", "red", "big", "metal", ((0, 0),)), Group("square", "blue", "small", "plain", ((1, 1), (2, 2)))
+    scene, rng = Scene((*groups, Group("heart", "green", "big", "plain", ((0, 2),))), "snow"), np.random.default_rng(0)
+    absent = [kind for kind in SHAPES if kind not in ("star", "square", "heart")]
+    for language, number in (("zh", 0), ("en", 1)):
+        counts = set()
+        for _ in range(200):
+            text = incomplete_caption(scene, language, rng)
+            named = sum(any(word in text for word in SHAPES[group.shape][number]) for group in scene.groups)
+            coloured = sum(any(word in text for word in COLOURS[group.colour][number]) for group in scene.groups)
+            assert 1 <= named <= 3 and coloured <= named and (named, coloured) != (3, 3)
+            assert not any(SHAPES[kind][number][0] in text for kind in absent)
+            counts.add((named, coloured))
+        assert len(counts) == 8
+
+
+def test_noisy_captions_have_no_unknown_words(tmp_path):
+    build_vocab(tmp_path / "vocab.txt", scenes=1500)
+    tokenizer = Tokenizer(tmp_path / "vocab.txt", 64)
+    texts = [text for sample in SceneSource("train", 200, noise=0.5, wrong=0.5) for text in sample.texts]
+    rng = np.random.default_rng(0)
+    texts += [chatter(language, rng) for language in ("zh", "en") for _ in range(100)]
+    assert not (tokenizer.encode(texts) == tokenizer.unk_id).any()
+
+
+@pytest.mark.parametrize("options", [{"noise": -0.1}, {"wrong": 1.5}, {"noise": 0.6, "wrong": 0.6}, {"noise": True},
+                                     {"noise": "much"}, {"noise": 0.1, "split": "test"}])  # fmt: skip
+def test_impossible_noise_is_refused(options):
+    with pytest.raises(UserError, match="noise|wrong"):
+        open_source({"kind": "scenes", **options})
+
+
+def test_without_noise_samples_are_what_they_always_were():
+    digest = hashlib.sha256()
+    for split in ("train", "valid", "test"):
+        for sample in SceneSource(split, 12):
+            digest.update(repr((sample.id, sample.texts, sample.tags)).encode())
+    assert digest.hexdigest() == "1f440b56dd8a3b5aa1c966cbc7b8b2d373c0d0d84f206e981da2974ab7e02f9a"
