@@ -25,3 +25,4 @@ def replay(model, batch, share, key, gradients):
     for micro, rows in share.chunks():
         embeds = encode(model, batch.rows(rows), *key, micro, tuple(gradients))
         paddle.autograd.backward(list(embeds.values()), [gradients[view][rows] for view in embeds])
+        del embeds  # what layers keep for the backward pass lives as long as their output does

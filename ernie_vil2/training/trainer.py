@@ -232,8 +232,7 @@ class Trainer:
 
         With `show` the costlier figures too. A signal noted in `stop` on any rank sets `stopped` on all.
         """
-        if self.freezer.apply(step):
-            self.optimizer.clear_grad()
+        self.freezer.apply(step)
         self.gradients.frozen = tuple(tower for tower in ("image", "text") if self.freezer.frozen(tower))
         self.gradients.scale = self.scale.value if self.scale else 1.0
         parts = self.gradients(batch, step)
