@@ -1,4 +1,4 @@
-"""Tar shards: what tarfile and GNU tar write is read back; what is cut, hostile or foreign is named and harms no more."""
+"""Tar shards: what tarfile and GNU tar write is read back; what is cut, hostile or foreign is named, no more."""
 
 import io
 import json
@@ -72,8 +72,15 @@ STEM = st.text("abc猫/.é _", min_size=1, max_size=120).filter(
 
 @given(
     rows=st.dictionaries(
-        STEM, st.tuples(st.binary(min_size=1, max_size=1500), st.sampled_from([".jpg", ".JPEG", ".png", ".webp", ".bmp"]),
-                        st.sampled_from(["txt", "json", "both"])), min_size=1, max_size=6),
+        STEM,
+        st.tuples(
+            st.binary(min_size=1, max_size=1500),
+            st.sampled_from([".jpg", ".JPEG", ".png", ".webp", ".bmp"]),
+            st.sampled_from(["txt", "json", "both"]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
     format=st.sampled_from(["gnu", "pax"]),
     spread=st.booleans(),
     dot=st.booleans(),
@@ -253,7 +260,9 @@ def hostile_members():
     yield "members with oversized headers", info("b.jpg", pax_headers={"comment": "A" * 100_000}), b"x"
 
 
-@pytest.mark.parametrize("fault, about, content", list(hostile_members()), ids=lambda value: getattr(value, "name", "")[:20])
+@pytest.mark.parametrize(
+    "fault, about, content", list(hostile_members()), ids=lambda value: getattr(value, "name", "")[:20]
+)
 def test_a_hostile_member_is_counted_by_name_and_the_others_stay(tmp_path, fault, about, content):
     members = [*pairs(2), (about, content), *pairs(2, start=2)]
     source = open_source(write_tar(tmp_path / "x.tar", members, "pax" if about.pax_headers else "gnu"))
@@ -287,7 +296,9 @@ def test_an_endless_chain_of_headers_is_one_refused_member(tmp_path):
     assert contents(open_source(path)) == wanted(range(2)) and "without an end marker" in notes(open_source(path))
 
 
-@pytest.mark.parametrize("record", [b"9 path=\n", b"999999 path=x\n", b"path=x\n", b"5 =\n", b"0 path=x\n", b"12 path=xxxx"])
+@pytest.mark.parametrize(
+    "record", [b"9 path=\n", b"999999 path=x\n", b"path=x\n", b"5 =\n", b"0 path=x\n", b"12 path=xxxx"]
+)
 def test_malformed_pax_records_refuse_their_member(tmp_path, record):
     body = raw_header("x", len(record), b"x") + record.ljust(512, b"\0") + raw_header("m.jpg", 0)
     tail = write_tar(tmp_path / "y.tar", pairs(1)).read_bytes()
