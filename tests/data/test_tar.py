@@ -69,7 +69,8 @@ def test_what_img2dataset_writes_is_read_as_it_is(tmp_path):
         for number in range(shard * 10000, shard * 10000 + 3):
             members += [(f"{number:09d}.jpg", b"jpg%d" % number)] if number % 10000 != 1 else []
             members += sample(number, "success" if number % 10000 != 1 else "failed_to_download", id=number)
-        write_tar(tmp_path / f"{shard:05d}.tar", members)
+        timed = [(info(name, mtime=1700000000.25), content) for name, content in members]  # a pax header each
+        write_tar(tmp_path / f"{shard:05d}.tar", timed, "pax")
         (tmp_path / f"{shard:05d}_stats.json").write_text("{}")
         (tmp_path / f"{shard:05d}.parquet").write_bytes(b"PAR1")
     source = open_source(tmp_path)
