@@ -21,7 +21,7 @@ from .samples import RowError, Sample, Source, digest
 MAX_PICKLE = 1 << 20
 MAX_KEY = 511  # of lmdb
 COUNTS = (b"num_samples", b"num_images")
-_environments = {}  # {path: (process, open environment)}: lmdb wants one of a file in a process, and none over a fork
+_environments = {}  # {path: open environment}: lmdb wants one of a file in a process
 
 
 class PairMachine(Machine):
@@ -154,13 +154,22 @@ def reading(path):
 
     path = os.path.realpath(path)
     try:
-        process, found = _environments.get(path, (None, None))
-        if process != os.getpid():
+        found = _environments.get(path)
+        if found is None:
             if not os.path.isfile(os.path.join(path, "data.mdb")):
                 raise DataError(f"{path}: holds no data.mdb; give the folder that has imgs and pairs in it")
-            found = lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
-            _environments[path] = os.getpid(), found
+            found = _environments[path] = lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
         with found.begin() as transaction:
             yield transaction
     except lmdb.Error as error:
         raise DataError(f"{path}: cannot be read as lmdb ({error}); copy or write it again") from None
+
+
+def _leave_to_parent():
+    """Close, in a process that was forked, what the parent has open: lmdb forbids its use there."""
+    while _environments:
+        _environments.popitem()[1].close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)

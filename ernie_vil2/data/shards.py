@@ -70,7 +70,7 @@ def write_shards(source, out, per_shard=10000, size_limit=10**9, progress=iter):
     if content["complete"]:
         return content
     start = content["shards"][-1]["rows"][1] if content["shards"] else 0
-    with open(out / BAD_NAME, "ab") as bad:
+    with open(out / BAD_NAME, "ab", buffering=0) as bad:
         bad.truncate(content["bad_bytes"])
         samples = Rows(source, start, progress, bad)
         while samples.peek() is not None:

@@ -169,7 +169,7 @@ def check_kind(path, head):
 
 def collect(file, size):
     """((stem hashes, parts, starts, spans), findings, cut) of all members, in order."""
-    stems, kinds, starts, spans = array("Q"), array("B"), array("q"), array("L")
+    stems, kinds, starts, spans = array("Q"), array("B"), array("q"), array("I")
     findings, cut, end = {}, None, 0
     try:
         for member in members(file.read, size):

@@ -168,7 +168,7 @@ def tar_files(path):
 
 
 def is_tar(path):
-    """Whether a name is that of a tar and not hidden; a compressed one counts, so that it is named when it is opened."""
+    """Whether a name is that of a tar and not hidden; a compressed one counts, so that opening it names it."""
     name = os.path.basename(path)
     return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not name.startswith(".")
 

@@ -1,66 +1,19 @@
-"""Tar shards: what tarfile and GNU tar write is read back; what is cut, hostile or foreign is named and harms no more."""
+"""Tar shards: what tarfile and GNU tar write is read back; what is cut, hostile or foreign is named, no more."""
 
-import io
 import json
 import os
-import pickle
 import subprocess
 import sys
 import tarfile
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ernie_vil2.data import descriptors, tar_index
 from ernie_vil2.data.sources import RowError, open_source
-from ernie_vil2.data.tar_source import TarSource
 from ernie_vil2.errors import DataError
-
-FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
-
-
-def info(name, size=0, **fields):
-    """A TarInfo with other fields set."""
-    about = tarfile.TarInfo(name)
-    about.size = size
-    for key, value in fields.items():
-        setattr(about, key, value)
-    return about
-
-
-def write_tar(path, members, format="gnu", mode="w"):
-    """A tar of (name or TarInfo, bytes) by the standard library."""
-    with tarfile.open(path, mode, format=FORMATS[format]) as tar:
-        for name, content in members:
-            about = info(name) if isinstance(name, str) else name
-            about.size = about.size or len(content)
-            tar.addfile(about, io.BytesIO(content))
-    return path
-
-
-def pairs(count, start=0):
-    """Members of `count` samples."""
-    for row in range(start, start + count):
-        yield f"{row:05d}.jpg", b"image %d " % row * 50
-        yield f"{row:05d}.txt", f"第{row}张".encode()
-
-
-def contents(source):
-    return [(sample.image, sample.texts) for sample in source]
-
-
-def wanted(rows):
-    return [(b"image %d " % row * 50, (f"第{row}张",)) for row in rows]
-
-
-def notes(source):
-    return "\n".join(source.notes)
-
+from tests.tars import FORMATS, contents, info, notes, pairs, wanted, write_tar
 
 # What is written is read
 
@@ -72,8 +25,15 @@ STEM = st.text("abc猫/.é _", min_size=1, max_size=120).filter(
 
 @given(
     rows=st.dictionaries(
-        STEM, st.tuples(st.binary(min_size=1, max_size=1500), st.sampled_from([".jpg", ".JPEG", ".png", ".webp", ".bmp"]),
-                        st.sampled_from(["txt", "json", "both"])), min_size=1, max_size=6),
+        STEM,
+        st.tuples(
+            st.binary(min_size=1, max_size=1500),
+            st.sampled_from([".jpg", ".JPEG", ".png", ".webp", ".bmp"]),
+            st.sampled_from(["txt", "json", "both"]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
     format=st.sampled_from(["gnu", "pax"]),
     spread=st.booleans(),
     dot=st.booleans(),
@@ -109,7 +69,8 @@ def test_what_img2dataset_writes_is_read_as_it_is(tmp_path):
         for number in range(shard * 10000, shard * 10000 + 3):
             members += [(f"{number:09d}.jpg", b"jpg%d" % number)] if number % 10000 != 1 else []
             members += sample(number, "success" if number % 10000 != 1 else "failed_to_download", id=number)
-        write_tar(tmp_path / f"{shard:05d}.tar", members)
+        timed = [(info(name, mtime=1700000000.25), content) for name, content in members]  # a pax header each
+        write_tar(tmp_path / f"{shard:05d}.tar", timed, "pax")
         (tmp_path / f"{shard:05d}_stats.json").write_text("{}")
         (tmp_path / f"{shard:05d}.parquet").write_bytes(b"PAR1")
     source = open_source(tmp_path)
@@ -253,7 +214,9 @@ def hostile_members():
     yield "members with oversized headers", info("b.jpg", pax_headers={"comment": "A" * 100_000}), b"x"
 
 
-@pytest.mark.parametrize("fault, about, content", list(hostile_members()), ids=lambda value: getattr(value, "name", "")[:20])
+@pytest.mark.parametrize(
+    "fault, about, content", list(hostile_members()), ids=lambda value: getattr(value, "name", "")[:20]
+)
 def test_a_hostile_member_is_counted_by_name_and_the_others_stay(tmp_path, fault, about, content):
     members = [*pairs(2), (about, content), *pairs(2, start=2)]
     source = open_source(write_tar(tmp_path / "x.tar", members, "pax" if about.pax_headers else "gnu"))
@@ -287,7 +250,9 @@ def test_an_endless_chain_of_headers_is_one_refused_member(tmp_path):
     assert contents(open_source(path)) == wanted(range(2)) and "without an end marker" in notes(open_source(path))
 
 
-@pytest.mark.parametrize("record", [b"9 path=\n", b"999999 path=x\n", b"path=x\n", b"5 =\n", b"0 path=x\n", b"12 path=xxxx"])
+@pytest.mark.parametrize(
+    "record", [b"9 path=\n", b"999999 path=x\n", b"path=x\n", b"5 =\n", b"0 path=x\n", b"12 path=xxxx"]
+)
 def test_malformed_pax_records_refuse_their_member(tmp_path, record):
     body = raw_header("x", len(record), b"x") + record.ljust(512, b"\0") + raw_header("m.jpg", 0)
     tail = write_tar(tmp_path / "y.tar", pairs(1)).read_bytes()
@@ -348,129 +313,3 @@ def test_a_pipe_named_as_a_tar_is_refused_at_once(tmp_path):
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.tar")], timeout=60, capture_output=True,
                          text=True, cwd=root)  # fmt: skip
     assert "not a regular file" in run.stderr
-
-
-# The index
-
-
-def test_the_second_opening_reads_no_header_of_the_tar(sound, monkeypatch):
-    first = contents(open_source(sound))
-    assert Path(f"{sound}.index").stat().st_size < 12 * 36 + 500
-    monkeypatch.setattr(tar_index, "scan", lambda path: pytest.fail("the tar is scanned again"))
-    assert contents(open_source(sound)) == first
-
-
-def test_an_index_of_another_tar_or_a_damaged_one_is_made_anew(tmp_path, sound):
-    open_source(sound)
-    index = Path(f"{sound}.index")
-    good = index.read_bytes()
-    for bad in (b"", good[:-1], good[:20], b"x" + good[1:], good.replace(b'"count": 12', b'"count": "2'), b"\0" * 99,
-                good.replace(b'"stamp": [', b'"stamp": [1')):  # fmt: skip
-        index.write_bytes(bad)
-        assert contents(open_source(sound)) == wanted(range(12)) and index.read_bytes() == good
-    write_tar(sound, pairs(5))
-    assert contents(open_source(sound)) == wanted(range(5))
-
-
-def test_an_index_that_lies_is_an_error_and_never_other_bytes(sound):
-    open_source(sound)
-    index = Path(f"{sound}.index")
-    data = bytearray(index.read_bytes())
-    data[-36:-28] = (513).to_bytes(8, "little")
-    index.write_bytes(data)
-    source = open_source(sound)
-    assert source[0].texts == ("第0张",)
-    with pytest.raises(DataError, match="byte 513 is not the member.*delete .*index"):
-        source[11]
-
-
-def test_the_index_may_vanish_or_have_no_place(sound, tmp_path, monkeypatch):
-    source = open_source(sound)
-    Path(f"{sound}.index").unlink()
-    descriptors.OPEN.__init__()
-    assert contents(source) == wanted(range(12))
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    os.mkdir(f"{sound}.index")  # nothing can be written there, whoever the user is
-    assert contents(open_source(sound)) == wanted(range(12)) and len(list(cache.rglob("*.index"))) == 1
-    monkeypatch.setenv("XDG_CACHE_HOME", str(sound))
-    source = pickle.loads(pickle.dumps(open_source(sound)))
-    assert contents(source) == wanted(range(12)) and list(sound.parent.glob("*.tmp-*")) == []
-
-
-def test_a_tar_that_changes_under_the_reader_is_an_error(sound):
-    source = open_source(sound)
-    assert source[3].texts
-    write_tar(sound, pairs(14))
-    with pytest.raises(DataError, match="changed"):
-        source[4]
-
-
-def test_a_sample_takes_36_bytes_of_memory(tmp_path):
-    index = tar_index.scan(write_tar(tmp_path / "x.tar", pairs(100)))
-    assert index.rows.nbytes == 36 * 100
-
-
-# Many tars
-
-
-@pytest.fixture
-def shards(tmp_path):
-    """A folder of 100 tars of 4 samples."""
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    for number in range(100):
-        write_tar(folder / f"{number:05d}.tar", pairs(4, start=4 * number))
-    return folder
-
-
-def check_all(source):
-    order = np.random.default_rng(os.getpid()).permutation(len(source))
-    return all(source[index].texts == (f"第{index}张",) for index in order)
-
-
-def test_shards_are_shared_by_threads_forks_and_pickles_with_few_open_files(shards):
-    source = open_source(shards)
-    assert len(source) == 400 and source.shard_sizes() == [4] * 100
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(check_all, [source] * 4))
-    assert sum(os.readlink(f"/proc/self/fd/{name}").startswith(str(shards))
-               for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")) <= 64  # fmt: skip
-    assert len(pickle.dumps(source)) < 40_000 and check_all(pickle.loads(pickle.dumps(source)))
-    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-        assert all(pool.map(check_all, [source] * 2))
-
-
-def test_a_glob_a_folder_and_a_list_are_the_same(shards):
-    folder = contents(open_source(shards))
-    assert folder == contents(open_source(f"{shards}/*.tar")) == contents(open_source({"kind": "tar", "path": shards}))
-    listed = open_source([shards / "00000.tar", shards / "00001.tar"])
-    assert contents(listed) == folder[:8] and listed.shard_sizes() == [4, 4]
-    assert isinstance(open_source(f"{shards}/*.tar"), TarSource)
-
-
-def test_equal_stems_in_different_tars_are_different_images(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        for shard in range(2):
-            write_tar(tmp_path / name / f"{shard}.tar", pairs(2))
-    joined = open_source([tmp_path / "a", tmp_path / "b"])
-    assert len({sample.id for sample in joined}) == 8
-    assert [joined.key(index) for index in range(8)] == [sample.id for sample in joined]
-
-
-def test_a_new_users_folder_with_a_cut_tar_and_a_climbing_name(shards):
-    cut = shards / "00003.tar"
-    cut.write_bytes(cut.read_bytes()[:5000])
-    write_tar(shards / "00007.tar", [*pairs(4, start=28), ("../x", b"x")])
-    source = open_source(shards)
-    assert len(source) == 398 and source.shard_sizes()[3] == 2 and len(source.notes) == 2
-    assert "00003.tar: only the first 4,096 of 5,000 bytes" in notes(source) and "copy or write" in notes(source)
-    assert "00007.tar:../x" in notes(source) and "rename them" in notes(source)
-
-
-def test_many_cut_tars_do_not_flood_the_screen(shards):
-    for path in shards.glob("0*.tar"):
-        path.write_bytes(path.read_bytes()[:5000])
-    source = open_source(shards)
-    assert len(source.notes) == 21 and "80 more tars" in notes(source) and len(list(source.faults())) == 100

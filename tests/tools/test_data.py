@@ -1,10 +1,11 @@
-"""tools/data.py check: the exit status, the report, and one sentence for what cannot be checked."""
+"""tools/data.py: exit status, report and shards, and one sentence for what cannot be done."""
 
 import base64
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,40 @@ def test_it_runs_as_a_program(sound):
         text=True,
     )
     assert (run.returncode, run.stderr) == (0, "") and "3 good, 0 bad" in run.stdout
+
+
+def test_shards_are_written_checked_and_gone_on_with(sound, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    with open(sound, "a", encoding="utf-8") as handle:
+        handle.write("x\t1\n")
+    assert not main(["shard", str(sound), out, "--per-shard", "2", "--size-limit", "1MB"])
+    text = capsys.readouterr().out
+    assert "3 samples in 2 tars" in text and f"1 bad rows were left out; {out}/bad.txt lists them" in text
+    assert not main(["shard", str(sound), out, "--per-shard", "2", "--size-limit", "1MB"])
+    assert main(["check", out, "--checksums"]) == 0
+    assert "3 good, 0 bad" in capsys.readouterr().out
+
+
+def test_a_new_users_folder_is_told_what_happened(sound, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert not main(["shard", str(sound), str(out), "--per-shard", "1"])
+    (out / "index.json").unlink()
+    cut = out / "00001.tar"
+    cut.write_bytes(cut.read_bytes()[:700])
+    with tarfile.open(out / "00002.tar", "a") as tar:
+        tar.addfile(tarfile.TarInfo("../x"))
+    capsys.readouterr()
+    assert main(["check", str(out)]) == 1
+    text = capsys.readouterr().out
+    assert f"note: {cut}: only the first 0 of 700 bytes can be read" in text and "copy or write the tar again" in text
+    assert "names that lead out of the folder (1), for example" in text and "00002.tar:../x" in text
+    assert "2 good, 0 bad" in text and text.endswith("damaged files    1\n")
+
+
+def test_a_mapping_is_a_source_on_the_command_line(sound, capsys):
+    mapping = f"{{kind: mix, sources: [{{source: {sound}, weight: 2}}, {{source: 'scenes:size=3'}}]}}"
+    assert main(["check", mapping]) == 0
+    assert "a mix of 2 sources: 9 samples a pass" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run_tool(main, ["check", "{kind: [}"])
+    assert "is not a YAML mapping" in capsys.readouterr().err
