@@ -190,7 +190,7 @@ def compare(count=1024, quality=85, repeats=3, note=lambda line: None):
             paths, size = write_tars(folder, count, quality)
             source = TarImages(paths)
             maker = ViewMaker(VIEWS, None, PROFILE, RECIPE)
-            order = Order(source.shard_sizes(), min(BATCH, count // 8), 0)
+            order = Order(len(source), min(BATCH, count // 8), 0)
             made = order.batches_per_epoch * order.batch_size
             plain, ours = [], []
             for turn in range(repeats):
