@@ -38,8 +38,7 @@ def vary(resized, size, rng, recipe=RELEASED):
     """The steps after the resize: a random square of uint8 [h, w, 3] with flip, jitter, grey and blur as drawn."""
     top, left = (int(rng.integers(0, side - size, endpoint=True)) for side in resized.shape[:2])
     rgb = resized[top:top + size, left:left + size]
-    if rng.random() < recipe.flip:
-        rgb = cv2.flip(rgb, 1)
+    rgb = cv2.flip(rgb, 1) if rng.random() < recipe.flip else rgb.copy()  # OpenCV is twice as fast without gaps
     if rng.random() < recipe.jitter:
         rgb = jitter(rgb, rng, recipe)
     if rng.random() < recipe.grey:
@@ -47,7 +46,7 @@ def vary(resized, size, rng, recipe=RELEASED):
     if rng.random() < recipe.blur:
         window = cv2.getGaussianKernel(recipe.blur_kernel, rng.uniform(*recipe.blur_sigma))
         rgb = cv2.sepFilter2D(rgb, -1, window, window)
-    return np.ascontiguousarray(rgb)
+    return rgb
 
 
 def jitter(rgb, rng, recipe=RELEASED):
@@ -70,7 +69,7 @@ def adjust_brightness(rgb, factor):
 def adjust_contrast(rgb, factor):
     """Distances from the image's mean grey times `factor` >= 0; 0 gives one flat grey, 1 changes nothing."""
     middle = float(np.dot(cv2.mean(rgb)[:3], GREY_WEIGHTS))
-    return cv2.addWeighted(rgb, factor, rgb, 0, (1 - factor) * middle)
+    return cv2.transform(rgb, np.column_stack([factor * np.eye(3), np.full(3, (1 - factor) * middle)]))
 
 
 def adjust_saturation(rgb, factor):
@@ -85,7 +84,6 @@ def shift_hue(rgb, shift):
     if steps % 256 == 0:
         return rgb
     hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV_FULL)
-    hue = cv2.extractChannel(hsv, 0)
-    hue += np.uint8(steps % 256)
-    cv2.insertChannel(hue, hsv, 0)
+    rows = hsv.reshape(len(hsv), -1)
+    rows += np.tile(np.array([steps % 256, 0, 0], np.uint8), hsv.shape[1])  # over a whole row, which is fast
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)

@@ -21,6 +21,7 @@ from .shared import small_block
 AHEAD = 2
 """Chunks given to a worker at a time: one that it makes, and the next, so that it need not wait for this process."""
 START_SECONDS = 120
+NAMING_SECONDS = 5
 TICK = 1.0
 QUIET = {signal.SIGINT, signal.SIGTERM}
 
@@ -192,7 +193,16 @@ class Crew:
         if not worker.started:
             return "starting"
         position = int(self.progress.array.view(np.int64)[worker.number])
-        return f"on sample {self.describe(position)}" if position >= 0 else "between samples"
+        return f"on sample {self._named(position)}" if position >= 0 else "between samples"
+
+    def _named(self, position):
+        """The place of a sample; its row where the source does not say within seconds: its disk may hang here too."""
+        found = queue.SimpleQueue()
+        threading.Thread(target=lambda: found.put(self.describe(position)), daemon=True).start()
+        try:
+            return found.get(timeout=NAMING_SECONDS)
+        except queue.Empty:
+            return f"{self.name}, row {position + 1}"
 
 
 def end_all(workers):
