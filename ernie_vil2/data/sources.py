@@ -12,6 +12,7 @@ from ..schema import coerce
 from .folder import FolderSource
 from .formats import JsonlSource, TsvSource
 from .samples import RowError, Sample, Source
+from .tags import TaggedSource
 
 __all__ = ["FolderSource", "JoinedSource", "JsonlSource", "RowError", "Sample", "Source", "TsvSource", "open_source"]
 
@@ -89,6 +90,9 @@ def open_source(spec):
     if not isinstance(spec, dict):
         raise ConfigError(f"a source is a path or a mapping with kind and path, not {spec!r}")
     options = dict(spec)
+    if "tags" in options:
+        tags = options.pop("tags")
+        return TaggedSource(open_source(options), tags)
     kind = options.pop("kind", None)
     if kind is not None and kind not in KINDS:
         close = nearest(kind, KINDS)
