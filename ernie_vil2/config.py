@@ -3,10 +3,8 @@
 import typing
 from dataclasses import dataclass
 
-import yaml
-
 from .errors import ConfigError, nearest
-from .schema import as_dict, build, document, read_yaml
+from .schema import as_dict, build, check_range, document, parse_value, read_yaml
 
 VIEWS = ("image", "image'", "caption", "caption'", "tags", "tags'")
 ACTIVATIONS = ("quick_gelu", "gelu", "relu")
@@ -249,8 +247,25 @@ class DataConfig:
 
 
 @dataclass
+class GroupRule:
+    """An entry of optimizer.groups."""
+
+    match: str = document("", "regular expression that a whole parameter name fits")
+    lr: float = document(1.0, "factor of the learning rate, on top of layer_decay", positive=True)
+    weight_decay: float | None = document(None, "instead of optimizer.weight_decay", minimum=0)
+
+
+@dataclass
+class FreezeRule:
+    """An entry of optimizer.freeze."""
+
+    match: str = document("", "regular expression that a whole parameter name fits")
+    until: int | None = document(None, "step at which it begins to learn; null: never", minimum=1)
+
+
+@dataclass
 class OptimizerConfig:
-    """AdamW with a warm-up and a cosine."""
+    """AdamW with a warm-up, then a cosine, a line or a constant."""
 
     lr: float = document(3e-5, "peak learning rate", positive=True)
     final_lr: float = document(0.0, "learning rate at the last step", minimum=0)
@@ -267,11 +282,19 @@ class OptimizerConfig:
         1.0, "factor of the learning rate per block below the top one; 1 for the same rate everywhere", positive=True
     )
     groups: list[typing.Any] = document(
-        list, "list of {match: regular expression on parameter names, lr: factor, weight_decay: value}; first match wins"
+        list, "list of {match: expression on whole parameter names, lr: factor, weight_decay: value}; first match wins"
     )
     freeze: list[typing.Any] = document(
-        list, "list of {match: regular expression on parameter names, until: step}; without until for the whole run"
+        list, "list of {match: expression on whole parameter names, until: step}; without until for the whole run"
     )
+
+    def __post_init__(self):
+        for name, kind in (("groups", GroupRule), ("freeze", FreezeRule)):
+            place = f"optimizer.{name}"
+            rules = [build(kind, rule, place, f"[{at}]") for at, rule in enumerate(getattr(self, name))]
+            for at, rule in enumerate(rules):
+                check_range(rule.match, {"pattern": True}, place, f"[{at}].match")
+            setattr(self, name, rules)
 
 
 @dataclass
@@ -361,14 +384,6 @@ def load_run(path, overrides=()):
         where = f"{path} with -o {override}"
         set_key(data, key.strip().split("."), parse_value(override, value))
     return build(RunConfig, data, where if len(overrides) == 1 else str(path))
-
-
-def parse_value(override, text):
-    """A YAML value from the command line."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"-o {override}: {text!r} is not a YAML value; quote it") from None
 
 
 def set_key(data, keys, value):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from dataclasses import field
@@ -114,8 +115,19 @@ def check_range(value, rules, where, path):
         wrong = "in [0, 1)"
     elif "length" in rules and len(value) != rules["length"]:
         wrong = f"{rules['length']} values"
+    elif rules.get("pattern"):
+        wrong = pattern_error(value)
     if wrong:
         raise ConfigError(f"{where}: {path} is {value!r} but must be {wrong}")
+
+
+def pattern_error(pattern):
+    """What is wrong with a regular expression, or None."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"a regular expression ({error})"
+    return None if pattern else "a regular expression that is not empty"
 
 
 def read_yaml(path):
@@ -137,3 +149,13 @@ def read_yaml(path):
         raise ConfigError(
             f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); correct that line"
         ) from None
+
+
+def parse_value(override, text):
+    """A YAML value from the command line."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"-o {override}: {text!r} is not a YAML value; quote it") from None

@@ -13,8 +13,10 @@ from ..errors import CheckpointError, ConfigError
 from .tensor_file import FLOATS, printable, spec_of
 
 TEMPERATURE = "contrastive_loss_mm.temperature_b"
-HARMLESS = re.compile(r"visual\.classfy\..+|contrastive_loss_(ii|tt)\.temperature_b")
-HARMLESS_SHAPES = {"contrastive_loss_ii.temperature_b": (1,), "contrastive_loss_tt.temperature_b": (1,)}
+HARMLESS = re.compile(r"visual\.classfy\..+|contrastive_loss_((ii|tt)\.temperature_b|(mm|ii|tt)\.bias_b)")
+HARMLESS_SHAPES = {
+    f"contrastive_loss_{group}.{name}": (1,) for group in ("mm", "ii", "tt") for name in ("temperature_b", "bias_b")
+}
 RELEASED_DEPTHS = {768: 12, 1024: 24}
 MAX_DEPTH = 1000
 

@@ -3,6 +3,7 @@
 The steps, their order and their defaults are the release's; the jitter means what torchvision's ColorJitter means
 (contrast turns around the image's mean grey, the four steps come in random order). All randomness comes from the
 generator that the caller passes, so a sampler that keys generators by seed, epoch and index gets the same pixels again.
+Every step works on uint8. What decides how finely the image must be decoded, `draw_short`, is drawn first.
 """
 import cv2
 import numpy as np
@@ -21,7 +22,22 @@ def augment(rgb, size, rng, recipe=RELEASED, limits=DEFAULT_LIMITS):
     Raises ImageError for another kind of array or a shape too extreme to resize.
     """
     check_pixels(rgb, 3, "an array", "give an RGB uint8 array [H, W, 3]")
-    rgb = random_crop(rgb, size, rng, recipe.crop_scale, limits)
+    short = draw_short(size, rng, recipe.crop_scale)
+    return vary(resize_short(rgb, short, OFFICIAL, limits), size, rng, recipe)
+
+
+def draw_short(size, rng, scale=1.0):
+    """Pixels that the short side is resized to before a `size` square is cut out: size / f, f drawn from [scale, 1].
+
+    f = 1 is the release's rule: the crop is as large as the short side.
+    """
+    return size if scale == 1 else max(size, round(size / rng.uniform(scale, 1.0)))
+
+
+def vary(resized, size, rng, recipe=RELEASED):
+    """The steps after the resize: a random square of uint8 [h, w, 3] with flip, jitter, grey and blur as drawn."""
+    top, left = (int(rng.integers(0, side - size, endpoint=True)) for side in resized.shape[:2])
+    rgb = resized[top:top + size, left:left + size]
     if rng.random() < recipe.flip:
         rgb = cv2.flip(rgb, 1)
     if rng.random() < recipe.jitter:
@@ -29,19 +45,9 @@ def augment(rgb, size, rng, recipe=RELEASED, limits=DEFAULT_LIMITS):
     if rng.random() < recipe.grey:
         rgb = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if rng.random() < recipe.blur:
-        rgb = cv2.GaussianBlur(rgb, (recipe.blur_kernel, recipe.blur_kernel), rng.uniform(*recipe.blur_sigma))
+        window = cv2.getGaussianKernel(recipe.blur_kernel, rng.uniform(*recipe.blur_sigma))
+        rgb = cv2.sepFilter2D(rgb, -1, window, window)
     return np.ascontiguousarray(rgb)
-
-
-def random_crop(rgb, size, rng, scale=1.0, limits=DEFAULT_LIMITS):
-    """A `size` square anywhere in the image, whose short side was resized to size / f with f drawn from [scale, 1].
-
-    f = 1 is the release's rule: the crop is as large as the short side.
-    """
-    short = size if scale == 1 else max(size, round(size / rng.uniform(scale, 1.0)))
-    rgb = resize_short(rgb, short, OFFICIAL, limits)
-    top, left = (int(rng.integers(0, side - size, endpoint=True)) for side in rgb.shape[:2])
-    return rgb[top:top + size, left:left + size]
 
 
 def jitter(rgb, rng, recipe=RELEASED):
@@ -58,13 +64,13 @@ def jitter(rgb, rng, recipe=RELEASED):
 
 def adjust_brightness(rgb, factor):
     """Every value times `factor` >= 0, rounded and clipped; 1 changes nothing."""
-    return cv2.LUT(rgb, np.clip(np.rint(np.arange(256) * factor), 0, 255).astype(np.uint8))
+    return cv2.convertScaleAbs(rgb, alpha=factor)
 
 
 def adjust_contrast(rgb, factor):
     """Distances from the image's mean grey times `factor` >= 0; 0 gives one flat grey, 1 changes nothing."""
     middle = float(np.dot(cv2.mean(rgb)[:3], GREY_WEIGHTS))
-    return cv2.LUT(rgb, np.clip(np.rint((np.arange(256) - middle) * factor + middle), 0, 255).astype(np.uint8))
+    return cv2.addWeighted(rgb, factor, rgb, 0, (1 - factor) * middle)
 
 
 def adjust_saturation(rgb, factor):
@@ -79,5 +85,7 @@ def shift_hue(rgb, shift):
     if steps % 256 == 0:
         return rgb
     hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV_FULL)
-    hsv[:, :, 0] += np.uint8(steps % 256)
+    hue = cv2.extractChannel(hsv, 0)
+    hue += np.uint8(steps % 256)
+    cv2.insertChannel(hue, hsv, 0)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)

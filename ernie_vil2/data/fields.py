@@ -205,6 +205,21 @@ def plain_text(text, where, what):
     return text
 
 
+def json_object(text, where, example='{"image": ..., "text": ...}'):
+    """The JSON object that `text` is, as a dict; RowError when it is anything else."""
+    try:
+        row = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RowError(
+            where, "bad JSON", f"not valid JSON at column {error.colno} ({error.msg})", "correct that line"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise RowError(where, "bad JSON", f"JSON that cannot be read ({error})", "correct that line") from None
+    if not isinstance(row, dict):
+        raise RowError(where, "bad JSON", f"the JSON is {shorten(row)} instead of an object", f"write {example} there")
+    return row
+
+
 def misspelt(mapping, wanted):
     """A hint at the key that was probably meant, or nothing."""
     unknown = [str(key) for key in mapping if key not in KEYS]

@@ -1,6 +1,5 @@
 """Files with a row per line: the release's TSV, and JSON lines."""
 
-import json
 from pathlib import Path
 
 from . import fields
@@ -106,20 +105,4 @@ class JsonlSource(MappingSource):
     def mapping(self, index):
         """The fields of a row as a dict; raises RowError when the line is not a JSON object."""
         where = self.lines.where(index)
-        text = fields.decode_utf8(self.lines.read(index), where, "line")
-        try:
-            row = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise RowError(
-                where, "bad JSON", f"not valid JSON at column {error.colno} ({error.msg})", "correct that line"
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise RowError(where, "bad JSON", f"JSON that cannot be read ({error})", "correct that line") from None
-        if not isinstance(row, dict):
-            raise RowError(
-                where,
-                "bad JSON",
-                f"the line is {fields.shorten(row)} instead of an object",
-                'write {"image": ..., "text": ...} on every line',
-            )
-        return row
+        return fields.json_object(fields.decode_utf8(self.lines.read(index), where, "line"), where)

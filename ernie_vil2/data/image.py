@@ -4,6 +4,7 @@ The profile `official` gives the release's bytes: OpenCV decodes (EXIF orientati
 to the high byte, the first frame of an animation) and resizes. `bicubic` gives those of PaddleNLP's processor: Pillow
 decodes (EXIF orientation NOT applied) and resizes. There is no second decoder behind a failing one: a file that the
 release could not read is an ImageError here, so that the same file gives the same pixels on every machine.
+Training may ask for JPEGs at a half, a quarter or an eighth (`decode_for`); evaluation never does.
 """
 import functools
 import math
@@ -21,6 +22,8 @@ from .headers import image_size, is_truncated
 
 OFFICIAL = PIXEL_PROFILES["official"]
 WANTED = "give a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]"
+REDUCED = (8, 4, 2)
+JPEG = b"\xff\xd8\xff"
 # Raster formats only: Pillow would hand EPS to an external program.
 PIL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM",
                "SUN", "ICO", "TGA", "PCX")
@@ -47,13 +50,24 @@ def decode(image, profile=OFFICIAL, limits=DEFAULT_LIMITS):
     gives what its file would have given: EXIF orientation applied, alpha and transparency dropped and not composited,
     16 bits cut to 8, CMYK by OpenCV's formula. Raises ImageError for everything that cannot be used.
     """
+    return decode_for(image, None, profile, limits)[0]
+
+
+def decode_for(image, short, profile=OFFICIAL, limits=DEFAULT_LIMITS):
+    """(RGB uint8 [h, w, 3], (H, W)) of an image whose short side is going to be resized to `short` pixels.
+
+    Under an OpenCV profile a JPEG comes at the coarsest of 1/8, 1/4, 1/2 and 1 that is in neither direction under its
+    resized size, so nothing is enlarged because of it, and the whole file need not be transformed. (H, W) are the sides
+    of the full image, upright. short None decodes in full, as `decode` does.
+    """
     if isinstance(image, np.ndarray):
         check_pixels(image, 3, "an array", WANTED)
-        return np.ascontiguousarray(image)
+        return np.ascontiguousarray(image), image.shape[:2]
     pil = sys.modules.get("PIL.Image")
     if pil is not None and isinstance(image, pil.Image):
         check_size(image.size, "a PIL image", limits)
-        return load_pil(lambda: image, "a PIL image", profile, limits)
+        rgb = load_pil(lambda: image, "a PIL image", profile, limits)
+        return rgb, rgb.shape[:2]
     if isinstance(image, (bytes, bytearray, memoryview)):
         count = memoryview(image).nbytes
         where = f"an image of {count} bytes"
@@ -63,10 +77,18 @@ def decode(image, profile=OFFICIAL, limits=DEFAULT_LIMITS):
         where = os.fspath(image)
         data = read_file(where, limits)
     else:
-        raise ImageError(f"an object of type {type(image).__name__} is not an image; {WANTED}")
+        raise image_error("not an image", f"an object of type {type(image).__name__} is not an image; {WANTED}")
     if profile.decoder == "pil":
-        return decode_pil(data, where, profile, limits)
-    return decode_opencv(data, where, limits)
+        rgb = decode_pil(data, where, profile, limits)
+        return rgb, rgb.shape[:2]
+    return decode_opencv(data, where, limits, short)
+
+
+def reduction(height, width, short):
+    """The factor of 8, 4, 2 and 1 by which a JPEG can be decoded smaller before its short side becomes `short`."""
+    rows, columns = resized_sides(height, width, short)
+    fitting = (factor for factor in REDUCED if -(-height // factor) >= rows and -(-width // factor) >= columns)
+    return next(fitting, 1)
 
 
 def crop(rgb, profile=OFFICIAL, limits=DEFAULT_LIMITS):
@@ -121,14 +143,19 @@ def resized_sides(height, width, size, rule="official"):
     return (stretched, size) if width < height else (size, stretched)
 
 
-def resize_short(rgb, size, profile=OFFICIAL, limits=DEFAULT_LIMITS):
-    """RGB uint8 [H, W, 3] with the short side resized to `size` pixels by the profile's rule, library and filter."""
-    height, width = resized_sides(*rgb.shape[:2], size, profile.resize)
+def resize_short(rgb, size, profile=OFFICIAL, limits=DEFAULT_LIMITS, sides=None):
+    """RGB uint8 [H, W, 3] with the short side resized to `size` pixels by the profile's rule, library and filter.
+
+    sides: (height, width) of the full image, when `rgb` is a reduced decode of it; the rule goes by them.
+    """
+    height, width = resized_sides(*(sides or rgb.shape[:2]), size, profile.resize)
     if (height, width) == rgb.shape[:2]:
         return rgb
     if height * width > limits.max_pixels:
-        raise ImageError(f"an image of {rgb.shape[1]} x {rgb.shape[0]} pixels would be resized to {width} x {height}, "
-                         f"over the limit of {limits.max_pixels} pixels; cut it to a less extreme shape")
+        raise image_error(
+            "too large",
+            f"an image of {rgb.shape[1]} x {rgb.shape[0]} pixels would be resized to {width} x {height}, "
+            f"over the limit of {limits.max_pixels} pixels; cut it to a less extreme shape")
     if profile.decoder == "pil":
         from PIL import Image
 
@@ -149,30 +176,38 @@ def normalisation_tables(mean, std):
     return table
 
 
+def image_error(cause, message):
+    """An ImageError with the fixed name of its cause, to count by."""
+    error = ImageError(message)
+    error.cause = cause
+    return error
+
+
 def check_pixels(array, dimensions, what, wanted):
     shape = getattr(array, "shape", ())
     if getattr(array, "dtype", None) != np.uint8 or len(shape) != dimensions or shape[-1] != 3 or 0 in shape[-3:]:
         kind = f"type {type(array).__name__}"
         if isinstance(array, np.ndarray):
             kind = f"dtype {array.dtype} and shape {list(shape)}"
-        raise ImageError(f"{what} of {kind} does not hold RGB pixels; {wanted}")
+        raise image_error("not an image", f"{what} of {kind} does not hold RGB pixels; {wanted}")
 
 
 def check_bytes(count, where, limits):
     if count == 0:
-        raise ImageError(f"{where}: is empty; fetch or export the image again")
+        raise image_error("empty image", f"{where}: is empty; fetch or export the image again")
     if count > limits.max_bytes:
-        raise ImageError(f"{where}: {count} bytes are over the limit of {limits.max_bytes}; "
-                         "make the file smaller or raise max_bytes")
+        raise image_error("too large", f"{where}: {count} bytes are over the limit of {limits.max_bytes}; "
+                          "make the file smaller or raise max_bytes")
 
 
 def check_size(size, where, limits):
     width, height = size
     if width < 1 or height < 1:
-        raise ImageError(f"{where}: declares {width} x {height} pixels, so it is broken; fetch or export it again")
+        raise image_error("broken image", f"{where}: declares {width} x {height} pixels, so it is broken; "
+                          "fetch or export it again")
     if width * height > limits.max_pixels:
-        raise ImageError(f"{where}: {width} x {height} pixels are over the limit of {limits.max_pixels}; "
-                         "make the image smaller or raise max_pixels")
+        raise image_error("too large", f"{where}: {width} x {height} pixels are over the limit of {limits.max_pixels}; "
+                          "make the image smaller or raise max_pixels")
 
 
 def read_file(path, limits):
@@ -181,13 +216,14 @@ def read_file(path, limits):
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            raise ImageError(f"{path}: is {kind}; give an image file")
+            raise image_error("unreadable file", f"{path}: is {kind}; give an image file")
         check_bytes(status.st_size, path, limits)
         with open(path, "rb") as handle:
             return handle.read()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path}: cannot be read ({reason}); correct the path or its permissions") from None
+        raise image_error("unreadable file", f"{path}: cannot be read ({reason}); "
+                          "correct the path or its permissions") from None
 
 
 @functools.cache
@@ -202,23 +238,32 @@ def opencv():
     return cv2
 
 
-def decode_opencv(data, where, limits):
+def decode_opencv(data, where, limits, short=None):
     cv2 = opencv()
     size = image_size(data)
     if size is None:
-        raise ImageError(f"{where}: is not an image that OpenCV decodes (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, "
-                         "JPEG 2000, PNM, HDR), or it ends within its header; convert it to JPEG or PNG")
+        raise image_error("not an image", f"{where}: is not an image that OpenCV decodes (JPEG, PNG, WebP, GIF, BMP, "
+                          "TIFF, AVIF, JPEG 2000, PNM, HDR), or it ends within its header; convert it to JPEG or PNG")
     check_size(size, where, limits)
     if is_truncated(data):
-        raise ImageError(f"{where}: is truncated (its end marker is missing); fetch or export the image again")
+        raise image_error("truncated image", f"{where}: is truncated (its end marker is missing); "
+                          "fetch or export the image again")
+    width, height = size
+    factor = reduction(height, width, short) if short and data[:3] == JPEG else 1
+    mode = cv2.IMREAD_COLOR if factor == 1 else getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}")
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+        bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), mode)
     except cv2.error:
         bgr = None
     if bgr is None or bgr.dtype != np.uint8 or bgr.ndim != 3:
-        raise ImageError(f"{where}: is broken, cut short or of a kind that OpenCV {cv2.__version__} cannot decode; "
-                         "convert it to JPEG or PNG, or fetch it again")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        raise image_error("broken image", f"{where}: is broken, cut short or of a kind that OpenCV {cv2.__version__} "
+                          "cannot decode; convert it to JPEG or PNG, or fetch it again")
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    if factor == 1:
+        return rgb, rgb.shape[:2]
+    rows, columns = rgb.shape[:2]
+    turned = rows != columns and (height > width) != (rows > columns)  # by the EXIF orientation
+    return rgb, (width, height) if turned else (height, width)
 
 
 def decode_pil(data, where, profile, limits):
@@ -241,5 +286,5 @@ def load_pil(opened, where, profile, limits):
     except ImageError:
         raise
     except Exception as error:
-        raise ImageError(f"{where}: cannot be decoded by Pillow ({error}); "
-                         "convert it to JPEG or PNG, or fetch it again") from None
+        raise image_error("broken image", f"{where}: cannot be decoded by Pillow ({error}); "
+                          "convert it to JPEG or PNG, or fetch it again") from None

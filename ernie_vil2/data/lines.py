@@ -96,6 +96,13 @@ class LineFile:
             ) from None
         return raw.rstrip(b"\r\n") if through else raw.removesuffix(b"\n").removesuffix(b"\r")
 
+    def heads(self, count):
+        """Yield the first `count` bytes of each row, through one descriptor."""
+        with open(self.path, "rb", buffering=0) as handle:
+            for row in range(len(self)):
+                line = self.line(row)
+                yield self._bytes(handle.fileno(), line, line + 1, count)
+
     def walk(self, first=0):
         """One pass: yield (physical line, function giving the bytes of `span` lines from it, cut above the limit)."""
         with open(self.path, "rb") as handle:

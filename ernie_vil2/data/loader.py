@@ -1,132 +1,162 @@
-"""Batches in an order that depends on (seed, epoch) alone, made ahead of the step by worker processes."""
+"""Batches in the order of `order.py`, made ahead of the step by worker processes, broken samples counted."""
 
 import collections
-import ctypes
-import multiprocessing
-import os
-import signal
-import sys
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import math
 
-from ..errors import ConfigError, DataError
-from ..keys import generator
+from ..errors import DataError
+from .order import Order
+from .shared import open_ring
+from .views import join
+from .workers import Crew
 
+__all__ = ["BatchMaker", "Loader", "Order"]
 
-class Order:
-    """Which samples are in global batch `step`: slice k of the epoch's permutation, the short last slice left out."""
-
-    def __init__(self, size, batch_size, seed):
-        if size < batch_size:
-            raise ConfigError(
-                f"the training source has {size} samples but train.batch_size is {batch_size}; lower the batch size"
-            )
-        self.size, self.batch_size, self.seed = size, batch_size, seed
-        self.batches_per_epoch = size // batch_size
-        self._epoch, self._permutation = None, None
-
-    def batch(self, step):
-        """(epoch, int64 [batch_size] positions) of the batch of 0-based `step`."""
-        epoch, slot = divmod(step, self.batches_per_epoch)
-        if epoch != self._epoch:
-            self._permutation = generator(self.seed, epoch, "order").permutation(self.size)
-            self._epoch = epoch
-        return epoch, self._permutation[slot * self.batch_size : (slot + 1) * self.batch_size]
+CHUNK = 32
+"""Samples that a worker makes at a time, at most: a large batch is divided over all workers."""
+BATCHES_AHEAD = 2
+LEAST_BAD = 10
 
 
 class BatchMaker:
-    """Makes the Batch of given positions: (Batch, [DataError]); broken samples are replaced by the next good row."""
+    """Makes the Batch of given positions: (Batch, [DataError]); a broken sample is replaced by the next good row.
+
+    Each position that is itself broken gives one error, with `.cause` (a fixed name to count by) and `.where`.
+    """
 
     def __init__(self, source, maker):
         self.source, self.maker = source, maker
 
-    def __call__(self, epoch, positions):
-        bad = []
-        views = [self._views(epoch, int(position), bad) for position in positions]
+    def __call__(self, epoch, positions, into=None, offset=0, current=None):
+        """into: {view: uint8 array} whose rows from `offset` take the pixels instead of the Batch; current: an array
+        whose first element is kept at the position being read."""
+        views, bad = [], []
+        for place, position in enumerate(positions, offset):
+            made = self._views(epoch, int(position), bad, current)
+            for view in into or ():
+                into[view][place] = made.pixels.pop(view)
+            views.append(made)
         return self.maker.collate(views), bad
 
-    def _views(self, epoch, position, bad):
-        for shift in range(len(self.source)):
-            index = (position + shift) % len(self.source)
+    def _views(self, epoch, position, bad, current):
+        count, last = len(self.source), None
+        for index in range(position, position + count):
+            index %= count
+            if current is not None:
+                current[0] = index
             try:
                 return self.maker.make(self.source[index], epoch, index)
             except DataError as error:
-                bad.append(DataError(str(error)))
-        raise DataError(
-            f"{self.source.name}: not one of its {len(self.source)} samples can be read; the last error was: {bad[-1]}"
-        )
+                last = error
+                if index == position:
+                    bad.append(self._noted(error, index))
+        raise DataError(f"{self.source.name}: not one of its {count} samples can be read; the last error was: {last}")
 
-
-_make = None
-
-
-def start_worker(make):
-    """Set up a worker process: it computes on one thread and ends with its parent, not with Ctrl-C."""
-    global _make
-    _make = make
-    import cv2
-
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform.startswith("linux"):
-        parent_death_signal = 1
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
-
-
-def make_in_worker(epoch, positions):
-    """The batch of a job, in a worker process."""
-    return _make(epoch, positions)
+    def _noted(self, error, index):
+        noted = DataError(str(error))
+        noted.cause, noted.where = getattr(error, "cause", "unreadable row"), self.source.where(index)
+        return noted
 
 
 class Loader:
-    """Iterates over `(Batch, bad)` from `start` to `steps`; `bad` lists the DataErrors met while it was made.
+    """Iterates over `(Batch, bad)` of the global batches `start` to `steps`; `bad` lists the DataErrors met on the way.
 
-    More than `max_bad` of the samples read so far (and at least 10) broken raises DataError. workers: processes, which
-    never import Paddle; 0 makes each batch when it is asked for. The batches are the same whatever the workers.
+    part: the slice of each global batch that is made here, for a rank of several. workers: processes, which never
+    import Paddle; 0 makes each batch when it is asked for. What a batch holds depends on neither. Workers write pixels
+    into shared memory, at most 2 whole batches ahead or two chunks for each worker; where /dev/shm has no room for
+    a batch, pixels go through pipes, and `note` says so. shared_bytes: most of it to take, None for half of what is
+    free.
+
+    Raises DataError when over `max_bad` of the samples read so far (and at least 10 different ones) are broken, when a
+    worker takes over `timeout` seconds for a chunk, and when one dies. `causes` counts broken samples by cause.
+    `close()`, or the end of the iteration, ends the workers at once.
     """
 
-    def __init__(self, source, maker, order, steps, start=0, workers=1, max_bad=0.01):
-        self.source, self.make, self.order = source, BatchMaker(source, maker), order
-        self.steps, self.start, self.workers, self.max_bad = steps, start, workers, max_bad
-        self.seen, self.broken = 0, set()
+    def __init__(self, source, maker, order, steps, start=0, workers=1, max_bad=0.01, part=slice(None), timeout=300.0,
+                 shared_bytes=None):
+        self.source, self.maker, self.order, self.steps, self.start = source, maker, order, steps, start
+        self.workers, self.max_bad, self.part, self.timeout = workers, max_bad, part, timeout
+        self.shared_bytes = shared_bytes
+        self.seen, self.causes, self.note = 0, collections.Counter(), ""
+        self._places, self._distinct, self._crew = collections.deque(maxlen=5), set(), None
 
     def __len__(self):
         return self.steps - self.start
 
-    def __iter__(self):
-        jobs = (self.order.batch(step) for step in range(self.start, self.steps))
-        if not self.workers:
-            for job in jobs:
-                yield self._checked(self.make(*job))
-            return
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(self.workers, context, start_worker, (self.make,))
-        pending = collections.deque()
-        try:
-            for job in jobs:
-                pending.append(pool.submit(make_in_worker, *job))
-                if len(pending) > 2 * self.workers:
-                    yield self._checked(pending.popleft().result())
-            while pending:
-                yield self._checked(pending.popleft().result())
-        except BrokenProcessPool:
-            raise DataError(
-                f"{self.source.name}: a loader process of {os.getpid()} died (killed, out of memory, a "
-                "crash in a decoder, or a script without `if __name__ == '__main__':`); "
-                "run again with -o data.workers=0 to see it in this process"
-            ) from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    @property
+    def pids(self):
+        """Process ids of the workers, while there are any."""
+        return [worker.process.pid for worker in self._crew.workers] if self._crew is not None else []
 
-    def _checked(self, result):
-        batch, bad = result
-        self.seen += len(batch) + len(bad)
-        self.broken.update(map(str, bad))
-        read = min(self.seen, len(self.source))
-        if len(self.broken) >= 10 and len(self.broken) > self.max_bad * read:
-            last = bad[-1] if bad else "see bad.txt in the output folder"
+    def close(self):
+        """End the workers, if there are any; the batches that they were making are dropped."""
+        crew, self._crew = self._crew, None
+        if crew is not None:
+            crew.close()
+
+    def __iter__(self):
+        make = BatchMaker(self.source, self.maker)
+        batches = self._from_workers(make) if self.workers else (make(*self._job(step)) for step in self._steps())
+        for batch, bad in batches:
+            self._count(len(batch), bad)
+            yield batch, bad
+
+    def _steps(self):
+        return range(self.start, self.steps)
+
+    def _job(self, step):
+        epoch, positions = self.order.batch(step)
+        return epoch, positions[self.part]
+
+    def _from_workers(self, make):
+        count = len(range(self.order.batch_size)[self.part])
+        chunk = max(1, min(CHUNK, math.ceil(count / self.workers)))
+        chunks = range(0, count, chunk)
+        ahead = max(BATCHES_AHEAD, math.ceil(2 * self.workers / len(chunks)))
+        ring, self.note = open_ring(self.maker.pixel_shapes(count), min(ahead, len(self)), self.shared_bytes)
+        slots = ring.slots if ring is not None else ahead
+        self.close()
+        crew = self._crew = Crew(make, self.workers, ring, self.timeout, self.source.name, self.source.where)
+        if ring is not None:
+            ring.memory.release()
+        pieces = {}
+
+        def begin(step):
+            epoch, positions = self._job(step)
+            pieces[step] = {}
+            for offset in chunks:
+                crew.submit((step, offset), step % slots, offset, epoch, positions[offset:offset + chunk])
+
+        try:
+            for step in self._steps()[:slots]:
+                begin(step)
+            for step in self._steps():
+                while len(pieces[step]) < len(chunks):
+                    (owner, offset), result = crew.take()
+                    pieces[owner][offset] = result
+                made = pieces.pop(step)
+                batch = join([made[offset][0] for offset in chunks])
+                if ring is not None:  # a copy, so that nobody holds the slot when the next batch is begun in it
+                    batch.pixels = {view: pixels.copy() for view, pixels in ring.slot(step % slots).items()}
+                if step + slots < self.steps:
+                    begin(step + slots)
+                yield batch, [error for offset in chunks for error in made[offset][1]]
+        finally:
+            if self._crew is crew:
+                self._crew = None
+            crew.close()
+
+    def _count(self, samples, bad):
+        self.seen += samples
+        for error in bad:
+            self.causes[error.cause] += 1
+            self._places.append(error.where)
+            if len(self._distinct) < LEAST_BAD:
+                self._distinct.add(error.where)
+        broken = sum(self.causes.values())
+        if bad and len(self._distinct) >= LEAST_BAD and broken > self.max_bad * self.seen:
+            causes = ", ".join(f"{count} {cause}" for cause, count in self.causes.most_common())
             raise DataError(
-                f"{self.source.name}: {len(self.broken)} of {read} samples are broken, more than data.max_bad "
-                f"{self.max_bad:g}; the last one: {last}; check the file with tools/data.py check"
+                f"{self.source.name}: {broken} of {self.seen} samples are broken ({causes}), more than data.max_bad "
+                f"{self.max_bad:g}; the last ones are {', '.join(self._places)}; the last says: {bad[-1]}; "
+                "check the file with tools/data.py check"
             )
-        return batch, bad

@@ -81,6 +81,19 @@ class Source:
         """One line on what was found, to be shown before a model is loaded."""
         return f"{self.name}: {len(self):,} samples"
 
+    @property
+    def notes(self):
+        """Sentences on what the source leaves out and why, to be shown beside `describe`; none when all is there."""
+        return []
+
+    def shard_sizes(self):
+        """Row counts of the files that rows lie in, in order; their sum is len(self). Shuffling goes by them."""
+        return [len(self)]
+
+    def faults(self, checksums=False):
+        """Sentences on files that are not as they were written: cut, changed; `checksums` reads all of them."""
+        return iter(())
+
     def unused_files(self):
         """Paths of image files that belong to the source but to none of its rows; only a folder can have some."""
         return iter(())

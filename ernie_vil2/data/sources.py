@@ -7,17 +7,32 @@ from bisect import bisect_right
 from itertools import accumulate
 from pathlib import Path
 
+import yaml
+
 from ..errors import ConfigError, DataError, nearest
 from ..schema import coerce
-from .folder import FolderSource
+from .chinese_clip import ChineseClipSource
+from .files import FilesSource, holds_stems
+from .folder import TABLES, FolderSource
 from .formats import JsonlSource, TsvSource
+from .lmdb_source import LmdbSource
+from .mix import MixedSource
 from .samples import RowError, Sample, Source
 from .tags import TaggedSource
+from .tar_source import TarSource, is_tar
 
 __all__ = ["FolderSource", "JoinedSource", "JsonlSource", "RowError", "Sample", "Source", "TsvSource", "open_source"]
 
-FILES = {"tsv": TsvSource, "jsonl": JsonlSource, "folder": FolderSource}
-KINDS = (*FILES, "scenes")
+FILES = {
+    "tsv": TsvSource,
+    "jsonl": JsonlSource,
+    "folder": FolderSource,
+    "tar": TarSource,
+    "files": FilesSource,
+    "chinese_clip": ChineseClipSource,
+    "lmdb": LmdbSource,
+}
+KINDS = (*FILES, "mix", "scenes")
 SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -54,6 +69,17 @@ class JoinedSource(Source):
         for part in self.parts:
             part.qualify_ids()
 
+    @property
+    def notes(self):
+        return [note for part in self.parts for note in part.notes]
+
+    def shard_sizes(self):
+        return [size for part in self.parts for size in part.shard_sizes()]
+
+    def faults(self, checksums=False):
+        for part in self.parts:
+            yield from part.faults(checksums)
+
     def unused_files(self):
         for part in self.parts:
             yield from part.unused_files()
@@ -66,25 +92,24 @@ class JoinedSource(Source):
 def open_source(spec):
     """Open a source.
 
-    `spec` is a path (.tsv, .jsonl or .ndjson file, folder with a table of captions, or that .csv table), a glob of such
-    paths, a list of specs, a string `scenes:split=test,size=1000`, or a mapping
-    {kind: tsv|jsonl|folder|scenes, path: ..., option: value}. Raises ConfigError for an unknown kind or option,
-    DataError for files that are missing, empty or of a foreign format.
+    `spec` is a path (.tsv, .jsonl, .ndjson or .tar file, folder of tars or with a table of captions, or that .csv
+    table), a glob of such paths, a list of specs, a string `scenes:split=test,size=1000`, or a mapping
+    {kind: KIND, path: ..., option: value} with a KIND of KINDS, also as a string of YAML. Raises ConfigError for an
+    unknown kind or option, DataError for files that are missing, empty or of a foreign format.
     """
     if isinstance(spec, Source):
         return spec
     if isinstance(spec, (list, tuple)):
         if not spec:
             raise ConfigError("the list of sources is empty; name at least one")
-        return (
-            JoinedSource([open_source(part) for part in spec], f"{len(spec)} sources")
-            if len(spec) > 1
-            else open_source(spec[0])
-        )
+        parts = [open_source(part) for part in spec]
+        return JoinedSource(parts, f"{len(spec)} sources") if len(spec) > 1 else parts[0]
     if isinstance(spec, (str, os.PathLike)):
         text = os.fspath(spec)
         if text == "scenes" or text.startswith("scenes:"):
             spec = {"kind": "scenes", **scene_options(text.partition(":")[2])}
+        elif text.startswith("{") and text.endswith("}"):
+            spec = written_mapping(text)
         else:
             spec = {"path": text}
     if not isinstance(spec, dict):
@@ -104,35 +129,51 @@ def open_source(spec):
         from .scenes import SceneSource
 
         return build(SceneSource, kind, options)
+    if kind == "mix":
+        return build(MixedSource, kind, {"sources": None, **options, "open_part": open_source})
     path = options.pop("path", None)
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise ConfigError(
-            f"a source of kind {kind or 'tsv, jsonl or folder'} needs a path, not {path!r}; add path: FILE"
-        )
+        raise ConfigError(f"a source of kind {kind or KINDS[0]} needs a path, not {path!r}; add path: FILE")
     paths = matches(os.path.expanduser(path))
+    if len(paths) > 1 and (kind == "tar" or (kind is None and all(map(is_tar, paths)))):
+        return build(TarSource, "tar", {"path": paths, **options})
     parts = [open_path(kind, name, options) for name in paths]
     return parts[0] if len(parts) == 1 else JoinedSource(parts, os.fspath(path))
 
 
 def open_path(kind, path, options):
-    """One file or folder as a source; without `kind`, by suffix."""
+    """One file or folder as a source; without `kind`, by suffix or by what is in the folder."""
     path = Path(path)
-    suffix = path.suffix.lower()
-    if kind is None and not path.is_dir():
-        kind = SUFFIXES.get(suffix)
-    elif kind is None:
-        kind = "folder"
-    if suffix == ".csv" and kind in (None, "folder") and not path.is_dir():
+    is_folder = path.is_dir()
+    if kind is None:
+        by_name = "tar" if is_tar(path) else SUFFIXES.get(path.suffix.lower())
+        kind = kind_of_folder(path, options) if is_folder else by_name
+    if path.suffix.lower() == ".csv" and kind in (None, "folder") and not is_folder:
         return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options})
     if kind is None:
         raise DataError(
-            f"{path}: the kind of source cannot be told from the suffix {suffix!r}; end its name in .tsv or .jsonl, "
-            "or give kind and path in a mapping"
+            f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .tsv, .jsonl "
+            "or .tar, or give kind and path in a mapping"
         )
-    if (kind == "folder") != path.is_dir():
-        found = "a folder" if path.is_dir() else "not a folder"
+    if is_folder and kind in ("tsv", "jsonl") or not is_folder and kind not in ("tsv", "jsonl", "tar"):
+        found = "a folder" if is_folder else "not a folder"
         raise DataError(f"{path}: this is {found}, so it cannot be of kind {kind!r}; correct kind or path")
     return build(FILES[kind], kind, {"path": path, **options})
+
+
+def kind_of_folder(path, options):
+    """What a folder is a source of, by the names in it."""
+    names = os.listdir(path)
+    if not options.get("metadata") and not set(names) & set(TABLES):
+        if any(map(is_tar, names)):
+            return "tar"
+        if "imgs" in names and "pairs" in names:
+            return "lmdb"
+        if any(name.endswith("_imgs.tsv") for name in names):
+            return "chinese_clip"
+        if holds_stems(path, names):
+            return "files"
+    return "folder"
 
 
 def matches(text):
@@ -164,6 +205,14 @@ def build(factory, kind, options):
         if name in named and named[name].annotation in (bool, int, str):
             coerce(named[name].annotation, value, f"{kind} source", name)
     return factory(**options)
+
+
+def written_mapping(text):
+    """The mapping in a string such as `{kind: lmdb, path: train}`."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{text} is not a YAML mapping; write for example '{{kind: lmdb, path: train}}'") from None
 
 
 def scene_options(text):

@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import ConfigError, ImageError
 from ..keys import generator, stable_hash
 from . import image as pixels
-from .augment import augment
+from .augment import draw_short, vary
 from .text import tag_prompt
 
 
@@ -31,6 +31,27 @@ class Batch:
     def __len__(self):
         return len(self.image_ids)
 
+    def rows(self, part):
+        """The Batch of a slice of the samples: views on the same arrays, texts cut to the longest of them.
+
+        The width of a text array then depends on its own rows alone, whoever else is in the batch.
+        """
+        return Batch(
+            pixels={view: array[part] for view, array in self.pixels.items()},
+            tokens={view: trimmed(array[part]) for view, array in self.tokens.items()},
+            image_ids=self.image_ids[part],
+            text_ids={view: array[part] for view, array in self.text_ids.items()},
+            present={view: array[part] for view, array in self.present.items()},
+            index=self.index[part],
+            where=self.where[part],
+        )
+
+
+def trimmed(tokens):
+    """[n, L] token ids without the columns at the end that are padding in every row."""
+    used = np.flatnonzero(tokens.any(0))
+    return tokens[:, : used[-1] + 1 if len(used) else 1]
+
 
 @dataclass
 class Views:
@@ -43,15 +64,37 @@ class Views:
     where: str
 
 
+def join(batches):
+    """One Batch of several whose samples follow each other; tokens are padded to the longest."""
+    first = batches[0]
+
+    def joined(field):
+        return {view: np.concatenate([getattr(batch, field)[view] for batch in batches])
+                for view in getattr(first, field)}
+
+    length = {view: max(batch.tokens[view].shape[1] for batch in batches) for view in first.tokens}
+    return Batch(
+        pixels=joined("pixels"),
+        tokens={view: np.concatenate([np.pad(batch.tokens[view], ((0, 0), (0, longest - batch.tokens[view].shape[1])))
+                                      for batch in batches]) for view, longest in length.items()},
+        image_ids=np.concatenate([batch.image_ids for batch in batches]),
+        text_ids=joined("text_ids"),
+        present=joined("present"),
+        index=np.concatenate([batch.index for batch in batches]),
+        where=[place for batch in batches for place in batch.where],
+    )
+
+
 class ViewMaker:
     """Makes the views that an objective needs; what it draws depends on (seed, epoch, index, view) alone.
 
     views: names out of image, image', caption, caption', tags, tags'; profile: the model's pixel profile; augmentation:
-    AugmentationConfig or None for the evaluation pixels. caption' is another caption of the image where there is one,
-    and else the same caption, told apart by dropout only; so are tags and tags'.
+    AugmentationConfig or None for the evaluation pixels; reduced: with augmentation, decode JPEGs only as finely as the
+    views need (image.decode_for). The views of an image share one decode. caption' is another caption of the image
+    where there is one, and else the same caption, told apart by dropout only; so are tags and tags'.
     """
 
-    def __init__(self, views, tokenizer, profile, augmentation=None, tag_language="zh", seed=0):
+    def __init__(self, views, tokenizer, profile, augmentation=None, tag_language="zh", seed=0, reduced=True):
         if {"image", "image'"} <= set(views) and augmentation is None:
             raise ConfigError(
                 "objective.pairs uses both image and image', which are the same pixels without "
@@ -59,32 +102,40 @@ class ViewMaker:
             )
         self.views, self.tokenizer, self.profile = tuple(views), tokenizer, profile
         self.augmentation, self.tag_language, self.seed = augmentation, tag_language, seed
+        self.reduced = reduced and augmentation is not None
+        self.image_views = [view for view in self.views if view.startswith("image")]
 
     def make(self, sample, epoch, index):
         """Views of one sample; ImageError that says where the sample stands when its image is broken."""
-        rgb, crops, texts = None, {}, {}
+        texts = {}
         order = generator(self.seed, epoch, index, "caption").permutation(len(sample.texts))
         for view in self.views:
-            if view.startswith("image"):
-                if rgb is None:
-                    rgb = self._decode(sample)
-                crops[view] = self._crop(rgb, epoch, index, view)
-            elif view.startswith("caption"):
+            if view.startswith("caption"):
                 texts[view] = sample.texts[order[(view == "caption'") % len(order)]]
-            else:
+            elif view.startswith("tags"):
                 texts[view] = tag_prompt(sample.tags, self.tag_language)
+        try:
+            crops = self._crops(sample.image, epoch, index) if self.image_views else {}
+        except ImageError as error:
+            place = ImageError(f"{sample.where}: {error}")
+            place.cause = getattr(error, "cause", "broken image")
+            raise place from None
         return Views(crops, texts, sample.id, index, sample.where)
 
-    def _decode(self, sample):
-        try:
-            return pixels.decode(sample.image, self.profile)
-        except ImageError as error:
-            raise ImageError(f"{sample.where}: {error}") from None
+    def _crops(self, image, epoch, index):
+        """{image view: uint8 [S, S, 3]}; decoded once, and resized once per scale that the views draw."""
+        size, recipe = self.profile.size, self.augmentation
+        if recipe is None:
+            return {view: pixels.crop(pixels.decode(image, self.profile), self.profile) for view in self.image_views}
+        keys = {view: generator(self.seed, epoch, index, view) for view in self.image_views}
+        shorts = {view: draw_short(size, key, recipe.crop_scale) for view, key in keys.items()}
+        rgb, sides = pixels.decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
+        resized = {short: pixels.resize_short(rgb, short, sides=sides) for short in set(shorts.values())}
+        return {view: vary(resized[shorts[view]], size, key, recipe) for view, key in keys.items()}
 
-    def _crop(self, rgb, epoch, index, view):
-        if self.augmentation is None:
-            return pixels.crop(rgb, self.profile)
-        return augment(rgb, self.profile.size, generator(self.seed, epoch, index, view), self.augmentation)
+    def pixel_shapes(self, count):
+        """{image view: shape} of the pixels of `count` samples."""
+        return dict.fromkeys(self.image_views, (count, self.profile.size, self.profile.size, 3))
 
     def collate(self, samples):
         """A Batch of a list of Views."""

@@ -26,6 +26,8 @@ class Embeddings:
     """[M, D] the image row beside each text of a text file, for `official`; else None"""
     notes: tuple[str, ...] = ()
     """what a reader of the figures should know"""
+    image_ids: tuple[str, ...] = ()
+    """the id of every row in `image`, where a source was encoded"""
 
 
 def read_embeddings(path, ids=None):
@@ -126,17 +128,19 @@ def read_text_file(path, ids=None):
     return Embeddings(image[[index for _, index in first.values()]], text, owner, pairs_image=image)
 
 
-def encode_source(model, source, skip_broken=False, window=256, progress=None):
+def encode_source(model, source, skip_broken=False, window=256, progress=None, rows=None):
     """Embeddings of every image (once per id, in order of first appearance) and text of a source.
 
     model: has encode_image and encode_text, as `ernie_vil2.Model`; source: a sequence of samples, read `window` at a
     time. skip_broken: leave out broken samples with their texts and tell of them in the notes, instead of raising
-    DataError that says where the sample stands. progress: called with (samples done, all samples).
+    DataError that says where the sample stands. progress: called with (samples done, all samples). rows: the range
+    of rows to encode, by default all.
     """
+    selected = range(len(source)) if rows is None else rows
     rows, owner, images, texts, skipped = {}, [], [], [], []
-    for start in range(0, len(source), window):
+    for start in range(0, len(selected), window):
         samples = []
-        for index in range(start, min(start + window, len(source))):
+        for index in selected[start : start + window]:
             try:
                 samples.append(source[index])
             except DataError as error:
@@ -153,11 +157,13 @@ def encode_source(model, source, skip_broken=False, window=256, progress=None):
             texts.append(model.encode_text([text for text, _ in wanted]))
             owner.extend(row for _, row in wanted)
         if progress:
-            progress(min(start + window, len(source)), len(source))
+            progress(min(start + window, len(selected)), len(selected))
     if not owner:
         raise DataError("the source holds no usable pair of image and text" + (f": {skipped[0]}" if skipped else ""))
     notes = (f"samples left out: {len(skipped)}, the first: {skipped[0]}",) if skipped else ()
-    return Embeddings(np.stack(images), np.concatenate(texts), np.array(owner, dtype=np.int64), notes=notes)
+    return Embeddings(
+        np.stack(images), np.concatenate(texts), np.array(owner, dtype=np.int64), notes=notes, image_ids=tuple(rows)
+    )
 
 
 def encode_images(model, samples, skipped, skip_broken):

@@ -11,16 +11,23 @@ from .layers import initialise
 from .vit import VisionTransformer
 
 INITIAL_TEMPERATURE = 2.65926
+INITIAL_BIAS = -10.0
 MAX_TEMPERATURE = math.log(100.0)
 
 
 class Temperature(nn.Layer):
-    """A learnable temperature; `logit_scale = exp(temperature_b)`, initial value of the release (logit scale 14.29)."""
+    """A learnable temperature; `logit_scale = exp(temperature_b)`, initial value of the release (logit scale 14.29).
 
-    def __init__(self):
+    biased: with a learnable `bias_b` too, as the sigmoid loss needs it (initial value of SigLIP, arXiv 2303.15343).
+    """
+
+    def __init__(self, biased=False):
         super().__init__()
         self.temperature_b = self.create_parameter([1])
         self.temperature_b.set_value(paddle.to_tensor([INITIAL_TEMPERATURE]))
+        self.bias_b = self.create_parameter([1]) if biased else None
+        if biased:
+            self.bias_b.set_value(paddle.to_tensor([INITIAL_BIAS]))
 
     def clamp(self):
         """Put the stored value back into [0, ln 100]; to be called after every optimizer step."""
@@ -35,17 +42,27 @@ class Temperature(nn.Layer):
 class DualEncoder(nn.Layer):
     """Image tower, text tower and temperatures, with the release's state-dict keys.
 
-    `groups` names the temperatures: mm (cross-modal, the release's), ii (image-image), tt (text-text).
+    `groups` names the temperatures: mm (cross-modal, the release's), ii (image-image), tt (text-text); biased: each
+    has a bias, for the sigmoid loss.
     """
 
-    def __init__(self, config, groups=("mm",)):
+    def __init__(self, config, groups=("mm",), biased=False):
         super().__init__()
         self.config = config
         self.groups = tuple(groups)
         self.visual = VisionTransformer(config.image_tower)
         self.text_model = ErnieEncoder(config.text_tower)
         for group in self.groups:
-            setattr(self, f"contrastive_loss_{group}", Temperature())
+            setattr(self, f"contrastive_loss_{group}", Temperature(biased))
+
+    @property
+    def recompute(self):
+        """Whether the blocks of both towers keep their input only, and compute the rest again for the gradient."""
+        return self.visual.recompute
+
+    @recompute.setter
+    def recompute(self, value):
+        self.visual.recompute = self.text_model.encoder_stack.recompute = value
 
     def encode_image(self, pixels):
         """pixels float32 [B, 3, S, S] -> raw embeddings [B, D]."""
@@ -62,6 +79,10 @@ class DualEncoder(nn.Layer):
     def logit_scale(self, group="mm"):
         """exp(temperature) of a group, a tensor [1] that carries gradient."""
         return self.temperature(group)()
+
+    def logit_bias(self, group="mm"):
+        """The bias of a group, a tensor [1] that carries gradient."""
+        return self.temperature(group).bias_b
 
     def clamp_temperatures(self):
         """Clamp every temperature for real, in place."""
@@ -83,10 +104,10 @@ def uninitialised():
         nn.initializer.set_global_initializer(None)
 
 
-def new_model(config, groups=("mm",), seed=0):
+def new_model(config, groups=("mm",), seed=0, biased=False):
     """A DualEncoder with random starting values that depend on `seed` alone."""
     paddle.seed(seed)
     with uninitialised():
-        model = DualEncoder(config, groups)
+        model = DualEncoder(config, groups, biased)
     initialise(model)
     return model

@@ -6,7 +6,7 @@ Keys, shapes and arithmetic are those of the ERNIE-ViL 2.0 release; Linear weigh
 import paddle
 from paddle import nn
 
-from .layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates
+from .layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
 
 PAD_ID = 0
 MASKED = -10000.0
@@ -67,12 +67,11 @@ class EncoderStack(nn.Layer):
 
     def __init__(self, config):
         super().__init__()
+        self.recompute = False
         self.block = nn.LayerList([Block(config, rate) for rate in drop_path_rates(config.drop_path, config.depth)])
 
     def forward(self, x, bias):
-        for block in self.block:
-            x = block(x, bias)
-        return x
+        return run_blocks(self.block, x, bias, recompute=self.recompute and self.training)
 
 
 class ErnieEncoder(nn.Layer):

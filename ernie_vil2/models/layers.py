@@ -47,17 +47,18 @@ class LinearOnCPU(PyLayer):
     @staticmethod
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
+        ctx.wanted = [not tensor.stop_gradient for tensor in (x, weight, bias)]  # Paddle refuses the other gradients
         return paddle.matmul(x, weight).add_(bias)
 
     @staticmethod
     def backward(ctx, gradient):
         x, weight = ctx.saved_tensor()
         rows = gradient.reshape([-1, gradient.shape[-1]])
-        ones = paddle.ones([1, rows.shape[0]], rows.dtype)
+        of_x, of_weight, of_bias = ctx.wanted
         return (
-            paddle.matmul(gradient, weight, transpose_y=True),
-            paddle.matmul(x.reshape([-1, x.shape[-1]]), rows, transpose_x=True),
-            paddle.matmul(ones, rows).flatten(),
+            paddle.matmul(gradient, weight, transpose_y=True) if of_x else None,
+            paddle.matmul(x.reshape([-1, x.shape[-1]]), rows, transpose_x=True) if of_weight else None,
+            paddle.matmul(paddle.ones([1, rows.shape[0]], rows.dtype), rows).flatten() if of_bias else None,
         )
 
 
@@ -68,6 +69,22 @@ class Linear(nn.Linear):
         if self.training and self.bias is not None and x.place.is_cpu_place() and x.ndim > 1:
             return LinearOnCPU.apply(x, self.weight, self.bias)
         return super().forward(x)
+
+
+def run_blocks(blocks, x, *others, recompute=False):
+    """x through the blocks; with `recompute` a block keeps its input only and runs again in the backward pass.
+
+    Paddle's default form of it loses gradients under several conditions, silently; this one is its saved-tensor form.
+    """
+    if recompute:
+        from paddle.distributed.fleet.utils import recompute as run_again
+
+        for block in blocks:
+            x = run_again(block, x, *others, use_reentrant=False)
+        return x
+    for block in blocks:
+        x = block(x, *others)
+    return x
 
 
 class DropPath(nn.Layer):
@@ -97,7 +114,7 @@ def initialise(model, std=0.02):
     constant = {"bias": nn.initializer.Constant(0.0), "weight": nn.initializer.Constant(1.0)}
     for name, parameter in model.named_parameters():
         last = name.rsplit(".", 1)[-1]
-        if last == "temperature_b":
+        if last in ("temperature_b", "bias_b"):
             continue
         if parameter.ndim < 2:
             constant[last](parameter)

@@ -3,10 +3,12 @@
 Keys, shapes and arithmetic are those of the ERNIE-ViL 2.0 release; Linear weights are [in, out].
 """
 
+import math
+
 import paddle
 from paddle import nn
 
-from .layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates
+from .layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
 
 
 class PatchEmbed(nn.Layer):
@@ -86,7 +88,9 @@ class VisionTransformer(nn.Layer):
 
     def __init__(self, config):
         super().__init__()
+        self.recompute = False
         tokens = (config.image_size // config.patch_size) ** 2 + 1
+        self.patch_dropout = config.patch_dropout
         self.patch_embed = PatchEmbed(config)
         self.class_embedding = self.create_parameter([1, 1, config.width])
         self.positional_embedding = self.create_parameter([1, tokens, config.width])
@@ -99,10 +103,22 @@ class VisionTransformer(nn.Layer):
         x = self.patch_embed(pixels)
         first = self.class_embedding.expand([x.shape[0], -1, -1])
         x = paddle.concat([first, x], axis=1) + self.positional_embedding
+        if self.training and self.patch_dropout:
+            x = without_patches(x, self.patch_dropout)
         if self.norm_pre is not None:
             x = self.norm_pre(x)
-        for block in self.blocks:
-            x = block(x)
+        x = run_blocks(self.blocks, x, recompute=self.recompute and self.training)
         # Layer norm works token by token, so only the token that is used is normalised.
         embeds = self.norm_post(x[:, 0])
         return embeds if self.proj is None else self.proj(embeds)
+
+
+def without_patches(x, rate):
+    """Tokens [B, 1 + N, W] -> [B, 1 + K, W]: the class token and K = ceil((1 - rate) N) patches, at least 1, drawn for
+    each image (FLIP, arXiv 2212.00794)."""
+    batch, tokens, width = x.shape
+    kept = max(1, math.ceil(round((1.0 - rate) * (tokens - 1), 6)))
+    patches = paddle.argsort(paddle.rand([batch, tokens - 1]), axis=1)[:, :kept] + 1
+    rows = paddle.concat([paddle.zeros([batch, 1], patches.dtype), patches], axis=1)
+    rows = rows + paddle.arange(batch, dtype=patches.dtype).unsqueeze(1) * tokens
+    return paddle.gather(x.reshape([batch * tokens, width]), rows.flatten()).reshape([batch, 1 + kept, width])

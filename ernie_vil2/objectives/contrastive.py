@@ -1,46 +1,31 @@
-"""The contrastive objective: symmetric InfoNCE over a weighted list of pairs of views.
+"""The contrastive objective over a weighted list of pairs of views: loss = sum(w_i l_i) / sum(w_i).
 
-loss = sum(w_i l_i) / sum(w_i). The target of a row is uniform over its positives: samples of the same image, and of the
-same text where the pair holds that text. References: InfoNCE (arXiv 1807.03748), CLIP (2103.00020), ERNIE-ViL 2.0
-(2209.15270).
+Rows are those of this rank, columns those of all ranks, so a rank holds b x B logits for a pair of views. What
+`ContrastiveObjective.loss` returns is this rank's summand: the sum over ranks is the value on the global batch, and so
+is the sum of gradients. The target of a row is uniform over its positives. References: InfoNCE (arXiv 1807.03748), CLIP
+(2103.00020), ERNIE-ViL 2.0 (2209.15270).
 """
 
 import numpy as np
 import paddle
 
-from .views import TEXT_VIEWS, group_of
+from .gather import divide, gather_rows
+from .positives import labels_of, positives, targets
+from .sigmoid import sigmoid_loss
+from .views import group_of
 
 ABSENT = -1e9
 
 
-def positives(batch, first, second, rule="by_id"):
-    """bool [B, B]: whether column j of the second view is a positive of row i of the first view."""
-    size = len(batch)
-    if rule == "one":
-        return np.eye(size, dtype=bool)
-    same = batch.image_ids[:, None] == batch.image_ids[None, :]
-    texts = [batch.text_ids[view] for view in (first, second) if view in TEXT_VIEWS]
-    for hashes in texts:
-        same = same | (hashes[:, None] == hashes[None, :])
-    if len(texts) == 2:
-        same = same | (texts[0][:, None] == texts[1][None, :])
-    return same
-
-
 def cross_entropy(logits, target, rows):
-    """Mean over `rows` of -sum(target * log softmax(logits)); logits and target [B, C], rows float32 [B]."""
+    """Sum over `rows` of -sum(target * log softmax(logits)); logits and target [b, B], rows float32 [b]."""
     log_softmax = logits - paddle.logsumexp(logits, axis=1, keepdim=True)
-    return -((target * log_softmax).sum(1) * rows).sum() / rows.sum()
-
-
-def targets(same, rows, columns):
-    """float32 [B, C]: uniform over the positives that are present, zero on absent rows."""
-    same = same & columns[None, :] & rows[:, None]
-    return (same / np.maximum(same.sum(1, keepdims=True), 1)).astype(np.float32)
+    return -((target * log_softmax).sum(1) * rows).sum()
 
 
 class ContrastiveObjective:
-    """`loss(embeds, batch, model)` over the configured pairs; `views` are what it needs, `groups` its temperatures."""
+    """`loss(embeds, batch, model, share)` over the configured pairs; `views` are what it needs, `groups` its
+    temperatures, `biased` whether they need a bias."""
 
     def __init__(self, config):
         self.pairs = config.weighted_pairs()
@@ -48,33 +33,62 @@ class ContrastiveObjective:
         self.views = tuple(dict.fromkeys(view for pair in self.pairs for view in pair[:2]))
         groups = {group_of(first, second) for first, second, _ in self.pairs}
         self.groups = tuple(group for group in ("mm", "ii", "tt") if group in groups or group == "mm")
+        self.biased = config.loss == "sigmoid"
+        self.pair_loss = self.sigmoid if self.biased else self.info_nce
 
-    def pair_loss(self, embeds, batch, model, first, second):
-        """Symmetric InfoNCE of one pair, a scalar; None when fewer than one sample has both views."""
-        size = len(batch)
-        both = batch.present.get(first, np.ones(size, bool)) & batch.present.get(second, np.ones(size, bool))
-        if not both.any():
-            return None
-        same = positives(batch, first, second, self.rule)
-        logits = paddle.matmul(embeds[first], embeds[second], transpose_y=True) * model.logit_scale(
-            group_of(first, second)
-        )
-        if not both.all():
-            hidden = np.where(both[:, None] & both[None, :], 0.0, ABSENT).astype(np.float32)
-            logits = logits + paddle.to_tensor(hidden)
-        rows = paddle.to_tensor(both.astype(np.float32))
-        forward = cross_entropy(logits, paddle.to_tensor(targets(same, both, both)), rows)
-        backward = cross_entropy(logits.T, paddle.to_tensor(targets(same.T, both, both)), rows)
-        return (forward + backward) / 2
+    def loss(self, embeds, batch, model, share=None):
+        """{"loss": scalar, "first-second": scalar ...} from {view: normalised embeds [b, D]} of this rank's rows.
 
-    def loss(self, embeds, batch, model):
-        """{"loss": scalar, "first-second": scalar ...} from {view: normalised embeds [B, D]}."""
-        parts, total, weights = {}, 0.0, 0.0
-        for first, second, weight in self.pairs:
-            value = self.pair_loss(embeds, batch, model, first, second)
-            if value is not None:
-                parts[f"{first}-{second}"] = value
-                total, weights = total + weight * value, weights + weight
-        if not parts:
+        share: which rows of the global batch these are; None for all. Empty on every rank when no sample of the global
+        batch has both views of any pair.
+        """
+        share = share or divide(len(batch))
+        rows, columns = labels_of(batch, share)
+        pairs = [pair for pair in self.pairs if columns.both(*pair[:2]).any()]
+        if not pairs:
             return {}
+        every = gathered(embeds, share)
+        parts = {}
+        for first, second, _ in pairs:
+            parts[f"{first}-{second}"] = self.pair_loss(embeds, every, rows, columns, model, first, second)
+        weights = sum(weight for *_, weight in pairs)
+        total = sum(weight * parts[f"{first}-{second}"] for first, second, weight in pairs)
         return {"loss": total / weights, **parts}
+
+    def info_nce(self, embeds, every, rows, columns, model, first, second):
+        """Symmetric InfoNCE of one pair, a scalar."""
+        scale = model.logit_scale(group_of(first, second))
+        logits = paddle.matmul(embeds[first], every[second], transpose_y=True) * scale
+        if rows is columns:
+            other = logits.T
+        else:
+            other = paddle.matmul(embeds[second], every[first], transpose_y=True) * scale
+        here, there = rows.both(first, second), columns.both(first, second)
+        if not there.all():
+            hidden = paddle.to_tensor(np.where(here[:, None] & there[None, :], 0.0, ABSENT).astype(np.float32))
+            logits, other = logits + hidden, other + hidden
+        used = paddle.to_tensor(here.astype(np.float32))
+        forward = targets(positives(rows, columns, first, second, self.rule), here, there)
+        backward = targets(positives(rows, columns, second, first, self.rule), here, there)
+        both_ways = cross_entropy(logits, paddle.to_tensor(forward), used) + cross_entropy(
+            other, paddle.to_tensor(backward), used
+        )
+        return both_ways / (2.0 * there.sum())
+
+    def sigmoid(self, embeds, every, rows, columns, model, first, second):
+        """Sigmoid loss of one pair, a scalar: each sample against each sample, as a yes-no question."""
+        group = group_of(first, second)
+        here, there = rows.both(first, second), columns.both(first, second)
+        same = positives(rows, columns, first, second, self.rule)
+        value = sigmoid_loss(
+            embeds[first], every[second], model.logit_scale(group), model.logit_bias(group), same, here, there
+        )
+        return value / float(there.sum())
+
+
+def gathered(embeds, share):
+    """{view: [B, D]} of all ranks from {view: [b, D]}; one collective for all views."""
+    if share.alone:
+        return embeds
+    stacked = gather_rows(paddle.stack(list(embeds.values()), axis=1), share)
+    return {view: stacked[:, place] for place, view in enumerate(embeds)}

@@ -69,9 +69,9 @@ def is_scenes(spec):
     )
 
 
-def start_model(config, groups):
-    """A DualEncoder for a RunConfig: random values by seed, then the towers that `init` names."""
-    model = new_model(config.model, groups, config.seed)
+def start_model(config, objective):
+    """A DualEncoder for a RunConfig and its objective: random values by seed, then the towers that `init` names."""
+    model = new_model(config.model, objective.groups, config.seed, objective.biased)
     for tower, path in (("text", config.init.text), ("image", config.init.image)):
         if path:
             take_tower(model, tower, path)

@@ -1,58 +1,207 @@
-"""What a run writes to disk: model directories under checkpoints/, and which one is the latest and the best."""
+"""Checkpoints: directories that hold all that a run needs to go on, and the pointer to the latest and the best.
 
+`checkpoints/step-0000400/` is a model directory (config.json, model.safetensors, vocab.txt) with, beside it, the
+optimizer's state by parameter name, one file a rank that holds some, `parameters.safetensors` where the model to use is
+not the one that is trained (LoRA, averaged weights), `average.safetensors`, and `state.json`: step, place in the data,
+schedule, loss scale, configuration, versions, and bytes and SHA-256 of every other file. All ranks write into
+`step-0000400.tmp`, which is renamed when state.json is in it: a killed save leaves only that, and the next one
+removes it.
+"""
+
+import hashlib
 import json
-import os
+import platform
 import shutil
 from pathlib import Path
 
 import numpy as np
+import paddle
 
-from ..checkpoints.store import save_model
-from ..config import as_dict
+from .. import __version__
+from ..checkpoints.files import atomic_file, reported, sync_directory, synced_file
+from ..checkpoints.safetensors_file import open_safetensors, write_safetensors
+from ..checkpoints.store import WEIGHTS, replace_directory, write_directory
+from ..errors import CheckpointError
+
+STATE, POINTER = "state.json", "checkpoints.json"
+PARAMETERS, AVERAGE = "parameters.safetensors", "average.safetensors"
+TEMPORARY = ".tmp"
+VERSION = 1
 
 
-def model_state(model):
-    """{key: float32 array} of the model's parameters, in the release's layout."""
-    return {key: np.asarray(value.numpy()) for key, value in model.state_dict().items()}
+def arrays_of(model):
+    """{key: float32 array} of the model's parameters."""
+    return {key: np.asarray(value.astype("float32").numpy()) for key, value in model.state_dict().items()}
+
+
+def sha256(path):
+    """Hex digest of a file."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else chunked(handle)
+
+
+def chunked(handle):
+    """SHA-256 of an open file, for Python 3.10."""
+    digest = hashlib.sha256()
+    while block := handle.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def optimizer_file(rank, size):
+    """Name of the part of the optimizer's state that a rank writes."""
+    return f"optimizer-{rank:04d}-of-{size:04d}.safetensors"
+
+
+def versions():
+    """What the run was made with."""
+    return {
+        "ernie_vil2": __version__,
+        "paddle": paddle.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
 
 
 class Checkpoints:
-    """`folder`/step-0000400 ... are whole model directories; `folder`/checkpoints.json names the latest and the best.
+    """The checkpoints of a run in `folder`. The last `keep` and the best one are kept.
 
-    The last `keep` of them and the best one are kept. Each is written under another name first and renamed when whole.
+    Every method is called by all ranks; rank 0 writes what is written once.
     """
 
-    def __init__(self, folder, vocab, config, keep=2):
-        self.folder, self.vocab, self.config, self.keep = Path(folder), vocab, config, keep
-        self.steps, self.best, self.best_score = [], None, -np.inf
+    def __init__(self, folder, vocab, ranks, keep=2):
+        self.folder, self.vocab, self.ranks, self.keep = Path(folder), vocab, ranks, keep
+        self.best, self.best_score = None, -np.inf
 
     def path(self, step):
-        """The model directory of a step."""
+        """The directory of a step."""
         return self.folder / f"step-{step:07d}"
 
-    def save(self, model, step, score=None, metrics=None):
-        """Write the checkpoint of `step`; `score` decides the best. Returns its path."""
-        path = self.path(step)
-        extra = {"step": step, "metrics": metrics or {}, "run": as_dict(self.config)}
-        save_model(path, model_state(model), model.config, self.vocab, extra=extra)
-        self.steps.append(step)
-        if score is not None and score > self.best_score:
-            self.best, self.best_score = step, score
-        self._write_pointer()
-        for old in self.steps[: -self.keep]:
-            if old != self.best:
-                shutil.rmtree(self.path(old), ignore_errors=True)
-        self.steps = [old for old in self.steps if self.path(old).is_dir()]
+    def steps(self):
+        """Steps of the whole checkpoints there are, rising."""
+        found = [path for path in self.folder.glob("step-*") if (path / STATE).is_file()]
+        return sorted(int(path.name[5:]) for path in found if path.name[5:].isdigit())
+
+    def save(self, state, model, config, parameters=None, average=None, optimizer=None, score=None):
+        """Write the checkpoint of state["step"]; returns its path.
+
+        state: what state.json keeps; model: {key: array} in the release's layout; parameters: the trained ones where
+        they differ from it; average: of `Ema.state`; optimizer: {name: array} of this rank; score decides the best one.
+        Raises CheckpointError when the disk refuses; the older checkpoints are then as they were.
+        """
+        path = self.path(state["step"])
+        temporary = path.with_name(path.name + TEMPORARY)
+        with reported(path):
+            try:
+                if self.ranks.main:
+                    self._begin(temporary)
+                    extra = {"step": state["step"], "metrics": state.get("metrics", {})}
+                    write_directory(temporary, model, config, self.vocab, extra)
+                    for name, arrays in ((PARAMETERS, parameters), (AVERAGE, average)):
+                        if arrays is not None:
+                            write_arrays(temporary / name, arrays)
+                self.ranks.wait()
+                if optimizer:
+                    write_arrays(temporary / optimizer_file(self.ranks.rank, self.ranks.size), optimizer)
+                self.ranks.wait()
+                if score is not None and score > self.best_score:
+                    self.best, self.best_score = state["step"], score
+                if self.ranks.main:
+                    self._finish(temporary, path, state)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+        self.ranks.wait()
         return path
 
-    def _write_pointer(self):
-        content = {
-            "latest": self.path(self.steps[-1]).name,
-            "best": self.path(self.best).name if self.best is not None else None,
+    def _begin(self, temporary):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(f"*{TEMPORARY}"):
+            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+    def _finish(self, temporary, path, state):
+        files = sorted(file for file in temporary.rglob("*") if file.is_file())
+        listed = {
+            file.relative_to(temporary).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256(file)}
+            for file in files
         }
-        temporary = self.folder / "checkpoints.json.tmp"
-        with open(temporary, "w", encoding="utf-8") as handle:
-            json.dump(content, handle, indent=1)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, self.folder / "checkpoints.json")
+        best = {"step": self.best, "score": self.best_score if self.best is not None else None}
+        content = {"version": VERSION, **state, "best": best, "versions": versions(), "files": listed}
+        with synced_file(temporary / STATE) as handle:
+            handle.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+        sync_directory(temporary)
+        replace_directory(temporary, path)
+        self._point(path)
+        old = [step for step in self.steps() if step != self.best and step != state["step"]]
+        for step in old[: len(old) - (self.keep - 1)] if self.keep > 1 else old:
+            remove(self.path(step))
+
+    def _point(self, path):
+        best = self.path(self.best).name if self.best is not None else None
+        with atomic_file(self.folder / POINTER) as handle:
+            handle.write(json.dumps({"latest": path.name, "best": best}, indent=1).encode("utf-8"))
+
+    def latest(self):
+        """Path of the newest whole checkpoint, or None; the pointer is a courtesy to readers, the directories count."""
+        steps = self.steps()
+        return self.path(steps[-1]) if steps else None
+
+    def load(self, path):
+        """(state, {name: array} of parameters, {name: array} of the optimizer, {name: array} of the average or None).
+
+        Every file is compared with its checksum first. Raises CheckpointError that names a missing or damaged file
+        and offers the checkpoint before this one.
+        """
+        path = Path(path)
+        state = self._read_state(path)
+        for name, wanted in state["files"].items():
+            file = path / name
+            if not file.is_file():
+                raise CheckpointError(f"{file} is missing; {self._offer(path)}")
+            if file.stat().st_size != wanted["bytes"] or sha256(file) != wanted["sha256"]:
+                raise CheckpointError(f"{file} is damaged: it is not the file that {STATE} lists; {self._offer(path)}")
+        self.best, score = state["best"]["step"], state["best"]["score"]
+        self.best_score = -np.inf if score is None else score
+        names = state["files"]
+        parameters = open_safetensors(path / (PARAMETERS if PARAMETERS in names else WEIGHTS))
+        optimizer = {}
+        for name in sorted(names):
+            if name.startswith("optimizer-"):
+                optimizer.update(open_safetensors(path / name).items())
+        average = open_safetensors(path / AVERAGE) if AVERAGE in names else None
+        return state, parameters, optimizer, average
+
+    def _read_state(self, path):
+        if not path.is_dir():
+            raise CheckpointError(f"there is no checkpoint {path}; {self._offer(path)}")
+        try:
+            state = json.loads((path / STATE).read_text(encoding="utf-8"))
+            version = state["version"]
+            assert isinstance(state["files"], dict) and isinstance(state["step"], int)
+        except (OSError, ValueError, KeyError, TypeError, AssertionError):
+            raise CheckpointError(f"{path / STATE} is missing or damaged; {self._offer(path)}") from None
+        if version != VERSION:
+            raise CheckpointError(
+                f"{path} is of version {version}, this release reads {VERSION}; go on with the release that wrote it"
+            )
+        return state
+
+    def _offer(self, path):
+        others = [step for step in self.steps() if self.path(step).name != path.name]
+        before = [step for step in others if self.path(step).name < path.name] or others
+        if not before:
+            return "there is no other checkpoint; start anew with another output folder"
+        return f"go on from the one before with --resume {self.path(before[-1])}"
+
+
+def write_arrays(path, arrays):
+    """A safetensors file that is on the disk when this returns."""
+    with synced_file(path) as handle:
+        write_safetensors(handle, arrays)
+
+
+def remove(path):
+    """Delete a checkpoint so that it is never seen in part: its state.json goes first."""
+    (path / STATE).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,24 +1,48 @@
-"""The training loop: batches of views through the objective into AdamW, with validation, log and checkpoints."""
+"""The training loop: batches of views through the objective into AdamW, with validation, log and checkpoints.
 
+Every rank runs the same loop on its share of each batch; rank 0 speaks and writes.
+"""
+
+import contextlib
 import math
 import time
 from pathlib import Path
 
 import paddle
 
-from ..data.loader import Loader, Order
+from ..checkpoints.files import atomic_file
+from ..config import as_dict
+from ..data.loader import Loader
+from ..data.order import Order
 from ..data.sources import open_source
 from ..data.text import Tokenizer
 from ..data.views import ViewMaker
 from ..errors import ConfigError, DataError, UserError
-from ..evaluation.retrieval import encode_source, evaluate
 from ..inference.encoder import Model
+from ..models.lora import add_lora, merged_state
 from ..objectives.contrastive import ContrastiveObjective
-from .log import RunLog, duration
-from .optim import build_optimizer, clip_gradients
+from ..objectives.gather import divide
+from . import measure
+from .distributed import GradientSync, check_sharding, start
+from .ema import Ema
+from .freeze import Freezer
+from .guard import Guard
+from .log import RunLog, SilentLog, duration, memory
+from .loss_scale import LossScale
+from .optim import (
+    build_optimizer,
+    clear_gradients,
+    clip_gradients,
+    load_optimizer_state,
+    optimizer_state,
+    squared_norm,
+)
+from .resume import compare, restore_parameters
 from .start import check_init, prepare_vocab, start_model
-from .state import Checkpoints
+from .state import Checkpoints, arrays_of
 from .step import GradientStep
+from .stop import StopRequest
+from .validate import validate
 
 SHOWN = ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "mean_recall")
 
@@ -26,27 +50,33 @@ SHOWN = ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "mean_rec
 class Trainer:
     """One run of a RunConfig: everything is checked and opened on construction, `run()` trains.
 
-    Raises ConfigError or DataError before a model is built when the configuration cannot work here.
+    resume: None for a new run, "auto" for the latest checkpoint of the output folder or a new run when there is none, or
+    the path of a checkpoint. Raises ConfigError, DataError or CheckpointError, before a model is built where the
+    configuration cannot work here.
     """
 
-    def __init__(self, config):
+    def __init__(self, config, resume=None):
         self.config = config
         check_precision(config.train.precision)
+        self.ranks = start()
+        check_sharding(config.train.sharding, self.ranks.size)
+        self.share = divide(config.train.batch_size, config.train.micro_batch, self.ranks.rank, self.ranks.size)
         self.folder = Path(config.output)
-        if (self.folder / "log.jsonl").exists():
+        if resume is None and (self.folder / "log.jsonl").exists():
             raise ConfigError(
-                f"{self.folder} already holds a run; give another folder with -o output=..., or remove it"
+                f"{self.folder} already holds a run; go on with it with --resume auto, give another folder with "
+                "-o output=..., or remove it"
             )
+        self.ranks.wait()
         self.objective = ContrastiveObjective(config.objective)
         self.source = open_source(config.data.train)
         self.valid = open_source(config.data.valid) if config.data.valid is not None else None
-        self.order = Order(len(self.source), config.train.batch_size, config.seed)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        vocab = prepare_vocab(config, self.folder)
-        tokenizer = Tokenizer(vocab, config.model.max_length, config.model.lower_case)
-        config.model.text_tower.vocab_size = fitting_rows(
-            config.model.text_tower.vocab_size, tokenizer.vocab_size, vocab
+        self.checkpoints = Checkpoints(
+            self.folder / "checkpoints", self.folder / "vocab.txt", self.ranks, config.train.keep
         )
+        found = self.checkpoints.latest() if resume == "auto" else resume
+        saved = self.checkpoints.load(found) if found else None
+        tokenizer = self._tokenizer(found)
         self.maker = ViewMaker(
             self.objective.views,
             tokenizer,
@@ -54,125 +84,252 @@ class Trainer:
             config.data.augmentation,
             config.objective.tag_language,
             config.seed,
+            config.data.reduced_decode,
         )
+        self.notes = list(getattr(self.source, "notes", ()))
+        if saved:
+            self.notes += compare(config, saved[0]["run"], found)
+            config.init.text = config.init.image = None
         check_init(config, tokenizer)
-        with paddle.utils.unique_name.guard():
-            self.model = start_model(config, self.objective.groups)
-        self.optimizer, self.schedule = build_optimizer(self.model, config.optimizer, config.train.steps)
-        self.scaler = paddle.amp.GradScaler() if config.train.precision == "fp16" else None
-        self.gradients = GradientStep(self.model, self.objective, config.seed, config.train.precision, self.scaler)
-        self.encoder = Model(self.model, tokenizer)
-        self.checkpoints = Checkpoints(self.folder / "checkpoints", vocab, config)
+        self.first, position = (saved[0]["step"], saved[0]["position"]) if saved else (0, (0, 0))
+        self.found = found
+        sizes = self.source.shard_sizes()
+        self.order = Order(sizes, config.train.batch_size, config.seed, config.data.shuffle_window, position)
+        self._build(tokenizer)
+        if saved:
+            self._restore(found, *saved)
         self.metrics = {}
 
-    def run(self):
-        """Train to the last step; returns the path of the last checkpoint, a model directory."""
-        config = self.config
-        log = RunLog(self.folder, config.train.steps)
-        log.say(f"train: {self.source.describe()}")
-        if self.valid is not None:
-            log.say(f"valid: {self.valid.describe()}")
-        log.say(
-            f"model: {sum(math.prod(value.shape) for value in self.model.parameters()):,} parameters, views "
-            f"{', '.join(self.objective.views)}, output {self.folder}"
+    def _tokenizer(self, found):
+        config, vocab = self.config, self.folder / "vocab.txt"
+        if self.ranks.main:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if found:
+                with atomic_file(vocab) as handle:
+                    handle.write((Path(found) / "vocab.txt").read_bytes())
+            else:
+                prepare_vocab(config, self.folder)
+        self.ranks.wait()
+        tokenizer = Tokenizer(vocab, config.model.max_length, config.model.lower_case)
+        tower = config.model.text_tower
+        tower.vocab_size = fitting_rows(tower.vocab_size, tokenizer.vocab_size, vocab)
+        return tokenizer
+
+    def _build(self, tokenizer):
+        config, train = self.config, self.config.train
+        with paddle.utils.unique_name.guard():
+            self.model = start_model(config, self.objective)
+            add_lora(self.model, config.lora, config.seed)
+        self.model.recompute = train.recompute
+        self.freezer = Freezer(self.model, config.optimizer.freeze)
+        self.sync = GradientSync(self.model, self.ranks, train.sharding)
+        self.sync.same_start()
+        half = train.precision != "fp32" and train.amp_level == "O2"
+        if half:
+            self.model = paddle.amp.decorate(
+                self.model, level="O2", dtype="bfloat16" if train.precision == "bf16" else "float16"
+            )
+        self.optimizer, self.schedule = build_optimizer(self.model, config.optimizer, train.steps, self.sync.mine())
+        self.scale = LossScale() if train.precision == "fp16" else None
+        self.ema = Ema(self.model, train.ema) if train.ema else None
+        self.gradients = GradientStep(
+            self.model, self.objective, config.seed, self.share, train.precision, train.amp_level
         )
+        self.encoder = Model(self.model, tokenizer)
+        self.guard = Guard(self.folder, train.spike, self.ranks.rank)
+        self.updates = measure.Updates(self.model)
+
+    def _restore(self, path, state, parameters, optimizer, average):
+        restore_parameters(self.model, parameters, path)
+        load_optimizer_state(self.optimizer, self.model, optimizer)
+        self.schedule.step(state["step"])
+        if self.scale is not None and state["loss_scale"]:
+            self.scale.load(state["loss_scale"])
+        if self.ema is not None and average is not None:
+            self.ema.load(average)
+        epoch, sample = state["position"]
+        self.notes.append(f"going on from {path}: step {state['step']}, epoch {epoch}, sample {sample} of it")
+
+    def run(self):
+        """Train to the last step, or to a SIGTERM; returns the path of the last checkpoint, a model directory.
+
+        `stopped` tells afterwards whether a signal ended it early. A run that was at its end already does nothing.
+        """
+        config, self.stopped = self.config, False
+        if self.first >= config.train.steps:
+            return Path(self.found)
+        log = self._log()
+        log.say(
+            f"{self.source.describe()}; {self.order.batches_per_epoch} batches an epoch, model of "
+            f"{sum(math.prod(value.shape) for value in self.model.parameters()):,} parameters, views "
+            f"{', '.join(self.objective.views)}, {self.ranks.size} process{'es' * (self.ranks.size > 1)}, "
+            f"micro-batches of {self.share.micro}, output {self.folder}"
+        )
+        for note in self.notes:
+            log.say(f"note: {note}")
         loader = Loader(
             self.source,
             self.maker,
             self.order,
-            config.train.steps,
+            config.train.steps - self.first,
             workers=config.data.workers,
             max_bad=config.data.max_bad,
+            part=slice(self.share.start, self.share.start + self.share.rows),
+            timeout=config.data.timeout,
         )
         try:
-            return self._loop(loader, log)
+            with StopRequest() as stop:
+                return self._loop(loader, log, stop)
         finally:
+            loader.close()
             self.gradients.close()
             log.close()
 
-    def _loop(self, loader, log):
-        config, path = self.config, None
+    def _log(self):
+        if not self.ranks.main:
+            return SilentLog(self.ranks.rank)
+        return RunLog(self.folder, self.config.train.steps, self.first)
+
+    def _loop(self, loader, log, stop):
+        config, path = self.config.train, None
         clock, reading, since = time.perf_counter(), 0.0, 0
-        began = clock
-        batches = iter(loader)
+        began, batches = clock, iter(loader)
         self.model.train()
-        for step in range(config.train.steps):
+        for step in range(self.first, config.steps):
             waiting = time.perf_counter()
             batch, bad = next(batches)
             reading += time.perf_counter() - waiting
             self._note_bad(bad)
-            values = self.step(batch, step)
+            done = step + 1
+            show = done % config.log_every == 0 or done == config.steps
+            values = self.step(batch, step, show, stop)
             log.bar.update()
             since += 1
-            done = step + 1
-            if done % config.train.log_every == 0 or done == config.train.steps:
+            if show:
                 now = time.perf_counter()
                 cost = (now - clock) / since
                 values.update(
                     reader_cost=reading / since,
                     batch_cost=cost,
-                    ips=config.train.batch_size / cost,
-                    eta=duration((config.train.steps - done) * (now - began) / done),
+                    ips=config.batch_size / cost,
+                    eta=duration((config.steps - done) * (now - began) / (done - self.first)),
+                    **memory(),
                 )
                 log.record("train", done, values)
                 clock, reading, since = now, 0.0, 0
-            if done == config.train.steps or (config.train.eval_every and done % config.train.eval_every == 0):
-                paused = time.perf_counter()
+            last, paused = done == config.steps, time.perf_counter()
+            if last or (config.eval_every and done % config.eval_every == 0):
                 path = self.evaluate(done, log)
-                clock += time.perf_counter() - paused
+            elif self.stopped or (config.save_every and done % config.save_every == 0):
+                path = self.save(done, log)
+            clock += time.perf_counter() - paused
+            if self.stopped:
+                break
         return path
 
-    def step(self, batch, step):
-        """One optimizer step on a Batch; returns what the log shows of it."""
+    def step(self, batch, step, show=True, stop=None):
+        """One optimizer step on this rank's rows of a batch; returns what the log shows of it.
+
+        With `show` the costlier figures too. A signal noted in `stop` on any rank sets `stopped` on all.
+        """
+        if self.freezer.apply(step):
+            self.optimizer.clear_grad()
+        self.gradients.frozen = tuple(tower for tower in ("image", "text") if self.freezer.frozen(tower))
+        self.gradients.scale = self.scale.value if self.scale else 1.0
         parts = self.gradients(batch, step)
+        asked, *sums = self.ranks.sum([stop is not None and stop.asked, *(part.item() for part in parts.values())])
+        self.stopped = bool(asked)
         if not parts:
             raise DataError(
-                f"step {step + 1}: no sample of the batch has both views of any pair; "
-                f"check that the source has the views "
-                f"{', '.join(self.objective.views)}, first sample {batch.where[0]}"
+                f"step {step + 1}: no sample of the batch has both views of any pair; check that the source has the "
+                f"views {', '.join(self.objective.views)}, first sample {batch.where[0]}"
             )
-        loss = parts["loss"]
-        if not math.isfinite(loss.item()):
-            raise UserError(
-                f"step {step + 1}: the loss is {loss.item()}; samples {', '.join(batch.where[:3])} ... ; "
-                "lower optimizer.lr or "
-                "check the data, then start from the last checkpoint with init"
-            )
-        if self.scaler is not None:
-            self.scaler.unscale_(self.optimizer)
-        norm = clip_gradients(self.model.parameters(), self.config.optimizer.clip)
-        if self.scaler is None and not math.isfinite(norm):  # the scaler skips such a step by itself
-            raise UserError(
-                f"step {step + 1}: the norm of the gradient is {norm}; samples {', '.join(batch.where[:3])} ... ; "
-                "lower optimizer.lr or check the data"
-            )
-        rate = self.optimizer.get_lr()
-        if self.scaler is not None:
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-        else:
+        values = {name: float(value) for name, value in zip(parts, sums, strict=True)}
+        self.sync.reduce()
+        norm, taken = self._norm(), True
+        if self.scale:
+            taken = self.scale.update(norm)
+            values["loss_scale"] = self.scale.value
+        self.guard.check(step, values["loss"], norm, batch, skippable=self.scale is not None)
+        values.update(self._shown(batch) if show else {})
+        values["lr"], values["grad_norm"] = self.optimizer.get_lr(), norm
+        if show:
+            self.updates.before()
+        if taken:
+            clip_gradients(self.model.parameters(), self.config.optimizer.clip, norm)
             self.optimizer.step()
-        self.optimizer.clear_grad()
+            self.sync.publish()
+        clear_gradients(self.model.parameters())
         self.schedule.step()
         self.model.clamp_temperatures()
-        scales = {f"logit_scale_{group}": self.model.logit_scale(group).item() for group in self.model.groups}
-        return {**{name: value.item() for name, value in parts.items()}, **scales, "lr": rate, "grad_norm": norm}
+        if self.ema is not None:
+            self.ema.update()
+        if show:
+            values.update(self.updates.after())
+        values.update({f"logit_scale_{group}": self.model.logit_scale(group).item() for group in self.model.groups})
+        return values
+
+    def _norm(self):
+        """The norm of the whole gradient, unscaled; gradients are unscaled in place where the loss was scaled."""
+        if self.scale:
+            with paddle.no_grad():
+                for parameter in self.model.parameters():
+                    if parameter.grad is not None:
+                        parameter.grad.scale_(1.0 / self.scale.value)
+        return math.sqrt(self.sync.squared_norm(squared_norm(self.model.parameters())))
+
+    def _shown(self, batch):
+        similar = measure.similarities(self.gradients.embeds, batch, self.objective.rule)
+        norms = measure.gradient_norms(self.model)
+        norms = {name: math.sqrt(self.sync.squared_norm(norm**2)) for name, norm in norms.items()}
+        return {**(similar.scalars() if similar else {}), **norms}
 
     def evaluate(self, step, log):
         """Validate on the whole validation source, log the recalls and write a checkpoint; returns its path."""
         check_finite(self.model, step)
-        score, metrics = None, {}
+        score = None
         if self.valid is not None:
-            embeddings = encode_source(self.encoder, self.valid, skip_broken=True)
+            with self._averaged():
+                metrics, embeddings = validate(self.encoder, self.valid, self.ranks)
             for note in embeddings.notes:
                 log.say(f"valid: {note}")
-            metrics = evaluate(embeddings, "standard")["standard"]
-            self.metrics, score = metrics, metrics["mean_recall"]
-            log.record("valid", step, {**{key: metrics[key] for key in SHOWN}, "source": self.valid.name})
+            if self.ranks.main:
+                self.metrics, score = metrics, metrics["mean_recall"]
+                log.record("valid", step, {**{key: metrics[key] for key in SHOWN}, "source": self.valid.name})
+            score = self.ranks.sum([score or 0.0])[0]
+        return self.save(step, log, score)
+
+    def save(self, step, log, score=None):
+        """Write the checkpoint of a step; returns its path."""
+        with self._averaged():
+            exported = merged_state(self.model) if self.ranks.main else {}
+        differs = self.ema is not None or self.config.lora.rank
+        state = {
+            "step": step,
+            "position": self.order.position(step - self.first),
+            "loss_scale": self.scale.state() if self.scale else None,
+            "ranks": self.ranks.size,
+            "metrics": self.metrics,
+            "run": as_dict(self.config),
+        }
+        optimizer = None
+        if self.ranks.main or self.sync.owner is not None:
+            optimizer = optimizer_state(self.optimizer, self.model)
+        path = self.checkpoints.save(
+            state,
+            exported,
+            self.config.model,
+            parameters=arrays_of(self.model) if differs else None,
+            average=self.ema.state() if self.ema else None,
+            optimizer=optimizer,
+            score=score,
+        )
         self.model.train()
-        path = self.checkpoints.save(self.model, step, score, metrics)
         log.say(f"checkpoint: {path}")
         return path
+
+    def _averaged(self):
+        return self.ema.applied() if self.ema is not None else contextlib.nullcontext()
 
     def _note_bad(self, bad):
         if bad:

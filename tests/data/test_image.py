@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ernie_vil2.config import PIXEL_PROFILES, PixelProfile
-from ernie_vil2.data.image import Limits, crop, decode, normalise, preprocess
+from ernie_vil2.data.image import (
+    Limits,
+    crop,
+    decode,
+    decode_for,
+    normalise,
+    preprocess,
+    reduction,
+    resize_short,
+    resized_sides,
+)
 from ernie_vil2.errors import ImageError
 
 OFFICIAL, BICUBIC = PIXEL_PROFILES["official"], PIXEL_PROFILES["bicubic"]
@@ -234,3 +244,59 @@ def test_other_bad_pixels(random_image):
     one_error(lambda: decode(Image.new("F", (4, 4))), "mode F")
     one_error(lambda: crop(np.zeros((4, 4))), "float64")
     one_error(lambda: normalise(random_image(4, 4)), "[B, S, S, 3]")
+
+
+# Reduced decode, for training alone
+
+
+@given(height=st.integers(1, 3000), width=st.integers(1, 3000), short=st.integers(1, 400))
+def test_a_reduction_never_enlarges_and_is_the_coarsest_that_does_not(height, width, short):
+    factor, wanted = reduction(height, width, short), resized_sides(height, width, short)
+    enough = {n: -(-height // n) >= wanted[0] and -(-width // n) >= wanted[1] for n in (2, 4, 8)}
+    assert factor == max([1, *(n for n, fits in enough.items() if fits)])
+    assert reduction(width, height, short) == factor or abs(height - width) <= 2
+
+
+@pytest.mark.parametrize("shape, factor", [((480, 640), 2), ((447, 1200), 1), ((451, 600), 2), ((900, 1100), 4),
+                                           ((1801, 1903), 8), ((300, 400), 1), ((1203, 905), 4)])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+def test_a_reduced_jpeg_is_upright_and_close_to_the_full_one(random_image, shape, factor, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = cv2.resize(random_image(24, 32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+    data = file_of(pixels, "JPEG", exif=exif, quality=95)
+    full, (got, sides) = decode(data), decode_for(data, 224)
+    assert sides == full.shape[:2]
+    assert got.shape[:2] == tuple(-(-side // factor) for side in sides)
+    wanted = resize_short(full, 224)
+    resized = resize_short(got, 224, sides=sides)
+    assert resized.shape == wanted.shape
+    assert np.abs(resized.astype(int) - wanted).mean() < 2
+    if factor == 1:
+        np.testing.assert_array_equal(got, full)
+
+
+def test_only_jpegs_under_opencv_are_reduced(random_image, tmp_path):
+    pixels = random_image(900, 1000)
+    (tmp_path / "a.jpg").write_bytes(file_of(pixels, "JPEG"))
+    assert decode_for(tmp_path / "a.jpg", 224)[0].shape[:2] == (225, 250)
+    for image in (file_of(pixels, "PNG"), file_of(pixels, "WEBP"), pixels, Image.fromarray(pixels)):
+        got, sides = decode_for(image, 224)
+        np.testing.assert_array_equal(got, decode(image))
+        assert sides == (900, 1000)
+    assert decode_for(tmp_path / "a.jpg", 224, BICUBIC)[0].shape == pixels.shape
+    assert decode_for(tmp_path / "a.jpg", None)[0].shape == pixels.shape
+
+
+def test_every_image_error_names_its_cause(random_image, tmp_path):
+    jpeg = file_of(random_image(40, 50), "JPEG")
+    broken = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + bytes(20) + b"IEND" + bytes(4)
+    causes = {}
+    for image in (tmp_path / "absent.jpg", b"", b"GIF", jpeg[:-40], jpeg, broken, 3, np.zeros(3)):
+        with pytest.raises(ImageError) as caught:
+            decode(image, limits=Limits(max_pixels=100))
+        causes.setdefault(caught.value.cause, []).append(str(caught.value))
+    assert set(causes) == {"unreadable file", "empty image", "not an image", "too large", "broken image"}
+    with pytest.raises(ImageError) as caught:
+        decode(jpeg[:-40])
+    assert caught.value.cause == "truncated image"

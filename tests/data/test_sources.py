@@ -256,6 +256,7 @@ def test_globs_and_lists_join_sources(tmp_path):
     joined = open_source(str(tmp_path / "part-*.tsv"))
     wanted = ["00", "10", "11", "20", "21", "22"]
     assert isinstance(joined, JoinedSource) and [s.id for s in joined] == wanted == [joined.key(i) for i in range(6)]
+    assert joined.shard_sizes() == [1, 2, 3] and joined.parts[2].shard_sizes() == [3] and joined.notes == []
     assert joined.where(-1).endswith("part-2.tsv:3") and "6 samples" in joined.describe()
     assert [
         s.id for s in open_source([str(tmp_path / "part-0.tsv"), {"kind": "tsv", "path": tmp_path / "part-1.tsv"}])

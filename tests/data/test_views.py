@@ -1,13 +1,15 @@
 """Views of samples: which, by which key, and what a batch of them holds."""
 
+import cv2
 import numpy as np
 import pytest
 
 from ernie_vil2.config import AugmentationConfig, PixelProfile
+from ernie_vil2.data.image import crop
 from ernie_vil2.data.samples import Sample
 from ernie_vil2.data.text import Tokenizer
 from ernie_vil2.data.views import ViewMaker
-from ernie_vil2.errors import ConfigError
+from ernie_vil2.errors import ConfigError, ImageError
 
 ALL = ("image", "image'", "caption", "caption'", "tags", "tags'")
 
@@ -60,8 +62,6 @@ def test_one_caption_stands_for_both_and_no_tags_is_an_absent_view(make, sample)
 
 
 def test_without_augmentation_training_sees_the_evaluation_pixels(make, sample):
-    from ernie_vil2.data.image import crop
-
     views = make(("image", "caption")).make(sample, 0, 0)
     np.testing.assert_array_equal(views.pixels["image"], crop(sample.image, PixelProfile(size=32)))
     with pytest.raises(ConfigError, match="augmentation"):
@@ -72,3 +72,40 @@ def test_the_same_image_id_gives_the_same_hash(make, sample):
     maker = make(("image", "caption"))
     batch = maker.collate([maker.make(sample, 0, 0), maker.make(sample, 0, 9)])
     assert batch.image_ids[0] == batch.image_ids[1] and len(batch) == 2
+
+
+def jpeg(pixels):
+    return cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (1300, 1001), (700, 500), (260, 300)])
+def test_evaluation_pixels_are_never_reduced(tiny_vocab, random_image, shape):
+    data, tokenizer = jpeg(random_image(*shape)), Tokenizer(tiny_vocab, 16)
+    sample = Sample("a", data, ("猫",), (), "x:1")
+    wanted = crop(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1])
+    for reduced in (True, False):
+        maker = ViewMaker(("image",), tokenizer, PixelProfile(), None, reduced=reduced)
+        np.testing.assert_array_equal(maker.make(sample, 0, 0).pixels["image"], wanted)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.6])
+@pytest.mark.parametrize("shape", [(480, 640), (1300, 1001), (1001, 1300), (700, 500), (260, 300)])
+def test_training_pixels_are_close_with_and_without_reduction(tiny_vocab, random_image, shape, scale):
+    """The same draws on nearly the same picture: the crop box, flip and colours do not depend on the decode."""
+    data, tokenizer = jpeg(cv2.resize(random_image(120, 160), shape[::-1])), Tokenizer(tiny_vocab, 16)
+    sample = Sample("a", data, ("猫",), (), "x:1")
+    recipe = AugmentationConfig(crop_scale=scale, hue=0.0)
+    makers = [ViewMaker(("image", "image'"), tokenizer, PixelProfile(), recipe, reduced=reduced)
+              for reduced in (True, False)]
+    for epoch in range(4):
+        small, full = (maker.make(sample, epoch, 0).pixels for maker in makers)
+        for view in small:
+            difference = small[view].astype(float) - full[view]
+            assert np.abs(difference).mean() < 2.5, (view, epoch)
+            assert (difference**2).mean() < 255**2 / 10**3.4, "under 34 dB"
+
+
+def test_a_broken_image_names_its_place_and_cause(make):
+    with pytest.raises(ImageError, match="x.jsonl:9: .*is empty") as caught:
+        make(("image",)).make(Sample("a", b"", ("猫",), (), "x.jsonl:9"), 0, 0)
+    assert caught.value.cause == "empty image"

@@ -1,0 +1,102 @@
+"""Memory that the loader's processes share: pixels are written once by a worker and read once by the trainer.
+
+The files behind it never have a name, so a process that is killed leaves nothing in /dev/shm. Their pages are reserved
+when they are made: a file system that is too small says so then, and not by a bus error in the middle of a run.
+"""
+
+import math
+import mmap
+import os
+import tempfile
+from multiprocessing import reduction
+
+import numpy as np
+
+FOLDER = "/dev/shm"
+SHARE = 0.5
+"""Of what is free in FOLDER, as much as one loader takes; other ranks of the machine need some too."""
+
+
+class SharedBytes:
+    """`size` bytes that a process and those it starts with this as an argument all see; OSError when they do not fit.
+
+    `array` is uint8 [size]. `release()`, once the processes are started, closes the file and keeps the memory.
+    """
+
+    def __init__(self, size, folder=None):
+        self.size = size
+        with tempfile.TemporaryFile(dir=folder) as file:  # unlinked before it is ever written
+            os.posix_fallocate(file.fileno(), 0, size)
+            self._map(os.dup(file.fileno()))
+
+    def _map(self, descriptor):
+        self.descriptor = descriptor
+        self.array = np.frombuffer(mmap.mmap(descriptor, self.size), np.uint8)
+
+    def release(self):
+        """Close the file: it can be handed to no further process, and its memory goes with the last array."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+    def __getstate__(self):
+        return self.size, reduction.DupFd(self.descriptor)
+
+    def __setstate__(self, state):
+        self.size, descriptor = state
+        self._map(descriptor.detach())
+        self.release()
+
+
+class PixelRing:
+    """Room for the pixels of `slots` batches: `slot(number)` is {view: uint8 array} of the shapes given."""
+
+    def __init__(self, shapes, slots, folder=FOLDER):
+        self.shapes, self.slots = shapes, slots
+        self.memory = SharedBytes(slots * slot_bytes(shapes), folder)
+
+    def slot(self, number):
+        place, found = number * slot_bytes(self.shapes), {}
+        for view, shape in self.shapes.items():
+            end = place + math.prod(shape)
+            found[view] = self.memory.array[place:end].reshape(shape)
+            place = end
+        return found
+
+
+def slot_bytes(shapes):
+    """Bytes of one batch of {view: shape} of uint8."""
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def open_ring(shapes, wanted, limit=None):
+    """(PixelRing of 1 to `wanted` slots or None, a sentence why there is none or "").
+
+    limit: most bytes to take; None for a share of what is free in /dev/shm.
+    """
+    size = slot_bytes(shapes)
+    if not size:
+        return None, ""
+    try:
+        room = SHARE * free_bytes(FOLDER) if limit is None else limit
+        slots = min(wanted, int(room // size))
+        if slots:
+            return PixelRing(shapes, slots), ""
+        reason = f"a batch has {size / 2**20:.1f} MB of pixels and {FOLDER} has {room / 2**20:.1f} MB for them"
+    except OSError as error:
+        reason = f"{FOLDER} cannot be used ({error.strerror or error})"
+    return None, f"{reason}, so pixels travel through pipes, which is slower; enlarge it (docker run --shm-size=4g)"
+
+
+def free_bytes(folder):
+    """Bytes that may still be written into the folder's file system."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def small_block(size):
+    """SharedBytes of a few bytes, in /dev/shm or else in the folder for temporary files."""
+    try:
+        return SharedBytes(size, FOLDER)
+    except OSError:
+        return SharedBytes(size)

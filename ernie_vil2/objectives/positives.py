@@ -1,0 +1,68 @@
+"""Which samples of a global batch belong together: same image, or same text where the pair holds that text."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import paddle
+
+from .gather import all_rows
+from .views import TEXT_VIEWS
+
+
+@dataclass
+class Labels:
+    """What decides on positives, of the rows of one rank or of the whole batch.
+
+    image_ids int64 [N]; text_ids {view: int64 [N]}; present {view: bool [N]}; place int64 [N] in the global batch.
+    """
+
+    image_ids: np.ndarray
+    text_ids: dict
+    present: dict
+    place: np.ndarray
+
+    def __len__(self):
+        return len(self.image_ids)
+
+    def both(self, first, second):
+        """bool [N]: whether a sample has both views."""
+        everywhere = np.ones(len(self), bool)
+        return self.present.get(first, everywhere) & self.present.get(second, everywhere)
+
+
+def labels_of(batch, share):
+    """(Labels of this rank's rows, Labels of the whole batch): one all-gather of whole numbers."""
+    place = share.start + np.arange(len(batch))
+    own = Labels(batch.image_ids, batch.text_ids, batch.present, place)
+    if share.alone:
+        return own, own
+    texts, present = sorted(batch.text_ids), sorted(batch.present)
+    columns = [own.image_ids, *(own.text_ids[view] for view in texts), *(own.present[view] for view in present), place]
+    table = all_rows(paddle.to_tensor(np.stack([np.asarray(column, np.int64) for column in columns], 1)), share)
+    image_ids, *rest, places = table.numpy().T
+    flags = rest[len(texts) :]
+    return own, Labels(
+        image_ids,
+        dict(zip(texts, rest, strict=False)),
+        {view: flag.astype(bool) for view, flag in zip(present, flags, strict=True)},
+        places,
+    )
+
+
+def positives(rows, columns, first, second, rule="by_id"):
+    """bool [b, B]: whether column j of view `second` is a positive of row i of view `first`."""
+    if rule == "one":
+        return rows.place[:, None] == columns.place[None, :]
+    same = rows.image_ids[:, None] == columns.image_ids[None, :]
+    texts = [view for view in (first, second) if view in TEXT_VIEWS]
+    for view in texts:
+        same |= rows.text_ids[view][:, None] == columns.text_ids[view][None, :]
+    if len(texts) == 2:
+        same |= rows.text_ids[first][:, None] == columns.text_ids[second][None, :]
+    return same
+
+
+def targets(same, rows, columns):
+    """float32 [b, B]: uniform over the positives that are present, zero on absent rows."""
+    same = same & columns[None, :] & rows[:, None]
+    return (same / np.maximum(same.sum(1, keepdims=True), 1)).astype(np.float32)

@@ -1,0 +1,46 @@
+"""The sigmoid loss (SigLIP, arXiv 2303.15343) in blocks of columns, whose logits are never kept.
+
+The gradient of a block is worked out in closed form while its logits are there, so memory is b x CHUNK, not b x B.
+"""
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+from paddle.autograd import PyLayer
+
+CHUNK = 1024
+
+
+class SigmoidLoss(PyLayer):
+    """Sum over rows and columns of softplus(-sign * (scale x . y + bias))."""
+
+    @staticmethod
+    def forward(ctx, x, y, scale, bias, same, here, there):
+        total, dx, dys = paddle.zeros([1]), paddle.zeros_like(x), []
+        dscale, dbias = paddle.zeros_like(scale), paddle.zeros_like(bias)
+        used = here.astype(np.float32)[:, None]
+        for start in range(0, y.shape[0], CHUNK):
+            block = y[start : start + CHUNK]
+            columns = slice(start, start + CHUNK)
+            sign = paddle.to_tensor(np.where(same[:, columns], 1.0, -1.0).astype(np.float32))
+            weight = paddle.to_tensor(used * there[None, columns].astype(np.float32))
+            cosine = paddle.matmul(x, block, transpose_y=True)
+            logits = (cosine * scale + bias) * sign
+            total += (F.softplus(-logits) * weight).sum()
+            slope = -F.sigmoid(-logits) * sign * weight
+            dx += paddle.matmul(slope, block) * scale
+            dys.append(paddle.matmul(slope, x, transpose_x=True) * scale)
+            dscale += (slope * cosine).sum()
+            dbias += slope.sum()
+        ctx.save_for_backward(dx, paddle.concat(dys), dscale, dbias)
+        return total.sum()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return tuple(part * gradient for part in ctx.saved_tensor())
+
+
+def sigmoid_loss(x, y, scale, bias, same, here, there):
+    """Scalar: rows x [b, D] against columns y [B, D], summed; scale and bias [1]; same bool [b, B] marks positives,
+    here bool [b] and there bool [B] the rows and columns that take part."""
+    return SigmoidLoss.apply(x, y, scale, bias, same, here, there)

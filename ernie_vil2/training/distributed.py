@@ -1,0 +1,188 @@
+"""Several processes as one run: Paddle fleet collective, and the few collectives that a training step needs.
+
+Started by `python -m paddle.distributed.launch`, or alone, with the same result. Gradients are summed here, once a
+step and in buckets, because a step runs a tower several times (views, cached chunks) and the loss of a rank is its
+summand of the global one: no averaging, no hooks in the backward pass.
+"""
+
+import os
+import time
+
+import numpy as np
+import paddle
+import paddle.distributed as dist
+
+from ..errors import ConfigError, UserError
+
+BUCKET = 32 << 20
+"""Bytes of gradients or parameters in one collective."""
+POLL = 0.02
+"""Seconds between two looks at the store while a rank waits."""
+
+
+class Ranks:
+    """This process among all of the run; `rank` 0 of `size` 1 when it is alone."""
+
+    def __init__(self, rank=0, size=1, store=None):
+        self.rank, self.size, self.store = rank, size, store
+        self.waits = 0
+
+    @property
+    def main(self):
+        """Whether this rank writes what is written once."""
+        return self.rank == 0
+
+    def sum(self, values):
+        """float64 [n]: the sum of every rank's numbers."""
+        values = np.asarray(values, np.float64)
+        if self.size == 1:
+            return values
+        tensor = paddle.to_tensor(values)
+        dist.all_reduce(tensor)
+        return tensor.numpy()
+
+    def wait(self):
+        """Return when every rank is here; unlike a collective on gloo, which gives up after 30 seconds, for as long as
+        it takes. A rank that died ends the wait through the launcher."""
+        if self.size == 1:
+            return
+        self.waits += 1
+        name = f"ernie_vil2/wait/{self.waits}"
+        self.store.add(name, 1)
+        while self.store.add(name, 0) < self.size:
+            time.sleep(POLL)
+
+    def all_rows(self, array):
+        """Rows of every rank's array [n, ...], in the order of ranks; n may differ."""
+        if self.size == 1:
+            return array
+        counts = np.zeros(self.size)
+        counts[self.rank] = len(array)
+        counts = self.sum(counts).astype(int)
+        most = np.zeros((counts.max(), *array.shape[1:]), array.dtype)
+        most[: len(array)] = array
+        parts = []
+        dist.all_gather(parts, paddle.to_tensor(most))
+        return np.concatenate([part.numpy()[:count] for part, count in zip(parts, counts, strict=True)])
+
+
+def launched():
+    """How many processes the launcher started; 1 without a launcher."""
+    return int(os.environ.get("PADDLE_TRAINERS_NUM") or 1)
+
+
+def start():
+    """The Ranks of this run; joins the other processes through fleet when there are any."""
+    if launched() == 1:
+        return Ranks()
+    from paddle.distributed import fleet
+
+    if not dist.is_initialized():
+        fleet.init(is_collective=True)
+    return Ranks(dist.get_rank(), dist.get_world_size(), paddle.base.core.create_or_get_global_tcp_store())
+
+
+def owners(parameters, size):
+    """{name: rank}: every named parameter to one rank, the largest first to the rank that has least."""
+    load, owner = [0] * size, {}
+    for name, parameter in sorted(parameters, key=lambda item: (-item[1].size, item[0])):
+        owner[name] = min(range(size), key=lambda rank: (load[rank], rank))
+        load[owner[name]] += int(parameter.size)
+    return owner
+
+
+def buckets(tensors):
+    """Lists of at most BUCKET bytes of tensors, in order."""
+    bucket, size = [], 0
+    for tensor in tensors:
+        if bucket and size + 4 * tensor.size > BUCKET:
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(tensor)
+        size += 4 * int(tensor.size)
+    if bucket:
+        yield bucket
+
+
+def together(tensors, collective):
+    """Run a collective on fp32 copies of tensors that lie in one buffer, and write the result back to each."""
+    with paddle.no_grad():
+        flat = paddle.concat([tensor.astype("float32").flatten() for tensor in tensors])
+        collective(flat)
+        for tensor, part in zip(tensors, paddle.split(flat, [int(t.size) for t in tensors]), strict=True):
+            paddle.assign(part.reshape(tensor.shape).astype(tensor.dtype), tensor)
+
+
+class GradientSync:
+    """Sums gradients over ranks and, under sharding, keeps the optimizer state of a parameter on one rank.
+
+    Sharding 1 divides the optimizer's state, sharding 2 also gives a summed gradient to its owner only. After the
+    owner's step `publish` sends the new values to all. References: ZeRO (arXiv 1910.02054).
+    """
+
+    def __init__(self, model, ranks, sharding=0):
+        self.model, self.ranks = model, ranks
+        self.sharding = sharding if ranks.size > 1 else 0
+        self.owner = owners(model.named_parameters(), ranks.size) if self.sharding else None
+
+    def mine(self):
+        """Names of the parameters that this rank updates; None for all."""
+        if self.owner is None:
+            return None
+        return {name for name, rank in self.owner.items() if rank == self.ranks.rank}
+
+    def reduce(self):
+        """Sum the gradients of all ranks; every rank has gradients of the same parameters, or UserError."""
+        if self.ranks.size == 1:
+            return
+        named = [(name, p) for name, p in self.model.named_parameters() if p.grad is not None]
+        self._check(len(named))
+        if self.sharding < 2:
+            for bucket in buckets(p.grad for _, p in named):
+                together(bucket, dist.all_reduce)
+            return
+        for rank in range(self.ranks.size):
+            owned = [p for name, p in named if self.owner[name] == rank]
+            for bucket in buckets(p.grad for p in owned):
+                together(bucket, lambda flat, rank=rank: dist.reduce(flat, rank))
+            if rank != self.ranks.rank:
+                for parameter in owned:
+                    parameter.clear_gradient(False)
+
+    def _check(self, count):
+        counts = np.zeros(self.ranks.size)
+        counts[self.ranks.rank] = count
+        counts = self.ranks.sum(counts)
+        if len(set(counts)) > 1:
+            raise UserError(
+                f"ranks have gradients of {counts.astype(int).tolist()} parameters, so their sum would be wrong; "
+                "start all ranks with the same configuration and the same version"
+            )
+
+    def squared_norm(self, own):
+        """The squared norm of the whole gradient from that of what this rank holds."""
+        return float(self.ranks.sum([own])[0]) if self.sharding == 2 else own
+
+    def publish(self):
+        """Send every parameter from its owner to the other ranks."""
+        if self.owner is None:
+            return
+        for rank in range(self.ranks.size):
+            owned = [p for name, p in self.model.named_parameters() if self.owner[name] == rank and not p.stop_gradient]
+            for bucket in buckets(owned):
+                together(bucket, lambda flat, rank=rank: dist.broadcast(flat, rank))
+
+    def same_start(self):
+        """Give every rank the parameters of rank 0."""
+        if self.ranks.size > 1:
+            for bucket in buckets(self.model.parameters()):
+                together(bucket, lambda flat: dist.broadcast(flat, 0))
+
+
+def check_sharding(sharding, size):
+    """Refuse what does not run here: parameters divided over ranks need Paddle's GPU implementation."""
+    if sharding == 3:
+        raise ConfigError(
+            "train.sharding 3 divides the parameters too, which Paddle does on GPUs only and this project has not "
+            "joined with the gradient cache; set train.sharding: 2, and train.recompute: true to save memory"
+        )

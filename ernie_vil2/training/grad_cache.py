@@ -1,0 +1,27 @@
+"""Any batch at the memory of one chunk: embeddings first without a graph, then each chunk again with its gradient.
+
+Exact, dropout and patch dropout included, because randomness is keyed by (seed, step, global micro-batch, view) and is
+drawn again. Reference: GradCache (arXiv 2101.06983); the random state that it must carry over is here a key.
+"""
+
+import paddle
+
+from ..objectives.views import encode
+
+
+def embed(model, batch, share, key, views, graph):
+    """{view: embeds [b, D]} of the given views, chunk after chunk; `graph` keeps what one chunk's backward needs."""
+    parts = []
+    with paddle.set_grad_enabled(graph):
+        for micro, rows in share.chunks():
+            parts.append(encode(model, batch.rows(rows), *key, micro, views))
+    if len(parts) == 1:
+        return parts[0]
+    return {view: paddle.concat([part[view] for part in parts]) for view in parts[0]}
+
+
+def replay(model, batch, share, key, gradients):
+    """Leave the parameters' gradients in the model: chunk by chunk, from {view: gradient [b, D]} at the embeddings."""
+    for micro, rows in share.chunks():
+        embeds = encode(model, batch.rows(rows), *key, micro, tuple(gradients))
+        paddle.autograd.backward(list(embeds.values()), [gradients[view][rows] for view in embeds])

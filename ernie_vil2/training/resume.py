@@ -1,0 +1,82 @@
+"""Going on from a checkpoint: which configuration may differ, and where every piece of state goes back to."""
+
+import paddle
+
+from ..config import as_dict
+from ..errors import CheckpointError, ConfigError
+
+FIXED = (
+    "model",
+    "objective",
+    "lora",
+    "seed",
+    "data.train",
+    "data.augmentation",
+    "data.shuffle_window",
+    "data.reduced_decode",
+)
+"""What the state in a checkpoint belongs to; another value would make it a different run."""
+FREE = ("output", "init", "data.workers", "data.timeout", "data.vocab", "train.log_every", "train.keep")
+"""What changes nothing of the training itself."""
+
+
+def flat(mapping, prefix=""):
+    """{dotted key: value} of nested dictionaries; lists are values."""
+    found = {}
+    for key, value in mapping.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value and not name.startswith("data.train"):
+            found.update(flat(value, name + "."))
+        else:
+            found[name] = value
+    return found
+
+
+def under(name, keys):
+    """Whether a dotted name is one of the keys or below one."""
+    return any(name == key or name.startswith(key + ".") for key in keys)
+
+
+def compare(config, saved, where):
+    """Sentences on what differs from the run that wrote the checkpoint; ConfigError when its state would not fit."""
+    now, then = flat(as_dict(config)), flat(saved)
+    different = [name for name in {**then, **now} if plain(now.get(name)) != plain(then.get(name))]
+    refused = [name for name in different if under(name, FIXED)]
+    if refused:
+        listed = "; ".join(f"{name} was {then.get(name)!r} and is {now.get(name)!r}" for name in refused)
+        raise ConfigError(
+            f"{where} belongs to another run: {listed}; give the same values again, or start a new run in another "
+            "folder, with init from this checkpoint"
+        )
+    return [
+        f"{name} was {then.get(name)!r} and is {now.get(name)!r}{consequence(name)}"
+        for name in different
+        if not under(name, FREE)
+    ]
+
+
+def plain(value):
+    """Tuples as lists, as JSON has them."""
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def consequence(name):
+    """What a changed key means for the rest of the run."""
+    return {
+        "train.batch_size": ": the run goes on at the same sample, a step now takes another number of them",
+        "train.micro_batch": ": dropout masks differ from those of an uninterrupted run",
+        "train.steps": ": the learning rate follows the new length from here on",
+    }.get(name, "")
+
+
+def restore_parameters(model, arrays, path):
+    """Set every parameter; CheckpointError when the file holds other ones."""
+    own = model.state_dict()
+    lacking = [key for key in own if key not in arrays]
+    if lacking:
+        raise CheckpointError(f"{path} lacks {', '.join(lacking[:3])} of {len(own)} tensors; it is of another model")
+    with paddle.no_grad():
+        for key, parameter in own.items():
+            parameter.set_value(arrays[key].astype(str(parameter.dtype).removeprefix("paddle.")))

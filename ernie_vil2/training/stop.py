@@ -1,0 +1,25 @@
+"""A polite end: SIGTERM is remembered, the loop saves at the next step, and the process ends with status 0."""
+
+import signal
+import threading
+
+
+class StopRequest:
+    """While it is entered, SIGTERM sets `asked` instead of ending the process; a second one ends it at once."""
+
+    def __init__(self):
+        self.asked = False
+        self._before = None
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def _note(self, number, frame):
+        self.asked = True
+        signal.signal(number, signal.SIG_DFL)
+
+    def __exit__(self, *error):
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)

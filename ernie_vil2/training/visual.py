@@ -1,0 +1,72 @@
+"""The VisualDL side of a run's log: scalars, histograms, images and the embedding projector."""
+
+import time
+
+import numpy as np
+
+BINS = 50
+MOST_POINTS = 1000
+"""Rows of the projector; the page draws no more without getting slow."""
+
+
+class Visual:
+    """Writes a new record file into `folder`.
+
+    VisualDL shows the newest file of a folder only, so a run that goes on from `start_step` carries over what its older
+    file holds up to there: histograms, images and projections; scalars come from the records of log.jsonl.
+    """
+
+    def __init__(self, folder, start_step=0):
+        from visualdl import LogWriter
+
+        older = sorted(folder.glob("vdlrecords.*.log")) if start_step else []
+        self.writer = LogWriter(logdir=str(folder), file_name=f"vdlrecords.{time.time_ns() // 1000}.log")
+        if older:
+            self._carry_over(older[-1], start_step)
+
+    def _carry_over(self, path, start_step):
+        from google.protobuf.message import DecodeError
+        from visualdl.proto.record_pb2 import Record
+        from visualdl.reader.record_reader import RecordReader
+
+        for data in RecordReader(str(path)).get_all():
+            record = Record()
+            try:
+                record.ParseFromString(data)
+            except DecodeError:  # the run was killed while it wrote its last record
+                return
+            value = record.values[0]
+            if value.WhichOneof("one_value") not in ("value", "meta_data") and value.id <= start_step:
+                self.writer._get_file_writer().add_record(record)
+
+    def scalars(self, kind, step, values):
+        """A scalar `kind/name` for every number among {name: value}."""
+        for key, value in values.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                self.writer.add_scalar(tag=f"{kind}/{key}", step=step, value=value)
+
+    def histogram(self, tag, step, values):
+        """A histogram of an array of any shape; values that are not finite are left out."""
+        values = np.asarray(values, np.float32).ravel()
+        values = values[np.isfinite(values)]
+        if len(values):
+            self.writer.add_histogram(tag=tag, values=values, step=step, buckets=BINS)
+
+    def images(self, tag, step, image):
+        """An image, uint8 RGB [H, W, 3]."""
+        self.writer.add_image(tag=tag, img=np.asarray(image, np.uint8), step=step, dataformats="HWC")
+
+    def projector(self, tag, step, embeds, labels):
+        """Evenly spaced rows of embeds [N, D], at most 1,000, with their labels {column: [N texts]}."""
+        embeds = np.asarray(embeds, np.float32)
+        rows = np.unique(np.linspace(0, len(embeds) - 1, min(len(embeds), MOST_POINTS)).astype(int))
+        self.writer.add_embeddings(
+            tag=f"{tag}/step-{step:07d}",
+            mat=embeds[rows].tolist(),
+            metadata=[[str(texts[row]) for row in rows] for texts in labels.values()],
+            metadata_header=list(labels),
+        )
+
+    def close(self):
+        """Flush and close."""
+        self.writer.close()

@@ -1,0 +1,119 @@
+"""One gradient of a trained small model, worked out by one process or by the ranks of a job: what both must agree on."""
+
+import numpy as np
+import paddle
+
+from ernie_vil2.config import (
+    AugmentationConfig,
+    ImageTowerConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    PixelProfile,
+    TextTowerConfig,
+)
+from ernie_vil2.data.scenes import SceneSource, build_vocab
+from ernie_vil2.data.text import Tokenizer
+from ernie_vil2.data.views import ViewMaker
+from ernie_vil2.models.dual_encoder import new_model
+from ernie_vil2.objectives.contrastive import ContrastiveObjective
+from ernie_vil2.objectives.gather import divide
+from ernie_vil2.training.distributed import GradientSync
+from ernie_vil2.training.step import GradientStep
+
+BATCH, MICRO = 14, 3
+EVERY_PAIR = [
+    ["image", "caption"],
+    ["image", "tags", 0.5],
+    ["image", "image'", 2.0],
+    ["caption", "caption'"],
+    ["caption", "tags"],
+    ["tags", "tags'"],
+]
+CASES = {
+    "image-caption": {"pairs": [["image", "caption"]]},
+    "image-tags": {"pairs": [["image", "tags"]]},
+    "image-image": {"pairs": [["image", "image'"]]},
+    "caption-caption": {"pairs": [["caption", "caption'"]]},
+    "caption-tags": {"pairs": [["caption", "tags"]]},
+    "tags-tags": {"pairs": [["tags", "tags'"]]},
+    "all": {"pairs": EVERY_PAIR},
+    "all-shuffled-tags": {"pairs": EVERY_PAIR, "untagged": range(6)},
+    "several-positives": {"pairs": EVERY_PAIR, "same": (0, 2, 7, 8, 13)},
+    "one-positive": {"pairs": EVERY_PAIR, "same": (0, 2, 7), "positives": "one"},
+    "sigmoid": {"pairs": EVERY_PAIR, "same": (0, 2, 7), "loss": "sigmoid"},
+    "recompute": {"pairs": EVERY_PAIR, "recompute": True},
+    "sharding-1": {"pairs": EVERY_PAIR, "sharding": 1},
+    "sharding-2": {"pairs": EVERY_PAIR, "sharding": 2},
+    "one-chunk": {"pairs": EVERY_PAIR, "micro": 7},
+    "one-chunk-recompute": {"pairs": EVERY_PAIR, "micro": 7, "recompute": True},
+}
+"""Options of the objective, and: untagged, rows without tags; same, rows that show one image with one caption."""
+
+
+def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=()):
+    """(model, objective, Batch of BATCH rows)."""
+    if not (folder / "vocab.txt").exists():
+        build_vocab(folder / "vocab.txt", scenes=300)
+    tokenizer = Tokenizer(folder / "vocab.txt", 32)
+    tower = {"width": 32, "depth": 2, "heads": 2, "dropout": 0.1, "drop_path": 0.1}
+    config = ModelConfig(
+        image_tower=ImageTowerConfig(image_size=32, patch_size=8, **tower),
+        text_tower=TextTowerConfig(vocab_size=tokenizer.vocab_size, positions=32, **tower),
+        max_length=32,
+        pixels=PixelProfile(size=32),
+    )
+    objective = ContrastiveObjective(ObjectiveConfig(pairs=pairs, positives=positives, loss=loss))
+    model = new_model(config, objective.groups, biased=objective.biased)
+    model.train()
+    maker = ViewMaker(objective.views, tokenizer, config.pixels, AugmentationConfig())
+    source = SceneSource(size=BATCH, image_size=32)
+    batch = maker.collate([maker.make(source[index], 0, index) for index in range(BATCH)])
+    for row in same:
+        batch.image_ids[row] = batch.image_ids[same[0]]
+        if "caption" in batch.text_ids:
+            batch.text_ids["caption"][row] = batch.text_ids["caption"][same[0]]
+    for view in ("tags", "tags'"):
+        if view in batch.present:
+            batch.present[view][list(untagged)] = False
+    return model, objective, batch
+
+
+def align(model, objective, batch, steps=15):
+    """Train on the batch, so that its embeddings agree: wrong gathers are invisible on random ones."""
+    step = GradientStep(model, objective, side_by_side=False)
+    optimizer = paddle.optimizer.AdamW(2e-3, parameters=model.parameters())
+    for number in range(steps):
+        first = step(batch, number)["loss"].item()
+        optimizer.step()
+        optimizer.clear_grad()
+        model.clamp_temperatures()
+    return first
+
+
+def gradient(folder, name, ranks):
+    """{"loss": value, parameter: gradient} of a case, with the rows divided over `ranks` (Ranks)."""
+    options = dict(CASES[name])
+    recompute, sharding = options.pop("recompute", False), options.pop("sharding", 0)
+    micro = options.pop("micro", MICRO)
+    model, objective, batch = setting(folder, **options)
+    align(model, objective, batch)
+    model.recompute = recompute
+    share = divide(BATCH, micro, ranks.rank, ranks.size)
+    step = GradientStep(model, objective, seed=3, share=share, side_by_side=False)
+    parts = step(batch.rows(slice(share.start, share.start + share.rows)), 77)
+    sync = GradientSync(model, ranks, sharding)
+    sync.reduce()
+    found = {name: p.grad.numpy().copy() for name, p in model.named_parameters() if p.grad is not None}
+    if sharding == 2 and ranks.size > 1:
+        assert set(found) == sync.mine() & {name for name, _ in model.named_parameters()}
+    return {"loss": ranks.sum([parts["loss"].item()]), **found}
+
+
+def main(folder, ranks):
+    """Every case on this rank: arrays under "case/parameter" in folder/rank-R.npz."""
+    arrays = {}
+    for name in CASES:
+        for key, value in gradient(folder, name, ranks).items():
+            arrays[f"{name}/{key}"] = value
+    np.savez(folder / f"rank-{ranks.rank}.npz", **arrays)
+

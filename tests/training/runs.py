@@ -1,0 +1,87 @@
+"""Whole runs of tools/train.py as processes of their own: started, killed, stopped and resumed by the tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from ernie_vil2.checkpoints.safetensors_file import open_safetensors
+
+ROOT = Path(__file__).resolve().parents[2]
+TOWER = {"width": 32, "depth": 2, "heads": 2, "activation": "relu"}
+
+
+def write_config(folder, **changes):
+    """Path of run.yaml in `folder`: dropout, augmentation, every kind of pair, the gradient cache, two workers."""
+    data = {
+        "output": str(folder / "run"),
+        "model": {
+            "max_length": 64,
+            "pixels": {"size": 32},
+            "image_tower": {**TOWER, "image_size": 32, "patch_size": 8, "drop_path": 0.1, "patch_dropout": 0.25},
+            "text_tower": {**TOWER, "vocab_size": 0, "positions": 64, "dropout": 0.1},
+        },
+        "data": {
+            "train": {"kind": "scenes", "size": 50, "image_size": 32, "languages": ["zh"]},
+            "augmentation": {},
+            "workers": 2,
+        },
+        "objective": {"pairs": [["image", "caption"], ["image", "tags"], ["image", "image'"], ["caption", "caption'"]]},
+        "optimizer": {"lr": 1e-3, "warmup": 2},
+        "train": {"steps": 8, "batch_size": 12, "micro_batch": 4, "log_every": 1, "save_every": 1, "ema": 0.9, "keep": 3},
+    }
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        data[section] = {**data[section], name: value} if name else value
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return path
+
+
+def command(*arguments, processes=1, log_dir=None):
+    """The command line of a run: plain, or through Paddle's launcher."""
+    start = [sys.executable, "-W", "ignore"]
+    if processes > 1:
+        start += ["-m", "paddle.distributed.launch", "--nproc_per_node", str(processes), "--log_dir", str(log_dir)]
+    return [*start, "tools/train.py", *map(str, arguments)]
+
+
+def environment():
+    """One thread, and nothing of a launcher that this process may have been started by."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PADDLE_")}
+    return {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def train(*arguments, processes=1, log_dir=None, timeout=240, **options):
+    """The CompletedProcess of a run that ends by itself."""
+    return subprocess.run(
+        command(*arguments, processes=processes, log_dir=log_dir),
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=timeout, **options,
+    )
+
+
+def begin(*arguments, processes=1, log_dir=None, **options):
+    """A run as a Popen whose output is read as text; the caller ends it."""
+    return subprocess.Popen(
+        command(*arguments, processes=processes, log_dir=log_dir),
+        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options,
+    )
+
+
+def arrays(folder, step):
+    """{file/tensor: array} of everything numeric in the checkpoint of a step."""
+    path = Path(folder) / "run" / "checkpoints" / f"step-{step:07d}"
+    found = {}
+    for file in sorted(path.glob("*.safetensors")):
+        for key, value in open_safetensors(file).items():
+            part = "optimizer" if file.name.startswith("optimizer") else file.stem
+            found[f"{part}/{key}"] = np.asarray(value)
+    return found
+
+
+def different(one, two):
+    """Names of tensors that differ in any bit, or that only one side has."""
+    return sorted(set(one) ^ set(two)) + [key for key in one if key in two and not np.array_equal(one[key], two[key])]

@@ -1,0 +1,81 @@
+"""Several ranks against one process on the same micro-batches and masks: equal gradients, for every way to divide."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ernie_vil2.errors import ConfigError
+from ernie_vil2.objectives.gather import divide
+from tests.training import rank_cases
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def launch(processes, folder, *arguments, timeout=240, check=True):
+    """Run a script on several gloo processes through Paddle's launcher, or on one without; its CompletedProcess.
+
+    One thread each: a matrix product on more threads adds up in another order.
+    """
+    command = [sys.executable, "-W", "ignore"]
+    if processes > 1:
+        command += ["-m", "paddle.distributed.launch", "--nproc_per_node", str(processes)]
+        command += ["--log_dir", str(folder / "launch")]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PADDLE_")}
+    environment.update(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
+    done = subprocess.run(
+        [*command, *map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout
+    )
+    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory):
+    """Arrays of every case: (one process, rank 0 of two, rank 1 of two)."""
+    one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    for processes, folder in ((1, one), (2, two)):
+        rank_cases.build_vocab(folder / "vocab.txt", scenes=300)
+        launch(processes, folder, "tests/training/jobs.py", "gradients", folder)
+    return [dict(np.load(folder / f"rank-{rank}.npz")) for folder, rank in ((one, 0), (two, 0), (two, 1))]
+
+
+@pytest.mark.parametrize("case", rank_cases.CASES)
+def test_two_ranks_have_the_gradient_of_one(two_ranks, case):
+    wanted, *found = (
+        {key.split("/")[1]: value for key, value in rank.items() if key.startswith(case + "/")} for rank in two_ranks
+    )
+    assert set(found[0]) | set(found[1]) == set(wanted) and len(wanted) > 30
+    rounding = 1e-9 * max(np.linalg.norm(value) for value in wanted.values())
+    for rank in found:
+        wrong = {}
+        for key, value in rank.items():
+            if not key.endswith("attn.k.bias"):  # softmax ignores it: nothing but rounding
+                error, size = np.linalg.norm(value - wanted[key]), np.linalg.norm(wanted[key])
+                if key.endswith("temperature_b"):  # one number: the sum of terms near 1 that cancel
+                    size = max(size, 0.1)
+                if error > 1e-5 * size + rounding:
+                    wrong[key] = error / size
+        assert not wrong
+
+
+@given(st.integers(2, 60), st.integers(0, 20), st.integers(1, 6))
+def test_micro_batches_are_the_same_on_any_number_of_ranks(batch_size, micro, size):
+    try:
+        shares = [divide(batch_size, micro, rank, size) for rank in range(size)]
+    except ConfigError:
+        assert -(-batch_size // min(micro or -(-batch_size // size), batch_size)) < size
+        return
+    assert {share.counts for share in shares} == {shares[0].counts} and shares[0].total == batch_size
+    cut = [(number, share.start + rows.start, share.start + rows.stop) for share in shares
+           for number, rows in share.chunks()]
+    assert [number for number, *_ in cut] == list(range(len(cut)))
+    assert [start for _, start, _ in cut] == [0, *(stop for *_, stop in cut[:-1])] and cut[-1][2] == batch_size
+    if micro:
+        assert cut == [(k, s.start, s.stop) for k, s in divide(batch_size, micro).chunks()]
+    assert max(shares[0].counts) - min(shares[0].counts) <= shares[0].micro
