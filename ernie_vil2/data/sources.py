@@ -18,6 +18,7 @@ from .formats import JsonlSource, TsvSource
 from .lmdb_source import LmdbSource
 from .mix import MixedSource
 from .samples import RowError, Sample, Source
+from .tags import TaggedSource
 from .tar_source import TarSource, is_tar
 
 __all__ = ["FolderSource", "JoinedSource", "JsonlSource", "RowError", "Sample", "Source", "TsvSource", "open_source"]
@@ -114,6 +115,9 @@ def open_source(spec):
     if not isinstance(spec, dict):
         raise ConfigError(f"a source is a path or a mapping with kind and path, not {spec!r}")
     options = dict(spec)
+    if "tags" in options:
+        tags = options.pop("tags")
+        return TaggedSource(open_source(options), tags)
     kind = options.pop("kind", None)
     if kind is not None and kind not in KINDS:
         close = nearest(kind, KINDS)

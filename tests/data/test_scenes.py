@@ -122,8 +122,10 @@ def test_noise_changes_its_share_of_captions_and_nothing_else():
 
 
 def test_incomplete_captions_leave_out_objects_or_colours_and_say_nothing_wrong():
-    groups = Group("star", "red", "big", "metal", ((0, 0),)), Group("square", "blue", "small", "plain", ((1, 1), (2, 2)))
-    scene, rng = Scene((*groups, Group("heart", "green", "big", "plain", ((0, 2),))), "snow"), np.random.default_rng(0)
+    star = Group("star", "red", "big", "metal", ((0, 0),))
+    squares = Group("square", "blue", "small", "plain", ((1, 1),))
+    scene = Scene((star, squares, Group("heart", "green", "big", "plain", ((0, 2),))), "snow")
+    rng = np.random.default_rng(0)
     absent = [kind for kind in SHAPES if kind not in ("star", "square", "heart")]
     for language, number in (("zh", 0), ("en", 1)):
         counts = set()

@@ -1,0 +1,194 @@
+"""An exported PaddleDetection model over the images of a source: detections as JSON lines, resumable.
+
+The export holds `model.pdmodel` or `model.json`, `model.pdiparams` and `infer_cfg.yml`, as PaddleDetection's
+tools/export_model.py writes them. Inputs: image [1, 3, H, W], im_shape [1, 2] (rows, columns after resizing) and
+scale_factor [1, 2] (down, across), as far as the model asks for them; first output: [N, 6] rows of class, score and the
+box's left, top, right and bottom in pixels of the image.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..data.image import decode
+from ..errors import CheckpointError, ConfigError, DataError
+from ..runtime import import_paddle
+from ..schema import read_yaml
+from .journal import Journal
+from .parallel import thread_count
+
+CONFIG, PARAMETERS, PROGRAMS = "infer_cfg.yml", "model.pdiparams", ("model.json", "model.pdmodel")
+DETECTIONS = "detections.jsonl"
+CHUNK = 32
+"""Images between two commits."""
+FLOOR = 0.05
+"""Detections below this score are not written; the threshold of tags lies far above."""
+
+
+def resize(pixels, info, target_size, keep_ratio=True, interp=cv2.INTER_LINEAR, **_):
+    """To the target (rows, columns), or by one factor so that short and long side stay within its two sides."""
+    target = [target_size, target_size] if isinstance(target_size, int) else list(target_size)
+    rows, columns = pixels.shape[:2]
+    if keep_ratio:
+        factor = min(min(target) / min(rows, columns), max(target) / max(rows, columns))
+        down = across = factor
+    else:
+        down, across = target[0] / rows, target[1] / columns
+    pixels = cv2.resize(pixels, None, fx=across, fy=down, interpolation=interp)
+    info.update(im_shape=pixels.shape[:2], scale_factor=(down, across))
+    return pixels
+
+
+def normalize(pixels, info, mean=(0, 0, 0), std=(1, 1, 1), is_scale=True, norm_type="mean_std", **_):
+    """To float32; by 255 where it is scaled, then mean and deviation of each channel."""
+    pixels = pixels.astype(np.float32) / (255 if is_scale else 1)
+    return (pixels - np.float32(mean)) / np.float32(std) if norm_type == "mean_std" else pixels
+
+
+def permute(pixels, info, **_):
+    """[H, W, 3] to [3, H, W]."""
+    return pixels.transpose(2, 0, 1)
+
+
+def pad_stride(pixels, info, stride=0, **_):
+    """Zeros below and to the right, up to a multiple of the stride."""
+    if stride <= 1:
+        return pixels
+    return np.pad(pixels, [(0, 0), *((0, -side % stride) for side in pixels.shape[1:])])
+
+
+STEPS = {"Resize": resize, "NormalizeImage": normalize, "Permute": permute, "PadStride": pad_stride}
+
+
+class Detector:
+    """`detect(rgb)` gives the detections of an image; `labels` are the names of the classes, if the export has them.
+
+    Raises ConfigError or CheckpointError for a folder that is no export, or one with unknown preprocessing.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        config = read_yaml(self.folder / CONFIG)
+        self.steps = read_steps(config, self.folder / CONFIG)
+        self.labels = [str(name) for name in config.get("label_list") or []]
+        program = next((self.folder / name for name in PROGRAMS if (self.folder / name).is_file()), None)
+        if program is None or not (self.folder / PARAMETERS).is_file():
+            raise CheckpointError(
+                f"{folder}: no exported model; it holds {PARAMETERS} and {' or '.join(PROGRAMS)} beside {CONFIG}, as "
+                "PaddleDetection's tools/export_model.py writes them"
+            )
+        self.program = program
+        self.predictor = self.build(program)
+        self.inputs = {name: self.predictor.get_input_handle(name) for name in self.predictor.get_input_names()}
+        unknown = set(self.inputs) - {"image", "im_shape", "scale_factor"}
+        if unknown:
+            raise CheckpointError(f"{program}: the model asks for {sorted(unknown)[0]!r}, which detectors do not; "
+                                  "export a PaddleDetection detector")
+
+    def build(self, program):
+        """A predictor on the GPU where there is one, and else on all threads of the CPU."""
+        import_paddle()
+        import paddle
+        from paddle import inference
+
+        config = inference.Config(str(program), str(self.folder / PARAMETERS))
+        config.disable_glog_info()
+        if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count():
+            config.enable_use_gpu(500, 0)
+        else:
+            config.disable_gpu()
+            config.set_cpu_math_library_num_threads(thread_count())
+        try:
+            return inference.create_predictor(config)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise CheckpointError(f"{program}: not a model that Paddle loads ({str(error).strip()[-200:]}); "
+                                  "export it again") from None
+
+    def identity(self):
+        """What tells this export from another one."""
+        parts = (self.folder / CONFIG, self.program, self.folder / PARAMETERS)
+        hashed = hashlib.blake2b(digest_size=16)
+        for part in parts[:2]:
+            hashed.update(part.read_bytes())
+        return f"{hashed.hexdigest()}-{parts[2].stat().st_size}"
+
+    def detect(self, rgb):
+        """float32 [N, 6] (class, score, left, top, right, bottom) of uint8 RGB [H, W, 3]."""
+        info = {"im_shape": rgb.shape[:2], "scale_factor": (1.0, 1.0)}
+        pixels = rgb
+        for step, options in self.steps:
+            pixels = step(pixels, info, **options)
+        values = {"image": pixels, **info}
+        for name, handle in self.inputs.items():
+            handle.copy_from_cpu(np.ascontiguousarray(np.asarray(values[name], np.float32)[None]))
+        self.predictor.run()
+        found = self.predictor.get_output_handle(self.predictor.get_output_names()[0]).copy_to_cpu()
+        if found.ndim != 2 or found.shape[1] != 6:
+            raise CheckpointError(f"{self.program}: the first output is {list(found.shape)} instead of [N, 6]; "
+                                  "export the detector with its post-processing")
+        return found[(found[:, 0] >= 0) & (found[:, 1] >= FLOOR)]
+
+    def record(self, key, found):
+        """The JSON-able row of an image."""
+        classes = found[:, 0].astype(int).tolist()
+        if self.labels and max(classes, default=0) >= len(self.labels):
+            raise CheckpointError(f"{self.folder / CONFIG}: class {max(classes)} is beyond the {len(self.labels)} "
+                                  "names of label_list; correct it")
+        named = {"labels": [self.labels[number] for number in classes]} if self.labels else {"classes": classes}
+        return {"id": key, **named, "scores": [round(float(score), 4) for score in found[:, 1]],
+                "boxes": [[round(float(edge), 1) for edge in box] for box in found[:, 2:]]}
+
+
+def read_steps(config, where):
+    """[(function, options)] of the preprocessing list; ConfigError for a step that is not known."""
+    steps = []
+    for entry in config.get("Preprocess") or []:
+        options = dict(entry)
+        kind = options.pop("type", None)
+        if kind not in STEPS:
+            raise ConfigError(f"{where}: preprocessing {kind!r} is not known; known are {', '.join(STEPS)}")
+        steps.append((STEPS[kind], options))
+    if not steps:
+        raise ConfigError(f"{where}: no Preprocess list; give the infer_cfg.yml of a PaddleDetection export")
+    return steps
+
+
+def detect_source(detector, source, folder, progress=lambda rows: rows):
+    """Write folder/detections.jsonl, a row for each image id of a source; returns (its path, counts).
+
+    After an interruption the same call goes on after the last commit, and gives the same bytes. A broken image becomes
+    a row {id, error}. Raises DataError when the folder was begun with another model or source.
+    """
+    identity = {"model": detector.identity(), "source": f"{source.name}, {len(source)} rows"}
+    journal = Journal(folder, identity)
+    try:
+        journal.open([DETECTIONS])
+        state = {"row": 0, "images": 0, "broken": 0, **journal.state}
+        for row in progress(range(state["row"], len(source))):
+            one_row(detector, source, row, journal, state)
+            if (row + 1) % CHUNK == 0 or row + 1 == len(source):
+                journal.commit(row=row + 1, images=state["images"], broken=state["broken"])
+    finally:
+        journal.close()
+    return Path(folder) / DETECTIONS, {"images": state["images"], "broken": state["broken"]}
+
+
+def one_row(detector, source, row, journal, state):
+    """Detect in the image of a row unless its id is done; a row without a usable id is left to the join to count."""
+    try:
+        key = source.key(row)
+    except DataError:
+        return
+    if journal.knows(key):
+        return
+    try:
+        record = detector.record(key, detector.detect(decode(source[row].image)))
+        state["images"] += 1
+    except DataError as error:
+        record = {"id": key, "error": str(error)}
+        state["broken"] += 1
+    journal.write(DETECTIONS, (json.dumps(record, ensure_ascii=False) + "\n").encode())
+    journal.add(key)
