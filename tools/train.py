@@ -45,7 +45,7 @@ def main(argv=None):
 
         lines = doctor.diagnose(config)
         print(doctor.report(lines))
-        return 1 if any(line.bad for line in lines) else 0
+        return doctor.failed(lines)
     from ernie_vil2.training.trainer import Trainer
 
     trainer = Trainer(config, options.resume)

@@ -16,7 +16,8 @@ from ..data.loader import Loader
 from ..data.samples import Source
 from ..errors import UserError
 from ..keys import generator
-from ..objectives.contrastive import positives
+from ..objectives.gather import divide
+from ..objectives.positives import labels_of, positives
 from ..objectives.views import group_of
 from ..runtime import cpu_count
 from .log import duration, memory
@@ -194,13 +195,12 @@ class Learning:
     def bounds(self):
         """{(view, view): (loss of equal similarities, least loss)}: ln of the samples that have both views, whatever
         the number of positives, and the entropy of the targets, above 0 where a row has several positives."""
-        objective, size, found = self.trainer.config.objective, len(self.batch), {}
+        objective, found = self.trainer.config.objective, {}
+        own, _ = labels_of(self.batch, divide(len(self.batch)))
         for first, second, _ in objective.weighted_pairs():
-            both = np.ones(size, bool)
-            for view in (first, second):
-                both &= self.batch.present.get(view, True)
+            both = own.both(first, second)
             if both.any():
-                same = positives(self.batch, first, second, objective.positives)[both][:, both]
+                same = positives(own, own, first, second, objective.positives)[both][:, both]
                 least = (np.log(same.sum(0)).mean() + np.log(same.sum(1)).mean()) / 2
                 found[first, second] = (math.log(both.sum()), float(least))
         return found

@@ -8,6 +8,7 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import paddle
 
 from ..checkpoints.files import atomic_file
@@ -37,6 +38,7 @@ from .optim import (
     optimizer_state,
     squared_norm,
 )
+from .pictures import query_grid
 from .resume import compare, restore_parameters
 from .start import check_init, prepare_vocab, start_model
 from .state import Checkpoints, arrays_of
@@ -98,7 +100,7 @@ class Trainer:
         self._build(tokenizer)
         if saved:
             self._restore(found, *saved)
-        self.metrics = {}
+        self.metrics, self.similarities = {}, None
 
     def _tokenizer(self, found):
         config, vocab = self.config, self.folder / "vocab.txt"
@@ -198,6 +200,8 @@ class Trainer:
         for step in range(self.first, config.steps):
             waiting = time.perf_counter()
             batch, bad = next(batches)
+            if step == self.first and loader.note:
+                log.say(f"note: {loader.note}")
             reading += time.perf_counter() - waiting
             self._note_bad(bad)
             done = step + 1
@@ -216,6 +220,9 @@ class Trainer:
                     **memory(),
                 )
                 log.record("train", done, values)
+                if self.similarities is not None:
+                    log.histogram("train/similarity/positive", done, self.similarities.positive)
+                    log.histogram("train/similarity/negative", done, self.similarities.negative)
                 clock, reading, since = now, 0.0, 0
             last, paused = done == config.steps, time.perf_counter()
             if last or (config.eval_every and done % config.eval_every == 0):
@@ -280,6 +287,7 @@ class Trainer:
     def _shown(self, batch):
         similar = measure.similarities(self.gradients.embeds, batch, self.objective.rule)
         norms = measure.gradient_norms(self.model)
+        self.similarities = similar
         norms = {name: math.sqrt(self.sync.squared_norm(norm**2)) for name, norm in norms.items()}
         return {**(similar.scalars() if similar else {}), **norms}
 
@@ -295,8 +303,18 @@ class Trainer:
             if self.ranks.main:
                 self.metrics, score = metrics, metrics["mean_recall"]
                 log.record("valid", step, {**{key: metrics[key] for key in SHOWN}, "source": self.valid.name})
+                self._draw(log, step, embeddings)
+            self.ranks.wait()
             score = self.ranks.sum([score or 0.0])[0]
         return self.save(step, log, score)
+
+    def _draw(self, log, step, embeddings):
+        log.histogram("valid/similarity", step, np.einsum("nd,nd->n", embeddings.text, embeddings.image[embeddings.text_image]))
+        grid = query_grid(self.encoder, self.valid, embeddings)
+        if grid is not None:
+            log.images("valid/queries", step, grid)
+        ids = [embeddings.image_ids[row] if embeddings.image_ids else row for row in range(len(embeddings.image))]
+        log.projector("valid/images", step, embeddings.image, {"image": ids})
 
     def save(self, step, log, score=None):
         """Write the checkpoint of a step; returns its path."""

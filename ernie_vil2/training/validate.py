@@ -13,7 +13,10 @@ def share_of(rows, rank, size):
 
 
 def validate(encoder, source, ranks):
-    """(metrics of the standard protocol, Embeddings) on every rank; broken samples are left out and noted."""
+    """(metrics of the standard protocol, on rank 0, and Embeddings); broken samples are left out and noted.
+
+    Other ranks return before rank 0: wait for it before the next collective.
+    """
     try:
         part = encode_source(encoder, source, True, rows=share_of(len(source), ranks.rank, ranks.size))
     except DataError:
@@ -25,9 +28,7 @@ def validate(encoder, source, ranks):
         )
     ranks.wait()
     every = part if ranks.size == 1 else joined(part, ranks)
-    metrics = evaluate(every, "standard")["standard"] if ranks.main else {}
-    ranks.wait()
-    return metrics, every
+    return evaluate(every, "standard")["standard"] if ranks.main else {}, every
 
 
 def joined(part, ranks):

@@ -1,5 +1,7 @@
 """One gradient of a trained small model, worked out by one process or by the ranks of a job: what both must agree on."""
 
+from dataclasses import replace
+
 import numpy as np
 import paddle
 
@@ -14,11 +16,13 @@ from ernie_vil2.config import (
 from ernie_vil2.data.scenes import SceneSource, build_vocab
 from ernie_vil2.data.text import Tokenizer
 from ernie_vil2.data.views import ViewMaker
+from ernie_vil2.inference.encoder import Model
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.distributed import GradientSync
 from ernie_vil2.training.step import GradientStep
+from ernie_vil2.training.validate import validate
 
 BATCH, MICRO = 14, 3
 EVERY_PAIR = [
@@ -109,9 +113,29 @@ def gradient(folder, name, ranks):
     return {"loss": ranks.sum([parts["loss"].item()]), **found}
 
 
+def validation(folder, ranks):
+    """Embeddings and metrics of a source in which three captions show one image and one image is broken."""
+    model, _, _ = setting(folder, EVERY_PAIR)
+    tokenizer = Tokenizer(folder / "vocab.txt", 32)
+    metrics, found = validate(Model(model, tokenizer), Gallery(size=13, image_size=32), ranks)
+    assert bool(metrics) == ranks.main
+    everyone = ranks.sum([metrics.get("t2i_r5", 0.0), metrics.get("mean_recall", 0.0)])
+    return {"image": found.image, "text": found.text, "owner": found.text_image, "metrics": everyone}
+
+
+class Gallery(SceneSource):
+    """Scenes of which some show the same image, far apart, and one has no image."""
+
+    def load(self, index):
+        sample = super().load(index)
+        if index == 4:
+            return replace(sample, image=b"no image")
+        return replace(sample, id="shared", image=super().load(2).image) if index in (2, 7, 12) else sample
+
+
 def main(folder, ranks):
     """Every case on this rank: arrays under "case/parameter" in folder/rank-R.npz."""
-    arrays = {}
+    arrays = {f"validation/{key}": value for key, value in validation(folder, ranks).items()}
     for name in CASES:
         for key, value in gradient(folder, name, ranks).items():
             arrays[f"{name}/{key}"] = value

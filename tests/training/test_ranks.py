@@ -1,6 +1,6 @@
 """Several ranks against one process on the same micro-batches and masks: equal gradients, for every way to divide."""
 
-import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.objectives.gather import divide
-from tests.training import rank_cases
+from tests.training.rank_cases import CASES, build_vocab
+from tests.training.runs import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,11 +27,10 @@ def launch(processes, folder, *arguments, timeout=240, check=True):
     if processes > 1:
         command += ["-m", "paddle.distributed.launch", "--nproc_per_node", str(processes)]
         command += ["--log_dir", str(folder / "launch")]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PADDLE_")}
-    environment.update(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
     done = subprocess.run(
-        [*command, *map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout
-    )
+        [*command, *map(str, arguments)],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=timeout,
+    )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done
 
@@ -40,12 +40,12 @@ def two_ranks(tmp_path_factory):
     """Arrays of every case: (one process, rank 0 of two, rank 1 of two)."""
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
     for processes, folder in ((1, one), (2, two)):
-        rank_cases.build_vocab(folder / "vocab.txt", scenes=300)
+        build_vocab(folder / "vocab.txt", scenes=300)
         launch(processes, folder, "tests/training/jobs.py", "gradients", folder)
     return [dict(np.load(folder / f"rank-{rank}.npz")) for folder, rank in ((one, 0), (two, 0), (two, 1))]
 
 
-@pytest.mark.parametrize("case", rank_cases.CASES)
+@pytest.mark.parametrize("case", CASES)
 def test_two_ranks_have_the_gradient_of_one(two_ranks, case):
     wanted, *found = (
         {key.split("/")[1]: value for key, value in rank.items() if key.startswith(case + "/")} for rank in two_ranks
@@ -62,6 +62,41 @@ def test_two_ranks_have_the_gradient_of_one(two_ranks, case):
                 if error > 1e-5 * size + rounding:
                     wrong[key] = error / size
         assert not wrong
+
+
+def test_validation_is_shared_out_and_the_same(two_ranks):
+    one, *two = ({key: value for key, value in rank.items() if key.startswith("validation/")} for rank in two_ranks)
+    assert one["validation/image"].shape == (10, 32) and one["validation/metrics"].all()
+    for rank in two:
+        assert set(rank) == set(one)
+        for key in one:
+            np.testing.assert_allclose(rank[key], one[key], rtol=1e-5, atol=1e-6, err_msg=key)
+
+
+def test_two_nodes_of_two_processes_are_four_ranks(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    nodes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "paddle.distributed.launch", "--master", f"127.0.0.1:{port}",
+             "--nnodes", "2", "--rank", str(node), "--nproc_per_node", "2", "--log_dir", str(tmp_path / f"log{node}"),
+             "tests/training/jobs.py", "collectives", str(tmp_path)],
+            cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for node in (0, 1)
+    ]  # fmt: skip
+    try:
+        for node in nodes:
+            output = node.communicate(timeout=120)[0]
+            assert node.returncode == 0, output[-3000:]
+    finally:
+        for node in nodes:
+            node.kill()
+    for rank in range(4):
+        found = np.load(tmp_path / f"rank-{rank}.npz")
+        assert found["sum"].tolist() == [6.0, 4.0]
+        assert found["rows"].tolist() == [[1, 1], [2, 2], [2, 2], [3, 3], [3, 3], [3, 3]]
 
 
 @given(st.integers(2, 60), st.integers(0, 20), st.integers(1, 6))
