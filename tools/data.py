@@ -4,9 +4,12 @@ import argparse
 import os
 import sys
 
+from tqdm import tqdm
+
 from ernie_vil2.data.check import check
 from ernie_vil2.data.shards import BAD_NAME, parse_size, write_shards
 from ernie_vil2.data.sources import open_source
+from ernie_vil2.data.text import Tokenizer
 from ernie_vil2.errors import ConfigError, run_tool
 
 SOURCE = ".tsv, .jsonl, .tar, folder, glob, scenes:..., or a mapping such as '{kind: lmdb, path: train}'"
@@ -18,11 +21,7 @@ def run_check(options):
         raise ConfigError(f"--limit is {options.limit}; give at least 1, or leave it out to check all rows")
     if options.json and not os.path.isdir(os.path.dirname(options.json) or "."):
         raise ConfigError(f"--json: the folder of {options.json} does not exist; create it first")
-    tokenizer = None
-    if options.vocab:
-        from ernie_vil2.data.text import Tokenizer
-
-        tokenizer = Tokenizer(options.vocab)
+    tokenizer = Tokenizer(options.vocab) if options.vocab else None
     source = opened(options.source)
     report = check(source, tokenizer, options.limit, options.decode, None if options.json else 20, bar(source, options))
     print(report)
@@ -51,8 +50,6 @@ def opened(text):
 
 def bar(source, options=None):
     """Function that wraps an iterator of rows in a progress bar on a terminal, and in nothing elsewhere."""
-    from tqdm import tqdm
-
     total = min(len(source), getattr(options, "limit", None) or len(source))
     return lambda rows: tqdm(rows, total=total, unit="row", leave=False, disable=not sys.stderr.isatty())
 

@@ -71,7 +71,8 @@ class TarSource(Source):
         return [self._count(number) for number in range(len(self.paths))]
 
     def describe(self):
-        size = sum(os.path.getsize(tar) for tar in self.paths)
+        size = sum(shard["bytes"] for shard in self.promised.values())
+        size += sum(tar.stamp[0] for number, tar in self.indices.items() if number not in self.promised)
         return f"{self.name}: {len(self):,} samples in {count_of(self.paths)}, {size / 1e6:,.1f} MB"
 
     @property
@@ -100,7 +101,10 @@ class TarSource(Source):
                 self.changed.append(f"{folder}: {manifest.NAME} says that writing broke off; run that command again")
         kept = {}
         for number, tar in enumerate(self.paths):
-            shard, size = listed.pop(tar, None), os.path.getsize(tar)
+            shard = listed.pop(tar, None)
+            size = os.path.getsize(tar) if os.path.isfile(tar) else None
+            if size is None:
+                continue  # opening it says what is wrong
             if shard and shard["bytes"] == size:
                 kept[number] = shard
             elif shard:

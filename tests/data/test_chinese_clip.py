@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ernie_vil2.data import lmdb_source
 from ernie_vil2.data.lmdb_source import read_pair
 from ernie_vil2.data.sources import RowError, open_source
 from ernie_vil2.errors import DataError
@@ -101,6 +102,11 @@ def test_a_bad_image_is_a_bad_row(tmp_path):
 # lmdb
 
 
+def open_files(_):
+    """What lmdb has open in this process."""
+    return list(lmdb_source._environments)
+
+
 def ids_in(source):
     return sorted(sample.id for sample in source)
 
@@ -117,8 +123,10 @@ def test_lmdb_is_read_in_forks_and_after_pickles_and_without_write_access(tmp_pa
     source = open_source(write_lmdb(tmp_path))
     for folder in ("imgs", "pairs"):
         (tmp_path / folder / "lock.mdb").unlink()
+    assert open_files(None)
     for method in ("fork", "spawn"):
         with ProcessPoolExecutor(2, mp_context=get_context(method)) as pool:
+            assert not pool.submit(open_files, None).result(120)
             assert list(pool.map(ids_in, [source] * 2, timeout=120)) == [["1", "2", "3"]] * 2
     assert contents(source) == WANTED
     assert sorted(os.listdir(tmp_path / "imgs")) == ["data.mdb"]

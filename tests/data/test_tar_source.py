@@ -145,3 +145,10 @@ def test_many_cut_tars_do_not_flood_the_screen(shards):
         path.write_bytes(path.read_bytes()[:5000])
     source = open_source(shards)
     assert len(source.notes) == 21 and "80 more tars" in notes(source) and len(list(source.faults())) == 100
+
+
+def test_a_tar_that_cannot_be_opened_is_named(shards):
+    (shards / "00005.tar").unlink()
+    (shards / "00005.tar").symlink_to(shards / "nowhere.tar")
+    with pytest.raises(DataError, match=r"00005\.tar: cannot be read \(No such file"):
+        open_source(shards)
