@@ -241,7 +241,7 @@ class Drawn(Source):
 def memory(count=100_000, workers=2, every=20_000, note=lambda line: None):
     """[(samples, MB)]: resident memory of this process and its loader's workers together, as samples go by."""
     maker = ViewMaker(VIEWS, None, PROFILE, RECIPE)
-    loader = Loader(Drawn(count), maker, Order(count, BATCH, 0), count // BATCH, workers=workers)
+    loader = Loader(Drawn(count), maker, Order(count, BATCH, 0), -(-count // BATCH), workers=workers)
     found, seen = [], 0
     for batch, _ in loader:
         seen += len(batch)

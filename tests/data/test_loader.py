@@ -155,21 +155,21 @@ def test_a_few_broken_rows_never_stop_a_run_and_count_once_an_epoch(maker):
 
 
 @pytest.mark.parametrize("act, words", [
-    (sleep_at_six, r"loader worker [01] \(pid \d+\) has been on sample noise:7 for over \d+ s; .*data.timeout \(1 s\)"),
+    (sleep_at_six, r"loader worker [01] \(pid \d+\) has been on sample noise:7 for over \d+ s; .*data.timeout \(2 s\)"),
     (die_at_six, r"loader worker [01] \(pid \d+\) was killed by SIGKILL on sample noise:7 .*workers=0"),
     (leave_at_six, r"loader worker [01] \(pid \d+\) ended with exit code 7 on sample noise:7 .*workers=0")])
 def test_a_stuck_or_dead_worker_is_named_with_its_sample(maker, act, words):
     began = time.monotonic()
     with pytest.raises(DataError, match=words):
-        load(Noise(8, act=act), maker, batch_size=8, steps=3, workers=2, timeout=1)
+        load(Noise(8, act=act), maker, batch_size=8, steps=3, workers=2, timeout=2)
     assert time.monotonic() - began < 60
     assert not [child for child in multiprocessing.active_children() if "loader" in child.name]
 
 
 def test_a_slow_trainer_is_no_stuck_worker(maker):
-    batches = iter(Loader(Noise(8), maker, Order(8, 4, 7), 6, workers=2, timeout=0.4))
+    batches = iter(Loader(Noise(8), maker, Order(8, 4, 7), 6, workers=2, timeout=2))
     next(batches)
-    time.sleep(1.5)
+    time.sleep(3)
     assert len(list(batches)) == 5
 
 
