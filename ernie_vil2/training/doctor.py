@@ -1,10 +1,7 @@
 """Five lines on what would go wrong in a run: data, first loss, one batch learnt by heart, loader, memory and time."""
 
-import copy
 import math
-import statistics
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,29 +9,21 @@ import numpy as np
 import paddle
 
 from ..data.check import check
-from ..data.loader import Loader
 from ..data.samples import Source
-from ..errors import UserError
 from ..keys import generator
-from ..objectives.gather import divide
-from ..objectives.positives import labels_of, positives
 from ..objectives.views import group_of
 from ..runtime import cpu_count
 from .log import duration, memory
 from .trainer import Trainer
+from .trial import Learning, timed_batches, trial
 
 ROWS = 512
-BATCH_ON_CPU, BATCH_ON_GPU = 32, 256
-"""Most pairs of the batch that is tried; the run's own batch is smaller or scaled to."""
-STEPS = 40
-PATIENCE = 180.0
-"""Seconds after which no further step is tried, once there are enough to judge."""
-FEWEST_STEPS = 12
 LEARNT = 0.75
-"""Share of what could be learnt of the loss that must be left at most after the steps."""
+"""Share of what could be learnt of the loss that may be left after the steps."""
+MOST_MOVED = 1.0
+"""Share of its own norm that a tower may move in these steps: beyond, a loss that is not learnt was leapt over."""
 LOSS_TOLERANCE = 0.6
 MOST_TRUNCATED, MOST_REPEATED = 10.0, 10.0
-LOADER_SECONDS = 10.0
 BYTES_PER_PARAMETER = 16
 """Of fp32: the weight, its gradient and two moments."""
 
@@ -72,29 +61,16 @@ def diagnose(config):
         trainer = Trainer(trial(config, Path(folder) / "run"))
         try:
             loader = timed_batches(trainer)
-            first = Learning(trainer, loader.batch)
-            first.run()
+            learning = Learning(trainer, loader.batch)
+            learning.run()
             return [
                 data_line(trainer, config),
-                first_loss_line(trainer, first),
-                learning_line(first, config),
-                loader_line(loader, first, config),
-                cost_line(loader, first, config, before),
+                first_loss_line(trainer, learning),
+                learning_line(learning, config),
+                *(measured_lines(loader, learning, config, before) if learning.seconds else unmeasured_lines()),
             ]
         finally:
             trainer.gradients.close()
-
-
-def trial(config, folder):
-    """The configuration that is tried: a batch that fits, the peak learning rate at once, a folder of its own."""
-    config = copy.deepcopy(config)
-    config.output = str(folder)
-    most = BATCH_ON_CPU if paddle.get_device() == "cpu" else BATCH_ON_GPU
-    config.train.batch_size = min(config.train.batch_size, most)
-    config.train.spike = 0.0
-    config.optimizer.schedule = "constant"
-    config.optimizer.warmup = min(config.optimizer.warmup, 3)
-    return config
 
 
 class Sampled(Source):
@@ -138,85 +114,11 @@ def data_line(trainer, config):
     return Line("data", not wrong, "; ".join([text, *wrong]))
 
 
-@dataclass
-class Loading:
-    """A batch, and how fast one process makes such batches, in samples a second."""
-
-    batch: object
-    rate: float
-
-
-def timed_batches(trainer):
-    """Make batches in this process, on one thread as a worker does."""
-    import cv2
-
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        batches = iter(Loader(trainer.source, trainer.maker, trainer.order, 16, workers=0))
-        first, began, made = next(batches)[0], time.perf_counter(), 0
-        for batch, _ in batches:
-            made += len(batch)
-            if time.perf_counter() - began > LOADER_SECONDS:
-                break
-        return Loading(first, made / (time.perf_counter() - began))
-    finally:
-        cv2.setNumThreads(threads)
-
-
-class Learning:
-    """Steps on one batch: their losses, their seconds, the loss parts of the first, and what stopped them if any."""
-
-    def __init__(self, trainer, batch):
-        self.trainer, self.batch = trainer, batch
-        self.losses, self.seconds, self.first, self.error = [], [], {}, None
-
-    def run(self):
-        """Take up to STEPS steps."""
-        self.trainer.model.train()
-        began = time.perf_counter()
-        try:
-            for step in range(STEPS):
-                start = time.perf_counter()
-                values = self.trainer.step(self.batch, step)
-                self.seconds.append(time.perf_counter() - start)
-                self.first = self.first or values
-                self.losses.append(values["loss"])
-                if step + 1 >= FEWEST_STEPS and time.perf_counter() - began > PATIENCE:
-                    break
-        except UserError as error:
-            self.error = str(error)
-
-    @property
-    def rate(self):
-        """Pairs a second of a step; the first steps, which warm up, do not count."""
-        return len(self.batch) / statistics.median(self.seconds[2:] or self.seconds or [math.inf])
-
-    def bounds(self):
-        """{(view, view): (loss of equal similarities, least loss)}: ln of the samples that have both views, whatever
-        the number of positives, and the entropy of the targets, above 0 where a row has several positives."""
-        objective, found = self.trainer.config.objective, {}
-        own, _ = labels_of(self.batch, divide(len(self.batch)))
-        for first, second, _ in objective.weighted_pairs():
-            both = own.both(first, second)
-            if both.any():
-                same = positives(own, own, first, second, objective.positives)[both][:, both]
-                least = (np.log(same.sum(0)).mean() + np.log(same.sum(1)).mean()) / 2
-                found[first, second] = (math.log(both.sum()), float(least))
-        return found
-
-    def expected(self):
-        """(loss of equal similarities, least loss) of the weighted pairs together."""
-        bounds = self.bounds()
-        weights = {(first, second): weight for first, second, weight in self.trainer.config.objective.weighted_pairs()}
-        return np.average(list(bounds.values()), axis=0, weights=[weights[pair] for pair in bounds]).tolist()
-
-
 def first_loss_line(trainer, learning):
     """The first loss against ln(B): towers that know nothing must guess, and those that know something do better."""
     if not learning.losses:
         return Line("first loss", False, f"there is none: {learning.error}")
-    loss, config, text = learning.losses[0], trainer.config, ""
+    loss, config = learning.losses[0], trainer.config
     text = f"{loss:.3f} on {len(learning.batch)} pairs"
     if config.objective.loss != "infonce":
         text += f"; ln(B) says nothing about the {config.objective.loss} loss"
@@ -247,18 +149,28 @@ def learning_line(learning, config):
     text = f"the loss went from {first:.3f} to {last:.3f} in {steps} steps on one batch at lr {config.optimizer.lr:g}"
     if left <= LEARNT:
         return Line("one batch", True, text)
-    if max(learning.losses) > 1.05 * first:
+    if learning.moved > MOST_MOVED or max(learning.losses) > 1.05 * first:
         return Line("one batch", False, f"{text}: it does not learn; lower optimizer.lr, to a third for example")
     hint = "raise optimizer.lr, three times for example, or freeze less"
     return Line("one batch", False, f"{text}: that is slow; {hint}")
+
+
+def measured_lines(loader, learning, config, before):
+    """The lines that need the speed of a step."""
+    return [loader_line(loader, learning, config), cost_line(loader, learning, config, before)]
+
+
+def unmeasured_lines():
+    """What can be said of speed, memory and time when not one step could be made."""
+    return [Line(subject, False, "not measured, as no step could be made") for subject in ("loader", "cost")]
 
 
 def loader_line(loader, learning, config):
     """Who waits for whom, and how many workers would do."""
     needed, workers, cores = math.ceil(learning.rate / loader.rate), config.data.workers, cpu_count()
     text = (
-        f"a step takes {learning.rate:,.1f} pairs/s and a loader process makes {loader.rate:,.1f}, so {needed} would keep "
-        f"up, and data.workers is {workers}"
+        f"a step takes {learning.rate:,.1f} pairs/s and a loader process makes {loader.rate:,.1f}, "
+        f"so {needed} would keep up, and data.workers is {workers}"
     )
     if workers >= needed:
         return Line("loader", True, f"{text}: the loader waits for the step")
