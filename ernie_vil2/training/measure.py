@@ -7,6 +7,7 @@ import numpy as np
 import paddle
 
 from ..objectives.contrastive import positives
+from .optim import total_square
 from .start import TOWERS
 
 
@@ -58,13 +59,7 @@ def by_tower(model, wanted):
 
 def norms(tensors, name):
     """{name_image: ..., name_text: ...}: the norm of all tensors of each tower in fp32, with one synchronisation."""
-    zero = paddle.zeros([])
-    with paddle.no_grad():
-        squares = [
-            paddle.add_n([zero, *(paddle.square(tensor.astype("float32")).sum() for tensor in group)])
-            for group in tensors.values()
-        ]
-        found = paddle.stack(squares).numpy()
+    found = paddle.stack([total_square(group) for group in tensors.values()]).numpy()
     return {f"{name}_{tower}": math.sqrt(value) for tower, value in zip(tensors, found.tolist(), strict=True)}
 
 
