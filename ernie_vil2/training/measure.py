@@ -8,6 +8,7 @@ import paddle
 
 from ..objectives.gather import divide
 from ..objectives.positives import labels_of, positives
+from .optim import total_square
 from .start import TOWERS
 
 
@@ -60,13 +61,7 @@ def by_tower(model, wanted):
 
 def norms(tensors, name):
     """{name_image: ..., name_text: ...}: the norm of all tensors of each tower in fp32, with one synchronisation."""
-    zero = paddle.zeros([])
-    with paddle.no_grad():
-        squares = [
-            paddle.add_n([zero, *(paddle.square(tensor.astype("float32")).sum() for tensor in group)])
-            for group in tensors.values()
-        ]
-        found = paddle.stack(squares).numpy()
+    found = paddle.stack([total_square(group) for group in tensors.values()]).numpy()
     return {f"{name}_{tower}": math.sqrt(value) for tower, value in zip(tensors, found.tolist(), strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""A picture of what the model finds: text queries of the validation source, each with its best images."""
+"""What an evaluation shows: text queries with their best images, and labelled points for the embedding projector."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -24,17 +24,17 @@ CHINESE_FONTS = (
 NO_CHARACTER = "\U0010ffff"
 
 
-def query_grid(model, source, embeddings, queries=8, best=5):
+def query_grid(model, source, embeddings, queries=8, best=5, places=None):
     """uint8 RGB [H, W, 3]: one row per query, its text and the rank of its image at the left, then the best images,
     with a green frame around the right one.
 
     model: the `inference.encoder.Model` and source: the source that `embeddings`, an `evaluation.retrieval.Embeddings`,
     come from. Queries are evenly spaced over all texts, so they are the same ones at every evaluation. A text whose
-    characters no installed font has is replaced by the place of its row. Returns None when the rows of the embeddings
-    cannot be told, as for a source that changed meanwhile.
+    characters no installed font has is replaced by the place of its row. places: what `places_of` gives, where it is
+    known. Returns None when the rows of the embeddings cannot be told, as for a source that changed meanwhile.
     """
     profile = model.config.pixels
-    places = places_of(source, embeddings, profile)
+    places = places or places_of(source, embeddings, profile)
     if places is None:
         return None
     images, texts = places
@@ -50,6 +50,21 @@ def query_grid(model, source, embeddings, queries=8, best=5):
             rgb = decode(source[images[found]].image, profile)
             draw_tile(canvas, LABEL + column * TILE, line * TILE, rgb, RIGHT if found == own else WRONG)
     return np.asarray(canvas)
+
+
+def projection(model, source, embeddings, points=500, places=None):
+    """(embeds [N, D], {"kind": [N], "text": [N]}) for `RunLog.projector`: evenly spaced texts and the images they are
+    of, at most `points` together; images are labelled with their id. None as in `query_grid`."""
+    places = places or places_of(source, embeddings, model.config.pixels)
+    if places is None:
+        return None
+    images, texts = places
+    rows = np.unique(np.linspace(0, len(texts) - 1, min(points // 2, len(texts))).astype(int))
+    owners = np.unique(np.asarray(embeddings.text_image)[rows])
+    labels = [source[texts[row][0]].texts[texts[row][1]] for row in rows]
+    labels += [source.key(images[row]) for row in owners]
+    kinds = ["text"] * len(rows) + ["image"] * len(owners)
+    return np.concatenate([embeddings.text[rows], embeddings.image[owners]]), {"kind": kinds, "text": labels}
 
 
 def places_of(source, embeddings, profile):

@@ -11,7 +11,7 @@ from ernie_vil2.data.samples import Sample, Source
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.retrieval import encode_source
 from ernie_vil2.training import pictures
-from ernie_vil2.training.pictures import FRAME, GAP, LABEL, RIGHT, TILE, query_grid
+from ernie_vil2.training.pictures import FRAME, GAP, LABEL, RIGHT, TILE, projection, query_grid
 
 MODEL = SimpleNamespace(config=SimpleNamespace(pixels=PixelProfile(size=32)))
 COUNT = 6
@@ -84,7 +84,17 @@ def test_a_wrong_answer_has_no_green_frame():
 def test_embeddings_of_another_source_give_no_picture():
     embeddings = encoded(Plain())
     embeddings.text = embeddings.text[:-1]
-    assert query_grid(MODEL, Plain(), embeddings) is None
+    assert query_grid(MODEL, Plain(), embeddings) is None and projection(MODEL, Plain(), embeddings) is None
+
+
+@pytest.mark.parametrize("points", [6, 1000])
+def test_points_of_the_projector_carry_the_label_of_their_row(points):
+    source = Plain(damaged=(4,))
+    embeds, labels = projection(MODEL, source, encoded(source), points)
+    assert len(embeds) == len(labels["kind"]) == len(labels["text"]) <= points
+    assert set(labels["kind"]) == {"text", "image"}
+    for row, kind, text in zip(embeds, labels["kind"], labels["text"], strict=True):
+        assert int(text.split()[-1] if kind == "text" else text[1:]) == row.argmax()
 
 
 def test_a_text_without_characters_of_the_font_becomes_its_place(monkeypatch):

@@ -1,0 +1,105 @@
+"""For a person with cards, `make test-gpu`: mixed precision, fused attention and several cards against one fp32 process.
+
+Nothing of this has been run by the project itself, which has no GPU.
+"""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import paddle
+import pytest
+
+from ernie_vil2.models.layers import attention
+from ernie_vil2.objectives.gather import divide
+from ernie_vil2.training.step import GradientStep
+from tests.training.rank_cases import BATCH, CASES, EVERY_PAIR, align, build_vocab, setting
+from tests.training.runs import ROOT, environment, train, write_config
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(autouse=True)
+def cards():
+    """How many cards Paddle sees."""
+    count = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
+    if not count:
+        pytest.skip("Paddle sees no GPU here")
+    return count
+
+
+def gradient(folder, precision, level="O1", recompute=False):
+    """The flat gradient of a trained small model without dropout, in fp32."""
+    model, objective, batch = setting(folder, EVERY_PAIR)
+    for tower in (model.config.image_tower, model.config.text_tower):
+        tower.dropout = tower.drop_path = 0.0
+    for layer in model.sublayers():
+        for field in ("dropout", "p", "rate"):
+            if isinstance(getattr(layer, field, None), float):
+                setattr(layer, field, 0.0)
+    align(model, objective, batch)
+    model.clear_gradients(set_to_zero=False)
+    if level == "O2":
+        model = paddle.amp.decorate(model, level="O2", dtype="bfloat16" if precision == "bf16" else "float16")
+    model.recompute = recompute
+    step = GradientStep(model, objective, share=divide(BATCH, 4), precision=precision, level=level)
+    step.scale = 1024.0 if precision == "fp16" else 1.0
+    step(batch, 1)
+    found = [p.grad.astype("float32").flatten().numpy() / step.scale for p in model.parameters() if p.grad is not None]
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("level", ["O1", "O2"])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_mixed_precision_points_where_fp32_does(tmp_path, precision, level, recompute):
+    if precision == "bf16" and not paddle.amp.is_bfloat16_supported():
+        pytest.skip("this card has no bf16")
+    wanted, found = gradient(tmp_path, "fp32"), gradient(tmp_path, precision, level, recompute)
+    cosine = wanted @ found / np.linalg.norm(wanted) / np.linalg.norm(found)
+    assert cosine > 0.999 and np.linalg.norm(found) == pytest.approx(np.linalg.norm(wanted), rel=0.02)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_fused_attention_is_attention(masked):
+    query, key, value = (paddle.randn([2, 20, 4, 64]) for _ in range(3))
+    bias = paddle.where(paddle.rand([2, 1, 1, 20]) < 0.3, -10000.0, 0.0) if masked else None
+    scores = paddle.matmul(query.transpose([0, 2, 1, 3]), key.transpose([0, 2, 3, 1])) / 8.0
+    weights = paddle.nn.functional.softmax(scores if bias is None else scores + bias)
+    wanted = paddle.matmul(weights, value.transpose([0, 2, 1, 3])).transpose([0, 2, 1, 3]).reshape([2, 20, 256])
+    for dtype, tolerance in (("float32", 1e-4), ("float16", 5e-3)):
+        parts = [part.astype(dtype) for part in (query, key, value)]
+        found = attention(*parts, bias=None if bias is None else bias.astype(dtype)).astype("float32")
+        assert float((found - wanted).abs().max()) < tolerance
+
+
+def test_two_cards_have_the_gradient_of_one(tmp_path, cards):
+    if cards < 2:
+        pytest.skip("one card only")
+    results = []
+    for name, start in (("one", []), ("two", ["-m", "paddle.distributed.launch", "--gpus", "0,1"])):
+        folder = tmp_path / name
+        folder.mkdir()
+        build_vocab(folder / "vocab.txt", scenes=300)
+        command = [sys.executable, *start, "tests/training/jobs.py", "gradients", str(folder)]
+        subprocess.run(command, cwd=ROOT, env=environment(), check=True, timeout=900)
+        results.append(np.load(folder / "rank-0.npz"))
+    one, two = results
+    for case in CASES:
+        keys = [key for key in two if key.startswith(case + "/") and not key.endswith("attn.k.bias")]
+        assert keys
+        for key in keys:
+            assert np.linalg.norm(two[key] - one[key]) <= 1e-3 * np.linalg.norm(one[key]) + 1e-6, key
+
+
+@pytest.mark.parametrize("options", [["train.precision=bf16"], ["train.precision=bf16", "train.amp_level=O2"],
+                                     ["train.precision=fp16"], ["train.recompute=true"]])  # fmt: skip
+def test_runs_train_and_resume(tmp_path, options):
+    path = write_config(tmp_path, train__save_every=4)
+    arguments = [part for option in options for part in ("-o", option)]
+    assert train("-c", path, *arguments, "-o", "train.steps=4").returncode == 0
+    done = train("-c", path, *arguments, "--resume", "auto")
+    assert done.returncode == 0, done.stderr[-2000:]
+    losses = [float(line.split("loss ")[1].split(",")[0]) for line in done.stdout.splitlines() if "train step" in line]
+    assert losses and all(math.isfinite(loss) for loss in losses)

@@ -1,0 +1,56 @@
+"""The documents say what the code says: every key of a configuration, every tool, every recipe."""
+
+import dataclasses
+import re
+import typing
+from pathlib import Path
+
+import yaml
+
+from ernie_vil2.config import RunConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def shown(value):
+    """A default as a reader would write it."""
+    if dataclasses.is_dataclass(value) or value == []:
+        return "[]" if value == [] else ""
+    if isinstance(value, str):
+        return value
+    plain = list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True).strip()
+    return text.removesuffix("\n...").replace("'", "") if not isinstance(value, float) else f"{value}"
+
+
+def key_rows(cls, prefix=""):
+    """Table rows of every key, in the order of the dataclasses."""
+    hints, rows, below = typing.get_type_hints(cls), [], []
+    for field in dataclasses.fields(cls):
+        members = [hint for hint in typing.get_args(hints[field.name]) or (hints[field.name],)]
+        nested = next((member for member in members if dataclasses.is_dataclass(member)), None)
+        optional = type(None) in members
+        if nested is not None and typing.get_origin(hints[field.name]) is not list:
+            below += key_rows(nested, f"{prefix}{field.name}.")
+            if not optional:
+                continue
+        default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
+        meaning = field.metadata["doc"].replace("|", "/")
+        rows.append(f"| `{prefix}{field.name}` | `{shown(default)}` | {meaning} |")
+    return rows + below
+
+
+def test_every_key_is_documented_with_its_default():
+    text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `[a-z_.0-9]+` \| `.*` \| .* \|$", text, re.MULTILINE)
+    wanted = key_rows(RunConfig)
+    assert sorted(set(wanted) - set(documented)) == []
+    keys = {row.split("`")[1] for row in wanted}
+    assert {row.split("`")[1] for row in documented} - keys == set()
+
+
+def test_every_recipe_is_headed_by_what_a_reader_asks():
+    for path in ROOT.glob("configs/**/*.yaml"):
+        head = path.read_text(encoding="utf-8").split("\nseed")[0]
+        for word in ("command", "hardware", "hours", "expected"):
+            assert f"# {word}" in head, f"{path.name} does not say {word}"
