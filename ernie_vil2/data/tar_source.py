@@ -59,8 +59,11 @@ class TarSource(Source):
 
     def where(self, index):
         number, row = self._place(self.position(index))
-        tar = self._index(number)
-        return f"{tar.path}:{shown(tar.parts(row, content=False)[IMAGE][0].name)}"
+        try:
+            name = shown(self._index(number).parts(row, content=False)[IMAGE][0].name)
+        except DataError:  # a message about a tar that went away still needs a place
+            name = f"sample {row + 1}"
+        return f"{self.paths[number]}:{name}"
 
     def key(self, index):
         number, row = self._place(self.position(index))
