@@ -5,7 +5,7 @@ Read are ustar, GNU long names and numbers, and the pax keys `path` and `size` (
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)
@@ -26,8 +26,7 @@ class Cut(Exception):
         self.at, self.reason = at, reason
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """One member: `start` of its first header, `data` (offset) and `size` of its content, `end` with the padding.
 
     `fault` names why it is not read (a plural, to count by) or is None.
@@ -139,7 +138,8 @@ def name_fault(name):
     """Why a member's name is refused, or None: it must stay inside any folder, on any system."""
     if not name or len(name) > MAX_NAME or "\0" in name:
         return "members without a usable name"
-    if name[0] in "/\\" or re.match("[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+    drive = name[1:2] == ":" and name[0].isascii()
+    if name[0] in "/\\" or drive or (".." in name and ".." in re.split(r"[/\\]", name)):
         return "names that lead out of the folder"
     return None
 
@@ -154,8 +154,11 @@ def number(field):
     """A numeric field, octal or base 256, or None where it is neither or is negative."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
-    text = field.partition(b"\0")[0].strip()
-    return int(text or b"0", 8) if re.fullmatch(rb"[0-7]*", text) else None
+    text = field.partition(b"\0")[0].strip() or b"0"
+    try:
+        return int(text, 8) if text.isdigit() else None
+    except ValueError:
+        return None
 
 
 def pax_records(data):

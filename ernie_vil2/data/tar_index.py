@@ -8,6 +8,7 @@ checked again, from the tar, whenever the member is.
 import contextlib
 import json
 import os
+import re
 import struct
 from array import array
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ PARTS = (IMAGE, TEXT, JSON)
 # For each part the first byte of its headers (-1: there is none) and the bytes from there to the end of its content.
 ROW = np.dtype([("starts", "<i8", len(PARTS)), ("spans", "<u4", len(PARTS))])
 PACKED_ROW = struct.Struct("<3q3I")
+HIDDEN = re.compile(r"(^|/)\.[^/]*$")
 NO_IMAGE, NO_CAPTION = "samples without an image", "images without a caption"
 
 
@@ -175,7 +177,7 @@ def collect(file, size):
         for member in members(file.read, size):
             end = member.end
             part, fault = PART_OF_SUFFIX.get(member.suffix), member.fault
-            if not fault and os.path.basename(member.name).startswith("."):
+            if not fault and HIDDEN.search(member.name):
                 fault = "hidden members"
             elif not fault and part is None:
                 fault = f"members that are no part of a sample ({shown(member.suffix, 20) or 'no suffix'})"

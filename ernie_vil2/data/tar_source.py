@@ -1,9 +1,11 @@
 """Tar shards as a source: webdataset's layout, as img2dataset and `tools/data.py shard` write it."""
 
 import os
+import sys
 from bisect import bisect_right
 from itertools import accumulate
-from pathlib import Path
+
+from tqdm import tqdm
 
 from ..errors import ConfigError, DataError
 from . import manifest, parts
@@ -31,12 +33,13 @@ class TarSource(Source):
         self.name = f"{path[0]} ... {path[-1]}" if isinstance(path, list) else os.fspath(path)
         self.paths = tar_files(path)
         self.folder = os.path.commonpath([os.path.dirname(os.path.abspath(tar)) for tar in self.paths])
+        self.labels = [os.path.splitext(os.path.relpath(tar, self.folder))[0] for tar in self.paths]
         self.prefix = ""
         self.indices, self.changed = {}, []
         self.promised = self._promises()
-        for number, tar in enumerate(self.paths):
-            if number not in self.promised:
-                self.indices[number] = open_index(tar)
+        unknown = [number for number in range(len(self.paths)) if number not in self.promised]
+        for number in tqdm(unknown, "indexing", leave=False, delay=2, unit="tar", disable=not sys.stderr.isatty()):
+            self.indices[number] = open_index(self.paths[number])
         self.ends = list(accumulate(map(self._count, range(len(self.paths)))))
         if not len(self):
             why = next(iter(self.notes), "no image has a .txt or .json of its stem")
@@ -46,23 +49,29 @@ class TarSource(Source):
         return self.ends[-1]
 
     def load(self, index):
-        tar, row = self._place(index)
+        number, row = self._place(index)
+        tar = self._index(number)
         (member, image), text, document = tar.parts(row)
         where = f"{tar.path}:{shown(member.name)}"
         if not image:
             raise RowError(where, "no image", "the image is empty", "fetch it again, or write the tar without it")
-        return parts.sample(image, text and text[1], document and document[1], where, self._default_id(tar, member))
+        return parts.sample(image, text and text[1], document and document[1], where, self._default_id(number, member))
 
     def where(self, index):
-        tar, row = self._place(self.position(index))
-        return f"{tar.path}:{shown(tar.parts(row, content=False)[IMAGE][0].name)}"
+        number, row = self._place(self.position(index))
+        try:
+            name = shown(self._index(number).parts(row, content=False)[IMAGE][0].name)
+        except DataError:  # a message about a tar that went away still needs a place
+            name = f"sample {row + 1}"
+        return f"{self.paths[number]}:{name}"
 
     def key(self, index):
-        tar, row = self._place(self.position(index))
+        number, row = self._place(self.position(index))
+        tar = self._index(number)
         (member, _), _, document = tar.parts(row, content=False)
         where = f"{tar.path}:{shown(member.name)}"
         mapping = parts.parse(document[1], where) if document else {}
-        return parts.image_id(mapping, where, self._default_id(tar, member))
+        return parts.image_id(mapping, where, self._default_id(number, member))
 
     def qualify_ids(self):
         self.prefix = f"{self.folder}/"
@@ -132,10 +141,10 @@ class TarSource(Source):
 
     def _place(self, index):
         number = bisect_right(self.ends, index)
-        return self._index(number), index - (self.ends[number - 1] if number else 0)
+        return number, index - (self.ends[number - 1] if number else 0)
 
-    def _default_id(self, tar, member):
-        return f"{self.prefix}{Path(tar.path).stem}/{member.stem}"
+    def _default_id(self, number, member):
+        return f"{self.prefix}{self.labels[number]}/{member.stem}"
 
     def _cuts(self, most=None):
         cut = [tar for _, tar in sorted(self.indices.items()) if tar.cut]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ernie_vil2.data.check import check
 from ernie_vil2.data.shards import parse_size, write_shards
 from ernie_vil2.data.sources import open_source
 from ernie_vil2.errors import ConfigError, DataError
@@ -186,6 +187,8 @@ def test_a_tar_of_the_right_size_with_other_samples_is_named_when_it_is_read(fol
     with pytest.raises(DataError, match=r"00001\.tar: holds 0 samples, index\.json says 3"):
         source[3]
     assert source[0].texts and source[8].texts and len(list(source.faults())) == 1
+    report = check(source, decode_images=False)
+    assert (report.samples, report.bad) == (6, 3) and report.bad_rows[0].where.endswith("00001.tar:sample 1")
 
 
 def test_opening_a_written_folder_reads_no_tar(folder, monkeypatch):

@@ -128,6 +128,9 @@ def test_equal_stems_in_different_tars_are_different_images(tmp_path):
     joined = open_source([tmp_path / "a", tmp_path / "b"])
     assert len({sample.id for sample in joined}) == 8
     assert [joined.key(index) for index in range(8)] == [sample.id for sample in joined]
+    nested = open_source(f"{tmp_path}/**/*.tar")
+    assert isinstance(nested, TarSource) and len({sample.id for sample in nested}) == 8
+    assert nested[0].id == "a/0/00000"
 
 
 def test_a_new_users_folder_with_a_cut_tar_and_a_climbing_name(shards):
