@@ -46,6 +46,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     source = open_source(args.input)
     print(source.describe(), file=sys.stderr)
+    for note in source.notes:
+        print(f"note: {note}", file=sys.stderr)
     model = ernie_vil2.load(args.model, args.vocab)
     identity = writer.describe(args.model, args.vocab, args.input, source)
     record = writer.encode_source(model, source, args.output, identity, form=args.format, on_bad=args.on_bad,

@@ -40,6 +40,8 @@ def main(argv=None):
 
         source = open_source(args.input)
         print(source.describe(), file=sys.stderr)
+        for note in source.notes:
+            print(f"note: {note}", file=sys.stderr)
         embeddings = retrieval.encode_source(ernie_vil2.load(args.model, args.vocab), source, args.skip_broken,
                                              progress=progress)
     results = retrieval.evaluate(embeddings, args.protocol)

@@ -52,7 +52,7 @@ SHOWN = ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "mean_rec
 class Trainer:
     """One run of a RunConfig: everything is checked and opened on construction, `run()` trains.
 
-    resume: None for a new run, "auto" for the latest checkpoint of the output folder or a new run when there is none, or
+    resume: None for a new run, "auto" for the latest checkpoint of the output folder (a new run when there is none), or
     the path of a checkpoint. Raises ConfigError, DataError or CheckpointError, before a model is built where the
     configuration cannot work here.
     """
@@ -88,7 +88,7 @@ class Trainer:
             config.seed,
             config.data.reduced_decode,
         )
-        self.notes = list(getattr(self.source, "notes", ()))
+        self.notes = [*self.source.notes, *(self.valid.notes if self.valid is not None else ())]
         if saved:
             self.notes += compare(config, saved[0]["run"], found)
             config.init.text = config.init.image = None
@@ -309,7 +309,8 @@ class Trainer:
         return self.save(step, log, score)
 
     def _draw(self, log, step, embeddings):
-        log.histogram("valid/similarity", step, np.einsum("nd,nd->n", embeddings.text, embeddings.image[embeddings.text_image]))
+        own = embeddings.image[embeddings.text_image]
+        log.histogram("valid/similarity", step, np.einsum("nd,nd->n", embeddings.text, own))
         grid = query_grid(self.encoder, self.valid, embeddings)
         if grid is not None:
             log.images("valid/queries", step, grid)
