@@ -4,7 +4,7 @@
 export PYTHON
 RUN = .venv/bin/python
 
-.PHONY: help demo test test-slow lint clean core dev
+.PHONY: help demo test test-slow test-gpu lint clean core dev
 .DEFAULT_GOAL = help
 
 help:  ## show this list
@@ -18,6 +18,9 @@ test: lint  ## lint, then the tests (under 10 minutes on 2 cores)
 
 test-slow: dev  ## the tests that take minutes each
 	$(RUN) -m pytest -q -m slow || [ $$? -eq 5 ]
+
+test-gpu: dev  ## bf16, fused attention and several cards against one fp32 process; needs the GPU build of Paddle
+	$(RUN) -m pytest -q -m gpu -rs
 
 lint: dev  ## ruff and the import rule
 	$(RUN) -m ruff check .

@@ -27,7 +27,7 @@ def key_rows(cls, prefix=""):
     """Table rows of every key, in the order of the dataclasses."""
     hints, rows, below = typing.get_type_hints(cls), [], []
     for field in dataclasses.fields(cls):
-        members = [hint for hint in typing.get_args(hints[field.name]) or (hints[field.name],)]
+        members = typing.get_args(hints[field.name]) or (hints[field.name],)
         nested = next((member for member in members if dataclasses.is_dataclass(member)), None)
         optional = type(None) in members
         if nested is not None and typing.get_origin(hints[field.name]) is not list:

@@ -1,4 +1,4 @@
-"""For a person with cards, `make test-gpu`: mixed precision, fused attention and several cards against one fp32 process.
+"""For a person with cards, `make test-gpu`: mixed precision, fused attention, several cards against one fp32 process.
 
 Nothing of this has been run by the project itself, which has no GPU.
 """
