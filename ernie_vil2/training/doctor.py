@@ -18,6 +18,7 @@ from .trainer import Trainer
 from .trial import Learning, timed_batches, trial
 
 ROWS = 512
+FEWEST_STEPS = 12
 LEARNT = 0.75
 """Share of what could be learnt of the loss that may be left after the steps."""
 MOST_MOVED = 1.0
@@ -149,6 +150,8 @@ def learning_line(learning, config):
     text = f"the loss went from {first:.3f} to {last:.3f} in {steps} steps on one batch at lr {config.optimizer.lr:g}"
     if left <= LEARNT:
         return Line("one batch", True, text)
+    if steps < FEWEST_STEPS:
+        return Line("one batch", True, f"{text}: there was time for too few steps to say more")
     if learning.moved > MOST_MOVED or max(learning.losses) > 1.05 * first:
         return Line("one batch", False, f"{text}: it does not learn; lower optimizer.lr, to a third for example")
     hint = "raise optimizer.lr, three times for example, or freeze less"

@@ -19,8 +19,7 @@ BATCH_ON_CPU, BATCH_ON_GPU = 32, 256
 """Most pairs of the batch that is tried; memory and time are scaled to the run's own."""
 STEPS = 40
 PATIENCE = 180.0
-"""Seconds after which no further step is tried, once there are enough to judge."""
-FEWEST_STEPS = 12
+"""Seconds after which no further step is tried."""
 LOADER_SECONDS = 10.0
 
 
@@ -91,7 +90,7 @@ class Learning:
                 self.seconds.append(time.perf_counter() - start)
                 self.first = self.first or values
                 self.losses.append(values["loss"])
-                if step + 1 >= FEWEST_STEPS and time.perf_counter() - began > PATIENCE:
+                if time.perf_counter() - began > PATIENCE:
                     break
         except UserError as error:
             self.error = str(error)

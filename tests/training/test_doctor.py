@@ -161,6 +161,12 @@ def test_a_first_loss_beyond_chance_or_known_too_early_is_bad(tmp_path):
     assert line(0.5, init=SimpleNamespace(text="model", image=None)).ok
 
 
+def test_a_slow_machine_is_not_blamed_on_the_learning_rate(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "PATIENCE", 0.0)
+    lines = diagnose(run_config(tmp_path / "run", optimizer={"lr": 1e-8}))
+    assert lines[2].ok and "too few steps" in lines[2].text
+
+
 def test_a_stop_in_the_middle_is_told(tmp_path, monkeypatch):
     def step(self, batch, number):
         raise UserError("step 1: the loss is nan; lower optimizer.lr")
