@@ -14,6 +14,8 @@ __all__ = ["BatchMaker", "Loader", "Order"]
 CHUNK = 32
 """Samples that a worker makes at a time, at most: a large batch is divided over all workers."""
 BATCHES_AHEAD = 2
+IN_USE = 2
+"""Batches in the hands of the trainer: the one that it works on, and while it asks for the next that one too."""
 LEAST_BAD = 10
 
 
@@ -62,9 +64,10 @@ class Loader:
 
     part: the slice of each global batch that is made here, for a rank of several. workers: processes, which never
     import Paddle; 0 makes each batch when it is asked for. What a batch holds depends on neither. Workers write pixels
-    into shared memory, at most 2 whole batches ahead or two chunks for each worker; where /dev/shm has no room for
-    a batch, pixels go through pipes, and `note` says so. shared_bytes: most of it to take, None for half of what is
-    free.
+    into shared memory, at most 2 whole batches ahead or two chunks for each worker. A batch is that memory, which is
+    used again when nothing refers to the batch any more; a batch that is kept is copied as soon as room runs short.
+    Where /dev/shm has no room for a batch, pixels go through pipes, and `note` says so. shared_bytes: most of it to
+    take, None for half of what is free.
 
     Raises DataError when over `max_bad` of the samples read so far (and at least 10 different ones) are broken, when a
     worker takes over `timeout` seconds for a chunk, and when one dies. `causes` counts broken samples by cause.
@@ -112,34 +115,37 @@ class Loader:
         chunk = max(1, min(CHUNK, math.ceil(count / self.workers)))
         chunks = range(0, count, chunk)
         ahead = max(BATCHES_AHEAD, math.ceil(2 * self.workers / len(chunks)))
-        ring, self.note = open_ring(self.maker.pixel_shapes(count), min(ahead, len(self)), self.shared_bytes)
-        slots = ring.slots if ring is not None else ahead
+        ring, self.note = open_ring(self.maker.pixel_shapes(count), ahead + IN_USE, self.shared_bytes)
         self.close()
         crew = self._crew = Crew(make, self.workers, ring, self.timeout, self.source.name, self.source.where)
         if ring is not None:
             ring.memory.release()
-        pieces = {}
+        pieces, slots, coming = {}, {}, iter(self._steps())
 
-        def begin(step):
-            epoch, positions = self._job(step)
-            pieces[step] = {}
-            for offset in chunks:
-                crew.submit((step, offset), step % slots, offset, epoch, positions[offset:offset + chunk])
+        def begin():
+            """Have further batches made: `ahead` of them, as long as there are slots for them."""
+            while len(pieces) < ahead and (ring is None or ring.free):
+                step = next(coming, None)
+                if step is None:
+                    return
+                pieces[step], slots[step] = {}, ring.free.popleft() if ring is not None else None
+                epoch, positions = self._job(step)
+                for offset in chunks:
+                    crew.submit((step, offset), slots[step], offset, epoch, positions[offset:offset + chunk])
 
         try:
-            for step in self._steps()[:slots]:
-                begin(step)
             for step in self._steps():
+                begin()
                 while len(pieces[step]) < len(chunks):
                     (owner, offset), result = crew.take()
                     pieces[owner][offset] = result
-                made = pieces.pop(step)
+                made, slot = pieces.pop(step), slots.pop(step)
                 batch = join([made[offset][0] for offset in chunks])
-                if ring is not None:  # a copy, so that nobody holds the slot when the next batch is begun in it
-                    batch.pixels = {view: pixels.copy() for view, pixels in ring.slot(step % slots).items()}
-                if step + slots < self.steps:
-                    begin(step + slots)
+                if ring is not None:
+                    batch.pixels = ring.lend(slot)
+                begin()
                 yield batch, [error for offset in chunks for error in made[offset][1]]
+                del batch, made
         finally:
             if self._crew is crew:
                 self._crew = None

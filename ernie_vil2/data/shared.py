@@ -4,10 +4,12 @@ The files behind it never have a name, so a process that is killed leaves nothin
 when they are made: a file system that is too small says so then, and not by a bus error in the middle of a run.
 """
 
+import collections
 import math
 import mmap
 import os
 import tempfile
+import weakref
 from multiprocessing import reduction
 
 import numpy as np
@@ -31,7 +33,8 @@ class SharedBytes:
 
     def _map(self, descriptor):
         self.descriptor = descriptor
-        self.array = np.frombuffer(mmap.mmap(descriptor, self.size), np.uint8)
+        self.map = mmap.mmap(descriptor, self.size)
+        self.array = np.frombuffer(self.map, np.uint8)
 
     def release(self):
         """Close the file: it can be handed to no further process, and its memory goes with the last array."""
@@ -49,17 +52,35 @@ class SharedBytes:
 
 
 class PixelRing:
-    """Room for the pixels of `slots` batches: `slot(number)` is {view: uint8 array} of the shapes given."""
+    """Room for the pixels of several batches. `free` holds the numbers of the slots that nobody uses."""
 
     def __init__(self, shapes, slots, folder=FOLDER):
-        self.shapes, self.slots = shapes, slots
+        self.shapes, self.slots, self.free = shapes, slots, collections.deque(range(slots))
         self.memory = SharedBytes(slots * slot_bytes(shapes), folder)
 
     def slot(self, number):
-        place, found = number * slot_bytes(self.shapes), {}
+        """{view: uint8 array of its shape}, to be written or read while the slot is not free."""
+        return self._cut(self.memory.array[number * slot_bytes(self.shapes):])
+
+    def lend(self, number):
+        """The arrays of `slot`, whose number is in `free` again when the last of them, and of views on them, is gone.
+
+        Without another free slot they are copies: work goes on, whatever the borrower keeps.
+        """
+        if not self.free:
+            self.free.append(number)
+            return {view: pixels.copy() for view, pixels in self.slot(number).items()}
+        size = slot_bytes(self.shapes)
+        block = memoryview(self.memory.map)[number * size:(number + 1) * size]
+        lent = np.frombuffer(block, np.uint8)  # views of it have it as their base, so it goes last
+        weakref.finalize(lent, self.free.append, number).atexit = False
+        return self._cut(lent)
+
+    def _cut(self, memory):
+        place, found = 0, {}
         for view, shape in self.shapes.items():
             end = place + math.prod(shape)
-            found[view] = self.memory.array[place:end].reshape(shape)
+            found[view] = memory[place:end].reshape(shape)
             place = end
         return found
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -39,10 +40,28 @@ def test_slots_and_views_do_not_overlap():
     assert len(ring.memory.array) == 3 * 2 * 144
 
 
+def test_a_lent_slot_is_free_when_the_last_view_of_it_is_gone():
+    ring = PixelRing(SHAPES, 3)
+    first, second = ring.free.popleft(), ring.free.popleft()
+    ring.slot(first)["image"][:] = 7
+    lent = ring.lend(first)
+    kept = lent["image"][1:, ::2].transpose()[None]
+    assert (lent["image"] == 7).all() and np.shares_memory(kept, ring.memory.array)
+    del lent
+    assert list(ring.free) == [2]
+    del kept
+    assert list(ring.free) == [2, first]
+    ring.free.clear()
+    ring.slot(second)["image'"][:] = 9
+    copied = ring.lend(second)
+    assert list(ring.free) == [second] and not np.shares_memory(copied["image'"], ring.memory.array)
+    assert (copied["image'"] == 9).all()
+
+
 def test_the_file_has_no_name_and_is_closed_on_release():
-    before = set(os.listdir("/dev/shm"))
-    block = SharedBytes(10_000, "/dev/shm")
-    assert set(os.listdir("/dev/shm")) == before
+    block = SharedBytes(10_007, "/dev/shm")
+    named = subprocess.run(["find", "/dev/shm", "-size", "10007c"], capture_output=True, timeout=60)
+    assert named.stdout == b""
     descriptor = block.descriptor
     assert "(deleted)" in os.readlink(f"/proc/self/fd/{descriptor}")
     block.release()
@@ -50,7 +69,7 @@ def test_the_file_has_no_name_and_is_closed_on_release():
     with pytest.raises(OSError):
         os.fstat(descriptor)
     block.array[:] = 1
-    assert block.array.sum() == 10_000
+    assert block.array.sum() == 10_007
 
 
 def test_a_block_that_does_not_fit_is_refused_when_it_is_made():
