@@ -1,6 +1,6 @@
 """Train a dual encoder from a configuration file: train.py -c configs/x.yaml -o key=value ...
 
-On several devices: python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py -c ... (CPU), --gpus 0,1 (GPUs).
+Several processes: python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py -c ..., on GPUs --gpus 0,1.
 """
 
 import argparse

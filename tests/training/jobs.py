@@ -14,7 +14,6 @@ from ernie_vil2.training.distributed import start  # noqa: E402
 from tests.training import rank_cases  # noqa: E402
 
 
-
 def collectives(folder, ranks):
     """Sums and rows of all ranks; every rank writes what it got."""
     ranks.wait()

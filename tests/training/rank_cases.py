@@ -1,4 +1,4 @@
-"""One gradient of a trained small model, worked out by one process or by the ranks of a job: what both must agree on."""
+"""One gradient of a trained small model, by one process or by the ranks of a job: what both must agree on."""
 
 from dataclasses import replace
 

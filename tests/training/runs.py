@@ -31,7 +31,7 @@ def write_config(folder, **changes):
         },
         "objective": {"pairs": [["image", "caption"], ["image", "tags"], ["image", "image'"], ["caption", "caption'"]]},
         "optimizer": {"lr": 1e-3, "warmup": 2},
-        "train": {"steps": 8, "batch_size": 12, "micro_batch": 4, "log_every": 1, "save_every": 1, "ema": 0.9, "keep": 3},
+        "train": {"steps": 8, "batch_size": 12, "micro_batch": 4, "log_every": 1, "save_every": 1, "ema": 0.9},
     }
     for key, value in changes.items():
         section, _, name = key.partition("__")

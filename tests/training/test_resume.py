@@ -255,5 +255,6 @@ def test_what_may_change_is_told_and_what_may_not_is_refused(straight):
 
 
 def test_the_launchers_command_is_the_readmes():
-    assert command("-c", "x", processes=2, log_dir="log")[3:6] == ["-m", "paddle.distributed.launch", "--nproc_per_node"]
+    started = command("-c", "x", processes=2, log_dir="log")
+    assert started[3:6] == ["-m", "paddle.distributed.launch", "--nproc_per_node"]
     assert "paddle.distributed.launch --nproc_per_node 2" in (ROOT / "README.md").read_text(encoding="utf-8")

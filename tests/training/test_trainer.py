@@ -213,7 +213,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_samples(tmp_path):
     trainer = Trainer(run_config(tmp_path / "run"))
     weight = trainer.model.visual.norm_post.weight
     weight.set_value(np.full(weight.shape, np.nan, np.float32))
-    with pytest.raises(UserError, match="step 1: the loss is nan; .*stopped-step-0000001.json names the rows.* lower optimizer.lr"):
+    told = "step 1: the loss is nan; .*stopped-step-0000001.json names the rows.* lower optimizer.lr"
+    with pytest.raises(UserError, match=told):
         trainer.run()
     assert not (tmp_path / "run/checkpoints").exists()
 
