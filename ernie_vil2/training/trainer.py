@@ -38,7 +38,7 @@ from .optim import (
     optimizer_state,
     squared_norm,
 )
-from .pictures import query_grid
+from .pictures import places_of, projection, query_grid
 from .resume import compare, restore_parameters
 from .start import check_init, prepare_vocab, start_model
 from .state import Checkpoints, arrays_of
@@ -100,7 +100,7 @@ class Trainer:
         self._build(tokenizer)
         if saved:
             self._restore(found, *saved)
-        self.metrics, self.similarities = {}, None
+        self.metrics, self.similarities, self.places = {}, None, None
 
     def _tokenizer(self, found):
         config, vocab = self.config, self.folder / "vocab.txt"
@@ -311,11 +311,14 @@ class Trainer:
     def _draw(self, log, step, embeddings):
         own = embeddings.image[embeddings.text_image]
         log.histogram("valid/similarity", step, np.einsum("nd,nd->n", embeddings.text, own))
-        grid = query_grid(self.encoder, self.valid, embeddings)
+        if self.places is None:
+            self.places = places_of(self.valid, embeddings, self.config.model.pixels)
+        grid = query_grid(self.encoder, self.valid, embeddings, places=self.places)
+        points = projection(self.encoder, self.valid, embeddings, places=self.places)
         if grid is not None:
             log.images("valid/queries", step, grid)
-        ids = [embeddings.image_ids[row] if embeddings.image_ids else row for row in range(len(embeddings.image))]
-        log.projector("valid/images", step, embeddings.image, {"image": ids})
+        if points is not None:
+            log.projector("valid/embeddings", step, *points)
 
     def save(self, step, log, score=None):
         """Write the checkpoint of a step; returns its path."""
