@@ -16,8 +16,8 @@ from ..errors import ConfigError, UserError
 
 BUCKET = 32 << 20
 """Bytes of gradients or parameters in one collective."""
-POLL = 0.02
-"""Seconds between two looks at the store while a rank waits."""
+SHORTEST_POLL, LONGEST_POLL = 0.0005, 0.05
+"""Seconds between two looks at the store while a rank waits; each is twice the one before."""
 
 
 class Ranks:
@@ -49,8 +49,15 @@ class Ranks:
         self.waits += 1
         name = f"ernie_vil2/wait/{self.waits}"
         self.store.add(name, 1)
+        pause = SHORTEST_POLL
         while self.store.add(name, 0) < self.size:
-            time.sleep(POLL)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_POLL)
+
+    def meet(self):
+        """Wait where the next collective would not: on gloo, before a step, since loaders need not be equally fast."""
+        if paddle.get_device() == "cpu":
+            self.wait()
 
     def all_rows(self, array):
         """Rows of every rank's array [n, ...], in the order of ranks; n may differ."""

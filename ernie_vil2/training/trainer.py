@@ -202,6 +202,7 @@ class Trainer:
             batch, bad = next(batches)
             if step == self.first and loader.note:
                 log.say(f"note: {loader.note}")
+            self.ranks.meet()
             reading += time.perf_counter() - waiting
             self._note_bad(bad)
             done = step + 1

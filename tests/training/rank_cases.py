@@ -48,6 +48,8 @@ CASES = {
     "recompute": {"pairs": EVERY_PAIR, "recompute": True},
     "sharding-1": {"pairs": EVERY_PAIR, "sharding": 1},
     "sharding-2": {"pairs": EVERY_PAIR, "sharding": 2},
+    "sharding-2-recompute": {"pairs": EVERY_PAIR, "sharding": 2, "recompute": True, "untagged": (5,)},
+    "sharding-1-sigmoid": {"pairs": EVERY_PAIR, "sharding": 1, "loss": "sigmoid", "same": (0, 2)},
     "one-chunk": {"pairs": EVERY_PAIR, "micro": 7},
     "one-chunk-recompute": {"pairs": EVERY_PAIR, "micro": 7, "recompute": True},
 }

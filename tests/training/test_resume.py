@@ -36,13 +36,16 @@ def straight_on_two(tmp_path_factory):
 
 
 def steps_logged(folder):
+    return list(logged(folder, "loss"))
+
+
+def logged(folder, field):
     lines = (folder / "run/log.jsonl").read_text().splitlines()
-    return [record["step"] for record in map(json.loads, lines) if record["kind"] == "train"]
+    return {record["step"]: record[field] for record in map(json.loads, lines) if record["kind"] == "train"}
 
 
 def losses(folder):
-    lines = (folder / "run/log.jsonl").read_text().splitlines()
-    return {record["step"]: record["loss"] for record in map(json.loads, lines) if record["kind"] == "train"}
+    return logged(folder, "loss")
 
 
 def copy_run(source, target, until):
@@ -101,6 +104,16 @@ def test_on_two_ranks_and_then_on_one(straight_on_two, tmp_path):
 def test_two_ranks_train_as_one_does(straight, straight_on_two):
     (one, _), (two, _) = straight, straight_on_two
     assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+
+
+def test_divided_gradients_are_clipped_by_the_norm_of_all(straight, tmp_path):
+    one, _ = straight
+    path = write_config(tmp_path, train__sharding=2, train__save_every=0)
+    done = train("-c", path, processes=2, log_dir=tmp_path / "launch")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert losses(tmp_path) == pytest.approx(losses(one), rel=1e-4)
+    norms = [logged(folder, "grad_norm") for folder in (tmp_path, one)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3) and max(norms[0].values()) > 1.0  # so that it is clipped
 
 
 def kill_when(folder, path, ready, *arguments, **options):
@@ -193,6 +206,23 @@ def test_sigterm_saves_and_says_how_to_go_on(straight, tmp_path):
     step = max(steps_logged(tmp_path))
     assert (tmp_path / f"run/checkpoints/step-{step:07d}/state.json").exists() and step < 8
     assert train("-c", path, "--resume", "auto").returncode == 0
+    assert different(arrays(tmp_path, 8), arrays(wanted, 8)) == []
+
+
+@pytest.mark.slow
+def test_sigterm_to_the_launcher_reaches_every_rank(straight_on_two, tmp_path):
+    wanted, _ = straight_on_two
+    path = write_config(tmp_path, train__save_every=0, train__sharding=1)
+    process = begin("-c", path, processes=2, log_dir=tmp_path / "launch")
+    for line in process.stdout:
+        if line.startswith("train step 2:"):
+            process.terminate()
+            break
+    process.communicate(timeout=120)
+    step = max(steps_logged(tmp_path))
+    assert (tmp_path / f"run/checkpoints/step-{step:07d}/state.json").exists() and step < 8
+    done = train("-c", path, "--resume", "auto", processes=2, log_dir=tmp_path / "launch")
+    assert done.returncode == 0, done.stdout[-3000:]
     assert different(arrays(tmp_path, 8), arrays(wanted, 8)) == []
 
 
