@@ -24,6 +24,7 @@ from .augment import draw_short, vary
 from .image import decode_for, normalise, resize_short
 from .loader import Loader, Order
 from .samples import Sample, Source
+from .sources import open_source
 from .views import ViewMaker
 
 SIDES = 480, 640
@@ -33,25 +34,6 @@ VIEWS = "image", "image'"
 PROFILE = PIXEL_PROFILES["official"]
 RECIPE = AugmentationConfig()
 STAGES = "read", "decode", "augment", "normalise", "transport"
-
-
-class TarImages(Source):
-    """The JPEGs of tars, read by offset."""
-
-    def __init__(self, paths):
-        self.name, self.members = "tars of the benchmark", []
-        for path in paths:
-            with tarfile.open(path) as tar:
-                self.members += [(path, member.offset_data, member.size) for member in tar if member.isfile()]
-
-    def __len__(self):
-        return len(self.members)
-
-    def load(self, index):
-        path, start, size = self.members[index]
-        with open(path, "rb", buffering=0) as file:
-            data = os.pread(file.fileno(), size, start)
-        return Sample(str(index), data, ("图",), (), self.where(index))
 
 
 def photo(rng, height=SIDES[0], width=SIDES[1]):
@@ -72,9 +54,10 @@ def write_tars(folder, count, quality=85, photos=32):
     for shard, path in enumerate(paths):
         with tarfile.open(path, "w") as tar:
             for index in range(shard, count, SHARDS):
-                member = tarfile.TarInfo(f"{index:06}.jpg")
-                member.size = len(files[index % len(files)])
-                tar.addfile(member, io.BytesIO(files[index % len(files)]))
+                for suffix, data in (("jpg", files[index % len(files)]), ("txt", "图".encode())):
+                    member = tarfile.TarInfo(f"{index:06}.{suffix}")
+                    member.size = len(data)
+                    tar.addfile(member, io.BytesIO(data))
     return paths, statistics.mean(map(len, files))
 
 
@@ -189,9 +172,9 @@ def compare(count=1024, quality=85, repeats=3, note=lambda line: None):
     try:
         with tempfile.TemporaryDirectory() as folder:
             paths, size = write_tars(folder, count, quality)
-            source = TarImages(paths)
+            source = open_source([str(path) for path in paths])
             maker = ViewMaker(VIEWS, None, PROFILE, RECIPE)
-            order = Order(len(source), min(BATCH, count // 8), 0)
+            order = Order(source.shard_sizes(), min(BATCH, count // 8), 0)
             made = order.batches_per_epoch * order.batch_size
             plain, ours = [], []
             for turn in range(repeats):

@@ -7,6 +7,7 @@ import pytest
 from ernie_vil2.config import AugmentationConfig
 from ernie_vil2.data import bench
 from ernie_vil2.data.image import normalise, preprocess
+from ernie_vil2.data.sources import open_source
 from tools.bench import main
 
 
@@ -44,7 +45,7 @@ def test_both_sides_draw_from_one_distribution(random_image):
 
 def test_tars_hold_jpegs_of_the_size_that_is_said(tmp_path):
     paths, size = bench.write_tars(tmp_path, 10)
-    source = bench.TarImages(paths)
+    source = open_source([str(path) for path in paths])
     assert len(source) == 10 and len(paths) == bench.SHARDS
     files = [source[index].image for index in range(10)]
     assert sum(map(len, files)) / 10 == size
