@@ -5,7 +5,8 @@ import threading
 
 
 class StopRequest:
-    """While it is entered, SIGTERM sets `asked` instead of ending the process; a second one ends it at once."""
+    """While it is entered, SIGTERM sets `asked` instead of ending the process. Further ones change nothing: Paddle's
+    launcher sends three within a second."""
 
     def __init__(self):
         self.asked = False
@@ -18,7 +19,6 @@ class StopRequest:
 
     def _note(self, number, frame):
         self.asked = True
-        signal.signal(number, signal.SIG_DFL)
 
     def __exit__(self, *error):
         if self._before is not None:
