@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import textwrap
 from pathlib import Path
 
 from ..checkpoints.files import atomic_file, reported
@@ -13,8 +14,8 @@ from .scaling import CARDS, CARDS_PER_NODE, Assumptions, Projection, card_named,
 
 COUNTS = (8, 64, 512)
 PARTS = {
-    "towers": "the towers", "logits": "the logits", "labels": "the labels of the logits on the host",
-    "embeddings": "the exchange of embeddings", "gradients": "the exchange of gradients",
+    "towers": "towers", "logits": "products of the logits", "labels": "labels of the logits on the host",
+    "embeddings": "exchange of embeddings", "gradients": "exchange of gradients",
 }
 MOST_CARDS = 2**16
 TITLES = {"base": "base (ViT-B/16)", "large": "large (ViT-L/14)"}
@@ -72,7 +73,7 @@ def stop(projection, size, per_card, sharding, first=CARDS_PER_NODE):
             return cards, f"memory: {step.bytes / 1e9:.0f} GB at a micro-batch of one, most of it {largest}"
         if step.time["towers"] < step.seconds / 2:
             worst = max((part for part in step.time if part != "towers"), key=step.time.get)
-            return cards, f"{PARTS[worst]} take {percent(step.time[worst] / step.seconds)} of the step"
+            return cards, f"{PARTS[worst]}: {percent(step.time[worst] / step.seconds)} of the step"
         cards *= 2
     if cards > MOST_CARDS:
         return None, f"nothing does, up to {MOST_CARDS:,} cards"
@@ -131,39 +132,56 @@ def document(measured, assumed, per_card, batch, sharding, pairs, cards=CARDS):
     embeddings = {size: wire["embedding_per_value"] * width[size] * views for size in SIZES}
     sections = "\n\n".join(card_section(projection, per_card, batch, sharding, pairs)
                            for projection in projections.values())
+    step = first.step("base", COUNTS[-1], per_card, sharding)
+    intro = """Nothing here was run on a GPU. The numbers are worked out by `tools/bench.py scale` from three kinds of
+        values: what was measured with this project's own step on a CPU (`docs/scaling.json`), published speeds of
+        cards, and assumptions; each is listed. Change one and run the command again:"""
+    what = f"""The step that is worked out trains {len(PAIRS)} pairs of {views} views ({len(IMAGE_VIEWS)} of the image,
+        {len(TEXT_VIEWS)} of the text) in bf16, with sharding {sharding} (docs/training.md). When the pairs of a card do
+        not fit into its memory at once, the gradient cache runs the forward pass twice."""
+    sent = f"""Bytes that a rank hands to collectives in a step, counted in a job of two ranks: gradients
+        {wire["gradient_per_parameter"]:g} bytes a parameter, {gradients["base"] / 1e9:.2f} GB for base
+        ({parameters["base"] / 1e6:.0f} M parameters) and {gradients["large"] / 1e9:.2f} GB for large
+        ({parameters["large"] / 1e6:.0f} M), or {wire["sharded_per_parameter"]:g} bytes a parameter with sharding 2 (to
+        the owner and back); embeddings {wire["embedding_per_value"]:g} bytes a value,
+        {embeddings["base"] / 1e3:.1f} kB a pair for base and {embeddings["large"] / 1e3:.1f} kB for large, and as
+        much again for their gradient; ids
+        {wire["metadata_per_sample"]:g} bytes a pair. The loss holds {wire["logit_bytes"]:.0f} bytes for each row,
+        column and pair of views. Which columns are positives of a row is worked out on the host and takes
+        {labels * 1e9:.1f} ns for each row, column, direction and pair of views."""
+    limits = [
+        """The gradients' bytes do not depend on the batch, so their share falls as each card holds more pairs.
+        Overlapping them with the last backward pass (*with overlap*) saves at most their own time.""",
+        f"""Logits and their labels grow with the pairs of a card times the global batch: with the number of cards when
+        each keeps its share. The gradients' bytes do not. At {COUNTS[-1]} cards and {per_card:,} pairs each, the labels
+        take {step.time["labels"]:.1f} s of a base step of {step.seconds:.1f} s on the {first.card.name}, since the host
+        makes them. *Labels on the card* counts them as free there.""",
+        f"""The logits' memory grows alike: {step.memory["logits"] / 1e9:.0f} GB of a rank in that step. A loss that is
+        worked out in blocks would not need it.""",
+        """At the same batch on more cards, the towers' time of a card falls and the gradients' stays.""",
+        f"Whether a batch of {COUNTS[-1] * per_card:,} still learns as well per pair is not a question of this page.",
+    ]
+    bullets = "\n".join(filled(text, "- ", "  ") for text in limits)
     return f"""# Scaling to many cards, on paper
 
-Nothing here was run on a GPU. The numbers are worked out by `tools/bench.py scale` from three kinds of values: what was
-measured with this project's own step on a CPU, published speeds of cards, and assumptions; each is listed. Change one
-and run the command again:
+{filled(intro)}
 
 ```bash
 python tools/bench.py scale --measure --write docs/scaling.md    # measure here, then write this page
 python tools/bench.py scale --card a100 --pairs-per-second 469   # with another speed
 ```
 
-The step that is worked out trains {len(PAIRS)} pairs of {views} views ({len(IMAGE_VIEWS)} of the image, \
-{len(TEXT_VIEWS)} of the text) per pair of image and text, in bf16, with sharding {sharding}: the optimizer's state is
-divided over the ranks. When the pairs of a card do not fit into its memory at once, the gradient cache runs the forward
-pass twice.
+{filled(what)}
 
 ## Measured
 
-On {measured['machine']}, one process, other work on the machine not excluded.
+On {measured["machine"]}, in one process, other work on the machine not excluded.
 
 {measured_tables(measured)}
 
-The towers' time on a card is taken in proportion to operations. The second table says how far that holds on a CPU.
+The time of the towers on a card is taken in proportion to operations; the second table says how far that holds here.
 
-Bytes that a rank hands to collectives in a step, counted in a job of two ranks: gradients
-{wire['gradient_per_parameter']:g} bytes a parameter, {gradients['base'] / 1e9:.2f} GB for base
-({parameters['base'] / 1e6:.0f} M parameters) and {gradients['large'] / 1e9:.2f} GB for large
-({parameters['large'] / 1e6:.0f} M), or {wire['sharded_per_parameter']:g} bytes a parameter with sharding 2 (to the
-owner and back); embeddings {wire['embedding_per_value']:g} bytes a value, {embeddings['base'] / 1e3:.1f} kB a pair for base
-and {embeddings['large'] / 1e3:.1f} kB for large, and as much again for their gradient; ids
-{wire['metadata_per_sample']:g} bytes a pair. The loss holds {wire['logit_bytes']:.0f} bytes for each row, column and
-pair of views. Which columns are positives of a row is worked out on the host and takes
-{labels * 1e9:.1f} ns for each row, column, direction and pair of views.
+{filled(sent)}
 
 ## Published, and assumed
 
@@ -175,16 +193,13 @@ pair of views. Which columns are positives of a row is worked out on the host an
 
 ## What limits it
 
-- The gradients' bytes do not depend on the batch, so their share falls as each card holds more pairs. Overlapping them
-  with the last backward pass (*with overlap*) saves at most their own time.
-- Logits and labels grow with the pairs of a card times the global batch, so with the square of the batch at a given
-  number of cards, and with the number of cards at a given share of a card. They, not the network, are what ends weak
-  scaling. At {COUNTS[-1]} cards and {per_card:,} pairs each, the labels alone take
-  {first.step('base', COUNTS[-1], per_card, sharding).time['labels']:.1f} s of a base step on the host; on the card, as
-  a comparison of integers, they would cost next to nothing (*labels on the card*).
-- At the same batch on more cards, the towers' time a card falls and the gradients' stays.
-- Whether a batch of {COUNTS[-1] * per_card:,} still learns as well per pair is not a question of this page.
+{bullets}
 """
+
+
+def filled(text, first="", rest=""):
+    """A paragraph in lines of at most 120 characters."""
+    return textwrap.fill(" ".join(text.split()), 120, initial_indent=first, subsequent_indent=rest)
 
 
 def card_section(projection, per_card, batch, sharding, pairs):
