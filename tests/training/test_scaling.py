@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ernie_vil2.errors import ConfigError, DataError
-from ernie_vil2.training import scale_measure, scaling_report
+from ernie_vil2.training import scale_measure, scaling_report, scaling_verb
 from ernie_vil2.training.scale_measure import SIZES
 from ernie_vil2.training.scaling import (
     CARDS,
@@ -24,7 +24,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def measured():
-    return scaling_report.read_measured(DOCS / "scaling.json")
+    return scaling_verb.read_measured(DOCS / "scaling.json")
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_the_page_is_what_the_numbers_give(measured):
 
 def test_the_verb(tmp_path, capsys, measured):
     parser = argparse.ArgumentParser()
-    scaling_report.add_verb(parser.add_subparsers())
+    scaling_verb.add_verb(parser.add_subparsers())
 
     def run(*words):
         args = parser.parse_args(["scale", "--measured", str(DOCS / "scaling.json"), *words])
