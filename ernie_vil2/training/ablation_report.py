@@ -158,8 +158,8 @@ def document(results, chart_name):
         `configs/ablation/`, differ in their pairs of views and in nothing else. Each is trained with
         seed{"s" * (len(seeds) > 1)} {", ".join(map(str, seeds))} on drawn scenes ([data.md](data.md)) whose captions
         are noisy as on the web: {noise:.0%} are incomplete (objects, colours, sizes or places left out) and
-        {wrong:.0%} are wrong (half of them tell of another scene, half are file names and phrases). Tags come as a detector gives them:
-        one in ten objects missed, about one in ten tags wrong. All configurations see the same
+        {wrong:.0%} are wrong (half of them tell of another scene, half are file names and phrases). Tags come as a
+        detector gives them: one in ten objects missed, about one in ten tags wrong. All configurations see the same
         {train["steps"] * train["batch_size"]:,} pairs in {train["steps"]} steps of {train["batch_size"]}, with the same
         mild augmentation. What is measured: {metrics["num_images"]:,} scenes of the unseen split with
         {metrics["num_texts"]:,} clean captions, standard protocol ([benchmarks.md](benchmarks.md))."""
