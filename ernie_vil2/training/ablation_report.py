@@ -8,6 +8,7 @@ from pathlib import Path
 from ..checkpoints.files import atomic_file, reported
 from ..evaluation.charts import Chart, Curve, write_svg
 from ..runtime import cpu_count
+from .pages import filled, markdown
 
 NAMES = {
     "image_text": "image-text",
@@ -43,6 +44,8 @@ def interval(values):
 
 def verdict(values):
     """helps, hurts or neither: whether the 95 % interval of the mean difference lies on one side of zero."""
+    if len(values) < 2:
+        return "unknown with one seed"
     mean, half = statistics.mean(values), interval(values)
     return "helps" if mean > half else "hurts" if mean < -half else "no difference beyond the spread"
 
@@ -54,12 +57,6 @@ def spread(values, sign=""):
         return "–"
     mean = format(statistics.mean(values), f"{sign}.2f")
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{mean} (one seed)"
-
-
-def markdown(head, rows):
-    """A table."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def summary_table(results):
@@ -99,21 +96,23 @@ def findings(results):
         changes = differences(results, name, "mean_recall")
         found[name] = verdict(changes)
         first = differences(results, name, "t2i_r1"), differences(results, name, "i2t_r1")
-        lines.append(
-            f"- **{title}**: {spread(changes, '+')} points of mean recall over image-text (R@1: text to image "
-            f"{spread(first[0], '+')}, image to text {spread(first[1], '+')}): {found[name]}."
-        )
+        lines.append(filled(
+            f"**{title}**: {spread(changes, '+')} points of mean recall over image-text (R@1: text to image "
+            f"{spread(first[0], '+')}, image to text {spread(first[1], '+')}): {found[name]}.", "- ", "  "
+        ))
     single = [NAMES[name] for name in ("image_image", "text_text", "tags") if found[name] == "helps"]
     count = {0: "none of the three views", 1: "one of the three views", 2: "two of the three views", 3: "every view"}
     named = f" ({', '.join(single)})" if 0 < len(single) < 3 else ""
     together = {"helps": "all of them together do", "hurts": "all of them together hurt"}.get(
         found["all"], "all of them together make no difference beyond the spread"
     )
-    lines.append(
-        f"\nThe paper's claim is that each view helps on noisy pairs. Here {count[len(single)]}{named} "
-        f"{'helps' if len(single) != 0 else 'helps beyond the spread'} by itself, and {together}."
-    )
-    return "\n".join(lines)
+    verb = "help by themselves" if len(single) == 2 else "helps by itself"
+    if len({result["seed"] for result in results}) < 2:
+        here = "One seed cannot say whether that is so here."
+    else:
+        beyond = "" if single else " beyond the spread"
+        here = f"Here {count[len(single)]}{named} {verb}{beyond}, and {together}."
+    return "\n".join([*lines, "", filled(f"The paper's claim is that each view helps on noisy pairs. {here}")])
 
 
 def curves(results, kind, key):
@@ -155,16 +154,18 @@ def document(results, chart_name):
         for name in NAMES
     ])
     noise, wrong = data.get("noise", 0), data.get("wrong", 0)
+    intro = f"""Written by `tools/bench.py ablation` from the numbers of its runs. Five configurations, in
+        `configs/ablation/`, differ in their pairs of views and in nothing else. Each is trained with
+        seed{"s" * (len(seeds) > 1)} {", ".join(map(str, seeds))} on drawn scenes ([data.md](data.md)) whose captions
+        are noisy as on the web: {noise:.0%} are incomplete (objects, colours, sizes or places left out) and
+        {wrong:.0%} are wrong (half of them tell of another scene, half are file names and phrases). Tags come as a
+        detector gives them: one in ten objects missed, about one in ten tags wrong. All configurations see the same
+        {train["steps"] * train["batch_size"]:,} pairs in {train["steps"]} steps of {train["batch_size"]}, with the same
+        mild augmentation. What is measured: {metrics["num_images"]:,} scenes of the unseen split with
+        {metrics["num_texts"]:,} clean captions, standard protocol ([benchmarks.md](benchmarks.md))."""
     return f"""# Does each view help on noisy pairs?
 
-Written by `tools/bench.py ablation` from the numbers of its runs. Five configurations, in `configs/ablation/`, differ
-in their pairs of views and in nothing else. Each is trained with the seeds {', '.join(map(str, seeds))} on drawn scenes
-([data.md](data.md)) whose captions are noisy as on the web: {noise:.0%} are incomplete (objects, colours, sizes or
-places left out) and {wrong:.0%} are wrong (half of them tell of another scene, half are file names and phrases). Tags
-come as a detector gives them: one in ten objects missed, one in ten tags wrong. All configurations see the same
-{train['steps'] * train['batch_size']:,} pairs in {train['steps']} steps of {train['batch_size']}, with the same mild
-augmentation. What is measured: {metrics['num_images']:,} scenes of the unseen split with {metrics['num_texts']:,} clean
-captions, standard protocol ([benchmarks.md](benchmarks.md)).
+{filled(intro)}
 
 {views}
 

@@ -1,20 +1,15 @@
 """The projection to many cards as Markdown: tables and sentences, all of them filled from measured values."""
 
 import dataclasses
-import json
-from pathlib import Path
 
-from ..checkpoints.files import atomic_file, reported
-from ..errors import ConfigError, DataError, nearest
-from ..evaluation.retrieval import write_json
-from .ablation_report import markdown
-from .scale_measure import IMAGE_VIEWS, PAIRS, SIZES, TEXT_VIEWS, measure
-from .scaling import CARDS, CARDS_PER_NODE, Assumptions, Projection, card_named, reached_flops, view_flops
+from .pages import filled, markdown
+from .scale_measure import IMAGE_VIEWS, PAIRS, SIZES, TEXT_VIEWS
+from .scaling import CARDS, CARDS_PER_NODE, Projection, reached_flops, view_flops
 
 COUNTS = (8, 64, 512)
 PARTS = {
-    "towers": "the towers", "logits": "the logits", "labels": "the labels of the logits on the host",
-    "embeddings": "the exchange of embeddings", "gradients": "the exchange of gradients",
+    "towers": "towers", "logits": "products of the logits", "labels": "labels of the logits on the host",
+    "embeddings": "exchange of embeddings", "gradients": "exchange of gradients",
 }
 MOST_CARDS = 2**16
 TITLES = {"base": "base (ViT-B/16)", "large": "large (ViT-L/14)"}
@@ -72,7 +67,7 @@ def stop(projection, size, per_card, sharding, first=CARDS_PER_NODE):
             return cards, f"memory: {step.bytes / 1e9:.0f} GB at a micro-batch of one, most of it {largest}"
         if step.time["towers"] < step.seconds / 2:
             worst = max((part for part in step.time if part != "towers"), key=step.time.get)
-            return cards, f"{PARTS[worst]} take {percent(step.time[worst] / step.seconds)} of the step"
+            return cards, f"{PARTS[worst]}: {percent(step.time[worst] / step.seconds)} of the step"
         cards *= 2
     if cards > MOST_CARDS:
         return None, f"nothing does, up to {MOST_CARDS:,} cards"
@@ -131,39 +126,56 @@ def document(measured, assumed, per_card, batch, sharding, pairs, cards=CARDS):
     embeddings = {size: wire["embedding_per_value"] * width[size] * views for size in SIZES}
     sections = "\n\n".join(card_section(projection, per_card, batch, sharding, pairs)
                            for projection in projections.values())
+    step = first.step("base", COUNTS[-1], per_card, sharding)
+    intro = """Nothing here was run on a GPU. The numbers are worked out by `tools/bench.py scale` from three kinds of
+        values: what was measured with this project's own step on a CPU (`docs/scaling.json`), published speeds of
+        cards, and assumptions; each is listed. Change one and run the command again:"""
+    what = f"""The step that is worked out trains {len(PAIRS)} pairs of {views} views ({len(IMAGE_VIEWS)} of the image,
+        {len(TEXT_VIEWS)} of the text) in bf16, with sharding {sharding} (docs/training.md). When the pairs of a card do
+        not fit into its memory at once, the gradient cache runs the forward pass twice."""
+    sent = f"""Bytes that a rank hands to collectives in a step, counted in a job of two ranks: gradients
+        {wire["gradient_per_parameter"]:g} bytes a parameter, {gradients["base"] / 1e9:.2f} GB for base
+        ({parameters["base"] / 1e6:.0f} M parameters) and {gradients["large"] / 1e9:.2f} GB for large
+        ({parameters["large"] / 1e6:.0f} M), or {wire["sharded_per_parameter"]:g} bytes a parameter with sharding 2 (to
+        the owner and back); embeddings {wire["embedding_per_value"]:g} bytes a value,
+        {embeddings["base"] / 1e3:.1f} kB a pair for base and {embeddings["large"] / 1e3:.1f} kB for large, and as
+        much again for their gradient; ids
+        {wire["metadata_per_sample"]:g} bytes a pair. The loss holds {wire["logit_bytes"]:.0f} bytes for each row,
+        column and pair of views. Which columns are positives of a row is worked out on the host and takes
+        {labels * 1e9:.1f} ns for each row, column, direction and pair of views."""
+    limits = [
+        """The gradients' bytes do not depend on the batch, so their share falls as each card holds more pairs.
+        Overlapping them with the last backward pass (*with overlap*) saves at most their own time.""",
+        f"""Logits and their labels grow with the pairs of a card times the global batch: with the number of cards when
+        each keeps its share. The gradients' bytes do not. At {COUNTS[-1]} cards and {per_card:,} pairs each, the labels
+        take {step.time["labels"]:.1f} s of a base step of {step.seconds:.1f} s on the {first.card.name}, since the host
+        makes them. *Labels on the card* counts them as free there.""",
+        f"""The logits' memory grows alike: {step.memory["logits"] / 1e9:.0f} GB of a rank in that step. A loss that is
+        worked out in blocks would not need it.""",
+        """At the same batch on more cards, the towers' time of a card falls and the gradients' stays.""",
+        f"Whether a batch of {COUNTS[-1] * per_card:,} still learns as well per pair is not a question of this page.",
+    ]
+    bullets = "\n".join(filled(text, "- ", "  ") for text in limits)
     return f"""# Scaling to many cards, on paper
 
-Nothing here was run on a GPU. The numbers are worked out by `tools/bench.py scale` from three kinds of values: what was
-measured with this project's own step on a CPU, published speeds of cards, and assumptions; each is listed. Change one
-and run the command again:
+{filled(intro)}
 
 ```bash
 python tools/bench.py scale --measure --write docs/scaling.md    # measure here, then write this page
 python tools/bench.py scale --card a100 --pairs-per-second 469   # with another speed
 ```
 
-The step that is worked out trains {len(PAIRS)} pairs of {views} views ({len(IMAGE_VIEWS)} of the image, \
-{len(TEXT_VIEWS)} of the text) per pair of image and text, in bf16, with sharding {sharding}: the optimizer's state is
-divided over the ranks. When the pairs of a card do not fit into its memory at once, the gradient cache runs the forward
-pass twice.
+{filled(what)}
 
 ## Measured
 
-On {measured['machine']}, one process, other work on the machine not excluded.
+On {measured["machine"]}, in one process, other work on the machine not excluded.
 
 {measured_tables(measured)}
 
-The towers' time on a card is taken in proportion to operations. The second table says how far that holds on a CPU.
+The time of the towers on a card is taken in proportion to operations; the second table says how far that holds here.
 
-Bytes that a rank hands to collectives in a step, counted in a job of two ranks: gradients
-{wire['gradient_per_parameter']:g} bytes a parameter, {gradients['base'] / 1e9:.2f} GB for base
-({parameters['base'] / 1e6:.0f} M parameters) and {gradients['large'] / 1e9:.2f} GB for large
-({parameters['large'] / 1e6:.0f} M), or {wire['sharded_per_parameter']:g} bytes a parameter with sharding 2 (to the
-owner and back); embeddings {wire['embedding_per_value']:g} bytes a value, {embeddings['base'] / 1e3:.1f} kB a pair for base
-and {embeddings['large'] / 1e3:.1f} kB for large, and as much again for their gradient; ids
-{wire['metadata_per_sample']:g} bytes a pair. The loss holds {wire['logit_bytes']:.0f} bytes for each row, column and
-pair of views. Which columns are positives of a row is worked out on the host and takes
-{labels * 1e9:.1f} ns for each row, column, direction and pair of views.
+{filled(sent)}
 
 ## Published, and assumed
 
@@ -175,15 +187,7 @@ pair of views. Which columns are positives of a row is worked out on the host an
 
 ## What limits it
 
-- The gradients' bytes do not depend on the batch, so their share falls as each card holds more pairs. Overlapping them
-  with the last backward pass (*with overlap*) saves at most their own time.
-- Logits and labels grow with the pairs of a card times the global batch, so with the square of the batch at a given
-  number of cards, and with the number of cards at a given share of a card. They, not the network, are what ends weak
-  scaling. At {COUNTS[-1]} cards and {per_card:,} pairs each, the labels alone take
-  {first.step('base', COUNTS[-1], per_card, sharding).time['labels']:.1f} s of a base step on the host; on the card, as
-  a comparison of integers, they would cost next to nothing (*labels on the card*).
-- At the same batch on more cards, the towers' time a card falls and the gradients' stays.
-- Whether a batch of {COUNTS[-1] * per_card:,} still learns as well per pair is not a question of this page.
+{bullets}
 """
 
 
@@ -221,69 +225,3 @@ def assumption_table(assumed):
     }
     rows = [[name, f"{value:g}", words[name]] for name, value in dataclasses.asdict(assumed).items()]
     return markdown(["assumption", "value", "meaning"], rows)
-
-
-def read_measured(path):
-    """A measurement from its file; DataError when there is none."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if set(SIZES) <= set(content["sizes"]) and {"wire", "labels"} <= set(content):
-            return content
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise DataError(f"{path}: no measurement of tools/bench.py scale; make one with --measure")
-
-
-def assumptions(texts):
-    """Assumptions with `key=value` replaced; ConfigError for another key or no number."""
-    values = {}
-    for text in texts:
-        key, _, value = text.partition("=")
-        known = [field.name for field in dataclasses.fields(Assumptions)]
-        if key not in known:
-            raise ConfigError(f"--assume {text}: did you mean {nearest(key, known) or known[0]!r}?")
-        try:
-            values[key] = float(value)
-        except ValueError:
-            raise ConfigError(f"--assume {text}: write it as key=number") from None
-        if not 0 < values[key] < float("inf"):
-            raise ConfigError(f"--assume {text}: the number must be above 0")
-    return dataclasses.replace(Assumptions(), **values)
-
-
-def scale(args):
-    """Project the training step to 8, 64 and 512 cards from measured values; with --write as a page."""
-    if args.measure:
-        write_json(args.measured, measure(print))
-    measured, assumed = read_measured(args.measured), assumptions(args.assume)
-    cards = {name: card_named(name) for name in args.card or CARDS}
-    if args.pairs_per_second:
-        if args.pairs_per_second < 0 or len(cards) > 1:
-            raise ConfigError("--pairs-per-second is above 0 and belongs to one --card")
-        (name, card), = cards.items()
-        told = dataclasses.replace(card, pairs_per_second=args.pairs_per_second, source="speed: given; " + card.source)
-        cards = {name: told}
-    text = document(measured, assumed, args.per_card, args.batch, args.sharding, args.pairs, cards)
-    if not args.write:
-        print("\n\n".join(card_section(Projection(measured, card, assumed), args.per_card, args.batch, args.sharding,
-                                       args.pairs) for card in cards.values()))
-        return
-    with reported(args.write), atomic_file(args.write) as handle:
-        handle.write(text.encode("utf-8"))
-    print(f"wrote {args.write}")
-
-
-def add_verb(verbs, count=int):
-    """Add `scale` to the verbs of an argument parser; `count` reads a number of at least 1."""
-    verb = verbs.add_parser("scale", help=scale.__doc__, description=scale.__doc__)
-    verb.add_argument("--measured", default="docs/scaling.json", metavar="FILE", help="default: %(default)s")
-    verb.add_argument("--measure", action="store_true", help="measure on this machine first and write that file")
-    verb.add_argument("--card", action="append", metavar="NAME", help=f"one of {', '.join(CARDS)}; default: all")
-    verb.add_argument("--pairs-per-second", type=float, metavar="P", help="of a plain ViT-B/16 step on one card")
-    verb.add_argument("--per-card", type=count, default=512, metavar="N", help="pairs of a card (default %(default)s)")
-    verb.add_argument("--batch", type=count, default=32768, metavar="N", help="the fixed batch (default %(default)s)")
-    verb.add_argument("--sharding", type=int, choices=(0, 1, 2), default=1, help="default: %(default)s")
-    verb.add_argument("--pairs", type=float, default=1.5e9, metavar="N", help="of a training (default %(default)g)")
-    verb.add_argument("--assume", action="append", default=[], metavar="KEY=NUMBER", help="change an assumption")
-    verb.add_argument("--write", metavar="FILE", help="write the page, for example docs/scaling.md")
-    verb.set_defaults(run=scale)

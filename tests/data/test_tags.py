@@ -97,6 +97,11 @@ def test_rules(items, threshold, most, order):
     assert min((best[tag] for tag in tags), default=1) >= max((best[tag] for tag in best.keys() - set(tags)), default=0)
     if order == "score":
         assert [best[tag] for tag in tags] == sorted((best[tag] for tag in tags), reverse=True)
+    else:
+        boxes = {item.tag: item for item in sorted(items, key=lambda item: item.score) if item.score >= threshold}
+        ties = len({item.score for item in items}) < len(items)
+        places = [-boxes[tag].area if order == "area" else boxes[tag].left for tag in tags]
+        assert ties or places == sorted(places)
     repeated = Rules(threshold, 99, order, once=False).tags(items)
     assert sorted(repeated) == sorted(item.tag for item in items if item.score >= threshold)
 
