@@ -3,7 +3,7 @@ import argparse
 import sys
 
 from ernie_vil2.errors import run_tool
-from ernie_vil2.training import ablation
+from ernie_vil2.training import ablation, scaling_verb
 
 
 def encode(args):
@@ -74,6 +74,7 @@ def main(argv=None):
     verb.add_argument("--micro", type=count, default=16, metavar="N", help="pairs of a micro-batch (%(default)s)")
     verb.set_defaults(run=memory)
     ablation.add_verb(verbs, count)
+    scaling_verb.add_verb(verbs, count)
     args = parser.parse_args(argv)
     return args.run(args)
 

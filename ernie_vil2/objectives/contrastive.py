@@ -64,25 +64,26 @@ class ContrastiveObjective:
         else:
             other = paddle.matmul(embeds[second], every[first], transpose_y=True) * scale
         here, there = rows.both(first, second), columns.both(first, second)
+        hidden = None
         if not there.all():
-            hidden = paddle.to_tensor(np.where(here[:, None] & there[None, :], 0.0, ABSENT).astype(np.float32))
-            logits, other = logits + hidden, other + hidden
+            hidden = paddle.to_tensor(~here)[:, None] | paddle.to_tensor(~there)[None, :]
+            mask = hidden.astype("float32") * ABSENT
+            logits, other = logits + mask, other + mask
         used = paddle.to_tensor(here.astype(np.float32))
-        forward = targets(positives(rows, columns, first, second, self.rule), here, there)
-        backward = targets(positives(rows, columns, second, first, self.rule), here, there)
-        both_ways = cross_entropy(logits, paddle.to_tensor(forward), used) + cross_entropy(
-            other, paddle.to_tensor(backward), used
-        )
+        own, all_of_them = rows.on_device(), columns.on_device()
+        forward = targets(positives(own, all_of_them, first, second, self.rule), hidden)
+        backward = targets(positives(own, all_of_them, second, first, self.rule), hidden)
+        both_ways = cross_entropy(logits, forward, used) + cross_entropy(other, backward, used)
         return both_ways / (2.0 * there.sum())
 
     def sigmoid(self, embeds, every, rows, columns, model, first, second):
         """Sigmoid loss of one pair, a scalar: each sample against each sample, as a yes-no question."""
         group = group_of(first, second)
         here, there = rows.both(first, second), columns.both(first, second)
-        same = positives(rows, columns, first, second, self.rule)
-        value = sigmoid_loss(
-            embeds[first], every[second], model.logit_scale(group), model.logit_bias(group), same, here, there
-        )
+        same = positives(rows.on_device(), columns.on_device(), first, second, self.rule)
+        scale, bias = model.logit_scale(group), model.logit_bias(group)
+        used = paddle.to_tensor(here), paddle.to_tensor(there)
+        value = sigmoid_loss(embeds[first], every[second], scale, bias, same, *used)
         return value / float(there.sum())
 
 

@@ -24,6 +24,15 @@ class Labels:
     def __len__(self):
         return len(self.image_ids)
 
+    def on_device(self):
+        """The same as tensors: b x B comparisons are work for the card, not for the host."""
+        return Labels(
+            paddle.to_tensor(self.image_ids),
+            {view: paddle.to_tensor(ids) for view, ids in self.text_ids.items()},
+            {view: paddle.to_tensor(flags) for view, flags in self.present.items()},
+            paddle.to_tensor(self.place),
+        )
+
     def both(self, first, second):
         """bool [N]: whether a sample has both views."""
         everywhere = np.ones(len(self), bool)
@@ -50,19 +59,19 @@ def labels_of(batch, share):
 
 
 def positives(rows, columns, first, second, rule="by_id"):
-    """bool [b, B]: whether column j of view `second` is a positive of row i of view `first`."""
+    """bool [b, B]: whether column j of view `second` is a positive of row i of view `first`; arrays or tensors."""
     if rule == "one":
         return rows.place[:, None] == columns.place[None, :]
     same = rows.image_ids[:, None] == columns.image_ids[None, :]
     texts = [view for view in (first, second) if view in TEXT_VIEWS]
     for view in texts:
-        same |= rows.text_ids[view][:, None] == columns.text_ids[view][None, :]
+        same = same | (rows.text_ids[view][:, None] == columns.text_ids[view][None, :])
     if len(texts) == 2:
-        same |= rows.text_ids[first][:, None] == columns.text_ids[second][None, :]
+        same = same | (rows.text_ids[first][:, None] == columns.text_ids[second][None, :])
     return same
 
 
-def targets(same, rows, columns):
-    """float32 [b, B]: uniform over the positives that are present, zero on absent rows."""
-    same = same & columns[None, :] & rows[:, None]
-    return (same / np.maximum(same.sum(1, keepdims=True), 1)).astype(np.float32)
+def targets(same, hidden):
+    """float32 [b, B]: uniform over the positives bool [b, B] that are not hidden; a row without any is zero."""
+    same = (same if hidden is None else same & ~hidden).astype("float32")
+    return same / paddle.clip(same.sum(1, keepdim=True), min=1.0)

@@ -3,7 +3,6 @@
 The gradient of a block is worked out in closed form while its logits are there, so memory is b x CHUNK, not b x B.
 """
 
-import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle.autograd import PyLayer
@@ -18,12 +17,12 @@ class SigmoidLoss(PyLayer):
     def forward(ctx, x, y, scale, bias, same, here, there):
         total, dx, dys = paddle.zeros([1]), paddle.zeros_like(x), []
         dscale, dbias = paddle.zeros_like(scale), paddle.zeros_like(bias)
-        used = here.astype(np.float32)[:, None]
+        used, columns = here.astype("float32")[:, None], there.astype("float32")
         for start in range(0, y.shape[0], CHUNK):
-            block = y[start : start + CHUNK]
-            columns = slice(start, start + CHUNK)
-            sign = paddle.to_tensor(np.where(same[:, columns], 1.0, -1.0).astype(np.float32))
-            weight = paddle.to_tensor(used * there[None, columns].astype(np.float32))
+            part = slice(start, start + CHUNK)
+            block = y[part]
+            sign = same[:, part].astype("float32") * 2.0 - 1.0
+            weight = used * columns[part]
             cosine = paddle.matmul(x, block, transpose_y=True)
             logits = (cosine * scale + bias) * sign
             total += (F.softplus(-logits) * weight).sum()
@@ -42,5 +41,5 @@ class SigmoidLoss(PyLayer):
 
 def sigmoid_loss(x, y, scale, bias, same, here, there):
     """Scalar: rows x [b, D] against columns y [B, D], summed; scale and bias [1]; same bool [b, B] marks positives,
-    here bool [b] and there bool [B] the rows and columns that take part."""
+    here bool [b] and there bool [B] the rows and columns that take part; all tensors."""
     return SigmoidLoss.apply(x, y, scale, bias, same, here, there)

@@ -17,14 +17,14 @@ def problem():
 
 def plain(x, y, scale, bias, same, here, there):
     logits = paddle.matmul(x, y, transpose_y=True) * scale + bias
-    sign = paddle.to_tensor(np.where(same, 1.0, -1.0).astype(np.float32))
-    used = paddle.to_tensor((here[:, None] & there[None, :]).astype(np.float32))
+    sign = paddle.where(same, 1.0, -1.0)
+    used = (here[:, None] & there[None, :]).astype("float32")
     return -(paddle.log(paddle.nn.functional.sigmoid(sign * logits)) * used).sum()
 
 
 def value_and_gradients(function, arrays, *rest):
     tensors = [paddle.to_tensor(array, stop_gradient=False) for array in arrays]
-    value = function(*tensors, *rest)
+    value = function(*tensors, *(paddle.to_tensor(flags) for flags in rest))
     (value * 0.7).backward()
     return [value.item(), *(tensor.grad.numpy() for tensor in tensors)]
 
