@@ -233,7 +233,7 @@ class ObjectiveConfig:
 class DataConfig:
     """Where samples come from and how they become views."""
 
-    train: typing.Any = document(None, "source of training: a path, or {kind: tar | tsv | jsonl | mix | ..., ...}, see data.md")
+    train: typing.Any = document(None, "source of training: a path, or {kind: tar | tsv | mix | ..., ...}, see data.md")
     valid: typing.Any = document(None, "source of validation, or null for none")
     vocab: str | None = document(None, "vocabulary file; null builds one for scenes, or takes the one of init.text")
     augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")

@@ -3,7 +3,7 @@ import argparse
 import sys
 
 from ernie_vil2.errors import run_tool
-from ernie_vil2.training import ablation, scaling_verb
+from ernie_vil2.training import ablation, memory_bench, scaling_verb, throughput
 
 
 def encode(args):
@@ -22,17 +22,6 @@ def loader(args):
             print(f"{seen:>9,} samples {megabytes:9.1f} MB resident, {args.workers} workers and their parent")
     else:
         print(bench.table(bench.compare(args.samples or 1024, args.quality, args.repeats, note)))
-
-
-def memory(args):
-    """Memory of a training step: a large batch through the gradient cache against one micro-batch."""
-    from ernie_vil2.config import load_run
-    from ernie_vil2.training import memory_bench
-
-    config = load_run(args.config, ["train.precision=fp32", "data.train=none", *args.override])
-    found = memory_bench.compare(config, args.batch, args.micro)
-    print(f"peak above the memory after loading: {args.micro} pairs {found['small']:,.0f} MiB, {args.batch:,} pairs in "
-          f"micro-batches of {args.micro} {found['large']:,.0f} MiB, {found['ratio']:.2f} x")
 
 
 def note(line):
@@ -67,12 +56,8 @@ def main(argv=None):
     verb.add_argument("--repeats", type=count, default=3, metavar="N", help="turns of each side (default 3)")
     verb.add_argument("--workers", type=count, default=2, metavar="N", help="processes, with --memory (default 2)")
     verb.set_defaults(run=loader)
-    verb = verbs.add_parser("memory", help=memory.__doc__, description=memory.__doc__)
-    verb.add_argument("-c", "--config", default="configs/ernie_vil2_base_vit_zh.yaml", help="default: %(default)s")
-    verb.add_argument("-o", "--override", action="append", default=[], metavar="KEY=VALUE")
-    verb.add_argument("--batch", type=count, default=1024, metavar="N", help="pairs of the large batch (%(default)s)")
-    verb.add_argument("--micro", type=count, default=16, metavar="N", help="pairs of a micro-batch (%(default)s)")
-    verb.set_defaults(run=memory)
+    memory_bench.add_verb(verbs, count)
+    throughput.add_verb(verbs, count)
     ablation.add_verb(verbs, count)
     scaling_verb.add_verb(verbs, count)
     args = parser.parse_args(argv)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import RunConfig, as_dict
+from ..config import RunConfig, as_dict, load_run
 from ..errors import UserError
 from ..schema import build
 
@@ -89,3 +89,21 @@ def resident(field):
         return next(int(line.split()[1]) for line in lines if line.startswith(field + ":")) / 1024
     except (OSError, StopIteration):
         raise UserError("memory is read from /proc/self/status, which this system does not have") from None
+
+
+def memory(args):
+    """Memory of a training step: a large batch through the gradient cache against one micro-batch."""
+    config = load_run(args.config, ["train.precision=fp32", "data.train=none", *args.override])
+    found = compare(config, args.batch, args.micro)
+    print(f"peak above the memory after loading: {args.micro} pairs {found['small']:,.0f} MiB, {args.batch:,} pairs in "
+          f"micro-batches of {args.micro} {found['large']:,.0f} MiB, {found['ratio']:.2f} x")
+
+
+def add_verb(verbs, count):
+    """Add `memory` to the verbs of an argument parser; `count` reads a number of at least 1."""
+    verb = verbs.add_parser("memory", help=memory.__doc__, description=memory.__doc__)
+    verb.add_argument("-c", "--config", default="configs/ernie_vil2_base_vit_zh.yaml", help="default: %(default)s")
+    verb.add_argument("-o", "--override", action="append", default=[], metavar="KEY=VALUE")
+    verb.add_argument("--batch", type=count, default=1024, metavar="N", help="pairs of the large batch (%(default)s)")
+    verb.add_argument("--micro", type=count, default=16, metavar="N", help="pairs of a micro-batch (%(default)s)")
+    verb.set_defaults(run=memory)

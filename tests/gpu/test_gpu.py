@@ -4,6 +4,7 @@ Nothing of this has been run by the project itself, which has no GPU.
 """
 
 import math
+import os
 import subprocess
 import sys
 
@@ -11,9 +12,11 @@ import numpy as np
 import paddle
 import pytest
 
+from ernie_vil2.config import load_run
 from ernie_vil2.models.layers import attention
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.step import GradientStep
+from ernie_vil2.training.throughput import throughput
 from tests.training.rank_cases import BATCH, CASES, EVERY_PAIR, align, build_vocab, setting
 from tests.training.runs import ROOT, environment, train, write_config
 
@@ -91,6 +94,17 @@ def test_two_cards_have_the_gradient_of_one(tmp_path, cards):
         assert keys
         for key in keys:
             assert np.linalg.norm(two[key] - one[key]) <= 1e-3 * np.linalg.norm(one[key]) + 1e-6, key
+
+
+def test_throughput_and_its_share_of_peak(capsys):
+    """Prints a figure; give the peak of your card's bf16 in TFLOP/s as ERNIE_VIL2_PEAK to see the share."""
+    config = load_run("configs/ernie_vil2_base_vit_zh.yaml", ["data.train=none", "objective.pairs=[[image, caption]]"])
+    found = throughput(config, batch=128, steps=10)
+    peak = float(os.environ.get("ERNIE_VIL2_PEAK", 0))
+    share = f", {found['tflops'] / peak:.1%} of peak" if peak else ""
+    with capsys.disabled():
+        print(f"\nbase, bf16, batch 128: {found['pairs_per_second']:.0f} pairs/s, {found['tflops']:.1f} TFLOP/s{share}")
+    assert found["pairs_per_second"] > 0
 
 
 @pytest.mark.parametrize("options", [["train.precision=bf16"], ["train.precision=bf16", "train.amp_level=O2"],
