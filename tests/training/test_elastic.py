@@ -55,7 +55,7 @@ def etcd(tmp_path):
 
 @pytest.fixture
 def launch(etcd, tmp_path):
-    """Function (configuration, log folder's name, processes, *options) -> Popen of a launcher that etcd is master of."""
+    """Function (configuration, name of a log folder, processes, *options) -> Popen of a launcher under etcd."""
     started, logs = [], []
     variables = {
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(importlib.util.find_spec("etcd3").origin).parents[1])]),
