@@ -41,18 +41,18 @@ def write_config(folder, **changes):
     return path
 
 
-def command(*arguments, processes=1, log_dir=None):
-    """The command line of a run: plain, or through Paddle's launcher."""
+def command(*arguments, processes=1, log_dir=None, launcher=()):
+    """The command line of a run: plain, or through Paddle's launcher with the options `launcher`."""
     start = [sys.executable, "-W", "ignore"]
-    if processes > 1:
+    if processes > 1 or launcher:
         start += ["-m", "paddle.distributed.launch", "--nproc_per_node", str(processes), "--log_dir", str(log_dir)]
-    return [*start, "tools/train.py", *map(str, arguments)]
+    return [*start, *map(str, launcher), "tools/train.py", *map(str, arguments)]
 
 
-def environment():
-    """One thread, and nothing of a launcher that this process may have been started by."""
+def environment(**variables):
+    """One thread, `variables`, and nothing of a launcher that this process may have been started by."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PADDLE_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
 
 
 def train(*arguments, processes=1, log_dir=None, timeout=240, **options):
@@ -63,11 +63,12 @@ def train(*arguments, processes=1, log_dir=None, timeout=240, **options):
     )
 
 
-def begin(*arguments, processes=1, log_dir=None, **options):
+def begin(*arguments, processes=1, log_dir=None, launcher=(), variables=None, **options):
     """A run as a Popen whose output is read as text; the caller ends it."""
     return subprocess.Popen(
-        command(*arguments, processes=processes, log_dir=log_dir),
-        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options,
+        command(*arguments, processes=processes, log_dir=log_dir, launcher=launcher),
+        cwd=ROOT, env=environment(**(variables or {})), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        **options,
     )
 
 
