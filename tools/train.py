@@ -53,8 +53,10 @@ def main(argv=None):
     if trainer.ranks.main:
         print(f"model directory: {path}")
         if trainer.stopped:
-            print(f"stopped by a signal; go on with: {again(options)}")
+            hint = again(options) if trainer.ranks.size == 1 else "the same command and --resume auto"
+            print(f"stopped by a signal; go on with: {hint}")
     sys.stdout.flush()
+    trainer.leave()
     return 0
 
 

@@ -37,7 +37,7 @@ class LoraLinear(Linear):
     def merged(self):
         """float32 array [in, out]: the weight with the update in it."""
         weight, first, second = (
-            value.numpy().astype(np.float64) for value in (self.weight.astype("float32"), self.lora_a, self.lora_b)
+            value.astype("float32").numpy().astype(np.float64) for value in (self.weight, self.lora_a, self.lora_b)
         )
         return (weight + self.scale * (first @ second)).astype(np.float32)
 

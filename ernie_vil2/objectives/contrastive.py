@@ -47,16 +47,18 @@ class ContrastiveObjective:
         pairs = [pair for pair in self.pairs if columns.both(*pair[:2]).any()]
         if not pairs:
             return {}
-        every = gathered(embeds, share)
-        parts = {}
+        used = dict.fromkeys(view for pair in pairs for view in pair[:2])
+        every = gathered({view: embeds[view] for view in used}, share)
+        parts, labels = {}, (rows, columns, rows.on_device(), columns.on_device())
         for first, second, _ in pairs:
-            parts[f"{first}-{second}"] = self.pair_loss(embeds, every, rows, columns, model, first, second)
+            parts[f"{first}-{second}"] = self.pair_loss(embeds, every, labels, model, first, second)
         weights = sum(weight for *_, weight in pairs)
         total = sum(weight * parts[f"{first}-{second}"] for first, second, weight in pairs)
         return {"loss": total / weights, **parts}
 
-    def info_nce(self, embeds, every, rows, columns, model, first, second):
-        """Symmetric InfoNCE of one pair, a scalar."""
+    def info_nce(self, embeds, every, labels, model, first, second):
+        """Symmetric InfoNCE of one pair, a scalar; labels: rows and columns as arrays, then as tensors."""
+        rows, columns, own, all_of_them = labels
         scale = model.logit_scale(group_of(first, second))
         logits = paddle.matmul(embeds[first], every[second], transpose_y=True) * scale
         if rows is columns:
@@ -70,17 +72,17 @@ class ContrastiveObjective:
             mask = hidden.astype("float32") * ABSENT
             logits, other = logits + mask, other + mask
         used = paddle.to_tensor(here.astype(np.float32))
-        own, all_of_them = rows.on_device(), columns.on_device()
         forward = targets(positives(own, all_of_them, first, second, self.rule), hidden)
         backward = targets(positives(own, all_of_them, second, first, self.rule), hidden)
         both_ways = cross_entropy(logits, forward, used) + cross_entropy(other, backward, used)
         return both_ways / (2.0 * there.sum())
 
-    def sigmoid(self, embeds, every, rows, columns, model, first, second):
+    def sigmoid(self, embeds, every, labels, model, first, second):
         """Sigmoid loss of one pair, a scalar: each sample against each sample, as a yes-no question."""
+        rows, columns, own, all_of_them = labels
         group = group_of(first, second)
         here, there = rows.both(first, second), columns.both(first, second)
-        same = positives(rows.on_device(), columns.on_device(), first, second, self.rule)
+        same = positives(own, all_of_them, first, second, self.rule)
         scale, bias = model.logit_scale(group), model.logit_bias(group)
         used = paddle.to_tensor(here), paddle.to_tensor(there)
         value = sigmoid_loss(embeds[first], every[second], scale, bias, same, *used)

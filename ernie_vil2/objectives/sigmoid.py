@@ -31,12 +31,14 @@ class SigmoidLoss(PyLayer):
             dys.append(paddle.matmul(slope, x, transpose_x=True) * scale)
             dscale += (slope * cosine).sum()
             dbias += slope.sum()
+        ctx.wanted = [not tensor.stop_gradient for tensor in (x, y, scale, bias)]
         ctx.save_for_backward(dx, paddle.concat(dys), dscale, dbias)
         return total.sum()
 
     @staticmethod
     def backward(ctx, gradient):
-        return tuple(part * gradient for part in ctx.saved_tensor())
+        parts = zip(ctx.saved_tensor(), ctx.wanted, strict=True)  # Paddle wants None for what needs no gradient
+        return tuple(part * gradient if wanted else None for part, wanted in parts)
 
 
 def sigmoid_loss(x, y, scale, bias, same, here, there):

@@ -38,11 +38,13 @@ def to_device(crops, profile):
     if paddle.get_device() == "cpu":
         return paddle.to_tensor(image.normalise(crops, profile))
     shape = [1, 3, 1, 1]
-    mean, std = (paddle.to_tensor(values, "float32").reshape(shape) for values in (profile.mean, profile.std))
-    return (paddle.to_tensor(crops).transpose([0, 3, 1, 2]).astype("float32") / 255.0 - mean) / std
+    with paddle.amp.auto_cast(enable=False):
+        mean, std = (paddle.to_tensor(values, "float32").reshape(shape) for values in (profile.mean, profile.std))
+        return (paddle.to_tensor(crops).transpose([0, 3, 1, 2]).astype("float32") / 255.0 - mean) / std
 
 
 def normalise(embeds, epsilon=1e-12):
     """Rows of unit length, in float32: [B, D] -> [B, D]."""
-    embeds = embeds.astype("float32")
-    return embeds / paddle.clip(paddle.sqrt((embeds * embeds).sum(-1, keepdim=True)), min=epsilon)
+    with paddle.amp.auto_cast(enable=False):
+        embeds = embeds.astype("float32")
+        return embeds / paddle.clip(paddle.sqrt((embeds * embeds).sum(-1, keepdim=True)), min=epsilon)

@@ -12,7 +12,7 @@ import numpy as np
 import paddle
 import paddle.distributed as dist
 
-from ..errors import ConfigError, UserError
+from ..errors import UserError
 
 BUCKET = 32 << 20
 """Bytes of gradients or parameters in one collective."""
@@ -53,6 +53,14 @@ class Ranks:
         while self.store.add(name, 0) < self.size:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL)
+
+    def leave(self):
+        """The last thing a rank does: rank 0 holds the store, so it stays until nobody needs it."""
+        if self.size == 1:
+            return
+        self.store.add("ernie_vil2/left", 1)
+        while self.main and self.store.add("ernie_vil2/left", 0) < self.size:
+            time.sleep(SHORTEST_POLL)
 
     def meet(self):
         """Wait where the next collective would not: on gloo, before a step, since loaders need not be equally fast."""
@@ -184,12 +192,3 @@ class GradientSync:
         if self.ranks.size > 1:
             for bucket in buckets(self.model.parameters()):
                 together(bucket, lambda flat: dist.broadcast(flat, 0))
-
-
-def check_sharding(sharding, size):
-    """Refuse what does not run here: parameters divided over ranks need Paddle's GPU implementation."""
-    if sharding == 3:
-        raise ConfigError(
-            "train.sharding 3 divides the parameters too, which Paddle does on GPUs only and this project has not "
-            "joined with the gradient cache; set train.sharding: 2, and train.recompute: true to save memory"
-        )

@@ -1,5 +1,6 @@
 """Going on from a checkpoint: which configuration may differ, and where every piece of state goes back to."""
 
+import numpy as np
 import paddle
 
 from ..config import as_dict
@@ -55,6 +56,15 @@ def compare(config, saved, where):
     ]
 
 
+def check_size(now, then, where):
+    """ConfigError when the training source has another number of samples: the place in it would mean others."""
+    if now != then:
+        raise ConfigError(
+            f"data.train has {now:,} samples, and had {then:,} when {where} was written; give the same files again, or "
+            "start a new run in another folder, with init from this checkpoint"
+        )
+
+
 def plain(value):
     """Tuples as lists, as JSON has them."""
     if isinstance(value, (list, tuple)):
@@ -79,4 +89,4 @@ def restore_parameters(model, arrays, path):
         raise CheckpointError(f"{path} lacks {', '.join(lacking[:3])} of {len(own)} tensors; it is of another model")
     with paddle.no_grad():
         for key, parameter in own.items():
-            parameter.set_value(arrays[key].astype(str(parameter.dtype).removeprefix("paddle.")))
+            parameter.set_value(paddle.to_tensor(np.asarray(arrays[key], np.float32)).astype(parameter.dtype))

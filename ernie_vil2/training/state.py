@@ -12,6 +12,7 @@ import hashlib
 import json
 import platform
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,9 @@ from ..errors import CheckpointError
 
 STATE, POINTER = "state.json", "checkpoints.json"
 PARAMETERS, AVERAGE = "parameters.safetensors", "average.safetensors"
-TEMPORARY = ".tmp"
+TEMPORARY, ABANDONED = ".tmp", ".abandoned"
+PATIENCE = 60.0
+"""Seconds in which a shared file system must show what another machine has written."""
 VERSION = 1
 
 
@@ -104,9 +107,11 @@ class Checkpoints:
                 if optimizer:
                     write_arrays(temporary / optimizer_file(self.ranks.rank, self.ranks.size), optimizer)
                 self.ranks.wait()
+                parts = int(self.ranks.sum([bool(optimizer)])[0])
                 if score is not None and score > self.best_score:
                     self.best, self.best_score = state["step"], score
                 if self.ranks.main:
+                    self._expect(temporary, parts)
                     self._finish(temporary, path, state)
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -116,9 +121,21 @@ class Checkpoints:
 
     def _begin(self, temporary):
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(f"*{TEMPORARY}"):
-            shutil.rmtree(left, ignore_errors=True)
-        shutil.rmtree(temporary, ignore_errors=True)
+        for entry in self.folder.glob("step-*"):
+            whole = (entry / STATE).is_file() and entry.name[5:].isdigit()
+            if not whole and not entry.name.endswith(ABANDONED):
+                shutil.rmtree(entry, ignore_errors=True)
+
+    def _expect(self, temporary, parts):
+        """Wait until the parts of the optimizer's state that other machines wrote are seen here."""
+        last = time.monotonic() + PATIENCE
+        while (seen := len(list(temporary.glob("optimizer-*")))) < parts:
+            if time.monotonic() > last:
+                raise CheckpointError(
+                    f"{temporary} shows {seen} of {parts} parts of the optimizer's state; all machines must write to "
+                    "one file system, check that output is on it"
+                )
+            time.sleep(0.1)
 
     def _finish(self, temporary, path, state):
         files = sorted(file for file in temporary.rglob("*") if file.is_file())
@@ -133,9 +150,9 @@ class Checkpoints:
         sync_directory(temporary)
         replace_directory(temporary, path)
         self._point(path)
-        old = [step for step in self.steps() if step != self.best and step != state["step"]]
-        for step in old[: len(old) - (self.keep - 1)] if self.keep > 1 else old:
-            remove(self.path(step))
+        for step in self.steps()[: -self.keep]:
+            if step != self.best:
+                remove(self.path(step))
 
     def _point(self, path):
         best = self.path(self.best).name if self.best is not None else None
@@ -161,8 +178,9 @@ class Checkpoints:
                 raise CheckpointError(f"{file} is missing; {self._offer(path)}")
             if file.stat().st_size != wanted["bytes"] or sha256(file) != wanted["sha256"]:
                 raise CheckpointError(f"{file} is damaged: it is not the file that {STATE} lists; {self._offer(path)}")
-        self.best, score = state["best"]["step"], state["best"]["score"]
-        self.best_score = -np.inf if score is None else score
+        best = state["best"]
+        if path.parent.resolve() == self.folder.resolve() and best["step"] is not None:
+            self.best, self.best_score = best["step"], best["score"]
         names = state["files"]
         parameters = open_safetensors(path / (PARAMETERS if PARAMETERS in names else WEIGHTS))
         optimizer = {}
@@ -171,6 +189,21 @@ class Checkpoints:
                 optimizer.update(open_safetensors(path / name).items())
         average = open_safetensors(path / AVERAGE) if AVERAGE in names else None
         return state, parameters, optimizer, average
+
+    def abandon_after(self, step):
+        """Set aside whole checkpoints of later steps: the run goes on from `step`, so they are another branch.
+
+        Returns a sentence about them, or None. For rank 0.
+        """
+        later = [self.path(other) for other in self.steps() if other > step]
+        for path in later:
+            aside = path.with_name(path.name + ABANDONED)
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+        if not later:
+            return None
+        names = ", ".join(path.name + ABANDONED for path in later)
+        return f"later checkpoints are set aside as {names}; remove them when you do not want them"
 
     def _read_state(self, path):
         if not path.is_dir():

@@ -15,6 +15,7 @@ class StopRequest:
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGTERM, self._note)
+            signal.siginterrupt(signal.SIGTERM, False)  # Paddle's TCP store takes an interrupted read for an error
         return self
 
     def _note(self, number, frame):

@@ -20,11 +20,13 @@ from ..data.text import Tokenizer
 from ..data.views import ViewMaker
 from ..errors import ConfigError, DataError, UserError
 from ..inference.encoder import Model
-from ..models.lora import add_lora, merged_state
+from ..models.dual_encoder import Temperature
+from ..models.lora import LoraLinear, add_lora, merged_state
 from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import divide
 from . import measure
-from .distributed import GradientSync, check_sharding, start
+from .checks import check_finite, check_precision, check_sharding, fitting_rows
+from .distributed import GradientSync, start
 from .ema import Ema
 from .freeze import Freezer
 from .guard import Guard
@@ -39,10 +41,10 @@ from .optim import (
     squared_norm,
 )
 from .pictures import places_of, projection, query_grid
-from .resume import compare, restore_parameters
+from .resume import check_size, compare, restore_parameters
 from .start import check_init, prepare_vocab, start_model
 from .state import Checkpoints, arrays_of
-from .step import GradientStep
+from .step import GradientStep, autocast
 from .stop import StopRequest
 from .validate import validate
 
@@ -59,9 +61,9 @@ class Trainer:
 
     def __init__(self, config, resume=None):
         self.config = config
-        check_precision(config.train.precision)
+        check_precision(config.train)
         self.ranks = start()
-        check_sharding(config.train.sharding, self.ranks.size)
+        check_sharding(config.train.sharding)
         self.share = divide(config.train.batch_size, config.train.micro_batch, self.ranks.rank, self.ranks.size)
         self.folder = Path(config.output)
         if resume is None and (self.folder / "log.jsonl").exists():
@@ -91,16 +93,17 @@ class Trainer:
         self.notes = [*self.source.notes, *(self.valid.notes if self.valid is not None else ())]
         if saved:
             self.notes += compare(config, saved[0]["run"], found)
+            check_size(len(self.source), saved[0]["samples"], found)
             config.init.text = config.init.image = None
         check_init(config, tokenizer)
         self.first, position = (saved[0]["step"], saved[0]["position"]) if saved else (0, (0, 0))
         self.found = found
         sizes = self.source.shard_sizes()
         self.order = Order(sizes, config.train.batch_size, config.seed, config.data.shuffle_window, position)
+        self.metrics, self.similarities, self.places = {}, None, None
         self._build(tokenizer)
         if saved:
             self._restore(found, *saved)
-        self.metrics, self.similarities, self.places = {}, None, None
 
     def _tokenizer(self, found):
         config, vocab = self.config, self.folder / "vocab.txt"
@@ -125,11 +128,12 @@ class Trainer:
         self.model.recompute = train.recompute
         self.freezer = Freezer(self.model, config.optimizer.freeze)
         self.sync = GradientSync(self.model, self.ranks, train.sharding)
+        self.ranks.wait()
         self.sync.same_start()
         half = train.precision != "fp32" and train.amp_level == "O2"
         if half:
             self.model = paddle.amp.decorate(
-                self.model, level="O2", dtype="bfloat16" if train.precision == "bf16" else "float16"
+                self.model, level="O2", dtype="bfloat16", excluded_layers=[Temperature, LoraLinear]
             )
         self.optimizer, self.schedule = build_optimizer(self.model, config.optimizer, train.steps, self.sync.mine())
         self.scale = LossScale() if train.precision == "fp16" else None
@@ -143,12 +147,17 @@ class Trainer:
 
     def _restore(self, path, state, parameters, optimizer, average):
         restore_parameters(self.model, parameters, path)
+        if self.ema is not None:
+            self.ema = Ema(self.model, self.config.train.ema)
         load_optimizer_state(self.optimizer, self.model, optimizer)
         self.schedule.step(state["step"])
         if self.scale is not None and state["loss_scale"]:
             self.scale.load(state["loss_scale"])
         if self.ema is not None and average is not None:
             self.ema.load(average)
+        self.metrics = state["metrics"]
+        if self.ranks.main and Path(path).parent.resolve() == self.checkpoints.folder.resolve():
+            self.notes += filter(None, [self.checkpoints.abandon_after(state["step"])])
         epoch, sample = state["position"]
         self.notes.append(f"going on from {path}: step {state['step']}, epoch {epoch}, sample {sample} of it")
 
@@ -161,6 +170,7 @@ class Trainer:
         if self.first >= config.train.steps:
             return Path(self.found)
         log = self._log()
+        self.ranks.wait()
         log.say(
             f"{self.source.describe()}; {self.order.batches_per_epoch} batches an epoch, model of "
             f"{sum(math.prod(value.shape) for value in self.model.parameters()):,} parameters, views "
@@ -186,6 +196,10 @@ class Trainer:
             loader.close()
             self.gradients.close()
             log.close()
+
+    def leave(self):
+        """To be called last, when the run ended well: rank 0 keeps the others' meeting point alive until they are done."""
+        self.ranks.leave()
 
     def _log(self):
         if not self.ranks.main:
@@ -226,9 +240,10 @@ class Trainer:
                     log.histogram("train/similarity/negative", done, self.similarities.negative)
                 clock, reading, since = now, 0.0, 0
             last, paused = done == config.steps, time.perf_counter()
-            if last or (config.eval_every and done % config.eval_every == 0):
+            due = config.eval_every and done % config.eval_every == 0
+            if last or (due and not self.stopped):
                 path = self.evaluate(done, log)
-            elif self.stopped or (config.save_every and done % config.save_every == 0):
+            elif due or self.stopped or (config.save_every and done % config.save_every == 0):
                 path = self.save(done, log)
             clock += time.perf_counter() - paused
             if self.stopped:
@@ -297,14 +312,17 @@ class Trainer:
         check_finite(self.model, step)
         score = None
         if self.valid is not None:
-            with self._averaged():
+            with self._averaged(), autocast(self.config.train.precision, self.config.train.amp_level):
                 metrics, embeddings = validate(self.encoder, self.valid, self.ranks)
             for note in embeddings.notes:
                 log.say(f"valid: {note}")
             if self.ranks.main:
                 self.metrics, score = metrics, metrics["mean_recall"]
                 log.record("valid", step, {**{key: metrics[key] for key in SHOWN}, "source": self.valid.name})
-                self._draw(log, step, embeddings)
+                try:
+                    self._draw(log, step, embeddings)
+                except (UserError, OSError) as error:  # a picture is not worth the checkpoint that comes next
+                    log.say(f"valid: no pictures of step {step}: {error}")
             self.ranks.wait()
             score = self.ranks.sum([score or 0.0])[0]
         return self.save(step, log, score)
@@ -313,7 +331,9 @@ class Trainer:
         own = embeddings.image[embeddings.text_image]
         log.histogram("valid/similarity", step, np.einsum("nd,nd->n", embeddings.text, own))
         if self.places is None:
-            self.places = places_of(self.valid, embeddings, self.config.model.pixels)
+            self.places = places_of(self.valid, embeddings, self.config.model.pixels) or ()
+        if not self.places:
+            return
         grid = query_grid(self.encoder, self.valid, embeddings, places=self.places)
         points = projection(self.encoder, self.valid, embeddings, places=self.places)
         if grid is not None:
@@ -331,6 +351,7 @@ class Trainer:
             "position": self.order.position(step - self.first),
             "loss_scale": self.scale.state() if self.scale else None,
             "ranks": self.ranks.size,
+            "samples": len(self.source),
             "metrics": self.metrics,
             "run": as_dict(self.config),
         }
@@ -357,35 +378,3 @@ class Trainer:
         if bad:
             with open(self.folder / "bad.txt", "a", encoding="utf-8") as handle:
                 handle.writelines(f"{error}\n" for error in bad)
-
-
-def check_precision(precision):
-    """Refuse what would silently stay fp32: Paddle has no bf16 or fp16 kernels on a CPU, nor bf16 on older cards."""
-    if precision != "fp32" and not (paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count()):
-        raise ConfigError(
-            f"train.precision {precision} needs a GPU, and Paddle sees none here (on a CPU it would silently stay "
-            "in fp32); set train.precision: fp32"
-        )
-    if precision == "bf16" and not paddle.amp.is_bfloat16_supported():
-        raise ConfigError(
-            "train.precision bf16 needs a GPU of compute capability 8.0 or more; set train.precision: fp16"
-        )
-
-
-def check_finite(model, step):
-    """Refuse to validate or save weights that are no numbers."""
-    for name, parameter in model.named_parameters():
-        if not paddle.isfinite(parameter).all().item():
-            raise UserError(f"step {step}: {name} is no longer finite, so it is not saved; lower optimizer.lr")
-
-
-def fitting_rows(rows, tokens, vocab):
-    """Rows of the word embedding for a vocabulary: 0 means as many as it has tokens."""
-    if rows == 0:
-        return tokens
-    if rows < tokens:
-        raise ConfigError(
-            f"the vocabulary {vocab} has ids up to {tokens - 1} but model.text_tower.vocab_size is {rows}; "
-            "raise it, or set it to 0"
-        )
-    return rows

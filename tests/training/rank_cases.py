@@ -50,10 +50,13 @@ CASES = {
     "sharding-2": {"pairs": EVERY_PAIR, "sharding": 2},
     "sharding-2-recompute": {"pairs": EVERY_PAIR, "sharding": 2, "recompute": True, "untagged": (5,)},
     "sharding-1-sigmoid": {"pairs": EVERY_PAIR, "sharding": 1, "loss": "sigmoid", "same": (0, 2)},
+    "sigmoid-image-frozen": {"pairs": EVERY_PAIR, "loss": "sigmoid", "frozen": "visual."},
+    "text-frozen": {"pairs": EVERY_PAIR, "frozen": "text_model."},
+    "temperature-frozen": {"pairs": EVERY_PAIR, "loss": "sigmoid", "frozen": "contrastive_loss"},
     "one-chunk": {"pairs": EVERY_PAIR, "micro": 7},
     "one-chunk-recompute": {"pairs": EVERY_PAIR, "micro": 7, "recompute": True},
 }
-"""Options of the objective, and: untagged, rows without tags; same, rows that show one image with one caption."""
+"""Options of the objective, and: frozen, a prefix of parameters that do not learn; untagged, rows without tags; same, rows that show one image with one caption."""
 
 
 def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=()):
@@ -100,12 +103,16 @@ def gradient(folder, name, ranks):
     """{"loss": value, parameter: gradient} of a case, with the rows divided over `ranks` (Ranks)."""
     options = dict(CASES[name])
     recompute, sharding = options.pop("recompute", False), options.pop("sharding", 0)
-    micro = options.pop("micro", MICRO)
+    micro, frozen = options.pop("micro", MICRO), options.pop("frozen", None)
     model, objective, batch = setting(folder, **options)
     align(model, objective, batch)
     model.recompute = recompute
     share = divide(BATCH, micro, ranks.rank, ranks.size)
     step = GradientStep(model, objective, seed=3, share=share, side_by_side=False)
+    for key, parameter in model.named_parameters():
+        if frozen and key.startswith(frozen):
+            parameter.stop_gradient, parameter.grad = True, None
+    step.frozen = {"visual.": ("image",), "text_model.": ("text",)}.get(frozen, ())
     parts = step(batch.rows(slice(share.start, share.start + share.rows)), 77)
     sync = GradientSync(model, ranks, sharding)
     sync.reduce()

@@ -86,3 +86,16 @@ def arrays(folder, step):
 def different(one, two):
     """Names of tensors that differ in any bit, or that only one side has."""
     return sorted(set(one) ^ set(two)) + [key for key in one if key in two and not np.array_equal(one[key], two[key])]
+
+
+def rank_of(launcher, rank):
+    """Process id of a rank that a launcher has started."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            variables = (entry / "environ").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            continue
+        if parent == launcher and f"PADDLE_TRAINER_ID={rank}".encode() in variables:
+            return int(entry.name)
+    raise AssertionError(f"no rank {rank} below process {launcher}")

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.runs import ROOT, arrays, begin, different, train, write_config
-from tests.training.test_resume import rank_of
+from tests.training.runs import ROOT, arrays, begin, different, rank_of, train, write_config
 
 pytestmark = [
     pytest.mark.slow,

@@ -4,15 +4,14 @@ import json
 import resource
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ernie_vil2.config import as_dict, load_run
 from ernie_vil2.errors import CheckpointError, ConfigError
-from ernie_vil2.training.resume import compare
-from tests.training.runs import ROOT, arrays, begin, command, different, train, write_config
+from ernie_vil2.training.resume import check_size, compare, restore_parameters
+from tests.training.runs import ROOT, arrays, begin, command, different, rank_of, train, write_config
 
 
 @pytest.fixture(scope="module")
@@ -256,17 +255,39 @@ def test_a_rank_that_dies_ends_the_job_and_it_goes_on(straight_on_two, tmp_path)
     assert different(arrays(tmp_path, 8), arrays(wanted, 8)) == []
 
 
-def rank_of(launcher, rank):
-    """Process id of a rank that a launcher has started."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            variables = (entry / "environ").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            continue
-        if parent == launcher and f"PADDLE_TRAINER_ID={rank}".encode() in variables:
-            return int(entry.name)
-    raise AssertionError(f"no rank {rank} below process {launcher}")
+def test_another_branch_is_set_aside(straight, tmp_path):
+    folder, path = straight
+    copy_run(folder, tmp_path, until=7)
+    older = tmp_path / "run/checkpoints/step-0000005"
+    done = train("-c", path, "-o", f"output={tmp_path / 'run'}", "-o", "train.steps=6", "--resume", older)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "later checkpoints are set aside as step-0000006.abandoned, step-0000007.abandoned" in done.stdout
+    names = sorted(entry.name for entry in older.parent.glob("step-000000[5-9]*"))
+    assert names == ["step-0000005", "step-0000006", "step-0000006.abandoned", "step-0000007.abandoned"]
+
+
+def test_a_source_of_another_size_is_refused():
+    check_size(50, 50, "there")
+    with pytest.raises(ConfigError, match="51 samples, and had 50 when there was written; give the same files"):
+        check_size(51, 50, "there")
+
+
+def test_weights_of_bf16_are_restored_and_exported():
+    import paddle
+
+    from ernie_vil2.models.layers import Linear
+    from ernie_vil2.models.lora import LoraLinear
+
+    layer = LoraLinear(Linear(8, 6), rank=2, alpha=2.0, key=(1,))
+    layer.lora_b.set_value(np.full([2, 6], 0.5, np.float32))
+    wanted = layer.merged()
+    half = layer.to(dtype="bfloat16")
+    assert np.abs(half.merged() - wanted).max() < 0.05
+    kept = {key: np.asarray(value.astype("float32").numpy()) for key, value in half.state_dict().items()}
+    restore_parameters(half, {key: 0 * array for key, array in kept.items()}, "there")
+    restore_parameters(half, kept, "there")
+    assert half.weight.dtype == paddle.bfloat16
+    assert all(np.array_equal(value.astype("float32").numpy(), kept[key]) for key, value in half.state_dict().items())
 
 
 def test_what_may_change_is_told_and_what_may_not_is_refused(straight):

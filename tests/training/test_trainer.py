@@ -219,16 +219,19 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_samples(tmp_path):
     assert not (tmp_path / "run/checkpoints").exists()
 
 
-def test_old_checkpoints_go_but_the_best_stays(tmp_path):
+@pytest.mark.parametrize(
+    ("keep", "left"), [(1, [2, 5]), (2, [2, 4, 5]), (3, [2, 3, 4, 5]), (4, [2, 3, 4, 5]), (9, [1, 2, 3, 4, 5])]
+)
+def test_old_checkpoints_go_but_the_best_stays(tmp_path, keep, left):
     from ernie_vil2.training.distributed import Ranks
     from ernie_vil2.training.state import Checkpoints, arrays_of
 
     trainer = Trainer(run_config(tmp_path / "run"))
-    checkpoints = Checkpoints(tmp_path / "kept", tmp_path / "run/vocab.txt", Ranks(), keep=2)
+    checkpoints = Checkpoints(tmp_path / "kept", tmp_path / "run/vocab.txt", Ranks(), keep)
     for step, score in ((1, 10.0), (2, 30.0), (3, 20.0), (4, 5.0), (5, 6.0)):
+        (tmp_path / "kept/step-0000099").mkdir(parents=True, exist_ok=True)  # as a kill within a removal leaves it
         checkpoints.save({"step": step}, arrays_of(trainer.model), trainer.config.model, score=score)
-    assert sorted(path.name for path in (tmp_path / "kept").glob("step-*")) == [
-        "step-0000002", "step-0000004", "step-0000005"]  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "kept").glob("step-*")) == [f"step-{step:07d}" for step in left]
     assert json.loads((tmp_path / "kept/checkpoints.json").read_text())["best"] == "step-0000002"
 
 
