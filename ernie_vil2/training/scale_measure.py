@@ -36,18 +36,18 @@ IMAGE_VIEWS, TEXT_VIEWS = ("image", "image'"), ("caption", "caption'", "tags")
 MICRO = {"base": 4, "large": 2}
 TURNS = 2
 RANK_BATCH = 512
+NARROW = 8
 TIMEOUT = 900
 
 
 def measure(say=lambda line: None):
-    """Everything, as JSON-able data: sizes.{base,large}, wire, labels, and on what it was measured."""
+    """Everything, as JSON-able data: sizes.{base,large}, wire, loss, and on what it was measured."""
     sizes = {}
     for size in SIZES:
         say(f"measuring {size} ...")
         sizes[size] = ask({"what": "size", "size": size})
     say("counting what two ranks send ...")
-    return {"machine": f"{platform.machine()}, {cpu_count()} cores", "sizes": sizes, "wire": ask({"what": "wire"}),
-            "labels": {"seconds_per_entry": label_seconds()}}
+    return {"machine": f"{platform.machine()}, {cpu_count()} cores", "sizes": sizes, **ask({"what": "ranks"})}
 
 
 def ask(job):
@@ -63,7 +63,7 @@ def serve():
     """One process of `ask`: a job as JSON on standard input, the answer as JSON on the last line."""
     import_paddle()
     job = json.loads(sys.stdin.read())
-    print(json.dumps(measure_size(job["size"]) if job["what"] == "size" else measure_wire()))
+    print(json.dumps(measure_size(job["size"]) if job["what"] == "size" else measure_ranks()))
 
 
 def measure_size(size):
@@ -110,31 +110,9 @@ def allocated():
     return core.host_memory_stat_current_value("Allocated", 0)
 
 
-def label_seconds(rows=128, columns=8192, turns=5):
-    """Seconds that the labels of a row and a column take on the host, a direction of a pair: the mean over PAIRS.
-
-    The fastest of some turns, since other work on the machine only adds.
-    """
-    from ..objectives.positives import Labels, positives, targets
-
-    rng = np.random.default_rng(0)
-
-    def labels(count):
-        texts = {view: rng.integers(1 << 60, size=count) for view in TEXT_VIEWS}
-        return Labels(rng.integers(0, 1 << 60, count), texts, {}, np.arange(count))
-
-    own, every = labels(rows), labels(columns)
-    seconds = []
-    for _ in range(turns):
-        start = time.perf_counter()
-        for first, second in PAIRS:
-            targets(positives(own, every, first, second), own.both(first, second), every.both(first, second))
-        seconds.append(time.perf_counter() - start)
-    return min(seconds) / (len(PAIRS) * rows * columns)
-
-
-def measure_wire():
-    """Bytes that two ranks hand to collectives, per parameter, embedding value and sample, and bytes per logit."""
+def measure_ranks():
+    """From a job of two ranks: `wire`, bytes handed to collectives per parameter, embedding value and sample; `loss`,
+    bytes that the loss holds for each row and column."""
     import tempfile
 
     import paddle.distributed as dist
@@ -146,7 +124,7 @@ def measure_wire():
 
 
 def rank_job(path):
-    """One of two ranks: the step's collectives are counted by what they carry."""
+    """One of two ranks: the step's collectives are counted by what they carry, the loss by what it holds."""
     import paddle.distributed as dist
 
     from ..models.dual_encoder import new_model
@@ -175,20 +153,35 @@ def rank_job(path):
         owner = GradientSync(model, ranks, 2)
         owner.reduce()
         owner.publish()
-    embeds = {view: normal(share, 32) for view in objective.views}
-    held = allocated()
-    parts = objective.loss(embeds, batch, model, share)
-    logit_bytes = (allocated() - held) / (len(PAIRS) * share.rows * share.total)
-    parts["loss"].backward()  # a collective, so every rank takes part
+    held, peak = loss_bytes(objective, batch, model, share)
     if ranks.main:
         Path(path).write_text(json.dumps({
-            "metadata_per_sample": step["all_gather", "int64"] / share.total,
-            "embedding_per_value": step["all_gather", "float32"] / values,
-            "embedding_gradient_per_value": step["all_reduce", "float32"] / values,
-            "gradient_per_parameter": plain["all_reduce", "float32"] / parameters,
-            "sharded_per_parameter": (sharded["reduce", "float32"] + sharded["broadcast", "float32"]) / parameters,
-            "logit_bytes": logit_bytes,
+            "wire": {
+                "metadata_per_sample": step["all_gather", "int64"] / share.total,
+                "embedding_per_value": step["all_gather", "float32"] / values,
+                "embedding_gradient_per_value": step["all_reduce", "float32"] / values,
+                "gradient_per_parameter": plain["all_reduce", "float32"] / parameters,
+                "sharded_per_parameter": (sharded["reduce", "float32"] + sharded["broadcast", "float32"]) / parameters,
+            },
+            "loss": {"held_per_pair": held / len(PAIRS), "peak": peak},
         }))
+
+
+def loss_bytes(objective, batch, model, share):
+    """(held between forward and backward, peak of both): bytes for each of b x B rows and columns, all pairs together.
+
+    Both directions, targets and masks are in it. Embeddings are narrow here, so that what they take is not.
+    """
+    from paddle.base import core
+
+    embeds = {view: normal(share, NARROW) for view in objective.views}
+    gc.collect()
+    core.host_memory_stat_reset_peak_value("Allocated", 0)
+    before, entries = allocated(), share.rows * share.total
+    parts = objective.loss(embeds, batch, model, share)
+    held = allocated() - before
+    parts["loss"].backward()  # a collective, so every rank takes part
+    return held / entries, (core.host_memory_stat_peak_value("Allocated", 0) - before) / entries
 
 
 def normal(share, width):
@@ -201,7 +194,7 @@ def normal(share, width):
 
 
 def random_batch(share, config):
-    """A Batch of noise with every view."""
+    """A Batch of noise with every view; every eighth sample has no tags, so that masks are needed."""
     from ..data.views import Batch
 
     rng, rows, side = np.random.default_rng(share.rank), share.rows, config.pixels.size
@@ -210,7 +203,8 @@ def random_batch(share, config):
         pixels={view: rng.integers(0, 256, (rows, side, side, 3), dtype=np.uint8) for view in IMAGE_VIEWS},
         tokens={view: rng.integers(1, config.text_tower.vocab_size, (rows, config.max_length)) for view in TEXT_VIEWS},
         image_ids=place, text_ids=dict.fromkeys(TEXT_VIEWS, place),
-        present={view: np.ones(rows, bool) for view in TEXT_VIEWS}, index=place, where=[str(row) for row in place],
+        present={view: (place % 8 > 0) | (view != "tags") for view in TEXT_VIEWS},
+        index=place, where=[str(row) for row in place],
     )
 
 

@@ -1,72 +1,21 @@
 """A training step on many cards, worked out from measured values: time, memory, and where more cards stop helping.
 
 What is modelled is this project's step: every rank encodes its share of the batch, in micro-batches with the gradient
-cache when it does not fit at once; embeddings are all-gathered and their gradient is reduce-scattered; gradients are
-summed in buckets after the last backward pass, or reduced to their owner who broadcasts the new values (sharding).
+cache when it does not fit at once; embeddings are all-gathered and their gradient is reduce-scattered; logits and which
+of them are positives are worked out on the card; gradients are summed in buckets after the last backward pass, or
+reduced to their owner who broadcasts the new values (sharding).
 Seconds and bytes throughout.
 """
 
 import math
 from dataclasses import dataclass
 
-from ..errors import ConfigError, nearest
 from .distributed import BUCKET
 from .scale_measure import IMAGE_VIEWS, PAIRS, SIZES, TEXT_VIEWS
+from .scaling_cards import CARDS_PER_NODE, Assumptions
 
-CARDS_PER_NODE = 8
 CLIP_TEXT = {"width": 512, "depth": 12, "length": 77}
 """The text tower beside ViT-B/16 in the published speeds."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """A card in its cluster.
-
-    pairs_per_second: of a plain CLIP step (ViT-B/16, an image and a caption) on one card; memory in bytes; fp32_flops:
-    of matrix products per second, for the logits, which stay in fp32; intra: bytes per second that a card sends within
-    its node; inter: bytes per second that a node sends to others; source: where the numbers come from.
-    """
-
-    name: str
-    pairs_per_second: float
-    memory: float
-    fp32_flops: float
-    intra: float
-    inter: float
-    source: str
-
-
-CARDS = {
-    "a100": Card(
-        "A100 80 GB", 350, 80e9, 19.5e12, 300e9, 100e9,
-        "speed: open_clip's published 310 to 396 pairs/s for ViT-B/16, the middle; memory, 19.5 TFLOP/s and NVLink of "
-        "300 GB/s a direction: NVIDIA's data sheet; network: 4 ports of 200 Gbit/s a node, an assumption",
-    ),
-    "h800": Card(
-        "H800 80 GB", 3200, 80e9, 67e12, 200e9, 200e9,
-        "speed: 40 % of the bf16 peak of 989 TFLOP/s, an assumption that nobody measured here; memory, 67 TFLOP/s and "
-        "NVLink of 200 GB/s a direction: published data sheets; network: 8 ports of 200 Gbit/s a node, an assumption",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Assumptions:
-    """What is neither measured nor published; every one is an option of `tools/bench.py scale`."""
-
-    bandwidth_share: float = 0.8  # of the nominal bandwidth that a collective reaches
-    latency: float = 20e-6  # seconds a collective takes per doubling of the ranks, beside its bytes
-    activation_share: float = 0.5  # bytes of bf16 activations over those measured in fp32
-    memory_share: float = 0.9  # of a card's memory that a run may fill
-    fp32_share: float = 0.5  # of the fp32 peak that the logits' products reach
-    host_bandwidth: float = 20e9  # bytes per second from the host to a card
-
-
-def card_named(name):
-    """The Card of a name; ConfigError when it is not known."""
-    if name not in CARDS:
-        raise ConfigError(f"--card {name}: did you mean {nearest(name, CARDS) or 'a100'!r}?")
-    return CARDS[name]
 
 
 def tower_flops(width, depth, length, mlp_ratio=4.0):
@@ -123,19 +72,30 @@ class Step:
     @property
     def bytes(self):
         """Peak memory of a rank."""
-        return sum(self.memory.values())
+        return peak(self.memory, self.micro == self.per_card)
 
     def hours(self, pairs):
         """Time for so many pairs."""
         return pairs / self.batch * self.seconds / 3600
 
 
+def peak(memory, at_once):
+    """Most bytes of a rank at a time, of parts of its memory.
+
+    at_once: activations of the whole share wait while the loss is worked out; with the gradient cache there are none
+    then, and the logits are gone when the first chunk is replayed.
+    """
+    towers = memory["activations"] + memory["pixels"]
+    rest = sum(memory.values()) - towers - memory["logits"]
+    return rest + (towers + memory["logits"] if at_once else max(towers, memory["logits"]))
+
+
 class Projection:
     """`step(size, cards, per_card)` from a measurement (`scale_measure.measure`), a Card and Assumptions."""
 
-    def __init__(self, measured, card, assumed=None, recompute=False, labels_on_card=False):
+    def __init__(self, measured, card, assumed=None, recompute=False):
         self.measured, self.card, self.assumed = measured, card, assumed or Assumptions()
-        self.recompute, self.labels_on_card = recompute, labels_on_card
+        self.recompute = recompute
 
     def bandwidth(self, cards):
         """Bytes per second that a ring over all cards moves: within a node, or as fast as a node sends."""
@@ -205,16 +165,20 @@ class Projection:
             "activations": micro * self.activations(size),
             "pixels": (1 + 4 + 4) * micro * pixels,  # as bytes, in fp32, and normalised
             "embeddings": 2 * 4 * batch * width * views,
-            "logits": self.measured["wire"]["logit_bytes"] * len(PAIRS) * per_card * batch,
+            "logits": self.measured["loss"]["peak"] * per_card * batch,
         }
 
     def micro_batch(self, size, cards, per_card, sharding):
         """(pairs of a pass, whether they fit): the share of a card, or the largest power of two below it that fits."""
         limit = self.card.memory * self.assumed.memory_share
         micro = per_card
-        while sum(self.memory(size, cards, per_card, micro, sharding).values()) > limit and micro > 1:
+
+        def too_much():
+            return peak(self.memory(size, cards, per_card, micro, sharding), micro == per_card) > limit
+
+        while too_much() and micro > 1:
             micro = 2 ** math.ceil(math.log2(micro) - 1)
-        return micro, sum(self.memory(size, cards, per_card, micro, sharding).values()) <= limit
+        return micro, not too_much()
 
     def step(self, size, cards, per_card, sharding=0):
         """The Step of a size on so many cards with `per_card` pairs on each."""
@@ -225,13 +189,12 @@ class Projection:
         again = self.forward_share(size) if micro < per_card else 0.0
         again += self.forward_share(size) if self.recompute else 0.0
         entries = 2 * len(PAIRS) * per_card * batch  # both directions
-        labels = 0.0
-        if not self.labels_on_card:
-            labels = entries * (self.measured["labels"]["seconds_per_entry"] + 4 / self.assumed.host_bandwidth)
+        moved = self.card.memory_rate * self.assumed.memory_rate_share
         time = {
             "towers": once * (1 + again),
-            "logits": entries * 3 * 2 * width / (self.card.fp32_flops * self.assumed.fp32_share),
-            "labels": labels,
+            "logits": entries * (3 * 2 * width / (self.card.fp32_flops * self.assumed.fp32_share)
+                                 + self.assumed.softmax_bytes / moved),
+            "labels": entries * self.assumed.label_bytes / moved,
             "embeddings": self.embedding_time(width, cards, batch),
             "gradients": self.gradient_time(parameters, cards, sharding),
         }

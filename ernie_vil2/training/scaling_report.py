@@ -4,11 +4,12 @@ import dataclasses
 
 from .pages import filled, markdown
 from .scale_measure import IMAGE_VIEWS, PAIRS, SIZES, TEXT_VIEWS
-from .scaling import CARDS, CARDS_PER_NODE, Projection, reached_flops, view_flops
+from .scaling import Projection, reached_flops, view_flops
+from .scaling_cards import CARDS, CARDS_PER_NODE
 
 COUNTS = (8, 64, 512)
 PARTS = {
-    "towers": "towers", "logits": "products of the logits", "labels": "labels of the logits on the host",
+    "towers": "towers", "logits": "logits and their softmax", "labels": "labels of the logits",
     "embeddings": "exchange of embeddings", "gradients": "exchange of gradients",
 }
 MOST_CARDS = 2**16
@@ -21,22 +22,16 @@ def step_table(projection, per_card, sharding, pairs):
     for size in SIZES:
         for cards in COUNTS:
             step = projection.step(size, cards, per_card(cards), sharding)
-            moved = projection_on_card(projection).step(size, cards, per_card(cards), sharding)
             memory = f"{step.bytes / 1e9:.0f} GB" + ("" if step.fits else ", too much")
             rows.append([
                 f"{size}, {cards}", f"{step.batch:,}", f"{step.per_card:,} in {step.micro:,}", memory,
                 f"{step.seconds:.2f} s", percent(step.time["towers"] / step.seconds), percent(step.communication),
-                percent(step.time["labels"] / step.seconds), days(step.hours(pairs)),
-                days(step.hours(pairs) * step.overlapped / step.seconds), days(moved.hours(pairs)),
+                percent(step.time["logits"] / step.seconds), percent(step.time["labels"] / step.seconds),
+                days(step.hours(pairs)), days(step.hours(pairs) * step.overlapped / step.seconds),
             ])
     head = ["size, cards", "batch", "pairs a card, in micro-batches of", "memory", "step", "towers", "communication",
-            "labels", f"time for {pairs / 1e9:g} B pairs", "with overlap", "labels on the card"]
+            "logits", "labels", f"time for {pairs / 1e9:g} B pairs", "with overlap"]
     return markdown(head, rows)
-
-
-def projection_on_card(projection):
-    """The same projection with the labels of the logits worked out on the card."""
-    return Projection(projection.measured, projection.card, projection.assumed, projection.recompute, True)
 
 
 def percent(share):
@@ -64,7 +59,7 @@ def stop(projection, size, per_card, sharding, first=CARDS_PER_NODE):
         step = projection.step(size, cards, per_card(cards), sharding)
         if not step.fits:
             largest = max(step.memory, key=step.memory.get)
-            return cards, f"memory: {step.bytes / 1e9:.0f} GB at a micro-batch of one, most of it {largest}"
+            return cards, f"memory: {step.bytes / 1e9:.0f} GB even at a micro-batch of one, most of it {largest}"
         if step.time["towers"] < step.seconds / 2:
             worst = max((part for part in step.time if part != "towers"), key=step.time.get)
             return cards, f"{PARTS[worst]}: {percent(step.time[worst] / step.seconds)} of the step"
@@ -78,12 +73,26 @@ def stop_table(projection, per_card, batch, sharding):
     """Where each size stops scaling, with as many pairs on each card, and with the same batch over more cards."""
     rows = []
     for size in SIZES:
-        for title, share in ((f"{per_card:,} pairs a card", lambda cards: per_card),
-                             (f"batch {batch:,}", lambda cards: batch // cards)):
-            for labels, setting in (("host", projection), ("card", projection_on_card(projection))):
-                cards, reason = stop(setting, size, share, sharding)
-                rows.append([f"{size}, {title}", labels, f"{cards:,}" if cards else "–", reason])
-    return markdown(["size and batch", "labels on the", "stops at cards", "because"], rows)
+        titles = f"{per_card:,} pairs a card", f"batch {batch:,}"
+        for title, share in zip(titles, both_ways(per_card, batch), strict=True):
+            cards, reason = stop(projection, size, share, sharding)
+            rows.append([f"{size}, {title}", f"{cards:,}" if cards else "–", reason])
+    return markdown(["size and batch", "stops at cards", "because"], rows)
+
+
+def stopped(projection, per_card, batch, sharding):
+    """A sentence on what ends scaling on a card, of all rows of its stop_table."""
+    found = [stop(projection, size, share, sharding) for size in SIZES for share in both_ways(per_card, batch)]
+    reasons = dict.fromkeys(reason.split(":")[0] for cards, reason in found if cards)
+    least = min((cards for cards, _ in found if cards), default=None)
+    if least is None:
+        return f"Nothing stops scaling on the {projection.card.name}, up to {MOST_CARDS:,} cards."
+    return f"What stops scaling on the {projection.card.name}, from {least:,} cards on: {', '.join(reasons)}."
+
+
+def both_ways(per_card, batch):
+    """Pairs of a card as a function of the number of cards: as many on each, and the same batch over more."""
+    return (lambda cards: per_card), (lambda cards: batch // cards)
 
 
 def measured_tables(measured):
@@ -109,8 +118,9 @@ def measured_tables(measured):
 def card_table(cards):
     """The cards and where their numbers come from."""
     rows = [[card.name, f"{card.pairs_per_second:,.0f}", f"{reached_flops(card) / 1e12:.0f} TFLOP/s",
-             f"{card.intra / 1e9:.0f} GB/s", f"{card.inter / 1e9:.0f} GB/s", card.source] for card in cards.values()]
-    head = ["card", "pairs/s of a plain step", "which is", "a card sends", "a node sends", "from"]
+             f"{card.memory_rate / 1e12:.2f} TB/s", f"{card.intra / 1e9:.0f} GB/s", f"{card.inter / 1e9:.0f} GB/s",
+             card.source] for card in cards.values()]
+    head = ["card", "pairs/s of a plain step", "which is", "memory moves", "a card sends", "a node sends", "from"]
     return markdown(head, rows)
 
 
@@ -118,7 +128,7 @@ def document(measured, assumed, per_card, batch, sharding, pairs, cards=CARDS):
     """The Markdown text."""
     projections = {name: Projection(measured, card, assumed) for name, card in cards.items()}
     first = next(iter(projections.values()))
-    wire, labels = measured["wire"], measured["labels"]["seconds_per_entry"]
+    wire, loss = measured["wire"], measured["loss"]
     parameters = {size: values["parameters"] for size, values in measured["sizes"].items()}
     gradients = {size: wire["gradient_per_parameter"] * count for size, count in parameters.items()}
     width = {size: config.embed_dims()[0] for size, config in SIZES.items()}
@@ -140,20 +150,27 @@ def document(measured, assumed, per_card, batch, sharding, pairs, cards=CARDS):
         the owner and back); embeddings {wire["embedding_per_value"]:g} bytes a value,
         {embeddings["base"] / 1e3:.1f} kB a pair for base and {embeddings["large"] / 1e3:.1f} kB for large, and as
         much again for their gradient; ids
-        {wire["metadata_per_sample"]:g} bytes a pair. The loss holds {wire["logit_bytes"]:.0f} bytes for each row,
-        column and pair of views. Which columns are positives of a row is worked out on the host and takes
-        {labels * 1e9:.1f} ns for each row, column, direction and pair of views."""
+        {wire["metadata_per_sample"]:g} bytes a pair."""
+    held = f"""The loss of such a rank holds {loss["held_per_pair"]:.0f} bytes for each row, column and pair of views
+        until its backward pass: in both directions, in fp32, the cosines, the logits, their log softmax and the
+        targets. At its peak it has {loss["peak"]:.0f} bytes for each row and column, all {len(PAIRS)} pairs and the
+        gradients of one of them together; masks of absent tags come and go below that."""
+    shares = {part: percent(step.time[part] / step.seconds) for part in ("logits", "labels", "gradients")}
+    many = f"{COUNTS[-1]} cards and {per_card:,} pairs each"
     limits = [
         """The gradients' bytes do not depend on the batch, so their share falls as each card holds more pairs.
         Overlapping them with the last backward pass (*with overlap*) saves at most their own time.""",
         f"""Logits and their labels grow with the pairs of a card times the global batch: with the number of cards when
-        each keeps its share. The gradients' bytes do not. At {COUNTS[-1]} cards and {per_card:,} pairs each, the labels
-        take {step.time["labels"]:.1f} s of a base step of {step.seconds:.1f} s on the {first.card.name}, since the host
-        makes them. *Labels on the card* counts them as free there.""",
-        f"""The logits' memory grows alike: {step.memory["logits"] / 1e9:.0f} GB of a rank in that step. A loss that is
-        worked out in blocks would not need it.""",
+        each keeps its share. At {many}, a base step on the {first.card.name} spends {shares["logits"]} of its time on
+        the logits, {shares["labels"]} on the labels and {shares["gradients"]} on the gradients. The labels are
+        comparisons of whole numbers on the card, as fast as its memory; the host has no part in them.""",
+        f"""The logits' memory grows alike: {step.memory["logits"] / 1e9:.0f} GB of a rank in that step, of
+        {first.card.memory / 1e9:.0f} GB. The gradient cache does not make it smaller, since it divides the towers' work
+        and not the loss. The sigmoid loss (`objective.loss: sigmoid`) works in blocks of columns and keeps no
+        logits.""",
         """At the same batch on more cards, the towers' time of a card falls and the gradients' stays.""",
         f"Whether a batch of {COUNTS[-1] * per_card:,} still learns as well per pair is not a question of this page.",
+        *(stopped(projection, per_card, batch, sharding) for projection in projections.values()),
     ]
     bullets = "\n".join(filled(text, "- ", "  ") for text in limits)
     return f"""# Scaling to many cards, on paper
@@ -176,6 +193,8 @@ On {measured["machine"]}, in one process, other work on the machine not excluded
 The time of the towers on a card is taken in proportion to operations; the second table says how far that holds here.
 
 {filled(sent)}
+
+{filled(held)}
 
 ## Published, and assumed
 
@@ -203,7 +222,7 @@ The same batch of {batch:,} over more cards:
 
 {step_table(projection, lambda cards: batch // cards, sharding, pairs)}
 
-Memory of a rank with {per_card:,} pairs:
+Memory of a rank with {per_card:,} pairs; with the gradient cache, logits and activations are not there at once:
 
 {memory_table(projection, per_card, sharding)}
 
@@ -221,7 +240,10 @@ def assumption_table(assumed):
                             "full, though fused kernels do not keep them",
         "memory_share": "share of a card's memory that a run fills",
         "fp32_share": "share of the fp32 peak that the logits' products reach",
-        "host_bandwidth": "bytes per second from the host to a card",
+        "memory_rate_share": "share of the rate of a card's memory that element-wise kernels reach",
+        "label_bytes": "bytes that kernels move for the labels (comparing ids, targets, masks) of a row, column, "
+                       "direction and pair of views; counted in the code",
+        "softmax_bytes": "the same for scaling, log softmax, the loss and their backward pass",
     }
     rows = [[name, f"{value:g}", words[name]] for name, value in dataclasses.asdict(assumed).items()]
     return markdown(["assumption", "value", "meaning"], rows)

@@ -8,7 +8,8 @@ from ..checkpoints.files import atomic_file, reported
 from ..errors import ConfigError, DataError, nearest
 from ..evaluation.retrieval import write_json
 from .scale_measure import SIZES, measure
-from .scaling import CARDS, Assumptions, Projection, card_named
+from .scaling import Projection
+from .scaling_cards import CARDS, Assumptions, card_named
 from .scaling_report import card_section, document
 
 
@@ -16,7 +17,7 @@ def read_measured(path):
     """A measurement from its file; DataError when there is none."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if set(SIZES) <= set(content["sizes"]) and {"wire", "labels"} <= set(content):
+        if set(SIZES) <= set(content["sizes"]) and {"wire", "loss"} <= set(content):
             return content
     except (OSError, ValueError, KeyError, TypeError):
         pass
