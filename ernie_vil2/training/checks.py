@@ -1,4 +1,4 @@
-"""What a run refuses: precisions and divisions that would go wrong silently, a vocabulary that does not fit, no numbers."""
+"""What a run refuses: precisions and divisions that would go wrong silently, a vocabulary that does not fit, nan."""
 
 import paddle
 
@@ -11,7 +11,7 @@ def check_precision(config):
     precision = config.precision
     if precision == "fp16" and config.amp_level == "O2":
         raise ConfigError(
-            "train.amp_level O2 with fp16 keeps gradients in fp16, where small ones vanish; set train.amp_level: O1, or "
+            "train.amp_level O2 with fp16 keeps gradients in fp16, where small ones vanish; set amp_level: O1, or "
             "train.precision: bf16"
         )
     if precision != "fp32" and not (paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count()):

@@ -198,7 +198,7 @@ class Trainer:
             log.close()
 
     def leave(self):
-        """To be called last, when the run ended well: rank 0 keeps the others' meeting point alive until they are done."""
+        """To be called last, when the run ended well: rank 0 keeps the ranks' meeting point until all are done."""
         self.ranks.leave()
 
     def _log(self):

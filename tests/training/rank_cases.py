@@ -56,7 +56,8 @@ CASES = {
     "one-chunk": {"pairs": EVERY_PAIR, "micro": 7},
     "one-chunk-recompute": {"pairs": EVERY_PAIR, "micro": 7, "recompute": True},
 }
-"""Options of the objective, and: frozen, a prefix of parameters that do not learn; untagged, rows without tags; same, rows that show one image with one caption."""
+"""Options of the objective, and: frozen, a prefix of parameters that do not learn; untagged, rows without tags; same, rows
+that show one image with one caption."""
 
 
 def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=()):
