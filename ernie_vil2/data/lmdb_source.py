@@ -103,9 +103,15 @@ class LmdbSource(Source):
         return notes
 
     def _total(self):
-        raw = self._get("pairs", "num_samples")
+        with reading(self.folder / "pairs") as transaction:
+            raw, stored = transaction.get(b"num_samples"), transaction.stat()["entries"] - 1
         if raw is None or not raw.isdigit() or len(raw) > 12:
             raise DataError(f"{self.name}/pairs: has no num_samples; give an lmdb that Chinese-CLIP's tool wrote")
+        if int(raw) > stored:
+            raise DataError(
+                f"{self.name}/pairs: num_samples is {int(raw):,}, and {stored:,} pairs are stored; copy or write the "
+                "lmdb again"
+            )
         return int(raw)
 
     def _image_digests(self):

@@ -72,6 +72,7 @@ def write_shards(source, out, per_shard=10000, size_limit=10**9, progress=iter):
     start = content["shards"][-1]["rows"][1] if content["shards"] else 0
     with open(out / BAD_NAME, "ab", buffering=0) as bad:
         bad.truncate(content["bad_bytes"])
+        bad.seek(0, os.SEEK_END)  # or tell() gives the old end until something is written
         samples = Rows(source, start, progress, bad)
         while samples.peek() is not None:
             content["shards"].append(write_shard(samples, out, len(content["shards"]), per_shard, size_limit))

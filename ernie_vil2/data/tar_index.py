@@ -27,6 +27,7 @@ from .tar import BLOCK, ZEROS, Cut, is_header, member_at, members, shown
 MAGIC = b"tarindx1"
 MAX_HEAD = 1 << 20
 EXAMPLES = 3
+MAX_SHOWN = 400  # letters of a text in an index: no finding and no cut of ours comes near
 SMALL_HEADERS = 4096  # as much as the headers of one member take, but for extraordinary ones
 PARTS = (IMAGE, TEXT, JSON)
 # For each part the first byte of its headers (-1: there is none) and the bytes from there to the end of its content.
@@ -134,13 +135,16 @@ def read_index(place, path, stamp):
         magic, length = struct.unpack("<8sQ", file.read(0, 16))
         head = json.loads(file.read(16, length)) if magic == MAGIC and length < MAX_HEAD else {}
         offset, count = 16 + length, head["count"]
-        findings = {str(what): [int(found[0]), list(map(str, found[1]))] for what, found in head["findings"].items()}
+        findings = {
+            shown(str(what), MAX_SHOWN): [int(found[0]), [shown(str(name)) for name in found[1]]]
+            for what, found in head["findings"].items()
+        }
+        cut = None if head["cut"] is None else shown(head["cut"], MAX_SHOWN)
         cache_stamp = file.stamp()
-        whole = cache_stamp[0] == offset + count * ROW.itemsize
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error, RecursionError):
+        whole = count >= 0 and cache_stamp[0] == offset + count * ROW.itemsize and tuple(head["stamp"]) == stamp
+    except (OSError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError, struct.error, RecursionError):
         return None
-    cut = head.get("cut")
-    if not whole or type(count) is not int or not isinstance(cut, str | None) or tuple(head["stamp"]) != stamp:
+    if not whole or type(count) is not int:
         return None
     return TarIndex(path, stamp, count, findings, cut, None, place, cache_stamp, offset)
 

@@ -1,6 +1,7 @@
 """The VisualDL side of a run's log: scalars, histograms, images and the embedding projector."""
 
 import time
+import warnings
 
 import numpy as np
 
@@ -22,7 +23,13 @@ class Visual:
         older = sorted(folder.glob("vdlrecords.*.log")) if start_step else []
         self.writer = LogWriter(logdir=str(folder), file_name=f"vdlrecords.{time.time_ns() // 1000}.log")
         if older:
-            self._carry_over(older[-1], start_step)
+            try:
+                self._carry_over(older[-1], start_step)
+            # The older file may be damaged in any way, and its reader promises nothing about what it then raises;
+            # a run must not be lost for the pictures of its past.
+            except Exception as error:
+                warnings.warn(f"{older[-1]}: cannot be carried over into the new VisualDL file ({error!r}); "
+                              "keep the file to look at it by itself", stacklevel=2)  # fmt: skip
 
     def _carry_over(self, path, start_step):
         from google.protobuf.message import DecodeError
@@ -34,6 +41,8 @@ class Visual:
             try:
                 record.ParseFromString(data)
             except DecodeError:  # the run was killed while it wrote its last record
+                return
+            if not record.values:  # it was killed right behind the length of that record
                 return
             value = record.values[0]
             if value.WhichOneof("one_value") not in ("value", "meta_data") and value.id <= start_step:

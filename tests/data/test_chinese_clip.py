@@ -172,6 +172,14 @@ def test_no_bytes_break_the_machine(raw):
             assert str(error).startswith("here: ") and "\n" not in str(error)
 
 
+@pytest.mark.parametrize("claimed", [b"6", b"9999", b"999999999999"])
+def test_a_num_samples_beyond_what_is_stored_is_refused_at_once(tmp_path, claimed):
+    write_lmdb(tmp_path)
+    put(tmp_path, b"num_samples", claimed)
+    with pytest.raises(DataError, match=f"pairs: num_samples is {int(claimed):,}, and 5 pairs are stored"):
+        open_source(tmp_path)
+
+
 def test_long_texts_and_text_ids_come_back(tmp_path):
     long = "长" * 3000
     images = {"a/b": b"A", 2**70: b"B"}

@@ -143,6 +143,40 @@ def test_a_kill_at_any_moment_is_gone_on_from(tmp_path):
     assert not list((tmp_path / "out").glob("*.tmp-*"))
 
 
+class Stop(Exception):
+    pass
+
+
+def stopping_at(last):
+    """A `progress` that breaks writing off at row `last`."""
+
+    def progress(numbers):
+        for row in numbers:
+            if row == last:
+                raise Stop
+            yield row
+
+    return progress
+
+
+def test_bad_bytes_are_what_the_list_holds_when_a_bad_row_was_repaired_between(tmp_path):
+    lines = rows(14)
+    good = lines[6]
+    lines[1] = "{"
+    path, out = tmp_path / "a.jsonl", tmp_path / "out"
+    for row, stop in (("{", 7), (good, 11), (good, None)):
+        lines[6] = row
+        source = open_source(write(path, lines))
+        if stop is None:
+            write_shards(source, out, per_shard=3)
+        else:
+            with pytest.raises(Stop):
+                write_shards(source, out, per_shard=3, progress=stopping_at(stop))
+        listed, manifest = (out / "bad.txt").read_bytes(), json.loads((out / "index.json").read_text())
+        assert b"\0" not in listed and manifest["bad_bytes"] <= len(listed)
+    assert manifest["bad"] == len(listed.splitlines()) == 1 and manifest["bad_bytes"] == len(listed)
+
+
 def test_a_finished_folder_is_left_alone_and_a_foreign_one_refused(tmp_path):
     source = open_source(write(tmp_path / "a.jsonl", rows(5)))
     done = write_shards(source, tmp_path / "out", per_shard=2)

@@ -1,7 +1,9 @@
 """The index of a tar is trusted only as far as the tar bears it out; many tars are one source, with few open files."""
 
+import json
 import os
 import pickle
+import struct
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,6 +43,41 @@ def test_an_index_of_another_tar_or_a_damaged_one_is_made_anew(tmp_path, sound):
         assert contents(open_source(sound)) == wanted(range(12)) and index.read_bytes() == good
     write_tar(sound, pairs(5))
     assert contents(open_source(sound)) == wanted(range(5))
+
+
+ABSENT, INFINITE = object(), float("inf")
+
+
+def with_head(good, gap=0, **changed):
+    """The bytes of an index file with other fields in its head; it declares `gap` bytes more, and then ends."""
+    length = struct.unpack_from("<Q", good, 8)[0]
+    head = {**json.loads(good[16 : 16 + length]), **changed}
+    raw = json.dumps({key: value for key, value in head.items() if value is not ABSENT}).encode()
+    return good[:8] + struct.pack("<Q", len(raw) + gap) + raw + (b"" if gap else good[16 + length :])
+
+
+@pytest.mark.parametrize("gap, changed", [
+    (0, {"stamp": ABSENT}), (0, {"stamp": 5}), (0, {"stamp": [INFINITE, INFINITE]}), (0, {"count": INFINITE}),
+    (0, {"findings": {"x": [INFINITE, []]}}), (0, {"findings": {"x": [float("nan"), []]}}), (36, {"count": -1}),
+])  # fmt: skip
+def test_an_index_with_fields_that_cannot_be_is_made_anew(sound, gap, changed):
+    open_source(sound)
+    index = Path(f"{sound}.index")
+    good = index.read_bytes()
+    assert with_head(good) == good
+    index.write_bytes(with_head(good, gap, **changed))
+    assert contents(open_source(sound)) == wanted(range(12)) and index.read_bytes() == good
+
+
+def test_texts_of_a_foreign_index_are_shown_as_escapes(sound):
+    open_source(sound)
+    index = Path(f"{sound}.index")
+    hostile = "\x1b[2J\n\ud800" + "x" * 9999
+    index.write_bytes(with_head(index.read_bytes(), findings={hostile: [1, [hostile]]}, cut=hostile))
+    source = open_source(sound)
+    assert contents(source) == wanted(range(12)) and len(source.notes) == 2
+    for note in source.notes:
+        assert note.isprintable() and "\\x1b[2J\\n\\ud800" in note and len(note) < 2000
 
 
 def test_an_index_that_lies_is_an_error_and_never_other_bytes(sound):
