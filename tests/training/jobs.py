@@ -19,10 +19,10 @@ def collectives(folder, ranks):
     ranks.wait()
     rows = ranks.all_rows(np.full([ranks.rank, 2], ranks.rank, np.int64))
     np.savez(folder / f"rank-{ranks.rank}.npz", sum=ranks.sum([ranks.rank, 1]), rows=rows)
-    ranks.wait()
 
 
 if __name__ == "__main__":
     name, folder = sys.argv[1], Path(sys.argv[2])
     ranks = start()
     {"gradients": rank_cases.main, "collectives": collectives}[name](folder, ranks)
+    ranks.leave()

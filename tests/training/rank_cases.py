@@ -1,5 +1,7 @@
 """One gradient of a trained small model, by one process or by the ranks of a job: what both must agree on."""
 
+import contextlib
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -56,8 +58,8 @@ CASES = {
     "one-chunk": {"pairs": EVERY_PAIR, "micro": 7},
     "one-chunk-recompute": {"pairs": EVERY_PAIR, "micro": 7, "recompute": True},
 }
-"""Options of the objective, and: frozen, a prefix of parameters that do not learn; untagged, rows without tags; same, rows
-that show one image with one caption."""
+"""Options of the objective, and: frozen, a prefix of parameters that do not learn; untagged, rows without tags; same,
+rows that show one image with one caption."""
 
 
 def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=()):
@@ -100,6 +102,24 @@ def align(model, objective, batch, steps=15):
     return first
 
 
+@contextlib.contextmanager
+def largest_product():
+    """[elements of the largest two-dimensional matrix product of the objective] once the block is left."""
+    original, found = paddle.matmul, [0]
+
+    def matmul(x, y, *options, **named):
+        product = original(x, y, *options, **named)
+        if inspect.stack()[1].filename.endswith(("contrastive.py", "sigmoid.py")) and named.get("transpose_y"):
+            found[0] = max(found[0], int(product.size))
+        return product
+
+    paddle.matmul = matmul
+    try:
+        yield found
+    finally:
+        paddle.matmul = original
+
+
 def gradient(folder, name, ranks):
     """{"loss": value, parameter: gradient} of a case, with the rows divided over `ranks` (Ranks)."""
     options = dict(CASES[name])
@@ -114,7 +134,9 @@ def gradient(folder, name, ranks):
         if frozen and key.startswith(frozen):
             parameter.stop_gradient, parameter.grad = True, None
     step.frozen = {"visual.": ("image",), "text_model.": ("text",)}.get(frozen, ())
-    parts = step(batch.rows(slice(share.start, share.start + share.rows)), 77)
+    with largest_product() as largest:
+        parts = step(batch.rows(slice(share.start, share.start + share.rows)), 77)
+    assert largest == [share.rows * BATCH], "a rank holds its rows times all columns, and nothing larger"
     sync = GradientSync(model, ranks, sharding)
     sync.reduce()
     found = {name: p.grad.numpy().copy() for name, p in model.named_parameters() if p.grad is not None}
