@@ -16,6 +16,8 @@ from ..errors import UserError
 
 BUCKET = 32 << 20
 """Bytes of gradients or parameters in one collective."""
+ARRIVED, LEFT = "ernie_vil2/arrived", "ernie_vil2/left"
+"""Counters in the store: arrivals at any wait, and ranks that are done."""
 SHORTEST_POLL, LONGEST_POLL = 0.0005, 0.05
 """Seconds between two looks at the store while a rank waits; each is twice the one before."""
 
@@ -47,10 +49,9 @@ class Ranks:
         if self.size == 1:
             return
         self.waits += 1
-        name = f"ernie_vil2/wait/{self.waits}"
-        self.store.add(name, 1)
+        self.store.add(ARRIVED, 1)
         pause = SHORTEST_POLL
-        while self.store.add(name, 0) < self.size:
+        while self.store.add(ARRIVED, 0) < self.waits * self.size:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL)
 
@@ -58,8 +59,8 @@ class Ranks:
         """The last thing a rank does: rank 0 holds the store, so it stays until nobody needs it."""
         if self.size == 1:
             return
-        self.store.add("ernie_vil2/left", 1)
-        while self.main and self.store.add("ernie_vil2/left", 0) < self.size:
+        self.store.add(LEFT, 1)
+        while self.main and self.store.add(LEFT, 0) < self.size:
             time.sleep(SHORTEST_POLL)
 
     def meet(self):
