@@ -1,6 +1,8 @@
 """Whole runs of tools/train.py as processes of their own: started, killed, stopped and resumed by the tests."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +101,11 @@ def rank_of(launcher, rank):
         if parent == launcher and f"PADDLE_TRAINER_ID={rank}".encode() in variables:
             return int(entry.name)
     raise AssertionError(f"no rank {rank} below process {launcher}")
+
+
+def kill_ranks(log_dir):
+    """kill -9 everything that a launcher with this log folder started: ranks have sessions of their own."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"PADDLE_LOG_DIR={log_dir}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                os.kill(int(entry.name), signal.SIGKILL)

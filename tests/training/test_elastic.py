@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.runs import ROOT, arrays, begin, different, rank_of, train, write_config
+from tests.training.runs import ROOT, arrays, begin, different, kill_ranks, rank_of, train, write_config
 
 pytestmark = [
     pytest.mark.slow,
@@ -101,14 +101,6 @@ def until(holds, processes, told, seconds=120):
     while not holds():
         assert all(process.poll() is None for process in processes) and time.monotonic() < end, told()
         time.sleep(0.005)
-
-
-def kill_ranks(log_dir):
-    """kill -9 everything that a launcher with this log folder started: ranks have sessions of their own."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if f"PADDLE_LOG_DIR={log_dir}".encode() in (entry / "environ").read_bytes().split(b"\0"):
-                os.kill(int(entry.name), signal.SIGKILL)
 
 
 def kill_after(step, folder, *launchers):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.objectives.gather import divide
 from tests.training.rank_cases import CASES, build_vocab
-from tests.training.runs import environment
+from tests.training.runs import environment, kill_ranks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,28 +73,43 @@ def test_validation_is_shared_out_and_the_same(two_ranks):
             np.testing.assert_allclose(rank[key], one[key], rtol=1e-5, atol=1e-6, err_msg=key)
 
 
-def test_two_nodes_of_two_processes_are_four_ranks(tmp_path):
+def two_nodes(folder):
+    """Exit codes of two launchers of two processes each, or None when they have not found each other in a minute."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    logs = [folder / f"log{node}" for node in (0, 1)]
     nodes = [
         subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "paddle.distributed.launch", "--master", f"127.0.0.1:{port}",
-             "--nnodes", "2", "--rank", str(node), "--nproc_per_node", "2", "--log_dir", str(tmp_path / f"log{node}"),
-             "tests/training/jobs.py", "collectives", str(tmp_path)],
-            cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+             "--nnodes", "2", "--rank", str(node), "--nproc_per_node", "2", "--log_dir", str(logs[node]),
+             "tests/training/jobs.py", "collectives", str(folder)],
+            cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         for node in (0, 1)
     ]  # fmt: skip
     try:
-        for node in nodes:
-            output = node.communicate(timeout=120)[0]
-            assert node.returncode == 0, output[-3000:]
+        return [node.wait(60) for node in nodes]
+    except subprocess.TimeoutExpired:
+        return None
     finally:
-        for node in nodes:
+        for node, log in zip(nodes, logs, strict=True):
             node.kill()
+            node.wait()
+            kill_ranks(log)
+
+
+def test_two_nodes_of_two_processes_are_four_ranks(tmp_path):
+    """On a loaded machine Paddle's launchers do not always find each other, hence several goes."""
+    for attempt in range(3):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        codes = two_nodes(folder)
+        if codes:
+            break
+    assert codes == [0, 0]
     for rank in range(4):
-        found = np.load(tmp_path / f"rank-{rank}.npz")
+        found = np.load(folder / f"rank-{rank}.npz")
         assert found["sum"].tolist() == [6.0, 4.0]
         assert found["rows"].tolist() == [[1, 1], [2, 2], [2, 2], [3, 3], [3, 3], [3, 3]]
 
