@@ -97,7 +97,7 @@ def read_labels(path=None, chinese=None, language="zh", first=0):
                 "give a line for every class in the same order"
             )
         translated = {number: first_name(line) for number, line in zip(names, lines, strict=True)}
-    return Labels(names, translated, language, str(path or "the labels (none were given)"))
+    return Labels(names, translated, language, str(path or "the labels (none given: add --labels coco80 or a file)"))
 
 
 def coco_names(contiguous):

@@ -134,6 +134,10 @@ def join(source, paths, out, labels, rules, match="id", max_bad=0.01, progress=l
             if match != "id":
                 refuse_ambiguous(base)
             return write_tags(base, out, rules, len(source), bad_rows, bad_entries, broken)
+        except sqlite3.Error as error:
+            raise DataError(
+                f"{out}: its scratch file {scratch} cannot be written ({error}); free some space or take another place"
+            ) from None
         finally:
             scratch.unlink(missing_ok=True)
 

@@ -82,19 +82,37 @@ class Ranks:
         return np.concatenate([part.numpy()[:count] for part, count in zip(parts, counts, strict=True)])
 
 
+def lost_rank(error):
+    """A sentence where an error of a collective says that another rank has gone, else None."""
+    text = str(error)
+    if not any(word in text for word in ("gloo", "Connection", "connection", "TCP receive", "NCCL")):
+        return None
+    return (
+        f"another rank has gone ({text.strip().splitlines()[-1][:120]}); the log of the one that failed, "
+        "log/workerlog.*, says why; go on from the last checkpoint with --resume auto"
+    )
+
+
 def launched():
     """How many processes the launcher started; 1 without a launcher."""
     return int(os.environ.get("PADDLE_TRAINERS_NUM") or 1)
 
 
 def start():
-    """The Ranks of this run; joins the other processes through fleet when there are any."""
+    """The Ranks of this run; joins the other processes through fleet when there are any.
+
+    On gloo only the one group that is used is made: fleet.init makes one for every kind of parallelism, and with four
+    ranks that hangs or is refused now and then (Paddle 3.3.1, 1 of 5 starts here; 0 of 5 like this).
+    """
     if launched() == 1:
         return Ranks()
-    from paddle.distributed import fleet
-
     if not dist.is_initialized():
-        fleet.init(is_collective=True)
+        if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count():
+            from paddle.distributed import fleet
+
+            fleet.init(is_collective=True)
+        else:
+            dist.init_parallel_env()
     return Ranks(dist.get_rank(), dist.get_world_size(), paddle.base.core.create_or_get_global_tcp_store())
 
 

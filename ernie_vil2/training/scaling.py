@@ -10,7 +10,6 @@ Seconds and bytes throughout.
 import math
 from dataclasses import dataclass
 
-from .distributed import BUCKET
 from .scale_measure import IMAGE_VIEWS, PAIRS, SIZES, TEXT_VIEWS
 from .scaling_cards import CARDS_PER_NODE, Assumptions
 
@@ -113,6 +112,8 @@ class Projection:
             return 0.0
         wire = self.measured["wire"]
         whole = wire["gradient_per_parameter"] * parameters
+        from .distributed import BUCKET  # here, since it imports Paddle
+
         count = math.ceil(whole / BUCKET)
         if sharding == 2:
             size, count = wire["sharded_per_parameter"] * parameters, 2 * count

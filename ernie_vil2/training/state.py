@@ -207,7 +207,7 @@ class Checkpoints:
 
     def _read_state(self, path):
         if not path.is_dir():
-            raise CheckpointError(f"there is no checkpoint {path}; {self._offer(path)}")
+            raise CheckpointError(f"there is no checkpoint {path}; correct the path, or give --resume auto")
         try:
             state = json.loads((path / STATE).read_text(encoding="utf-8"))
             version = state["version"]

@@ -64,7 +64,8 @@ class GradientStep:
             with autocast(self.precision, self.level):
                 return embed(self.model, batch, share, key, self.towers[tower], graph)
 
-        done = self._each_tower(forward, together=not random)
+        recompute = self.model.recompute  # Paddle's hooks for it are one pair for the process
+        done = self._each_tower(forward, together=not (random or recompute))
         embeds = {view: value for part in done for view, value in part.items()}
         leaves = {view: value.detach() for view, value in embeds.items()}
         for view, leaf in leaves.items():
@@ -85,7 +86,7 @@ class GradientStep:
             else:
                 paddle.autograd.backward([embeds[view] for view in gradients], list(gradients.values()))
 
-        self._each_tower(backward, together=not (random and (cached or self.model.recompute)))
+        self._each_tower(backward, together=not (recompute or (random and cached)))
         return parts
 
     def _each_tower(self, work, together=True):

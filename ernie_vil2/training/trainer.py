@@ -26,7 +26,7 @@ from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import divide
 from . import measure
 from .checks import check_finite, check_precision, check_sharding, fitting_rows
-from .distributed import GradientSync, start
+from .distributed import GradientSync, lost_rank, start
 from .ema import Ema
 from .freeze import Freezer
 from .guard import Guard
@@ -100,7 +100,7 @@ class Trainer:
         self.found = found
         sizes = self.source.shard_sizes()
         self.order = Order(sizes, config.train.batch_size, config.seed, config.data.shuffle_window, position)
-        self.metrics, self.similarities, self.places = {}, None, None
+        self.metrics, self.similarities, self.places, self.bad = {}, None, None, 0
         self._build(tokenizer)
         if saved:
             self._restore(found, *saved)
@@ -192,7 +192,14 @@ class Trainer:
         try:
             with StopRequest() as stop:
                 return self._loop(loader, log, stop)
+        except (RuntimeError, ValueError, OSError) as error:
+            sentence = lost_rank(error) if self.ranks.size > 1 else None
+            if sentence is None:
+                raise
+            raise UserError(sentence) from error
         finally:
+            if self.bad:
+                log.say(f"note: {self.bad:,} bad rows were replaced, they are listed in {self.folder / 'bad.txt'}")
             loader.close()
             self.gradients.close()
             log.close()
@@ -375,6 +382,7 @@ class Trainer:
         return self.ema.applied() if self.ema is not None else contextlib.nullcontext()
 
     def _note_bad(self, bad):
+        self.bad += len(bad)
         if bad:
             with open(self.folder / "bad.txt", "a", encoding="utf-8") as handle:
                 handle.writelines(f"{error}\n" for error in bad)

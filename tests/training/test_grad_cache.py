@@ -81,3 +81,22 @@ def test_rows_of_a_batch_carry_their_own_width(trained):
     assert batch.rows(slice(short, short + 1)).tokens["caption"].shape == (1, lengths.min())
     assert batch.rows(slice(0, BATCH)).tokens["caption"].shape[1] == lengths.max()
     assert len(batch.rows(slice(3, 9))) == 6 and batch.rows(slice(3, 9)).where == batch.where[3:9]
+
+
+@pytest.mark.parametrize("micro", [5, 14])
+def test_recompute_with_the_towers_in_threads_gives_the_same_bits(tmp_path, micro):
+    model, objective, batch = setting(tmp_path, EVERY_PAIR)
+    for tower in (model.config.image_tower, model.config.text_tower):  # nothing random: towers would run side by side
+        tower.dropout = tower.drop_path = 0.0
+    for layer in model.sublayers():
+        for field in ("p", "dropout", "rate"):
+            if isinstance(getattr(layer, field, None), float):
+                setattr(layer, field, 0.0)
+    found = []
+    for model.recompute in (False, True):
+        step = GradientStep(model, objective, share=divide(BATCH, micro), side_by_side=True)
+        step(batch, 1)
+        step.close()
+        found.append(gradients(model))
+    for name in found[0]:
+        np.testing.assert_allclose(found[1][name], found[0][name], rtol=1e-4, atol=1e-6, err_msg=name)

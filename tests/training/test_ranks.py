@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.objectives.gather import divide
+from ernie_vil2.training.distributed import lost_rank
 from tests.training.rank_cases import CASES, build_vocab
 from tests.training.runs import environment, kill_ranks
 
@@ -64,6 +65,12 @@ def test_two_ranks_have_the_gradient_of_one(two_ranks, case):
         assert not wrong
 
 
+def test_a_lost_peer_is_one_sentence_and_other_errors_stay_what_they_are():
+    error = RuntimeError("[/paddle/third_party/gloo/gloo/transport/tcp/pair.cc:589] Read error: Connection reset by peer")
+    assert lost_rank(error).startswith("another rank has gone (") and "--resume auto" in lost_rank(error)
+    assert lost_rank(ValueError("(InvalidArgument) The shape of input is wrong")) is None
+
+
 def test_validation_is_shared_out_and_the_same(two_ranks):
     one, *two = ({key: value for key, value in rank.items() if key.startswith("validation/")} for rank in two_ranks)
     assert one["validation/image"].shape == (10, 32) and one["validation/metrics"].all()
@@ -84,7 +91,7 @@ def two_nodes(folder):
             [sys.executable, "-W", "ignore", "-m", "paddle.distributed.launch", "--master", f"127.0.0.1:{port}",
              "--nnodes", "2", "--rank", str(node), "--nproc_per_node", "2", "--log_dir", str(logs[node]),
              "tests/training/jobs.py", "collectives", str(folder)],
-            cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd=ROOT, env=environment(), stdout=open(folder / f"out{node}", "w"), stderr=subprocess.STDOUT,
         )
         for node in (0, 1)
     ]  # fmt: skip

@@ -251,6 +251,8 @@ def test_a_rank_that_dies_ends_the_job_and_it_goes_on(straight_on_two, tmp_path)
     os.kill(victim, signal.SIGKILL)
     output = process.communicate(timeout=120)[0]
     assert time.monotonic() - began < 60 and process.returncode != 0, output[-2000:]
+    log = (tmp_path / "launch/workerlog.0").read_text(encoding="utf-8", errors="replace")
+    assert "Traceback" not in log  # it was waiting, or says in a sentence that another rank has gone
     done = train("-c", path, "--resume", "auto", processes=2, log_dir=tmp_path / "launch")
     assert done.returncode == 0, done.stdout[-3000:]
     assert different(arrays(tmp_path, 8), arrays(wanted, 8)) == []
