@@ -13,7 +13,7 @@ help:  ## show this list
 demo: core  ## train a small model on drawn scenes and write demo/report.html
 	$(RUN) tools/demo.py
 
-test: lint  ## lint, then the tests (under 10 minutes on 2 cores)
+test: lint  ## lint, then the tests (under 15 minutes on 2 cores)
 	$(RUN) -m pytest -q
 
 test-slow: dev  ## the tests that take minutes each
