@@ -7,12 +7,12 @@ rows than its share of n is read through several times, and then once more in pa
 import math
 
 from ..errors import ConfigError, nearest
-from .samples import Source
+from .composite import CompositeSource
 
 BLOCK = 8192  # positions that stay together when a source is shuffled by its shards; each holds every part's share
 
 
-class MixedSource(Source):
+class MixedSource(CompositeSource):
     """`sources` is a list of {source: SPEC, weight: NUMBER}; of each stretch of positions a part has its share.
 
     `open_part` opens a SPEC. A part with share p has round(p n) of the n positions, evenly spread.
@@ -24,8 +24,7 @@ class MixedSource(Source):
         self.name = f"a mix of {len(self.parts)} sources"
         self.counts = pass_counts([len(part) for part in self.parts], weights)
         self.total = sum(self.counts)
-        if len({getattr(part, "folder", None) for part in self.parts}) > 1:
-            self.qualify_ids()
+        self.tell_folders_apart()
 
     def __len__(self):
         return self.total
@@ -34,29 +33,12 @@ class MixedSource(Source):
         """(part, row in it) of a position 0 <= index < len."""
         rest, total = index, self.total
         for number, count in enumerate(self.counts):
-            before = (
-                rest * count // total
-            )  # of the first `rest` positions among the `total` of this part and later ones
+            # of the first `rest` positions among the `total` of this part and later ones
+            before = rest * count // total
             if (rest + 1) * count // total > before:
                 return number, row_of(before, count, len(self.parts[number]))
             rest, total = rest - before, total - count
         raise IndexError(f"{self.name} has {len(self)} rows, so there is no row {index}")
-
-    def load(self, index):
-        part, row = self._part(index)
-        return part.load(row)
-
-    def where(self, index):
-        part, row = self._part(self.position(index))
-        return part.where(row)
-
-    def key(self, index):
-        part, row = self._part(self.position(index))
-        return part.key(row)
-
-    def qualify_ids(self):
-        for part in self.parts:
-            part.qualify_ids()
 
     def describe(self):
         shares = (
@@ -65,23 +47,11 @@ class MixedSource(Source):
         )
         return f"{self.name}: {len(self):,} samples a pass: {', '.join(shares)}"
 
-    @property
-    def notes(self):
-        return [note for part in self.parts for note in part.notes]
-
     def shard_sizes(self):
         whole, rest = divmod(self.total, BLOCK)
         return [BLOCK] * whole + [rest] * bool(rest)
 
-    def faults(self, checksums=False):
-        for part in self.parts:
-            yield from part.faults(checksums)
-
-    def unused_files(self):
-        for part in self.parts:
-            yield from part.unused_files()
-
-    def _part(self, index):
+    def locate(self, index):
         number, row = self.place(index)
         return self.parts[number], row
 

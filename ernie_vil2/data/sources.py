@@ -12,6 +12,7 @@ import yaml
 from ..errors import ConfigError, DataError, nearest
 from ..schema import coerce
 from .chinese_clip import ChineseClipSource
+from .composite import CompositeSource
 from .files import FilesSource, holds_stems
 from .folder import TABLES, FolderSource
 from .formats import JsonlSource, TsvSource
@@ -36,55 +37,26 @@ KINDS = (*FILES, "mix", "scenes")
 SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
-class JoinedSource(Source):
+class JoinedSource(CompositeSource):
     """Several sources one after the other, as one."""
 
     def __init__(self, parts, name):
         self.parts = list(parts)
         self.name = name
         self.ends = list(accumulate(len(part) for part in self.parts))
-        if len({getattr(part, "folder", None) for part in self.parts}) > 1:
-            self.qualify_ids()
+        self.tell_folders_apart()
 
     def __len__(self):
         return self.ends[-1]
-
-    def load(self, index):
-        part, rest = self._part(index)
-        return part.load(rest)
-
-    def where(self, index):
-        part, rest = self._part(self.position(index))
-        return part.where(rest)
-
-    def key(self, index):
-        part, rest = self._part(self.position(index))
-        return part.key(rest)
 
     def describe(self):
         first, last = self.parts[0].name, self.parts[-1].name
         return f"{self.name}: {len(self):,} samples in {len(self.parts)} sources, from {first} to {last}"
 
-    def qualify_ids(self):
-        for part in self.parts:
-            part.qualify_ids()
-
-    @property
-    def notes(self):
-        return [note for part in self.parts for note in part.notes]
-
     def shard_sizes(self):
         return [size for part in self.parts for size in part.shard_sizes()]
 
-    def faults(self, checksums=False):
-        for part in self.parts:
-            yield from part.faults(checksums)
-
-    def unused_files(self):
-        for part in self.parts:
-            yield from part.unused_files()
-
-    def _part(self, index):
+    def locate(self, index):
         number = bisect_right(self.ends, index)
         return self.parts[number], index - (self.ends[number - 1] if number else 0)
 
