@@ -106,8 +106,9 @@ class Crew:
     def submit(self, ticket, slot, offset, epoch, positions):
         """Have a chunk made: `positions` of `epoch`, whose pixels belong at `offset` of the ring's `slot`."""
         with self.lock:
-            self.waiting.append((ticket, slot, offset, epoch, positions))
-            self._feed()
+            if not self.closed:  # else `take` says so
+                self.waiting.append((ticket, slot, offset, epoch, positions))
+                self._feed()
 
     def take(self):
         """(ticket, result) of a finished chunk; waits for one. Raises DataError for what stopped the workers."""
@@ -119,7 +120,8 @@ class Crew:
 
     def close(self):
         """End all processes at once; they hold nothing that could be lost."""
-        self.closed = True
+        with self.lock:
+            self.closed = True
         self.end()
         self.thread.join(10)
         for worker in self.workers:
@@ -167,7 +169,8 @@ class Crew:
             error = RuntimeError(f"loader worker {worker.number} failed:\n{error}")
         with self.lock:
             worker.tickets.popleft()
-            self._feed()
+            if not self.closed:
+                self._feed()
         self.finished.put((ticket, result, error))
 
     def _wait(self, worker, passed):

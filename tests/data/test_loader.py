@@ -203,6 +203,19 @@ def test_workers_outlive_the_signals_of_a_process_group_and_end_when_closed(make
             next(batches)
 
 
+def test_work_given_to_a_closed_crew_is_answered_by_a_sentence(maker):
+    loader = Loader(Noise(40), maker, Order(40, 4, 7), 40, workers=2)
+    next(iter(loader))
+    crew = loader._crew
+    loader.close()
+    for worker in crew.workers:
+        worker.tickets.clear()  # as when each has just answered: the work would be sent at once
+    crew.submit((0, 0), 0, 0, 0, [0])
+    with pytest.raises(DataError, match="closed"):
+        while True:
+            crew.take()
+
+
 def alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
