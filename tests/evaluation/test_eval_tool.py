@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from ernie_vil2.checkpoints.store import save_model
-from ernie_vil2.config import ModelConfig
 from ernie_vil2.errors import DataError
+from ernie_vil2.model_config import ModelConfig
 from ernie_vil2.models.dual_encoder import new_model
 from tools import encode, parity
 from tools import eval as tool
