@@ -10,7 +10,7 @@ from ..tensor_file import Spec, spec_of
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor made from others: `make(*arrays of sources)` -> array of `shape`; without `make` it is the only source."""
+    """A tensor made from others: `make(*arrays)` -> array of `shape`; without `make` it is the only source as it is."""
 
     sources: tuple[str, ...]
     shape: tuple[int, ...]
