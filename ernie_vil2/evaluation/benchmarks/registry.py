@@ -1,0 +1,32 @@
+"""The benchmarks by name, each in a module that is imported when it is asked for."""
+
+import importlib
+
+from ...errors import ConfigError, nearest
+
+MODULES = {
+    "coco-cn": "coco_cn",
+    "flickr30k-cn": "flickr30k_cn",
+    "muge": "muge",
+    "aic-icc": "aic_icc",
+    "flickr30k": "karpathy",
+    "mscoco": "karpathy",
+    "cbvs": "cbvs",
+    "imagenet-zh": "classification",
+    "elevater-zh": "classification",
+    "sts": "similarity",
+    "image-retrieval": "labels",
+}
+
+
+def benchmark(name):
+    """The function `evaluate(model, name, data, *, split, progress)` of `coco-cn`, `coco-cn@5k`, ...
+
+    ConfigError names the nearest known benchmark.
+    """
+    bare = name.partition("@")[0]
+    if bare not in MODULES:
+        close = nearest(bare, MODULES)
+        hint = f"did you mean {close!r}?" if close else f"known are {', '.join(MODULES)}"
+        raise ConfigError(f"unknown benchmark {bare!r}; {hint}")
+    return importlib.import_module(f".{MODULES[bare]}", __package__).evaluate
