@@ -52,7 +52,8 @@ SETS = {
     "lcqmc": TextSet(("lcqmc", "LCQMC"), plain("LCQMC", ".tsv", ".txt"), {"train": 238766, "dev": 8802, "test": 12500},
                      "apply for LCQMC at Harbin Institute of Technology in Shenzhen, or register for the text "
                      "similarity task of Qianyan (luge.ai)"),
-    "afqmc": TextSet(("afqmc", "AFQMC", "afqmc_public"), {"train": ("train.json", "AFQMC.train.data"), "dev": ("dev.json", "AFQMC.valid.data")},
+    "afqmc": TextSet(("afqmc", "AFQMC", "afqmc_public"),
+                     {"train": ("train.json", "AFQMC.train.data"), "dev": ("dev.json", "AFQMC.valid.data")},
                      {"train": 34334, "dev": 4316},
                      "download afqmc_public.zip of the CLUE benchmark (its test.json has no labels: measure on dev)",
                      split="dev"),
