@@ -1,7 +1,35 @@
 """What an evaluation found, with what is needed to get it again; a folder per run."""
 
-from dataclasses import dataclass, field
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import shlex
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..checkpoints import layout, store
+from ..checkpoints.files import reported, sync_directory, synced_file, temporary_name
+from ..checkpoints.safetensors_file import header_digest
+from ..data.manifest import sha256_of
+from ..errors import CheckpointError, DataError
+
+FORMAT = 1
+RESULT, ANALYSIS = "result.json", "analysis.json"
+FILES = {RESULT, ANALYSIS}
+DISTRIBUTIONS = {
+    "paddle": ("paddlepaddle-gpu", "paddlepaddle"),
+    "numpy": ("numpy",),
+    "opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
+}
+REPEAT = "evaluate again with --output"
 
 
 @dataclass
@@ -36,3 +64,199 @@ class Outcome:
     pairs: Any = None
     texts: tuple[str, ...] = ()
     image: Any = None
+
+
+@dataclass
+class Run:
+    """A run folder that was read: where it lies, its Result objects, and `analysis.analyse`'s dictionary or None."""
+
+    path: Path
+    results: list
+    analysis: dict | None = None
+
+
+def provenance(command, model_path, data_sha256, options):
+    """What a reader needs to get a row again: command, data_sha256, model_sha256, config_sha256 and versions.
+
+    command: arguments as in sys.argv, or a line that is quoted already. model_path: a model directory or a .pdparams,
+    or None where embeddings were read, which are the data then. options: a JSON-able dictionary of everything that
+    changes the figures; it is hashed together with the model's configuration. A checksum is preceded by the name of its
+    method. Nothing tells of this machine but what the command holds. Raises CheckpointError for a model that is none.
+    """
+    config, checksum = (None, None) if model_path is None else model_identity(Path(model_path))
+    subject = json.dumps(plain({"model": config, "options": options}), sort_keys=True, separators=(",", ":"))
+    return {
+        "command": command if isinstance(command, str) else command_line(command),
+        "data_sha256": data_sha256,
+        "model_sha256": checksum,
+        "config_sha256": hashlib.sha256(subject.encode()).hexdigest(),
+        "versions": versions(),
+    }
+
+
+def command_line(argv):
+    """Arguments as one line for a shell; a program's own place in the file system is left out."""
+    program, *rest = map(str, argv)
+    if program.startswith("ernie-vil2 "):  # what ernie_vil2.cli puts there is a command and its verb
+        return " ".join(filter(None, (program, shlex.join(rest))))
+    if os.path.isabs(program):
+        place = Path(program)
+        program = f"tools/{place.name}" if place.parent.name == "tools" else place.name
+    return shlex.join([program, *rest])
+
+
+def model_identity(path):
+    """(configuration as a dictionary, checksum with the name of its method) of a model directory or a .pdparams."""
+    if path.is_dir():
+        _, config, _ = store.open_directory(path)
+        return config.to_dict(), f"header-sha256:{header_digest(path / store.WEIGHTS)}"
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist; give a model directory or a .pdparams file")
+    config = layout.infer_config(store.open_official(path), path)
+    return config.to_dict(), f"sha256:{sha256_of(path)}"
+
+
+def versions():
+    """Versions of this project, of Python and of what computes; None where something is not installed."""
+    found = {"ernie_vil2": __version__, "python": platform.python_version()}
+    for name, distributions in DISTRIBUTIONS.items():
+        found[name] = next(filter(None, map(installed_version, distributions)), None)
+    return found
+
+
+def installed_version(distribution):
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def plain(value):
+    """`value` as JSON holds it: NumPy's numbers and arrays as Python's, what is not finite as None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def write_run(folder, outcome, provenance):
+    """Write the run folder of an Outcome: result.json and, where embeddings were compared, analysis.json.
+
+    provenance: what `provenance` returned; it goes into every row. An older run folder is replaced, anything else is
+    not. The folder appears whole or not at all. Raises CheckpointError.
+    """
+    from .analysis import analyse
+
+    rows = [{**asdict(result), "provenance": {**provenance, **result.provenance}} for result in outcome.results]
+    files = {RESULT: {"format": FORMAT, "results": rows}}
+    if outcome.embeddings is not None:
+        files[ANALYSIS] = {"format": FORMAT, **analyse(outcome)}
+    folder = Path(os.path.realpath(folder))
+    refuse_other_target(folder)
+    temporary = temporary_name(folder)
+    with reported(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            temporary.mkdir()
+            for name, content in files.items():
+                with synced_file(temporary / name) as handle:
+                    handle.write(json_bytes(content))
+            sync_directory(temporary)
+            store.replace_directory(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def json_bytes(content):
+    """`content` as strict JSON; a lone surrogate of a text is escaped, so that every text can be written."""
+    text = json.dumps(plain(content), ensure_ascii=False, allow_nan=False, indent=1)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def refuse_other_target(folder):
+    """CheckpointError for anything but a free name, an empty folder or a run folder without foreign files."""
+    if not os.path.lexists(folder):
+        return
+    names = set(os.listdir(folder)) if folder.is_dir() else {folder.name}
+    if names and not (RESULT in names and names <= FILES and is_run(folder)):
+        raise CheckpointError(
+            f"{folder} exists and is not a run folder with nothing else in it, so it is not replaced; "
+            "choose another name or remove it"
+        )
+
+
+def is_run(folder):
+    try:
+        read_json(folder / RESULT, "results")
+    except DataError:
+        return False
+    return True
+
+
+def read_run(folder):
+    """The Run in a folder that `write_run` wrote.
+
+    Raises DataError naming the file: no run folder, JSON that is damaged or lacks something, another format.
+    """
+    from .analysis import check_analysis
+
+    folder = Path(folder)
+    if not (folder / RESULT).is_file():
+        raise DataError(f"{folder} is not a run folder: {RESULT} is missing; give the folder that was named "
+                        "with --output of an evaluation")
+    path = folder / RESULT
+    rows = read_json(path, "results")["results"]
+    try:
+        results = [checked_result(row) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged: a row lacks or has a wrong {error}; {REPEAT}") from None
+    if not results:
+        raise DataError(f"{path} holds no row; {REPEAT}")
+    if not (folder / ANALYSIS).exists():
+        return Run(folder, results)
+    path = folder / ANALYSIS
+    analysis = read_json(path, "recall")
+    try:
+        check_analysis(analysis)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged: it lacks or has a wrong {error}; {REPEAT}") from None
+    return Run(folder, results, analysis)
+
+
+def read_json(path, needed):
+    """The dictionary in a file of this format, which has the key `needed`."""
+    try:
+        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; check its permissions") from None
+    except (ValueError, RecursionError):
+        raise DataError(f"{path} is damaged: it is not JSON; {REPEAT}") from None
+    if not isinstance(content, dict) or "format" not in content:
+        raise DataError(f"{path} was not written by an evaluation: it has no format; {REPEAT}")
+    if content["format"] != FORMAT:
+        raise DataError(f"{path} has format {str(content['format'])[:20]!r}, this version reads {FORMAT}; "
+                        "use the version that wrote it, or evaluate again")
+    if needed not in content:
+        raise DataError(f"{path} is damaged: it has no {needed}; {REPEAT}")
+    return content
+
+
+def checked_result(row):
+    """A Result of a row of JSON; KeyError, TypeError or ValueError naming the field that is wrong."""
+    kinds = {"benchmark": str, "task": str, "metrics": dict, "counts": dict, "provenance": dict, "notes": list}
+    if not isinstance(row, dict):
+        raise TypeError("row")
+    for name, kind in kinds.items():
+        if not isinstance(row[name], kind):
+            raise TypeError(name)
+    for name, value in row["metrics"].items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ValueError(f"metric {name}")
+    values = {name: row[name] for name in kinds}
+    return Result(**{**values, "notes": tuple(map(str, row["notes"]))})
