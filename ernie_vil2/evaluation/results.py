@@ -1,12 +1,8 @@
 """What an evaluation found, with what is needed to get it again; a folder per run."""
 
-import hashlib
-import importlib.metadata
 import json
 import math
 import os
-import platform
-import shlex
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,21 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
-from ..checkpoints import layout, store
+from ..checkpoints import store
 from ..checkpoints.files import reported, sync_directory, synced_file, temporary_name
-from ..checkpoints.safetensors_file import header_digest
-from ..data.manifest import sha256_of
 from ..errors import CheckpointError, DataError
+from .provenance import provenance
 
+__all__ = ["Outcome", "Result", "Run", "provenance", "read_run", "write_run"]
 FORMAT = 1
 RESULT, ANALYSIS = "result.json", "analysis.json"
 FILES = {RESULT, ANALYSIS}
-DISTRIBUTIONS = {
-    "paddle": ("paddlepaddle-gpu", "paddlepaddle"),
-    "numpy": ("numpy",),
-    "opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
-}
 REPEAT = "evaluate again with --output"
 
 
@@ -75,62 +65,6 @@ class Run:
     analysis: dict | None = None
 
 
-def provenance(command, model_path, data_sha256, options):
-    """What a reader needs to get a row again: command, data_sha256, model_sha256, config_sha256 and versions.
-
-    command: arguments as in sys.argv, or a line that is quoted already. model_path: a model directory or a .pdparams,
-    or None where embeddings were read, which are the data then. options: a JSON-able dictionary of everything that
-    changes the figures; it is hashed together with the model's configuration. A checksum is preceded by the name of its
-    method. Nothing tells of this machine but what the command holds. Raises CheckpointError for a model that is none.
-    """
-    config, checksum = (None, None) if model_path is None else model_identity(Path(model_path))
-    subject = json.dumps(plain({"model": config, "options": options}), sort_keys=True, separators=(",", ":"))
-    return {
-        "command": command if isinstance(command, str) else command_line(command),
-        "data_sha256": data_sha256,
-        "model_sha256": checksum,
-        "config_sha256": hashlib.sha256(subject.encode()).hexdigest(),
-        "versions": versions(),
-    }
-
-
-def command_line(argv):
-    """Arguments as one line for a shell; a program's own place in the file system is left out."""
-    program, *rest = map(str, argv)
-    if program.startswith("ernie-vil2 "):  # what ernie_vil2.cli puts there is a command and its verb
-        return " ".join(filter(None, (program, shlex.join(rest))))
-    if os.path.isabs(program):
-        place = Path(program)
-        program = f"tools/{place.name}" if place.parent.name == "tools" else place.name
-    return shlex.join([program, *rest])
-
-
-def model_identity(path):
-    """(configuration as a dictionary, checksum with the name of its method) of a model directory or a .pdparams."""
-    if path.is_dir():
-        _, config, _ = store.open_directory(path)
-        return config.to_dict(), f"header-sha256:{header_digest(path / store.WEIGHTS)}"
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist; give a model directory or a .pdparams file")
-    config = layout.infer_config(store.open_official(path), path)
-    return config.to_dict(), f"sha256:{sha256_of(path)}"
-
-
-def versions():
-    """Versions of this project, of Python and of what computes; None where something is not installed."""
-    found = {"ernie_vil2": __version__, "python": platform.python_version()}
-    for name, distributions in DISTRIBUTIONS.items():
-        found[name] = next(filter(None, map(installed_version, distributions)), None)
-    return found
-
-
-def installed_version(distribution):
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def plain(value):
     """`value` as JSON holds it: NumPy's numbers and arrays as Python's, what is not finite as None."""
     if isinstance(value, dict):
@@ -166,16 +100,16 @@ def write_run(folder, outcome, provenance):
             temporary.mkdir()
             for name, content in files.items():
                 with synced_file(temporary / name) as handle:
-                    handle.write(json_bytes(content))
+                    handle.write(json_bytes(content, None if name == ANALYSIS else 1))
             sync_directory(temporary)
             store.replace_directory(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def json_bytes(content):
+def json_bytes(content, indent=1):
     """`content` as strict JSON; a lone surrogate of a text is escaped, so that every text can be written."""
-    text = json.dumps(plain(content), ensure_ascii=False, allow_nan=False, indent=1)
+    text = json.dumps(plain(content), ensure_ascii=False, allow_nan=False, indent=indent)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 

@@ -12,7 +12,8 @@ from ernie_vil2.checkpoints.safe_pickle import write_pdparams
 from ernie_vil2.checkpoints.safetensors_file import header_digest
 from ernie_vil2.checkpoints.store import save_model
 from ernie_vil2.errors import CheckpointError, DataError
-from ernie_vil2.evaluation.results import Outcome, Result, command_line, provenance, read_run, write_run
+from ernie_vil2.evaluation.provenance import command_line
+from ernie_vil2.evaluation.results import Outcome, Result, provenance, read_run, write_run
 from tests.standin import standin_tensor
 
 WHENCE = {"command": "eval x", "data_sha256": "1", "model_sha256": "2", "config_sha256": "3", "versions": {}}
