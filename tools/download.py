@@ -48,7 +48,7 @@ def main(argv=None):
     )
     parser.add_argument("--sha256", metavar="HEX", help="what the weights (the first file of the name) must have")
     parser.add_argument("--offline", action="store_true", help="ask nothing of the network: only check what is there")
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=30, help="of silence (default: %(default)s)")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=30, help="of silence; default: %(default)s")
     parser.add_argument("--limit", metavar="GB", type=float, default=20, help="of one file (default: %(default)s)")
     args = parser.parse_args(argv)
     if args.list:

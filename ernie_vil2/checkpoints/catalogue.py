@@ -28,7 +28,7 @@ TOKENS_MD5 = "1c1c1f4fd93c5bed3b4eebec4de976a8"
 
 @dataclass(frozen=True)
 class Published:
-    """One file: its name here, addresses in the order of trial, public checksums (32 digits: MD5, 64: SHA-256), if any."""
+    """One file: its name here, addresses in the order of trial, public checksums (32 digits: MD5; 64: SHA-256)."""
 
     name: str
     urls: tuple[str, ...]
@@ -114,7 +114,7 @@ def listing():
 
 
 def addresses(name, file, mirrors=()):
-    """URLs to try for a file of `name`: mirrors first, as MIRROR/NAME/FILE (a copy of a downloads folder) and MIRROR/FILE.
+    """URLs to try for a file of `name`: mirrors first, as MIRROR/NAME/FILE (a served downloads folder) and MIRROR/FILE.
 
     MIRROR/FILE is left out where FILE means different things for different names and no checksum could tell.
     """

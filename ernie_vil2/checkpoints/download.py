@@ -123,7 +123,8 @@ class Wanted:
             own = found["md5"] if len(public[0]) == 32 else found["sha256"]
             return f"has {KINDS[len(own)]} {own}, not the published {' or '.join(public)}"
         if self.record and found["sha256"] != self.record["sha256"]:
-            return f"has SHA-256 {found['sha256']}, not {self.record['sha256']} as recorded on {self.record['date'][:10]}"
+            day = self.record["date"][:10]
+            return f"has SHA-256 {found['sha256']}, not the {self.record['sha256']} recorded on {day}"
         return None if self.decided else shape_objection(found, self.path.suffix)
 
     @property
@@ -155,7 +156,14 @@ class Wanted:
             self.tell(f"{self.path}: asking {url}" + (f", {part.size:,} bytes are here" if part.known() else ""))
             try:
                 fetch(part, limits, not self.decided, progress)
-                self.accept(part, url)
+                try:
+                    self.accept(part, url)
+                except Refused:
+                    if not part.joined:
+                        raise
+                    self.tell(f"{self.path}: the pieces do not fit together; starting again")
+                    fetch(part, limits, not self.decided, progress)
+                    self.accept(part, url)
                 return
             except (Interrupted, Refused) as failure:
                 failures.append(f"{url} {failure}")

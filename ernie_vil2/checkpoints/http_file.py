@@ -88,6 +88,7 @@ class Part:
 
     def __init__(self, path, url):
         self.path, self.url = Path(path), url
+        self.joined = False  # whether the bytes come from more than one answer
         self.note = self.path.with_name(self.path.name + ".json")
 
     @property
@@ -146,6 +147,7 @@ def attempt(part, limits, length_matters, progress):
     known = part.known()
     have = part.size if known else 0
     if have and have == known["bytes"]:
+        part.joined = True
         return
     request = urllib.request.Request(part.url, headers={"Accept-Encoding": "identity"})
     if have and known["validator"]:
@@ -206,6 +208,7 @@ def begin(part, answer, known, have, limits, length_matters):
             f"{part.path.parent} has {free:,} bytes free where {coming:,} are to come and {SPARE:,} should stay; "
             "free some space or choose another place"
         )
+    part.joined = have > 0
     if not have:
         part.restart(validator_of(headers), total)
     return have, total
