@@ -248,5 +248,5 @@ def test_an_interrupted_environment_starts_anew(clone, only):
 
 def test_ci_runs_the_readmes_commands():
     script = (ROOT / ".ci" / "run").read_text()
-    assert re.findall(r"^make .*", script, re.MULTILINE) == ["make test", "make test-slow"]
+    assert re.findall(r"^make .*", script, re.MULTILINE) == ["make test", "make test-slow", "make test-interop"]
     assert "set -euo pipefail" in script and os.access(ROOT / ".ci" / "run", os.X_OK)
