@@ -1,5 +1,5 @@
-# Everything runs in .venv, test-interop in .venv-interop; .ci/environment fills both when they are missing or out of date.
-# make PYTHON=/path/to/python3.11 chooses the interpreter for it.
+# Everything runs in .venv, test-interop in .venv-interop. .ci/environment creates and fills them when they are missing
+# or out of date. make PYTHON=/path/to/python3.11 chooses the interpreter for it.
 
 export PYTHON
 RUN = .venv/bin/python

@@ -1,7 +1,7 @@
 """Tests against the models of other projects: only in `make test-interop`, with nothing left out there.
 
-Every test of this folder carries the mark `interop`. Its files may import torch, timm, transformers... at their top: they
-are not even collected unless `-m` asks for `interop`, and the stand-ins are in place before the first of them is imported.
+Every test of this folder carries the mark `interop`. Its files may import torch, timm, transformers at their top: they
+are not even collected unless `-m` asks for `interop`, and the stand-ins are in place before the first is imported.
 """
 import os
 from pathlib import Path
