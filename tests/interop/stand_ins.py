@@ -1,8 +1,8 @@
 """Let timm, open_clip, cn_clip and transformers import in the interop environment: `install()` before the first import.
 
-A torchvision that was built for another torch does not load ("operator torchvision::nms does not exist"), and the models
-under test use none of it: timm, open_clip and cn_clip import it for image transforms, FrozenBatchNorm2d and feature
-extraction. Every `torchvision.a.b.Name` becomes an empty class, which can be imported, named and subclassed.
+A torchvision that was built for another torch does not load ("operator torchvision::nms does not exist"), and the
+models under test use none of it: timm, open_clip and cn_clip import it for image transforms, FrozenBatchNorm2d and
+feature extraction. Every `torchvision.a.b.Name` becomes an empty class, which can be imported, named and subclassed.
 
 transformers 4.57 refuses tokenizers above 0.23.0, by number only; this project's pin, 0.23.3, works with it, so the
 module that compares the numbers is left out.
