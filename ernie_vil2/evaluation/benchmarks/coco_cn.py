@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ...data.formats import TsvSource
+from ...data.manifest import sha256_of
 from ...errors import ConfigError, DataError, nearest
 from . import clip_files
 from .captions import read_captions, read_ids
-from .files import Folder, MissingFile, coco_key, sha256
+from .files import Folder, MissingFile, coco_key
 from .pairs import Builder
 from .protocols import Benchmark
 
@@ -69,7 +70,7 @@ def read_published(builder, folder, names, split, wanted):
         elif elsewhere is not None and caption.image not in elsewhere:
             raise DataError(f"{caption.where}: the caption belongs to image {caption.image!r}, which no list of images "
                             "names; correct the id, or copy the lists again")
-    return builder.from_files(folder.images(coco_key), {file.name: sha256(file) for file in (listed, path)}, wanted,
+    return builder.from_files(folder.images(coco_key), {file.name: sha256_of(file) for file in (listed, path)}, wanted,
                               folder.path, IMAGES)
 
 
@@ -112,7 +113,7 @@ def read_release(builder, path):
             builder.add_image(sample.id, sample.where)
             lines.append(index)
         builder.add_text(sample.texts[0], [sample.id], sample.where)
-    return builder.finish(ReleaseImages(source, lines), {path.name: sha256(path)}, {"captions": 1000}, path,
+    return builder.finish(ReleaseImages(source, lines), {path.name: sha256_of(path)}, {"captions": 1000}, path,
                           rule="row_by_row")
 
 

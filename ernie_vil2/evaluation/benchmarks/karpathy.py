@@ -4,9 +4,10 @@
 """
 
 from ...data import fields
+from ...data.manifest import sha256_of
 from ...errors import ConfigError, DataError
 from . import clip_files
-from .files import Folder, MissingFile, coco_key, read_json, sha256
+from .files import Folder, MissingFile, coco_key, read_json
 from .pairs import Builder
 from .protocols import Benchmark
 
@@ -38,7 +39,7 @@ def reader(name):
             return builder.finish(*filled, wanted, folder.path, rule=rule)
         add_split(builder, path, split)
         index = folder.images(coco_key) if name == "mscoco" else folder.images()
-        return builder.from_files(index, {path.name: sha256(path)}, wanted, folder.path, IMAGES[name], rule=rule)
+        return builder.from_files(index, {path.name: sha256_of(path)}, wanted, folder.path, IMAGES[name], rule=rule)
 
     return read
 
