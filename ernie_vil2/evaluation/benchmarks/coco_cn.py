@@ -10,7 +10,7 @@ import numpy as np
 
 from ...data.formats import TsvSource
 from ...data.manifest import sha256_of
-from ...errors import ConfigError, DataError, nearest
+from ...errors import ConfigError, nearest
 from . import clip_files
 from .captions import read_captions, read_ids
 from .files import Folder, MissingFile, coco_key
@@ -63,13 +63,15 @@ def read_published(builder, folder, names, split, wanted):
     path = folder.find(names, "the captions", SOURCE)
     for image, where in read_ids(listed):
         builder.add_image(image, where)
-    elsewhere = other_splits(folder, split) if names is HUMAN else set()
+    elsewhere, strangers = other_splits(folder, split), []
     for caption in read_captions(path, segmented="bosonseg" in path.name):
-        if caption.image in builder.rows:
+        if caption.image in builder.rows or names is TRANSLATED:  # only the test images were translated
             builder.add_text(caption.text, [caption.image], caption.where, caption.key)
         elif elsewhere is not None and caption.image not in elsewhere:
-            raise DataError(f"{caption.where}: the caption belongs to image {caption.image!r}, which no list of images "
-                            "names; correct the id, or copy the lists again")
+            strangers.append(caption.where)
+    if strangers:
+        builder.notes.append(f"{len(strangers):,} captions belong to images that no list names, the first at "
+                             f"{strangers[0]}, and are left out")
     return builder.from_files(folder.images(coco_key), {file.name: sha256_of(file) for file in (listed, path)}, wanted,
                               folder.path, IMAGES)
 
