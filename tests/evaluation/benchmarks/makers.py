@@ -139,7 +139,7 @@ def cbvs(folder, style=CLEAN):
     put(folder / "cbvs20k.txt", lines, style)
     documents = list(dict.fromkeys(document for _, document, _ in GRADED))
     for number, document in enumerate(documents):
-        (folder / "imgs").mkdir(exist_ok=True)
+        (folder / "imgs").mkdir(parents=True, exist_ok=True)
         (folder / "imgs" / f"{document}{('.jpg', '.png', '.webp')[number % 3]}").write_bytes(picture(number))
     return documents
 
