@@ -116,7 +116,8 @@ def test_a_benchmark_equals_the_same_rows_as_a_source(model, tmp_path):
     """The release's file of COCO-CN, as a benchmark and as `--input`."""
     path = makers.release_tsv(tmp_path / "test.tsv", [(text, f"i{row}", row) for row, text in enumerate(CAPTIONS)])
     benchmark(model, path, "coco-cn@1k-official", "--allow-counts", "--json", tmp_path / "a.json")
-    tool.main(["--model", str(model), "--input", str(path), "--protocol", "official", "--json", str(tmp_path / "b.json")])
+    tool.main(["--model", str(model), "--input", str(path), "--protocol", "official",
+               "--json", str(tmp_path / "b.json")])
     first, second = (json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("a.json", "b.json"))
     wanted = second["protocols"]["official"]
     assert first["results"][0]["metrics"] == {key: wanted[key] for key in first["results"][0]["metrics"]}
