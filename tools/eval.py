@@ -10,6 +10,7 @@ import sys
 
 from ernie_vil2.errors import run_tool
 from ernie_vil2.evaluation import retrieval
+from ernie_vil2.evaluation.benchmarks import run as public
 
 
 def progress(done, total, what="samples"):
@@ -33,15 +34,10 @@ def main(argv=None):
     parser.add_argument("--input", metavar="SOURCE", help="TSV, JSON lines, folder or scenes: what the model is run on")
     parser.add_argument("--vocab", help="vocabulary of a .pdparams")
     parser.add_argument("--ids", metavar="FILE", help="image id of every line of a release text file")
-    parser.add_argument("--protocol", choices=("official", "standard", "both"), help="without a benchmark; default both")
+    parser.add_argument("--protocol", choices=("official", "standard", "both"), help="default both")
     parser.add_argument("--skip-broken", action="store_true", help="leave out broken samples and count them")
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file")
-    public = parser.add_argument_group("public benchmarks")
-    public.add_argument("--benchmark", metavar="NAME", help="name, or name@protocol; the bare name runs all protocols")
-    public.add_argument("--data", metavar="DIR", help="folder of the benchmark's files, as published")
-    public.add_argument("--split", metavar="S", help="another split than the one that is reported")
-    public.add_argument("--output", metavar="RUN", help="folder to write figures and provenance to, for `eval compare`")
-    public.add_argument("--allow-counts", action="store_true", help="measure on less than the whole benchmark, and say so")
+    public.add_options(parser.add_argument_group("public benchmarks"))
     args = parser.parse_args(argv)
     if args.model and (args.input is None) == (args.benchmark is None):
         parser.error("--model needs --input SOURCE, or --benchmark NAME with --data DIR")
@@ -49,24 +45,13 @@ def main(argv=None):
         parser.error("--input, --vocab and --skip-broken belong to --model, not to --embeddings")
     if args.model and args.ids:
         parser.error("--ids belongs to --embeddings; a source has its own ids")
-    if args.benchmark and (args.data is None or args.protocol or args.skip_broken):
-        parser.error("--benchmark needs --data DIR; a protocol is named in it (coco-cn@5k), and nothing is skipped")
-    if args.benchmark is None and (args.data or args.split or args.output or args.allow_counts):
-        parser.error("--data, --split, --output and --allow-counts belong to --benchmark")
-    return run(args, argv) if args.benchmark else measure(args)
-
-
-def run(args, argv):
-    """A public benchmark."""
-    from ernie_vil2.evaluation.benchmarks.run import as_json, run_benchmark, tables
-
-    options = {"split": args.split, "allow_counts": args.allow_counts}
-    given = {name: value for name, value in options.items() if value}
-    outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, given, ["eval", *argv], args.output,
-                            lambda done, total: progress(done, total, "images and texts"))
-    print(tables(outcome.results))
-    if args.json:
-        retrieval.write_json(args.json, as_json(outcome, model=args.model, benchmark=args.benchmark, data=args.data))
+    if args.benchmark and (args.data is None or args.protocol):
+        parser.error("--benchmark needs --data DIR; a protocol is named with it, as in coco-cn@5k")
+    if not args.benchmark and (args.data or args.output or args.split or args.allow_counts or args.options):
+        parser.error("--data, --output, --split, --allow-counts and -o belong to --benchmark")
+    if args.benchmark:
+        return public.run(args, [sys.argv[0], *argv], lambda done, total: progress(done, total, "images and texts"))
+    return measure(args)
 
 
 def measure(args):

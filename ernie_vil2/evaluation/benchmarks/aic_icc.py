@@ -7,9 +7,10 @@ Whether a row is an image with its five captions or a pair of an image and a cap
 import numpy as np
 
 from ...data import fields
+from ...data.manifest import sha256_of
 from ...errors import ConfigError, DataError
 from . import clip_files
-from .files import Folder, MissingFile, read_json, sha256
+from .files import Folder, MissingFile, read_json
 from .pairs import Builder
 from .protocols import Benchmark
 
@@ -38,7 +39,7 @@ def read(data, protocol="10k-images", split="valid", allow_counts=False):
         room = ROWS - len(builder.texts) if protocol == "10k-pairs" else len(texts)
         for text in texts[:room]:
             builder.add_text(fields.caption(text.strip(), where), [row["image_id"].removesuffix(".jpg")], where)
-    return builder.from_files(folder.images(), {path.name: sha256(path)}, wanted, folder.path, IMAGES)
+    return builder.from_files(folder.images(), {path.name: sha256_of(path)}, wanted, folder.path, IMAGES)
 
 
 def entries(path):

@@ -8,8 +8,9 @@ import numpy as np
 
 from ...data import fields
 from ...data.lines import LineFile
+from ...data.manifest import sha256_of
 from ...errors import ConfigError, DataError
-from .files import Folder, sha256
+from .files import Folder
 from .measure import RELEVANT
 from .pairs import Builder
 from .protocols import Benchmark
@@ -49,7 +50,7 @@ def read(data, protocol="20k", split="test", allow_counts=False):
         builder.notes.append(f"{len(grades) - len(listed):,} lines repeat a query and a document, and count again as "
                              "in the authors' script")
     builder.links = [(query, document) for query, document, label in grades if label >= RELEVANT]
-    return builder.from_files(folder.images(), {path.name: sha256(path)}, WANTED, folder.path, IMAGES,
+    return builder.from_files(folder.images(), {path.name: sha256_of(path)}, WANTED, folder.path, IMAGES,
                               grades=np.array(grades, np.int64), rule="graded")
 
 

@@ -6,9 +6,9 @@ import json
 from ...data import fields
 from ...data.lines import LineFile
 from ...data.lmdb_source import COUNTS, MAX_KEY, MAX_PICKLE, read_pair, reading
+from ...data.manifest import sha256_of
 from ...data.samples import RowError
 from ...errors import DataError
-from .files import sha256
 
 HEAD_BYTES = 256
 KEYS = ("text_id", "text", "image_ids")
@@ -56,7 +56,7 @@ def fill_tsv(builder, images, texts, keys=KEYS):
         number = query.get(keys[0])
         builder.add_text(fields.caption(text, where), [str(item).strip() for item in ids], where,
                          None if number is None else str(number))
-    return source, {texts.name: sha256(texts)}
+    return source, {texts.name: sha256_of(texts)}
 
 
 class TsvImages:

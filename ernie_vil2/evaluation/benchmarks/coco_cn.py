@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ...data.formats import TsvSource
-from ...errors import ConfigError, DataError, nearest
+from ...data.manifest import sha256_of
+from ...errors import ConfigError, nearest
 from . import clip_files
 from .captions import read_captions, read_ids
-from .files import Folder, MissingFile, coco_key, sha256
+from .files import Folder, MissingFile, coco_key
 from .pairs import Builder
 from .protocols import Benchmark
 
@@ -62,14 +63,16 @@ def read_published(builder, folder, names, split, wanted):
     path = folder.find(names, "the captions", SOURCE)
     for image, where in read_ids(listed):
         builder.add_image(image, where)
-    elsewhere = other_splits(folder, split) if names is HUMAN else set()
+    elsewhere, strangers = other_splits(folder, split), []
     for caption in read_captions(path, segmented="bosonseg" in path.name):
-        if caption.image in builder.rows:
+        if caption.image in builder.rows or names is TRANSLATED:  # only the test images were translated
             builder.add_text(caption.text, [caption.image], caption.where, caption.key)
         elif elsewhere is not None and caption.image not in elsewhere:
-            raise DataError(f"{caption.where}: the caption belongs to image {caption.image!r}, which no list of images "
-                            "names; correct the id, or copy the lists again")
-    return builder.from_files(folder.images(coco_key), {file.name: sha256(file) for file in (listed, path)}, wanted,
+            strangers.append(caption.where)
+    if strangers:
+        builder.notes.append(f"{len(strangers):,} captions belong to images that no list names, the first at "
+                             f"{strangers[0]}, and are left out")
+    return builder.from_files(folder.images(coco_key), {file.name: sha256_of(file) for file in (listed, path)}, wanted,
                               folder.path, IMAGES)
 
 
@@ -112,7 +115,7 @@ def read_release(builder, path):
             builder.add_image(sample.id, sample.where)
             lines.append(index)
         builder.add_text(sample.texts[0], [sample.id], sample.where)
-    return builder.finish(ReleaseImages(source, lines), {path.name: sha256(path)}, {"captions": 1000}, path,
+    return builder.finish(ReleaseImages(source, lines), {path.name: sha256_of(path)}, {"captions": 1000}, path,
                           rule="row_by_row")
 
 

@@ -3,8 +3,8 @@
 from ...errors import DataError
 
 
-def check(name, place, found, wanted, allow):
-    """Notes on counts that differ, if `allow`; else DataError with the found and the wanted ones.
+def check(name, place, found, wanted, allow, notes=()):
+    """Notes on counts that differ, if `allow`; else DataError with the found and the wanted ones, and earlier `notes`.
 
     found: {what: number}. wanted: {what: number, or a range of numbers where only the order of magnitude is known}.
     """
@@ -15,7 +15,8 @@ def check(name, place, found, wanted, allow):
     there = " and ".join(f"{shown(number)} {what}" for what, number in wrong.items())
     if allow:
         return (f"{here} instead of {there}: not comparable with published figures",)
-    raise DataError(f"{name}: {place} gives {here}, but {there} belong to it; complete the files, or add "
+    known = f" ({'; '.join(notes)})" if notes else ""
+    raise DataError(f"{name}: {place} gives {here}, but {there} belong to it{known}; complete the files, or add "
                     "--allow-counts to measure on what is there")
 
 

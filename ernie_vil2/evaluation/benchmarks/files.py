@@ -1,7 +1,6 @@
 """The folder of a benchmark: published files found by name, images by id, wherever in the folder they lie."""
 
 import fnmatch
-import hashlib
 import json
 import os
 import re
@@ -111,8 +110,3 @@ def read_json(path):
                         "the file may be cut, copy it again") from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error}); copy it again") from None
-
-
-def sha256(path):
-    """Hexadecimal SHA-256 of a file of texts."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,10 +3,11 @@
 Source: Lan, Li, Dong, Fluency-Guided Cross-Lingual Image Captioning. Flickr30k-CNA keeps the test captions.
 """
 
+from ...data.manifest import sha256_of
 from ...errors import ConfigError
 from . import clip_files
 from .captions import read_captions, read_ids
-from .files import Folder, MissingFile, sha256
+from .files import Folder, MissingFile
 from .pairs import Builder
 from .protocols import Benchmark
 
@@ -45,7 +46,7 @@ def read(data, protocol="1k", split="test", allow_counts=False):
         builder.add_image(image, where)
     for caption in captions:
         builder.add_text(caption.text, [caption.image], caption.where, caption.key)
-    files = {file.name: sha256(file) for file in (path, listed) if file}
+    files = {file.name: sha256_of(file) for file in (path, listed) if file}
     return builder.from_files(folder.images(), files, wanted, folder.path, IMAGES)
 
 

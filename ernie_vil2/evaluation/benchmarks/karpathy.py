@@ -3,10 +3,13 @@
 `mscoco@5k` is all test images, `mscoco@1k` the mean over five folds of 1,000 in the order of the file.
 """
 
+from functools import lru_cache
+
 from ...data import fields
+from ...data.manifest import sha256_of
 from ...errors import ConfigError, DataError
 from . import clip_files
-from .files import Folder, MissingFile, coco_key, read_json, sha256
+from .files import Folder, MissingFile, coco_key, read_json
 from .pairs import Builder
 from .protocols import Benchmark
 
@@ -38,34 +41,51 @@ def reader(name):
             return builder.finish(*filled, wanted, folder.path, rule=rule)
         add_split(builder, path, split)
         index = folder.images(coco_key) if name == "mscoco" else folder.images()
-        return builder.from_files(index, {path.name: sha256(path)}, wanted, folder.path, IMAGES[name], rule=rule)
+        return builder.from_files(index, {path.name: sha256_of(path)}, wanted, folder.path, IMAGES[name], rule=rule)
 
     return read
 
 
 def add_split(builder, path, split):
-    """Put the images and sentences of a split into `builder`; DataError names what is not as published."""
+    """Put the images and sentences of a split into `builder`; DataError names an image that comes twice."""
+    status = path.stat()
+    for image, parent, where, texts in split_rows(path, (status.st_size, status.st_mtime_ns), split):
+        builder.add_image(image, where, parent)
+        for text in texts:
+            builder.add_text(text, [image], where)
+
+
+@lru_cache(maxsize=1)  # two protocols of MSCOCO read the same 140 MB
+def split_rows(path, stamp, split):
+    """[(image id, published folder, where, sentences)] of a split; DataError names what is not as published.
+
+    stamp: size and time of the file, which tell one state of it from another.
+    """
     content = read_json(path)
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list):
         raise DataError(f"{path}: has no list `images`; copy the file again")
-    splits = {}
+    splits, rows = {}, []
     for number, row in enumerate(images):
         where = f"{path}, images[{number}]"
         name, sentences = (row.get(key) if isinstance(row, dict) else None for key in ("filename", "sentences"))
         if not isinstance(name, str) or not isinstance(sentences, list):
             raise DataError(f"{where}: {fields.shorten(row)} has no filename with sentences; copy the file again")
-        splits[row.get("split")] = None
+        splits[str(row.get("split"))] = None
         if row.get("split") == split:
-            image = name.rpartition(".")[0] or name
-            builder.add_image(image, where, parent=str(row.get("filepath") or ""))
-            for sentence in sentences:
-                text = sentence.get("raw") if isinstance(sentence, dict) else None
-                if not isinstance(text, str):
-                    raise DataError(f"{where}: {fields.shorten(sentence)} has no `raw` text; copy the file again")
-                builder.add_text(fields.caption(text.strip(), where), [image], where)
+            texts = [spoken(sentence, where) for sentence in sentences]
+            rows.append((name.rpartition(".")[0] or name, str(row.get("filepath") or ""), where, texts))
     if split not in splits:
-        raise ConfigError(f"{path} has no split {split!r}; it has {', '.join(map(str, splits))}")
+        raise ConfigError(f"{path} has no split {split!r}; it has {', '.join(splits) or 'none'}")
+    return rows
+
+
+def spoken(sentence, where):
+    """The text of a sentence."""
+    text = sentence.get("raw") if isinstance(sentence, dict) else None
+    if not isinstance(text, str):
+        raise DataError(f"{where}: {fields.shorten(sentence)} has no `raw` text; copy the file again")
+    return fields.caption(text.strip(), where)
 
 
 BENCHMARKS = {

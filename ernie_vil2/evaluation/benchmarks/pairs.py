@@ -91,7 +91,7 @@ class Builder:
             raise DataError(f"{self.name}: {place} holds no image with a text; complete the files")
         found = {"images": len(ids), "captions": len(texts), "queries": len(texts),
                  "documents": len(ids), "graded pairs": 0 if grades is None else len(grades)}
-        notes = counts.check(self.name, place, found, wanted, self.allow)
+        notes = counts.check(self.name, place, found, wanted, self.allow, self.notes)
         return Pairs(self.name, ids, images, tuple(texts), links, files, notes=(*self.notes, *notes), grades=grades,
                      **more)
 

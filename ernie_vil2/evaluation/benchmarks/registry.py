@@ -14,13 +14,13 @@ MODULES = {
     "cbvs": "cbvs",
     "imagenet-zh": "classification",
     "elevater-zh": "classification",
-    "sts": "similarity",
-    "image-retrieval": "labels",
+    "sts": "sts",
+    "image-retrieval": "image_labels",
 }
 
 
 def benchmark(name):
-    """The function `evaluate(model, name, data, *, split, progress)` of `coco-cn`, `coco-cn@5k`, ...
+    """The function `evaluate(model, name, data, *, split, progress, option=...)` of `coco-cn`, `coco-cn@5k`, ...
 
     ConfigError names the nearest known benchmark.
     """
