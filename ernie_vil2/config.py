@@ -1,146 +1,15 @@
 """Configuration: dataclasses with a docstring per field, read from YAML or JSON, checked before any model is built."""
 
+import json
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 
 from .errors import ConfigError, nearest
+from .model_config import PIXEL_PROFILES, ModelConfig
 from .schema import as_dict, build, check_range, document, parse_value, read_yaml
 
 VIEWS = ("image", "image'", "caption", "caption'", "tags", "tags'")
-ACTIVATIONS = ("quick_gelu", "gelu", "relu")
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-@dataclass
-class PixelProfile:
-    """How an image becomes pixels; stored with the weights, since a wrong one costs recall silently."""
-
-    decoder: str = document("opencv", "opencv (EXIF applied, alpha dropped) or pil", choices=("opencv", "pil"))
-    interpolation: str = document("linear", "linear or bicubic", choices=("linear", "bicubic"))
-    resize: str = document(
-        "official",
-        "official: long side int(size/short*long)+1; short_side: torchvision's rule",
-        choices=("official", "short_side"),
-    )
-    size: int = document(224, "side of the square crop in pixels", minimum=1)
-    mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
-    std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
-
-    @staticmethod
-    def presets():
-        """The profiles that a configuration may name."""
-        return PIXEL_PROFILES
-
-
-PIXEL_PROFILES = {
-    "official": PixelProfile(),
-    "bicubic": PixelProfile(decoder="pil", interpolation="bicubic", resize="short_side"),
-}
-
-
-@dataclass
-class ImageTowerConfig:
-    """The image tower; the defaults are the released base ViT."""
-
-    kind: str = document("vit", "vit", choices=("vit",))
-    image_size: int = document(224, "side of the input in pixels", minimum=1)
-    patch_size: int = document(16, "side of a patch in pixels", minimum=1)
-    patch_bias: bool = document(False, "whether the patch convolution has a bias")
-    pre_norm: bool = document(True, "LayerNorm before the first block (`norm_pre`)")
-    width: int = document(768, "width of a token", minimum=1)
-    depth: int = document(12, "number of blocks", minimum=1)
-    heads: int = document(12, "attention heads", minimum=1)
-    mlp_ratio: float = document(4.0, "hidden width of the MLP over the width", positive=True)
-    activation: str = document("quick_gelu", "quick_gelu, gelu (erf) or relu", choices=ACTIVATIONS)
-    epsilon: float = document(1e-6, "of every LayerNorm", positive=True)
-    projection: int = document(0, "width of a bias-free projection of token 0; 0 for none, as released", minimum=0)
-    dropout: float = document(0.0, "after attention projection and MLP, in training", fraction=True)
-    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
-    patch_dropout: float = document(
-        0.0, "share of patches left out of a training pass (FLIP, arXiv 2212.00794)", fraction=True
-    )
-
-
-@dataclass
-class TextTowerConfig:
-    """The text tower; the defaults are the released ERNIE 3.0 base."""
-
-    kind: str = document("ernie", "ernie", choices=("ernie",))
-    vocab_size: int = document(
-        40000, "rows of the word embedding; 0 in a run: as many as the vocabulary has", minimum=0
-    )
-    positions: int = document(2048, "rows of the position embedding", minimum=1)
-    width: int = document(768, "width of a token", minimum=1)
-    depth: int = document(12, "number of blocks", minimum=1)
-    heads: int = document(12, "attention heads", minimum=1)
-    mlp_ratio: float = document(4.0, "hidden width of the feed-forward over the width", positive=True)
-    activation: str = document("gelu", "gelu (erf), quick_gelu or relu", choices=ACTIVATIONS)
-    epsilon: float = document(1e-5, "of every LayerNorm", positive=True)
-    projection: int = document(
-        0, "width of a bias-free projection of the pooled token; 0 for none, as released", minimum=0
-    )
-    dropout: float = document(0.1, "on embeddings, attention and feed-forward, in training", fraction=True)
-    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
-
-
-@dataclass
-class ModelConfig:
-    """What config.json of a model directory holds."""
-
-    layout_version: int = document(1, "version of this layout", choices=(1,))
-    image_tower: ImageTowerConfig = document(ImageTowerConfig, "the image tower")
-    text_tower: TextTowerConfig = document(TextTowerConfig, "the text tower")
-    max_length: int = document(48, "tokens of a text, [CLS] and [SEP] included", minimum=3)
-    tokenizer: str = document("bert", "BERT basic tokenisation and WordPiece", choices=("bert",))
-    lower_case: bool = document(True, "lower-case and strip accents before WordPiece")
-    pixels: PixelProfile = document(PixelProfile, "a pixel profile or the name of a preset")
-
-    def __post_init__(self):
-        for name in ("image_tower", "text_tower"):
-            tower = getattr(self, name)
-            if tower.width % tower.heads:
-                raise ConfigError(
-                    f"{name}.width {tower.width} is not a multiple of {name}.heads {tower.heads}; "
-                    "choose heads that divide it"
-                )
-        if self.image_tower.image_size % self.image_tower.patch_size:
-            raise ConfigError(
-                f"image_tower.image_size {self.image_tower.image_size} is not a multiple of patch_size "
-                f"{self.image_tower.patch_size}; change one of them"
-            )
-        if self.pixels.size != self.image_tower.image_size:
-            raise ConfigError(
-                f"pixels.size {self.pixels.size} differs from image_tower.image_size {self.image_tower.image_size}; "
-                "make them equal"
-            )
-        if self.max_length > self.text_tower.positions:
-            raise ConfigError(
-                f"max_length {self.max_length} is over text_tower.positions {self.text_tower.positions}; "
-                "raise positions"
-            )
-        image, text = self.embed_dims()
-        if image != text:
-            raise ConfigError(
-                f"the towers end in different widths (image {image}, text {text}); "
-                "set projection on one or both to a common width"
-            )
-
-    def embed_dims(self):
-        """Widths (image, text) of the embeddings."""
-        return (
-            self.image_tower.projection or self.image_tower.width,
-            self.text_tower.projection or self.text_tower.width,
-        )
-
-    @classmethod
-    def from_dict(cls, mapping, where="config.json"):
-        """Build and check; unknown keys and wrong values raise ConfigError naming `where` and the key."""
-        return build(cls, mapping, where)
-
-    def to_dict(self):
-        """Plain JSON-able dictionary; from_dict of it gives an equal configuration."""
-        return as_dict(self)
 
 
 @dataclass
@@ -235,6 +104,9 @@ class DataConfig:
 
     train: typing.Any = document(None, "source of training: a path, or {kind: tar | tsv | mix | ..., ...}, see data.md")
     valid: typing.Any = document(None, "source of validation, or null for none")
+    zero_shot: dict[str, typing.Any] = document(
+        dict, "{name: source} of other data, measured before and after training beside `valid`: what it forgets"
+    )
     vocab: str | None = document(None, "vocabulary file; null builds one for scenes, or takes the one of init.text")
     augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
     workers: int = document(1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0)
@@ -328,6 +200,9 @@ class TrainConfig:
 class InitConfig:
     """Weights to start from instead of random ones."""
 
+    model: str | None = document(
+        None, "model directory to fine-tune: its sizes, both towers and temperature; keys of `model` change the rest"
+    )
     text: str | None = document(None, "model directory whose text tower is taken")
     image: str | None = document(None, "model directory whose image tower is taken")
 
@@ -361,6 +236,9 @@ class RunConfig:
     output: str = document("output/run", "folder of log, checkpoints and model directory")
 
     def __post_init__(self):
+        for name in ("image_tower", "text_tower"):
+            if getattr(self.model, name) is None:
+                raise ConfigError(f"model.{name} is null, but training needs both towers; describe it")
         if self.data.train is None:
             raise ConfigError(
                 "data.train is not set; name a source of training samples, for example a .jsonl or .tsv file"
@@ -383,7 +261,47 @@ def load_run(path, overrides=()):
             raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
         where = f"{path} with -o {override}"
         set_key(data, key.strip().split("."), parse_value(override, value))
+    start_from(data, where)
     return build(RunConfig, data, where if len(overrides) == 1 else str(path))
+
+
+def start_from(data, where):
+    """Where `init.model` names a model directory: its configuration below that of `model`, its towers as the start."""
+    init = data.get("init")
+    folder = init.get("model") if isinstance(init, dict) else None
+    if not isinstance(folder, str):
+        return
+    for tower in ("text", "image"):
+        if init.get(tower):
+            raise ConfigError(f"{where}: init.model and init.{tower} are both set; keep one of them")
+        init[tower] = folder
+    given = data.get("model")
+    if not (given is None or isinstance(given, dict)):
+        raise ConfigError(f"{where}: model must be a mapping of keys to values, not {given!r}")
+    data["model"] = merged(saved_model(folder, where), given or {})
+
+
+def saved_model(folder, where):
+    """What config.json of a model directory says of the model, as plain data."""
+    path = Path(folder) / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {key: value for key, value in content.items() if key not in ("files", "extra")}
+    except (OSError, ValueError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{where}: init.model is {folder!r}, but {path} cannot be read ({reason}); "
+            "name a model directory, as tools/convert.py writes it"
+        ) from None
+
+
+def merged(below, above):
+    """Nested plain data, where a value of `above` counts before that of `below`."""
+    result = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if nested else value
+    return result
 
 
 def set_key(data, keys, value):

@@ -73,6 +73,9 @@ def coerce(kind, value, where, path):
         if value is None and type(None) in members:
             return None
         rest = [member for member in members if member is not type(None)]
+        kinds = {kind_of(member): member for member in rest if kind_of(member)}
+        if len(kinds) > 1:
+            return build_kind(kinds, value, where, path)
         for member in rest:
             try:
                 return coerce(member, value, where, path)
@@ -98,6 +101,26 @@ def coerce(kind, value, where, path):
         return dict(value)
     name = getattr(kind, "__name__", str(kind))
     raise ConfigError(f"{where}: {path} must be of type {name}, not {value!r}")
+
+
+def kind_of(cls):
+    """The default of the field `kind`, by which dataclasses that stand in one place are told apart; else None."""
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    return next((item.default for item in fields if item.name == "kind"), None)
+
+
+def build_kind(kinds, value, where, path):
+    """The dataclass of {kind: dataclass} that `kind` names, or a key that is a kind; without both the first one."""
+    if dataclasses.is_dataclass(value):
+        return value
+    named = next(iter(kinds))
+    if isinstance(value, dict):
+        named = value.get("kind", next((key for key in value if key in kinds), named))
+    if named not in kinds:
+        close = nearest(named, kinds) if isinstance(named, str) else None
+        hint = f"did you mean {close!r}?" if close else "known here: " + ", ".join(kinds)
+        raise ConfigError(f"{where}: {path}.kind is {named!r}; {hint}")
+    return build(kinds[named], value, where, path)
 
 
 def check_range(value, rules, where, path):

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ernie_vil2.config import PIXEL_PROFILES, ModelConfig, RunConfig, load_run
+from ernie_vil2.config import RunConfig, load_run
 from ernie_vil2.errors import ConfigError, nearest
 from ernie_vil2.keys import generator, random_key, stable_hash
+from ernie_vil2.model_config import PIXEL_PROFILES, ModelConfig
 from ernie_vil2.schema import as_dict, build
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from ernie_vil2.config import RunConfig
+from ernie_vil2.schema import kind_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,14 +25,16 @@ def shown(value):
 
 
 def key_rows(cls, prefix=""):
-    """Table rows of every key, in the order of the dataclasses."""
+    """Table rows of every key, in the order of the dataclasses; other kinds of a tower as `tower(kind).key`."""
     hints, rows, below = typing.get_type_hints(cls), [], []
     for field in dataclasses.fields(cls):
         members = typing.get_args(hints[field.name]) or (hints[field.name],)
-        nested = next((member for member in members if dataclasses.is_dataclass(member)), None)
+        nested = [member for member in members if dataclasses.is_dataclass(member)]
         optional = type(None) in members
-        if nested is not None and typing.get_origin(hints[field.name]) is not list:
-            below += key_rows(nested, f"{prefix}{field.name}.")
+        if nested and typing.get_origin(hints[field.name]) is not list:
+            for member in nested:
+                other = f"({kind_of(member)})" if member is not nested[0] else ""
+                below += key_rows(member, f"{prefix}{field.name}{other}.")
             if not optional:
                 continue
         default = field.default if field.default is not dataclasses.MISSING else field.default_factory()
@@ -42,7 +45,7 @@ def key_rows(cls, prefix=""):
 
 def test_every_key_is_documented_with_its_default():
     text = (ROOT / "docs/training.md").read_text(encoding="utf-8")
-    documented = re.findall(r"^\| `[a-z_.0-9]+` \| `.*` \| .* \|$", text, re.MULTILINE)
+    documented = re.findall(r"^\| `[a-z_.0-9()]+` \| `.*` \| .* \|$", text, re.MULTILINE)
     wanted = key_rows(RunConfig)
     assert sorted(set(wanted) - set(documented)) == []
     keys = {row.split("`")[1] for row in wanted}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ernie_vil2.checkpoints.safe_pickle import write_pdparams
 from ernie_vil2.checkpoints.store import open_model, save_model
-from ernie_vil2.config import ModelConfig
 from ernie_vil2.errors import CheckpointError, run_tool
+from ernie_vil2.model_config import ModelConfig
 
 
 def read_config(path):

@@ -8,8 +8,8 @@ import math
 import re
 from collections import Counter
 
-from ..config import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, TextTowerConfig
 from ..errors import CheckpointError, ConfigError
+from ..model_config import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, TextTowerConfig
 from .tensor_file import FLOATS, printable, spec_of
 
 TEMPERATURE = "contrastive_loss_mm.temperature_b"
@@ -31,7 +31,10 @@ def linear(name, inputs, outputs):
 
 def manifest(config: ModelConfig) -> dict:
     """{key: shape} of every tensor that a model of this configuration needs, in the release's order."""
-    return {**image_manifest(config.image_tower), **text_manifest(config.text_tower), TEMPERATURE: (1,)}
+    towers = config.towers()
+    shapes = image_manifest(config.image_tower) if "image" in towers else {}
+    shapes |= text_manifest(config.text_tower) if "text" in towers else {}
+    return shapes | {TEMPERATURE: (1,)} if len(towers) == 2 else shapes
 
 
 def image_manifest(tower: ImageTowerConfig) -> dict:
@@ -215,8 +218,8 @@ def notes(config, found, harmless):
         said.append("not used by the towers: " + ", ".join(harmless))
     kinds = Counter(spec.dtype for spec in found.values() if spec.dtype != "float32")
     said += [f"{count} tensors are stored as {kind} and read as float32" for kind, count in kinds.items()]
-    for name, tower in (("image", config.image_tower), ("text", config.text_tower)):
-        if tower.depth != RELEASED_DEPTHS.get(tower.width, tower.depth):
+    for name, tower in config.towers().items():
+        if hasattr(tower, "depth") and tower.depth != RELEASED_DEPTHS.get(tower.width, tower.depth):
             said.append(
                 f"the {name} tower has {tower.depth} blocks of width {tower.width}; "
                 f"the release has {RELEASED_DEPTHS[tower.width]}"

@@ -1,5 +1,7 @@
 """The model directory: config.json, model.safetensors, vocab.txt; written whole or not at all, refused when not whole.
 
+A directory of an image tower alone has no vocabulary.
+
 config.json is written last and lists the other files: their sizes, the SHA-256 of the vocabulary, and that of the
 header of the weights. The header holds a CRC-32 of every tensor, which is compared as the tensor is read (0.2 s for
 815 MB, against 0.7 s for a SHA-256 of the file), so a copy that stopped anywhere is an error and never a wrong model.
@@ -11,8 +13,8 @@ import os
 import shutil
 from pathlib import Path
 
-from ..config import ModelConfig
 from ..errors import CheckpointError
+from ..model_config import ModelConfig
 from . import layout
 from .files import reported, sync_directory, synced_file, temporary_name
 from .safe_pickle import open_pdparams
@@ -31,10 +33,10 @@ VOCAB_SOURCE = (
 def save_model(path, state, config: ModelConfig, vocab, extra=None):
     """Write a model directory at `path`, in place of an older one if there is one.
 
-    `state` is {key: array} in the release's layout, `vocab` the vocabulary file that is copied, `extra` a JSON-able
-    dictionary kept in config.json under "extra". Until the last moment everything is in `<path>.tmp-<process>`; a run
-    that is killed leaves only that. Raises CheckpointError when the state does not fit, the target is something else,
-    or the disk refuses.
+    `state` is {key: array} in the release's layout, `vocab` the vocabulary file that is copied (None for an image tower
+    alone), `extra` a JSON-able dictionary kept in config.json under "extra". Until the last moment everything is in
+    `<path>.tmp-<process>`; a run that is killed leaves only that. Raises CheckpointError when the state does not fit,
+    the target is something else, or the disk refuses.
     """
     layout.check(state, config, "the state to be saved")
     path = Path(os.path.realpath(path))
@@ -61,13 +63,12 @@ def write_directory(folder, state, config, vocab, extra):
     folder.mkdir()
     with synced_file(folder / WEIGHTS) as handle:
         write_safetensors(handle, state)
-    vocabulary = read_vocab(vocab)
-    with synced_file(folder / VOCAB) as handle:
-        handle.write(vocabulary)
-    files = {
-        WEIGHTS: {"bytes": (folder / WEIGHTS).stat().st_size, "header_sha256": header_digest(folder / WEIGHTS)},
-        VOCAB: {"bytes": len(vocabulary), "sha256": hashlib.sha256(vocabulary).hexdigest()},
-    }
+    files = {WEIGHTS: {"bytes": (folder / WEIGHTS).stat().st_size, "header_sha256": header_digest(folder / WEIGHTS)}}
+    if config.text_tower is not None:
+        vocabulary = read_vocab(vocab)
+        with synced_file(folder / VOCAB) as handle:
+            handle.write(vocabulary)
+        files[VOCAB] = {"bytes": len(vocabulary), "sha256": hashlib.sha256(vocabulary).hexdigest()}
     content = {**config.to_dict(), "files": files, **({"extra": extra} if extra is not None else {})}
     with synced_file(folder / CONFIG) as handle:
         handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
@@ -96,7 +97,8 @@ def replace_directory(new, path):
 
 
 def open_model(path, vocab=None, config=None, raw=False):
-    """(state, config, vocabulary path) of a model directory or of a `.pdparams` in the release's keys.
+    """(state, config, vocabulary path) of a model directory or of a `.pdparams` in the release's keys; the path is None
+    for an image tower alone.
 
     `state` maps keys to float32 arrays and reads a tensor when it is asked for; it may hold the harmless extra keys
     that its list `notes` tells of. With `raw`, arrays keep the type they are stored in (bfloat16 as uint16). `vocab`
@@ -119,6 +121,8 @@ def open_model(path, vocab=None, config=None, raw=False):
             hint = f"a save that was interrupted left {waiting[0]}: rename it to {path.name}"
         raise CheckpointError(f"{path} does not exist; {hint}")
     state.notes += layout.check(state, config, path)
+    if config.text_tower is None:
+        return state if raw else Float32View(state), config, None
     vocab = Path(vocab) if vocab is not None else found
     if not vocab.is_file():
         lacking = f"{path} comes without a vocabulary" if vocab == found else f"the vocabulary {vocab} does not exist"
@@ -148,8 +152,9 @@ def open_directory(path):
         content = json.loads((path / CONFIG).read_text(encoding="utf-8"))
         files = content.pop("files")
         content.pop("extra", None)
-        sizes = {name: int(files[name]["bytes"]) for name in (WEIGHTS, VOCAB)}
-        digests = {WEIGHTS: files[WEIGHTS]["header_sha256"], VOCAB: files[VOCAB]["sha256"]}
+        listed = (WEIGHTS,) if content.get("text_tower", True) is None else (WEIGHTS, VOCAB)
+        sizes = {name: int(files[name]["bytes"]) for name in listed}
+        digests = {name: files[name]["header_sha256" if name == WEIGHTS else "sha256"] for name in listed}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise CheckpointError(
             f"{path / CONFIG} is damaged, or another program wrote it; copy the directory again, "
@@ -161,7 +166,9 @@ def open_directory(path):
             state = "is missing" if found is None else f"has {found:,} bytes where {CONFIG} says {size:,}"
             raise CheckpointError(f"{path / name} {state}: the directory is incomplete; copy or convert it again")
     config = ModelConfig.from_dict(content, str(path / CONFIG))
-    actual = {WEIGHTS: header_digest(path / WEIGHTS), VOCAB: hashlib.sha256((path / VOCAB).read_bytes()).hexdigest()}
+    actual = {WEIGHTS: header_digest(path / WEIGHTS)}
+    if VOCAB in digests:
+        actual[VOCAB] = hashlib.sha256((path / VOCAB).read_bytes()).hexdigest()
     state = open_safetensors(path / WEIGHTS)
     for name, digest in digests.items():
         if actual[name] != digest:

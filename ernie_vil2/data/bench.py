@@ -19,7 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..config import PIXEL_PROFILES, AugmentationConfig
+from ..config import AugmentationConfig
+from ..model_config import PIXEL_PROFILES
 from .augment import draw_short, vary
 from .image import decode_for, normalise, resize_short
 from .loader import Loader, Order

@@ -16,8 +16,8 @@ from io import BytesIO
 
 import numpy as np
 
-from ..config import PIXEL_PROFILES
 from ..errors import ImageError
+from ..model_config import PIXEL_PROFILES
 from .headers import image_size, is_truncated
 
 OFFICIAL = PIXEL_PROFILES["official"]

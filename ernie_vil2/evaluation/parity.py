@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import PIXEL_PROFILES
 from ..errors import DataError
+from ..model_config import PIXEL_PROFILES
 
 EMBED_ABSOLUTE = 1e-4
 EMBED_COSINE = 0.999999

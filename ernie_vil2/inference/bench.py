@@ -129,8 +129,8 @@ def serve(name):
 
 def prepare(path, vocab):
     """The Model at a path, or one of the base size with random weights and a vocabulary of ideographs."""
-    from ..config import ModelConfig
     from ..data.text import Tokenizer, write_vocab
+    from ..model_config import ModelConfig
     from ..models.dual_encoder import new_model
     from .encoder import Model, load
 

@@ -27,9 +27,11 @@ def load(path, vocab=None):
     and mis-shaped tensor, and names what a pickle asked for that is not allowed.
     """
     state, config, vocabulary = open_model(path, vocab)
-    tokenizer = Tokenizer(vocabulary, max_length=config.max_length, lower_case=config.lower_case)
-    rows = config.text_tower.vocab_size
-    if tokenizer.vocab_size > rows:
+    tokenizer = None
+    if config.text_tower is not None:
+        tokenizer = Tokenizer(vocabulary, max_length=config.max_length, lower_case=config.lower_case)
+    rows = config.text_tower.vocab_size if tokenizer else 0
+    if tokenizer and tokenizer.vocab_size > rows:
         raise CheckpointError(f"the vocabulary {vocabulary} has {tokenizer.vocab_size} tokens but {path} embeds only "
                               f"{rows}; give the vocabulary that belongs to these weights")
     with uninitialised():
@@ -43,22 +45,26 @@ class Model:
     """Two towers with their tokenizer and pixel profile.
 
     `network` is the DualEncoder, `config` its ModelConfig, `embed_dim` the width D of the embeddings. Encoding runs in
-    evaluation mode and without gradients whatever mode the network is in, and leaves that mode as it was.
+    evaluation mode and without gradients whatever mode the network is in, and leaves that mode as it was. A model of
+    one tower raises ConfigError when the other one is asked for.
     """
 
     def __init__(self, network, tokenizer):
         self.network = network
         self.tokenizer = tokenizer
         self.config = network.config
-        self.embed_dim = self.config.embed_dims()[0]
+        self.embed_dim = next(width for width in self.config.embed_dims() if width)
 
     @property
     def logit_scale(self):
         """exp(temperature), a float: what cosine similarities are multiplied with."""
+        for kind in ("image", "text"):
+            self._need(kind)
         return float(self.network.logit_scale().item())
 
     def tokenize(self, texts):
         """int64 [N, L] token ids of a text or of several, padded with 0 to the longest; DataError names a position."""
+        self._need("text")
         return self.tokenizer.encode(texts)
 
     def preprocess(self, image):
@@ -72,6 +78,7 @@ class Model:
         cost. What is no text raises DataError naming its position (from 0); with on_error="skip" its row is NaN, and
         the result is (embeddings, [(position, reason), ...]).
         """
+        self._need("text")
         texts = listed(texts, (str, bytes))
         failures = Failures("text", on_error)
         size, workers = self._split("text", len(texts), batch_size)
@@ -88,6 +95,7 @@ class Model:
         An image is a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]. What cannot be decoded
         raises ImageError naming its position (from 0); with on_error="skip" as in `encode_text`.
         """
+        self._need("image")
         images = listed(images, (str, os.PathLike, bytes, bytearray, memoryview), single_image)
         failures = Failures("image", on_error)
         size, workers = self._split("image", len(images), batch_size)
@@ -97,6 +105,10 @@ class Model:
 
         batches = self._image_batches(images, size, failures)
         return self._embed(len(images), batches, encode, workers, normalize, failures)
+
+    def _need(self, kind):
+        if kind not in self.config.towers():
+            raise ConfigError(f"this model has no {kind} tower; load one that has both, or train it with its fellow")
 
     def _split(self, kind, count, batch_size):
         """(items of a batch, workers): as few and as equal batches as keep every worker busy."""

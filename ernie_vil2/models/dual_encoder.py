@@ -39,30 +39,44 @@ class Temperature(nn.Layer):
         return self.temperature_b.exp()
 
 
+def image_tower(config):
+    """The layer that a tower's configuration describes: pixels [B, 3, S, S] -> raw embeddings [B, D]."""
+    return VisionTransformer(config)
+
+
+def text_tower(config):
+    """The layer that a tower's configuration describes: ids int64 [B, L] -> raw embeddings [B, D]."""
+    return ErnieEncoder(config)
+
+
 class DualEncoder(nn.Layer):
     """Image tower, text tower and temperatures, with the release's state-dict keys.
 
     `groups` names the temperatures: mm (cross-modal, the release's), ii (image-image), tt (text-text); biased: each
-    has a bias, for the sigmoid loss.
+    has a bias, for the sigmoid loss. A model of one tower has the other as None, and no temperature.
     """
 
     def __init__(self, config, groups=("mm",), biased=False):
         super().__init__()
         self.config = config
-        self.groups = tuple(groups)
-        self.visual = VisionTransformer(config.image_tower)
-        self.text_model = ErnieEncoder(config.text_tower)
+        self._recompute = False
+        self.visual = config.image_tower and image_tower(config.image_tower)
+        self.text_model = config.text_tower and text_tower(config.text_tower)
+        self.groups = tuple(groups) if len(config.towers()) == 2 else ()
         for group in self.groups:
             setattr(self, f"contrastive_loss_{group}", Temperature(biased))
 
     @property
     def recompute(self):
         """Whether the blocks of both towers keep their input only, and compute the rest again for the gradient."""
-        return self.visual.recompute
+        return self._recompute
 
     @recompute.setter
     def recompute(self, value):
-        self.visual.recompute = self.text_model.encoder_stack.recompute = value
+        self._recompute = value
+        for layer in self.sublayers():
+            if hasattr(layer, "recompute"):
+                layer.recompute = value
 
     def encode_image(self, pixels):
         """pixels float32 [B, 3, S, S] -> raw embeddings [B, D]."""

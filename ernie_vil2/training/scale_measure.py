@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import ImageTowerConfig, ModelConfig, ObjectiveConfig, PixelProfile, TextTowerConfig
+from ..config import ObjectiveConfig
 from ..errors import UserError
+from ..model_config import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 from ..runtime import cpu_count, import_paddle
 
 START = "from ernie_vil2.training import scale_measure; scale_measure.serve()"

@@ -47,8 +47,11 @@ def check_init(config, tokenizer):
             continue
         _, theirs, vocab = open_model(path)
         name = f"{tower}_tower"
+        if tower not in theirs.towers():
+            raise ConfigError(f"init.{tower}: {path} has no {tower} tower; name a model directory that has one")
+        there, here = getattr(theirs, name), getattr(config.model, name)
         pairs = [
-            (f"{name}.{key}", getattr(getattr(theirs, name), key), getattr(getattr(config.model, name), key))
+            (f"{name}.{key}", getattr(there, key, None), getattr(here, key, None))
             for key in COMPARED + (IMAGE_COMPARED if tower == "image" else ())
         ]
         if tower == "image":

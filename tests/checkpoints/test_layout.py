@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ernie_vil2.checkpoints.layout import check, infer_config, manifest, recognise
-from ernie_vil2.config import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 from ernie_vil2.errors import CheckpointError
+from ernie_vil2.model_config import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 
 LARGE = ModelConfig(
     image_tower=ImageTowerConfig(patch_size=14, width=1024, depth=24, heads=16),

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ernie_vil2.config import PIXEL_PROFILES, PixelProfile
 from ernie_vil2.data.image import (
     Limits,
     crop,
@@ -25,6 +24,7 @@ from ernie_vil2.data.image import (
     resized_sides,
 )
 from ernie_vil2.errors import ImageError
+from ernie_vil2.model_config import PIXEL_PROFILES, PixelProfile
 
 OFFICIAL, BICUBIC = PIXEL_PROFILES["official"], PIXEL_PROFILES["bicubic"]
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ernie_vil2.config import AugmentationConfig, PixelProfile
+from ernie_vil2.config import AugmentationConfig
 from ernie_vil2.data.bench import memory_of
 from ernie_vil2.data.loader import Loader, Order
 from ernie_vil2.data.samples import RowError, Sample, Source
 from ernie_vil2.data.text import Tokenizer
 from ernie_vil2.data.views import ViewMaker
 from ernie_vil2.errors import DataError
+from ernie_vil2.model_config import PixelProfile
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ("一只猫", "猫", "红 的 大 圆 方 形 在 左 上", "a cat and the dog")
@@ -225,7 +226,7 @@ def alive(pid):
 
 SCRIPT = """
 import sys, time
-from ernie_vil2.config import PixelProfile
+from ernie_vil2.model_config import PixelProfile
 from ernie_vil2.data.loader import Loader, Order
 from ernie_vil2.data.scenes import SceneSource
 from ernie_vil2.data.views import ViewMaker

@@ -4,12 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from ernie_vil2.config import AugmentationConfig, PixelProfile
+from ernie_vil2.config import AugmentationConfig
 from ernie_vil2.data.image import crop
 from ernie_vil2.data.samples import Sample
 from ernie_vil2.data.text import Tokenizer
 from ernie_vil2.data.views import ViewMaker
 from ernie_vil2.errors import ConfigError, ImageError
+from ernie_vil2.model_config import PixelProfile
 
 ALL = ("image", "image'", "caption", "caption'", "tags", "tags'")
 

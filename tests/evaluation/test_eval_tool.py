@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from ernie_vil2.checkpoints.store import save_model
-from ernie_vil2.config import ModelConfig
 from ernie_vil2.errors import ConfigError, DataError
 from ernie_vil2.evaluation import results as runs
+from ernie_vil2.model_config import ModelConfig
 from ernie_vil2.models.dual_encoder import new_model
 from tests.evaluation.benchmarks import makers
 from tools import encode, parity

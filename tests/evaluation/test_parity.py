@@ -7,10 +7,10 @@ from PIL import Image
 
 import ernie_vil2
 from ernie_vil2.checkpoints.store import save_model
-from ernie_vil2.config import ModelConfig
 from ernie_vil2.data.image import crop, decode, normalise
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.parity import check_published, close, gradient_norms, pair_loss, read_fixture
+from ernie_vil2.model_config import ModelConfig
 from tools import parity as tool
 
 CONFIG = {

@@ -8,7 +8,7 @@ import pytest
 
 from ernie_vil2.checkpoints.layout import manifest
 from ernie_vil2.checkpoints.safe_pickle import write_pdparams
-from ernie_vil2.config import ModelConfig
+from ernie_vil2.model_config import ModelConfig
 from tests.standin import standin_tensor
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,18 +7,12 @@ from dataclasses import replace
 import numpy as np
 import paddle
 
-from ernie_vil2.config import (
-    AugmentationConfig,
-    ImageTowerConfig,
-    ModelConfig,
-    ObjectiveConfig,
-    PixelProfile,
-    TextTowerConfig,
-)
+from ernie_vil2.config import AugmentationConfig, ObjectiveConfig
 from ernie_vil2.data.scenes import SceneSource, build_vocab
 from ernie_vil2.data.text import Tokenizer
 from ernie_vil2.data.views import ViewMaker
 from ernie_vil2.inference.encoder import Model
+from ernie_vil2.model_config import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ernie_vil2.config import PixelProfile
 from ernie_vil2.data.image import decode
 from ernie_vil2.data.samples import Sample, Source
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.retrieval import encode_source
+from ernie_vil2.model_config import PixelProfile
 from ernie_vil2.training import pictures
 from ernie_vil2.training.pictures import FRAME, GAP, LABEL, RIGHT, TILE, projection, query_grid
 

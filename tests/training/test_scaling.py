@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ernie_vil2.config import ImageTowerConfig, ModelConfig, ObjectiveConfig, TextTowerConfig
+from ernie_vil2.config import ObjectiveConfig
 from ernie_vil2.data.views import Batch
 from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.model_config import ImageTowerConfig, ModelConfig, TextTowerConfig
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
