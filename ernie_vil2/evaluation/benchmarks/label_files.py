@@ -15,6 +15,7 @@ NUS_WIDE_LABELS = ("Groundtruth/TrainTestLabels", "TrainTestLabels")
 NUS_WIDE_IMAGES = ("Flickr", "images", "Images", "image")
 KNOWN_FAULT = ("Labels_lake_Train.txt", 78372, b"-1130179")
 """The one line of the published ground truth that is neither 0 nor 1; it is read as 0."""
+COCO_KEYS = {"images", "annotations", "categories", "id", "file_name", "name", "image_id", "category_id"}
 FIRST_LINES = 20
 """Lines of a list that tell how many labels there are."""
 COCO = {"val2017": 5000, "val2014": 40504, "train2017": 118287, "train2014": 82783}
@@ -110,7 +111,7 @@ def read_coco(folder, split, reading, options):
     """
     path = coco_file(folder, split)
     try:
-        content = json.loads(reading.file(path).read_bytes().decode("utf-8-sig"))
+        content = json.loads(reading.file(path).read_bytes().decode("utf-8-sig"), object_hook=needed)
         files = {entry["id"]: entry["file_name"] for entry in content["images"]}
         categories = {entry["id"]: entry["name"] for entry in content["categories"]}
         pairs = [(entry["image_id"], entry["category_id"]) for entry in content["annotations"]]
@@ -133,6 +134,11 @@ def read_coco(folder, split, reading, options):
     paths = locate([files[key] for key in ids], folder, places, (split, f"images/{split}", "images"), options)
     return LabelledImages(paths, marks, [categories[key] for key in sorted(categories)],
                           lambda row: f"{places[row]}: {paths[row]}")
+
+
+def needed(entry):
+    """An object of COCO's JSON without its outlines and boxes, which take most of the memory."""
+    return {key: value for key, value in entry.items() if key in COCO_KEYS}
 
 
 # Lists of the hashing papers

@@ -7,6 +7,7 @@ import pytest
 from ernie_vil2.errors import ConfigError, DataError
 from ernie_vil2.evaluation.benchmarks import sts
 from ernie_vil2.evaluation.benchmarks.published import Reading
+from ernie_vil2.evaluation.benchmarks.text_pairs import read_pairs
 from ernie_vil2.evaluation.similarity import pearson, spearman
 
 PAIRS = [
@@ -76,7 +77,7 @@ def write(path, lines, ending="\n", bom=b""):
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_pairs(tmp_path, form, ending, bom):
     lines = FORMS[form](PAIRS)
-    got = sts.read_pairs(write(tmp_path / "file", lines, ending, bom), Reading())
+    got = read_pairs(write(tmp_path / "file", lines, ending, bom), Reading())
     assert list(zip(got.first, got.second, got.labels.tolist(), strict=True)) == PAIRS
     assert got.where == [f"{tmp_path / 'file'}:{line}" for line in range(len(lines) - 2, len(lines) + 1)]
 
@@ -93,10 +94,10 @@ def test_a_broken_row_is_named_or_left_out(tmp_path, form, line, words):
     lines = FORMS[form](PAIRS)
     path = write(tmp_path / "file", [*lines[:2], line, *lines[2:]])
     with pytest.raises(DataError) as caught:
-        sts.read_pairs(path, Reading())
+        read_pairs(path, Reading())
     assert f"file:{words}" in str(caught.value) and "\n" not in str(caught.value)
     skipped = []
-    got = sts.read_pairs(path, Reading(), skip_broken=True, skipped=skipped)
+    got = read_pairs(path, Reading(), skip_broken=True, skipped=skipped)
     assert len(got.first) == 3 and len(skipped) == 1 and words in skipped[0]
 
 
@@ -107,7 +108,7 @@ def test_a_broken_row_is_named_or_left_out(tmp_path, form, line, words):
 def test_files_that_hold_no_pairs(tmp_path, content, words):
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(DataError) as caught:
-        sts.read_pairs(tmp_path / "file", Reading())
+        read_pairs(tmp_path / "file", Reading())
     assert words in str(caught.value)
 
 
