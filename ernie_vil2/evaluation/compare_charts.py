@@ -25,7 +25,7 @@ def recall_figure(title, curves, published):
     last = max([len(values) for _, values in curves] + [k for _, known in published for k in known])
     last = max(last, 2)
     worst = min([min(values) for _, values in curves] + [value for _, known in published for value in known.values()])
-    levels = ticks(10 * math.floor(worst / 10) if worst >= 20 else 0, 100, least=10)
+    levels = ticks(10 * math.floor(min(worst, 90) / 10) if worst >= 20 else 0, 100, least=2)
     across, up = scale(0.0, math.log(last), math.log), scale_up(levels[0], 100.0)
     marks = frame(title, "recall, %", [(level, f"{level:g}") for level in levels],
                   [(k, str(k)) for k in K_TICKS if k <= last], "K", across, up)

@@ -191,6 +191,8 @@ def test_the_curve_is_given_to_the_row_it_was_measured_for():
     assert analyse(outcome)["benchmark"] is None
     outcome.results = [one]
     assert analyse(outcome)["benchmark"] == "mscoco@1k"
+    one.counts.update(five.counts, folds=5)
+    assert analyse(outcome)["benchmark"] is None
 
 
 @pytest.mark.parametrize("keys, value", [
