@@ -42,8 +42,9 @@ def download(name, output="downloads", mirrors=(), sha256=None, offline=False, l
         raise CheckpointError(f"{sha256!r} is not a SHA-256: give its 64 hexadecimal digits")
     wanted = {files[0]: sha256.strip().lower()} if sha256 is not None else {}
     folder = Path(output) / name
-    with reported(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    if not offline:
+        with reported(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, tell) as writable:
         for file in files:
             one = Wanted(folder, file, wanted.get(file), tell)
@@ -77,12 +78,12 @@ def checked_mirror(mirror):
 def locked(folder, tell):
     """Hold the folder's lock: of several processes that want the same name, one fetches and the others wait for it.
 
-    Yields False, without a lock, for a folder that cannot be written: files in it can still be checked.
+    Yields False, without a lock, for a folder that is absent or cannot be written: its files can still be checked.
     """
     try:
         handle = open(folder / LOCK, "wb")
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         yield False
         return

@@ -135,9 +135,9 @@ def test_a_stalling_server_is_left(server, published, fetch, failed, tmp_path):
     assert fetch()[0] == CONTENT and server.ranges()[-1] == "bytes=100000-"
 
 
-@pytest.mark.parametrize("heeds", [True, False], ids=["If-Range heeded", "If-Range ignored"])
-def test_what_changed_between_is_not_joined(server, published, fetch, heeds):
-    server.serve("/a", OTHER, Reply(body=CONTENT, sent=100_000), Reply(tag='"2"', heeds=heeds))
+@pytest.mark.parametrize(("heeds", "named"), [(True, True), (False, True), (True, False)])
+def test_what_changed_between_is_not_joined(server, published, fetch, heeds, named):
+    server.serve("/a", OTHER, Reply(body=CONTENT, sent=100_000), Reply(tag='"2"', heeds=heeds, named=named))
     published(server.url + "/a")
     assert fetch()[0] == OTHER
     assert server.ranges()[1] == "bytes=100000-"
@@ -158,6 +158,13 @@ def test_nothing_after_the_end_means_whole(server, published, fetch):
     assert server.ranges() == [None, f"bytes={len(CONTENT)}-"]
 
 
+def test_an_end_before_what_arrived_means_another_file(server, published, fetch):
+    longer = CONTENT + b"more."
+    server.serve("/a", CONTENT, Reply(body=longer, chunked=True, sent=len(longer)), Reply(heeds=False))
+    published(server.url + "/a")
+    assert fetch()[0] == CONTENT
+
+
 def test_a_length_that_is_never_reached_is_an_error(server, published, failed):
     server.serve("/a", CONTENT, Reply(length=len(CONTENT) + 10))
     published(server.url + "/a")
@@ -166,7 +173,7 @@ def test_a_length_that_is_never_reached_is_an_error(server, published, failed):
 
 PAGE = b"  <!DOCTYPE html><title>Sign in</title>" + b" " * 3000
 LIES = {
-    "web page": (Reply(body=PAGE, headers={"Content-Type": "text/html; charset=utf-8"}), "web page"),
+    "web page": (Reply(body=b"Sign in", headers={"Content-Type": "text/html; charset=utf-8"}), "web page"),
     "web page as a file": (Reply(body=PAGE), "web page"),
     "markup": (Reply(body=b"<Error>no such key</Error>"), "web page"),
     "other content": (Reply(body=b"{}"), "does not begin and end as a .pdparams does"),
@@ -290,11 +297,11 @@ def test_a_file_copied_by_hand_is_recorded_and_a_cut_one_is_not(server, publishe
     assert server.requests == []
 
 
-def test_offline_asks_nothing(server, published, failed):
+def test_offline_asks_nothing_and_makes_nothing(server, published, failed, tmp_path):
     server.serve("/a", CONTENT)
     published(server.url + "/a")
     assert "copy it there" in failed(offline=True)
-    assert server.requests == []
+    assert server.requests == [] and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"small.pdparams": 3}', '{"small.pdparams": {"sha256": "x"}}'])

@@ -70,6 +70,19 @@ def test_a_stopped_process_leaves_what_the_same_command_goes_on_from(server, sta
     assert server.ranges()[-1] == f"bytes={arrived}-"
 
 
+def test_a_process_that_waited_goes_on_from_what_a_killed_one_left(server, start, tmp_path):
+    server.serve(f"/{FILE}", CONTENT, Reply(sent=1000, then_stall=True), Reply())
+    first = start()
+    assert server.stalling.wait(60)
+    has_arrived(tmp_path / NAME, 1000)
+    second = start()
+    assert "another process is at work here" in second.stdout.readline()
+    first.kill()
+    second.communicate(timeout=60)
+    assert second.returncode == 0 and (tmp_path / NAME / FILE).read_bytes() == CONTENT
+    assert server.ranges()[-1] == "bytes=1000-"
+
+
 def test_two_processes_share_one_download(server, start, tmp_path):
     server.serve(f"/{FILE}", CONTENT)
     for process in [start(), start()]:
