@@ -1,8 +1,8 @@
 """Fetching one address into a part file: what has arrived stays, and is gone on from only while the file is the same.
 
 Beside `X.part` lies `X.part.json`: the validator (strong ETag, else Last-Modified) and the whole length that the bytes
-belong to, and for a person the address. A later request sends Range with If-Range; the bytes are joined only when the answer is 206,
-begins where they end, and names the same validator and length. Anything else starts the part again.
+belong to, and for a person the address. A later request sends Range with If-Range; the bytes are joined only when the
+answer is 206, begins where they end, and names the same validator and length. Anything else starts the part again.
 """
 
 import json

@@ -85,7 +85,7 @@ class Server:
         if reply.ranges and same and asked.get("Range"):
             first = int(asked["Range"].removeprefix("bytes=").removesuffix("-"))
             if first >= whole:
-                return 416, b"", {"Content-Range": f"bytes */{whole}", "Content-Length": 0}
+                return 416, b"", {"Content-Range": f"bytes */{whole}", "Content-Length": 0, "ETag": reply.tag or "none"}
             body, status = body[first:], 206
             headers["Content-Range"] = reply.span or f"bytes {first}-{whole - 1}/{whole}"
         if reply.chunked:

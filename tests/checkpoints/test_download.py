@@ -158,9 +158,9 @@ def test_nothing_after_the_end_means_whole(server, published, fetch):
     assert server.ranges() == [None, f"bytes={len(CONTENT)}-"]
 
 
-def test_an_end_before_what_arrived_means_another_file(server, published, fetch):
-    longer = CONTENT + b"more."
-    server.serve("/a", CONTENT, Reply(body=longer, chunked=True, sent=len(longer)), Reply(heeds=False))
+@pytest.mark.parametrize(("old", "tag"), [(CONTENT + b"more.", '"1"'), (OTHER, '"2"')], ids=["length", "tag"])
+def test_an_end_of_another_file_does_not_mean_whole(server, published, fetch, old, tag):
+    server.serve("/a", CONTENT, Reply(body=old, chunked=True, sent=len(old)), Reply(tag=tag, heeds=False))
     published(server.url + "/a")
     assert fetch()[0] == CONTENT
 
