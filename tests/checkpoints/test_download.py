@@ -243,6 +243,15 @@ def test_a_published_checksum_decides(server, published, fetch, failed, kind):
     assert content == CONTENT and "the published" in output and "not verified" not in output
 
 
+def test_each_of_two_published_contents_is_right(server, published, fetch, tmp_path):
+    server.serve("/a", CONTENT)
+    published(server.url + "/a", checksums=(digest(OTHER, "md5"), digest(CONTENT, "md5")))
+    fetch()
+    (tmp_path / NAME / FILE).write_bytes(OTHER)
+    assert fetch()[0] == OTHER
+    assert json.loads((tmp_path / NAME / "checksums.json").read_text())[FILE]["sha256"] == digest(OTHER)
+
+
 def test_a_checksum_of_the_user_decides(server, published, fetch, failed):
     server.serve("/a", CONTENT)
     published(server.url + "/a")
