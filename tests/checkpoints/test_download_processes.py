@@ -1,6 +1,7 @@
 """Downloads by processes that are killed, interrupted or meet each other.
 
-The name is a real one, and the mirror has the file whenever it is asked, so no other address ever is.
+The name is a real one, and the mirror has the file whenever it is asked, so no other address ever is; a proxy that
+does not exist makes sure of it.
 """
 
 import os
@@ -33,7 +34,8 @@ def start(server, tmp_path):
 
     def begin():
         command = [sys.executable, "-m", "tools.download", NAME, "--output", str(tmp_path), "--mirror", server.url]
-        variables = {**os.environ, "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+        nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+        variables = {**os.environ, **nowhere, "no_proxy": "127.0.0.1", "OMP_NUM_THREADS": "1"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         running_now.append(subprocess.Popen(command, cwd=ROOT, env=variables, **pipes))
         return running_now[-1]
