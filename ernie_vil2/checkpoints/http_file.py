@@ -16,7 +16,6 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..errors import CheckpointError
 from .files import atomic_file, reported
 from .tensor_file import printable
 
@@ -118,7 +117,7 @@ def fetch(part, limits, length_matters, progress=None):
     """Fetch until `part` is whole; attempts and pauses as `limits` says.
 
     With `length_matters`, an answer that does not say how long it is gets refused: nothing else would show a cut.
-    Raises Refused or Interrupted with the reason as a phrase, and CheckpointError where the disk cannot take the file.
+    Raises Refused or Interrupted with the reason as a phrase, and CheckpointError where writing fails.
     Only a part that holds something else than the file is removed.
     """
     tries, most = 0, part.size
@@ -195,10 +194,7 @@ def begin(part, answer, known, have, limits, length_matters):
         free += part.size
     coming = (total or have) - have
     if coming + SPARE > free:
-        raise CheckpointError(
-            f"{part.path.parent} has {free:,} bytes free where {coming:,} are to come and {SPARE:,} should stay; "
-            "free some space or choose another place"
-        )
+        raise Refused(f"offers {coming:,} bytes where the disk has {free:,} free, of which {SPARE:,} should stay")
     part.joined = have > 0
     if not have:
         part.restart(validator_of(headers), total)

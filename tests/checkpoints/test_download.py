@@ -352,13 +352,13 @@ def test_an_unusable_mirror_is_a_sentence(published, failed, mirror):
     assert "mirror" in sentence and "secret" not in sentence
 
 
-def test_a_full_disk_is_one_sentence_before_anything_is_written(server, published, failed, monkeypatch, tmp_path):
+def test_a_full_disk_is_noticed_before_anything_is_written(server, published, failed, monkeypatch, tmp_path):
     server.serve("/a", CONTENT)
     published(server.url + "/a", server.url + "/b")
     usage = namedtuple("usage", "total used free")(10**9, 10**9 - 5000, 5000)
     monkeypatch.setattr(http_file.shutil, "disk_usage", lambda path: usage)
-    assert "has 5,000 bytes free" in failed()
-    assert len(server.requests) == 1 and not list((tmp_path / NAME).glob("*.part"))
+    assert "offers 1,024,003 bytes where the disk has 5,000 free" in failed()
+    assert len(server.requests) == 2 and not list((tmp_path / NAME).glob("*.part"))
 
 
 BAD = [
