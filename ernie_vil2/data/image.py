@@ -155,7 +155,8 @@ def resized_sides(height, width, size, rule="official"):
 def resize_short(rgb, size, profile=OFFICIAL, limits=DEFAULT_LIMITS, sides=None):
     """RGB uint8 [H, W, 3] with the short side resized to `size` pixels by the profile's rule, library and filter.
 
-    The rule `square` resizes both sides. sides: (height, width) of the full image, when `rgb` is a reduced decode of it; the rule goes by them.
+    The rule `square` resizes both sides. sides: (height, width) of the full image, when `rgb` is a reduced decode of
+    it; the rule goes by them.
     """
     height, width = resized_sides(*(sides or rgb.shape[:2]), size, profile.resize)
     if (height, width) == rgb.shape[:2]:
