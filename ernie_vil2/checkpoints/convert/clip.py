@@ -117,7 +117,9 @@ def read_transformers(found):
     notes = left_out(state)
     if "hidden_act" not in settings and "activation" not in found.settings:
         notes.append("quick_gelu is assumed, as in OpenAI's models; the config.json beside the weights would tell")
-    return tower_read(found, entries, fields, PIXEL_PROFILES["chinese_clip" if chinese else "clip"], notes)
+    # Its processor cuts at the floor, where torchvision rounds.
+    pixels = PIXEL_PROFILES["chinese_clip"] if chinese else changed(PIXEL_PROFILES["clip"], {"resize": "short_side"})
+    return tower_read(found, entries, fields, pixels, notes)
 
 
 def left_out(keys):
