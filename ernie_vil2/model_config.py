@@ -5,7 +5,7 @@ A tower is one of several kinds, each a dataclass; `kind` says which, or a key o
 """
 
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import ConfigError
 from .schema import as_dict, build, document
@@ -30,13 +30,23 @@ class PixelProfile:
     interpolation: str = document("linear", "linear or bicubic", choices=("linear", "bicubic"))
     resize: str = document(
         "official",
-        "official: long side int(size/short*long)+1; short_side: torchvision's rule; square: both sides become size",
-        choices=("official", "short_side", "square"),
+        "official: long side int(size/short*long)+1; short_side: int(size*long/short); torchvision: the same, its own "
+        "centre; paddleclas: both sides rounded; square: both sides become size",
+        choices=("official", "short_side", "torchvision", "paddleclas", "square"),
     )
     size: int = document(224, "side of the square crop in pixels", minimum=1)
-    resize_to: int = document(0, "what the short side is resized to before the crop; 0: size", minimum=0)
+    resize_to: int = document(
+        0, "what the short side (square: both) is resized to before the crop; 0: size", minimum=0
+    )
     mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
     std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
+
+    def __post_init__(self):
+        if 0 < self.resize_to < self.size:
+            raise ConfigError(
+                f"pixels.resize_to {self.resize_to} is under pixels.size {self.size}, so there is nothing to crop; "
+                "raise it, or set it to 0"
+            )
 
     @staticmethod
     def presets():
@@ -44,10 +54,17 @@ class PixelProfile:
         return PIXEL_PROFILES
 
 
+HALF = (0.5, 0.5, 0.5)
+PADDLECLAS = PixelProfile(resize="paddleclas", resize_to=256)
+CLIP = PixelProfile(decoder="pil", interpolation="bicubic", resize="torchvision", mean=CLIP_MEAN, std=CLIP_STD)
 PIXEL_PROFILES = {
     "official": PixelProfile(),
     "bicubic": PixelProfile(decoder="pil", interpolation="bicubic", resize="short_side"),
-    "clip": PixelProfile(decoder="pil", interpolation="bicubic", resize="short_side", mean=CLIP_MEAN, std=CLIP_STD),
+    "clip": CLIP,
+    "chinese_clip": replace(CLIP, resize="square"),
+    "paddleclas": PADDLECLAS,
+    "paddleclas_vit": replace(PADDLECLAS, mean=HALF, std=HALF),
+    "paddleclas_clip": replace(PADDLECLAS, mean=CLIP_MEAN, std=CLIP_STD),
 }
 
 
