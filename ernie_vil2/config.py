@@ -1,7 +1,9 @@
 """Configuration: dataclasses with a docstring per field, read from YAML or JSON, checked before any model is built."""
 
+import json
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 
 from .errors import ConfigError, nearest
 from .model_config import PIXEL_PROFILES, ModelConfig
@@ -102,6 +104,9 @@ class DataConfig:
 
     train: typing.Any = document(None, "source of training: a path, or {kind: tar | tsv | mix | ..., ...}, see data.md")
     valid: typing.Any = document(None, "source of validation, or null for none")
+    zero_shot: dict[str, typing.Any] = document(
+        dict, "{name: source} of other data, measured before and after training beside `valid`: what it forgets"
+    )
     vocab: str | None = document(None, "vocabulary file; null builds one for scenes, or takes the one of init.text")
     augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
     workers: int = document(1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0)
@@ -195,6 +200,9 @@ class TrainConfig:
 class InitConfig:
     """Weights to start from instead of random ones."""
 
+    model: str | None = document(
+        None, "model directory to fine-tune: its sizes, both towers and temperature; keys of `model` change the rest"
+    )
     text: str | None = document(None, "model directory whose text tower is taken")
     image: str | None = document(None, "model directory whose image tower is taken")
 
@@ -253,7 +261,47 @@ def load_run(path, overrides=()):
             raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
         where = f"{path} with -o {override}"
         set_key(data, key.strip().split("."), parse_value(override, value))
+    start_from(data, where)
     return build(RunConfig, data, where if len(overrides) == 1 else str(path))
+
+
+def start_from(data, where):
+    """Where `init.model` names a model directory: its configuration below that of `model`, its towers as the start."""
+    init = data.get("init")
+    folder = init.get("model") if isinstance(init, dict) else None
+    if not isinstance(folder, str):
+        return
+    for tower in ("text", "image"):
+        if init.get(tower):
+            raise ConfigError(f"{where}: init.model and init.{tower} are both set; keep one of them")
+        init[tower] = folder
+    given = data.get("model")
+    if not (given is None or isinstance(given, dict)):
+        raise ConfigError(f"{where}: model must be a mapping of keys to values, not {given!r}")
+    data["model"] = merged(saved_model(folder, where), given or {})
+
+
+def saved_model(folder, where):
+    """What config.json of a model directory says of the model, as plain data."""
+    path = Path(folder) / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {key: value for key, value in content.items() if key not in ("files", "extra")}
+    except (OSError, ValueError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{where}: init.model is {folder!r}, but {path} cannot be read ({reason}); "
+            "name a model directory, as tools/convert.py writes it"
+        ) from None
+
+
+def merged(below, above):
+    """Nested plain data, where a value of `above` counts before that of `below`."""
+    result = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if nested else value
+    return result
 
 
 def set_key(data, keys, value):

@@ -25,6 +25,7 @@ from ..models.lora import LoraLinear, add_lora, merged_state
 from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import divide
 from . import measure
+from .before_after import SHOWN, BeforeAfter
 from .checks import check_finite, check_precision, check_sharding, fitting_rows
 from .distributed import GradientSync, lost_rank, start
 from .ema import Ema
@@ -47,8 +48,6 @@ from .state import Checkpoints, arrays_of
 from .step import GradientStep, autocast
 from .stop import StopRequest
 from .validate import validate
-
-SHOWN = ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "mean_recall")
 
 
 class Trainer:
@@ -96,6 +95,8 @@ class Trainer:
             check_size(len(self.source), saved[0]["samples"], found)
             config.init.text = config.init.image = None
         check_init(config, tokenizer)
+        self.around = BeforeAfter(config.data, self.valid, saved[0].get("before") if saved else None)
+        self.tuned = bool(config.init.text and config.init.image)
         self.first, position = (saved[0]["step"], saved[0]["position"]) if saved else (0, (0, 0))
         self.found = found
         sizes = self.source.shard_sizes()
@@ -215,6 +216,9 @@ class Trainer:
 
     def _loop(self, loader, log, stop):
         config, path = self.config.train, None
+        if self.tuned and not self.first:
+            with self._precision():
+                self.around.start(self.encoder, self.ranks, log)
         clock, reading, since = time.perf_counter(), 0.0, 0
         began, batches = clock, iter(loader)
         self.model.train()
@@ -319,7 +323,7 @@ class Trainer:
         check_finite(self.model, step)
         score = None
         if self.valid is not None:
-            with self._averaged(), autocast(self.config.train.precision, self.config.train.amp_level):
+            with self._averaged(), self._precision():
                 metrics, embeddings = validate(self.encoder, self.valid, self.ranks)
             for note in embeddings.notes:
                 log.say(f"valid: {note}")
@@ -332,6 +336,9 @@ class Trainer:
                     log.say(f"valid: no pictures of step {step}: {error}")
             self.ranks.wait()
             score = self.ranks.sum([score or 0.0])[0]
+        if step == self.config.train.steps:
+            with self._averaged(), self._precision():
+                self.around.end(step, self.encoder, self.ranks, log, self.metrics)
         return self.save(step, log, score)
 
     def _draw(self, log, step, embeddings):
@@ -360,6 +367,7 @@ class Trainer:
             "ranks": self.ranks.size,
             "samples": len(self.source),
             "metrics": self.metrics,
+            "before": self.around.before,
             "run": as_dict(self.config),
         }
         optimizer = None
@@ -380,6 +388,9 @@ class Trainer:
 
     def _averaged(self):
         return self.ema.applied() if self.ema is not None else contextlib.nullcontext()
+
+    def _precision(self):
+        return autocast(self.config.train.precision, self.config.train.amp_level)
 
     def _note_bad(self, bad):
         self.bad += len(bad)

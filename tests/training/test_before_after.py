@@ -1,0 +1,99 @@
+"""Fine-tuning says by itself what the model could do before and what it can after, on its own and on other data."""
+
+import json
+
+import pytest
+import yaml
+
+from ernie_vil2.config import load_run
+from ernie_vil2.data.sources import open_source
+from ernie_vil2.errors import ConfigError
+from ernie_vil2.evaluation.retrieval import encode_source, evaluate
+from ernie_vil2.inference.encoder import load
+from ernie_vil2.training.trainer import Trainer
+from tests.training.test_trainer import run_config
+
+OTHER = {"kind": "scenes", "split": "test", "size": 16, "image_size": 32, "languages": ["zh"]}
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A model directory that was trained for a few steps from random weights."""
+    folder = tmp_path_factory.mktemp("start")
+    return Trainer(run_config(folder / "run", data__zero_shot={"other": OTHER})).run()
+
+
+def recipe(folder, start, **sections):
+    data = {
+        "output": str(folder / "tuned"),
+        "init": {"model": str(start)},
+        "data": {
+            "train": {"kind": "scenes", "size": 32, "image_size": 32, "languages": ["zh"]},
+            "valid": {"kind": "scenes", "split": "valid", "size": 20, "image_size": 32, "languages": ["zh"]},
+            "zero_shot": {"other": OTHER},
+        },
+        "optimizer": {"lr": 3e-3, "warmup": 0},
+        "train": {"steps": 2, "batch_size": 8, "log_every": 1},
+    }
+    for name, keys in sections.items():
+        data[name] = {**data.get(name, {}), **keys}
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return path
+
+
+def test_fine_tuning_reports_what_was_before_and_what_is_after(start, tmp_path, capsys):
+    path = Trainer(load_run(recipe(tmp_path, start))).run()
+    found = {(entry["kind"], entry["step"]): entry for entry in records(tmp_path / "tuned") if entry["kind"] != "train"}
+    assert set(found) == {("valid", 0), ("zero_shot", 0), ("valid", 2), ("zero_shot", 2)}
+    source = open_source(OTHER)
+    for step, directory in ((0, start), (2, path)):
+        wanted = evaluate(encode_source(load(directory), source), "standard")["standard"]
+        assert found["zero_shot", step]["mean_recall"] == pytest.approx(wanted["mean_recall"])
+    table = capsys.readouterr().out.split("before -> after")[1].splitlines()
+    assert [line.split()[0] for line in table[1:3]] == ["valid", "other"]
+    assert f"{found['zero_shot', 0]['mean_recall']:.1f} ->" in table[2]
+
+
+def test_a_resumed_run_remembers_what_was_before(start, tmp_path, capsys):
+    config = recipe(tmp_path, start)
+    Trainer(load_run(config, ["train.steps=4", "train.save_every=2"]))  # checked alone
+    first = Trainer(load_run(config, ["train.steps=4", "train.save_every=2", "optimizer.schedule=constant"]))
+    original, saved = first.save, []
+
+    def stopping(step, log, score=None):
+        saved.append(original(step, log, score))
+        raise KeyboardInterrupt
+
+    first.save = stopping
+    with pytest.raises(KeyboardInterrupt):
+        first.run()
+    capsys.readouterr()
+    Trainer(load_run(config, ["train.steps=4", "train.save_every=2", "optimizer.schedule=constant"]), "auto").run()
+    assert "before -> after" in capsys.readouterr().out
+    assert [entry["step"] for entry in records(tmp_path / "tuned") if entry["kind"] == "zero_shot"] == [0, 4]
+
+
+def test_a_run_from_random_weights_has_no_before(start):
+    assert [entry["step"] for entry in records(start.parents[1]) if entry["kind"] == "zero_shot"] == [6]
+
+
+def test_a_recipe_takes_the_sizes_of_its_start_and_changes_what_it_names(start, tmp_path):
+    config = load_run(recipe(tmp_path, start, model={"text_tower": {"dropout": 0.3}}))
+    saved = json.loads((start / "config.json").read_text(encoding="utf-8"))
+    assert config.model.text_tower.dropout == 0.3
+    assert config.model.image_tower.width == saved["image_tower"]["width"] == 32
+    assert config.init.text == config.init.image == str(start)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"init": {"model": "nowhere"}}, "init.model is 'nowhere', but nowhere/config.json cannot be read .*No such file"),
+    ({"init": {"text": "x"}}, "init.model and init.text are both set"),
+    ({"model": {"image_tower": {"wdth": 3}}}, "unknown key 'model.image_tower.wdth'; did you mean")])  # fmt: skip
+def test_a_wrong_start_is_one_sentence(start, tmp_path, change, words):
+    with pytest.raises(ConfigError, match=words):
+        load_run(recipe(tmp_path, start, **change))
