@@ -66,21 +66,24 @@ def read_tower(found: Found, names: Names, prefix, settings, epsilon) -> Tower:
     stated = {"vocab_size": vocab_size, "hidden_size": width, "max_position_embeddings": positions,
               "num_hidden_layers": depth, "intermediate_size": hidden}  # fmt: skip
     shapes.compare_sizes(settings, stated, where)
-    heads = settings.get("num_attention_heads")
+    heads = settings.get("heads", settings.get("num_attention_heads"))
     if heads is None:
         heads = HEADS.get(width) or heads_of(width)
-        notes.append(f"no config.json says the heads of the text tower: {heads}, as published for width {width}"
-                     if width in HEADS else f"no config.json says the heads of the text tower: {heads} of 64 columns")
-    activation = settings.get("hidden_act") or ("relu" if vocab_size in RELU_VOCABULARIES else "gelu")
-    if "hidden_act" not in settings:
+        reason = f"as published for width {width}" if width in HEADS else "of 64 columns"
+        notes.append(f"no config.json says the heads of the text tower: {heads}, {reason}")
+    activation = settings.get("activation", settings.get("hidden_act")) or (
+        "relu" if vocab_size in RELU_VOCABULARIES else "gelu"
+    )
+    if not {"hidden_act", "activation"} & set(settings):
         notes.append(f"no config.json says the activation of the text tower: {activation}")
-    if activation not in ACTIVATIONS:
+    if type(activation) is not str or activation not in ACTIVATIONS:
         raise CheckpointError(
             f"{where}: its activation is {activation!r}, but a text tower has one of {', '.join(sorted(ACTIVATIONS))}; "
             "take another model"
         )
     tower = TextTowerConfig(vocab_size=vocab_size, positions=positions, width=width, depth=depth, heads=heads,
-                            mlp_ratio=shapes.ratio(hidden, width), activation=ACTIVATIONS[activation], epsilon=epsilon)  # fmt: skip
+                            mlp_ratio=shapes.ratio(hidden, width), activation=ACTIVATIONS[activation],
+                            epsilon=settings.get("epsilon", epsilon))  # fmt: skip
     if f"{prefix}{POOLER}.weight" not in state:
         raise CheckpointError(
             f"{where} has no pooler ({prefix}{POOLER}.weight), whose output is the embedding of a text; "
@@ -155,7 +158,7 @@ def add_constant_rows(entries, used, state, prefix, settings, where):
         if key not in state or not on:
             continue
         count, width = shapes.sides(state, key, where, 2)
-        if width != position.shape[1] or not 0 <= row < count:
+        if width != position.shape[1] or type(row) is not int or not 0 <= row < count:
             raise CheckpointError(
                 f"{where}: {key} has shape {[count, width]}, but row {row} of width {position.shape[1]} is needed; "
                 "take the file again from its source"
@@ -165,6 +168,7 @@ def add_constant_rows(entries, used, state, prefix, settings, where):
         used.add(key)
         notes.append(f"row {row} of its {count} {name} embeddings is added to the position embeddings")
     if rows:
+
         def add(table, *others):
             return sum((other[row] for other, row in zip(others, rows, strict=True)), table.astype(np.float32))
 
