@@ -212,7 +212,7 @@ class TorchMachine(Machine):
         self.push(Record())
 
     def persistent(self):
-        """A storage: ('storage', class, key, place, elements), in old files also (view key, first, elements) or None."""
+        """A storage: ('storage', class, key, place, elements), in old files then (view key, first, count) or None."""
         about = self.pop()
         if (
             type(about) is not tuple

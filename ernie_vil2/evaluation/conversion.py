@@ -21,6 +21,7 @@ from ..errors import CheckpointError
 from ..model_config import PIXEL_PROFILES, ModelConfig
 from . import conversion_check
 from .conversion_targets import write_paddlenlp, write_torch
+from .source_models import Result, fixed_inputs
 
 TARGETS = ("model-dir", "official", "paddlenlp", "torch")
 
@@ -42,9 +43,9 @@ def convert(source, target, to=None, vocab=None, settings=None, options=None, ch
 
     to: one of TARGETS; by default `official` for a name that ends with .pdparams, else `model-dir`. vocab and settings
     (a config.json) go before those beside the source; options {name: value} say what it cannot tell: activation, heads,
-    epsilon, pixels (a preset's name or a mapping), projection (false leaves it out). With `check`, the result is loaded back and compared with the
-    source on fixed inputs, and the record of it is kept in config.json. Raises UserError and writes nothing when the
-    source does not fit, has no form in the wanted layout, or the check fails.
+    epsilon, pixels (a preset's name or a mapping), projection (false leaves it out). With `check`, the result is loaded
+    back and compared with the source on fixed inputs, and the record of it is kept in config.json. Raises UserError and
+    writes nothing when the source does not fit, has no form in the wanted layout, or the check fails.
     """
     target = Path(target)
     to = to or ("official" if target.suffix == ".pdparams" else "model-dir")
@@ -60,7 +61,7 @@ def convert(source, target, to=None, vocab=None, settings=None, options=None, ch
 
 
 def open_any(path, vocab=None, settings=None, options=()) -> Opened:
-    """An Opened of a model directory or of weights in any known layout; what it holds is compared with what it needs."""
+    """An Opened of a model directory or of weights in any known layout, compared with what its model needs."""
     path = Path(path)
     if path.is_dir() and "layout_version" in read_json(path / store.CONFIG):
         state, config, vocab = store.open_model(path, vocab, raw=True)
@@ -140,7 +141,7 @@ def checked_directory(opened, made):
     """The record of comparing a model directory with the source it was made from."""
     from ..inference.encoder import load
 
-    inputs = conversion_check.fixed_inputs(opened.config)
+    inputs = fixed_inputs(opened.config)
     if opened.layout in official.LAYOUTS:
         theirs, reason = run_official(opened, inputs), None
     else:
@@ -153,7 +154,7 @@ def run_official(opened, inputs):
     """The Result of weights in the release's own keys, run from the source."""
     network = conversion_check.network_of(Float32View(opened.state), opened.config)
     how = "this project, from the source's file"
-    return conversion_check.Result(conversion_check.run_ours(network, inputs), how, {})
+    return Result(conversion_check.run_ours(network, inputs), how, {})
 
 
 def write_official(opened, target, check):

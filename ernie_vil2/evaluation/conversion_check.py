@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import CheckpointError
-from .source_models import CannotRun, Result, fixed_inputs, run_source
+from .source_models import CannotRun, Result, run_source
 
 LARGEST, SMALLEST_COSINE = 1e-4, 0.999999
 

@@ -17,6 +17,7 @@ from ..data.text import read_vocab
 from ..errors import CheckpointError
 from ..schema import as_dict
 from . import conversion_check
+from .source_models import fixed_inputs
 
 CHECK = "ernie_vil2_check"
 """The key of a config.json under which the record of the check is kept for people; its reader passes over it."""
@@ -126,7 +127,7 @@ def write_folder(target, fill, files, settings, opened, kind, check):
 
 def checked_folder(made, opened, kind):
     """The record of running the written folder as its reader would, against the model it was made of."""
-    config, inputs = opened.config, conversion_check.fixed_inputs(opened.config)
+    config, inputs = opened.config, fixed_inputs(opened.config)
     if kind is hugging_face.LAYOUTS[0]:
         inputs = inputs._replace(pixels=None)
     elif kind.name in IMAGE_LAYOUTS.values():
