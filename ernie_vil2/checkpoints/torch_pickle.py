@@ -174,6 +174,7 @@ class TorchMachine(Machine):
     dictionaries that are keyed by number (of an optimiser)."""
 
     writer = "torch"
+    advice = "save the state_dict() of the model alone, or take the file from a source that you trust"
 
     def __init__(self, handle, path, end=None):
         super().__init__(handle, KNOWN, path, end)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from ernie_vil2.checkpoints.torch_file import open_torch
 from ernie_vil2.errors import CheckpointError
-
 from tests.checkpoints.torch_zips import Named, Storage, Writer, legacy_file, state_file, tensor, zipped
 
 STATE = {
@@ -57,8 +56,9 @@ def test_every_type_is_read(tmp_path, write):
 def test_containers_are_entered_and_said(tmp_path):
     def wrap(plan):
         moments = {0: {"exp_avg": plan["a.weight"], "step": 3}, 1: {}}
-        return {"epoch": 7, "model": {"state_dict": plan}, "optimizer": {"state": moments, "param_groups": [{"lr": 0.1}]},
-                "best": 0.5, "device": Named("torch", "device", "cuda:0"), "type": Named("torch", "float32")}  # fmt: skip
+        adam = {"state": moments, "param_groups": [{"lr": 0.1}]}
+        more = {"best": 0.5, "device": Named("torch", "device", "cuda:0"), "type": Named("torch", "float32")}
+        return {"epoch": 7, "model": {"state_dict": plan}, "optimizer": adam} | more
 
     found = opened(tmp_path, state_file(STATE, wrap))
     assert_state(found)

@@ -7,8 +7,8 @@ import zipfile
 
 import numpy as np
 
-STORAGES = {"float32": "FloatStorage", "float16": "HalfStorage", "float64": "DoubleStorage", "uint16": "BFloat16Storage",
-            "int64": "LongStorage", "bool": "BoolStorage"}  # fmt: skip
+STORAGES = {"float32": "FloatStorage", "float16": "HalfStorage", "float64": "DoubleStorage",
+            "uint16": "BFloat16Storage", "int64": "LongStorage", "bool": "BoolStorage"}  # fmt: skip
 
 
 class Named:
@@ -76,7 +76,7 @@ def tensor(key, shape, stride=None, offset=0, dtype="float32", count=None):
 
 
 def zipped(plan, storages, root="archive", **changes):
-    """Bytes of a zip of torch.save: `plan` is what data.pkl describes, storages {key: array}; changes {member: bytes}."""
+    """Bytes of a zip of torch.save: `plan` is what data.pkl describes, storages {key: array}; other members."""
     data = plan if isinstance(plan, bytes) else Writer().dumps(plan)
     members = {"data.pkl": data, "byteorder": b"little", "version": b"3\n"}
     members |= {f"data/{key}": np.ascontiguousarray(array).tobytes() for key, array in storages.items()} | changes

@@ -6,9 +6,9 @@ import numpy as np
 from ernie_vil2.evaluation.conversion import convert
 
 WORDS = (
-    "[PAD] [CLS] [SEP] [MASK] [UNK] , . ! ? ， 。 ： - ' ( ) 一 二 三 只 个 红 黄 蓝 绿 大 小 的 圆 方 形 猫 狗 在 左 右 "
-    "上 下 和 图 片 a the cat dog red blue cafe naive s t x 0 1 2 2022 on left of ##a ##s ##t ##ed ##ing ##1 ##2 ##红 ##fe "
-    "##色 ##x b c d e f g ##b ##c ##d ##e ##f ##g"
+    "[PAD] [CLS] [SEP] [MASK] [UNK] , . ! ? ， 。 ： - ' ( ) 一 二 三 只 个 红 黄 蓝 绿 大 小 的 圆 方 形 猫 狗 在 "
+    "左 右 上 下 和 图 片 a the cat dog red blue cafe naive s t x 0 1 2 2022 on left of ##a ##s ##t ##ed ##ing ##1 ##2 "
+    "##红 ##fe ##色 ##x b c d e f g ##b ##c ##d ##e ##f ##g"
 ).split()
 TEXTS = (
     "一只红色的猫在左，一只小狗在右。",

@@ -3,13 +3,13 @@
 import io
 import json
 
-import ernie_vil2  # noqa: F401  its CPU settings reach Paddle
 import numpy as np
 import paddle
 import pytest
 from paddlenlp import transformers as paddlenlp
 from PIL import Image
 
+import ernie_vil2  # noqa: F401  its CPU settings reach Paddle
 from ernie_vil2.checkpoints.safe_pickle import load_pdparams, write_pdparams
 from ernie_vil2.checkpoints.store import open_model, save_model
 from ernie_vil2.checkpoints.tensor_file import Float32View

@@ -2,13 +2,13 @@
 
 import json
 
-import ernie_vil2  # noqa: F401  its CPU settings reach Paddle
 import paddle
 import pytest
 import torch
 import transformers
 from paddlenlp import transformers as paddlenlp
 
+import ernie_vil2  # noqa: F401  its CPU settings reach Paddle
 from ernie_vil2.checkpoints.tensor_file import Float32View
 from ernie_vil2.evaluation.conversion import convert, open_any
 from ernie_vil2.evaluation.source_models import RUNNERS, Inputs
@@ -210,7 +210,8 @@ def test_tokenizers_of_transformers(tmp_path, lower):
 
 def test_tokenizer_of_paddlenlp(tmp_path):
     folder = tmp_path / "source"
-    random_paddle(paddlenlp.ErnieModel(paddlenlp.ErnieConfig(vocab_size=len(WORDS), **SMALL))).save_pretrained(str(folder))
+    model = paddlenlp.ErnieModel(paddlenlp.ErnieConfig(vocab_size=len(WORDS), **SMALL))
+    random_paddle(model).save_pretrained(str(folder))
     write_words(folder)
     tokenizer = paddlenlp.ErnieTokenizer(str(folder / "vocab.txt"))
     tokenizer.save_pretrained(str(folder))

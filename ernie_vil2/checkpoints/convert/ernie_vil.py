@@ -16,7 +16,6 @@ from .mapping import Entry, Mapped, copied, reshaped, stacked
 from .pixels import profile_of
 from .text_tower import (
     ACTIVATIONS,
-    checked,
     entries_back,
     model_config,
     read_tower,
@@ -51,7 +50,7 @@ def read(found: Found) -> Read:
         used = {key for entry in entries.values() for key in entry.sources}
         pixels, said = profile_of(found.pixels, image.image_size, PIXEL_PROFILES["bicubic"])
         notes += said
-        more = {"image_tower": image, "pixels": pixels}
+        more = {"image": image, "pixels": pixels}
     if any(key.startswith(prefix + TEXT) for key in state):
         settings = vit_parts.section(found.settings, "text_config") or found.settings
         text = read_tower(found, NAMES, prefix + TEXT, settings, EPSILON)
@@ -61,7 +60,7 @@ def read(found: Found) -> Read:
         shapes.check(state, {prefix + "temperature": (1,)}, found.path, NAME)
         entries[TEMPERATURE] = copied(prefix + "temperature", (1,))
     used.add(prefix + "temperature")
-    config = checked(lambda: model_config(text and text.config, found, **more), found.path)
+    config = model_config(found, text and text.config, **more)
     return Read(config, Mapped(state, entries), notes + shapes.left_out(state, used))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import CheckpointError, ConfigError
 from ...model_config import ModelConfig, TextTowerConfig
+from ...schema import as_dict
 from ..layout import heads_of
 from . import shapes
 from .layouts import Found
@@ -19,6 +20,7 @@ WORD, POSITION = "embeddings.word_embeddings.weight", "embeddings.position_embed
 TOKEN_TYPE, TASK_TYPE = "embeddings.token_type_embeddings.weight", "embeddings.task_type_embeddings.weight"
 POOLER = "pooler.dense"
 ACTIVATIONS = {"gelu": "gelu", "gelu_python": "gelu", "relu": "relu", "quick_gelu": "quick_gelu"}
+MAX_EPSILON = 1e-3
 HEADS = {1024: 16, 768: 12, 384: 12, 312: 12, 128: 2}
 """Heads of the published ERNIE and BERT models by their width."""
 RELU_VOCABULARIES = (17964, 17965, 18000, 50006)
@@ -176,20 +178,26 @@ def add_constant_rows(entries, used, state, prefix, settings, where):
     return notes
 
 
-def model_config(tower: TextTowerConfig, found: Found, **more) -> ModelConfig:
-    """The ModelConfig of a text tower with its tokenizer's settings, checked; `more` of a model of two towers."""
-    config = ModelConfig(**({"image_tower": None} | more), text_tower=tower,
-                         max_length=min(ModelConfig.max_length, tower.positions),
-                         lower_case=bool(found.tokenizer.get("do_lower_case", True)))  # fmt: skip
-    return ModelConfig.from_dict(config.to_dict(), str(found.path))
-
-
-def checked(build, where):
-    """What `build()` gives; a ConfigError of sizes that go with no model becomes a CheckpointError."""
+def model_config(found: Found, text=None, image=None, pixels=None) -> ModelConfig:
+    """The ModelConfig of a text tower, an image tower or both, with the tokenizer's settings; it is checked, and so is
+    that Paddle can run it."""
+    towers = {"image_tower": image and as_dict(image), "text_tower": text and as_dict(text)}
+    content = towers | {"lower_case": bool(found.tokenizer.get("do_lower_case", True))}
+    if text is not None:
+        content["max_length"] = min(ModelConfig.max_length, text.positions)
+    if pixels is not None:
+        content["pixels"] = as_dict(pixels)
     try:
-        return build()
+        config = ModelConfig.from_dict(content, str(found.path))
     except ConfigError as error:
-        raise CheckpointError(f"{where}: its shapes and its config.json describe no model: {error}") from None
+        raise CheckpointError(f"its shapes and its config.json describe no model: {error}") from None
+    for tower in config.towers().values():
+        if tower.epsilon > MAX_EPSILON:
+            raise CheckpointError(
+                f"{found.path} runs LayerNorm with epsilon {tower.epsilon:g}, but Paddle's takes at most "
+                f"{MAX_EPSILON:g}; take another model"
+            )
+    return config
 
 
 def tokenizer_notes(found: Found):
