@@ -146,7 +146,8 @@ def checked_directory(opened, made):
         theirs, reason = run_official(opened, inputs), None
     else:
         theirs, reason = conversion_check.theirs_or_reason(opened.source, opened.layout.name, opened.config, inputs)
-    ours = conversion_check.run_ours(load(made).network, inputs)
+    network = load(made).network
+    ours = {} if theirs is None else conversion_check.run_ours(network, inputs)
     return conversion_check.check_record(theirs, ours, inputs, reason)
 
 

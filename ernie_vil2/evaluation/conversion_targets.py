@@ -55,14 +55,20 @@ def write_paddlenlp(opened, target, check):
 def write_torch(opened, target, check):
     """Write safetensors with torch's [out, in] matrices: the text tower as transformers' ErnieModel, the image tower as
     OpenAI's CLIP names it; a model of both becomes the folders `text` and `image` in `target`."""
-    towers = list(opened.config.towers())
-    if len(towers) == 2:
-        store.refuse_other_target(target) if not (target / "text").is_dir() else None
-        said = []
-        for name in towers:
-            said += WRITERS[name](opened, target / name, check)
-        return said
-    return WRITERS[towers[0]](opened, target, check)
+    towers, target = list(opened.config.towers()), Path(target).resolve()
+    if len(towers) == 1:
+        return WRITERS[towers[0]](opened, target, check)
+    if not all((target / name / store.CONFIG).is_file() for name in towers):
+        store.refuse_other_target(target)
+    made, said = temporary_name(target), []
+    with reported(target):
+        try:
+            for name in towers:
+                said += WRITERS[name](opened, made / name, check)
+            store.replace_directory(made, target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return said
 
 
 def write_torch_text(opened, target, check):
@@ -135,8 +141,10 @@ def checked_folder(made, opened, kind):
     theirs, reason = conversion_check.theirs_or_reason(open_source(made), kind.name, config, inputs)
     if kind in (*ernie.LAYOUTS, *ernie_vil.LAYOUTS):
         config = dataclasses.replace(config, text_tower=dataclasses.replace(config.text_tower, epsilon=ernie.EPSILON))
-    network = conversion_check.network_of(Float32View(opened.state), config)
-    record = conversion_check.check_record(theirs, conversion_check.run_ours(network, inputs), inputs, reason)
+    ours = {}
+    if theirs is not None:
+        ours = conversion_check.run_ours(conversion_check.network_of(Float32View(opened.state), config), inputs)
+    record = conversion_check.check_record(theirs, ours, inputs, reason)
     if config != opened.config and theirs is not None:
         record["text_epsilon"] = f"{ernie.EPSILON:g} on both sides, {opened.config.text_tower.epsilon:g} in this model"
     return record
