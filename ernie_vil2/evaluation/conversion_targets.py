@@ -97,10 +97,23 @@ def write_torch_image(opened, target, check):
         with synced_file(folder / store.WEIGHTS) as handle:
             write_safetensors(handle, state, "pt")
 
-    tower, profile = opened.config.image_tower, opened.config.pixels
-    settings = {"activation": tower.activation, "heads": tower.heads, "epsilon": tower.epsilon,
-                "pixels": as_dict(profile)} if tower.kind == "vit" else {}  # fmt: skip
-    return write_folder(target, fill, {}, settings, opened, kind, check)
+    settings, said = image_settings(opened.config)
+    return said + write_folder(target, fill, {}, settings, opened, kind, check)
+
+
+def image_settings(config):
+    """(config.json beside an image tower for torch, notes): what the keys do not tell, as the layouts here read it."""
+    tower, profile = config.image_tower, config.pixels
+    if tower.kind == "vit":
+        options = {"activation": tower.activation, "heads": tower.heads, "epsilon": tower.epsilon}
+        return options | {"pixels": as_dict(profile)}, []
+    name = f"{'tf_' if tower.padding == 'same' else ''}efficientnet_{tower.variant}"
+    if (profile.decoder, profile.resize) != ("pil", "short_side"):
+        return {"architecture": name}, ["note: timm has no form of this model's pixel profile, so it is not written"]
+    crop = profile.size / ((profile.resize_to or profile.size) + 0.5)  # timm takes the floor of size / crop
+    about = {"input_size": [3, profile.size, profile.size], "crop_pct": crop, "mean": list(profile.mean),
+             "std": list(profile.std), "interpolation": {"linear": "bilinear"}.get(profile.interpolation, "bicubic")}  # fmt: skip
+    return {"architecture": name, "pretrained_cfg": about}, []
 
 
 WRITERS = {"text": write_torch_text, "image": write_torch_image}

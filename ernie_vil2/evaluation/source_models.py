@@ -5,6 +5,7 @@ execute a pickle, so it opens no file). Else `plain_models` computes it.
 """
 
 import dataclasses
+import importlib.metadata
 import importlib.util
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ import numpy as np
 from ..checkpoints.convert.recognise import OPTIONS
 from ..checkpoints.tensor_file import Float32View
 from . import plain_models as plain
+
+SMALL = 128
+"""Side in pixels of the image that convolutional towers are checked with, at most."""
 
 
 class Inputs(NamedTuple):
@@ -44,6 +48,8 @@ def fixed_inputs(config):
             row[:length] = rng.integers(1, config.text_tower.vocab_size, len(row[:length]))
     if config.image_tower is not None:
         side = config.image_tower.image_size
+        if config.image_tower.kind == "efficientnet":
+            side = min(side, SMALL)  # it runs at any size, so a large one costs less
         pixels = rng.standard_normal((1, 3, side, side), dtype=np.float32)
     return Inputs(ids, pixels)
 
@@ -65,7 +71,8 @@ def run_source(source, layout_name, config, inputs) -> Result:
             pass
         except Exception as error:  # of a library that this project does not control
             how += f" (its library failed: {type(error).__name__})"
-    return Result(in_numpy(state, said, config, inputs), how, {"numpy": np.__version__})
+    found = in_numpy(state, said, config, inputs)
+    return found if isinstance(found, Result) else Result(found, how, {"numpy": np.__version__})
 
 
 def need(*modules):
@@ -181,6 +188,44 @@ def plain_paddleclas_vit(state, settings, config, inputs):
     return {"image": plain.plain_vit(state, "", plain.PADDLECLAS_VIT, config.image_tower, inputs.pixels)}
 
 
+def paddleclas_efficientnet(state, settings, config, inputs):
+    need("paddleclas")
+    import paddle
+    from paddleclas.ppcls.arch.backbone.model_zoo import efficientnet
+
+    build = getattr(efficientnet, f"EfficientNet{config.image_tower.variant.upper()}", None)
+    if build is None:
+        raise CannotRun(f"paddleclas has no EfficientNet{config.image_tower.variant.upper()}")
+    with paddle.utils.unique_name.guard():
+        model = build(padding_type=config.image_tower.padding.upper())
+    for key, parameter in model.state_dict().items():
+        if key in state:  # the classifier is not run
+            parameter.set_value(state[key])
+    model.eval()
+    with paddle.no_grad():
+        pooled = model._pool(model._conv(model._ef(paddle.to_tensor(inputs.pixels)))).flatten(1)
+    return Result(
+        {"image": pooled.numpy()}, "paddleclas's EfficientNet", {"paddleclas": importlib.metadata.version("paddleclas")}
+    )
+
+
+def timm_efficientnet(state, settings, config, inputs):
+    need("torch", "timm")
+    import timm
+    import torch
+
+    name = settings.get("architecture") or f"tf_efficientnet_{config.image_tower.variant}"
+    model = timm.create_model(name, pretrained=False, num_classes=0).eval()
+    with torch.no_grad():
+        for key, value in model.state_dict().items():
+            if value.is_floating_point():
+                value.copy_(torch.from_numpy(state[key]))
+        pooled = model(torch.from_numpy(inputs.pixels))
+    return Result(
+        {"image": pooled.numpy()}, "timm's EfficientNet", {"timm": timm.__version__, "torch": torch.__version__}
+    )
+
+
 RUNNERS = {
     "PaddleNLP ErnieViL": (paddlenlp_ernie_vil, plain_ernie_vil),
     "PaddleNLP ERNIE": (paddlenlp_ernie, plain_ernie),
@@ -189,5 +234,7 @@ RUNNERS = {
     "transformers_clip": (None, plain_transformers_clip),
     "paddleclas_vit": (None, plain_paddleclas_vit),
     "paddleclas_clip": (None, plain_paddleclas_vit),
+    "paddleclas-efficientnet": (None, paddleclas_efficientnet),
+    "timm-efficientnet": (None, timm_efficientnet),
 }
-"""{layout: (its library's model or None, NumPy)}."""
+"""{layout: (its library's model for a source with settings or None, NumPy or else a library's model)}."""
