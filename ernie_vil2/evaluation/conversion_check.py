@@ -82,10 +82,10 @@ def unit(rows):
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
 
 
-def sentence(record):
-    """A line for people about a record."""
+def sentence(record, subject="the source"):
+    """A line for people about a record; subject: what was run by something else than this project."""
     if "cosine" not in record or not record["cosine"]:
         return f"check: {record['how']}"
     parts = [f"{tower} embeddings differ by at most {record['largest_difference'][tower]:.2g} (cosine {cosine:.9f})"
              for tower, cosine in record["cosine"].items()]  # fmt: skip
-    return f"check: {' and '.join(parts)}, the source being run by {record['how']}"
+    return f"check: {' and '.join(parts)}, {subject} being run by {record['how']}"

@@ -111,8 +111,13 @@ def image_settings(config):
     if (profile.decoder, profile.resize) != ("pil", "short_side"):
         return {"architecture": name}, ["note: timm has no form of this model's pixel profile, so it is not written"]
     crop = profile.size / ((profile.resize_to or profile.size) + 0.5)  # timm takes the floor of size / crop
-    about = {"input_size": [3, profile.size, profile.size], "crop_pct": crop, "mean": list(profile.mean),
-             "std": list(profile.std), "interpolation": {"linear": "bilinear"}.get(profile.interpolation, "bicubic")}  # fmt: skip
+    about = {
+        "input_size": [3, profile.size, profile.size],
+        "crop_pct": crop,
+        "interpolation": {"linear": "bilinear"}.get(profile.interpolation, profile.interpolation),
+        "mean": list(profile.mean),
+        "std": list(profile.std),
+    }
     return {"architecture": name, "pretrained_cfg": about}, []
 
 
@@ -136,7 +141,7 @@ def write_folder(target, fill, files, settings, opened, kind, check):
             if check:
                 record = checked_folder(made, opened, kind)
                 write_bytes(made / store.CONFIG, as_json(settings | {CHECK: record}))
-                said = [conversion_check.sentence(record)]
+                said = [conversion_check.sentence(record, "the result")]
             sync_directory(made)
             store.replace_directory(made, target)
         finally:

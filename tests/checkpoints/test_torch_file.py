@@ -196,10 +196,42 @@ RAW = {
     "reference to nothing": (b"\x80\x02h\x07.", "not a well-formed pickle"),
     "itself inside": (b"\x80\x02}q\x00X\x05\x00\x00\x00modelh\x00s.", "no named tensors"),
     "state of a number": (b"\x80\x02K\x01}b.", "state of a int"),
-    "record of records": (b"\x80\x02" + b"c__torch__\nA\n)\x81q\x00}" + text("a") + b"h\x00sb.", "nests objects over"),
+    "record of records": (
+        b"\x80\x02" + b"c__torch__\nA\n)\x81q\x00}" + text("a") + b"h\x00sb.",
+        "nests objects too deep",
+    ),
     "key that is a list": (b"\x80\x02}(]K\x01u.", "neither text nor numbers"),
     "endless": (b"\x80\x02" + b"N" * 1_000_001 + b".", "over 1,000,000 pickle instructions"),
 }
+
+
+def layers(count, width, inner):
+    """Instructions of a value in which each of `count` layers holds the layer below `width` times."""
+    data = inner
+    for place in range(count):
+        again = b"".join(text(f"k{index}") + b"h" + bytes([place]) for index in range(1, width))
+        data = b"}(" + text("k0") + data + b"q" + bytes([place]) + again + b"u"
+    return data
+
+
+def record_layers(count):
+    data = b"c__torch__\nA\n)\x81}b"
+    for place in range(count):
+        data = b"c__torch__\nA\n)\x81}(" + text("a") + data + b"q" + bytes([place]) + text("b") + b"h" + bytes([place])
+        data += b"ub"
+    return data
+
+
+def test_one_object_in_many_places_costs_no_time(tmp_path):
+    """Small files that describe billions of paths to one dictionary or object."""
+    for data in (layers(3, 20_000, b"}"), layers(60, 2, b"}"), record_layers(28)):
+        assert refusal(tmp_path, zipped(b"\x80\x02" + data + b".", ONE))
+
+
+def test_containers_that_hold_each_other(tmp_path):
+    inner = Writer().dumps({"w": tensor("0", (4,))})[2:-1]
+    plan = b"\x80\x02}q\x00(" + text("model") + b"}q\x01(" + text("model") + b"h\x00" + text("c") + inner + b"uu."
+    assert "no named tensors" in refusal(tmp_path, zipped(plan, ONE))
 
 
 @pytest.mark.parametrize("name", RAW)

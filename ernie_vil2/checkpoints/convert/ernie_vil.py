@@ -61,6 +61,7 @@ def read(found: Found) -> Read:
         entries[TEMPERATURE] = copied(prefix + "temperature", (1,))
     used.add(prefix + "temperature")
     config = model_config(found, text and text.config, **more)
+    entries = {key: entries[key] for key in layout.manifest(config)}
     return Read(config, Mapped(state, entries), notes + shapes.left_out(state, used))
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+from .. import layout
 from ..tensor_file import Float32View
 from . import shapes
 from .layouts import Found, Layout, Read
@@ -49,7 +50,8 @@ def read(found: Found) -> Read:
     tower = read_tower(found, NAMES, prefix, settings, settings.get("layer_norm_eps", EPSILON))
     config = model_config(found, tower.config)
     notes = [*tower.notes, *tokenizer_notes(found), *shapes.left_out(found.state, tower.used)]
-    return Read(config, Mapped(found.state, tower.entries), notes)
+    entries = {key: tower.entries[key] for key in layout.manifest(config)}
+    return Read(config, Mapped(found.state, entries), notes)
 
 
 def write(state, config):
