@@ -24,10 +24,10 @@ IMAGES = "the images are the folder caption_validation_images_20170910 of the sa
 
 def read(data, protocol="10k-images", split="valid", allow_counts=False):
     """Pairs from the JSON list of {image_id, caption: [5]}, or from Chinese-CLIP's files."""
-    if split not in ("valid", "val"):
+    if split != "valid":
         raise ConfigError(f"aic-icc has no split {split!r} with published captions; leave --split out")
-    builder, folder = Builder(BENCHMARK.title(protocol or "30k", split), allow_counts), Folder(data)
-    wanted, path = COUNTS[protocol or "30k"], folder.optional([FILE])
+    builder, folder = Builder(BENCHMARK.title(protocol, split), allow_counts), Folder(data)
+    wanted, path = COUNTS[protocol], folder.optional([FILE])
     if path is None:
         return read_clip(builder, folder, protocol, wanted)
     for number, row in enumerate(entries(path)):
