@@ -6,6 +6,7 @@ python tools/download.py ernie-vil2-base-vit-zh --mirror https://files.example.c
 """
 
 import argparse
+import functools
 import sys
 import time
 
@@ -56,11 +57,11 @@ def main(argv=None):
         return
     if not args.name:
         parser.error("give a NAME, or --list")
-    if not (args.timeout > 0 and args.limit > 0):
-        parser.error("--timeout and --limit are above 0")
-    limits = Limits(timeout=args.timeout, size=int(args.limit * 1e9))
-    show = progress_line(sys.stderr)
-    folder = download(args.name, args.output, args.mirror, args.sha256, args.offline, limits, progress=show)
+    if not (0 < args.timeout <= 86400 and 0 < args.limit <= 1e6):
+        parser.error("--timeout is above 0 and at most a day, --limit above 0 and at most a million")
+    limits = Limits(timeout=args.timeout, size=args.limit * 1e9)
+    tell, show = functools.partial(print, flush=True), progress_line(sys.stderr)
+    folder = download(args.name, args.output, args.mirror, args.sha256, args.offline, limits, tell, show)
     print(f"all files of {args.name} are in {folder}")
 
 

@@ -42,8 +42,9 @@ def download(name, output="downloads", mirrors=(), sha256=None, offline=False, l
         raise CheckpointError(f"{sha256!r} is not a SHA-256: give its 64 hexadecimal digits")
     wanted = {files[0]: sha256.strip().lower()} if sha256 is not None else {}
     folder = Path(output) / name
-    with reported(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    if not offline:
+        with reported(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, tell) as writable:
         for file in files:
             one = Wanted(folder, file, wanted.get(file), tell)
@@ -77,12 +78,12 @@ def checked_mirror(mirror):
 def locked(folder, tell):
     """Hold the folder's lock: of several processes that want the same name, one fetches and the others wait for it.
 
-    Yields False, without a lock, for a folder that cannot be written: files in it can still be checked.
+    Yields False, without a lock, for a folder that is absent or cannot be written: its files can still be checked.
     """
     try:
         handle = open(folder / LOCK, "wb")
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         yield False
         return
@@ -119,9 +120,9 @@ class Wanted:
         if self.sha256 and found["sha256"] != self.sha256:
             return f"has SHA-256 {found['sha256']}, not the {self.sha256} that was asked for"
         public = self.file.checksums
-        if public and not {found["sha256"], found["md5"]} & set(public):
+        if public:
             own = found["md5"] if len(public[0]) == 32 else found["sha256"]
-            return f"has {KINDS[len(own)]} {own}, not the published {' or '.join(public)}"
+            return None if own in public else f"has {KINDS[len(own)]} {own}, not the published {' or '.join(public)}"
         if self.record and found["sha256"] != self.record["sha256"]:
             day = self.record["date"][:10]
             return f"has SHA-256 {found['sha256']}, not the {self.record['sha256']} recorded on {day}"
@@ -144,7 +145,7 @@ class Wanted:
                 f"take {self.file.name} out of {self.path.with_name(RECORD)}"
             )
         self.tell(f"{self.path}: there already, {found['bytes']:,} bytes; {self.assurance(found)}")
-        if not self.record and writable:
+        if writable:
             self.write_record(found, None)
 
     def obtain(self, urls, limits, progress):
@@ -179,8 +180,7 @@ class Wanted:
         with reported(self.path):
             with open(part.path, "rb") as handle:
                 os.fsync(handle.fileno())
-            if not self.record:
-                self.write_record(found, url)
+            self.write_record(found, url)
             os.replace(part.path, self.path)
             sync_directory(self.path.parent)
         for rest in self.path.parent.glob(f"{self.path.name}.????????.part*"):
@@ -200,6 +200,9 @@ class Wanted:
         return f"SHA-256 {found['sha256']} recorded now, not verified against a published checksum"
 
     def write_record(self, found, url):
+        """Add the file to checksums.json, unless it stands there as it is."""
+        if self.record and self.record["sha256"] == found["sha256"]:
+            return
         date = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self.records[self.file.name] = {"sha256": found["sha256"], "bytes": found["bytes"], "url": url, "date": date}
         with reported(self.path.with_name(RECORD)), atomic_file(self.path.with_name(RECORD)) as handle:

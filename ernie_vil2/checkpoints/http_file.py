@@ -1,8 +1,8 @@
 """Fetching one address into a part file: what has arrived stays, and is gone on from only while the file is the same.
 
-Beside `X.part` lies `X.part.json`: the address, the validator (strong ETag, else Last-Modified) and the whole length
-that the bytes belong to. A later request sends Range with If-Range; the bytes are joined only when the answer is 206,
-begins where they end, and names the same validator and length. Anything else starts the part again.
+Beside `X.part` lies `X.part.json`: the validator (strong ETag, else Last-Modified) and the whole length that the bytes
+belong to, and for a person the address. A later request sends Range with If-Range; the bytes are joined only when the
+answer is 206, begins where they end, and names the same validator and length. Anything else starts the part again.
 """
 
 import json
@@ -16,7 +16,6 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..errors import CheckpointError
 from .files import atomic_file, reported
 from .tensor_file import printable
 
@@ -49,26 +48,17 @@ class Limits:
     timeout: float = 30.0  # seconds of silence
     attempts: int = 4  # per address, counted anew whenever more has arrived than ever before
     pause: float = 1.0  # seconds before the second attempt, doubled each time
-    size: int = 20 * 10**9  # bytes
+    size: float = 20e9  # bytes
 
 
 class SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https only, and never from https to http."""
+    """Follows redirects to http and https only (file: is refused by the base class), and never from https to http."""
 
     def redirect_request(self, request, handle, code, message, headers, newurl):
         target = urlsplit(newurl).scheme
         if target not in ("http", "https") or (urlsplit(request.full_url).scheme == "https" and target == "http"):
             raise Refused(f"redirects to {newurl[:100]}, which is not followed")
         return super().redirect_request(request, handle, code, message, headers, newurl)
-
-    def http_error_302(self, request, handle, code, message, headers):
-        location = headers.get("location") or headers.get("uri") or ""
-        scheme = urlsplit(location).scheme
-        if scheme and scheme not in ("http", "https"):
-            raise Refused(f"redirects to {location[:100]}, which is not followed")
-        return super().http_error_302(request, handle, code, message, headers)
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def opener():
@@ -99,8 +89,8 @@ class Part:
         """{"validator", "bytes"} of what is there, or {} where nothing can be gone on from."""
         try:
             content = json.loads(self.note.read_text(encoding="utf-8"))
-            if content["url"] == self.url and self.size:
-                return {"validator": str(content["validator"] or ""), "bytes": content["bytes"]}
+            if self.size:
+                return {"validator": str(content["validator"]), "bytes": content["bytes"]}
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return {}
@@ -127,7 +117,7 @@ def fetch(part, limits, length_matters, progress=None):
     """Fetch until `part` is whole; attempts and pauses as `limits` says.
 
     With `length_matters`, an answer that does not say how long it is gets refused: nothing else would show a cut.
-    Raises Refused or Interrupted with the reason as a phrase, and CheckpointError where the disk cannot take the file.
+    Raises Refused or Interrupted with the reason as a phrase, and CheckpointError where writing fails.
     Only a part that holds something else than the file is removed.
     """
     tries, most = 0, part.size
@@ -198,16 +188,13 @@ def begin(part, answer, known, have, limits, length_matters):
     else:
         raise Refused(f"answers HTTP {answer.status}")
     if (total or 0) > limits.size:
-        raise Refused(f"offers {total:,} bytes, over the limit of {limits.size:,}")
+        raise Refused(f"offers {total:,} bytes, over the limit of {limits.size:,.0f}")
     free = shutil.disk_usage(part.path.parent).free
     if not have:
         free += part.size
     coming = (total or have) - have
     if coming + SPARE > free:
-        raise CheckpointError(
-            f"{part.path.parent} has {free:,} bytes free where {coming:,} are to come and {SPARE:,} should stay; "
-            "free some space or choose another place"
-        )
+        raise Refused(f"offers {coming:,} bytes where the disk has {free:,} free, of which {SPARE:,} should stay")
     part.joined = have > 0
     if not have:
         part.restart(validator_of(headers), total)
@@ -227,7 +214,7 @@ def receive(part, answer, have, total, limits, progress):
                 raise Refused("sends a web page in place of the file")
             if have + len(block) > limits.size:
                 part.remove()
-                raise Refused(f"sends more than the limit of {limits.size:,} bytes")
+                raise Refused(f"sends more than the limit of {limits.size:,.0f} bytes")
             with reported(part.path):
                 handle.write(block)
                 handle.flush()

@@ -4,6 +4,8 @@ The profile `official` gives the release's bytes: OpenCV decodes (EXIF orientati
 to the high byte, the first frame of an animation) and resizes. `bicubic` gives those of PaddleNLP's processor: Pillow
 decodes (EXIF orientation NOT applied) and resizes. There is no second decoder behind a failing one: a file that the
 release could not read is an ImageError here, so that the same file gives the same pixels on every machine.
+Profiles of other projects differ in the sides after the resize and in where the centre crop begins (`resized_sides`,
+`CENTRES`); the tests state what is equal to them.
 Training may ask for JPEGs at a half, a quarter or an eighth (`decode_for`); evaluation never does.
 """
 import functools
@@ -23,6 +25,10 @@ from .headers import image_size, is_truncated
 OFFICIAL = PIXEL_PROFILES["official"]
 WANTED = "give a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]"
 REDUCED = (8, 4, 2)
+# Where a centred crop begins, from half of what is cut off: the release's rule, the floor of PaddleNLP, PaddleClas and
+# transformers, and torchvision's rounding, half to even.
+CENTRES = {"official": math.ceil, "short_side": math.floor, "paddleclas": math.floor, "torchvision": round,
+           "square": round}
 JPEG = b"\xff\xd8\xff"
 # Raster formats only: Pillow would hand EPS to an external program.
 PIL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM",
@@ -92,17 +98,15 @@ def reduction(height, width, short):
 
 
 def crop(rgb, profile=OFFICIAL, limits=DEFAULT_LIMITS):
-    """The centre square of an RGB uint8 array [H, W, 3] after the short side was resized: uint8 [S, S, 3].
+    """The centre square of an RGB uint8 array [H, W, 3] after the resize of the profile: uint8 [S, S, 3].
 
-    Rule `official`: see `resize_short`; the offset is ceil((side - S) / 2). Rule `short_side`: the long side becomes
-    int(S * long / short), the offset floor((side - S) / 2), as PaddleNLP. Raises ImageError for another kind of array,
-    and where the resized image would be over limits.max_pixels.
+    The sides before the crop are those of `resized_sides`; where the crop begins is `CENTRES`. Raises ImageError for
+    another kind of array, and where the resized image would be over limits.max_pixels.
     """
     check_pixels(rgb, 3, "an array", "give an RGB uint8 array [H, W, 3]")
     size = profile.size
-    resized = resize_short(rgb, size, profile, limits)
-    excess = [side - size for side in resized.shape[:2]]
-    top, left = [math.ceil(side / 2) if profile.resize == "official" else side // 2 for side in excess]
+    resized = resize_short(rgb, profile.resize_to or size, profile, limits)
+    top, left = (CENTRES[profile.resize]((side - size) / 2) for side in resized.shape[:2])
     return np.ascontiguousarray(resized[top:top + size, left:left + size])
 
 
@@ -128,16 +132,21 @@ def preprocess(image, profile=OFFICIAL, limits=DEFAULT_LIMITS):
 
 
 def resized_sides(height, width, size, rule="official"):
-    """(height, width) after the short side became `size`.
+    """(height, width) after the short side became `size`, by a rule of PixelProfile.resize.
 
     `official`: the long side is int(size / short * long) + 1 in this order of float operations, a square counts as
-    wide, and an image whose short side is `size` already stays as it is. `short_side`: int(size * long / short).
+    wide, and an image whose short side is `size` already stays as it is. `short_side` and `torchvision`:
+    int(size * long / short). `paddleclas`: round(long * (size / short)), half to even. `square`: both become `size`.
     """
+    if rule == "square":
+        return size, size
     short, long = min(height, width), max(height, width)
     if rule == "official":
         if short == size:
             return height, width
         stretched = int(size / short * long) + 1
+    elif rule == "paddleclas":
+        stretched = round(long * (size / short))
     else:
         stretched = int(size * long / short)
     return (stretched, size) if width < height else (size, stretched)
@@ -146,7 +155,8 @@ def resized_sides(height, width, size, rule="official"):
 def resize_short(rgb, size, profile=OFFICIAL, limits=DEFAULT_LIMITS, sides=None):
     """RGB uint8 [H, W, 3] with the short side resized to `size` pixels by the profile's rule, library and filter.
 
-    sides: (height, width) of the full image, when `rgb` is a reduced decode of it; the rule goes by them.
+    The rule `square` resizes both sides. sides: (height, width) of the full image, when `rgb` is a reduced decode of
+    it; the rule goes by them.
     """
     height, width = resized_sides(*(sides or rgb.shape[:2]), size, profile.resize)
     if (height, width) == rgb.shape[:2]:

@@ -73,7 +73,8 @@ def analyse(outcome, block=BLOCK):
 
 def benchmark_of(results, counts):
     """Name of the row that was measured on these embeddings and pairs, or None where that is not sure."""
-    rows = [result for result in results if result.task in ("retrieval", "graded-retrieval")]
+    rows = [result for result in results
+            if result.task in ("retrieval", "graded-retrieval") and "folds" not in result.counts]
     same = [result for result in rows if all(result.counts.get(key) == counts[key] for key in ("images", "texts"))]
     return same[0].benchmark if same else rows[0].benchmark if len(rows) == 1 else None
 

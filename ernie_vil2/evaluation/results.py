@@ -15,7 +15,7 @@ from ..checkpoints.files import reported, sync_directory, synced_file, temporary
 from ..errors import CheckpointError, DataError
 from .provenance import provenance
 
-__all__ = ["Outcome", "Result", "Run", "provenance", "read_run", "write_run"]
+__all__ = ["Outcome", "Result", "Run", "check_folder", "provenance", "read_run", "write_run"]
 FORMAT = 1
 RESULT, ANALYSIS = "result.json", "analysis.json"
 FILES = {RESULT, ANALYSIS}
@@ -91,7 +91,7 @@ def write_run(folder, outcome, provenance):
     if outcome.embeddings is not None:
         files[ANALYSIS] = {"format": FORMAT, **analyse(outcome)}
     folder = Path(os.path.realpath(folder))
-    refuse_other_target(folder)
+    check_folder(folder)
     temporary = temporary_name(folder)
     with reported(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -113,8 +113,12 @@ def json_bytes(content, indent=1):
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def refuse_other_target(folder):
-    """CheckpointError for anything but a free name, an empty folder or a run folder without foreign files."""
+def check_folder(folder):
+    """CheckpointError for anything but a free name, an empty folder or a run folder without foreign files.
+
+    `write_run` asks it too; asked before a long evaluation, it spares the wait.
+    """
+    folder = Path(os.path.realpath(folder))
     if not os.path.lexists(folder):
         return
     names = set(os.listdir(folder)) if folder.is_dir() else {folder.name}

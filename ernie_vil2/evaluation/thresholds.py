@@ -18,7 +18,7 @@ STEPS = 1000
 SIZE = 2 * STEPS + 1
 TARGETS = (90, 95, 99)
 ROW_STEPS = (5, 10, 20, 50, 100, 200)
-MOST_ROWS = 24
+MOST_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def harmonic(precision, recall):
 def picks(every):
     """{variant: {goal: Decision or None}} of a list of Decisions, variants being `all pairs` and `balanced`.
 
-    Goals: `best F1`, and `precision >= 90 %` and so on, where of those that reach it the one with most recall is
+    Goals: `best F1`, and `precision ≥ 90 %` and so on, where of those that reach it the one with most recall is
     taken; None where no threshold that finds anything reaches it. Of equal ones the higher threshold is taken.
     """
     return {"all pairs": goals(every, attrgetter("precision"), attrgetter("f1")),
@@ -88,7 +88,7 @@ def goals(every, precision, f1):
     found = {"best F1": max(useful, key=lambda one: (f1(one), one.threshold), default=None)}
     for target in TARGETS:
         reach = [one for one in useful if precision(one) >= target]
-        found[f"precision >= {target} %"] = max(
+        found[f"precision ≥ {target} %"] = max(
             reach, key=lambda one: (one.recall, precision(one), one.threshold), default=None
         )
     return found

@@ -19,6 +19,7 @@ class Reply:
     length: int | None = -1  # Content-Length; -1 for the true one, None for none
     span: str | None = None  # Content-Range of a 206, in place of the true one
     heeds: bool = True  # whether If-Range is minded
+    named: bool = True  # whether the answer names the ETag
     drips: bool = False  # a byte every 20 ms
     reason: str | None = None
     chunked: bool = False
@@ -84,14 +85,14 @@ class Server:
         if reply.ranges and same and asked.get("Range"):
             first = int(asked["Range"].removeprefix("bytes=").removesuffix("-"))
             if first >= whole:
-                return 416, b"", {"Content-Range": f"bytes */{whole}", "Content-Length": 0}
+                return 416, b"", {"Content-Range": f"bytes */{whole}", "Content-Length": 0, "ETag": reply.tag or "none"}
             body, status = body[first:], 206
             headers["Content-Range"] = reply.span or f"bytes {first}-{whole - 1}/{whole}"
         if reply.chunked:
             headers["Transfer-Encoding"] = "chunked"
         elif reply.length is not None:
             headers["Content-Length"] = len(body) if reply.length == -1 else reply.length
-        if reply.tag:
+        if reply.tag and reply.named:
             headers["ETag"] = reply.tag
         return reply.status or status, body, {**headers, **reply.headers}
 

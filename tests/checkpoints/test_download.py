@@ -135,9 +135,9 @@ def test_a_stalling_server_is_left(server, published, fetch, failed, tmp_path):
     assert fetch()[0] == CONTENT and server.ranges()[-1] == "bytes=100000-"
 
 
-@pytest.mark.parametrize("heeds", [True, False], ids=["If-Range heeded", "If-Range ignored"])
-def test_what_changed_between_is_not_joined(server, published, fetch, heeds):
-    server.serve("/a", OTHER, Reply(body=CONTENT, sent=100_000), Reply(tag='"2"', heeds=heeds))
+@pytest.mark.parametrize(("heeds", "named"), [(True, True), (False, True), (True, False)])
+def test_what_changed_between_is_not_joined(server, published, fetch, heeds, named):
+    server.serve("/a", OTHER, Reply(body=CONTENT, sent=100_000), Reply(tag='"2"', heeds=heeds, named=named))
     published(server.url + "/a")
     assert fetch()[0] == OTHER
     assert server.ranges()[1] == "bytes=100000-"
@@ -158,6 +158,13 @@ def test_nothing_after_the_end_means_whole(server, published, fetch):
     assert server.ranges() == [None, f"bytes={len(CONTENT)}-"]
 
 
+@pytest.mark.parametrize(("old", "tag"), [(CONTENT + b"more.", '"1"'), (OTHER, '"2"')], ids=["length", "tag"])
+def test_an_end_of_another_file_does_not_mean_whole(server, published, fetch, old, tag):
+    server.serve("/a", CONTENT, Reply(body=old, chunked=True, sent=len(old)), Reply(tag=tag, heeds=False))
+    published(server.url + "/a")
+    assert fetch()[0] == CONTENT
+
+
 def test_a_length_that_is_never_reached_is_an_error(server, published, failed):
     server.serve("/a", CONTENT, Reply(length=len(CONTENT) + 10))
     published(server.url + "/a")
@@ -166,7 +173,7 @@ def test_a_length_that_is_never_reached_is_an_error(server, published, failed):
 
 PAGE = b"  <!DOCTYPE html><title>Sign in</title>" + b" " * 3000
 LIES = {
-    "web page": (Reply(body=PAGE, headers={"Content-Type": "text/html; charset=utf-8"}), "web page"),
+    "web page": (Reply(body=b"Sign in", headers={"Content-Type": "text/html; charset=utf-8"}), "web page"),
     "web page as a file": (Reply(body=PAGE), "web page"),
     "markup": (Reply(body=b"<Error>no such key</Error>"), "web page"),
     "other content": (Reply(body=b"{}"), "does not begin and end as a .pdparams does"),
@@ -236,6 +243,15 @@ def test_a_published_checksum_decides(server, published, fetch, failed, kind):
     assert content == CONTENT and "the published" in output and "not verified" not in output
 
 
+def test_each_of_two_published_contents_is_right(server, published, fetch, tmp_path):
+    server.serve("/a", CONTENT)
+    published(server.url + "/a", checksums=(digest(OTHER, "md5"), digest(CONTENT, "md5")))
+    fetch()
+    (tmp_path / NAME / FILE).write_bytes(OTHER)
+    assert fetch()[0] == OTHER
+    assert json.loads((tmp_path / NAME / "checksums.json").read_text())[FILE]["sha256"] == digest(OTHER)
+
+
 def test_a_checksum_of_the_user_decides(server, published, fetch, failed):
     server.serve("/a", CONTENT)
     published(server.url + "/a")
@@ -290,11 +306,11 @@ def test_a_file_copied_by_hand_is_recorded_and_a_cut_one_is_not(server, publishe
     assert server.requests == []
 
 
-def test_offline_asks_nothing(server, published, failed):
+def test_offline_asks_nothing_and_makes_nothing(server, published, failed, tmp_path):
     server.serve("/a", CONTENT)
     published(server.url + "/a")
     assert "copy it there" in failed(offline=True)
-    assert server.requests == []
+    assert server.requests == [] and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"small.pdparams": 3}', '{"small.pdparams": {"sha256": "x"}}'])
@@ -336,13 +352,13 @@ def test_an_unusable_mirror_is_a_sentence(published, failed, mirror):
     assert "mirror" in sentence and "secret" not in sentence
 
 
-def test_a_full_disk_is_one_sentence_before_anything_is_written(server, published, failed, monkeypatch, tmp_path):
+def test_a_full_disk_is_noticed_before_anything_is_written(server, published, failed, monkeypatch, tmp_path):
     server.serve("/a", CONTENT)
     published(server.url + "/a", server.url + "/b")
     usage = namedtuple("usage", "total used free")(10**9, 10**9 - 5000, 5000)
     monkeypatch.setattr(http_file.shutil, "disk_usage", lambda path: usage)
-    assert "has 5,000 bytes free" in failed()
-    assert len(server.requests) == 1 and not list((tmp_path / NAME).glob("*.part"))
+    assert "offers 1,024,003 bytes where the disk has 5,000 free" in failed()
+    assert len(server.requests) == 2 and not list((tmp_path / NAME).glob("*.part"))
 
 
 BAD = [

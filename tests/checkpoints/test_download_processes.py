@@ -1,6 +1,7 @@
 """Downloads by processes that are killed, interrupted or meet each other.
 
-The name is a real one, and the mirror has the file whenever it is asked, so no other address ever is.
+The name is a real one, and the mirror has the file whenever it is asked, so no other address ever is; a proxy that
+does not exist makes sure of it.
 """
 
 import os
@@ -33,7 +34,8 @@ def start(server, tmp_path):
 
     def begin():
         command = [sys.executable, "-m", "tools.download", NAME, "--output", str(tmp_path), "--mirror", server.url]
-        variables = {**os.environ, "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+        nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+        variables = {**os.environ, **nowhere, "no_proxy": "127.0.0.1", "OMP_NUM_THREADS": "1"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         running_now.append(subprocess.Popen(command, cwd=ROOT, env=variables, **pipes))
         return running_now[-1]
@@ -68,6 +70,19 @@ def test_a_stopped_process_leaves_what_the_same_command_goes_on_from(server, sta
     assert (again.returncode, errors) == (0, "") and "bytes are here" in output
     assert (tmp_path / NAME / FILE).read_bytes() == CONTENT
     assert server.ranges()[-1] == f"bytes={arrived}-"
+
+
+def test_a_process_that_waited_goes_on_from_what_a_killed_one_left(server, start, tmp_path):
+    server.serve(f"/{FILE}", CONTENT, Reply(sent=1000, then_stall=True), Reply())
+    first = start()
+    assert server.stalling.wait(60)
+    has_arrived(tmp_path / NAME, 1000)
+    second = start()
+    assert "another process is at work here" in second.stdout.readline()
+    first.kill()
+    second.communicate(timeout=60)
+    assert second.returncode == 0 and (tmp_path / NAME / FILE).read_bytes() == CONTENT
+    assert server.ranges()[-1] == "bytes=1000-"
 
 
 def test_two_processes_share_one_download(server, start, tmp_path):

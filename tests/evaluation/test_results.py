@@ -13,7 +13,7 @@ from ernie_vil2.checkpoints.safetensors_file import header_digest
 from ernie_vil2.checkpoints.store import save_model
 from ernie_vil2.errors import CheckpointError, DataError
 from ernie_vil2.evaluation.provenance import command_line
-from ernie_vil2.evaluation.results import Outcome, Result, provenance, read_run, write_run
+from ernie_vil2.evaluation.results import Outcome, Result, check_folder, provenance, read_run, write_run
 from tests.standin import standin_tensor
 
 WHENCE = {"command": "eval x", "data_sha256": "1", "model_sha256": "2", "config_sha256": "3", "versions": {}}
@@ -44,8 +44,9 @@ def test_a_run_is_replaced_and_nothing_else_is(tmp_path):
     (tmp_path / "file").write_text("kept")
     os.symlink(tmp_path / "photos", tmp_path / "link")
     for name in ("run", "photos", "file", "link"):
-        with pytest.raises(CheckpointError, match="not replaced"):
-            write_run(tmp_path / name, outcome(), WHENCE)
+        for ask in (lambda path: write_run(path, outcome(), WHENCE), check_folder):
+            with pytest.raises(CheckpointError, match="not replaced"):
+                ask(tmp_path / name)
     assert (tmp_path / "run" / "mine.txt").read_text() == "kept" and (tmp_path / "file").read_text() == "kept"
     (tmp_path / "empty").mkdir()
     write_run(tmp_path / "empty", outcome(), WHENCE)

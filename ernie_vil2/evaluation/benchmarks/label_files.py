@@ -15,6 +15,9 @@ NUS_WIDE_LABELS = ("Groundtruth/TrainTestLabels", "TrainTestLabels")
 NUS_WIDE_IMAGES = ("Flickr", "images", "Images", "image")
 KNOWN_FAULT = ("Labels_lake_Train.txt", 78372, b"-1130179")
 """The one line of the published ground truth that is neither 0 nor 1; it is read as 0."""
+COCO_KEYS = {"images", "annotations", "categories", "id", "file_name", "name", "image_id", "category_id"}
+FIRST_LINES = 20
+"""Lines of a list that tell how many labels there are."""
 COCO = {"val2017": 5000, "val2014": 40504, "train2017": 118287, "train2014": 82783}
 
 
@@ -108,7 +111,7 @@ def read_coco(folder, split, reading, options):
     """
     path = coco_file(folder, split)
     try:
-        content = json.loads(reading.file(path).read_bytes().decode("utf-8-sig"))
+        content = json.loads(reading.file(path).read_bytes().decode("utf-8-sig"), object_hook=needed)
         files = {entry["id"]: entry["file_name"] for entry in content["images"]}
         categories = {entry["id"]: entry["name"] for entry in content["categories"]}
         pairs = [(entry["image_id"], entry["category_id"]) for entry in content["annotations"]]
@@ -133,6 +136,11 @@ def read_coco(folder, split, reading, options):
                           lambda row: f"{places[row]}: {paths[row]}")
 
 
+def needed(entry):
+    """An object of COCO's JSON without its outlines and boxes, which take most of the memory."""
+    return {key: value for key, value in entry.items() if key in COCO_KEYS}
+
+
 # Lists of the hashing papers
 
 
@@ -142,21 +150,25 @@ def read_list(path, folder, reading, options):
     Leading folders of an image's name that do not exist below `folder` are dropped, since the lists carry those of the
     machine they were made on. Raises DataError naming file and line.
     """
-    width, places, files, marks = None, [], [], []
-    for where, text in rows(path, reading):
-        parts = text.split()
-        if width is None:
-            width = next((count for count, part in enumerate(reversed(parts)) if part not in ("0", "1")), 0)
-            if not width:
-                raise DataError(f"{where}: the line is not an image and marks 0 or 1 for its labels; give such a list")
+    lines = list(rows(path, reading))
+    width = max(trailing_marks(text) for _, text in lines[:FIRST_LINES])
+    places, files, marks = [], [], []
+    for where, text in lines:
         parts = text.rsplit(maxsplit=width)
-        if len(parts) != width + 1 or any(part not in ("0", "1") for part in parts[1:]):
-            raise DataError(f"{where}: the line is not an image and {width} marks 0 or 1; correct or remove it")
+        if not width or len(parts) != width + 1 or any(part not in ("0", "1") for part in parts[1:]):
+            raise DataError(f"{where}: the line is not an image and {width or 'some'} marks 0 or 1 for its labels; "
+                            "correct or remove it")
         places.append(where)
         files.append(parts[0].strip().replace("\\", "/"))
         marks.append(np.array(parts[1:]) == "1")
     paths = locate(files, folder, places, ("", *NUS_WIDE_IMAGES), options, drop=True)
     return LabelledImages(paths, np.stack(marks), [], lambda row: f"{places[row]}: {paths[row]}")
+
+
+def trailing_marks(text):
+    """How many 0 and 1 a line ends with."""
+    parts = text.split()
+    return next((count for count, part in enumerate(reversed(parts)) if part not in ("0", "1")), 0)
 
 
 def locate(files, folder, places, below, options, drop=False):
