@@ -29,6 +29,8 @@ class Benchmark:
     def sets(self, name, data, split=None, allow_counts=False):
         """Pairs of every protocol that `name` asks for, the bare name all that are there; ConfigError for others."""
         protocol, split = name.partition("@")[2], split or self.split
+        if {split, self.split} == {"val", "valid"}:
+            split = self.split
         if protocol and protocol not in self.protocols:
             close = nearest(protocol, self.protocols)
             hint = f"did you mean {close!r}?" if close else f"known are {', '.join(self.protocols)}"

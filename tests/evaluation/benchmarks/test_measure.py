@@ -172,6 +172,16 @@ def test_cbvs_ranks_all_documents_and_the_labelled_ones(tmp_path):
     assert result.counts["queries in MAP"] == 2 and result.counts["graded pairs"] == 8
 
 
+def test_val_and_valid_are_one_split(tmp_path):
+    makers.aic_icc(tmp_path)
+    makers.muge(tmp_path)
+    for name in ("aic-icc", "muge"):
+        first, second = (benchmark(name)(Hasher(), name, tmp_path, split=split, allow_counts=True).results
+                         for split in ("val", "valid"))
+        assert first == second
+    assert len(aic_icc.read(tmp_path, None, "val", allow_counts=True).texts) == 30
+
+
 def test_partial_data_is_measured_when_allowed_and_told(tmp_path):
     wanted = by_number(makers.coco_cn(tmp_path)["1053"])
     (tmp_path / "val2014" / f"{makers.coco_ids(6)[1]}.jpg").unlink()
