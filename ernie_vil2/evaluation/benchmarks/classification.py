@@ -12,7 +12,16 @@ from ..results import Outcome, Result
 from ..zero_shot import accuracies, class_embeddings, eleven_point_ap, roc_auc, top_classes
 from .class_folders import LABEL_FILES, read_folder, read_numbered
 from .elevater import ALIASES, ROC_AUC, SETS, SOURCE, VOC_MAP, ElevaterSet
-from .published import Reading, check_count, encode_images, is_folder, missing, note_skipped, refuse, set_of
+from .published import (
+    Reading,
+    check_count,
+    check_options,
+    encode_images,
+    is_folder,
+    missing,
+    note_skipped,
+    set_of,
+)
 from .voc import holds_voc, read_voc
 
 IMAGENET = ElevaterSet(1000, 50000)
@@ -29,7 +38,7 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     published one is a note, not an error), skip_broken (leave out images that cannot be decoded), window (images
     encoded together). Raises ConfigError and DataError.
     """
-    refuse([key for key in options if key not in OPTIONS], OPTIONS)
+    check_options(options, OPTIONS)
     data, benchmark = is_folder(data), name.partition("@")[0]
     reading = Reading()
     if benchmark == "elevater-zh":
@@ -105,9 +114,7 @@ def measure(model, data, ensemble, metric, options, reading, progress):
     classes = class_embeddings(model, data.classes, ensemble)
     every, skipped = metric in (ROC_AUC, VOC_MAP), []
     rows_of, top, scores = [], [], []
-    for positions, embeds in encode_images(model, data.images, lambda row: data.images[row],
-                                           options.get("skip_broken", False), skipped,
-                                           options.get("window", 256), progress):
+    for positions, embeds in encode_images(model, data.images, data.images.__getitem__, options, skipped, progress):
         part = embeds @ classes.T
         rows_of.append(positions)
         top.append(top_classes(part))

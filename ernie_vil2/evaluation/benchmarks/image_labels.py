@@ -9,7 +9,7 @@ from ...errors import ConfigError, DataError
 from ..results import Outcome, Result
 from ..similarity import mean_average_precision, pack_labels
 from .label_files import coco_splits, nus_wide_splits, read_coco, read_list, read_nus_wide
-from .published import Reading, encode_images, find, is_folder, missing, note_skipped, refuse, set_of
+from .published import Reading, check_options, encode_images, find, is_folder, missing, note_skipped, set_of
 
 OPTIONS = ("database", "queries", "concepts", "allow_counts", "skip_broken", "window", "images")
 KS = (100, 1000, 5000)
@@ -36,7 +36,7 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     published are a note), skip_broken (leave out images that are missing or broken), window (images encoded together).
     Raises ConfigError and DataError.
     """
-    refuse([key for key in options if key not in OPTIONS], OPTIONS)
+    check_options(options, OPTIONS)
     data, wanted = is_folder(data), set_of(name, "image-retrieval", SETS, [("nuswide", "nus-wide"), ("mscoco", "coco")])
     if options.get("database") not in (None, "train", "self"):
         raise ConfigError(f"database is {options['database']!r}, but it must be 'train' or 'self'")
@@ -123,13 +123,15 @@ def measure(model, name, queries, database, reading, progress, options):
             places.append((source, row))
         return rows[path]
 
+    def where(position):
+        source, row = places[position]
+        return source.where(row)
+
     base_rows = np.array([row_of(database, row) for row in range(len(database.paths))], np.int64)
     query_rows = np.array([row_of(queries, row) for row in asks], np.int64)
     skipped = []
     embeds, good = None, np.zeros(len(images), bool)
-    for positions, part in encode_images(model, images, lambda row: places[row][0].where(places[row][1]),
-                                         options.get("skip_broken", False), skipped, options.get("window", 256),
-                                         progress):
+    for positions, part in encode_images(model, images, where, options, skipped, progress):
         if embeds is None:
             embeds = np.zeros((len(images), part.shape[1]), np.float32)
         embeds[positions], good[positions] = part, True
