@@ -136,7 +136,10 @@ def measure(model, name, queries, database, reading, progress, options):
             embeds = np.zeros((len(images), part.shape[1]), np.float32)
         embeds[positions], good[positions] = part, True
     note_skipped(skipped, "images", reading)
-    base, keep = np.flatnonzero(good[base_rows]), good[query_rows]
+    once = np.unique(base_rows, return_index=True)[1]
+    if len(once) < len(base_rows):
+        reading.notes.append(f"{len(base_rows) - len(once):,} lines of the database repeat an image and are left out")
+    base, keep = np.sort(once[good[base_rows[once]]]), good[query_rows]
     asks, query_rows, base_rows = asks[keep], query_rows[keep], base_rows[base]
     if not len(asks) or len(base_rows) < 2:
         raise DataError(f"{name}: {len(asks)} queries with a label and {len(base_rows)} images in the database are too "
@@ -148,7 +151,9 @@ def measure(model, name, queries, database, reading, progress, options):
     depths = [k for k in KS if k <= candidates]
     if candidates < KS[-1] and candidates not in depths:
         depths.append(candidates)
-    figures = mean_average_precision(embeds[query_rows], embeds[base_rows], pack_labels(queries.marks[asks]),
+    whole = np.array_equal(base_rows, np.arange(len(base_rows)))  # then a view will do instead of a copy
+    held = embeds[:len(base_rows)] if whole else embeds[base_rows]
+    figures = mean_average_precision(embeds[query_rows], held, pack_labels(queries.marks[asks]),
                                      pack_labels(database.marks[base]), depths, own)
     metrics = {f"map@{k}" if k in KS else "map@all": value for k, value in figures.items()}
     reading.notes.insert(0, f"headline metric {list(metrics)[-1]}; the average precision is over the relevant images "

@@ -201,6 +201,16 @@ def test_an_image_in_both_lists_is_encoded_once_and_no_answer_to_itself(tmp_path
     assert result.metrics["map@all"] == pytest.approx(wanted, abs=1e-4) and len(model.images) == 46
 
 
+def test_an_image_that_stands_twice_in_the_database_counts_once(tmp_path):
+    lists(tmp_path)
+    first = image_labels.evaluate(Files(), "image-retrieval@coco", tmp_path).results[0]
+    lines = (tmp_path / "database.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "database.txt").write_text("".join([*lines[:5], *lines]))
+    second = image_labels.evaluate(Files(), "image-retrieval@coco", tmp_path).results[0]
+    assert second.metrics == first.metrics and second.counts == first.counts
+    assert any("5 lines of the database repeat" in note for note in second.notes)
+
+
 def test_broken_and_missing_images_are_named_or_left_out(tmp_path):
     (queries, asked), (database, held) = lists(tmp_path)
     (tmp_path / "images" / "da 4.jpg").write_text("{")
