@@ -121,7 +121,9 @@ def encode_images(model, images, where, options, skipped, progress=None):
     for start in range(0, len(images), window):
         embeds, failures = model.encode_image(images[start:start + window], on_error="skip")
         for position, reason in failures:
-            keep_or_raise(DataError(f"{where(start + position)}: {reason}"), skipped, options.get("skip_broken", False))
+            place = str(where(start + position))
+            reason = reason if reason.startswith(place) else f"{place}: {reason}"  # the model names the file itself
+            keep_or_raise(DataError(reason), skipped, options.get("skip_broken", False))
         good = np.ones(len(embeds), bool)
         good[[position for position, _ in failures]] = False
         if progress:

@@ -27,7 +27,7 @@ class Files:
             try:
                 rows[position] = json.loads(path.read_text())
             except (OSError, ValueError):
-                failures.append((position, "not an image"))
+                failures.append((position, f"{path}: not an image"))
         return rows, failures
 
 
@@ -78,7 +78,7 @@ def test_nus_wide_queries_are_test_images_and_the_database_is_train(tmp_path, en
     sets = nus_wide(tmp_path, ending, bom, flickr)
     data = read_nus_wide(tmp_path, "Test", Reading(), LOOSE)
     assert data.names == ["airport", "lake", "sky"] and np.array_equal(data.marks, sets["Test"][1])
-    assert data.where(2).startswith(f"{tmp_path / 'ImageList' / 'TestImagelist.txt'}:3: ")
+    assert data.where(2) == f"{tmp_path / 'ImageList' / 'TestImagelist.txt'}:3"
     model = Files()
     [result] = image_labels.evaluate(model, "image-retrieval@nus-wide", tmp_path, **LOOSE).results
     asks = sets["Test"][1].any(axis=1)
