@@ -27,6 +27,7 @@ from .voc import holds_voc, read_voc
 IMAGENET = ElevaterSet(1000, 50000)
 IMAGENET_SOURCE = ("request the validation images at image-net.org, sort them into a folder per class in the order of "
                    "the classes, and take label_cn.txt from datasets/ImageNet-1K of OFA-Sys/Chinese-CLIP")
+OWN_SOURCE = "beside the label file, make a folder of that name with a sub-folder for each of its lines"
 OPTIONS = ("language", "domain", "synonyms", "allow_counts", "skip_broken", "window")
 
 
@@ -50,7 +51,8 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
         name = f"{benchmark}@{wanted}"
     else:
         set_of(name, benchmark, ())
-        folder, task, source = data, IMAGENET if benchmark == "imagenet-zh" else None, IMAGENET_SOURCE
+        folder = data
+        task, source = (IMAGENET, IMAGENET_SOURCE) if benchmark == "imagenet-zh" else (None, OWN_SOURCE)
     language = options.get("language") or ("zh" if task else own_language(folder))
     if language:
         templates(language=language)
@@ -60,7 +62,8 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     elif task and task.metric == VOC_MAP:
         images = read_voc(folder, split, language, reading)
     else:
-        synonyms = options.get("synonyms", not (task and task.sentences))
+        synonyms = options.get("synonyms")
+        synonyms = not (task and task.sentences) if synonyms is None else synonyms
         images = read_numbered(folder, reading, split, language, synonyms, source)
     if task and split in ("test", "val"):
         allow = options.get("allow_counts", False)

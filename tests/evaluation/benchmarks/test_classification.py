@@ -240,6 +240,7 @@ def remove(*names):
      "test/003 belongs to none of the 3 lines"),
     ("imagenet-zh", lambda folder: (folder / "test" / "002").rename(folder / "test" / "bird"),
      "test/bird belongs to none"),
+    ("folder", lambda folder: (folder / "test").rename(folder / "images"), "has no folder test; beside the label file"),
     ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes(b"\xff\xfe"), "is UTF-16 text"),
     ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes("猫\n狗\n".encode() + b"\xe9\n"),
      "label_cn.txt:3: the line is not UTF-8"),
