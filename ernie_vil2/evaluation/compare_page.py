@@ -90,7 +90,8 @@ def curves(analysed, benchmark=None, directions=tuple(DIRECTIONS)):
         known = [(row.model + f" ({FINE_TUNED})" * (row.setting == FINE_TUNED), recall_points(row.printed, direction))
                  for row in published_for(benchmark)]
         lines = [(name, analysis["recall"][direction]) for name, analysis in analysed]
-        charts.append(recall_figure(f"{DIRECTIONS[direction]}: recall among the first K", lines, [one for one in known if one[1]]))
+        title = f"{DIRECTIONS[direction]}: recall among the first K"
+        charts.append(recall_figure(title, lines, [one for one in known if one[1]]))
     return '<div class="charts">\n' + "\n".join(charts) + "\n</div>"
 
 
