@@ -66,6 +66,8 @@ def run_benchmark(name, data, model, vocab=None, options=None, command=(), outpu
         foreign = [option for option in options if option not in known]
         if foreign:
             raise ConfigError(f"the benchmark {name} has no option {foreign[0]}; leave it out")
+    if output:
+        runs.check_folder(output)
     outcome = evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
     origin = runs.provenance(command, model, outcome.data_sha256, {"benchmark": name, **options})
     outcome = replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
