@@ -45,7 +45,7 @@ class TorchFile(TensorFile):
         self.read(entry.offset, memoryview(flat.view(np.uint8)), key)
         steps = [stride * flat.itemsize for stride in entry.strides]
         view = np.lib.stride_tricks.as_strided(flat, entry.spec.shape, steps, writeable=False)
-        return view.astype(entry.dtype.newbyteorder("="))
+        return np.array(view, entry.dtype.newbyteorder("="), order="C")
 
 
 def open_torch(path) -> TorchFile:

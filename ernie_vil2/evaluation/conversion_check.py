@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import CheckpointError
-from .source_models import CannotRun, Result, fixed_inputs, run_source
+from .source_models import CannotRun, Result, run_source
 
 LARGEST, SMALLEST_COSINE = 1e-4, 0.999999
 
@@ -41,11 +41,10 @@ def theirs_or_reason(source, layout_name, config, inputs):
         return None, str(reason)
 
 
-def check_record(theirs: Result | None, ours, config, reason=None):
+def check_record(theirs: Result | None, ours, inputs, reason=None):
     """The JSON-able record of a check; CheckpointError when the two differ by more than float arithmetic does."""
     import paddle
 
-    inputs = fixed_inputs(config)
     record = {"inputs": described(inputs)}
     if theirs is None:
         return record | {"how": f"not run: {reason}"}

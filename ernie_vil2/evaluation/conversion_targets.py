@@ -1,5 +1,6 @@
 """Write a model for other projects: a folder for PaddleNLP, or safetensors for torch with a config.json."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,11 +15,14 @@ from ..checkpoints.safetensors_file import write_safetensors
 from ..checkpoints.tensor_file import Float32View
 from ..data.text import read_vocab
 from ..errors import CheckpointError
+from ..schema import as_dict
 from . import conversion_check
+from .source_models import fixed_inputs
 
 CHECK = "ernie_vil2_check"
 """The key of a config.json under which the record of the check is kept for people; its reader passes over it."""
-IMAGE_LAYOUT = "OpenAI CLIP"
+IMAGE_LAYOUTS = {"vit": "clip", "efficientnet": "timm-efficientnet"}
+"""The torch layout of each kind of image tower."""
 
 
 def write_paddlenlp(opened, target, check):
@@ -75,17 +79,22 @@ def write_torch_text(opened, target, check):
 
 
 def write_torch_image(opened, target, check):
-    kind = recognise.named(IMAGE_LAYOUT)
-    if kind is None or kind.write is None:
-        raise CheckpointError("an image tower has no form for torch here; write a model directory instead")
+    kind = recognise.named(IMAGE_LAYOUTS.get(opened.config.image_tower.kind))
+    if kind is None:
+        raise CheckpointError(
+            f"an image tower of kind {opened.config.image_tower.kind} has no form for torch here; "
+            "write a model directory instead"
+        )
     state = kind.write(Float32View(opened.state), opened.config)
 
     def fill(folder):
         with synced_file(folder / store.WEIGHTS) as handle:
             write_safetensors(handle, state, "pt")
 
-    settings = kind.settings(opened.config) if kind.settings else opened.config.to_dict()["image_tower"]
-    return write_folder(target, fill, {}, settings, opened, kind, False)
+    tower, profile = opened.config.image_tower, opened.config.pixels
+    settings = {"activation": tower.activation, "heads": tower.heads, "epsilon": tower.epsilon,
+                "pixels": as_dict(profile)} if tower.kind == "vit" else {}  # fmt: skip
+    return write_folder(target, fill, {}, settings, opened, kind, check)
 
 
 WRITERS = {"text": write_torch_text, "image": write_torch_image}
@@ -118,12 +127,19 @@ def write_folder(target, fill, files, settings, opened, kind, check):
 
 def checked_folder(made, opened, kind):
     """The record of running the written folder as its reader would, against the model it was made of."""
-    inputs = conversion_check.fixed_inputs(opened.config)
+    config, inputs = opened.config, fixed_inputs(opened.config)
     if kind is hugging_face.LAYOUTS[0]:
         inputs = inputs._replace(pixels=None)
-    theirs, reason = conversion_check.theirs_or_reason(open_source(made), kind.name, opened.config, inputs)
-    network = conversion_check.network_of(Float32View(opened.state), opened.config)
-    return conversion_check.check_record(theirs, conversion_check.run_ours(network, inputs), opened.config, reason)
+    elif kind.name in IMAGE_LAYOUTS.values():
+        inputs = inputs._replace(ids=None)
+    theirs, reason = conversion_check.theirs_or_reason(open_source(made), kind.name, config, inputs)
+    if kind in (*ernie.LAYOUTS, *ernie_vil.LAYOUTS):
+        config = dataclasses.replace(config, text_tower=dataclasses.replace(config.text_tower, epsilon=ernie.EPSILON))
+    network = conversion_check.network_of(Float32View(opened.state), config)
+    record = conversion_check.check_record(theirs, conversion_check.run_ours(network, inputs), inputs, reason)
+    if config != opened.config and theirs is not None:
+        record["text_epsilon"] = f"{ernie.EPSILON:g} on both sides, {opened.config.text_tower.epsilon:g} in this model"
+    return record
 
 
 def plain_vocab(opened):

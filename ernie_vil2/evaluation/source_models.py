@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..checkpoints.convert.recognise import OPTIONS
 from ..checkpoints.tensor_file import Float32View
 
 PADDLE_BLOCK = {
@@ -68,14 +69,16 @@ def run_source(source, layout_name, config, inputs) -> Result:
     if layout_name not in RUNNERS:
         raise CannotRun(f"no model of the layout {layout_name} runs here")
     library, plain = RUNNERS[layout_name]
-    state = Float32View(source.state)
-    if source.settings:
+    state, said = Float32View(source.state), source.settings
+    how = "NumPy, from the source's own keys"
+    if said and not set(OPTIONS) & set(said):
         try:
-            return library(state, source.settings, inputs)
+            return library(state, said, inputs)
         except CannotRun:
             pass
-    return Result(plain(state, source.settings, config, inputs), "NumPy, from the source's own keys",
-                  {"numpy": np.__version__})  # fmt: skip
+        except Exception as error:  # of a library that this project does not control
+            how += f" (its library failed: {type(error).__name__})"
+    return Result(plain(state, said, config, inputs), how, {"numpy": np.__version__})
 
 
 def need(*modules):
@@ -159,18 +162,20 @@ def tensor(state, key):
 
 
 def plain_ernie(state, settings, config, inputs):
-    return {"text": plain_text(state, prefix_of(state), settings, config.text_tower, inputs.ids, PADDLE_BLOCK, False)}
+    return {"text": plain_text(state, prefix_of(state), settings, config.text_tower, inputs.ids, PADDLE_BLOCK,
+                               1e-12)}  # fmt: skip
 
 
 def plain_hugging_face(state, settings, config, inputs):
-    return {"text": plain_text(state, prefix_of(state), settings, config.text_tower, inputs.ids, TORCH_BLOCK, True)}
+    return {"text": plain_text(state, prefix_of(state), settings, config.text_tower, inputs.ids, TORCH_BLOCK,
+                               settings.get("layer_norm_eps", 1e-12))}  # fmt: skip
 
 
 def plain_ernie_vil(state, settings, config, inputs):
     found = {}
     if inputs.ids is not None:
         found["text"] = plain_text(state, prefix_of(state), settings.get("text_config", settings), config.text_tower,
-                                   inputs.ids, PADDLE_BLOCK, False)  # fmt: skip
+                                   inputs.ids, PADDLE_BLOCK, 1e-12)  # fmt: skip
     if inputs.pixels is not None:
         prefix = next(key for key in state if key.endswith("conv1.weight"))[: -len("conv1.weight")]
         found["image"] = plain_vision(state, prefix, settings.get("vision_config", settings), config.image_tower,
@@ -183,16 +188,17 @@ def prefix_of(state):
     return next(key for key in state if key.endswith(word))[: -len(word)]
 
 
-def plain_text(state, prefix, settings, tower, ids, names, torch):
+def plain_text(state, prefix, settings, tower, ids, names, epsilon):
     """tanh(pooler(token 0)) [N, D] of a post-LN encoder, in float64; padding (id 0) is not attended to."""
-    heads, activation = settings.get("num_attention_heads", tower.heads), settings.get("hidden_act", tower.activation)
+    heads, activation, epsilon = asked(settings, tower, epsilon)
+    torch = names is TORCH_BLOCK
 
     def linear(x, name):
         weight = state[f"{prefix}{name}.weight"].astype(np.float64)
         return x @ (weight.T if torch else weight) + state[f"{prefix}{name}.bias"]
 
     def norm(x, name):
-        return normal(x, tensor(state, f"{prefix}{name}.weight"), tensor(state, f"{prefix}{name}.bias"), tower.epsilon)
+        return normal(x, tensor(state, f"{prefix}{name}.weight"), tensor(state, f"{prefix}{name}.bias"), epsilon)
 
     table = f"{prefix}embeddings."
     x = state[f"{table}word_embeddings.weight"][ids].astype(np.float64)
@@ -212,13 +218,13 @@ def plain_text(state, prefix, settings, tower, ids, names, torch):
 
 def plain_vision(state, prefix, settings, tower, pixels):
     """Normalised class token [N, D] of a pre-LN vision transformer, in float64."""
-    heads, activation = settings.get("num_attention_heads", tower.heads), settings.get("hidden_act", tower.activation)
+    heads, activation, epsilon = asked(settings, tower, settings.get("layer_norm_eps", 1e-6))
 
     def linear(x, name):
         return x @ state[f"{prefix}{name}.weight"].astype(np.float64) + state[f"{prefix}{name}.bias"]
 
     def norm(x, name):
-        return normal(x, state[f"{prefix}{name}.weight"], state[f"{prefix}{name}.bias"], tower.epsilon)
+        return normal(x, state[f"{prefix}{name}.weight"], state[f"{prefix}{name}.bias"], epsilon)
 
     kernel = state[f"{prefix}conv1.weight"].astype(np.float64)
     side, count = kernel.shape[-1], pixels.shape[-1] // kernel.shape[-1]
@@ -235,6 +241,15 @@ def plain_vision(state, prefix, settings, tower, pixels):
         y = active(linear(norm(x, f"{block}.norm2"), f"{block}.linear1"), activation)
         x = x + linear(y, f"{block}.linear2")
     return norm(x[:, 0], "ln_post")
+
+
+def asked(settings, tower, epsilon):
+    """(heads, activation, epsilon): as the user says, else as the source says, else as they are assumed."""
+    return (
+        settings.get("heads", settings.get("num_attention_heads", tower.heads)),
+        settings.get("activation", settings.get("hidden_act", tower.activation)),
+        settings.get("epsilon", epsilon),
+    )
 
 
 def normal(x, weight, bias, epsilon):

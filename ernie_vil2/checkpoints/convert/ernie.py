@@ -9,7 +9,6 @@ from .mapping import Mapped
 from .text_tower import (
     WORD,
     Names,
-    checked,
     entries_back,
     model_config,
     read_tower,
@@ -65,7 +64,7 @@ def read(found: Found) -> Read:
     prefix = "" if WORD in found.state else "ernie."
     settings = flat(found.settings)
     tower = read_tower(found, NAMES, prefix, settings, EPSILON)
-    config = checked(lambda: model_config(tower.config, found), found.path)
+    config = model_config(found, tower.config)
     notes = [*tower.notes, *epsilon_note(settings), *tokenizer_notes(found), *shapes.left_out(found.state, tower.used)]
     return Read(config, Mapped(found.state, tower.entries), notes)
 
