@@ -81,8 +81,8 @@ def renamed(state, table, prefix, ignored=()):
 def sizes(entries, where, depth=None):
     """{field of ImageTowerConfig: value} that the shapes of `renamed` entries tell; depth: blocks, where it is known.
 
-    Widths are what most tensors say, so that a single wrong tensor is reported as such. CheckpointError for a depth that
-    is no number of blocks.
+    Widths are what most tensors say, so that a single wrong tensor is reported as such. CheckpointError for a depth
+    that is no number of blocks.
     """
     if depth is not None and not (type(depth) is int and 0 < depth <= layout.MAX_DEPTH):
         raise CheckpointError(
