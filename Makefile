@@ -1,10 +1,10 @@
-# Everything runs in .venv, which .ci/environment creates and fills when it is missing or out of date.
-# make PYTHON=/path/to/python3.11 chooses the interpreter for it.
+# Everything runs in .venv, test-interop in .venv-interop. .ci/environment creates and fills them when they are missing
+# or out of date. make PYTHON=/path/to/python3.11 chooses the interpreter for it.
 
 export PYTHON
 RUN = .venv/bin/python
 
-.PHONY: help demo test test-slow test-gpu lint clean core dev
+.PHONY: help demo test test-slow test-gpu test-interop lint clean core dev interop
 .DEFAULT_GOAL = help
 
 help:  ## show this list
@@ -22,13 +22,16 @@ test-slow: dev  ## the tests that take minutes each
 test-gpu: dev  ## bf16, fused attention and several cards against one fp32 process; needs the GPU build of Paddle
 	$(RUN) -m pytest -q -m gpu -rs
 
+test-interop: interop  ## our models against those of other projects, in an environment of its own
+	.venv-interop/bin/python -m pytest -q -m interop
+
 lint: dev  ## ruff and the import rule
 	$(RUN) -m ruff check .
 	$(RUN) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
-clean:  ## remove .venv, the demo and all caches
-	rm -rf .venv demo build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+clean:  ## remove both environments, the demo and all caches
+	rm -rf .venv .venv-interop demo build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find ernie_vil2 tools tests -name __pycache__ -prune -exec rm -rf {} +
 
-core dev:
+core dev interop:
 	@sh .ci/environment $@

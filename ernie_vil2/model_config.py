@@ -4,6 +4,7 @@ A tower is one of several kinds, each a dataclass; `kind` says which, or a key o
 `text_tower: {paddlenlp: ernie-3.0-base-zh}`.
 """
 
+import math
 import typing
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,12 @@ EFFICIENTNETS = {
     "b5": (1.6, 2.2, 456), "b6": (1.8, 2.6, 528), "b7": (2.0, 3.1, 600), "l2": (4.3, 5.3, 800),
 }  # fmt: skip
 """variant -> factor of widths, factor of depths, published resolution (arXiv 1905.11946; L2: arXiv 1911.04252)"""
+STAGES = (
+    (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)  # fmt: skip
+"""Stages of b0: blocks, kernel, stride of the first block, expansion, channels"""
+BATCH_NORM = "frozen: statistics of the loaded weights, exact with any batch; train: those of the batch, over all GPUs"
 
 
 @dataclass
@@ -105,6 +112,16 @@ class ImageTowerConfig:
             )
 
 
+class MBConv(typing.NamedTuple):
+    """Sizes of one block of an EfficientNet; the squeeze has a quarter of `inputs`."""
+
+    kernel: int
+    stride: int
+    inputs: int
+    hidden: int
+    outputs: int
+
+
 @dataclass
 class EfficientNetConfig:
     """An EfficientNet image tower: feature map, global average pool, dropout, Linear and tanh (arXiv 1905.11946)."""
@@ -114,22 +131,44 @@ class EfficientNetConfig:
     image_size: int = document(
         456, "side of the input in pixels; published: b0 224, b5 456, b7 600, l2 800", minimum=32
     )
+    padding: str = document(
+        "dynamic",
+        "dynamic: kernel // 2 on all sides, as PaddleClas's DYNAMIC; same: TensorFlow's at any size, as timm's "
+        "tf_efficientnet and PaddleClas's SAME; they differ at even sizes",
+        choices=("dynamic", "same"),
+    )
     projection: int = document(768, "width of the Linear before tanh; 0: the pooled features are it", minimum=0)
     epsilon: float = document(1e-3, "of every batch norm", positive=True)
-    batch_norm: str = document(
-        "frozen",
-        "frozen: statistics of the loaded weights, exact with any batch; train: those of the batch, over all GPUs",
-        choices=("frozen", "train"),
-    )
+    batch_norm: str = document("frozen", BATCH_NORM, choices=("frozen", "train"))
     dropout: float = document(0.0, "before the Linear, in training", fraction=True)
     drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
 
     @property
     def width(self):
-        """Channels of the feature map: 1280 times the factor of widths, as a multiple of 8, at most 10 % below."""
-        channels = 1280 * EFFICIENTNETS[self.variant][0]
-        rounded = int(channels + 4) // 8 * 8
-        return rounded + 8 if rounded < 0.9 * channels else rounded
+        """Channels of the feature map."""
+        return self.channels(1280)
+
+    @property
+    def stem(self):
+        """Channels of the first convolution."""
+        return self.channels(32)
+
+    def channels(self, of_b0):
+        """Channels where b0 has so many: scaled, as a multiple of 8, at most 10 % below."""
+        scaled = of_b0 * EFFICIENTNETS[self.variant][0]
+        rounded = max(8, int(scaled + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * scaled else rounded
+
+    def blocks(self):
+        """The MBConv of every block, in order."""
+        found, inputs = [], self.stem
+        for count, kernel, first_stride, expansion, of_b0 in STAGES:
+            outputs = self.channels(of_b0)
+            for index in range(math.ceil(count * EFFICIENTNETS[self.variant][1])):
+                stride = 1 if index else first_stride
+                found.append(MBConv(kernel, stride, inputs, inputs * expansion, outputs))
+                inputs = outputs
+        return found
 
     def embed_dim(self):
         """Width of the embedding."""
@@ -149,11 +188,7 @@ class PaddleClasConfig:
     image_size: int = document(224, "side of the input in pixels", minimum=1)
     width: int = document(2048, "channels of its pooled features", minimum=1)
     projection: int = document(768, "width of the Linear before tanh; 0: the pooled features are it", minimum=0)
-    batch_norm: str = document(
-        "frozen",
-        "frozen: statistics of the loaded weights, exact with any batch; train: those of the batch, over all GPUs",
-        choices=("frozen", "train"),
-    )
+    batch_norm: str = document("frozen", BATCH_NORM, choices=("frozen", "train"))
     dropout: float = document(0.0, "before the Linear, in training", fraction=True)
     drop_path: float = document(0.0, "stochastic depth, where the architecture takes `drop_path_rate`", fraction=True)
 

@@ -177,8 +177,8 @@ def clone(tmp_path):
     return folder
 
 
-def environment(clone, path, **variables):
-    command = ["/bin/sh", f"{clone}/.ci/environment", "core"]
+def environment(clone, path, level="core", **variables):
+    command = ["/bin/sh", f"{clone}/.ci/environment", level]
     done = subprocess.run(command, cwd="/", env={"PATH": f"{path}", **variables}, capture_output=True, text=True)
     return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
 
@@ -246,7 +246,15 @@ def test_an_interrupted_environment_starts_anew(clone, only):
     assert (clone / ".venv" / "installing").exists()
 
 
+def test_interop_has_an_environment_of_its_own(clone, only):
+    (clone / ".venv" / "lib").mkdir(parents=True)
+    (clone / ".venv" / "installing").touch()
+    status, lines, _ = environment(clone, only(python3=("3.11.7", True)), level="interop")
+    assert status == 1 and lines == ["creating .venv-interop with Python 3.11.7"]
+    assert (clone / ".venv-interop" / "installing").exists() and (clone / ".venv" / "lib").exists()
+
+
 def test_ci_runs_the_readmes_commands():
     script = (ROOT / ".ci" / "run").read_text()
-    assert re.findall(r"^make .*", script, re.MULTILINE) == ["make test", "make test-slow"]
+    assert re.findall(r"^make .*", script, re.MULTILINE) == ["make test", "make test-slow", "make test-interop"]
     assert "set -euo pipefail" in script and os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -11,6 +11,7 @@ from ernie_vil2.data.shards import BAD_NAME, parse_size, write_shards
 from ernie_vil2.data.sources import open_source
 from ernie_vil2.data.text import Tokenizer
 from ernie_vil2.errors import ConfigError, run_tool
+from ernie_vil2.evaluation.benchmarks.pairs_verb import add_verb as add_pairs
 from ernie_vil2.inference.tag_verb import add_verb as add_tags
 
 SOURCE = ".tsv, .jsonl, .tar, folder, glob, scenes:..., or a mapping such as '{kind: lmdb, path: train}'"
@@ -73,6 +74,7 @@ def main(argv=None):
     verb.add_argument("--size-limit", default="1GB", help="bytes of a tar (default 1GB)")
     verb.set_defaults(run=run_shard)
     add_tags(verbs)
+    add_pairs(verbs)
     options = parser.parse_args(argv)
     return options.run(options)
 

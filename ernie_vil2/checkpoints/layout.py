@@ -9,7 +9,7 @@ import re
 from collections import Counter
 
 from ..errors import CheckpointError, ConfigError
-from ..model_config import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, TextTowerConfig
+from ..model_config import PIXEL_PROFILES, EfficientNetConfig, ImageTowerConfig, ModelConfig, TextTowerConfig
 from .tensor_file import FLOATS, printable, spec_of
 
 TEMPERATURE = "contrastive_loss_mm.temperature_b"
@@ -37,8 +37,22 @@ def manifest(config: ModelConfig) -> dict:
     return shapes | {TEMPERATURE: (1,)} if len(towers) == 2 else shapes
 
 
-def image_manifest(tower: ImageTowerConfig) -> dict:
-    """{key: shape} of the image tower."""
+def open_prefixes(config: ModelConfig) -> tuple:
+    """Beginnings of the keys of what another library builds: its own names and shapes, which only it knows."""
+    found = {"paddleclas": "visual.backbone.", "paddlenlp": "text_model.encoder."}
+    return tuple(found[tower.kind] for tower in config.towers().values() if tower.kind in found)
+
+
+def image_manifest(tower) -> dict:
+    """{key: shape} of an image tower, apart from `open_prefixes`."""
+    if tower.kind == "efficientnet":
+        return efficientnet_manifest(tower)
+    if tower.kind == "paddleclas":
+        return head("visual.proj", tower)
+    return vit_manifest(tower)
+
+
+def vit_manifest(tower: ImageTowerConfig) -> dict:
     width, hidden, patch = tower.width, int(tower.width * tower.mlp_ratio), tower.patch_size
     shapes = {
         "visual.class_embedding": (1, 1, width),
@@ -60,8 +74,41 @@ def image_manifest(tower: ImageTowerConfig) -> dict:
     return shapes
 
 
-def text_manifest(tower: TextTowerConfig) -> dict:
-    """{key: shape} of the text tower."""
+def batch_norm(name, width):
+    return norm(name, width) | {f"{name}._mean": (width,), f"{name}._variance": (width,)}
+
+
+def convolution(name, kernel, inputs, outputs):
+    return {f"{name}.weight": (outputs, inputs, kernel, kernel)}
+
+
+def head(name, tower):
+    return linear(name, tower.width, tower.projection) if tower.projection else {}
+
+
+def efficientnet_manifest(tower: EfficientNetConfig) -> dict:
+    shapes = convolution("visual.stem_conv", 3, 3, tower.stem) | batch_norm("visual.stem_norm", tower.stem)
+    for index, (kernel, _, inputs, hidden, outputs) in enumerate(tower.blocks()):
+        block, squeezed = f"visual.blocks.{index}", inputs // 4
+        if hidden != inputs:
+            shapes |= convolution(f"{block}.expand_conv", 1, inputs, hidden)
+            shapes |= batch_norm(f"{block}.expand_norm", hidden)
+        shapes |= convolution(f"{block}.depthwise_conv", kernel, 1, hidden)
+        shapes |= batch_norm(f"{block}.depthwise_norm", hidden)
+        for name, narrow, wide in (("squeeze", hidden, squeezed), ("excite", squeezed, hidden)):
+            shapes |= convolution(f"{block}.{name}", 1, narrow, wide) | {f"{block}.{name}.bias": (wide,)}
+        shapes |= convolution(f"{block}.project_conv", 1, hidden, outputs)
+        shapes |= batch_norm(f"{block}.project_norm", outputs)
+    shapes |= convolution("visual.head_conv", 1, tower.blocks()[-1].outputs, tower.width)
+    return shapes | batch_norm("visual.head_norm", tower.width) | head("visual.proj", tower)
+
+
+def text_manifest(tower) -> dict:
+    """{key: shape} of a text tower, apart from `open_prefixes`."""
+    return head("text_model.proj", tower) if tower.kind == "paddlenlp" else ernie_manifest(tower)
+
+
+def ernie_manifest(tower: TextTowerConfig) -> dict:
     width, hidden = tower.width, int(tower.width * tower.mlp_ratio)
     shapes = norm("text_model.ln", width)
     shapes |= {
@@ -181,21 +228,22 @@ def check(state, config: ModelConfig, where) -> list:
 
     Raises one CheckpointError that names every missing, unexpected, mis-shaped and non-float tensor.
     """
-    wanted, found = manifest(config), {key: spec_of(state, key) for key in state}
-    unexpected = [key for key in found if key not in wanted]
+    wanted, found, free = manifest(config), {key: spec_of(state, key) for key in state}, open_prefixes(config)
+    unexpected = [key for key in found if key not in wanted and not key.startswith(free)]
     harmless = [
         key
         for key in unexpected
         if HARMLESS.fullmatch(key) and found[key].shape == HARMLESS_SHAPES.get(key, found[key].shape)
     ]
-    present = [key for key in found if key in wanted or key in harmless]
+    present = [key for key in found if key in wanted or key in harmless or key.startswith(free)]
     shapes = [
         (key, list(wanted[key]), list(found[key].shape))
         for key in wanted
         if key in found and tuple(found[key].shape) != tuple(wanted[key])
     ]
     problems = {
-        "missing": [key for key in wanted if key not in found],
+        "missing": [key for key in wanted if key not in found]
+        + [f"{prefix}*" for prefix in free if not any(key.startswith(prefix) for key in found)],
         "unexpected": [printable(key) for key in unexpected if key not in harmless],
         "mis-shaped": [f"{key} (wanted {right}, found {wrong})" for key, right, wrong in shapes],
         "not floating point": [f"{key} ({found[key].dtype})" for key in present if found[key].dtype not in FLOATS],

@@ -6,9 +6,7 @@ import math
 import paddle
 from paddle import nn
 
-from .ernie import ErnieEncoder
 from .layers import initialise
-from .vit import VisionTransformer
 
 INITIAL_TEMPERATURE = 2.65926
 INITIAL_BIAS = -10.0
@@ -41,12 +39,22 @@ class Temperature(nn.Layer):
 
 def image_tower(config):
     """The layer that a tower's configuration describes: pixels [B, 3, S, S] -> raw embeddings [B, D]."""
-    return VisionTransformer(config)
+    if config.kind == "efficientnet":
+        from .efficientnet import EfficientNet as Tower
+    elif config.kind == "paddleclas":
+        from .paddleclas_tower import PaddleClasTower as Tower
+    else:
+        from .vit import VisionTransformer as Tower
+    return Tower(config)
 
 
 def text_tower(config):
     """The layer that a tower's configuration describes: ids int64 [B, L] -> raw embeddings [B, D]."""
-    return ErnieEncoder(config)
+    if config.kind == "paddlenlp":
+        from .paddlenlp_tower import PaddleNLPTower as Tower
+    else:
+        from .ernie import ErnieEncoder as Tower
+    return Tower(config)
 
 
 class DualEncoder(nn.Layer):

@@ -109,10 +109,16 @@ def drop_path_rates(last, depth):
 
 def initialise(model, std=0.02):
     """Random starting values: Glorot normal for Linear and patch weights, as in the vision transformer's paper
-    (arXiv 2010.11929), truncated normal of `std` for embeddings and positions, zero biases, unit scales."""
+    (arXiv 2010.11929), truncated normal of `std` for embeddings and positions, zero biases, unit scales. A layer with
+    `starting_values()` sets its own instead."""
     embedding = nn.initializer.TruncatedNormal(std=std)
     constant = {"bias": nn.initializer.Constant(0.0), "weight": nn.initializer.Constant(1.0)}
+    own = {f"{name}.": layer for name, layer in model.named_sublayers() if hasattr(layer, "starting_values")}
+    for layer in own.values():
+        layer.starting_values()
     for name, parameter in model.named_parameters():
+        if name.startswith(tuple(own)):
+            continue
         last = name.rsplit(".", 1)[-1]
         if last in ("temperature_b", "bias_b"):
             continue

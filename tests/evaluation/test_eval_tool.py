@@ -1,16 +1,25 @@
 """The evaluation tool from a model and a source to figures, and its agreement with encoding to files first."""
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ernie_vil2.checkpoints.store import save_model
-from ernie_vil2.errors import DataError
+from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.evaluation import results as runs
 from ernie_vil2.model_config import ModelConfig
 from ernie_vil2.models.dual_encoder import new_model
+from tests.evaluation.benchmarks import makers
 from tools import encode, parity
 from tools import eval as tool
+
+ROOT = Path(__file__).parents[2]
 
 CAPTIONS = ["红猫", "蓝狗", "一只红狗", "蓝猫坐", "红", "狗坐"]
 TOKENS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", *"一只红蓝猫狗坐", "[UNK]"]
@@ -72,3 +81,95 @@ def test_help_of_both_tools(capsys):
             main(["--help"])
         assert caught.value.code == 0
     assert "--fixture" in capsys.readouterr().out
+
+
+# Benchmarks
+
+
+def benchmark(model, data, name, *more):
+    return tool.main(["--benchmark", name, "--data", str(data), "--model", str(model), *map(str, more)])
+
+
+def test_a_benchmark_is_measured_printed_and_written(model, tmp_path, capsys):
+    makers.coco_cn(tmp_path / "data", makers.WINDOWS)
+    assert not benchmark(model, tmp_path / "data", "coco-cn", "--allow-counts", "--json", tmp_path / "out.json",
+                         "--output", tmp_path / "run")
+    printed, content = capsys.readouterr().out, json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    names = ["coco-cn@1053", "coco-cn@1k-official", "coco-cn@5k"]
+    assert [row["benchmark"] for row in content["results"]] == names
+    for row in content["results"]:
+        section = printed.split(f"{row['benchmark']} (retrieval): 6 images")[1]
+        assert f"{row['metrics']['t2i_r1']:.2f}" in section
+        origin = row["provenance"]
+        assert origin["data_sha256"] == content["data_sha256"] and "--benchmark coco-cn" in origin["command"]
+        assert {"model_sha256", "config_sha256", "versions"} < set(origin)
+    written = runs.read_run(tmp_path / "run")
+    assert [row.benchmark for row in written.results] == names
+    assert [row.metrics for row in written.results] == [row["metrics"] for row in content["results"]]
+    assert printed.count("note: of each image the first caption") == 1
+    benchmark(model, tmp_path / "data", "coco-cn@5k", "--allow-counts", "--json", tmp_path / "alone.json")
+    alone = json.loads((tmp_path / "alone.json").read_text(encoding="utf-8"))["results"]
+    assert alone[0]["metrics"] == pytest.approx(content["results"][2]["metrics"], abs=1e-6)
+
+
+def test_a_benchmark_equals_the_same_rows_as_a_source(model, tmp_path):
+    """The release's file of COCO-CN, as a benchmark and as `--input`."""
+    path = makers.release_tsv(tmp_path / "test.tsv", [(text, f"i{row}", row) for row, text in enumerate(CAPTIONS)])
+    benchmark(model, path, "coco-cn@1k-official", "--allow-counts", "--json", tmp_path / "a.json")
+    tool.main(["--model", str(model), "--input", str(path), "--protocol", "official",
+               "--json", str(tmp_path / "b.json")])
+    first, second = (json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("a.json", "b.json"))
+    wanted = second["protocols"]["official"]
+    assert first["results"][0]["metrics"] == {key: wanted[key] for key in first["results"][0]["metrics"]}
+
+
+@pytest.mark.parametrize("name, make", [("muge", makers.muge), ("cbvs", makers.cbvs),
+                                        ("mscoco@1k", lambda folder: makers.karpathy(folder, "mscoco"))])
+def test_other_kinds_of_figures(model, tmp_path, capsys, name, make):
+    make(tmp_path / "data")
+    assert not benchmark(model, tmp_path / "data", name, "--allow-counts")
+    assert "Text2Image" in capsys.readouterr().out
+
+
+def test_a_fault_of_the_files_is_told_before_the_model_is_loaded(tmp_path):
+    makers.coco_cn(tmp_path)
+    (tmp_path / "val2014" / f"{makers.coco_ids(6)[1]}.jpg").unlink()
+    (tmp_path / "model").mkdir()
+    with pytest.raises(DataError, match="missing images: 1 of 6"):
+        benchmark(tmp_path / "model", tmp_path, "coco-cn")
+
+
+def test_a_benchmark_s_error_is_one_line(tmp_path):
+    run = subprocess.run([sys.executable, "-m", "tools.eval", "--benchmark", "muge", "--data", str(tmp_path), "--model",
+                          str(tmp_path)], capture_output=True, text=True, check=False, cwd=ROOT, timeout=120,
+                         env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert run.returncode == 1 and run.stderr.count("\n") == 1 and "Tianchi" in run.stderr
+    assert run.stderr.startswith(f"error: {tmp_path} lacks the valid set")
+
+
+@pytest.mark.parametrize("more, words", [
+    (["--skip-broken"], "the benchmark coco-cn has no option skip_broken"), (["-o", "x=1"], "no option x"),
+    (["-o", "x"], "not OPTION=VALUE"), (["--split", "val", "-o", "split=val"], "the second split")])
+def test_options_that_a_benchmark_has_not(model, tmp_path, more, words):
+    with pytest.raises(ConfigError, match=words):
+        benchmark(model, tmp_path, "coco-cn", *more)
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--model", "m", "--benchmark", "muge"], ["--model", "m", "--data", "d"], ["--benchmark", "muge", "--data", "d"],
+    ["--model", "m", "--input", "i", "--benchmark", "muge", "--data", "d"], ["--embeddings", "e", "--split", "val"],
+    ["--model", "m", "--benchmark", "muge", "--data", "d", "--protocol", "official"],
+    ["--model", "m", "--input", "i", "--output", "o"], ["--model", "m", "--input", "i", "-o", "a=1"]])
+def test_usage_of_benchmarks(arguments):
+    with pytest.raises(SystemExit) as caught:
+        tool.main(arguments)
+    assert caught.value.code == 2
+
+
+def test_compare_is_handed_on(monkeypatch):
+    import ernie_vil2.evaluation
+
+    stub = SimpleNamespace(main=lambda argv: argv)
+    monkeypatch.setitem(sys.modules, "ernie_vil2.evaluation.compare", stub)
+    monkeypatch.setattr(ernie_vil2.evaluation, "compare", stub, raising=False)
+    assert tool.main(["compare", "a", "b"]) == ["a", "b"]

@@ -1,0 +1,189 @@
+"""EfficientNets of PaddleClas (`EfficientNetB0` to `B7`) and timm (`tf_efficientnet_b0` to `b7`, `l2`) as image towers.
+
+The classifier is left out: the embedding is the pooled feature map, and a run with a projection puts its own head on
+it. Convolutions and batch norms are shaped alike everywhere, so every tensor is copied bit for bit.
+"""
+
+import math
+
+from ...errors import CheckpointError
+from ...model_config import EFFICIENTNETS, IMAGENET_MEAN, IMAGENET_STD, EfficientNetConfig, ModelConfig, PixelProfile
+from ..layout import efficientnet_manifest
+from ..tensor_file import spec_of
+from .layouts import Layout, Read
+from .mapping import Mapped, copied
+
+TORCH_NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
+CROPS = {
+    "b0": 0.875, "b1": 0.882, "b2": 0.89, "b3": 0.904, "b4": 0.922, "b5": 0.934, "b6": 0.942, "b7": 0.949, "l2": 0.96,
+}  # fmt: skip
+"""Share of the short side that timm's evaluation keeps, for its tf_efficientnet weights"""
+PADDLECLAS_MARGIN = 32
+"""Pixels that PaddleClas's evaluation resizes beyond the crop"""
+PADDLECLAS = {
+    "expand_conv": "_ecn._conv._conv._conv", "expand_norm": "_ecn._conv._bn",
+    "depthwise_conv": "_dcn._conv._conv._conv", "depthwise_norm": "_dcn._conv._bn",
+    "squeeze": "_se._conv1._conv", "excite": "_se._conv2._conv",
+    "project_conv": "_pcn._conv._conv._conv", "project_norm": "_pcn._conv._bn",
+    "stem_conv": "_ef._conv_stem._conv._conv._conv", "stem_norm": "_ef._conv_stem._conv._bn",
+    "head_conv": "_conv._conv._conv", "head_norm": "_conv._bn",
+}  # fmt: skip
+TIMM = {"stem_conv": "conv_stem", "stem_norm": "bn1", "head_conv": "conv_head", "head_norm": "bn2"}
+TIMM_BLOCK = {
+    "expand_conv": "conv_pw", "expand_norm": "bn1", "depthwise_conv": "conv_dw", "depthwise_norm": "bn2",
+    "squeeze": "se.conv_reduce", "excite": "se.conv_expand", "project_conv": "conv_pwl", "project_norm": "bn3",
+}  # fmt: skip
+TIMM_FIRST = {**TIMM_BLOCK, "depthwise_norm": "bn1", "project_conv": "conv_pw", "project_norm": "bn2"}
+"""The blocks of the first stage have no expansion, so their layers count from another place"""
+
+
+def places(config):
+    """(stage, place in it) of every block, in order."""
+    repeats = [math.ceil(count * EFFICIENTNETS[config.variant][1]) for count in (1, 2, 2, 3, 3, 4, 1)]
+    return [(stage, place) for stage, count in enumerate(repeats) for place in range(count)]
+
+
+def paddleclas_key(key, spots):
+    """PaddleClas's name of one of our keys: the first block of a stage is one of `_blocks`, its others of `block`."""
+    parts = key.split(".")[1:]
+    if parts[0] != "blocks":
+        return f"{PADDLECLAS[parts[0]]}.{parts[1]}"
+    index = int(parts[1])
+    group = "block" if spots[index][1] else "_blocks"
+    return f"_ef.{group}.{index}..{PADDLECLAS[parts[2]]}.{parts[3]}"
+
+
+def timm_key(key, spots):
+    """timm's name of one of our keys."""
+    *layer, value = key.split(".")[1:]
+    if layer[-1].endswith("norm"):
+        value = TORCH_NORM[value]
+    if layer[0] != "blocks":
+        return f"{TIMM[layer[0]]}.{value}"
+    stage, place = spots[int(layer[1])]
+    names = TIMM_BLOCK if stage else TIMM_FIRST
+    return f"blocks.{stage}.{place}.{names[layer[2]]}.{value}"
+
+
+def read_paddleclas(found):
+    """A Read of PaddleClas's weights, with its evaluation's pixels."""
+    config = recognised(found, paddleclas_key)
+    profile = PixelProfile(
+        resize="short_side", size=config.image_size, resize_to=config.image_size + PADDLECLAS_MARGIN
+    )
+    note = "PaddleClas rounds the long side of the resized image, here it is cut off: at most one pixel less"
+    return finished(found, config, profile, paddleclas_key, ("_fc.",), [note])
+
+
+def read_timm(found):
+    """A Read of timm's weights; its config.json, where there is one, says which pixels and which padding."""
+    config, notes = recognised(found, timm_key), []
+    architecture = str(found.settings.get("architecture", ""))
+    if architecture.startswith("efficientnet_"):
+        config.padding, config.epsilon = "dynamic", 1e-5
+    elif not architecture:
+        notes.append(
+            f"taken for timm's tf_efficientnet_{config.variant} with the pixels of its ns weights; other EfficientNets "
+            "of timm have the same keys and another padding: put its config.json beside the weights"
+        )
+    profile = timm_profile(config.variant, found.settings.get("pretrained_cfg") or found.settings)
+    config.image_size = profile.size
+    return finished(found, config, profile, timm_key, ("classifier.",), notes)
+
+
+def timm_profile(variant, about):
+    """The PixelProfile of timm's evaluation; about: its `pretrained_cfg`, {} for that of the ns weights."""
+    size = int((about.get("input_size") or EFFICIENTNETS[variant][2:])[-1])
+    return PixelProfile(
+        decoder="pil",
+        interpolation="linear" if about.get("interpolation") == "bilinear" else "bicubic",
+        resize="short_side",
+        size=size,
+        resize_to=math.floor(size / (about.get("crop_pct") or CROPS[variant])),
+        mean=tuple(about.get("mean") or IMAGENET_MEAN),
+        std=tuple(about.get("std") or IMAGENET_STD),
+    )
+
+
+def recognised(found, name):
+    """The EfficientNetConfig, without a head, whose tensors these keys are; CheckpointError when there is none."""
+    stem = name("visual.stem_conv.weight", [])
+    channels = spec_of(found.state, stem).shape[0]
+    for variant, (_, _, size) in EFFICIENTNETS.items():
+        config = EfficientNetConfig(variant=variant, image_size=size, padding="same", projection=0)
+        spots = places(config)
+        last = name(f"visual.blocks.{len(spots) - 1}.depthwise_conv.weight", spots)
+        beyond = name(f"visual.blocks.{len(spots)}.depthwise_conv.weight", [*spots, (6, spots[-1][1] + 1)])
+        if channels == config.stem and last in found.state and beyond not in found.state:
+            return config
+    raise CheckpointError(
+        f"{found.path}: an EfficientNet whose first convolution has {channels} channels and whose blocks are not those "
+        f"of {', '.join(EFFICIENTNETS)}; convert one of these"
+    )
+
+
+def finished(found, config, profile, name, classifier, notes):
+    """The Read of a recognised state; CheckpointError lists what is missing or mis-shaped."""
+    spots, wanted = places(config), efficientnet_manifest(config)
+    entries = {key: copied(name(key, spots), shape) for key, shape in wanted.items()}
+    wrong = []
+    for entry in entries.values():
+        source = entry.sources[0]
+        if source not in found.state:
+            wrong.append(f"{source} is missing")
+        elif tuple(spec_of(found.state, source).shape) != entry.shape:
+            wrong.append(f"{source} is {list(spec_of(found.state, source).shape)} and not {list(entry.shape)}")
+    used = {entry.sources[0] for entry in entries.values()}
+    left = [key for key in found.state if key not in used and not key.endswith("num_batches_tracked")]
+    wrong += [f"{key} is unexpected" for key in left if not key.startswith(classifier)]
+    if wrong:
+        raise CheckpointError(
+            f"{found.path} does not fit EfficientNet-{config.variant}: {'; '.join(wrong)}; take the file again from "
+            "its source"
+        )
+    if left:
+        notes = [*notes, f"the classifier is left out: {', '.join(left)}"]
+    return Read(ModelConfig(image_tower=config, text_tower=None, pixels=profile), Mapped(found.state, entries), notes)
+
+
+def written(state, config, name):
+    """{their key: array} of an image tower without a head."""
+    tower = config.image_tower
+    if tower is None or tower.kind != "efficientnet" or tower.projection:
+        raise CheckpointError(
+            "only an EfficientNet image tower without a projection can be written like this, as theirs ends in a "
+            "classifier; choose another layout"
+        )
+    spots = places(tower)
+    return {name(key, spots): state[key] for key in efficientnet_manifest(tower)}
+
+
+def write_paddleclas(state, config):
+    """{key: array} of an image tower in PaddleClas's names, without the classifier."""
+    return written(state, config, paddleclas_key)
+
+
+def write_timm(state, config):
+    """{key: array} of an image tower in timm's names, without the classifier."""
+    return written(state, config, timm_key)
+
+
+def has(*wanted):
+    """A function of keys: whether all of these are among them."""
+    return lambda keys: set(wanted) <= set(keys)
+
+
+LAYOUTS = [
+    Layout(
+        "paddleclas-efficientnet",
+        has("_ef._conv_stem._conv._conv._conv.weight", "_ef._blocks.0.._se._conv1._conv.weight"),
+        read_paddleclas,
+        write_paddleclas,
+    ),
+    Layout(
+        "timm-efficientnet",
+        has("conv_stem.weight", "conv_head.weight", "blocks.0.0.se.conv_reduce.weight", "blocks.1.0.conv_pwl.weight"),
+        read_timm,
+        write_timm,
+    ),
+]

@@ -1,0 +1,1 @@
+"""Public benchmarks: readers of the files as their authors publish them, and the figures each benchmark reports."""

@@ -1,0 +1,133 @@
+"""A benchmark from its name to printed tables, with all that is needed to get the figures again."""
+
+import inspect
+import os
+from dataclasses import asdict, replace
+
+from ...data.sources import plain_value
+from ...errors import ConfigError
+from .. import results as runs
+from ..metrics import percent
+from ..retrieval import write_json
+from .registry import MODULES, benchmark
+
+SWITCHES = ("split", "allow_counts", "skip_broken")
+"""options of benchmarks that have an argument of their own"""
+PLAIN = ("pnr", "mrr", "median_rank")
+DIRECTIONS = (("Text2Image", "t2i"), ("Image2Text", "i2t"), ("Both", "mean"))
+
+
+def add_options(group):
+    """Put the options of benchmarks into a parser's group."""
+    group.add_argument("--benchmark", metavar="NAME",
+                       help=f"{', '.join(MODULES)}; NAME@PROTOCOL measures one protocol, NAME all of them")
+    group.add_argument("--data", metavar="DIR", help="folder of the benchmark's files, as their authors publish them")
+    group.add_argument("--split", metavar="S", help="another split than the one that is reported")
+    group.add_argument("--output", metavar="RUN", help="folder to write figures and provenance to, for `eval compare`")
+    group.add_argument("--allow-counts", action="store_true",
+                       help="measure on what is there though it is not the whole benchmark, and say so")
+    group.add_argument("-o", dest="options", metavar="OPTION=VALUE", action="append", default=[],
+                       help="another option of the benchmark, such as language=en")
+
+
+def given(args):
+    """{option: value} that the parsed arguments set."""
+    options = {name: getattr(args, name) for name in SWITCHES if getattr(args, name)}
+    for item in args.options:
+        name, equals, value = item.partition("=")
+        if not equals or name in options:
+            raise ConfigError(f"-o {item} is " + (f"the second {name}" if equals else "not OPTION=VALUE") +
+                              "; write each option once, for example -o language=en")
+        options[name] = plain_value(value)
+    return options
+
+
+def run(args, command, progress=None):
+    """Measure what the parsed arguments ask for, print tables, and write what `--json` and `--output` name."""
+    outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, given(args), command, args.output,
+                            progress)
+    print(tables(outcome.results))
+    if args.json:
+        write_json(args.json, {"model": args.model, "benchmark": args.benchmark, "data": args.data,
+                               "data_sha256": outcome.data_sha256, "results": [asdict(row) for row in outcome.results]})
+
+
+def run_benchmark(name, data, model, vocab=None, options=None, command=(), output=None, progress=None):
+    """The Outcome of a benchmark, with provenance in every Result, written into the folder `output` if one is given.
+
+    data: folder of its files. model: path of a model. options: {option: value} of the benchmark that were given, such
+    as split and allow_counts. command: the arguments, for the provenance. The files are read before the model is
+    loaded, so a fault in them is told at once. Raises ConfigError, DataError, CheckpointError.
+    """
+    evaluate = benchmark(name)
+    options = dict(options or {})
+    known = inspect.signature(evaluate).parameters
+    if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()):
+        foreign = [option for option in options if option not in known]
+        if foreign:
+            raise ConfigError(f"the benchmark {name} has no option {foreign[0]}; leave it out")
+    if output:
+        runs.check_folder(output)
+    outcome = evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
+    origin = runs.provenance(command, model, outcome.data_sha256, {"benchmark": name, **options})
+    outcome = replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
+    if output:
+        runs.write_run(output, outcome, origin)
+    return outcome
+
+
+class LateModel:
+    """A model that is loaded when it is first used; a path where nothing is is told at once."""
+
+    def __init__(self, path, vocab=None):
+        self._path, self._vocab, self._model = path, vocab, None
+        if not os.path.exists(path):
+            self._load()
+
+    def _load(self):
+        import ernie_vil2
+
+        self._model = self._model or ernie_vil2.load(self._path, self._vocab)
+        return self._model
+
+    def __getattr__(self, name):
+        return getattr(self._load(), name)
+
+
+def tables(results):
+    """Text of a table for each Result with its notes below, each note where it is told first."""
+    told, parts = set(), []
+    for result in results:
+        fresh = [note for note in result.notes if note not in told]
+        told.update(fresh)
+        parts.append("\n".join([table(result), *(f"note: {note}" for note in fresh)]))
+    return "\n\n".join(parts)
+
+
+def table(result):
+    """Text of one Result: a row per direction where there are recalls, then a row per other metric."""
+    counts = ", ".join(f"{number:,} {what}" for what, number in result.counts.items())
+    lines, rest = [f"{result.benchmark} ({result.task}): {counts}"], dict(result.metrics)
+    if "t2i_r1" in rest:
+        lines += ["| Name       |    R@1 |    R@5 |   R@10 |   Mean |    MRR | median rank |",
+                  "|------------|--------|--------|--------|--------|--------|-------------|"]
+        for label, key in DIRECTIONS:
+            mean = "mean_recall" if key == "mean" else f"{key}_mean"
+            names = [f"{key}_r1", f"{key}_r5", f"{key}_r10", mean, f"{key}_mrr", f"{key}_median_rank"]
+            if names[0] in rest:
+                *cells, last = (shown(name, rest.pop(name)) if name in rest else "" for name in names)
+                lines.append(f"| {label:10} | " + " | ".join(f"{cell:>6}" for cell in cells) + f" | {last:>11} |")
+        if "i2t_r1" not in result.metrics:
+            rest.pop("mean_recall", None)  # the mean of the one direction
+    if rest:
+        width = max(map(len, rest))
+        lines += ["", f"| {'Metric':{width}} |   Value |", f"|{'-' * (width + 2)}|---------|"]
+        lines += [f"| {name:{width}} | {shown(name, value):>7} |" for name, value in rest.items()]
+    return "\n".join(lines)
+
+
+def shown(name, value):
+    """A metric as it is printed: shares with two decimals, ratios and reciprocal ranks with four."""
+    if name.endswith(PLAIN):
+        return f"{value:g}" if name.endswith("median_rank") else f"{value:.4f}"
+    return percent(value)

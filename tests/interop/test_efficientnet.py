@@ -1,0 +1,146 @@
+"""PaddleClas's and timm's EfficientNets with random weights and statistics against ours, through the converter."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+import timm
+import torch
+from paddleclas.ppcls.arch.backbone.model_zoo import efficientnet as paddleclas
+
+from ernie_vil2.checkpoints.convert import efficientnet as convert
+from ernie_vil2.checkpoints.convert.layouts import Found
+from ernie_vil2.models.dual_encoder import DualEncoder
+
+
+def random_values(name, shape, rng):
+    """Values of a trained network's size: statistics that are no zeros and ones, kernels that keep the signal."""
+    if name.endswith(("variance", "running_var")):
+        return rng.uniform(0.5, 1.5, shape)
+    if len(shape) < 2:
+        return rng.normal(0, 0.2, shape) + name.endswith("weight")
+    return rng.normal(0, math.prod(shape[1:]) ** -0.5, shape)
+
+
+def ours(found):
+    """Our tower with a state that a layout has recognised."""
+    layout = next(layout for layout in convert.LAYOUTS if layout.fits(found.state))
+    read = layout.read(found)
+    model = DualEncoder(read.config)
+    for key, value in model.state_dict().items():
+        value.set_value(read.state[key])
+    model.eval()
+    back = layout.write(read.state, read.config)
+    assert all(np.array_equal(back[key], found.state[key]) for key in back)
+    return model, read
+
+
+def from_paddleclas(variant, padding):
+    """(PaddleClas's model in evaluation, ours, the Read)."""
+    with paddle.utils.unique_name.guard():
+        theirs = getattr(paddleclas, f"EfficientNet{variant.upper()}")(padding_type=padding)
+    rng = np.random.default_rng(1)
+    for name, value in theirs.state_dict().items():
+        value.set_value(random_values(name, value.shape, rng).astype(np.float32))
+    theirs.eval()
+    state = {key: value.numpy() for key, value in theirs.state_dict().items()}
+    return theirs, *ours(Found(state, Path(f"EfficientNet{variant.upper()}_pretrained.pdparams")))
+
+
+def from_timm(name, settings=None):
+    """(timm's model in evaluation, ours, the Read)."""
+    theirs = timm.create_model(name, pretrained=False).eval()
+    rng = np.random.default_rng(2)
+    state = {}
+    for key, value in theirs.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(torch.from_numpy(random_values(key, tuple(value.shape), rng).astype(np.float32)))
+        state[key] = value.numpy()
+    return theirs, *ours(Found(state, Path("model.safetensors"), settings or {}))
+
+
+def assert_same(found, wanted):
+    found, wanted = (np.asarray(value, np.float64).reshape(len(value), -1) for value in (found, wanted))
+    assert 0.1 < np.abs(wanted).max() < 100, "a signal that died agrees with anything, one that burst with nothing"
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    cosine = (found * wanted).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)
+    assert cosine.min() >= 0.999999
+
+
+def pixels(*sides):
+    return np.random.default_rng(3).normal(size=(2, 3, *sides)).astype(np.float32)
+
+
+def compare_paddleclas(theirs, model, sides):
+    x = paddle.to_tensor(pixels(*sides))
+    with paddle.no_grad():
+        features = theirs._conv(theirs._ef(x))
+        assert_same(model.visual.features(x).numpy(), features.numpy())
+        assert_same(model.encode_image(x).numpy(), theirs._pool(features).flatten(1).numpy())
+
+
+def compare_timm(theirs, model, sides):
+    x = pixels(*sides)
+    with torch.no_grad(), paddle.no_grad():
+        features = theirs.forward_features(torch.from_numpy(x))
+        assert_same(model.visual.features(paddle.to_tensor(x)).numpy(), features.numpy())
+        embeds = theirs.forward_head(features, pre_logits=True)
+        assert_same(model.encode_image(paddle.to_tensor(x)).numpy(), embeds.numpy())
+
+
+def test_paddleclas_b0_at_its_own_size_and_padding():
+    theirs, model, read = from_paddleclas("b0", "SAME")
+    assert sum(p.size for n, p in theirs.named_parameters() if not n.endswith(("_mean", "_variance"))) == 5_288_548
+    assert read.config.image_tower.padding == "same" and read.config.pixels.resize_to == 256
+    compare_paddleclas(theirs, model, (224, 224))
+
+
+@pytest.mark.parametrize("variant, sides", [("b0", (97, 131)), ("b0", (64, 96)), ("b5", (71, 40))])
+def test_paddleclas_dynamic_padding_at_any_size(variant, sides):
+    theirs, model, _ = from_paddleclas(variant, "DYNAMIC")
+    model.config.image_tower.padding = "dynamic"
+    dynamic = DualEncoder(model.config)
+    dynamic.set_state_dict(model.state_dict())
+    dynamic.eval()
+    compare_paddleclas(theirs, dynamic, sides)
+
+
+@pytest.mark.parametrize(
+    "name, sides",
+    [
+        ("tf_efficientnet_b0", (97, 130)),
+        ("tf_efficientnet_b0", (64, 64)),
+        ("tf_efficientnet_b1", (33, 32)),
+        ("tf_efficientnet_b5", (76, 61)),
+    ],
+)
+def test_timm(name, sides):
+    theirs, model, read = from_timm(name)
+    assert read.config.image_tower.variant == name[-2:]
+    compare_timm(theirs, model, sides)
+
+
+def test_timm_without_tensorflows_padding_is_told_by_its_config():
+    theirs, model, read = from_timm("efficientnet_b0", {"architecture": "efficientnet_b0"})
+    assert (read.config.image_tower.padding, read.config.image_tower.epsilon) == ("dynamic", 1e-5)
+    compare_timm(theirs, model, (64, 97))
+
+
+@pytest.mark.parametrize("name", [f"tf_efficientnet_{variant}.ns_jft_in1k" for variant in convert.CROPS])
+def test_the_pixels_of_timms_weights_are_known_with_and_without_their_configuration(name):
+    about = timm.get_pretrained_cfg(name).to_dict()
+    profile = convert.timm_profile(name.split(".")[0][-2:], {})
+    assert profile == convert.timm_profile(name.split(".")[0][-2:], about)
+    assert (profile.size, profile.interpolation) == (about["input_size"][-1], about["interpolation"])
+    assert profile.resize_to == math.floor(profile.size / about["crop_pct"])
+    assert (profile.mean, profile.std) == (about["mean"], about["std"])
+
+
+def test_the_pixels_of_a_configuration_win():
+    about = timm.get_pretrained_cfg("tf_efficientnet_l2.ns_jft_in1k_475").to_dict()
+    profile = convert.timm_profile("l2", about)
+    assert (profile.size, profile.resize_to) == (475, 507)
+    about = timm.get_pretrained_cfg("tf_efficientnet_b0.ap_in1k").to_dict()
+    assert convert.timm_profile("b0", about).mean == (0.5, 0.5, 0.5)
