@@ -17,7 +17,7 @@ from PIL import Image
 from ernie_vil2.checkpoints.convert import clip, paddleclas_vit
 from ernie_vil2.checkpoints.convert.layouts import Found
 from ernie_vil2.data.image import crop, decode, preprocess
-from ernie_vil2.model_config import PIXEL_PROFILES
+from ernie_vil2.model_config import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, PixelProfile
 from ernie_vil2.models.dual_encoder import DualEncoder
 
 READS = {layout.name: layout for layout in [*clip.LAYOUTS, *paddleclas_vit.LAYOUTS]}
@@ -118,6 +118,21 @@ def test_a_whole_open_clip_model_as_it_is_built_by_its_configuration():
     got, read = ours(arrays(model), pixels, **settings)
     assert (read.config.image_tower.heads, read.config.image_tower.activation) == (4, "gelu")
     assert_same(got, wanted)
+
+
+def test_open_clip_builds_the_tower_that_is_written():
+    """A tower of the release's arithmetic, without a projection, from what the converter writes for torch."""
+    tower = ImageTowerConfig(image_size=32, patch_size=8, width=128, depth=2, heads=4)
+    config = ModelConfig(image_tower=tower, text_tower=None, pixels=PixelProfile(size=32))
+    model, pixels = random_paddle(DualEncoder(config)), images_of(32)
+    with paddle.no_grad():
+        wanted = model.encode_image(paddle.to_tensor(pixels)).numpy()
+    back, told = clip.write(arrays(model), config), clip.settings(config)["model_cfg"]
+    theirs = open_clip.model._build_vision_tower(told["embed_dim"], told["vision_cfg"], told["quick_gelu"]).eval()
+    theirs.proj = None
+    theirs.load_state_dict({key.removeprefix("visual."): torch.from_numpy(back[key].copy()) for key in back})
+    with torch.no_grad():
+        assert_same(theirs(torch.from_numpy(pixels)).numpy(), wanted)
 
 
 def tiny_chinese_clip(**options):

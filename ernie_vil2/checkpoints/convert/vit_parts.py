@@ -140,7 +140,8 @@ def chosen(told, default, size):
         if told not in PIXEL_PROFILES:
             raise ConfigError(f"pixels is {told!r}, but the presets are {', '.join(PIXEL_PROFILES)}")
         default, told = PIXEL_PROFILES[told], None
-    margin = default.resize_to if size == default.size else 0  # a preset's margin is for its own size
+    # A margin around the crop is for its own size; under a larger size it has no effect.
+    margin = default.resize_to if size == default.size or size >= default.resize_to else 0
     return changed(replace(default, size=size, resize_to=margin), told or {})
 
 
