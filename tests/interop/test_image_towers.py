@@ -120,9 +120,10 @@ def test_a_whole_open_clip_model_as_it_is_built_by_its_configuration():
     assert_same(got, wanted)
 
 
-def test_open_clip_builds_the_tower_that_is_written():
-    """A tower of the release's arithmetic, without a projection, from what the converter writes for torch."""
-    tower = ImageTowerConfig(image_size=32, patch_size=8, width=128, depth=2, heads=4)
+@pytest.mark.parametrize("as_paddleclas", [{}, {"patch_bias": True, "pre_norm": False, "activation": "gelu"}])
+def test_open_clip_builds_the_tower_that_is_written(as_paddleclas):
+    """Towers of the release's arithmetic and of PaddleClas's, without a projection, from what is written for torch."""
+    tower = ImageTowerConfig(image_size=32, patch_size=8, width=128, depth=2, heads=4, **as_paddleclas)
     config = ModelConfig(image_tower=tower, text_tower=None, pixels=PixelProfile(size=32))
     model, pixels = random_paddle(DualEncoder(config)), images_of(32)
     with paddle.no_grad():

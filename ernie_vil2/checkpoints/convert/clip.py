@@ -6,11 +6,15 @@ their name ends in -quickgelu, which open_clip_config.json tells, or the option 
 """
 
 import re
+from dataclasses import replace
+
+import numpy as np
 
 from ...errors import CheckpointError
 from ...model_config import PIXEL_PROFILES
 from ...schema import as_dict
 from .layouts import Layout
+from .mapping import Entry
 from .pixels import profile_of
 from .vit_parts import Part, changed, pair, renamed, section, sizes, tower_read, vit_of, written
 
@@ -145,7 +149,7 @@ def left_out(keys):
     """A note on the tensors that are not the image tower's, or none."""
     names = sorted(keys)
     parts = sorted({name.split(".")[0] for name in names})
-    return [f"{len(names)} tensors of the text half are left out ({', '.join(parts)})"] if names else []
+    return [f"the text half is left out: {', '.join(parts)} ({len(names)} in all)"] if names else []
 
 
 def open_clip_pixels(told, preset, where):
@@ -164,9 +168,19 @@ def open_clip_pixels(told, preset, where):
 
 
 def write(state, config):
-    """{OpenAI's key: array} of the image tower; CheckpointError for a bias of the patches, which has no place there.
-    What the keys do not tell is in `settings`."""
-    return written(state, vit_of(config, NAME), TORCH, "visual.")
+    """{OpenAI's key: array} of the image tower. A bias of the patches, which has no place there, is added to the
+    positions of the patches, which is the same. What the keys do not tell is in `settings`."""
+    tower = vit_of(config, NAME)
+    made = written(state, replace(tower, patch_bias=False), TORCH, "visual.")
+    if tower.patch_bias:
+        sources = ("visual.positional_embedding", "visual.patch_embed.proj.bias")
+        made.entries[sources[0]] = Entry(sources, made.entries[sources[0]].shape, with_bias)
+    return made
+
+
+def with_bias(positions, bias):
+    """Positions [1, N, W] as [N, W], with the bias added to all but the class token's."""
+    return np.concatenate([positions[0, :1], positions[0, 1:] + bias])
 
 
 def settings(config):

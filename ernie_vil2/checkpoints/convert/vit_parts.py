@@ -129,7 +129,8 @@ def tower_read(found, entries, fields, pixels, notes):
         raise CheckpointError(
             f"{where}: its shapes and settings describe no model: {error}; options are {OPTIONS}"
         ) from None
-    state = Mapped(as_float32(found.state), entries, notes)
+    order = dict.fromkeys([*layout.manifest(config), *entries])
+    state = Mapped(as_float32(found.state), {key: entries[key] for key in order if key in entries}, notes)
     layout.check(state, config, where)
     return Read(config, state, list(notes))
 
