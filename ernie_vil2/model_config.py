@@ -43,17 +43,15 @@ class PixelProfile:
     )
     size: int = document(224, "side of the square crop in pixels", minimum=1)
     resize_to: int = document(
-        0, "what the short side (square: both) is resized to before the crop; 0: size", minimum=0
+        0, "what the short side (square: both) is resized to before the crop; size, where that is more", minimum=0
     )
     mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
     std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
 
-    def __post_init__(self):
-        if 0 < self.resize_to < self.size:
-            raise ConfigError(
-                f"pixels.resize_to {self.resize_to} is under pixels.size {self.size}, so there is nothing to crop; "
-                "raise it, or set it to 0"
-            )
+    @property
+    def resized(self):
+        """What the short side (square: both) is resized to before the crop, in pixels."""
+        return max(self.resize_to, self.size)
 
     @staticmethod
     def presets():

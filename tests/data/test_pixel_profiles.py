@@ -12,7 +12,6 @@ from ernie_vil2.config import AugmentationConfig
 from ernie_vil2.data.image import crop, decode, normalise, preprocess, resized_sides
 from ernie_vil2.data.samples import Sample
 from ernie_vil2.data.views import ViewMaker
-from ernie_vil2.errors import ConfigError
 from ernie_vil2.model_config import PIXEL_PROFILES, ModelConfig, PixelProfile
 
 # (height, width): both orientations, square, enlarged, and long sides that leave 0, 1, 2 and 3 pixels over modulo 4
@@ -110,12 +109,11 @@ def test_a_margin_is_cut_off_around_the_centre(random_image):
             np.testing.assert_array_equal(crop(rgb, profile), rgb[16:240, 16:240])
 
 
-def test_a_margin_under_the_size_is_refused():
-    with pytest.raises(ConfigError, match="resize_to 200 is under pixels.size 224.*set it to 0"):
-        PixelProfile(resize_to=200)
-    with pytest.raises(ConfigError, match="config.json: .*resize_to 256 is under pixels.size 336"):
-        ModelConfig.from_dict({"image_tower": {"image_size": 336, "patch_size": 14},
-                               "pixels": {"size": 336, "resize_to": 256}})
+def test_a_margin_under_the_size_has_no_effect(random_image):
+    rgb = random_image(300, 400)
+    for rule in ("official", "short_side", "torchvision", "paddleclas", "square"):
+        wanted = crop(rgb, PixelProfile(resize=rule, size=336))
+        np.testing.assert_array_equal(crop(rgb, PixelProfile(resize=rule, size=336, resize_to=256)), wanted)
 
 
 @pytest.mark.parametrize("name", list(PIXEL_PROFILES))
