@@ -22,7 +22,10 @@ REFUSED = r"(?:^|unexpected keyword argument |multiple values for (?:keyword )?a
 
 
 class PaddleClasTower(Head):
-    """pixels float32 [B, 3, S, S] -> raw embedding [B, D]. `backbone` has PaddleClas's keys, without its classifier."""
+    """pixels float32 [B, 3, S, S] -> raw embedding [B, D]. `backbone` has PaddleClas's keys, without its classifier.
+
+    Dropout inside the architecture stays as it is there.
+    """
 
     def __init__(self, config):
         super().__init__(config)
@@ -35,9 +38,6 @@ class PaddleClasTower(Head):
                 f"PaddleClas's {self.name} has {width} pooled features and image_tower.width is {config.width}; set "
                 f"width: {width}"
             )
-        for layer in self.backbone.sublayers():
-            if isinstance(layer, nn.Dropout):
-                layer.p = 0.0
         set_drop_path(self.backbone, config)
         frozen_or_not(self.backbone, config.batch_norm)
         without_tables(self.backbone)

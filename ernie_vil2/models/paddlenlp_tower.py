@@ -6,6 +6,7 @@ never loads the weights: its loader runs pickles (`training/pretrained.py` reads
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import paddle
@@ -79,9 +80,10 @@ def built_in(name):
 
 def encoder_class(settings):
     """PaddleNLP's base model for the architecture that the settings name; ConfigError when it has none."""
-    named = (settings.get("architectures") or [settings.get("init_class") or ""])[0]
+    named = str((settings.get("architectures") or [settings.get("init_class") or ""])[0])
     known = known_encoders()
-    fitting = [name for name in known if str(named).startswith(name)]
+    # "ErnieModel" is of Ernie and not of ErnieM: a word ends where a capital letter follows.
+    fitting = [name for name in known if re.fullmatch(f"{re.escape(name)}([A-Z].*)?", named)]
     if not fitting:
         raise ConfigError(
             f"the settings name the architecture {named!r}, which is no encoder of PaddleNLP; set architectures to one "

@@ -1,9 +1,12 @@
 """Training with an EfficientNet: exact with frozen statistics, resumable with learning ones, refused where neither."""
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import paddle
+import paddle.distributed as dist
 import pytest
 from paddle import nn
 
@@ -18,6 +21,7 @@ from ernie_vil2.models.lora import add_lora
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.checks import check_towers
+from ernie_vil2.training.distributed import GradientSync, Ranks
 from ernie_vil2.training.ema import Ema
 from ernie_vil2.training.groups import layer_factors
 from ernie_vil2.training.start import check_init, start_model, take_tower
@@ -30,23 +34,25 @@ from tests.training.test_grad_cache import gradients, uncached
 TOWER = {"kind": "efficientnet", "variant": "b0", "image_size": 32, "projection": 32, "drop_path": 0.1}
 
 
+ALL_BLOCKS = EfficientNetConfig.blocks
+
+
+def first_blocks(self):
+    """The first block of every stage, and one with a residual connection."""
+    kept, seen = [], set()
+    for shape in ALL_BLOCKS(self):
+        if shape.outputs not in seen or shape.outputs == 24:
+            kept.append(shape)
+        seen.add(shape.outputs)
+    return kept
+
+
 @pytest.fixture(scope="module", autouse=True)
 def shallow():
-    """One block a stage: the properties are those of any depth, and a step takes a tenth."""
-    whole = EfficientNetConfig.blocks
-    patched = pytest.MonkeyPatch()
-
-    def blocks(self):
-        kept, seen = [], set()
-        for shape in whole(self):
-            if shape.outputs not in seen or shape.outputs == 24:
-                kept.append(shape)
-            seen.add(shape.outputs)
-        return kept
-
-    patched.setattr(EfficientNetConfig, "blocks", blocks)
-    yield
-    patched.undo()
+    """The properties are those of any depth, and a step of a few blocks takes a fraction."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(EfficientNetConfig, "blocks", first_blocks)
+        yield
 
 
 def small_setting(folder, mode):
@@ -90,6 +96,41 @@ def test_the_gradient_cache_is_exact_with_frozen_statistics(tmp_path, micro):
     for name in wanted:
         assert np.linalg.norm(found[name] - wanted[name]) <= 2e-4 * np.linalg.norm(wanted[name]) + rounding, name
     assert all(np.array_equal(value, before[name]) for name, value in statistics(model).items())
+
+
+def rank_gradient(folder):
+    """One rank of a job: its share of the gradient, summed over ranks, in folder/rank-R.npz."""
+    dist.init_parallel_env()
+    EfficientNetConfig.blocks = first_blocks
+    ranks = Ranks(dist.get_rank(), dist.get_world_size())
+    model, objective, batch = small_setting(folder, "frozen")
+    share = divide(BATCH, 3, ranks.rank, ranks.size)
+    step = GradientStep(model, objective, seed=3, share=share, side_by_side=False)
+    step(batch.rows(slice(share.start, share.start + share.rows)), 7)
+    GradientSync(model, ranks).reduce()
+    np.savez(folder / f"rank-{ranks.rank}.npz", **gradients(model))
+
+
+def test_two_ranks_have_the_gradient_of_one_process_with_frozen_statistics(tmp_path):
+    model, objective, batch = small_setting(tmp_path, "frozen")
+    GradientStep(model, objective, seed=3, share=divide(BATCH, 3), side_by_side=False)(batch, 7)
+    wanted = gradients(model)
+    job = (
+        "import pathlib, sys, ernie_vil2, paddle.distributed as dist; import tests.training.test_batch_norm as job; "
+        "dist.spawn(job.rank_gradient, args=(pathlib.Path(sys.argv[1]),), nprocs=2, backend='gloo')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", job, tmp_path], cwd=runs.ROOT, env=runs.environment(), timeout=240,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rounding = 1e-6 * max(np.linalg.norm(value) for value in wanted.values())
+    for rank in range(2):
+        with np.load(tmp_path / f"rank-{rank}.npz") as found:
+            assert set(found) == set(wanted)
+            for name in wanted:
+                size = np.linalg.norm(wanted[name])
+                assert np.linalg.norm(found[name] - wanted[name]) <= 2e-4 * size + rounding, name
 
 
 def test_with_learning_statistics_chunks_have_another_gradient_which_is_why_they_are_refused(tmp_path):
