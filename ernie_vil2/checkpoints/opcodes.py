@@ -54,11 +54,17 @@ class Buildable:
 
 
 class Machine:
-    """Run the pickle in `handle` (binary, seekable) with `known` {(module, name): Global}."""
+    """Run the pickle in `handle` (binary, seekable) with `known` {(module, name): Global}; it ends before byte `end`.
 
-    def __init__(self, handle: io.BufferedReader, known: dict, where):
+    Other writers' files have a subclass: `writer` is their name in errors, `actions` what they need beyond this.
+    """
+
+    writer = "Paddle"
+
+    def __init__(self, handle: io.BufferedReader, known: dict, where, end=None):
         self.handle, self.known, self.where = handle, known, where
-        self.size = os.fstat(handle.fileno()).st_size
+        self.size = os.fstat(handle.fileno()).st_size if end is None else end
+        self.actions = ACTIONS
         self.stack, self.marks, self.memo = [], [], {}
 
     def run(self):
@@ -91,12 +97,12 @@ class Machine:
             self.push(self.recall(self.number(GETS[code])))
         elif code in PUTS:
             self.memo[self.number(PUTS[code])] = self.top()
-        elif code in ACTIONS:
-            ACTIONS[code](self)
+        elif code in self.actions:
+            self.actions[code](self)
         else:
             known = pickletools.code2op.get(code.decode("latin-1"))
             raise Refused(
-                f"uses the pickle instruction {known.name if known else code.hex()}, which Paddle does not write"
+                f"uses the pickle instruction {known.name if known else code.hex()}, which {self.writer} does not write"
             )
 
     def take(self, count):
@@ -167,29 +173,29 @@ class Machine:
 
     def protocol(self):
         if (version := self.number("<B")) not in (2, 3, 4, 5):
-            raise Refused(f"is a pickle of protocol {version}, while Paddle writes 2 to 4")
+            raise Refused(f"is a pickle of protocol {version}, while {self.writer} writes 2 to 4")
 
     def find(self, module, name):
         if not (isinstance(module, str) and isinstance(name, str)):
             raise Refused("asks for a global whose name is not text")
         if (module, name) not in self.known:
-            raise Refused(f"asks for {printable(module)}.{printable(name)}, which no Paddle weights file needs")
+            raise Refused(f"asks for {printable(module)}.{printable(name)}, which no {self.writer} weights file needs")
         return self.known[module, name]
 
     def old_instance(self):
         found = self.find(self.line(), self.line())
-        raise Refused(f"makes an instance of {found.name}, which Paddle does not write")
+        raise Refused(f"makes an instance of {found.name}, which {self.writer} does not write")
 
     def reduce(self):
         function, args = self.pop_many(2)
         if not isinstance(function, Global) or function.call is None or type(args) is not tuple:
-            raise Refused("calls something that is not one of Paddle's constructors")
+            raise Refused(f"calls something that is not one of {self.writer}'s constructors")
         self.push(function.call(args))
 
     def build(self):
         state = self.pop()
         if not isinstance(self.top(), Buildable):
-            raise Refused(f"sets the state of a {type(self.top()).__name__}, which Paddle does not write")
+            raise Refused(f"sets the state of a {type(self.top()).__name__}, which {self.writer} does not write")
         self.top().build(state)
 
     def append(self, values):
@@ -198,19 +204,18 @@ class Machine:
         self.top().extend(values)
 
     def set_items(self, values):
-        self.top_dict().update(pairs(values))
+        self.top_dict().update(self.pairs(values))
 
     def top_dict(self):
         if type(self.top()) is not dict:
             raise Refused("sets an item of something that is not a dictionary")
         return self.top()
 
-
-def pairs(values):
-    """[key, value, key, value, ...] as [(key, value), ...]; keys are text only."""
-    if len(values) % 2 or any(type(key) is not str for key in values[::2]):
-        raise Refused("holds a dictionary whose keys are not all text")
-    return list(zip(values[::2], values[1::2], strict=True))
+    def pairs(self, values):
+        """[key, value, key, value, ...] as [(key, value), ...]; keys are text only."""
+        if len(values) % 2 or any(type(key) is not str for key in values[::2]):
+            raise Refused("holds a dictionary whose keys are not all text")
+        return list(zip(values[::2], values[1::2], strict=True))
 
 
 ACTIONS = {
@@ -228,7 +233,7 @@ ACTIONS = {
     b"a": lambda machine: machine.append(machine.pop_many(1)),
     b"e": lambda machine: machine.append(machine.pop_mark()),
     b"}": lambda machine: machine.push({}),
-    b"d": lambda machine: machine.push(dict(pairs(machine.pop_mark()))),
+    b"d": lambda machine: machine.push(dict(machine.pairs(machine.pop_mark()))),
     b"s": lambda machine: machine.set_items(machine.pop_many(2)),
     b"u": lambda machine: machine.set_items(machine.pop_mark()),
     b"\x94": lambda machine: machine.memo.__setitem__(len(machine.memo), machine.top()),

@@ -72,9 +72,12 @@ def header_digest(path) -> str:
         return hashlib.sha256(first + handle.read(min(length, 100_000_000))).hexdigest()
 
 
-def write_safetensors(handle, state):
-    """Write {key: array} to an open binary file, bits as they are (uint16 as BF16); a lazy state is read twice."""
-    header, metadata, offset = {}, {"format": "np"}, 0
+def write_safetensors(handle, state, form="np"):
+    """Write {key: array} to an open binary file, bits as they are (uint16 as BF16); a lazy state is read twice.
+
+    form: what the header says of the writer; transformers reads `pt` only.
+    """
+    header, metadata, offset = {}, {"format": form}, 0
     for key in state:
         data = contiguous(state[key])
         header[key] = {

@@ -16,12 +16,16 @@ from pathlib import Path
 from ..errors import CheckpointError
 from ..model_config import ModelConfig
 from . import layout
+from .convert import ernie_vil, official
+from .convert.recognise import read_source, recognise
+from .convert.source_file import open_source
 from .files import reported, sync_directory, synced_file, temporary_name
-from .safe_pickle import open_pdparams
 from .safetensors_file import header_digest, open_safetensors, write_safetensors
 from .tensor_file import Float32View
 
 CONFIG, WEIGHTS, VOCAB = "config.json", "model.safetensors", "vocab.txt"
+PADDLENLP_WEIGHTS = "model_state.pdparams"
+LOADED = [*official.LAYOUTS, *ernie_vil.LAYOUTS]
 ASIDE = ".replaced-"
 VOCAB_MD5 = "f3f369709b51cf924884236f54e25b08"
 VOCAB_SOURCE = (
@@ -97,8 +101,8 @@ def replace_directory(new, path):
 
 
 def open_model(path, vocab=None, config=None, raw=False):
-    """(state, config, vocabulary path) of a model directory or of a `.pdparams` in the release's keys; the path is None
-    for an image tower alone.
+    """(state, config, vocabulary path) of a model directory, of a `.pdparams` in the release's keys, or of weights of
+    PaddleNLP's ErnieViL (a file or a folder); the path is None for an image tower alone.
 
     `state` maps keys to float32 arrays and reads a tensor when it is asked for; it may hold the harmless extra keys
     that its list `notes` tells of. With `raw`, arrays keep the type they are stored in (bfloat16 as uint16). `vocab`
@@ -107,13 +111,10 @@ def open_model(path, vocab=None, config=None, raw=False):
     not fit.
     """
     path = Path(path)
-    if path.is_dir():
+    if path.is_dir() and not (path / PADDLENLP_WEIGHTS).is_file():
         state, config, found = open_directory(path)
     elif path.exists():
-        state, found = open_official(path), path.parent / VOCAB
-        if config is None:
-            config = layout.infer_config(state, path)
-            state.notes += layout.assumptions(config)
+        state, config, found = open_other(path, config)
     else:
         waiting = [other for other in path.parent.glob("*") if other.name.startswith(path.name + ASIDE)]
         hint = "give a model directory or a .pdparams file"
@@ -130,16 +131,21 @@ def open_model(path, vocab=None, config=None, raw=False):
     return state if raw else Float32View(state), config, vocab
 
 
-def open_official(path):
-    state = open_pdparams(path)
-    kind = layout.recognise(state)
-    if kind != "official":
-        named = "PaddleNLP's layout" if kind == "paddlenlp" else "no layout known here"
+def open_other(path, config):
+    """(state, config, vocabulary beside it) of weights in the release's layout or in PaddleNLP's of the same model."""
+    source = open_source(path)
+    kind = recognise(source)
+    if kind not in LOADED:
         raise CheckpointError(
-            f"{path} is in {named}, not the release's (its keys begin with {', '.join(list(state)[:3])}); "
-            "give the release's .pdparams"
+            f"{path} is in the layout {kind.name}, not the release's (its keys begin with "
+            f"{', '.join(list(source.state)[:3])}); make a model directory of it with tools/convert.py"
         )
-    return state
+    vocab = source.vocab or (path if path.is_dir() else path.parent) / VOCAB
+    if config is not None and kind in official.LAYOUTS:
+        return source.state, config, vocab
+    read = read_source(source, kind)
+    read.state.notes += read.notes
+    return read.state, config or read.config, vocab
 
 
 def open_directory(path):

@@ -13,12 +13,15 @@ class Found:
 
     state: {key: array} without the `prefix` that all keys had (such as `module.`). settings: what the source says of
     itself (its config.json or the like), {} for nothing. path: where it came from. vocab: a vocabulary, or None.
+    tokenizer, pixels: its tokenizer_config.json and preprocessor_config.json, {} where there is none.
     """
 
     state: Mapping
     path: Path
     settings: dict = field(default_factory=dict)
     vocab: Path | None = None
+    tokenizer: dict = field(default_factory=dict)
+    pixels: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -36,10 +39,11 @@ class Layout:
 
     name: for people and for `--to`. fits(keys) tells whether a set of keys is of this layout. read(found) gives a Read;
     CheckpointError lists what is missing or mis-shaped. write(state, config) is the way back, {key: array}, or None
-    where there is none.
+    where there is none; settings(config) is what belongs into the config.json beside what `write` gives.
     """
 
     name: str
     fits: Callable
     read: Callable
     write: Callable | None = None
+    settings: Callable | None = None

@@ -81,8 +81,14 @@ def renamed(state, table, prefix, ignored=()):
 def sizes(entries, where, depth=None):
     """{field of ImageTowerConfig: value} that the shapes of `renamed` entries tell; depth: blocks, where it is known.
 
-    Widths are what most tensors say, so that a single wrong tensor is reported as such.
+    Widths are what most tensors say, so that a single wrong tensor is reported as such. CheckpointError for a depth that
+    is no number of blocks.
     """
+    if depth is not None and not (type(depth) is int and 0 < depth <= layout.MAX_DEPTH):
+        raise CheckpointError(
+            f"{where}: its settings say {depth!r} blocks, but a vision transformer has 1 to {layout.MAX_DEPTH}; "
+            "correct them, or take them away to go by the weights"
+        )
     shapes = {key: found.shape for key, found in entries.items()}
     width = layout.common_side(shapes, r"visual\.(.+\.)?norm\w+\.(weight|bias)", ImageTowerConfig.width)
     hidden = layout.common_side(shapes, r"visual\.blocks\.\d+\.mlp\.fc1\.bias", 4 * width)

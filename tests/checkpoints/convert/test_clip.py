@@ -124,8 +124,9 @@ def test_a_336_pixel_model_reads_336_pixels():
     ({}, "quick_gelu", True), ({"activation": "gelu"}, "gelu", False),
     ({"activation": "quick_gelu"}, "quick_gelu", False),
     ({"model_cfg": {"vision_cfg": {"layers": 2}}}, "gelu", False),
-    ({"model_cfg": {"vision_cfg": {}, "quick_gelu": True}}, "quick_gelu", False),
-    ({"vision_cfg": {"layers": 2}, "quick_gelu": True}, "quick_gelu", False)])
+    ({"vision_cfg": {"layers": 2}, "quick_gelu": True}, "quick_gelu", False),
+    ({"vision_layers": 2, "vision_width": 64}, "quick_gelu", False),
+    ({"model_type": "clip", "vision_config": {"hidden_act": "gelu"}}, "gelu", False)])
 def test_the_activation_comes_from_the_settings_or_is_assumed_aloud(settings, activation, assumed):
     got = read(found(drawn(torch_shapes()), **settings))
     assert got.config.image_tower.activation == activation
@@ -148,6 +149,8 @@ def test_settings_of_open_clip_reach_heads_epsilon_and_pixels():
     ({"preprocess_cfg": {"resize_mode": "longest"}}, "resize_mode longest"),
     ({"activation": "swish"}, "activation is 'swish' but must be one of"),
     ({"heads": 7}, "not a multiple of image_tower.heads 7"),
+    ({"vision_cfg": {"layers": 10**9}}, "say 1000000000 blocks"),
+    ({"vision_cfg": {"head_width": "64"}}, "heads must be of type int"),
     ({"pixels": "clap"}, "the presets are official"),
     ({"pixels": {"sise": 3}}, "unknown key 'sise'"),
     ({"pixels": 3}, "the name of a preset or a mapping")])

@@ -45,8 +45,8 @@ def test_a_vit_and_a_clip_vit_differ_as_their_models_do():
     vit, clip_vit = read(found(drawn(shapes()))), read_clip(found(drawn(shapes(clip=True))))
     wanted = {"image_size": 32, "patch_size": 8, "width": 64, "depth": 2, "heads": 1}
     for got, more in (
-        (vit, dict(activation="gelu", epsilon=1e-6, patch_bias=True, pre_norm=False, projection=0)),
-        (clip_vit, dict(activation="quick_gelu", epsilon=1e-5, patch_bias=False, pre_norm=True, projection=32)),
+        (vit, {"activation": "gelu", "epsilon": 1e-6, "patch_bias": True, "pre_norm": False}),
+        (clip_vit, {"activation": "quick_gelu", "epsilon": 1e-5, "projection": 32}),
     ):
         assert got.config.image_tower == ImageTowerConfig(**wanted, **more)
         assert got.config.text_tower is None

@@ -1,0 +1,25 @@
+"""The release's own layout, which is ours: nothing is computed, every bit and every type is kept."""
+
+from ...model_config import ModelConfig
+from .. import layout
+from .layouts import Found, Layout, Read
+
+
+def fits(keys):
+    """Whether most keys are the release's."""
+    return layout.recognise(keys) == "official"
+
+
+def read(found: Found) -> Read:
+    """A Read of both towers, not compared with each other yet; sizes come from a model directory's config.json where that is given, else from shapes."""
+    notes = []
+    if "layout_version" in found.settings:
+        content = {key: value for key, value in found.settings.items() if key not in ("files", "extra")}
+        config = ModelConfig.from_dict(content, "its config.json")
+    else:
+        config = layout.infer_config(found.state, found.path)
+        notes = layout.assumptions(config)
+    return Read(config, found.state, notes)
+
+
+LAYOUTS = [Layout("official", fits, read, write=lambda state, config: state)]

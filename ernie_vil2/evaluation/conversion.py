@@ -1,0 +1,162 @@
+"""Convert weights from any layout that is known to another, and check the result by running it.
+
+Everything is written under a temporary name, checked there, and renamed last.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..checkpoints import layout, store
+from ..checkpoints.convert import official, recognise
+from ..checkpoints.convert.source_file import Source, open_source, read_json
+from ..checkpoints.files import atomic_file, reported, temporary_name
+from ..checkpoints.safe_pickle import write_pdparams
+from ..checkpoints.tensor_file import Float32View
+from ..data.text import read_vocab
+from ..errors import CheckpointError
+from ..model_config import PIXEL_PROFILES, ModelConfig
+from . import conversion_check
+from .conversion_targets import write_paddlenlp, write_torch
+
+TARGETS = ("model-dir", "official", "paddlenlp", "torch")
+
+
+@dataclass
+class Opened:
+    """A source as ours: its layout, the towers, the state with types as stored, and the vocabulary."""
+
+    source: Source
+    layout: object
+    config: ModelConfig
+    state: Mapping
+    vocab: Path | None
+    notes: list
+
+
+def convert(source, target, to=None, vocab=None, settings=None, check=True) -> list:
+    """Write `target` from `source` and return lines that say what was recognised, left out, checked and written.
+
+    to: one of TARGETS; by default `official` for a name that ends with .pdparams, else `model-dir`. vocab and settings
+    (a config.json) go before those beside the source. With `check`, the result is loaded back and compared with the
+    source on fixed inputs, and the record of it is kept in config.json. Raises UserError and writes nothing when the
+    source does not fit, has no form in the wanted layout, or the check fails.
+    """
+    target = Path(target)
+    to = to or ("official" if target.suffix == ".pdparams" else "model-dir")
+    if to not in TARGETS:
+        raise CheckpointError(f"--to is {to!r}; give one of {', '.join(TARGETS)}")
+    if target.exists() and target.resolve() == Path(source).resolve():
+        raise CheckpointError(f"{target} is the source itself; give another place for the result")
+    opened = open_any(source, vocab, settings)
+    lines = described(opened)
+    write = {"model-dir": write_model, "official": write_official, "paddlenlp": write_paddlenlp, "torch": write_torch}
+    said = write[to](opened, target, check)
+    return [*lines, *said, f"wrote {target}"]
+
+
+def open_any(path, vocab=None, settings=None) -> Opened:
+    """An Opened of a model directory or of weights in any known layout; what it holds is compared with what it needs."""
+    path = Path(path)
+    if path.is_dir() and "layout_version" in read_json(path / store.CONFIG):
+        state, config, vocab = store.open_model(path, vocab, raw=True)
+        return Opened(Source(path, state), official.LAYOUTS[0], config, state, vocab, state.notes)
+    source = open_source(path, vocab, settings)
+    kind = recognise.recognise(source)
+    read = recognise.read_source(source, kind)
+    notes = read.notes + layout.check(read.state, read.config, path)
+    if read.config.text_tower is None:
+        return Opened(source, kind, read.config, read.state, None, notes)
+    if source.vocab is None:
+        raise CheckpointError(
+            f"{path} comes without a vocabulary; put its vocab.txt (one token a line, or `token TAB id`) beside the "
+            "weights or name it with --vocab"
+        )
+    highest, rows = max(read_vocab(source.vocab).values()), read.config.text_tower.vocab_size
+    if highest >= rows:
+        raise CheckpointError(
+            f"the vocabulary {source.vocab} has {highest + 1:,} tokens but {path} embeds only {rows:,}; "
+            "give the vocabulary that belongs to these weights"
+        )
+    return Opened(source, kind, read.config, read.state, source.vocab, notes)
+
+
+def described(opened):
+    """Lines on what a source is."""
+    parts = [f"{opened.source.path}: {opened.layout.name} layout, {len(opened.source.state):,} tensors"]
+    for name, tower in opened.config.towers().items():
+        sizes = f"{tower.depth} x {tower.width}" if hasattr(tower, "depth") else getattr(tower, "variant", "")
+        if name == "image":
+            patch = f", patch {tower.patch_size}" if hasattr(tower, "patch_size") else ""
+            parts.append(f"image tower {tower.kind} {sizes}{patch}, {tower.image_size} px, {pixels_name(opened.config)}")
+        else:
+            parts.append(f"text tower {tower.kind} {sizes}, {tower.vocab_size:,} tokens")
+    if opened.vocab is not None:
+        parts.append(f"vocabulary {opened.vocab}")
+    return ["; ".join(parts), *(f"note: {note}" for note in opened.notes)]
+
+
+def pixels_name(config):
+    """The pixel profile by its preset's name, or what it is."""
+    import dataclasses
+
+    profile = config.pixels
+    for name, preset in PIXEL_PROFILES.items():
+        if dataclasses.replace(preset, size=profile.size) == profile:
+            return f"pixel profile {name}"
+    return f"pixel profile {profile.decoder} {profile.interpolation} {profile.resize}"
+
+
+def write_model(opened, target, check):
+    """Write a model directory; lines about its check."""
+    store.refuse_other_target(target)
+    made = temporary_name(target.with_name(f"{target.name}.unchecked"))
+    extra = {"converted_from": opened.layout.name}
+    try:
+        store.save_model(made, opened.state, opened.config, opened.vocab, extra=extra)
+        said = []
+        if check:
+            record = checked_directory(opened, made)
+            content = read_json(made / store.CONFIG, required=True)
+            content["extra"]["check"] = record
+            with reported(target), atomic_file(made / store.CONFIG) as handle:
+                handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+            said.append(conversion_check.sentence(record))
+        with reported(target):
+            store.replace_directory(made, target.resolve())
+        return said
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def checked_directory(opened, made):
+    """The record of comparing a model directory with the source it was made from."""
+    from ..inference.encoder import load
+
+    inputs = conversion_check.fixed_inputs(opened.config)
+    if opened.layout in official.LAYOUTS:
+        theirs, reason = run_official(opened, inputs), None
+    else:
+        theirs, reason = conversion_check.theirs_or_reason(opened.source, opened.layout.name, opened.config, inputs)
+    ours = conversion_check.run_ours(load(made).network, inputs)
+    return conversion_check.check_record(theirs, ours, opened.config, reason)
+
+
+def run_official(opened, inputs):
+    """The Result of weights in the release's own keys, run from the source."""
+    network = conversion_check.network_of(Float32View(opened.state), opened.config)
+    how = "this project, from the source's file"
+    return conversion_check.Result(conversion_check.run_ours(network, inputs), how, {})
+
+
+def write_official(opened, target, check):
+    """Write a `.pdparams` in the release's keys; lines about it."""
+    if len(opened.config.towers()) < 2:
+        raise CheckpointError(
+            f"{opened.source.path} holds only the {', '.join(opened.config.towers())} tower, while the release's file "
+            "holds both; write a model directory instead"
+        )
+    write_pdparams(target, opened.state)
+    return ["note: a .pdparams holds no configuration; keep config.json and give it with --config to come back"]

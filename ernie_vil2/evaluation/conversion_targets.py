@@ -1,0 +1,148 @@
+"""Write a model for other projects: a folder for PaddleNLP, or safetensors for torch with a config.json."""
+
+import json
+import shutil
+from pathlib import Path
+
+from ..checkpoints import store
+from ..checkpoints.convert import ernie, ernie_vil, hugging_face, recognise
+from ..checkpoints.convert.pixels import settings_of
+from ..checkpoints.convert.source_file import open_source
+from ..checkpoints.files import reported, sync_directory, synced_file, temporary_name
+from ..checkpoints.safe_pickle import write_pdparams
+from ..checkpoints.safetensors_file import write_safetensors
+from ..checkpoints.tensor_file import Float32View
+from ..data.text import read_vocab
+from ..errors import CheckpointError
+from . import conversion_check
+
+CHECK = "ernie_vil2_check"
+"""The key of a config.json under which the record of the check is kept for people; its reader passes over it."""
+IMAGE_LAYOUT = "OpenAI CLIP"
+
+
+def write_paddlenlp(opened, target, check):
+    """Write a folder that PaddleNLP reads: an ErnieViLModel, or an ErnieModel of a text tower alone; notes."""
+    towers = list(opened.config.towers())
+    if towers == ["image"]:
+        raise CheckpointError(f"{opened.source.path} is an image tower alone, which has no form in PaddleNLP's layout")
+    kind = (ernie_vil if len(towers) == 2 else ernie).LAYOUTS[0]
+    settings, said = kind.settings(opened.config), []
+    if opened.config.text_tower.epsilon != ernie.EPSILON:
+        said.append(
+            f"note: PaddleNLP runs the text tower with epsilon {ernie.EPSILON:g} whatever its config.json says, this "
+            f"model has {opened.config.text_tower.epsilon:g}: embeddings of texts differ a little there"
+        )
+    files = {"vocab.txt": plain_vocab(opened)}
+    tokenizer = "ErnieViLTokenizer" if len(towers) == 2 else "ErnieTokenizer"
+    files["tokenizer_config.json"] = as_json(tokenizer_settings(opened.config, tokenizer))
+    if len(towers) == 2:
+        pixels, notes = settings_of(opened.config.pixels, "ErnieViLImageProcessor")
+        files["preprocessor_config.json"] = as_json(pixels)
+        said += [f"note: {note}" for note in notes]
+    state = kind.write(opened.state, opened.config)
+
+    def fill(folder):
+        write_pdparams(folder / store.PADDLENLP_WEIGHTS, state)
+
+    return said + write_folder(target, fill, files, settings, opened, kind, check)
+
+
+def write_torch(opened, target, check):
+    """Write safetensors with torch's [out, in] matrices: the text tower as transformers' ErnieModel, the image tower as
+    OpenAI's CLIP names it; a model of both becomes the folders `text` and `image` in `target`."""
+    towers = list(opened.config.towers())
+    if len(towers) == 2:
+        store.refuse_other_target(target) if not (target / "text").is_dir() else None
+        said = []
+        for name in towers:
+            said += WRITERS[name](opened, target / name, check)
+        return said
+    return WRITERS[towers[0]](opened, target, check)
+
+
+def write_torch_text(opened, target, check):
+    kind = hugging_face.LAYOUTS[0]
+    state = kind.write(opened.state, opened.config)
+    files = {"vocab.txt": plain_vocab(opened),
+             "tokenizer_config.json": as_json(tokenizer_settings(opened.config, "BertTokenizer"))}  # fmt: skip
+
+    def fill(folder):
+        with synced_file(folder / store.WEIGHTS) as handle:
+            write_safetensors(handle, state, "pt")
+
+    return write_folder(target, fill, files, kind.settings(opened.config), opened, kind, check)
+
+
+def write_torch_image(opened, target, check):
+    kind = recognise.named(IMAGE_LAYOUT)
+    if kind is None or kind.write is None:
+        raise CheckpointError("an image tower has no form for torch here; write a model directory instead")
+    state = kind.write(Float32View(opened.state), opened.config)
+
+    def fill(folder):
+        with synced_file(folder / store.WEIGHTS) as handle:
+            write_safetensors(handle, state, "pt")
+
+    settings = kind.settings(opened.config) if kind.settings else opened.config.to_dict()["image_tower"]
+    return write_folder(target, fill, {}, settings, opened, kind, False)
+
+
+WRITERS = {"text": write_torch_text, "image": write_torch_image}
+
+
+def write_folder(target, fill, files, settings, opened, kind, check):
+    """Write `files` {name: bytes} and what `fill(folder)` writes, with config.json last; lines about the check."""
+    target = Path(target).resolve()
+    store.refuse_other_target(target)
+    made, said = temporary_name(target), []
+    with reported(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(made, ignore_errors=True)
+        try:
+            made.mkdir()
+            fill(made)
+            for name, data in files.items():
+                write_bytes(made / name, data)
+            write_bytes(made / store.CONFIG, as_json(settings))
+            if check:
+                record = checked_folder(made, opened, kind)
+                write_bytes(made / store.CONFIG, as_json(settings | {CHECK: record}))
+                said = [conversion_check.sentence(record)]
+            sync_directory(made)
+            store.replace_directory(made, target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return said
+
+
+def checked_folder(made, opened, kind):
+    """The record of running the written folder as its reader would, against the model it was made of."""
+    inputs = conversion_check.fixed_inputs(opened.config)
+    if kind is hugging_face.LAYOUTS[0]:
+        inputs = inputs._replace(pixels=None)
+    theirs, reason = conversion_check.theirs_or_reason(open_source(made), kind.name, opened.config, inputs)
+    network = conversion_check.network_of(Float32View(opened.state), opened.config)
+    return conversion_check.check_record(theirs, conversion_check.run_ours(network, inputs), opened.config, reason)
+
+
+def plain_vocab(opened):
+    """The vocabulary with one token a line, whose id is its line: gaps, and earlier ids of a token that occurs twice,
+    hold a name that no text contains."""
+    vocab = read_vocab(opened.vocab)
+    tokens = {index: token for token, index in vocab.items()}
+    lines = [tokens.get(index, f"[unused-{index}]") for index in range(max(tokens) + 1)]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def tokenizer_settings(config, name):
+    return {"tokenizer_class": name, "do_lower_case": config.lower_case, "model_max_length": config.max_length}
+
+
+def as_json(content):
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def write_bytes(path, data):
+    with synced_file(path) as handle:
+        handle.write(data)
