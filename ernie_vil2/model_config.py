@@ -26,6 +26,8 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )  # fmt: skip
 """Stages of b0: blocks, kernel, stride of the first block, expansion, channels"""
+LIBRARIES = ("paddleclas", "paddlenlp")
+"""Kinds of towers that another library builds, which may do more than this project knows"""
 BATCH_NORM = "frozen: statistics of the loaded weights, exact with any batch; train: those of the batch, over all GPUs"
 
 
@@ -182,7 +184,9 @@ class PaddleClasConfig:
 
     kind: str = document("paddleclas", "paddleclas", choices=("paddleclas",))
     paddleclas: str = document("ResNet50", "name of the architecture there, such as ResNet50")
-    pretrained: str | None = document(None, "file of its weights (.pdparams); null: random, or those of init.image")
+    pretrained: str | None = document(
+        None, "file of its weights (.pdparams); download: as PaddleClas publishes them; null: random, or init.image"
+    )
     image_size: int = document(224, "side of the input in pixels", minimum=1)
     width: int = document(2048, "channels of its pooled features", minimum=1)
     projection: int = document(768, "width of the Linear before tanh; 0: the pooled features are it", minimum=0)
