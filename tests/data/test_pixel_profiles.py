@@ -1,4 +1,5 @@
 """Profiles of other projects: equal to the plain PIL or OpenCV calls that their documentation describes."""
+import dataclasses
 import io
 
 import cv2
@@ -133,3 +134,15 @@ def test_profiles_survive_a_model_directory_and_normalise_alike(random_image):
         assert kept == profile == ModelConfig.from_dict({"pixels": name}).pixels
         batch = random_image(224, 224)[None]
         np.testing.assert_array_equal(normalise(batch, kept), normalise(batch, profile))
+
+
+@pytest.mark.parametrize("name", list(PIXEL_PROFILES))
+def test_training_pixels_are_made_by_the_profile_of_the_model(random_image, name):
+    """At crop_scale 1, without flip and colour: a crop of what the evaluation resizes, by its rule and its filter."""
+    profile, rgb = PIXEL_PROFILES[name], random_image(300, 300)
+    plain = AugmentationConfig(flip=0.0, jitter=0.0, grey=0.0, blur=0.0)
+    maker = ViewMaker(["image"], None, profile, plain)
+    got = maker.make(Sample(id="a", image=rgb, texts=("x",), tags=(), where="here"), 0, 0).pixels["image"]
+    resized = crop(rgb, dataclasses.replace(profile, size=profile.resized))
+    windows = np.lib.stride_tricks.sliding_window_view(resized, (224, 224, 3))[:, :, 0]
+    assert (windows == got).all((2, 3, 4)).any()
