@@ -26,6 +26,8 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )  # fmt: skip
 """Stages of b0: blocks, kernel, stride of the first block, expansion, channels"""
+LIBRARIES = ("paddleclas", "paddlenlp")
+"""Kinds of towers that another library builds, which may do more than this project knows"""
 BATCH_NORM = "frozen: statistics of the loaded weights, exact with any batch; train: those of the batch, over all GPUs"
 
 
@@ -43,17 +45,15 @@ class PixelProfile:
     )
     size: int = document(224, "side of the square crop in pixels", minimum=1)
     resize_to: int = document(
-        0, "what the short side (square: both) is resized to before the crop; 0: size", minimum=0
+        0, "what the short side (square: both) is resized to before the crop; size, where that is more", minimum=0
     )
     mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
     std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
 
-    def __post_init__(self):
-        if 0 < self.resize_to < self.size:
-            raise ConfigError(
-                f"pixels.resize_to {self.resize_to} is under pixels.size {self.size}, so there is nothing to crop; "
-                "raise it, or set it to 0"
-            )
+    @property
+    def resized(self):
+        """What the short side (square: both) is resized to before the crop, in pixels."""
+        return max(self.resize_to, self.size)
 
     @staticmethod
     def presets():
@@ -184,7 +184,9 @@ class PaddleClasConfig:
 
     kind: str = document("paddleclas", "paddleclas", choices=("paddleclas",))
     paddleclas: str = document("ResNet50", "name of the architecture there, such as ResNet50")
-    pretrained: str | None = document(None, "file of its weights (.pdparams); null: random, or those of init.image")
+    pretrained: str | None = document(
+        None, "file of its weights (.pdparams); download: as PaddleClas publishes them; null: random, or init.image"
+    )
     image_size: int = document(224, "side of the input in pixels", minimum=1)
     width: int = document(2048, "channels of its pooled features", minimum=1)
     projection: int = document(768, "width of the Linear before tanh; 0: the pooled features are it", minimum=0)

@@ -69,7 +69,7 @@ def benchmark_section(one, analysed):
         f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>',
         f'<ol class="footnotes">\n{footnotes}\n</ol>' if footnotes else "",
         curves([(name, analysis) for name, analysis in analysed if analysis["benchmark"] == one["benchmark"]],
-               one["benchmark"]),
+               one["benchmark"], [name for name in DIRECTIONS if f"{name}_r1" in one["columns"]]),
     )
 
 
@@ -81,16 +81,17 @@ def result_row(row, columns):
     return (f'<tr{kind}><th scope="row">{spoken(row["name"])}{marks}</th>{cells}</tr>')
 
 
-def curves(analysed, benchmark=None):
-    """Charts of both directions: a line a run, with the published figures of the same benchmark as marks."""
+def curves(analysed, benchmark=None, directions=tuple(DIRECTIONS)):
+    """A chart for each direction: a line a run, with the published figures of the same benchmark as marks."""
     if not analysed:
         return ""
     charts = []
-    for direction, title in DIRECTIONS.items():
+    for direction in directions:
         known = [(row.model + f" ({FINE_TUNED})" * (row.setting == FINE_TUNED), recall_points(row.printed, direction))
                  for row in published_for(benchmark)]
         lines = [(name, analysis["recall"][direction]) for name, analysis in analysed]
-        charts.append(recall_figure(f"{title}: recall among the first K", lines, [one for one in known if one[1]]))
+        title = f"{DIRECTIONS[direction]}: recall among the first K"
+        charts.append(recall_figure(title, lines, [one for one in known if one[1]]))
     return '<div class="charts">\n' + "\n".join(charts) + "\n</div>"
 
 

@@ -17,6 +17,7 @@ PROTOCOLS = {
                            "scores do not count against the model",
     "coco-cn@5k": "5,000 human-translated captions",
     "flickr30k-cn": "1,000 test images and 5,000 human-translated captions",
+    "flickr30k-cn@val": "1,000 validation images and 5,000 machine-translated captions",
     "muge": "the official validation set, where a query has several images; published figures are text to image only",
     "aic-icc@10k-pairs": "the first 10,000 pairs of image and caption of the validation set",
     "aic-icc@10k-images": "the first 10,000 images of the validation set with five captions each",
@@ -27,6 +28,10 @@ PROTOCOLS = {
     "cbvs": "CBVS-20K: 2,487 queries, 19,662 covers, 20,001 graded pairs",
     "imagenet-zh": "zero-shot classification by Chinese class names and prompts",
 }
+ALIASES = {
+    "flickr30k-cn@1k": "flickr30k-cn", "flickr30k@1k": "flickr30k", "muge@valid": "muge", "cbvs@20k": "cbvs",
+}
+"""full names of benchmarks that have one protocol"""
 FAMILIES = {
     "elevater-zh": "zero-shot classification by Chinese class names and prompts, set {}",
     "sts": "correlation of cosines with human scores, set {}",
@@ -49,7 +54,7 @@ UNKNOWN_COCO = ("The source does not say whether this is 1,000 x 1,000 or 1,053 
 UNKNOWN_AIC = ("The source says the first 10,000 validation rows, but not whether a row is an image or a pair, "
                "so the figure stands beside both.")
 PAPER_BEST = "The paper's best figure; the readme does not say of which model. " + UNKNOWN_COCO
-VALIDATION = "Measured on the validation split, not on the test split."
+VALIDATION = "Measured on the validation split; no figure of the test split is published."
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,8 @@ FIGURES = (
           coco=("73.8/94.4/98.1", "71.4/93.9/97.7")),
     *peer("CN-CLIP B/16", CN_CLIP, "58.4/83.6/90.0", "77.4", ("79.1/94.8/97.4", "93.5/99.0/99.5"),
           ("77.0/97.1/99.0", "77.4/96.2/98.9"), setting=FINE_TUNED),
-    Published("ERNIE-ViL 2.0 Base ViT", ("flickr30k-cn",), recalls("72.42/91.74/95.76", "88.8/97.9/99.4"), PADDLENLP,
-              FINE_TUNED, VALIDATION),
+    Published("ERNIE-ViL 2.0 Base ViT", ("flickr30k-cn@val",), recalls("72.42/91.74/95.76", "88.8/97.9/99.4"),
+              PADDLENLP, FINE_TUNED, VALIDATION),
     Published("CN-CLIP B/16", ("imagenet-zh",), {"acc@1": "48.4"}, QA_CLIP),
     Published("CN-CLIP L/14", ("imagenet-zh",), {"acc@1": "54.7"}, QA_CLIP),
     Published("QA-CLIP B/16", ("imagenet-zh",), {"acc@1": "49.7"}, QA_CLIP),
@@ -147,11 +152,12 @@ FIGURES = (
 
 def published_for(benchmark):
     """The Published rows of exactly this benchmark and protocol: zero-shot ones first, else in order."""
-    rows = [row for row in FIGURES if benchmark in row.benchmarks]
+    name = ALIASES.get(benchmark, benchmark)
+    rows = [row for row in FIGURES if name in row.benchmarks]
     return sorted(rows, key=lambda row: row.setting != ZERO_SHOT)
 
 
 def protocol_of(benchmark):
     """One line on what is measured, or an empty one for a benchmark that is not known."""
     family, _, name = benchmark.partition("@")
-    return PROTOCOLS.get(benchmark) or FAMILIES.get(family, "").format(name)
+    return PROTOCOLS.get(ALIASES.get(benchmark, benchmark)) or FAMILIES.get(family, "").format(name)

@@ -146,8 +146,11 @@ def read_run(folder):
 
     folder = Path(folder)
     if not (folder / RESULT).is_file():
-        raise DataError(f"{folder} is not a run folder: {RESULT} is missing; give the folder that was named "
-                        "with --output of an evaluation")
+        waiting = [other for other in folder.parent.glob("*") if other.name.startswith(folder.name + store.ASIDE)]
+        hint = "give the folder that was named with --output of an evaluation"
+        if waiting:
+            hint = f"an evaluation that was interrupted left {waiting[0]}: rename it to {folder.name}"
+        raise DataError(f"{folder} is not a run folder: {RESULT} is missing; {hint}")
     path = folder / RESULT
     rows = read_json(path, "results")["results"]
     try:

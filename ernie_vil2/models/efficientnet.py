@@ -1,7 +1,8 @@
 """The convolutional image tower: an EfficientNet, global average pool, dropout, Linear and tanh.
 
 Architecture: arXiv 1905.11946, squeeze and excitation arXiv 1709.01507; the arithmetic is that of PaddleClas's and
-timm's models, and `checkpoints/convert/efficientnet.py` knows their keys.
+timm's models, and `checkpoints/convert/efficientnet.py` knows their keys. It is `swish` and not `silu`, the same
+function, because the gradient of Paddle's silu on a CPU is NaN below -88.
 """
 
 import math
@@ -50,9 +51,9 @@ class Block(nn.Layer):
     def forward(self, x):
         first = x
         if self.expand_conv is not None:
-            x = F.silu(self.expand_norm(self.expand_conv(x)))
-        x = F.silu(self.depthwise_norm(self.depthwise_conv(x)))
-        gate = self.excite(F.silu(self.squeeze(x.mean([2, 3], keepdim=True))))
+            x = F.swish(self.expand_norm(self.expand_conv(x)))
+        x = F.swish(self.depthwise_norm(self.depthwise_conv(x)))
+        gate = self.excite(F.swish(self.squeeze(x.mean([2, 3], keepdim=True))))
         x = self.project_norm(self.project_conv(x * F.sigmoid(gate)))
         return first + self.drop_path(x) if self.residual else x
 
@@ -76,9 +77,9 @@ class EfficientNet(nn.Layer):
 
     def features(self, pixels):
         """The feature map after the head convolution: [B, 3, S, S'] -> [B, C, ceil(S / 32), ceil(S' / 32)]."""
-        x = F.silu(self.stem_norm(self.stem_conv(pixels)))
+        x = F.swish(self.stem_norm(self.stem_conv(pixels)))
         x = run_blocks(self.blocks, x, recompute=self.recompute and self.training)
-        return F.silu(self.head_norm(self.head_conv(x)))
+        return F.swish(self.head_norm(self.head_conv(x)))
 
     def forward(self, pixels):
         pooled = self.features(pixels).mean([2, 3])

@@ -8,6 +8,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from ..errors import ConfigError
 from ..keys import generator
 from . import ernie, vit
 from .layers import Linear
@@ -52,9 +53,15 @@ def add_lora(model, config, seed=0):
         return
     for tower in config.towers:
         layers = getattr(model, TOWERS[tower])
+        named = dict(layers.named_sublayers())
+        if not any(type(layer) in ADAPTED for layer in named.values()):
+            kind = model.config.towers()[tower].kind
+            raise ConfigError(
+                f"lora.towers has {tower}, but a tower of kind {kind} has no attention to adapt; leave it out"
+            )
         for parameter in layers.parameters():
             parameter.stop_gradient = True
-        for name, layer in layers.named_sublayers():
+        for name, layer in named.items():
             for part in ADAPTED.get(type(layer), ()):
                 key = (seed, tower, name, part, "lora")
                 setattr(layer, part, LoraLinear(getattr(layer, part), config.rank, config.alpha, key))

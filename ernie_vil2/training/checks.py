@@ -3,6 +3,7 @@
 import paddle
 
 from ..errors import ConfigError, UserError
+from ..model_config import LIBRARIES
 
 
 def check_precision(config):
@@ -50,4 +51,42 @@ def check_sharding(sharding):
         raise ConfigError(
             "train.sharding 3 divides the parameters too, which Paddle does on GPUs only and this project has not "
             "joined with the gradient cache; set train.sharding: 2, and train.recompute: true to save memory"
+        )
+
+
+def check_towers(config, share):
+    """Refuse what is not exact with batch norm, or not there in another library's tower; share: this rank's Share.
+
+    The settings of a tower of PaddleNLP are looked up here, before they are compared with those of a checkpoint.
+    """
+    for name, tower in config.model.towers().items():
+        if tower.kind == "paddlenlp":
+            from ..models.paddlenlp_tower import look_up
+
+            look_up(tower)
+        if config.train.recompute and tower.kind in LIBRARIES:
+            raise ConfigError(
+                f"train.recompute is not there for model.{name}_tower of kind {tower.kind}, whose blocks only its "
+                "library knows; set train.recompute: false"
+            )
+        if getattr(tower, "batch_norm", "frozen") == "train":
+            check_batch_norm(f"model.{name}_tower.batch_norm: train", config.train, share)
+
+
+def check_batch_norm(key, train, share):
+    """Refuse to learn statistics where they would be of a part of the batch, or be counted twice."""
+    if len(share.chunks()) > 1:
+        raise ConfigError(
+            f"{key} takes the statistics of what is encoded at once, so the gradient cache would compute another "
+            "gradient; set batch_norm: frozen, or train.micro_batch: 0"
+        )
+    if train.recompute:
+        raise ConfigError(
+            f"{key} would count every batch twice with train.recompute; set batch_norm: frozen, or train.recompute: "
+            "false"
+        )
+    if not share.alone and paddle.get_device() == "cpu":
+        raise ConfigError(
+            f"{key} needs statistics over all ranks, which Paddle has on GPUs only; set batch_norm: frozen, or start "
+            "one process"
         )

@@ -6,12 +6,13 @@ import numpy as np
 import paddle
 
 from ..errors import CheckpointError
+from ..models.batch_norm import is_statistic
 
 UPDATES = "ema_updates"
 
 
 class Ema:
-    """Averages all parameters of a model in fp32.
+    """Averages all parameters of a model in fp32; the running statistics of batch norms are the model's own.
 
     decay: weight of the old average in an update. The first updates take min(decay, (1 + n) / (10 + n)) after n of
     them, so that the random start is soon forgotten; from the start the average is the model itself.
@@ -19,14 +20,17 @@ class Ema:
 
     def __init__(self, model, decay):
         self.model, self.decay, self.updates = model, decay, 0
-        self.averages = {name: copied(parameter) for name, parameter in model.named_parameters()}
+        self.averages = {name: copied(parameter) for name, parameter in self._averaged()}
+
+    def _averaged(self):
+        return [(name, value) for name, value in self.model.named_parameters() if not is_statistic(name)]
 
     def update(self):
         """Take the weights in; to be called after each optimizer step (and after the clamp of the temperatures)."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         with paddle.no_grad():
-            for name, parameter in self.model.named_parameters():
+            for name, parameter in self._averaged():
                 self.averages[name].lerp_(parameter.astype("float32"), 1 - decay)
 
     def state(self):
@@ -53,7 +57,7 @@ class Ema:
     @contextmanager
     def applied(self):
         """Inside the block the model has the averaged weights; after it, whatever happens, exactly its own again."""
-        named = dict(self.model.named_parameters())
+        named = dict(self._averaged())
         own = {name: parameter.detach().clone() for name, parameter in named.items()}
         try:
             with paddle.no_grad():

@@ -4,8 +4,11 @@ import re
 
 from ..errors import ConfigError, nearest
 
-BLOCKS = {"visual.": r"visual\.blocks\.(\d+)\.", "text_model.": r"text_model\.encoder_stack\.block\.(\d+)\."}
-ABOVE_BLOCKS = r"visual\.(norm_post|proj)\..*|text_model\.(pooler|proj)\..*"
+BLOCKS = {
+    "visual.": r"visual\.blocks\.(\d+)\.",
+    "text_model.": r"text_model\.(?:encoder_stack\.block|encoder\.(?:\w+\.)*layers?)\.(\d+)\.",
+}
+ABOVE_BLOCKS = r"visual\.(norm_post|head_conv|head_norm|proj)\..*|text_model\.((encoder\.)?pooler|proj)\..*"
 
 
 def matches(pattern, names, key):
@@ -27,11 +30,18 @@ def decayed(name, parameter):
 
 def layer_factors(names, decay):
     """{name: factor}: 1 in and above the top block of each tower, times `decay` per block below it; embeddings and
-    patches are one below the lowest block, temperatures have 1. As in BEiT (arXiv 2106.08254)."""
+    patches are one below the lowest block, temperatures have 1. As in BEiT (arXiv 2106.08254). ConfigError for a tower
+    whose blocks are not numbered, as those of PaddleClas's backbones."""
     depths = {
         tower: 1 + max((int(found[1]) for name in names if (found := re.match(block, name))), default=-1)
         for tower, block in BLOCKS.items()
     }
+    for tower, depth in depths.items():
+        if decay != 1 and not depth and any(name.startswith(tower) for name in names):
+            raise ConfigError(
+                f"optimizer.layer_decay {decay} needs numbered blocks, which {tower}* has not; set it to 1 and give "
+                "rates with optimizer.groups"
+            )
     return {name: decay ** blocks_above(name, depths) for name in names}
 
 

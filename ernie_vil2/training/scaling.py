@@ -10,6 +10,7 @@ Seconds and bytes throughout.
 import math
 from dataclasses import dataclass
 
+from ..errors import UserError
 from .scale_measure import IMAGE_VIEWS, PAIRS, SIZES, TEXT_VIEWS
 from .scaling_cards import CARDS_PER_NODE, Assumptions
 
@@ -24,8 +25,13 @@ def tower_flops(width, depth, length, mlp_ratio=4.0):
 
 
 def view_flops(config):
-    """(image view, text view): operations of a forward pass."""
+    """(image view, text view): operations of a forward pass; UserError for a tower whose operations are not counted."""
     image, text = config.image_tower, config.text_tower
+    if (image.kind, text.kind) != ("vit", "ernie"):
+        raise UserError(
+            f"operations are counted for towers of kind vit and ernie, not {image.kind} and {text.kind}; measure "
+            "one of these"
+        )
     patches = (image.image_size // image.patch_size) ** 2
     stem = 2 * patches * 3 * image.patch_size**2 * image.width
     return (

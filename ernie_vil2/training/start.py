@@ -7,16 +7,20 @@ from pathlib import Path
 import numpy as np
 import paddle
 
+from ..checkpoints.layout import TEMPERATURE
 from ..checkpoints.store import open_model
 from ..data.scenes import build_vocab
 from ..data.text import Tokenizer
 from ..errors import ConfigError
+from ..models.batch_norm import synchronise
 from ..models.dual_encoder import new_model
 from ..models.positions import resize_grid, resize_rows
+from .distributed import launched
+from .published import take_published
 
 TOWERS = {"text": "text_model.", "image": "visual."}
 COMPARED = ("kind", "width", "depth", "heads", "mlp_ratio", "activation", "epsilon", "projection")
-IMAGE_COMPARED = ("patch_size", "patch_bias", "pre_norm")
+IMAGE_COMPARED = ("patch_size", "patch_bias", "pre_norm", "variant", "padding", "paddleclas")
 GRID, ROWS = "visual.positional_embedding", "text_model.pos_emb.weight"
 
 
@@ -27,6 +31,8 @@ def prepare_vocab(config, folder):
         key, source = "data.vocab", Path(config.data.vocab)
     elif config.init.text:
         key, source = "init.text", Path(config.init.text) / "vocab.txt"
+    elif config.model.text_tower.kind == "paddlenlp" and Path(config.model.text_tower.paddlenlp).is_dir():
+        key, source = "text_tower.paddlenlp", Path(config.model.text_tower.paddlenlp) / "vocab.txt"
     elif is_scenes(config.data.train):
         build_vocab(target)
         return target
@@ -40,8 +46,9 @@ def prepare_vocab(config, folder):
 
 
 def check_init(config, tokenizer):
-    """ConfigError, before a model is built, when `init` names weights that mean something else than this run does."""
-    different = []
+    """Notes on what `init` lacks; ConfigError, before a model is built, when it names weights that mean something else
+    than this run does."""
+    different, notes = [], []
     for tower, path in (("text", config.init.text), ("image", config.init.image)):
         if not path:
             continue
@@ -50,12 +57,19 @@ def check_init(config, tokenizer):
         if tower not in theirs.towers():
             raise ConfigError(f"init.{tower}: {path} has no {tower} tower; name a model directory that has one")
         there, here = getattr(theirs, name), getattr(config.model, name)
+        other_head = has_other_head(there, here)
+        if other_head:
+            what = f"a projection to {there.projection}" if there.projection else "no projection"
+            own = "starts at random" if here.projection else "is left out"
+            notes.append(f"{path} has {what}, so that of the {tower} tower {own}")
         pairs = [
             (f"{name}.{key}", getattr(there, key, None), getattr(here, key, None))
             for key in COMPARED + (IMAGE_COMPARED if tower == "image" else ())
+            if not (other_head and key == "projection")
         ]
         if tower == "image":
-            pairs.append(("pixels (size apart)", replace(theirs.pixels, size=0), replace(config.model.pixels, size=0)))
+            sizeless = [replace(pixels, size=0, resize_to=0) for pixels in (theirs.pixels, config.model.pixels)]
+            pairs.append(("pixels (size apart)", *sizeless))
         else:
             pairs.append(("lower_case", theirs.lower_case, config.model.lower_case))
             if Tokenizer(vocab, lower_case=theirs.lower_case).vocab != tokenizer.vocab:
@@ -63,6 +77,18 @@ def check_init(config, tokenizer):
         different += [f"{key} is {there} in {path} and {here} here" for key, there, here in pairs if there != here]
     if different:
         raise ConfigError("init does not fit model: " + "; ".join(different) + "; make them equal")
+    tower = config.model.image_tower
+    if not (config.init.image or getattr(tower, "pretrained", None)) and getattr(tower, "batch_norm", "") == "frozen":
+        notes.append(
+            "the image tower starts at random with frozen statistics, which were never taken of any image; set "
+            "init.image, or model.image_tower.batch_norm: train"
+        )
+    return notes
+
+
+def has_other_head(there, here):
+    """Whether the projection of a tower cannot be taken: one of both has none, or another width."""
+    return there.kind == here.kind and there.projection != here.projection
 
 
 def is_scenes(spec):
@@ -72,22 +98,39 @@ def is_scenes(spec):
     )
 
 
-def start_model(config, objective):
-    """A DualEncoder for a RunConfig and its objective: random values by seed, then the towers that `init` names."""
+def start_model(config, objective, notes=None, fresh=True):
+    """A DualEncoder for a RunConfig and its objective: random values by seed, then the towers that `init` names, or
+    what their library publishes (with notes on it in the list `notes`). fresh False: a checkpoint's weights come next.
+    """
     model = new_model(config.model, objective.groups, config.seed, objective.biased)
     for tower, path in (("text", config.init.text), ("image", config.init.image)):
         if path:
             take_tower(model, tower, path)
+        elif fresh and getattr(getattr(config.model, f"{tower}_tower"), "pretrained", None):
+            take_published(model, tower, notes if notes is not None else [])
+    if config.init.model:
+        take_temperature(model, config.init.model)
+    if getattr(config.model.image_tower, "batch_norm", "frozen") == "train" and launched() > 1:
+        synchronise(model)
     return model
+
+
+def take_temperature(model, path):
+    """Copy the cross-modal temperature of the model directory `path`, where this run has one."""
+    state, _, _ = open_model(path)
+    if TEMPERATURE in state and "mm" in model.groups:
+        with paddle.no_grad():
+            model.temperature("mm").temperature_b.set_value(np.asarray(state[TEMPERATURE], np.float32))
 
 
 def take_tower(model, tower, path):
     """Copy one tower's weights from the model directory `path`; positions are interpolated to this model's sizes."""
-    state, _, _ = open_model(path)
+    state, theirs, _ = open_model(path)
     prefix = TOWERS[tower]
+    head = f"{prefix}proj." if has_other_head(theirs.towers()[tower], model.config.towers()[tower]) else None
     wrong = []
     for key, parameter in model.state_dict().items():
-        if not key.startswith(prefix):
+        if not key.startswith(prefix) or (head and key.startswith(head)):
             continue
         if key not in state:
             wrong.append(f"{key} is missing")

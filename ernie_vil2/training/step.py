@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import paddle
 
 from ..inference.parallel import set_kernel_threads, thread_count
+from ..model_config import LIBRARIES
 from ..objectives.gather import divide
 from ..objectives.views import IMAGE_VIEWS
 from .grad_cache import embed, replay
@@ -26,8 +27,10 @@ def autocast(precision, level="O1"):
 
 def draws_masks(config):
     """Whether a forward pass in training is random; the generator is one for the process, so towers then take turns."""
-    towers = (config.image_tower, config.text_tower)
-    return any(tower.dropout or tower.drop_path for tower in towers) or bool(config.image_tower.patch_dropout)
+    return any(
+        tower.dropout or tower.drop_path or getattr(tower, "patch_dropout", 0) or tower.kind in LIBRARIES
+        for tower in config.towers().values()
+    )
 
 
 class GradientStep:

@@ -22,6 +22,7 @@ def throughput(config, batch, steps):
     from .start import start_model
     from .step import GradientStep
 
+    image, text = view_flops(config.model)
     config.model.text_tower.vocab_size = config.model.text_tower.vocab_size or VOCABULARY
     objective = ContrastiveObjective(config.objective)
     model = start_model(config, objective)
@@ -45,7 +46,6 @@ def throughput(config, batch, steps):
     synchronise()
     rate = steps * batch / (time.perf_counter() - began)
     step.close()
-    image, text = view_flops(config.model)
     operations = 3 * sum(image if view in IMAGE_VIEWS else text for view in objective.views)
     return {"pairs_per_second": rate, "tflops": rate * operations / 1e12}
 

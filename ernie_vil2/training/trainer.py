@@ -26,7 +26,7 @@ from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import divide
 from . import measure
 from .before_after import SHOWN, BeforeAfter
-from .checks import check_finite, check_precision, check_sharding, fitting_rows
+from .checks import check_finite, check_precision, check_sharding, check_towers, fitting_rows
 from .distributed import GradientSync, lost_rank, start
 from .ema import Ema
 from .freeze import Freezer
@@ -64,6 +64,7 @@ class Trainer:
         self.ranks = start()
         check_sharding(config.train.sharding)
         self.share = divide(config.train.batch_size, config.train.micro_batch, self.ranks.rank, self.ranks.size)
+        check_towers(config, self.share)
         self.folder = Path(config.output)
         if resume is None and (self.folder / "log.jsonl").exists():
             raise ConfigError(
@@ -94,7 +95,7 @@ class Trainer:
             self.notes += compare(config, saved[0]["run"], found)
             check_size(len(self.source), saved[0]["samples"], found)
             config.init.text = config.init.image = None
-        check_init(config, tokenizer)
+        self.notes += check_init(config, tokenizer)
         self.around = BeforeAfter(config.data, self.valid, saved[0].get("before") if saved else None)
         self.tuned = bool(config.init.text and config.init.image)
         self.first, position = (saved[0]["step"], saved[0]["position"]) if saved else (0, (0, 0))
@@ -124,7 +125,7 @@ class Trainer:
     def _build(self, tokenizer):
         config, train = self.config, self.config.train
         with paddle.utils.unique_name.guard():
-            self.model = start_model(config, self.objective)
+            self.model = start_model(config, self.objective, self.notes, fresh=self.found is None)
             add_lora(self.model, config.lora, config.seed)
         self.model.recompute = train.recompute
         self.freezer = Freezer(self.model, config.optimizer.freeze)

@@ -180,10 +180,13 @@ def test_runs_without_embeddings_have_tables_only(tmp_path, run):
     Page(page)
 
 
-def test_one_direction_has_no_mean_of_both(run):
-    row = Result("muge", "retrieval", {"t2i_r1": 50.0, "t2i_mean": 60.0, "mean_recall": 60.0}, {})
-    table = compare_runs([read_run(run("mine", Outcome([row], "d")))])["benchmarks"][0]
-    assert "mean_recall" not in table["columns"] and table["rows"][0]["values"]["t2i_mean"] == "60.00"
+def test_one_direction_has_no_mean_of_both_and_one_chart(tmp_path, run):
+    found = outcome("muge@valid")
+    found.results[0].metrics = {"t2i_r1": 50.0, "t2i_mean": 60.0, "mean_recall": 60.0}
+    _, page, content = written(tmp_path, run("mine", found))
+    table = content["benchmarks"][0]
+    assert "mean_recall" not in table["columns"] and table["rows"][0]["values"]["t2i_mean"] == 60
+    assert page.count("recall among the first K</figcaption>") == 1 and "Wukong" in page
 
 
 def test_runs_are_told_apart(tmp_path, run):

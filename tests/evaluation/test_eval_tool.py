@@ -135,7 +135,7 @@ def test_a_fault_of_the_files_is_told_before_the_model_is_loaded(tmp_path):
     makers.coco_cn(tmp_path)
     (tmp_path / "val2014" / f"{makers.coco_ids(6)[1]}.jpg").unlink()
     (tmp_path / "model").mkdir()
-    with pytest.raises(DataError, match="1 of 6 images are missing in all"):
+    with pytest.raises(DataError, match="missing images: 1 of 6"):
         benchmark(tmp_path / "model", tmp_path, "coco-cn")
 
 

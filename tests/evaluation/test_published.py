@@ -49,8 +49,16 @@ def test_protocols_are_not_mixed():
 def test_fine_tuned_figures_are_marked_and_last():
     settings = [row.setting for row in published_for("flickr30k-cn")]
     assert settings == sorted(settings, reverse=True) and settings[-1] == "fine-tuned"
-    ours = [row for row in published_for("flickr30k-cn") if row.model.startswith("ERNIE")]
-    assert [row.setting for row in ours] == ["fine-tuned"] and "validation" in ours[0].footnote
+    assert not any(row.model.startswith("ERNIE") for row in published_for("flickr30k-cn"))
+    [ours] = published_for("flickr30k-cn@val")
+    assert ours.setting == "fine-tuned" and ours.printed["t2i_r1"] == "72.42" and "validation" in ours.footnote
+
+
+def test_full_names_mean_the_same():
+    for full in ("flickr30k-cn@1k", "flickr30k@1k", "muge@valid", "cbvs@20k"):
+        bare = full.partition("@")[0]
+        assert published_for(full) == published_for(bare) != [] and protocol_of(full) == protocol_of(bare) != ""
+    assert published_for("flickr30k@val") == published_for("muge@train") == []
 
 
 def test_protocols_are_named():

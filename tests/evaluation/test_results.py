@@ -10,7 +10,7 @@ import pytest
 from ernie_vil2.checkpoints import layout
 from ernie_vil2.checkpoints.safe_pickle import write_pdparams
 from ernie_vil2.checkpoints.safetensors_file import header_digest
-from ernie_vil2.checkpoints.store import save_model
+from ernie_vil2.checkpoints.store import ASIDE, save_model
 from ernie_vil2.errors import CheckpointError, DataError
 from ernie_vil2.evaluation.provenance import command_line
 from ernie_vil2.evaluation.results import Outcome, Result, check_folder, provenance, read_run, write_run
@@ -59,6 +59,13 @@ def test_a_write_that_fails_leaves_the_old_run(tmp_path):
         write_run(tmp_path / "run", outcome(t2i_r1=object()), WHENCE)
     assert read_run(tmp_path / "run").results[0].metrics["t2i_r1"] == 12.5
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_run_that_stepped_aside_is_found(tmp_path):
+    write_run(tmp_path / "run", outcome(), WHENCE)
+    (tmp_path / "run").rename(tmp_path / f"run{ASIDE}7")
+    with pytest.raises(DataError, match="rename it to run"):
+        read_run(tmp_path / "run")
 
 
 def change(content, keys, value):

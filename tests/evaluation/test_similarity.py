@@ -74,6 +74,11 @@ def test_masks_share_a_bit_where_rows_share_a_label(labels):
                           (first.astype(int) @ second.T.astype(int)) > 0)
 
 
+def test_label_l_is_bit_l_of_its_word():
+    assert pack_labels(np.eye(70, dtype=bool)).tolist() == [[1 << label, 0] if label < 64 else [0, 1 << label - 64]
+                                                            for label in range(70)]
+
+
 def slow_map(queries, database, query_marks, database_marks, k, own):
     """mAP@K row by row: candidates sorted in Python, the irrelevant first among equals."""
     values = []

@@ -99,6 +99,16 @@ def test_learning_statistics_follow_the_batch_and_evaluation_uses_them():
     np.testing.assert_allclose(alone, model.encode_image(pixels).numpy()[:1], atol=1e-6)
 
 
+def test_the_gradient_is_finite_where_a_feature_is_far_below_zero(model):
+    bias = model.visual.head_norm.bias
+    held = bias.numpy().copy()
+    bias.set_value(held - 200.0)
+    model.encode_image(paddle.rand([2, 3, 32, 32])).sum().backward()
+    assert all(np.isfinite(value.grad.numpy()).all() for value in model.parameters() if value.grad is not None)
+    bias.set_value(held)
+    model.clear_gradients()
+
+
 @pytest.mark.parametrize("mode", ["frozen", "train"])
 def test_the_gradient_of_a_batch_norm_is_that_of_its_formula(mode):
     layer = random_statistics(new_model(config_of(batch_norm=mode))).visual.stem_norm

@@ -6,12 +6,19 @@ their name ends in -quickgelu, which open_clip_config.json tells, or the option 
 """
 
 import re
+from dataclasses import replace
+
+import numpy as np
 
 from ...errors import CheckpointError
 from ...model_config import PIXEL_PROFILES
+from ...schema import as_dict
 from .layouts import Layout
+from .mapping import Entry
+from .pixels import profile_of
 from .vit_parts import Part, changed, pair, renamed, section, sizes, tower_read, vit_of, written
 
+NAME = "OpenAI CLIP"
 RESBLOCKS = "transformer.resblocks."
 TORCH = {
     "class_embedding": Part(("class_embedding",), "flat"),
@@ -45,7 +52,7 @@ TRANSFORMERS = {
     **pair("norm_post", "vision_model.post_layernorm"),
     "proj.weight": Part(("visual_projection.weight",), "transposed"),
 }
-OTHER_POOLING = {"pool_type": "tok", "attentional_pool": False, "act_kwargs": None, "timm_model_name": None}
+ONE_VALUE = {"pool_type": "tok", "attentional_pool": False, "act_kwargs": None, "timm_model_name": None}
 """settings of open_clip's vision_cfg that this image tower has one value of"""
 
 
@@ -66,59 +73,75 @@ def fits_transformers(keys):
     return any(key.startswith("vision_model.encoder.layers.") for key in keys)
 
 
+def told_by(settings, where):
+    """{field of ImageTowerConfig: value} and maybe `head_width`, as far as a configuration of open_clip, Chinese-CLIP
+    or transformers tells them; CheckpointError for what the image tower here does not have."""
+    vision = section(settings, "vision_cfg")
+    if vision:
+        for name, value in ONE_VALUE.items():
+            if vision.get(name, value) != value:
+                raise CheckpointError(
+                    f"{where}: its vision_cfg sets {name} to {vision[name]!r}, which the image tower here does not "
+                    f"have; convert a model with {name} {value!r}"
+                )
+        fields = {"depth": vision.get("layers"), "head_width": vision.get("head_width"),
+                  "epsilon": section(vision, "norm_kwargs").get("eps"), "pre_norm": not vision.get("no_ln_pre", False),
+                  "activation": "quick_gelu" if settings.get("quick_gelu") else "gelu"}  # fmt: skip
+    elif "vision_layers" in settings:
+        fields = {"depth": settings["vision_layers"], "head_width": settings.get("vision_head_width"),
+                  "activation": "quick_gelu"}  # fmt: skip
+    else:
+        vision = section(settings, "vision_config") or settings
+        fields = {"depth": vision.get("num_hidden_layers"), "heads": vision.get("num_attention_heads"),
+                  "epsilon": vision.get("layer_norm_eps"), "activation": vision.get("hidden_act")}  # fmt: skip
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def tower_of(found, table, prefix, ignored=()):
+    """(entries, fields of ImageTowerConfig, notes) of an image tower by its shapes and settings."""
+    settings = section(found.settings, "model_cfg") or found.settings
+    told = told_by(settings, found.path)
+    entries = renamed(found.state, table, prefix, ignored)
+    fields = sizes(entries, found.path, told.get("depth")) | {"epsilon": 1e-5, "activation": "quick_gelu"}
+    if head_width := told.pop("head_width", None):
+        told["heads"] = fields["width"] // head_width if type(head_width) is int else head_width
+    notes = []
+    if "activation" not in told and "activation" not in found.settings:
+        notes.append(
+            "quick_gelu is assumed, as in the models of OpenAI and Chinese-CLIP; the keys do not tell, so give the "
+            "activation gelu for a model of open_clip whose name does not end in -quickgelu"
+        )
+    return entries, fields | {"pre_norm": True} | told, notes
+
+
 def read(found):
     """The image tower of a CLIP in torch keys, with its projection; see `vit_parts.tower_read` for settings."""
     keys = set(found.state)
     prefix = prefix_of(keys)
     table = FLASH if any(".attn.Wqkv." in key for key in keys if key.startswith(prefix)) else TORCH
-    settings = section(found.settings, "model_cfg") or found.settings
-    vision = section(settings, "vision_cfg")
-    for name, value in OTHER_POOLING.items():
-        if vision.get(name, value) != value:
-            raise CheckpointError(
-                f"{found.path}: its vision_cfg sets {name} to {vision[name]!r}, which the image tower here does not "
-                f"have; convert a model with {name} {value!r}"
-            )
-    entries = renamed(found.state, table, prefix)
-    fields = sizes(entries, found.path, vision.get("layers") or settings.get("vision_layers"))
-    fields["pre_norm"] = not vision.get("no_ln_pre", False)
-    fields["epsilon"] = section(vision, "norm_kwargs").get("eps", 1e-5)
-    head_width = vision.get("head_width") or settings.get("vision_head_width")
-    if head_width:
-        fields["heads"] = max(1, fields["width"] // head_width)
-    chinese = any(key.startswith("bert.") for key in keys) or "vision_layers" in settings
-    fields["activation"] = "gelu" if "vision_cfg" in settings and not settings.get("quick_gelu") else "quick_gelu"
-    notes = left_out(key for key in keys if not key.startswith(prefix))
-    if not chinese and "vision_cfg" not in settings and "activation" not in found.settings:
-        notes.append(
-            "quick_gelu is assumed, as in OpenAI's models; the keys do not tell, so give the activation gelu for a "
-            "model of open_clip whose name does not end in -quickgelu"
-        )
-    if not chinese and not prefix and "pixels" not in found.settings:
+    chinese = any(key.startswith("bert.") for key in keys) or "vision_layers" in found.settings
+    entries, fields, notes = tower_of(found, table, prefix)
+    if chinese:
+        notes = []
+    elif not prefix and "pixels" not in found.settings:
         notes.append("the pixels of OpenAI's CLIP are assumed; give the pixels chinese_clip for Chinese-CLIP's tower")
     preset = PIXEL_PROFILES["chinese_clip" if chinese else "clip"]
     pixels = open_clip_pixels(section(found.settings, "preprocess_cfg"), preset, found.path)
+    notes = [*left_out(key for key in keys if not key.startswith(prefix)), *notes]
     return tower_read(found, entries, fields, pixels, notes)
 
 
 def read_transformers(found):
     """The image tower of CLIPModel, CLIPVisionModel or ChineseCLIPModel of transformers, with its projection."""
-    settings = section(found.settings, "vision_config") or found.settings
-    chinese = "chinese" in found.settings.get("model_type", "") or any(
-        key.startswith("text_model.encoder.layer.") for key in found.state
+    own, chinese_text = r"(vision_model|visual_projection)\.", "text_model.encoder.layer."
+    chinese = any(key.startswith(chinese_text) for key in found.state) or "chinese" in str(
+        found.settings.get("model_type")
     )
-    state = {key for key in found.state if not re.match(r"(vision_model|visual_projection)\.", key)}
-    entries = renamed(found.state, TRANSFORMERS, "", (r"(?!vision_model\.|visual_projection\.).+", r".+\.position_ids"))
-    fields = sizes(entries, found.path, settings.get("num_hidden_layers"))
-    fields["pre_norm"] = True
-    fields["epsilon"] = settings.get("layer_norm_eps", 1e-5)
-    fields["heads"] = settings.get("num_attention_heads", fields["heads"])
-    fields["activation"] = settings.get("hidden_act", "quick_gelu")
-    notes = left_out(state)
-    if "hidden_act" not in settings and "activation" not in found.settings:
-        notes.append("quick_gelu is assumed, as in OpenAI's models; the config.json beside the weights would tell")
+    entries, fields, notes = tower_of(found, TRANSFORMERS, "", (rf"(?!{own}).+", r".+\.position_ids"))
     # Its processor cuts at the floor, where torchvision rounds.
-    pixels = PIXEL_PROFILES["chinese_clip"] if chinese else changed(PIXEL_PROFILES["clip"], {"resize": "short_side"})
+    preset = PIXEL_PROFILES["chinese_clip"] if chinese else changed(PIXEL_PROFILES["clip"], {"resize": "short_side"})
+    pixels, said = profile_of(found.pixels, fields["image_size"], preset)
+    notes = [*left_out(key for key in found.state if not re.match(own, key)), *notes, *said]
     return tower_read(found, entries, fields, pixels, notes)
 
 
@@ -126,14 +149,14 @@ def left_out(keys):
     """A note on the tensors that are not the image tower's, or none."""
     names = sorted(keys)
     parts = sorted({name.split(".")[0] for name in names})
-    return [f"{len(names)} tensors of the text half are left out ({', '.join(parts)})"] if names else []
+    return [f"the text half is left out: {', '.join(parts)} ({len(names)} in all)"] if names else []
 
 
 def open_clip_pixels(told, preset, where):
     """The preset as changed by the `preprocess_cfg` of open_clip_config.json."""
     rules = {"shortest": "torchvision", "squash": "square"}
     filters = {"bicubic": "bicubic", "bilinear": "linear", "random": "bicubic"}
-    rule, method = told.get("resize_mode", "shortest"), told.get("interpolation", "bicubic")
+    rule, method = str(told.get("resize_mode", "shortest")), str(told.get("interpolation", "bicubic"))
     if rule not in rules or method not in filters:
         raise CheckpointError(
             f"{where}: no pixel profile here is open_clip's resize_mode {rule} with {method}; give pixels as an option"
@@ -145,9 +168,41 @@ def open_clip_pixels(told, preset, where):
 
 
 def write(state, config):
-    """{OpenAI's key: array} of the image tower. Its activation and epsilon have no place there; CheckpointError for a
-    bias of the patches, which has none either."""
-    return written(state, vit_of(config, "clip"), TORCH, "visual.")
+    """{OpenAI's key: array} of the image tower. A bias of the patches, which has no place there, is added to the
+    positions of the patches, which is the same. What the keys do not tell is in `settings`."""
+    tower = vit_of(config, NAME)
+    made = written(state, replace(tower, patch_bias=False), TORCH, "visual.")
+    if tower.patch_bias:
+        sources = ("visual.positional_embedding", "visual.patch_embed.proj.bias")
+        made.entries[sources[0]] = Entry(sources, made.entries[sources[0]].shape, with_bias)
+    return made
 
 
-LAYOUTS = [Layout("clip", fits, read, write), Layout("transformers_clip", fits_transformers, read_transformers)]
+def with_bias(positions, bias):
+    """Positions [1, N, W] as [N, W], with the bias added to all but the class token's."""
+    return np.concatenate([positions[0, :1], positions[0, 1:] + bias])
+
+
+def settings(config):
+    """The open_clip_config.json of the tower; `pixels` in it is the profile here, since open_clip has not every one."""
+    tower, pixels = vit_of(config, NAME), config.pixels
+    if tower.activation not in ("quick_gelu", "gelu"):
+        raise CheckpointError(f"the layout {NAME} has no {tower.activation}; write a model directory instead")
+    vision = {
+        "image_size": tower.image_size, "layers": tower.depth, "width": tower.width, "mlp_ratio": tower.mlp_ratio,
+        "head_width": tower.width // tower.heads, "patch_size": tower.patch_size, "no_ln_pre": not tower.pre_norm,
+        "norm_kwargs": {"eps": tower.epsilon},
+    }  # fmt: skip
+    preprocess = {
+        "size": pixels.size, "mode": "RGB", "mean": list(pixels.mean), "std": list(pixels.std),
+        "interpolation": "bicubic" if pixels.interpolation == "bicubic" else "bilinear",
+        "resize_mode": "squash" if pixels.resize == "square" else "shortest",
+    }  # fmt: skip
+    model = {"embed_dim": tower.embed_dim(), "quick_gelu": tower.activation == "quick_gelu", "vision_cfg": vision}
+    return {"model_cfg": model, "preprocess_cfg": preprocess, "pixels": as_dict(pixels)}
+
+
+LAYOUTS = [
+    Layout(NAME, fits, read, write, settings),
+    Layout("Hugging Face CLIP", fits_transformers, read_transformers),
+]

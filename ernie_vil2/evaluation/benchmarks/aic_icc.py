@@ -29,7 +29,7 @@ def read(data, protocol="10k-images", split="valid", allow_counts=False):
     if split not in FILES:
         raise ConfigError(f"aic-icc has no split {split!r} with published captions; leave --split out")
     builder, folder = Builder(BENCHMARK.title(protocol, split), allow_counts), Folder(data)
-    wanted, path = COUNTS[protocol or split], folder.optional([FILES[split]])
+    wanted, path = COUNTS[protocol or ("30k" if split == "valid" else split)], folder.optional([FILES[split]])
     if path is None:
         return read_clip(builder, folder, protocol, split, wanted)
     for number, row in enumerate(entries(path)):

@@ -47,8 +47,8 @@ def read(data, protocol="20k", split="test", allow_counts=False):
         grades.append((queries[query], builder.rows[document], int(label)))
         listed.add(grades[-1][:2])
     if len(listed) < len(grades):
-        builder.notes.append(f"{len(grades) - len(listed):,} lines repeat a query and a document, and count again as "
-                             "in the authors' script")
+        builder.notes.append(f"lines that repeat a query and a document: {len(grades) - len(listed):,}, which count "
+                             "again as in the authors' script")
     builder.links = [(query, document) for query, document, label in grades if label >= RELEVANT]
     return builder.from_files(folder.images(), {path.name: sha256_of(path)}, WANTED, folder.path, IMAGES,
                               grades=np.array(grades, np.int64), rule="graded")

@@ -85,7 +85,8 @@ def read_folder(folder, reading):
 def classified(classes, images, labels, place, reading):
     """ClassifiedImages with labels as an array; the names of the files go into the checksum."""
     if not images:
-        raise DataError(f"{place} has no image in its folders ({', '.join(SUFFIXES)}); copy them there")
+        raise DataError(f"{place} has no image in its folders ({', '.join(SUFFIXES)}); give the folder "
+                        "that holds a folder of images for every class")
     for path in images:
         reading.text(os.path.relpath(path, place))
     labels = np.array(labels, np.int64)

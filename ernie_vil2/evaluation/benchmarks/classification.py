@@ -12,12 +12,22 @@ from ..results import Outcome, Result
 from ..zero_shot import accuracies, class_embeddings, eleven_point_ap, roc_auc, top_classes
 from .class_folders import LABEL_FILES, read_folder, read_numbered
 from .elevater import ALIASES, ROC_AUC, SETS, SOURCE, VOC_MAP, ElevaterSet
-from .published import Reading, check_count, encode_images, is_folder, missing, note_skipped, refuse, set_of
+from .published import (
+    Reading,
+    check_count,
+    check_options,
+    encode_images,
+    is_folder,
+    missing,
+    note_skipped,
+    set_of,
+)
 from .voc import holds_voc, read_voc
 
 IMAGENET = ElevaterSet(1000, 50000)
 IMAGENET_SOURCE = ("request the validation images at image-net.org, sort them into a folder per class in the order of "
                    "the classes, and take label_cn.txt from datasets/ImageNet-1K of OFA-Sys/Chinese-CLIP")
+OWN_SOURCE = "beside the label file, make a folder of that name with a sub-folder for each of its lines"
 OPTIONS = ("language", "domain", "synonyms", "allow_counts", "skip_broken", "window")
 
 
@@ -29,7 +39,7 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     published one is a note, not an error), skip_broken (leave out images that cannot be decoded), window (images
     encoded together). Raises ConfigError and DataError.
     """
-    refuse([key for key in options if key not in OPTIONS], OPTIONS)
+    check_options(options, OPTIONS)
     data, benchmark = is_folder(data), name.partition("@")[0]
     reading = Reading()
     if benchmark == "elevater-zh":
@@ -41,7 +51,8 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
         name = f"{benchmark}@{wanted}"
     else:
         set_of(name, benchmark, ())
-        folder, task, source = data, IMAGENET if benchmark == "imagenet-zh" else None, IMAGENET_SOURCE
+        folder = data
+        task, source = (IMAGENET, IMAGENET_SOURCE) if benchmark == "imagenet-zh" else (None, OWN_SOURCE)
     language = options.get("language") or ("zh" if task else own_language(folder))
     if language:
         templates(language=language)
@@ -51,7 +62,8 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     elif task and task.metric == VOC_MAP:
         images = read_voc(folder, split, language, reading)
     else:
-        synonyms = options.get("synonyms", not (task and task.sentences))
+        synonyms = options.get("synonyms")
+        synonyms = not (task and task.sentences) if synonyms is None else synonyms
         images = read_numbered(folder, reading, split, language, synonyms, source)
     if task and split in ("test", "val"):
         allow = options.get("allow_counts", False)
@@ -105,9 +117,7 @@ def measure(model, data, ensemble, metric, options, reading, progress):
     classes = class_embeddings(model, data.classes, ensemble)
     every, skipped = metric in (ROC_AUC, VOC_MAP), []
     rows_of, top, scores = [], [], []
-    for positions, embeds in encode_images(model, data.images, lambda row: data.images[row],
-                                           options.get("skip_broken", False), skipped,
-                                           options.get("window", 256), progress):
+    for positions, embeds in encode_images(model, data.images, data.images.__getitem__, options, skipped, progress):
         part = embeds @ classes.T
         rows_of.append(positions)
         top.append(top_classes(part))

@@ -70,8 +70,8 @@ def read_published(builder, folder, names, split, wanted):
         elif elsewhere is not None and caption.image not in elsewhere:
             strangers.append(caption.where)
     if strangers:
-        builder.notes.append(f"{len(strangers):,} captions belong to images that no list names, the first at "
-                             f"{strangers[0]}, and are left out")
+        builder.notes.append(f"captions left out because no list names their image: {len(strangers):,}, the first at "
+                             f"{strangers[0]}")
     return builder.from_files(folder.images(coco_key), {file.name: sha256_of(file) for file in (listed, path)}, wanted,
                               folder.path, IMAGES)
 

@@ -9,7 +9,7 @@ from ...errors import ConfigError, DataError
 from ..results import Outcome, Result
 from ..similarity import mean_average_precision, pack_labels
 from .label_files import coco_splits, nus_wide_splits, read_coco, read_list, read_nus_wide
-from .published import Reading, encode_images, find, is_folder, missing, note_skipped, refuse, set_of
+from .published import Reading, check_options, encode_images, find, is_folder, missing, note_skipped, set_of
 
 OPTIONS = ("database", "queries", "concepts", "allow_counts", "skip_broken", "window", "images")
 KS = (100, 1000, 5000)
@@ -36,7 +36,7 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     published are a note), skip_broken (leave out images that are missing or broken), window (images encoded together).
     Raises ConfigError and DataError.
     """
-    refuse([key for key in options if key not in OPTIONS], OPTIONS)
+    check_options(options, OPTIONS)
     data, wanted = is_folder(data), set_of(name, "image-retrieval", SETS, [("nuswide", "nus-wide"), ("mscoco", "coco")])
     if options.get("database") not in (None, "train", "self"):
         raise ConfigError(f"database is {options['database']!r}, but it must be 'train' or 'self'")
@@ -123,18 +123,23 @@ def measure(model, name, queries, database, reading, progress, options):
             places.append((source, row))
         return rows[path]
 
+    def where(position):
+        source, row = places[position]
+        return source.where(row)
+
     base_rows = np.array([row_of(database, row) for row in range(len(database.paths))], np.int64)
     query_rows = np.array([row_of(queries, row) for row in asks], np.int64)
     skipped = []
     embeds, good = None, np.zeros(len(images), bool)
-    for positions, part in encode_images(model, images, lambda row: places[row][0].where(places[row][1]),
-                                         options.get("skip_broken", False), skipped, options.get("window", 256),
-                                         progress):
+    for positions, part in encode_images(model, images, where, options, skipped, progress):
         if embeds is None:
             embeds = np.zeros((len(images), part.shape[1]), np.float32)
         embeds[positions], good[positions] = part, True
     note_skipped(skipped, "images", reading)
-    base, keep = np.flatnonzero(good[base_rows]), good[query_rows]
+    once = np.unique(base_rows, return_index=True)[1]
+    if len(once) < len(base_rows):
+        reading.notes.append(f"{len(base_rows) - len(once):,} lines of the database repeat an image and are left out")
+    base, keep = np.sort(once[good[base_rows[once]]]), good[query_rows]
     asks, query_rows, base_rows = asks[keep], query_rows[keep], base_rows[base]
     if not len(asks) or len(base_rows) < 2:
         raise DataError(f"{name}: {len(asks)} queries with a label and {len(base_rows)} images in the database are too "
@@ -146,7 +151,9 @@ def measure(model, name, queries, database, reading, progress, options):
     depths = [k for k in KS if k <= candidates]
     if candidates < KS[-1] and candidates not in depths:
         depths.append(candidates)
-    figures = mean_average_precision(embeds[query_rows], embeds[base_rows], pack_labels(queries.marks[asks]),
+    whole = np.array_equal(base_rows, np.arange(len(base_rows)))  # then a view will do instead of a copy
+    held = embeds[:len(base_rows)] if whole else embeds[base_rows]
+    figures = mean_average_precision(embeds[query_rows], held, pack_labels(queries.marks[asks]),
                                      pack_labels(database.marks[base]), depths, own)
     metrics = {f"map@{k}" if k in KS else "map@all": value for k, value in figures.items()}
     reading.notes.insert(0, f"headline metric {list(metrics)[-1]}; the average precision is over the relevant images "

@@ -72,7 +72,7 @@ def read_nus_wide(folder, split, reading, options):
         reading.notes.append(f"only the {len(concepts)} most frequent concepts of {split}")
     files = [name.strip().replace("\\", "/") for name in names]
     paths = locate(files, folder, places, NUS_WIDE_IMAGES, options)
-    return LabelledImages(paths, marks, concepts, lambda row: f"{places[row]}: {paths[row]}")
+    return LabelledImages(paths, marks, concepts, places.__getitem__)
 
 
 def label_column(path, count, list_path, reading):
@@ -133,7 +133,7 @@ def read_coco(folder, split, reading, options):
     places = [f"{path}: image {key}" for key in ids]
     paths = locate([files[key] for key in ids], folder, places, (split, f"images/{split}", "images"), options)
     return LabelledImages(paths, marks, [categories[key] for key in sorted(categories)],
-                          lambda row: f"{places[row]}: {paths[row]}")
+                          places.__getitem__)
 
 
 def needed(entry):
@@ -162,7 +162,7 @@ def read_list(path, folder, reading, options):
         files.append(parts[0].strip().replace("\\", "/"))
         marks.append(np.array(parts[1:]) == "1")
     paths = locate(files, folder, places, ("", *NUS_WIDE_IMAGES), options, drop=True)
-    return LabelledImages(paths, np.stack(marks), [], lambda row: f"{places[row]}: {paths[row]}")
+    return LabelledImages(paths, np.stack(marks), [], places.__getitem__)
 
 
 def trailing_marks(text):

@@ -74,11 +74,11 @@ class Builder:
         missing = [row for row, path in enumerate(paths) if path is None]
         if missing:
             first = list(self.rows)[missing[0]]
-            found = f"{len(missing):,} of {len(paths):,} images are missing"
+            found = f"missing images: {len(missing):,} of {len(paths):,}"
             if not self.allow or len(missing) == len(paths):
                 raise MissingFile(f"image {first!r}, named at {self.wheres[missing[0]]}, is not in {index.places()} "
-                                f"({found} in all); {source}")
-            self.notes.append(f"{found} and left out with their texts, the first is {first!r}")
+                                f"({found}); {source}")
+            self.notes.append(f"{found}, left out with their texts, the first is {first!r}")
         return self.finish(paths, files, wanted, place, keep=[path is not None for path in paths], **more)
 
     def finish(self, images, files, wanted, place, keep=None, grades=None, **more):

@@ -22,12 +22,15 @@ class Benchmark:
     read: Callable
 
     def title(self, protocol, split):
-        """Name of a result: with the protocol, or with the split where it is not the usual one."""
-        return f"{self.name}@{protocol or split}"
+        """Name of a result: with the protocol where there are several, with the split where it is not the usual one."""
+        suffix = split if split != self.split else protocol if len(self.protocols) > 1 else ""
+        return f"{self.name}@{suffix}" if suffix else self.name
 
     def sets(self, name, data, split=None, allow_counts=False):
         """Pairs of every protocol that `name` asks for, the bare name all that are there; ConfigError for others."""
         protocol, split = name.partition("@")[2], split or self.split
+        if {split, self.split} == {"val", "valid"}:
+            split = self.split
         if protocol and protocol not in self.protocols:
             close = nearest(protocol, self.protocols)
             hint = f"did you mean {close!r}?" if close else f"known are {', '.join(self.protocols)}"

@@ -12,6 +12,7 @@ from ..retrieval import keep_or_raise
 IMAGE_WINDOW = 256
 """Images given to the model at a time."""
 CHUNK_BYTES = 1 << 20
+NUMBERS = ("window", "queries", "concepts")
 
 
 class Reading:
@@ -45,10 +46,11 @@ def rows(path, reading):
 
     Raises DataError for a file that is empty or not UTF-8 text, naming file and line.
     """
-    lines = LineFile(reading.file(path))
-    for row in range(len(lines)):
-        where = lines.where(row)
-        yield where, decode_utf8(lines.read(row), where, "line")
+    for line, fetch in LineFile(reading.file(path)).walk():
+        raw = fetch(1).removesuffix(b"\n").removesuffix(b"\r")
+        if raw.strip():
+            where = f"{path}:{line + 1}"
+            yield where, decode_utf8(raw, where, "line")
 
 
 def find(folders, names):
@@ -88,16 +90,19 @@ def set_of(name, benchmark, known, aliases=()):
     if wanted and wanted not in known:
         close = nearest(wanted, known)
         raise ConfigError(f"{benchmark} has no set {wanted!r}; "
-                          + (f"did you mean {close!r}?" if close else f"it has {', '.join(known)}"))
+                          + (f"did you mean {close!r}?" if close else f"it has {', '.join(known) or 'none'}"))
     return wanted or None
 
 
-def refuse(options, known):
-    """ConfigError for the first of `options` that the benchmark does not know."""
-    for option in options:
-        close = nearest(option, known)
-        raise ConfigError(f"unknown option {option!r}; "
-                          + (f"did you mean {close!r}?" if close else f"take one of {', '.join(known)}"))
+def check_options(options, known):
+    """ConfigError for the first option that the benchmark does not know, and for a number below 1."""
+    for option, value in options.items():
+        if option not in known:
+            close = nearest(option, known)
+            raise ConfigError(f"unknown option {option!r}; "
+                              + (f"did you mean {close!r}?" if close else f"take one of {', '.join(known)}"))
+        if option in NUMBERS and value is not None and (type(value) is not int or value < 1):
+            raise ConfigError(f"{option} is {value!r}, but it must be a whole number of at least 1")
 
 
 def check_split(split, known, what):
@@ -106,17 +111,19 @@ def check_split(split, known, what):
         raise ConfigError(f"{what} has no split {split!r}; take one of {', '.join(known)}")
 
 
-def encode_images(model, images, where, skip_broken=False, skipped=None, window=IMAGE_WINDOW, progress=None):
+def encode_images(model, images, where, options, skipped, progress=None):
     """Yield (positions int64 [n], embeddings float32 [n, D]) of images, each encoded once, a window at a time.
 
     where: function position -> the place that names the image, `file:line` or the file itself. A broken image raises
-    DataError with that place, or is left out and noted in `skipped`.
+    DataError with that place, or is left out and noted in the list `skipped`. options: window, skip_broken.
     """
-    skipped = [] if skipped is None else skipped
+    window = options.get("window") or IMAGE_WINDOW
     for start in range(0, len(images), window):
         embeds, failures = model.encode_image(images[start:start + window], on_error="skip")
         for position, reason in failures:
-            keep_or_raise(DataError(f"{where(start + position)}: {reason}"), skipped, skip_broken)
+            place = str(where(start + position))
+            reason = reason if reason.startswith(place) else f"{place}: {reason}"  # the model names the file itself
+            keep_or_raise(DataError(reason), skipped, options.get("skip_broken", False))
         good = np.ones(len(embeds), bool)
         good[[position for position, _ in failures]] = False
         if progress:

@@ -14,6 +14,7 @@ MODULES = {
     "cbvs": "cbvs",
     "imagenet-zh": "classification",
     "elevater-zh": "classification",
+    "folder": "classification",
     "sts": "sts",
     "image-retrieval": "image_labels",
 }

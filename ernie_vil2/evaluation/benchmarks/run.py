@@ -9,7 +9,7 @@ from ...errors import ConfigError
 from .. import results as runs
 from ..metrics import percent
 from ..retrieval import write_json
-from .registry import benchmark
+from .registry import MODULES, benchmark
 
 SWITCHES = ("split", "allow_counts", "skip_broken")
 """options of benchmarks that have an argument of their own"""
@@ -19,8 +19,9 @@ DIRECTIONS = (("Text2Image", "t2i"), ("Image2Text", "i2t"), ("Both", "mean"))
 
 def add_options(group):
     """Put the options of benchmarks into a parser's group."""
-    group.add_argument("--benchmark", metavar="NAME", help="name, or name@protocol; the bare name runs all protocols")
-    group.add_argument("--data", metavar="DIR", help="folder of the benchmark's files, as published")
+    group.add_argument("--benchmark", metavar="NAME",
+                       help=f"{', '.join(MODULES)}; NAME@PROTOCOL measures one protocol, NAME all of them")
+    group.add_argument("--data", metavar="DIR", help="folder of the benchmark's files, as their authors publish them")
     group.add_argument("--split", metavar="S", help="another split than the one that is reported")
     group.add_argument("--output", metavar="RUN", help="folder to write figures and provenance to, for `eval compare`")
     group.add_argument("--allow-counts", action="store_true",
@@ -65,6 +66,8 @@ def run_benchmark(name, data, model, vocab=None, options=None, command=(), outpu
         foreign = [option for option in options if option not in known]
         if foreign:
             raise ConfigError(f"the benchmark {name} has no option {foreign[0]}; leave it out")
+    if output:
+        runs.check_folder(output)
     outcome = evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
     origin = runs.provenance(command, model, outcome.data_sha256, {"benchmark": name, **options})
     outcome = replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
@@ -92,9 +95,13 @@ class LateModel:
 
 
 def tables(results):
-    """Text of a table for each Result, and their notes, each once."""
-    notes = dict.fromkeys(note for result in results for note in result.notes)
-    return "\n\n".join([*map(table, results), *(["\n".join(f"note: {note}" for note in notes)] if notes else [])])
+    """Text of a table for each Result with its notes below, each note where it is told first."""
+    told, parts = set(), []
+    for result in results:
+        fresh = [note for note in result.notes if note not in told]
+        told.update(fresh)
+        parts.append("\n".join([table(result), *(f"note: {note}" for note in fresh)]))
+    return "\n\n".join(parts)
 
 
 def table(result):
@@ -110,9 +117,11 @@ def table(result):
             if names[0] in rest:
                 *cells, last = (shown(name, rest.pop(name)) if name in rest else "" for name in names)
                 lines.append(f"| {label:10} | " + " | ".join(f"{cell:>6}" for cell in cells) + f" | {last:>11} |")
+        if "i2t_r1" not in result.metrics:
+            rest.pop("mean_recall", None)  # the mean of the one direction
     if rest:
         width = max(map(len, rest))
-        lines += [f"| {'Metric':{width}} |   Value |", f"|{'-' * (width + 2)}|---------|"]
+        lines += ["", f"| {'Metric':{width}} |   Value |", f"|{'-' * (width + 2)}|---------|"]
         lines += [f"| {name:{width}} | {shown(name, value):>7} |" for name, value in rest.items()]
     return "\n".join(lines)
 

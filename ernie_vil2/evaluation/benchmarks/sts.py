@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import DataError
 from ..results import Outcome, Result
 from ..similarity import pearson, spearman
-from .published import Reading, check_count, check_split, find, is_folder, missing, note_skipped, refuse, set_of
+from .published import Reading, check_count, check_options, check_split, find, is_folder, missing, note_skipped, set_of
 from .text_pairs import TextPairs, read_pairs
 
 OPTIONS = ("allow_counts", "skip_broken", "window")
@@ -76,7 +76,7 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     (another number of pairs than published is a note, not an error), skip_broken (leave out rows that are no pair),
     window. Raises ConfigError and DataError.
     """
-    refuse([key for key in options if key not in OPTIONS], OPTIONS)
+    check_options(options, OPTIONS)
     data, wanted = is_folder(data), set_of(name, "sts", SETS, [("stsb", "sts-b"), ("stsbenchmark", "sts-b-en")])
     if wanted:
         check_split(split, [*SETS[wanted].files, "test"], f"sts@{wanted}")
@@ -88,7 +88,7 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
             left.append(key)
             continue
         pairs = read_set(key, files, part, reading, options)
-        results.append(measure(model, f"sts@{key}", pairs, part, reading, progress, options.get("window", WINDOW)))
+        results.append(measure(model, f"sts@{key}", pairs, part, reading, progress, options.get("window") or WINDOW))
         total.text(reading.sha256)
     if not results:
         raise missing(data, ["files of LCQMC", "AFQMC", "ATEC", "STS-B"],

@@ -50,5 +50,7 @@ def read_voc(folder, split, language, reading):
     lost = next((line for line, path in enumerate(paths, 1) if not path.is_file()), None)
     if lost:
         raise DataError(f"{lists / f'aeroplane_{split}.txt'}:{lost}: the image {paths[lost - 1]} is missing; copy it")
+    reading.notes.append("an image that is marked difficult for a class does not count for that class, as in VOC's own "
+                         "evaluation")
     classes = [((chinese,) if language == "zh" else (english,)) for english, chinese in NAMES.items()]
     return ClassifiedImages(classes, paths, np.array(columns, np.int8).T)

@@ -63,9 +63,9 @@ def test_one_file_of_two_of_muge(tmp_path):
 @pytest.mark.parametrize("read, make, image, words", [
     (coco_cn.read, makers.coco_cn, "val2014/COCO_val2014_000000001001.jpg",
      r"image 'COCO_val2014_0+1001', named at .*coco-cn_test\.txt:2, is not in .*train2014, .*val2014 "
-     r"\(1 of 6 images are missing in all\); .*COCO"),
+     r"\(missing images: 1 of 6\); .*COCO"),
     (flickr30k_cn.read, makers.flickr30k_cn, "flickr30k-images/1000092796.jpg",
-     r"image '1000092796', named at .*bosontest\.txt:2, .*1 of 5 images.*University of Illinois"),
+     r"image '1000092796', named at .*bosontest\.txt:2, .*missing images: 1 of 5.*University of Illinois"),
     (flickr30k_cn.read, makers.flickr30k_cna, "images/1000092796.jpg", r"named at .*flickr30k_cn_test\.txt:6, "),
     (aic_icc.read, makers.aic_icc, "ai_challenger_caption_validation_20170910/caption_validation_images_20170910/"
      f"01{'ab12' * 9}.jpg", r"named at .*20170910\.json, entry 2, .*caption_validation_images"),
@@ -83,7 +83,7 @@ def test_no_image_at_all(tmp_path):
     for folder in ("train2014", "val2014"):
         for path in (tmp_path / folder).iterdir():
             path.unlink()
-    assert "which holds no image (6 of 6 images are missing in all)" in refused(coco_cn.read, tmp_path)
+    assert "which holds no image (missing images: 6 of 6)" in refused(coco_cn.read, tmp_path)
 
 
 @pytest.mark.parametrize("read, make, arguments, words", [
@@ -118,7 +118,7 @@ def test_lines_of_coco_cn(tmp_path, name, line, words):
 def test_a_caption_of_an_image_of_no_split_is_told(tmp_path):
     makers.coco_cn(tmp_path)
     add(tmp_path / HUMAN, "COCO_val2014_000000099999#0\t谁\n")
-    told = r"1 captions belong to images that no list names, the first at .*caption\.txt:10"
+    told = r"captions left out because no list names their image: 1, the first at .*caption\.txt:10"
     assert re.search(told, "\n".join(coco_cn.read(tmp_path, allow_counts=True).notes))
     assert re.search(told, refused(coco_cn.read, tmp_path, allow_counts=False))
 
@@ -150,7 +150,7 @@ def test_a_file_that_is_there_twice(tmp_path):
 
 @pytest.mark.parametrize("line, words", [
     ('{"query_id": 7, "query_text": "又", "item_ids": [900]}', r"jsonl:4: text '7' was already given at .*jsonl:1; "),
-    ('{"query_id": 99, "query_text": "又", "item_ids": [555]}', r"jsonl:4: .* image '555', .* the 5 images of muge@"),
+    ('{"query_id": 99, "query_text": "又", "item_ids": [555]}', r"jsonl:4: .* image '555', .* the 5 images of muge"),
     ('{"query_id": 99, "query_text": "又", "item_ids": []}', r"jsonl:4: item_ids is \[\], .* with its answers"),
     ('{"query_id": 99, "query_text": "又"}', r"jsonl:4: item_ids is null"), ("{", r"jsonl:4: not valid JSON"),
     ('{"query_id": 99, "item_ids": [900]}', r"jsonl:4: query_text is null"),

@@ -40,7 +40,7 @@ class Oracle:
             try:
                 rows[position] = json.loads(path.read_text())
             except (OSError, ValueError):
-                failures.append((position, "not an image"))
+                failures.append((position, f"{path}: not an image"))
         return rows, failures
 
 
@@ -216,8 +216,9 @@ def test_notes_on_empty_and_equal_classes(tmp_path):
 def test_a_broken_image_is_named_or_left_out(tmp_path):
     numbered(tmp_path)
     (tmp_path / "test" / "002" / "0.jpg").write_text("{")
-    with pytest.raises(DataError, match=r"002/0\.jpg: not an image"):
+    with pytest.raises(DataError, match=r"002/0\.jpg: not an image") as caught:
         classification.evaluate(Oracle(), "folder", tmp_path)
+    assert str(caught.value).count("0.jpg") == 1
     [result] = classification.evaluate(Oracle(), "folder", tmp_path, skip_broken=True, window=2).results
     assert result.metrics["acc@1"] == pytest.approx(80) and result.counts["images"] == 5
     assert any("002/0.jpg" in note for note in result.notes)
@@ -239,6 +240,7 @@ def remove(*names):
      "test/003 belongs to none of the 3 lines"),
     ("imagenet-zh", lambda folder: (folder / "test" / "002").rename(folder / "test" / "bird"),
      "test/bird belongs to none"),
+    ("folder", lambda folder: (folder / "test").rename(folder / "images"), "has no folder test; beside the label file"),
     ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes(b"\xff\xfe"), "is UTF-16 text"),
     ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes("猫\n狗\n".encode() + b"\xe9\n"),
      "label_cn.txt:3: the line is not UTF-8"),

@@ -27,7 +27,7 @@ class Files:
             try:
                 rows[position] = json.loads(path.read_text())
             except (OSError, ValueError):
-                failures.append((position, "not an image"))
+                failures.append((position, f"{path}: not an image"))
         return rows, failures
 
 
@@ -78,7 +78,7 @@ def test_nus_wide_queries_are_test_images_and_the_database_is_train(tmp_path, en
     sets = nus_wide(tmp_path, ending, bom, flickr)
     data = read_nus_wide(tmp_path, "Test", Reading(), LOOSE)
     assert data.names == ["airport", "lake", "sky"] and np.array_equal(data.marks, sets["Test"][1])
-    assert data.where(2).startswith(f"{tmp_path / 'ImageList' / 'TestImagelist.txt'}:3: ")
+    assert data.where(2) == f"{tmp_path / 'ImageList' / 'TestImagelist.txt'}:3"
     model = Files()
     [result] = image_labels.evaluate(model, "image-retrieval@nus-wide", tmp_path, **LOOSE).results
     asks = sets["Test"][1].any(axis=1)
@@ -199,6 +199,16 @@ def test_an_image_in_both_lists_is_encoded_once_and_no_answer_to_itself(tmp_path
     wanted = truth(queries, asked, np.concatenate([database, queries]), np.concatenate([held, asked]), 46,
                    np.arange(40, 46))
     assert result.metrics["map@all"] == pytest.approx(wanted, abs=1e-4) and len(model.images) == 46
+
+
+def test_an_image_that_stands_twice_in_the_database_counts_once(tmp_path):
+    lists(tmp_path)
+    first = image_labels.evaluate(Files(), "image-retrieval@coco", tmp_path).results[0]
+    lines = (tmp_path / "database.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "database.txt").write_text("".join([*lines[:5], *lines]))
+    second = image_labels.evaluate(Files(), "image-retrieval@coco", tmp_path).results[0]
+    assert second.metrics == first.metrics and second.counts == first.counts
+    assert any("5 lines of the database repeat" in note for note in second.notes)
 
 
 def test_broken_and_missing_images_are_named_or_left_out(tmp_path):

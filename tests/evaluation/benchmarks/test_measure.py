@@ -1,6 +1,7 @@
 """From files to figures: each protocol equals a count of ranks by hand, and everything is encoded once."""
 
 import hashlib
+import inspect
 import json
 
 import numpy as np
@@ -119,7 +120,8 @@ def test_captions_of_images(tmp_path, name, make, module, count):
     wanted = make(tmp_path)
     assert benchmark(name) is module.evaluate
     results = module.evaluate(Hasher(), name, tmp_path, allow_counts=True).results
-    assert len(results) == count and all(row.benchmark.startswith(f"{name}@") for row in results)
+    assert len(results) == count and all(row.benchmark.partition("@")[0] == name for row in results)
+    assert (results[0].benchmark == name) == (count == 1)
     same(results[0], recalls(by_number(wanted)))
 
 
@@ -170,6 +172,16 @@ def test_cbvs_ranks_all_documents_and_the_labelled_ones(tmp_path):
     assert result.counts["queries in MAP"] == 2 and result.counts["graded pairs"] == 8
 
 
+def test_val_and_valid_are_one_split(tmp_path):
+    makers.aic_icc(tmp_path)
+    makers.muge(tmp_path)
+    for name in ("aic-icc", "muge"):
+        first, second = (benchmark(name)(Hasher(), name, tmp_path, split=split, allow_counts=True).results
+                         for split in ("val", "valid"))
+        assert first == second
+    assert len(aic_icc.read(tmp_path, None, "val", allow_counts=True).texts) == 30
+
+
 def test_partial_data_is_measured_when_allowed_and_told(tmp_path):
     wanted = by_number(makers.coco_cn(tmp_path)["1053"])
     (tmp_path / "val2014" / f"{makers.coco_ids(6)[1]}.jpg").unlink()
@@ -179,7 +191,7 @@ def test_partial_data_is_measured_when_allowed_and_told(tmp_path):
     texts = np.stack([vector(text.encode()) for found in wanted.values() for text in found])
     same(result, {key: value for key, value in retrieval_metrics(images, texts, np.arange(5)).items()
                   if not key.startswith("num_")})
-    assert any("1 of 6 images are missing and left out" in note for note in result.notes)
+    assert any("missing images: 1 of 6, left out" in note for note in result.notes)
     makers.cbvs(tmp_path / "cbvs")
     (tmp_path / "cbvs" / "imgs" / "80000851_c.webp").unlink()
     [result] = cbvs.evaluate(Hasher(), "cbvs", tmp_path / "cbvs", allow_counts=True).results
@@ -214,7 +226,7 @@ def test_tables_show_every_metric(tmp_path):
             assert text.count(f"{result.benchmark} (") == 1
             for key, value in result.metrics.items():
                 assert f"{value:.2f}" in text or f"{value:.4f}" in text or f"{value:g}" in text, key
-        assert all(text.count(note) == 1 for result in results for note in result.notes)
+            assert all(text.count(note) == 1 for note in result.notes)
 
 
 def test_results_can_be_written_as_json(tmp_path):
@@ -244,5 +256,8 @@ def test_unknown_protocols_and_splits(tmp_path, name, split, words):
 
 
 def test_all_names_of_the_issue_are_known():
+    for name in MODULES:
+        known = inspect.signature(benchmark(name)).parameters
+        assert list(known)[:3] == ["model", "name", "data"] and {"split", "progress"} < set(known)
     assert set(MODULES) == {"coco-cn", "flickr30k-cn", "muge", "aic-icc", "flickr30k", "mscoco", "cbvs", "imagenet-zh",
                             "elevater-zh", "sts", "image-retrieval"}

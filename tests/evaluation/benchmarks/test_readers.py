@@ -146,7 +146,7 @@ def test_cbvs(tmp_path, style):
     assert grades == makers.GRADED
     assert pairs.pairs.tolist() == [[0, 1], [1, 2]]
     assert [stored(pairs.images[row]) for row in range(5)] == [picture(row) for row in range(5)]
-    assert any(note.startswith("1 lines repeat") for note in pairs.notes)
+    assert any(note.startswith("lines that repeat a query and a document: 1,") for note in pairs.notes)
 
 
 @pytest.mark.parametrize("read, protocol, split", [

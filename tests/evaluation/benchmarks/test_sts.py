@@ -202,6 +202,7 @@ def test_labels_that_say_nothing(tmp_path):
 @pytest.mark.parametrize("name, options, words", [
     ("sts@lcqm", {}, "did you mean 'lcqmc'"), ("retrieval", {}, "does not belong to sts"),
     ("sts@lcqmc", {"split": "all"}, "no split 'all'"), ("sts@lcqmc", {"allow": True}, "unknown option 'allow'"),
+    ("sts@lcqmc", {"window": 0}, "window is 0, but"), ("sts@lcqmc", {"window": True}, "window is True"),
 ])
 def test_wrong_names_and_options(tmp_path, name, options, words):
     with pytest.raises(ConfigError, match=words):
