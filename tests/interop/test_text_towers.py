@@ -1,6 +1,7 @@
 """Converted text towers against the models that they come from, with random weights: embeddings and token ids."""
 
 import json
+import unicodedata
 
 import paddle
 import pytest
@@ -10,6 +11,7 @@ from paddlenlp import transformers as paddlenlp
 
 import ernie_vil2  # noqa: F401  its CPU settings reach Paddle
 from ernie_vil2.checkpoints.tensor_file import Float32View
+from ernie_vil2.data.text import Tokenizer
 from ernie_vil2.evaluation.conversion import convert, open_any
 from ernie_vil2.evaluation.source_models import RUNNERS, Inputs
 from tests.interop.conversions import (
@@ -206,6 +208,31 @@ def test_tokenizers_of_transformers(tmp_path, lower):
     assert mine.config.lower_case is lower
     assert_same_ids(mine, transformers.BertTokenizer.from_pretrained(folder))
     assert_same_ids(mine, transformers.BertTokenizerFast.from_pretrained(folder))
+
+
+PADDLENLP_SYMBOLS = "\u00ad\u00b2\u00ba\u3007\u00b5\u00d8\u014b\u01b1"
+"""Code points that PaddleNLP sets apart beside those of category S."""
+
+
+def test_every_code_point_and_who_differs(tmp_path):
+    """Each character within and after a word: equal to transformers' Python tokenizer everywhere; the one in Rust knows
+    another Unicode version; PaddleNLP's sets symbols beyond ASCII apart, which neither BERT nor the release does."""
+    write_words(tmp_path)
+    path = str(tmp_path / "vocab.txt")
+    mine, slow = Tokenizer(path), transformers.BertTokenizer(path)
+    fast, theirs = transformers.BertTokenizerFast(path), paddlenlp.ErnieTokenizer(path)
+    rust = []
+    codes = [*range(0x600), *range(0x1E00, 0x2600, 3), *range(0x2F00, 0x3300, 3), *range(0xF900, 0x10000, 5)]
+    for character in map(chr, codes):
+        text = f"a{character}b cat{character}"
+        wanted = mine.encode(text)[0].tolist()
+        assert slow(text)["input_ids"] == wanted, hex(ord(character))
+        kind = unicodedata.category(character)
+        if theirs(text)["input_ids"] != wanted:
+            assert kind[0] == "S" or character.lower() in PADDLENLP_SYMBOLS, hex(ord(character))
+        if fast(text)["input_ids"] != wanted:
+            rust.append(character)
+    assert all(unicodedata.category(character) == "Cn" for character in rust), sorted(map(hex, map(ord, rust)))
 
 
 def test_tokenizer_of_paddlenlp(tmp_path):
