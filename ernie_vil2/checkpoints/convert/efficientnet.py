@@ -124,8 +124,8 @@ def recognised(found, name):
         if channels == config.width and last in found.state and beyond not in found.state:
             return config
     raise CheckpointError(
-        f"{found.path}: an EfficientNet with {channels} features whose blocks are not those of {', '.join(EFFICIENTNETS)}; "
-        "convert one of these"
+        f"{found.path}: an EfficientNet with {channels} features whose blocks are not those of "
+        f"{', '.join(EFFICIENTNETS)}; convert one of these"
     )
 
 
