@@ -81,6 +81,14 @@ def config_of(image=None, text=None):
     return ModelConfig(image_tower=towers[0], text_tower=towers[1], max_length=16, pixels=PixelProfile(size=32))
 
 
+def test_a_key_with_the_librarys_name_chooses_the_tower():
+    towers = {"text_tower": {"paddlenlp": "ernie-3.0-base-zh"}, "image_tower": {"paddleclas": "ResNet50"}}
+    found = ModelConfig.from_dict(towers)
+    assert (found.text_tower.kind, found.text_tower.paddlenlp) == ("paddlenlp", "ernie-3.0-base-zh")
+    assert found.image_tower.kind == "paddleclas" and found.embed_dims() == (768, 768)
+    assert ModelConfig.from_dict({"image_tower": {"kind": "efficientnet", "image_size": 224}}).embed_dims()[0] == 768
+
+
 @pytest.mark.parametrize("library, kind", [("paddleclas", "image"), ("paddlenlp", "text")])
 def test_a_library_that_is_not_installed_is_a_sentence_with_the_command(monkeypatch, library, kind):
     for name in [name for name in sys.modules if name.split(".")[0] == library]:
