@@ -6,6 +6,7 @@ import math
 import paddle
 from paddle import nn
 
+from ..errors import CheckpointError
 from .layers import initialise
 
 INITIAL_TEMPERATURE = 2.65926
@@ -124,6 +125,24 @@ def uninitialised():
         yield
     finally:
         nn.initializer.set_global_initializer(None)
+
+
+def fill(network, state, where):
+    """Set every tensor of a network from {key: float32 array}, one at a time; CheckpointError names those that a tower
+    of another library needs and that are missing or mis-shaped, which `checkpoints.layout.check` cannot know."""
+    wanted = network.state_dict()
+    wrong = [f"{key} is missing" for key in wanted if key not in state]
+    for key, value in wanted.items():
+        array = state[key] if key in state else value
+        if list(array.shape) != list(value.shape):
+            wrong.append(f"{key} is {list(array.shape)} and not {list(value.shape)}")
+        elif not wrong:
+            value.set_value(array)
+    if wrong:
+        raise CheckpointError(
+            f"{where} does not fit its towers: {'; '.join(wrong)}; it was written with another version of their "
+            "library, install that one"
+        )
 
 
 def new_model(config, groups=("mm",), seed=0, biased=False):

@@ -129,6 +129,9 @@ def test_the_name_of_the_issue_is_known_without_a_network():
     assert settings is config.settings and settings["architectures"] == ["ErnieModel"]
     assert (settings["hidden_size"], settings["vocab_size"], settings["max_position_embeddings"]) == (768, 40000, 2048)
     json.dumps(settings)
+    tower = text_tower(config)
+    tower.eval()
+    assert tower(paddle.to_tensor([[1, 39000, 2]])).shape == [1, 768], "the defaults are those of this encoder"
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,23 @@
 """PaddleClas's and timm's EfficientNets with random weights and statistics against ours, through the converter."""
 
+import dataclasses
+import io
 import math
 from pathlib import Path
 
 import numpy as np
 import paddle
+import paddleclas.deploy.python.preprocess as operators
 import pytest
 import timm
 import torch
 from paddleclas.ppcls.arch.backbone.model_zoo import efficientnet as paddleclas
+from PIL import Image
 
 from ernie_vil2.checkpoints.convert import efficientnet as convert
 from ernie_vil2.checkpoints.convert.layouts import Found
+from ernie_vil2.data.image import crop, decode, preprocess
+from ernie_vil2.model_config import IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES
 from ernie_vil2.models.dual_encoder import DualEncoder
 
 
@@ -136,6 +142,38 @@ def test_the_pixels_of_timms_weights_are_known_with_and_without_their_configurat
     assert (profile.size, profile.interpolation) == (about["input_size"][-1], about["interpolation"])
     assert profile.resize_to == math.floor(profile.size / about["crop_pct"])
     assert (profile.mean, profile.std) == (about["mean"], about["std"])
+
+
+SHAPES = [(300, 421), (533, 240), (260, 263), (601, 607), (40, 33)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [224, 456])
+def test_the_pixels_of_paddleclas(random_image, image_bytes, shape, size):
+    profile = dataclasses.replace(PIXEL_PROFILES["paddleclas"], size=size, resize_to=size + 32)
+    data = image_bytes(random_image(*shape))
+    wanted = operators.DecodeImage(to_rgb=True)(data)
+    for step in (operators.ResizeImage(resize_short=size + 32), operators.CropImage(size)):
+        wanted = step(wanted)
+    np.testing.assert_array_equal(crop(decode(data, profile), profile), wanted)
+    normal = operators.NormalizeImage(scale="1.0/255.0", mean=IMAGENET_MEAN, std=IMAGENET_STD, order="")
+    np.testing.assert_allclose(preprocess(data, profile), operators.ToCHWImage()(normal(wanted)), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("variant", ["b0", "b5"])
+def test_the_pixels_of_timm(random_image, image_bytes, shape, variant):
+    """torchvision is not there: its Resize, CenterCrop, ToTensor and Normalize as its documentation has them."""
+    about = timm.get_pretrained_cfg(f"tf_efficientnet_{variant}.ns_jft_in1k").to_dict()
+    profile, data = convert.timm_profile(variant, about), image_bytes(random_image(*shape))
+    image, size = Image.open(io.BytesIO(data)), about["input_size"][-1]
+    short = math.floor(size / about["crop_pct"])
+    sides = [short if side == min(image.size) else int(short * side / min(image.size)) for side in image.size]
+    resized = image.resize(sides, Image.Resampling.BICUBIC)
+    left, top = (int(round((side - size) / 2.0)) for side in sides)
+    cut = np.asarray(resized.crop((left, top, left + size, top + size)), np.float32) / 255
+    wanted = ((cut - about["mean"]) / about["std"]).transpose(2, 0, 1)
+    np.testing.assert_allclose(preprocess(data, profile), wanted, rtol=0, atol=1e-6)
 
 
 def test_the_pixels_of_a_configuration_win():

@@ -5,14 +5,24 @@ it. Convolutions and batch norms are shaped alike everywhere, so every tensor is
 """
 
 import math
+from dataclasses import replace
 
 from ...errors import CheckpointError
-from ...model_config import EFFICIENTNETS, IMAGENET_MEAN, IMAGENET_STD, EfficientNetConfig, ModelConfig, PixelProfile
+from ...model_config import (
+    EFFICIENTNETS,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    PIXEL_PROFILES,
+    EfficientNetConfig,
+    ModelConfig,
+    PixelProfile,
+)
 from ..layout import efficientnet_manifest
-from ..tensor_file import spec_of
+from . import shapes
 from .layouts import Layout, Read
 from .mapping import Mapped, copied
 
+PADDLECLAS_NAME, TIMM_NAME = "paddleclas_efficientnet", "timm_efficientnet"
 TORCH_NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
 CROPS = {
     "b0": 0.875, "b1": 0.882, "b2": 0.89, "b3": 0.904, "b4": 0.922, "b5": 0.934, "b6": 0.942, "b7": 0.949, "l2": 0.96,
@@ -68,11 +78,9 @@ def timm_key(key, spots):
 def read_paddleclas(found):
     """A Read of PaddleClas's weights, with its evaluation's pixels."""
     config = recognised(found, paddleclas_key)
-    profile = PixelProfile(
-        resize="short_side", size=config.image_size, resize_to=config.image_size + PADDLECLAS_MARGIN
-    )
-    note = "PaddleClas rounds the long side of the resized image, here it is cut off: at most one pixel less"
-    return finished(found, config, profile, paddleclas_key, ("_fc.",), [note])
+    size = config.image_size
+    profile = replace(PIXEL_PROFILES["paddleclas"], size=size, resize_to=size + PADDLECLAS_MARGIN)
+    return finished(found, config, profile, paddleclas_key, PADDLECLAS_NAME, [])
 
 
 def read_timm(found):
@@ -88,7 +96,7 @@ def read_timm(found):
         )
     profile = timm_profile(config.variant, found.settings.get("pretrained_cfg") or found.settings)
     config.image_size = profile.size
-    return finished(found, config, profile, timm_key, ("classifier.",), notes)
+    return finished(found, config, profile, timm_key, TIMM_NAME, notes)
 
 
 def timm_profile(variant, about):
@@ -97,7 +105,7 @@ def timm_profile(variant, about):
     return PixelProfile(
         decoder="pil",
         interpolation="linear" if about.get("interpolation") == "bilinear" else "bicubic",
-        resize="short_side",
+        resize="torchvision",
         size=size,
         resize_to=math.floor(size / (about.get("crop_pct") or CROPS[variant])),
         mean=tuple(about.get("mean") or IMAGENET_MEAN),
@@ -107,42 +115,28 @@ def timm_profile(variant, about):
 
 def recognised(found, name):
     """The EfficientNetConfig, without a head, whose tensors these keys are; CheckpointError when there is none."""
-    stem = name("visual.stem_conv.weight", [])
-    channels = spec_of(found.state, stem).shape[0]
+    channels = shapes.sides(found.state, name("visual.head_conv.weight", []), found.path, 4)[0]
     for variant, (_, _, size) in EFFICIENTNETS.items():
         config = EfficientNetConfig(variant=variant, image_size=size, padding="same", projection=0)
         spots = places(config)
         last = name(f"visual.blocks.{len(spots) - 1}.depthwise_conv.weight", spots)
         beyond = name(f"visual.blocks.{len(spots)}.depthwise_conv.weight", [*spots, (6, spots[-1][1] + 1)])
-        if channels == config.stem and last in found.state and beyond not in found.state:
+        if channels == config.width and last in found.state and beyond not in found.state:
             return config
     raise CheckpointError(
-        f"{found.path}: an EfficientNet whose first convolution has {channels} channels and whose blocks are not those "
-        f"of {', '.join(EFFICIENTNETS)}; convert one of these"
+        f"{found.path}: an EfficientNet with {channels} features whose blocks are not those of "
+        f"{', '.join(EFFICIENTNETS)}; convert one of these"
     )
 
 
-def finished(found, config, profile, name, classifier, notes):
+def finished(found, config, profile, name, layout, notes):
     """The Read of a recognised state; CheckpointError lists what is missing or mis-shaped."""
-    spots, wanted = places(config), efficientnet_manifest(config)
-    entries = {key: copied(name(key, spots), shape) for key, shape in wanted.items()}
-    wrong = []
-    for entry in entries.values():
-        source = entry.sources[0]
-        if source not in found.state:
-            wrong.append(f"{source} is missing")
-        elif tuple(spec_of(found.state, source).shape) != entry.shape:
-            wrong.append(f"{source} is {list(spec_of(found.state, source).shape)} and not {list(entry.shape)}")
-    used = {entry.sources[0] for entry in entries.values()}
-    left = [key for key in found.state if key not in used and not key.endswith("num_batches_tracked")]
-    wrong += [f"{key} is unexpected" for key in left if not key.startswith(classifier)]
-    if wrong:
-        raise CheckpointError(
-            f"{found.path} does not fit EfficientNet-{config.variant}: {'; '.join(wrong)}; take the file again from "
-            "its source"
-        )
-    if left:
-        notes = [*notes, f"the classifier is left out: {', '.join(left)}"]
+    spots = places(config)
+    entries = {key: copied(name(key, spots), shape) for key, shape in efficientnet_manifest(config).items()}
+    wanted = {entry.sources[0]: entry.shape for entry in entries.values()}
+    shapes.check(found.state, wanted, found.path, f"{layout} (variant {config.variant})")
+    counted = [key for key in found.state if key.endswith("num_batches_tracked")]  # torch's, of no use
+    notes = [*notes, *shapes.left_out(found.state, {*wanted, *counted})]
     return Read(ModelConfig(image_tower=config, text_tower=None, pixels=profile), Mapped(found.state, entries), notes)
 
 
@@ -175,13 +169,13 @@ def has(*wanted):
 
 LAYOUTS = [
     Layout(
-        "paddleclas-efficientnet",
+        PADDLECLAS_NAME,
         has("_ef._conv_stem._conv._conv._conv.weight", "_ef._blocks.0.._se._conv1._conv.weight"),
         read_paddleclas,
         write_paddleclas,
     ),
     Layout(
-        "timm-efficientnet",
+        TIMM_NAME,
         has("conv_stem.weight", "conv_head.weight", "blocks.0.0.se.conv_reduce.weight", "blocks.1.0.conv_pwl.weight"),
         read_timm,
         write_timm,
