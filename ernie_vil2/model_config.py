@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from .errors import ConfigError
 from .schema import as_dict, build, document
 
+TOKENIZERS = ("bert", "paddlenlp")
 ACTIVATIONS = ("quick_gelu", "gelu", "relu")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -278,7 +279,11 @@ class ModelConfig:
     image_tower: ImageTower | None = document(ImageTowerConfig, "the image tower; null where there is only the other")
     text_tower: TextTower | None = document(TextTowerConfig, "the text tower; null where there is only the other")
     max_length: int = document(48, "tokens of a text, [CLS] and [SEP] included", minimum=3)
-    tokenizer: str = document("bert", "BERT basic tokenisation and WordPiece", choices=("bert",))
+    tokenizer: str = document(
+        "bert",
+        "bert: BERT basic tokenisation and WordPiece; paddlenlp: the same, but symbols beyond ASCII are set apart too",
+        choices=TOKENIZERS,
+    )
     lower_case: bool = document(True, "lower-case and strip accents before WordPiece")
     pixels: PixelProfile = document(PixelProfile, "a pixel profile or the name of a preset")
 

@@ -29,6 +29,7 @@ CJK = (
     (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
     (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
 )  # fmt: skip
+PADDLENLP_SYMBOLS = "\u00ad\u00b2\u00ba\u3007\u00b5\u00d8\u014b\u01b1"
 PROMPTS = {"zh": ("该图片包含", "、"), "en": ("The picture contains ", ", ")}
 
 
@@ -61,21 +62,32 @@ def _set_apart(code):
     return f" {chr(code)} " if symbol or unicodedata.category(chr(code))[0] == "P" else code
 
 
-def _set_apart_without_marks(code):
-    return None if unicodedata.category(chr(code)) == "Mn" else _set_apart(code)
+def _set_symbols_apart(code):
+    """PaddleNLP's rule: every symbol counts as punctuation, and eight other characters too."""
+    symbol = unicodedata.category(chr(code))[0] == "S" or chr(code) in PADDLENLP_SYMBOLS
+    return f" {chr(code)} " if symbol else _set_apart(code)
 
 
-CLEAN, APART, APART_WITHOUT_MARKS = Characters(_clean), Characters(_set_apart), Characters(_set_apart_without_marks)
+def _without_marks(rule):
+    return lambda code: None if unicodedata.category(chr(code)) == "Mn" else rule(code)
+
+
+CLEAN = Characters(_clean)
+APART = {
+    rules: {False: Characters(rule), True: Characters(_without_marks(rule))}
+    for rules, rule in (("bert", _set_apart), ("paddlenlp", _set_symbols_apart))
+}
+"""{rules: {whether text is lower-cased: the table that sets punctuation apart}}."""
 
 
 class TokenIds(dict):
     """Token between white space -> ids of its pieces; short tokens are remembered, REMEMBERED_TOKENS at most."""
 
-    def __init__(self, vocab, lower_case):
+    def __init__(self, vocab, lower_case, rules):
         from tokenizers.models import WordPiece
 
         super().__init__()
-        self.vocab, self.lower_case = vocab, lower_case
+        self.vocab, self.lower_case, self.apart = vocab, lower_case, APART[rules][lower_case]
         self.model = WordPiece(vocab=vocab, unk_token=UNK, max_input_chars_per_word=LONGEST_WORD)
 
     def __missing__(self, token):
@@ -90,9 +102,9 @@ class TokenIds(dict):
     def pieces(self, token):
         """Yield the pieces, as strings, of one token."""
         if self.lower_case:
-            words = unicodedata.normalize("NFD", token.lower()).translate(APART_WITHOUT_MARKS)
+            words = unicodedata.normalize("NFD", token.lower()).translate(self.apart)
         else:
-            words = token.translate(APART)
+            words = token.translate(self.apart)
         for word in words.split():
             if len(word) > LONGEST_WORD:
                 yield UNK
@@ -106,26 +118,28 @@ class Tokenizer:
     """Texts -> ids, equal to the release's on every string; can be pickled, and shared by threads.
 
     vocab: path of a vocabulary (see `read_vocab`); max_length: most ids a text gets, [CLS] and [SEP] included;
-    lower_case: lower-case and strip accents. Attributes: `vocab` {token: id}, `max_length`, `lower_case`, `vocab_size`
+    lower_case: lower-case and strip accents; rules: `bert`, as the release, or `paddlenlp`, which sets symbols beyond
+    ASCII apart too. Attributes: `vocab` {token: id}, `max_length`, `lower_case`, `rules`, `vocab_size`
     (highest id + 1, the rows that an embedding table needs), `pad_id` (0), `cls_id`, `sep_id`, `unk_id`, and `mask_id`,
     None where there is no [MASK]. Raises DataError for a vocabulary or a length that cannot work.
     """
 
-    def __init__(self, vocab, max_length=48, lower_case=True):
+    def __init__(self, vocab, max_length=48, lower_case=True, rules="bert"):
         self.max_length = _checked_length(max_length)
         self.lower_case = bool(lower_case)
+        self.rules = rules
         self.vocab = read_vocab(vocab)
         self.pad_id, self.cls_id, self.sep_id, self.unk_id = (self.vocab[token] for token in NEEDED)
         self.mask_id = self.vocab.get(MASK)
         self.vocab_size = max(self.vocab.values()) + 1
-        self._ids = TokenIds(self.vocab, self.lower_case)
+        self._ids = TokenIds(self.vocab, self.lower_case, self.rules)
 
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name != "_ids"}
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self._ids = TokenIds(self.vocab, self.lower_case)
+        self._ids = TokenIds(self.vocab, self.lower_case, self.rules)
 
     def encode(self, texts, max_length=None):
         """Ids int64 [N, L] of one text (N = 1) or a sequence: [CLS], the first max_length - 2 pieces, [SEP], then 0s.

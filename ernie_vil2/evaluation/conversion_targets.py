@@ -37,6 +37,8 @@ def write_paddlenlp(opened, target, check):
             f"note: PaddleNLP runs the text tower with epsilon {ernie.EPSILON:g} whatever its config.json says, this "
             f"model has {opened.config.text_tower.epsilon:g}: embeddings of texts differ a little there"
         )
+    if opened.config.tokenizer != "paddlenlp":
+        said.append("note: PaddleNLP sets symbols beyond ASCII apart, this model does not: they get other ids there")
     files = {"vocab.txt": plain_vocab(opened)}
     tokenizer = "ErnieViLTokenizer" if len(towers) == 2 else "ErnieTokenizer"
     files["tokenizer_config.json"] = as_json(tokenizer_settings(opened.config, tokenizer))

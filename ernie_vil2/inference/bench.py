@@ -140,7 +140,7 @@ def prepare(path, vocab):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "vocab.txt"
         write_vocab(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", *(chr(0x4E00 + step) for step in range(3000))], file)
-        return Model(new_model(config), Tokenizer(file, config.max_length, config.lower_case))
+        return Model(new_model(config), Tokenizer(file, config.max_length, config.lower_case, config.tokenizer))
 
 
 def sample_images(count):

@@ -29,7 +29,7 @@ def load(path, vocab=None):
     state, config, vocabulary = open_model(path, vocab)
     tokenizer = None
     if config.text_tower is not None:
-        tokenizer = Tokenizer(vocabulary, max_length=config.max_length, lower_case=config.lower_case)
+        tokenizer = Tokenizer(vocabulary, config.max_length, config.lower_case, config.tokenizer)
     rows = config.text_tower.vocab_size if tokenizer else 0
     if tokenizer and tokenizer.vocab_size > rows:
         raise CheckpointError(f"the vocabulary {vocabulary} has {tokenizer.vocab_size} tokens but {path} embeds only "

@@ -72,6 +72,7 @@ def check_init(config, tokenizer):
             pairs.append(("pixels (size apart)", *sizeless))
         else:
             pairs.append(("lower_case", theirs.lower_case, config.model.lower_case))
+            pairs.append(("tokenizer", theirs.tokenizer, config.model.tokenizer))
             if Tokenizer(vocab, lower_case=theirs.lower_case).vocab != tokenizer.vocab:
                 pairs.append(("the vocabulary", str(vocab), "another one"))
         different += [f"{key} is {there} in {path} and {here} here" for key, there, here in pairs if there != here]

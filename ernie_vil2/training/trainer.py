@@ -117,7 +117,8 @@ class Trainer:
             else:
                 prepare_vocab(config, self.folder)
         self.ranks.wait()
-        tokenizer = Tokenizer(vocab, config.model.max_length, config.model.lower_case)
+        model = config.model
+        tokenizer = Tokenizer(vocab, model.max_length, model.lower_case, model.tokenizer)
         tower = config.model.text_tower
         tower.vocab_size = fitting_rows(tower.vocab_size, tokenizer.vocab_size, vocab)
         return tokenizer

@@ -371,3 +371,15 @@ def test_prompts_that_cannot_be_made():
         tag_prompt(["a", None], "en")
     with pytest.raises(DataError, match="tags is of type NoneType"):
         tag_prompt(None, "en")
+
+
+def test_rules_of_paddlenlp_set_symbols_apart_and_change_nothing_else(tmp_path):
+    path = tmp_path / "vocab.txt"
+    write_vocab(["[PAD]", "[CLS]", "[SEP]", "[UNK]", "2", "5", "25", "℃", "##℃", "×", "猫", "ŋ", "a", "##a"], path)
+    bert, paddlenlp = Tokenizer(path), Tokenizer(path, rules="paddlenlp")
+    assert bert.tokens("25℃") == ["25", "##℃"] and paddlenlp.tokens("25℃") == ["25", "℃"]
+    assert bert.tokens("2×5") == ["[UNK]"] and paddlenlp.tokens("2×5") == ["2", "×", "5"]
+    assert paddlenlp.tokens("aŊa") == ["a", "ŋ", "a"] and bert.tokens("aŊa") == ["[UNK]"]
+    for text in ("25 猫, a-a!", "aa$a", "猫25猫", ""):
+        assert bert.tokens(text) == paddlenlp.tokens(text)
+    assert pickle.loads(pickle.dumps(paddlenlp)).tokens("2×5") == ["2", "×", "5"]

@@ -60,22 +60,13 @@ def epsilon_note(settings):
     ]  # fmt: skip
 
 
-def word_notes(found):
-    """Notes on where PaddleNLP's tokenizer differs from ours."""
-    return [
-        "PaddleNLP sets symbols beyond ASCII apart, such as the signs of degrees and of multiplication, ours leaves "
-        "them in their word: texts with such symbols get other ids",
-        *tokenizer_notes(found),
-    ]
-
-
 def read(found: Found) -> Read:
     """A Read of a text tower; heads of the model (classifiers, masked words) are left out."""
     prefix = "" if WORD in found.state else "ernie."
     settings = flat(found.settings)
     tower = read_tower(found, NAMES, prefix, settings, EPSILON)
-    config = model_config(found, tower.config)
-    notes = [*tower.notes, *epsilon_note(settings), *word_notes(found), *shapes.left_out(found.state, tower.used)]
+    config = model_config(found, tower.config, tokenizer="paddlenlp")
+    notes = [*tower.notes, *epsilon_note(settings), *tokenizer_notes(found), *shapes.left_out(found.state, tower.used)]
     entries = {key: tower.entries[key] for key in layout.manifest(config)}
     return Read(config, Mapped(found.state, entries), notes)
 

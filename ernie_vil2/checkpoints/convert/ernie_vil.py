@@ -10,7 +10,7 @@ from ...model_config import PIXEL_PROFILES, ImageTowerConfig
 from .. import layout
 from ..layout import TEMPERATURE, heads_of
 from . import shapes, vit_parts
-from .ernie import EPSILON, NAMES, epsilon_note, word_notes
+from .ernie import EPSILON, NAMES, epsilon_note
 from .layouts import Found, Layout, Read
 from .mapping import Entry, Mapped, copied, reshaped, stacked
 from .pixels import profile_of
@@ -20,6 +20,7 @@ from .text_tower import (
     model_config,
     read_tower,
     settings_back,
+    tokenizer_notes,
 )
 
 NAME = "PaddleNLP ErnieViL"
@@ -54,12 +55,12 @@ def read(found: Found) -> Read:
         settings = vit_parts.section(found.settings, "text_config") or found.settings
         text = read_tower(found, NAMES, prefix + TEXT, settings, EPSILON)
         entries, used = entries | text.entries, used | text.used
-        notes += [*text.notes, *epsilon_note(settings), *word_notes(found)]
+        notes += [*text.notes, *epsilon_note(settings), *tokenizer_notes(found)]
     if text is not None and more:
         shapes.check(state, {prefix + "temperature": (1,)}, found.path, NAME)
         entries[TEMPERATURE] = copied(prefix + "temperature", (1,))
     used.add(prefix + "temperature")
-    config = model_config(found, text and text.config, **more)
+    config = model_config(found, text and text.config, **more, tokenizer="paddlenlp" if text else "bert")
     entries = {key: entries[key] for key in layout.manifest(config)}
     return Read(config, Mapped(state, entries), notes + shapes.left_out(state, used))
 

@@ -178,11 +178,11 @@ def add_constant_rows(entries, used, state, prefix, settings, where):
     return notes
 
 
-def model_config(found: Found, text=None, image=None, pixels=None) -> ModelConfig:
+def model_config(found: Found, text=None, image=None, pixels=None, tokenizer="bert") -> ModelConfig:
     """The ModelConfig of a text tower, an image tower or both, with the tokenizer's settings; it is checked, and so is
     that Paddle can run it."""
     towers = {"image_tower": image and as_dict(image), "text_tower": text and as_dict(text)}
-    content = towers | {"lower_case": bool(found.tokenizer.get("do_lower_case", True))}
+    content = towers | {"tokenizer": tokenizer, "lower_case": bool(found.tokenizer.get("do_lower_case", True))}
     if text is not None:
         content["max_length"] = min(ModelConfig.max_length, text.positions)
     if pixels is not None:
