@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from ..checkpoints import store
-from ..checkpoints.convert import ernie, ernie_vil, hugging_face, recognise
+from ..checkpoints.convert import clip, efficientnet, ernie, ernie_vil, hugging_face, recognise
 from ..checkpoints.convert.pixels import settings_of
 from ..checkpoints.convert.source_file import open_source
 from ..checkpoints.files import reported, sync_directory, synced_file, temporary_name
@@ -15,13 +15,12 @@ from ..checkpoints.safetensors_file import write_safetensors
 from ..checkpoints.tensor_file import Float32View
 from ..data.text import read_vocab
 from ..errors import CheckpointError
-from ..schema import as_dict
 from . import conversion_check
 from .source_models import fixed_inputs
 
 CHECK = "ernie_vil2_check"
 """The key of a config.json under which the record of the check is kept for people; its reader passes over it."""
-IMAGE_LAYOUTS = {"vit": "clip", "efficientnet": "timm-efficientnet"}
+IMAGE_LAYOUTS = {"vit": clip.LAYOUTS[0], "efficientnet": recognise.named(efficientnet.TIMM_NAME)}
 """The torch layout of each kind of image tower."""
 
 
@@ -87,7 +86,7 @@ def write_torch_text(opened, target, check):
 
 
 def write_torch_image(opened, target, check):
-    kind = recognise.named(IMAGE_LAYOUTS.get(opened.config.image_tower.kind))
+    kind = IMAGE_LAYOUTS.get(opened.config.image_tower.kind)
     if kind is None:
         raise CheckpointError(
             f"an image tower of kind {opened.config.image_tower.kind} has no form for torch here; "
@@ -99,16 +98,13 @@ def write_torch_image(opened, target, check):
         with synced_file(folder / store.WEIGHTS) as handle:
             write_safetensors(handle, state, "pt")
 
-    settings, said = image_settings(opened.config)
+    settings, said = (kind.settings(opened.config), []) if kind.settings else timm_settings(opened.config)
     return said + write_folder(target, fill, {}, settings, opened, kind, check)
 
 
-def image_settings(config):
-    """(config.json beside an image tower for torch, notes): what the keys do not tell, as the layouts here read it."""
+def timm_settings(config):
+    """(config.json beside an EfficientNet for timm, notes): its padding and pixels."""
     tower, profile = config.image_tower, config.pixels
-    if tower.kind == "vit":
-        options = {"activation": tower.activation, "heads": tower.heads, "epsilon": tower.epsilon}
-        return options | {"pixels": as_dict(profile)}, []
     name = f"{'tf_' if tower.padding == 'same' else ''}efficientnet_{tower.variant}"
     if (profile.decoder, profile.resize) != ("pil", "short_side"):
         return {"architecture": name}, ["note: timm has no form of this model's pixel profile, so it is not written"]
@@ -156,7 +152,7 @@ def checked_folder(made, opened, kind):
     config, inputs = opened.config, fixed_inputs(opened.config)
     if kind is hugging_face.LAYOUTS[0]:
         inputs = inputs._replace(pixels=None)
-    elif kind.name in IMAGE_LAYOUTS.values():
+    elif kind in IMAGE_LAYOUTS.values():
         inputs = inputs._replace(ids=None)
     theirs, reason = conversion_check.theirs_or_reason(open_source(made), kind.name, config, inputs)
     if kind in (*ernie.LAYOUTS, *ernie_vil.LAYOUTS):

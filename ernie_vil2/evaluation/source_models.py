@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..checkpoints.convert import clip, efficientnet, ernie, ernie_vil, hugging_face, paddleclas_vit
 from ..checkpoints.convert.recognise import OPTIONS
 from ..checkpoints.tensor_file import Float32View
 from . import plain_models as plain
@@ -227,14 +228,14 @@ def timm_efficientnet(state, settings, config, inputs):
 
 
 RUNNERS = {
-    "PaddleNLP ErnieViL": (paddlenlp_ernie_vil, plain_ernie_vil),
-    "PaddleNLP ERNIE": (paddlenlp_ernie, plain_ernie),
-    "Hugging Face ERNIE or BERT": (transformers_text, plain_hugging_face),
-    "clip": (None, plain_clip),
-    "transformers_clip": (None, plain_transformers_clip),
-    "paddleclas_vit": (None, plain_paddleclas_vit),
-    "paddleclas_clip": (None, plain_paddleclas_vit),
-    "paddleclas-efficientnet": (None, paddleclas_efficientnet),
-    "timm-efficientnet": (None, timm_efficientnet),
+    ernie_vil.NAME: (paddlenlp_ernie_vil, plain_ernie_vil),
+    ernie.NAMES.layout: (paddlenlp_ernie, plain_ernie),
+    hugging_face.NAMES.layout: (transformers_text, plain_hugging_face),
+    clip.LAYOUTS[0].name: (None, plain_clip),
+    clip.LAYOUTS[1].name: (None, plain_transformers_clip),
+    paddleclas_vit.NAME: (None, plain_paddleclas_vit),
+    paddleclas_vit.CLIP_NAME: (None, plain_paddleclas_vit),
+    efficientnet.PADDLECLAS_NAME: (None, paddleclas_efficientnet),
+    efficientnet.TIMM_NAME: (None, timm_efficientnet),
 }
 """{layout: (its library's model for a source with settings or None, NumPy or else a library's model)}."""

@@ -82,7 +82,7 @@ def test_openai_clip_from_every_kind_of_file(tmp_path, form):
     lines = convert(path, tmp_path / "model")
     with torch.no_grad():
         assert_same(ours(tmp_path / "model", pixels), tower(torch.from_numpy(pixels)).numpy())
-    assert "clip layout" in lines[0] and check_of(tmp_path / "model")["cosine"]["image"] > 0.999999
+    assert "CLIP layout" in lines[0] and check_of(tmp_path / "model")["cosine"]["image"] > 0.999999
     assert any("quick_gelu is assumed" in line for line in lines)
 
 
@@ -113,7 +113,7 @@ def test_vision_transformers_of_paddleclas(tmp_path, kind):
         parameter.set_value(values.astype(np.float32))
     paddle.save(model.state_dict(), str(tmp_path / "source.pdparams"))
     lines = convert(tmp_path / "source.pdparams", tmp_path / "model")
-    assert f"paddleclas_{kind} layout" in lines[0]
+    assert f"PaddleClas {'ViT' if kind == 'vit' else 'CLIP ViT'} layout" in lines[0]
     assert check_of(tmp_path / "model")["cosine"]["image"] > 0.999999
 
 
