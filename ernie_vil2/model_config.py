@@ -9,7 +9,7 @@ import typing
 from dataclasses import dataclass, replace
 
 from .errors import ConfigError
-from .schema import as_dict, build, document
+from .schema import as_dict, build, document, kind_of
 
 ACTIVATIONS = ("quick_gelu", "gelu", "relu")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -259,6 +259,7 @@ class PaddleNLPConfig:
 
 ImageTower = ImageTowerConfig | EfficientNetConfig | PaddleClasConfig
 TextTower = TextTowerConfig | PaddleNLPConfig
+TOWER_KINDS = tuple(kind_of(cls) for tower in (ImageTower, TextTower) for cls in typing.get_args(tower))
 
 
 def check_heads(tower, name):
