@@ -9,7 +9,7 @@ import typing
 from dataclasses import dataclass, replace
 
 from .errors import ConfigError
-from .schema import as_dict, build, document
+from .schema import as_dict, build, document, kind_of
 
 TOKENIZERS = ("bert", "paddlenlp")
 ACTIVATIONS = ("quick_gelu", "gelu", "relu")
@@ -260,6 +260,7 @@ class PaddleNLPConfig:
 
 ImageTower = ImageTowerConfig | EfficientNetConfig | PaddleClasConfig
 TextTower = TextTowerConfig | PaddleNLPConfig
+TOWER_KINDS = tuple(kind_of(cls) for tower in (ImageTower, TextTower) for cls in typing.get_args(tower))
 
 
 def check_heads(tower, name):

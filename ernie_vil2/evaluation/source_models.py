@@ -72,7 +72,8 @@ def run_source(source, layout_name, config, inputs) -> Result:
             pass
         except Exception as error:  # of a library that this project does not control
             how += f" (its library failed: {type(error).__name__})"
-    found = in_numpy(state, said, config, inputs)
+    with np.errstate(all="ignore"):  # weights that are no numbers are said to be so later
+        found = in_numpy(state, said, config, inputs)
     return found if isinstance(found, Result) else Result(found, how, {"numpy": np.__version__})
 
 

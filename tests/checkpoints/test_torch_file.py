@@ -254,13 +254,29 @@ def test_compressed_members_are_not_unpacked(tmp_path, name):
     assert "is compressed" in refusal(tmp_path, deflated(name))
 
 
+def entry_of(data, name):
+    """Where the entry of a member begins in the directory of a zip."""
+    return data.rfind(name) - 46
+
+
 def test_members_that_overlap(tmp_path):
-    """Two names in the directory for the same bytes: a small file must not become many tensors."""
-    data = bytearray(zipped({"w": tensor("0", (4,)), "v": tensor("1", (4,))}, ONE | {"1": np.zeros(4, np.float32)}))
-    first, second = (data.rfind(b"archive/data/" + key) - 46 for key in (b"0", b"1"))
-    data[second + 42 : second + 46] = data[first + 42 : first + 46]
-    said = refusal(tmp_path, bytes(data))
-    assert "disagree" in said or "overlap" in said
+    """A whole member inside another one's data: a small file must not become many tensors."""
+    inner = np.ones(4, np.float32)
+    header = b"PK\x03\x04" + bytes(22) + struct.pack("<HH", 14, 0) + b"archive/data/1"
+    outer = np.frombuffer(header + inner.tobytes(), np.float32)
+    data = bytearray(zipped({"w": tensor("0", outer.shape), "v": tensor("1", (4,))}, {"0": outer, "1": inner}))
+    place = entry_of(data, b"archive/data/1")
+    data[place + 42 : place + 46] = struct.pack("<I", data.index(header))
+    assert "overlap" in refusal(tmp_path, bytes(data))
+    data[place + 42 : place + 46] = struct.pack("<I", data.index(b"PK\x03\x04", 4))
+    assert "disagree" in refusal(tmp_path, bytes(data))
+
+
+def test_a_member_that_reaches_into_the_directory(tmp_path):
+    data = bytearray(zipped({"w": tensor("0", (9,))}, ONE))
+    place = entry_of(data, b"archive/data/0")
+    data[place + 20 : place + 28] = struct.pack("<II", 36, 36)
+    assert "reaches over its end" in refusal(tmp_path, bytes(data))
 
 
 def test_a_directory_that_points_elsewhere(tmp_path):

@@ -1,10 +1,13 @@
 """Where a run starts: a tower of other weights keeps all but a head that does not fit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import yaml
 
 from ernie_vil2.checkpoints.store import save_model
-from ernie_vil2.config import RunConfig
+from ernie_vil2.config import RunConfig, load_run
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.model_config import ImageTowerConfig, ModelConfig, PixelProfile
 from ernie_vil2.models.dual_encoder import new_model
@@ -43,6 +46,33 @@ def test_a_head_of_another_width_is_left_out_and_said(tmp_path, theirs, ours, no
     same = [key for key in arrays if key in state and np.array_equal(state[key].numpy(), arrays[key])]
     assert set(arrays) - set(same) == ({"visual.proj.weight"} if theirs and theirs != ours else set())
     assert ("visual.proj.weight" in state) == bool(ours)
+
+
+def test_a_recipe_need_not_repeat_what_belongs_to_the_weights_of_a_tower(tmp_path):
+    pixels = PixelProfile(size=32, mean=(0.5, 0.5, 0.5))
+    odd = ImageTowerConfig(**IMAGE, epsilon=1e-3, activation="relu", patch_bias=True)
+    config = ModelConfig(image_tower=odd, text_tower=None, pixels=pixels)
+    arrays = {key: value.numpy() for key, value in new_model(config).state_dict().items()}
+    save_model(tmp_path / "image", arrays, config, None)
+    recipe = tmp_path / "recipe.yaml"
+
+    def model(image_tower, **more):
+        data = {
+            "data": {"train": "x"}, "init": {"image": str(tmp_path / "image")},
+            "model": {"image_tower": image_tower, "text_tower": TEXT, "max_length": 16, **more},
+        }  # fmt: skip
+        recipe.write_text(yaml.safe_dump(data), encoding="utf-8")
+        return load_run(recipe)
+
+    taken = model({"drop_path": 0.2})
+    assert taken.model.image_tower == dataclasses.replace(odd, drop_path=0.2) and taken.model.pixels == pixels
+    assert check_init(taken, None) == []
+    with pytest.raises(ConfigError, match=r"image_tower.epsilon is 0.001 in .* and 1e-05 here"):
+        check_init(model({"epsilon": 1e-5}), None)
+    other = model({"kind": "efficientnet", "variant": "b0", "image_size": 32, "projection": 32}, pixels={"size": 32})
+    assert other.model.image_tower.epsilon == 1e-3 and other.model.pixels.mean != pixels.mean
+    with pytest.raises(ConfigError, match="image_tower.kind is vit"):
+        check_init(other, None)
 
 
 def test_a_tower_that_is_not_there_cannot_be_taken(tmp_path):

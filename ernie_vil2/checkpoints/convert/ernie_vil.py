@@ -48,6 +48,8 @@ def read(found: Found) -> Read:
         settings = vit_parts.section(found.settings, "vision_config") or found.settings
         image, entries = read_image(found, prefix + IMAGE, settings)
         used = {key for entry in entries.values() for key in entry.sources}
+        if "num_attention_heads" not in settings:
+            notes.append(f"no config.json says the heads of the image tower: {image.heads}, of 64 columns")
         pixels, said = profile_of(found.pixels, image.image_size, PIXEL_PROFILES["bicubic"])
         notes += said
         more = {"image": image, "pixels": pixels}

@@ -86,6 +86,13 @@ def test_folder_and_file_load_as_they_are(source, tmp_path, random_image):
         assert np.array_equal(model.encode_image(image), wanted.encode_image(image))
 
 
+def test_a_file_alone_says_what_is_assumed(tmp_path):
+    folder = write_source(tmp_path / "folder", ernie_vil(), None, "mine.pdparams")
+    opened = open_any(folder / "mine.pdparams")
+    assert sum("no config.json says the heads" in note for note in opened.notes) == 2
+    assert opened.config.image_tower.activation == "quick_gelu" and opened.vocab == folder / "vocab.txt"
+
+
 def test_the_pixel_profile_comes_from_the_file_beside_the_weights(source, tmp_path):
     profile = open_any(source).config.pixels
     assert (profile.decoder, profile.interpolation, profile.resize, profile.size) == (

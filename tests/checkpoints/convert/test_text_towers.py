@@ -234,3 +234,13 @@ def test_vocabulary_with_gaps_and_a_token_twice(tmp_path):
     convert(tmp_path / "folder", tmp_path / "again")
     one, two = (ernie_vil2.load(tmp_path / name).tokenize("猫a b") for name in ("model", "again"))
     assert one.tolist() == two.tolist()
+
+
+def test_a_source_that_cannot_be_run_is_said_to_be_unchecked(tmp_path, monkeypatch):
+    from ernie_vil2.evaluation import source_models
+
+    monkeypatch.setattr(source_models, "RUNNERS", {})
+    lines = convert(write_source(tmp_path / "source", paddle_ernie()), tmp_path / "model")
+    assert check_of(tmp_path / "model")["how"].startswith("not run: ")
+    assert any(line.startswith("check: not run: no model of the layout PaddleNLP ERNIE") for line in lines)
+    assert ernie_vil2.load(tmp_path / "model").encode_text("猫").shape == (1, WIDTH)
