@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ConfigError, nearest
-from .model_config import PIXEL_PROFILES, ModelConfig
+from .model_config import PIXEL_PROFILES, TOWER_KINDS, ModelConfig
 from .schema import as_dict, build, check_range, document, parse_value, read_yaml
 
 VIEWS = ("image", "image'", "caption", "caption'", "tags", "tags'")
@@ -266,19 +266,36 @@ def load_run(path, overrides=()):
 
 
 def start_from(data, where):
-    """Where `init.model` names a model directory: its configuration below that of `model`, its towers as the start."""
-    init = data.get("init")
-    folder = init.get("model") if isinstance(init, dict) else None
+    """Put the configuration of the weights that `init` names below that of `model`, so that a recipe need not repeat
+    it: of a whole model (`init.model`, whose towers become the start), or of a tower of the same kind.
+    """
+    init, given = data.get("init"), data.get("model")
+    if not (isinstance(init, dict) and (given is None or isinstance(given, dict))):
+        return
+    folder = init.get("model")
     if not isinstance(folder, str):
+        for tower in ("text", "image"):
+            if isinstance(init.get(tower), str) and (Path(init[tower]) / "config.json").is_file():
+                data["model"] = below(saved_model(init[tower], where), data.get("model") or {}, tower)
         return
     for tower in ("text", "image"):
         if init.get(tower):
             raise ConfigError(f"{where}: init.model and init.{tower} are both set; keep one of them")
         init[tower] = folder
-    given = data.get("model")
-    if not (given is None or isinstance(given, dict)):
-        raise ConfigError(f"{where}: model must be a mapping of keys to values, not {given!r}")
     data["model"] = merged(saved_model(folder, where), given or {})
+
+
+def below(saved, given, tower):
+    """`given`, a model as plain data, on top of what `saved` says of one tower and of what it reads."""
+    name = f"{tower}_tower"
+    theirs, ours = saved.get(name), given.get(name) or {}
+    if not (isinstance(theirs, dict) and isinstance(ours, dict)):
+        return given
+    named = ours.get("kind") or next((kind for kind in TOWER_KINDS if kind in ours), theirs.get("kind"))
+    if named != theirs.get("kind"):
+        return given
+    kept = {key: saved[key] for key in (("pixels",) if tower == "image" else ("lower_case",)) if key in saved}
+    return merged({**kept, name: theirs}, given)
 
 
 def saved_model(folder, where):

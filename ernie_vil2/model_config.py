@@ -9,7 +9,7 @@ import typing
 from dataclasses import dataclass, replace
 
 from .errors import ConfigError
-from .schema import as_dict, build, document
+from .schema import as_dict, build, document, kind_of
 
 ACTIVATIONS = ("quick_gelu", "gelu", "relu")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -45,17 +45,15 @@ class PixelProfile:
     )
     size: int = document(224, "side of the square crop in pixels", minimum=1)
     resize_to: int = document(
-        0, "what the short side (square: both) is resized to before the crop; 0: size", minimum=0
+        0, "what the short side (square: both) is resized to before the crop; size, where that is more", minimum=0
     )
     mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
     std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
 
-    def __post_init__(self):
-        if 0 < self.resize_to < self.size:
-            raise ConfigError(
-                f"pixels.resize_to {self.resize_to} is under pixels.size {self.size}, so there is nothing to crop; "
-                "raise it, or set it to 0"
-            )
+    @property
+    def resized(self):
+        """What the short side (square: both) is resized to before the crop, in pixels."""
+        return max(self.resize_to, self.size)
 
     @staticmethod
     def presets():
@@ -261,6 +259,7 @@ class PaddleNLPConfig:
 
 ImageTower = ImageTowerConfig | EfficientNetConfig | PaddleClasConfig
 TextTower = TextTowerConfig | PaddleNLPConfig
+TOWER_KINDS = tuple(kind_of(cls) for tower in (ImageTower, TextTower) for cls in typing.get_args(tower))
 
 
 def check_heads(tower, name):

@@ -1,5 +1,6 @@
 """Configurations: equal after a round trip, wrong ones named with the nearest right key, shipped ones whole."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_shipped_recipes_are_whole_and_headed(path):
+def test_shipped_recipes_are_whole_and_headed(path, tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()  # what recipes of fine-tuning start from
+    (tmp_path / "model" / "config.json").write_text(json.dumps(ModelConfig().to_dict()), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     config = load_run(path)
     assert build(RunConfig, as_dict(config), "again") == config
     head = path.read_text(encoding="utf-8").split("\nseed:")[0]

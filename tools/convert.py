@@ -8,10 +8,23 @@ python tools/convert.py model folder --to paddlenlp
 
 import argparse
 
-from ernie_vil2.errors import run_tool
+import yaml
+
+from ernie_vil2.errors import ConfigError, run_tool
 from ernie_vil2.runtime import import_paddle
 
 TARGETS = ("model-dir", "official", "paddlenlp", "torch")
+
+
+def pair(text):
+    """(name, value) of `name=value`, the value as YAML has it."""
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise ConfigError(f"the option {text!r} is not KEY=VALUE, for example activation=gelu")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"the value of {text!r} cannot be read; write it as in a YAML file") from None
 
 
 def main(argv=None):
@@ -19,17 +32,26 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", metavar="SRC", help="weights (.pdparams, .safetensors, .bin, .pt) or a model's folder")
-    parser.add_argument("target", metavar="DST", help="what to write; a name that ends with .pdparams is the release's")
+    parser.add_argument("source", metavar="SRC", help="weights (.pdparams, .safetensors, .bin, .pt) or a folder")
+    parser.add_argument("target", metavar="DST", help="what to write; NAME.pdparams is the release's file")
     parser.add_argument("--to", choices=TARGETS, help="layout to write (default: model-dir)")
     parser.add_argument("--vocab", help="the vocabulary; default: the vocab.txt beside the weights")
     parser.add_argument("--config", help="a config.json, for a weights file whose shapes cannot tell everything")
+    parser.add_argument(
+        "-o",
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what the source cannot tell: activation, heads, epsilon, pixels (a preset), projection=false",
+    )
     parser.add_argument("--no-check", dest="check", action="store_false", help="do not run source and result")
     args = parser.parse_args(argv)
     import_paddle()
     from ernie_vil2.evaluation.conversion import convert
 
-    print(*convert(args.source, args.target, args.to, args.vocab, args.config, args.check), sep="\n")
+    options = dict(map(pair, args.option))
+    print(*convert(args.source, args.target, args.to, args.vocab, args.config, options, args.check), sep="\n")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ class Machine:
     """
 
     writer = "Paddle"
+    advice = "take the file again from a source that you trust"
 
     def __init__(self, handle: io.BufferedReader, known: dict, where, end=None):
         self.handle, self.known, self.where = handle, known, where
@@ -80,9 +81,7 @@ class Machine:
         self.fail(f"holds over {MAX_INSTRUCTIONS:,} pickle instructions, which no weights file needs")
 
     def fail(self, reason):
-        raise CheckpointError(
-            f"{self.where}: {reason}; nothing of it was run: take the file again from a source that you trust"
-        )
+        raise CheckpointError(f"{self.where}: {reason}; nothing of it was run: {self.advice}")
 
     def step(self, code):
         if code in LENGTHS:

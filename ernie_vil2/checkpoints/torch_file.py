@@ -20,7 +20,9 @@ from .zip_members import Archive
 MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 LEGACY_HEAD = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
 CONTAINERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights")
+MAX_CONTAINERS = 4
 MAX_DEPTH = 30  # objects of a TorchScript archive within each other
+MAX_OBJECTS = 100_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class TorchFile(TensorFile):
         self.read(entry.offset, memoryview(flat.view(np.uint8)), key)
         steps = [stride * flat.itemsize for stride in entry.strides]
         view = np.lib.stride_tricks.as_strided(flat, entry.spec.shape, steps, writeable=False)
-        return view.astype(entry.dtype.newbyteorder("="))
+        return np.array(view, entry.dtype.newbyteorder("="), order="C")
 
 
 def open_torch(path) -> TorchFile:
@@ -165,11 +167,12 @@ def named_views(tree, path):
     """({name: View}, notes) of the state dict in what a pickle describes, whatever it is wrapped in."""
     notes, entered = [], []
     if isinstance(tree, Record):
-        views = dict(attributes(tree, path))
+        views = {}
+        add_attributes(tree, path, views)
         notes.append("a TorchScript archive: its tensors are read, its code is not")
         tree = {}
     else:
-        while (name := container(tree)) is not None:
+        while len(entered) < MAX_CONTAINERS and (name := container(tree)) is not None:
             entered.append(name)
             tree = tree[name]
         views = {key: value for key, value in tree.items() if isinstance(value, View)} if type(tree) is dict else {}
@@ -194,29 +197,40 @@ def container(tree):
     """The entry of a dictionary that holds the state dict, or None where the dictionary is one."""
     if type(tree) is not dict:
         return None
-    direct = count_views(tree, 0)
-    holders = [key for key, value in tree.items() if type(key) is str and count_views(value, 2) > direct]
+    counted = {}
+    direct = count_views(tree, 0, counted)
+    holders = [key for key, value in tree.items() if type(key) is str and count_views(value, 2, counted) > direct]
     preferred = [name for name in CONTAINERS if name in holders]
     return (preferred or holders or [None])[0]
 
 
-def count_views(tree, depth):
-    """Tensors in a dictionary keyed by text, or in the fullest of those in it: those of an optimiser have numbers."""
-    if type(tree) is not dict or not all(type(key) is str for key in tree):
+def count_views(tree, depth, counted):
+    """Tensors in a dictionary keyed by text, or in the fullest of those in it: those of an optimiser have numbers.
+
+    counted: what was counted before, since a file may put one dictionary into many places.
+    """
+    if type(tree) is not dict:
         return 0
-    inner = [count_views(value, depth - 1) for value in tree.values()] if depth else []
-    return max([sum(isinstance(value, View) for value in tree.values()), *inner])
+    if (id(tree), depth) not in counted:
+        named = tree.values() if all(type(key) is str for key in tree) else ()
+        inner = [count_views(value, depth - 1, counted) for value in named] if depth else []
+        counted[id(tree), depth] = max([sum(isinstance(value, View) for value in named), *inner])
+    return counted[id(tree), depth]
 
 
-def attributes(record, path, prefix="", depth=0):
-    """Yield (dotted name, View) of the tensors of a TorchScript object and of those in it."""
-    if depth > MAX_DEPTH:
-        raise CheckpointError(f"{path} nests objects over {MAX_DEPTH} deep; give a file of a model's state_dict()")
-    for name, value in record.attributes.items():
-        if isinstance(value, View):
-            yield f"{prefix}{name}", value
-        elif isinstance(value, Record):
-            yield from attributes(value, path, f"{prefix}{name}.", depth + 1)
+def add_attributes(root, path, views):
+    """Add {dotted name: View} of the tensors of a TorchScript object and of those in it."""
+    waiting, seen = [("", root, 0)], 0
+    while waiting:
+        prefix, record, depth = waiting.pop()
+        seen += 1
+        if depth > MAX_DEPTH or seen > MAX_OBJECTS:
+            raise CheckpointError(f"{path} nests objects too deep or too often; give a file of a model's state_dict()")
+        for name, value in record.attributes.items():
+            if isinstance(value, View):
+                views[f"{prefix}{name}"] = value
+            elif isinstance(value, Record):
+                waiting.append((f"{prefix}{name}.", value, depth + 1))
 
 
 def item_size(view):

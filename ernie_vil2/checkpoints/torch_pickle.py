@@ -98,8 +98,7 @@ def view(storage, offset, size, stride, dtype=None):
     last = offset + sum((side - 1) * step for side, step in zip(*shapes, strict=True)) if 0 not in shapes[0] else -1
     if (last + 1) * itemsize > storage.nbytes:
         raise Refused(
-            f"holds a tensor of shape {list(shapes[0])} that reaches over its storage of "
-            f"{storage.nbytes:,} bytes"
+            f"holds a tensor of shape {list(shapes[0])} that reaches over its storage of {storage.nbytes:,} bytes"
         )
     return made
 
@@ -175,11 +174,13 @@ class TorchMachine(Machine):
     dictionaries that are keyed by number (of an optimiser)."""
 
     writer = "torch"
+    advice = "save the state_dict() of the model alone, or take the file from a source that you trust"
 
     def __init__(self, handle, path, end=None):
         super().__init__(handle, KNOWN, path, end)
         self.storages = {}
-        self.actions = ACTIONS | {b"Q": TorchMachine.persistent, b"\x81": TorchMachine.new_object, b"b": TorchMachine.build}
+        own = {b"Q": TorchMachine.persistent, b"\x81": TorchMachine.new_object, b"b": TorchMachine.build}
+        self.actions = ACTIONS | own
 
     def run(self):
         value = super().run()
@@ -212,7 +213,7 @@ class TorchMachine(Machine):
         self.push(Record())
 
     def persistent(self):
-        """A storage: ('storage', class, key, place, elements), in old files with (view key, first, elements) or None."""
+        """A storage: ('storage', class, key, place, elements), in old files then (view key, first, count) or None."""
         about = self.pop()
         if (
             type(about) is not tuple

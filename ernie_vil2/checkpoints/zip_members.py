@@ -50,7 +50,7 @@ class Archive:
         """(offset of the directory, its bytes)."""
         tail = self.at(max(0, self.size - 65557), min(self.size, 65557))
         place = tail.rfind(END)
-        if place < 0:
+        if place < 0 or len(tail) != place + 22 + struct.unpack_from("<H", tail, place + 20)[0]:
             raise self.damaged("its end is missing, so it was not copied whole")
         length, offset = struct.unpack_from("<II", tail, place + 12)
         if tail[max(0, place - 20) : place].startswith(LOCATOR64):

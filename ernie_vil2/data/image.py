@@ -105,7 +105,7 @@ def crop(rgb, profile=OFFICIAL, limits=DEFAULT_LIMITS):
     """
     check_pixels(rgb, 3, "an array", "give an RGB uint8 array [H, W, 3]")
     size = profile.size
-    resized = resize_short(rgb, profile.resize_to or size, profile, limits)
+    resized = resize_short(rgb, profile.resized, profile, limits)
     top, left = (CENTRES[profile.resize]((side - size) / 2) for side in resized.shape[:2])
     return np.ascontiguousarray(resized[top:top + size, left:left + size])
 

@@ -28,9 +28,7 @@ class PairMachine(Machine):
     """The pickle instructions that a tuple of numbers and texts needs, over bytes."""
 
     def __init__(self, data, where):
-        self.handle, self.size = io.BytesIO(data), len(data)
-        self.known, self.where = {}, where
-        self.stack, self.marks, self.memo = [], [], {}
+        super().__init__(io.BytesIO(data), {}, where, end=len(data))
 
     def find(self, module, name):
         if not (isinstance(module, str) and isinstance(name, str)):

@@ -128,9 +128,9 @@ class ViewMaker:
         if recipe is None:
             return {view: pixels.crop(pixels.decode(image, self.profile), self.profile) for view in self.image_views}
         keys = {view: generator(self.seed, epoch, index, view) for view in self.image_views}
-        shorts = {view: draw_short(size, key, recipe.crop_scale) for view, key in keys.items()}
+        shorts = {view: draw_short(self.profile.resized, key, recipe.crop_scale) for view, key in keys.items()}
         rgb, sides = pixels.decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
-        resized = {short: pixels.resize_short(rgb, short, sides=sides) for short in set(shorts.values())}
+        resized = {short: pixels.resize_short(rgb, short, self.profile, sides=sides) for short in set(shorts.values())}
         return {view: vary(resized[shorts[view]], size, key, recipe) for view, key in keys.items()}
 
     def pixel_shapes(self, count):

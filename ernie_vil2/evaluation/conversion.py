@@ -3,6 +3,7 @@
 Everything is written under a temporary name, checked there, and renamed last.
 """
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from ..errors import CheckpointError
 from ..model_config import PIXEL_PROFILES, ModelConfig
 from . import conversion_check
 from .conversion_targets import write_paddlenlp, write_torch
+from .source_models import Result, fixed_inputs
 
 TARGETS = ("model-dir", "official", "paddlenlp", "torch")
 
@@ -36,13 +38,14 @@ class Opened:
     notes: list
 
 
-def convert(source, target, to=None, vocab=None, settings=None, check=True) -> list:
+def convert(source, target, to=None, vocab=None, settings=None, options=None, check=True) -> list:
     """Write `target` from `source` and return lines that say what was recognised, left out, checked and written.
 
     to: one of TARGETS; by default `official` for a name that ends with .pdparams, else `model-dir`. vocab and settings
-    (a config.json) go before those beside the source. With `check`, the result is loaded back and compared with the
-    source on fixed inputs, and the record of it is kept in config.json. Raises UserError and writes nothing when the
-    source does not fit, has no form in the wanted layout, or the check fails.
+    (a config.json) go before those beside the source; options {name: value} say what it cannot tell: activation, heads,
+    epsilon, pixels (a preset's name or a mapping), projection (false leaves it out). With `check`, the result is loaded
+    back and compared with the source on fixed inputs, and the record of it is kept in config.json. Raises UserError and
+    writes nothing when the source does not fit, has no form in the wanted layout, or the check fails.
     """
     target = Path(target)
     to = to or ("official" if target.suffix == ".pdparams" else "model-dir")
@@ -50,21 +53,24 @@ def convert(source, target, to=None, vocab=None, settings=None, check=True) -> l
         raise CheckpointError(f"--to is {to!r}; give one of {', '.join(TARGETS)}")
     if target.exists() and target.resolve() == Path(source).resolve():
         raise CheckpointError(f"{target} is the source itself; give another place for the result")
-    opened = open_any(source, vocab, settings)
+    opened = open_any(source, vocab, settings, options or {})
     lines = described(opened)
     write = {"model-dir": write_model, "official": write_official, "paddlenlp": write_paddlenlp, "torch": write_torch}
     said = write[to](opened, target, check)
     return [*lines, *said, f"wrote {target}"]
 
 
-def open_any(path, vocab=None, settings=None) -> Opened:
-    """An Opened of a model directory or of weights in any known layout; what it holds is compared with what it needs."""
+def open_any(path, vocab=None, settings=None, options=()) -> Opened:
+    """An Opened of a model directory or of weights in any known layout, compared with what its model needs."""
     path = Path(path)
     if path.is_dir() and "layout_version" in read_json(path / store.CONFIG):
         state, config, vocab = store.open_model(path, vocab, raw=True)
-        return Opened(Source(path, state), official.LAYOUTS[0], config, state, vocab, state.notes)
+        source = Source(path, state)
+        recognise.add_options(source, official.LAYOUTS[0], options)
+        return Opened(source, official.LAYOUTS[0], config, state, vocab, state.notes)
     source = open_source(path, vocab, settings)
     kind = recognise.recognise(source)
+    recognise.add_options(source, kind, options)
     read = recognise.read_source(source, kind)
     notes = read.notes + layout.check(read.state, read.config, path)
     if read.config.text_tower is None:
@@ -90,7 +96,9 @@ def described(opened):
         sizes = f"{tower.depth} x {tower.width}" if hasattr(tower, "depth") else getattr(tower, "variant", "")
         if name == "image":
             patch = f", patch {tower.patch_size}" if hasattr(tower, "patch_size") else ""
-            parts.append(f"image tower {tower.kind} {sizes}{patch}, {tower.image_size} px, {pixels_name(opened.config)}")
+            parts.append(
+                f"image tower {tower.kind} {sizes}{patch}, {tower.image_size} px, {pixels_name(opened.config)}"
+            )
         else:
             parts.append(f"text tower {tower.kind} {sizes}, {tower.vocab_size:,} tokens")
     if opened.vocab is not None:
@@ -100,8 +108,6 @@ def described(opened):
 
 def pixels_name(config):
     """The pixel profile by its preset's name, or what it is."""
-    import dataclasses
-
     profile = config.pixels
     for name, preset in PIXEL_PROFILES.items():
         if dataclasses.replace(preset, size=profile.size) == profile:
@@ -135,20 +141,21 @@ def checked_directory(opened, made):
     """The record of comparing a model directory with the source it was made from."""
     from ..inference.encoder import load
 
-    inputs = conversion_check.fixed_inputs(opened.config)
+    inputs = fixed_inputs(opened.config)
     if opened.layout in official.LAYOUTS:
         theirs, reason = run_official(opened, inputs), None
     else:
         theirs, reason = conversion_check.theirs_or_reason(opened.source, opened.layout.name, opened.config, inputs)
-    ours = conversion_check.run_ours(load(made).network, inputs)
-    return conversion_check.check_record(theirs, ours, opened.config, reason)
+    network = load(made).network
+    ours = {} if theirs is None else conversion_check.run_ours(network, inputs)
+    return conversion_check.check_record(theirs, ours, inputs, reason)
 
 
 def run_official(opened, inputs):
     """The Result of weights in the release's own keys, run from the source."""
     network = conversion_check.network_of(Float32View(opened.state), opened.config)
     how = "this project, from the source's file"
-    return conversion_check.Result(conversion_check.run_ours(network, inputs), how, {})
+    return Result(conversion_check.run_ours(network, inputs), how, {})
 
 
 def write_official(opened, target, check):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import CheckpointError
-from .source_models import CannotRun, Result, fixed_inputs, run_source
+from .source_models import CannotRun, Result, run_source
 
 LARGEST, SMALLEST_COSINE = 1e-4, 0.999999
 
@@ -41,11 +41,10 @@ def theirs_or_reason(source, layout_name, config, inputs):
         return None, str(reason)
 
 
-def check_record(theirs: Result | None, ours, config, reason=None):
+def check_record(theirs: Result | None, ours, inputs, reason=None):
     """The JSON-able record of a check; CheckpointError when the two differ by more than float arithmetic does."""
     import paddle
 
-    inputs = fixed_inputs(config)
     record = {"inputs": described(inputs)}
     if theirs is None:
         return record | {"how": f"not run: {reason}"}
@@ -83,10 +82,10 @@ def unit(rows):
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
 
 
-def sentence(record):
-    """A line for people about a record."""
+def sentence(record, subject="the source"):
+    """A line for people about a record; subject: what was run by something else than this project."""
     if "cosine" not in record or not record["cosine"]:
         return f"check: {record['how']}"
     parts = [f"{tower} embeddings differ by at most {record['largest_difference'][tower]:.2g} (cosine {cosine:.9f})"
              for tower, cosine in record["cosine"].items()]  # fmt: skip
-    return f"check: {' and '.join(parts)}, the source being run by {record['how']}"
+    return f"check: {' and '.join(parts)}, {subject} being run by {record['how']}"

@@ -1,11 +1,12 @@
 """Write a model for other projects: a folder for PaddleNLP, or safetensors for torch with a config.json."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 from ..checkpoints import store
-from ..checkpoints.convert import ernie, ernie_vil, hugging_face, recognise
+from ..checkpoints.convert import clip, efficientnet, ernie, ernie_vil, hugging_face, recognise
 from ..checkpoints.convert.pixels import settings_of
 from ..checkpoints.convert.source_file import open_source
 from ..checkpoints.files import reported, sync_directory, synced_file, temporary_name
@@ -15,10 +16,12 @@ from ..checkpoints.tensor_file import Float32View
 from ..data.text import read_vocab
 from ..errors import CheckpointError
 from . import conversion_check
+from .source_models import fixed_inputs
 
 CHECK = "ernie_vil2_check"
 """The key of a config.json under which the record of the check is kept for people; its reader passes over it."""
-IMAGE_LAYOUT = "OpenAI CLIP"
+IMAGE_LAYOUTS = {"vit": clip.LAYOUTS[0], "efficientnet": recognise.named(efficientnet.TIMM_NAME)}
+"""The torch layout of each kind of image tower."""
 
 
 def write_paddlenlp(opened, target, check):
@@ -51,14 +54,20 @@ def write_paddlenlp(opened, target, check):
 def write_torch(opened, target, check):
     """Write safetensors with torch's [out, in] matrices: the text tower as transformers' ErnieModel, the image tower as
     OpenAI's CLIP names it; a model of both becomes the folders `text` and `image` in `target`."""
-    towers = list(opened.config.towers())
-    if len(towers) == 2:
-        store.refuse_other_target(target) if not (target / "text").is_dir() else None
-        said = []
-        for name in towers:
-            said += WRITERS[name](opened, target / name, check)
-        return said
-    return WRITERS[towers[0]](opened, target, check)
+    towers, target = list(opened.config.towers()), Path(target).resolve()
+    if len(towers) == 1:
+        return WRITERS[towers[0]](opened, target, check)
+    if not all((target / name / store.CONFIG).is_file() for name in towers):
+        store.refuse_other_target(target)
+    made, said = temporary_name(target), []
+    with reported(target):
+        try:
+            for name in towers:
+                said += WRITERS[name](opened, made / name, check)
+            store.replace_directory(made, target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return said
 
 
 def write_torch_text(opened, target, check):
@@ -75,17 +84,37 @@ def write_torch_text(opened, target, check):
 
 
 def write_torch_image(opened, target, check):
-    kind = recognise.named(IMAGE_LAYOUT)
-    if kind is None or kind.write is None:
-        raise CheckpointError("an image tower has no form for torch here; write a model directory instead")
+    kind = IMAGE_LAYOUTS.get(opened.config.image_tower.kind)
+    if kind is None:
+        raise CheckpointError(
+            f"an image tower of kind {opened.config.image_tower.kind} has no form for torch here; "
+            "write a model directory instead"
+        )
     state = kind.write(Float32View(opened.state), opened.config)
 
     def fill(folder):
         with synced_file(folder / store.WEIGHTS) as handle:
             write_safetensors(handle, state, "pt")
 
-    settings = kind.settings(opened.config) if kind.settings else opened.config.to_dict()["image_tower"]
-    return write_folder(target, fill, {}, settings, opened, kind, False)
+    settings, said = (kind.settings(opened.config), []) if kind.settings else timm_settings(opened.config)
+    return said + write_folder(target, fill, {}, settings, opened, kind, check)
+
+
+def timm_settings(config):
+    """(config.json beside an EfficientNet for timm, notes): its padding and pixels."""
+    tower, profile = config.image_tower, config.pixels
+    name = f"{'tf_' if tower.padding == 'same' else ''}efficientnet_{tower.variant}"
+    if (profile.decoder, profile.resize) != ("pil", "short_side"):
+        return {"architecture": name}, ["note: timm has no form of this model's pixel profile, so it is not written"]
+    crop = profile.size / ((profile.resize_to or profile.size) + 0.5)  # timm takes the floor of size / crop
+    about = {
+        "input_size": [3, profile.size, profile.size],
+        "crop_pct": crop,
+        "interpolation": {"linear": "bilinear"}.get(profile.interpolation, profile.interpolation),
+        "mean": list(profile.mean),
+        "std": list(profile.std),
+    }
+    return {"architecture": name, "pretrained_cfg": about}, []
 
 
 WRITERS = {"text": write_torch_text, "image": write_torch_image}
@@ -108,7 +137,7 @@ def write_folder(target, fill, files, settings, opened, kind, check):
             if check:
                 record = checked_folder(made, opened, kind)
                 write_bytes(made / store.CONFIG, as_json(settings | {CHECK: record}))
-                said = [conversion_check.sentence(record)]
+                said = [conversion_check.sentence(record, "the result")]
             sync_directory(made)
             store.replace_directory(made, target)
         finally:
@@ -118,12 +147,21 @@ def write_folder(target, fill, files, settings, opened, kind, check):
 
 def checked_folder(made, opened, kind):
     """The record of running the written folder as its reader would, against the model it was made of."""
-    inputs = conversion_check.fixed_inputs(opened.config)
+    config, inputs = opened.config, fixed_inputs(opened.config)
     if kind is hugging_face.LAYOUTS[0]:
         inputs = inputs._replace(pixels=None)
-    theirs, reason = conversion_check.theirs_or_reason(open_source(made), kind.name, opened.config, inputs)
-    network = conversion_check.network_of(Float32View(opened.state), opened.config)
-    return conversion_check.check_record(theirs, conversion_check.run_ours(network, inputs), opened.config, reason)
+    elif kind in IMAGE_LAYOUTS.values():
+        inputs = inputs._replace(ids=None)
+    theirs, reason = conversion_check.theirs_or_reason(open_source(made), kind.name, config, inputs)
+    if kind in (*ernie.LAYOUTS, *ernie_vil.LAYOUTS):
+        config = dataclasses.replace(config, text_tower=dataclasses.replace(config.text_tower, epsilon=ernie.EPSILON))
+    ours = {}
+    if theirs is not None:
+        ours = conversion_check.run_ours(conversion_check.network_of(Float32View(opened.state), config), inputs)
+    record = conversion_check.check_record(theirs, ours, inputs, reason)
+    if config != opened.config and theirs is not None:
+        record["text_epsilon"] = f"{ernie.EPSILON:g} on both sides, {opened.config.text_tower.epsilon:g} in this model"
+    return record
 
 
 def plain_vocab(opened):

@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 
 from .. import __version__
-from ..checkpoints import layout, store
+from ..checkpoints import store
 from ..checkpoints.safetensors_file import header_digest
 from ..data.manifest import sha256_of
 from ..errors import CheckpointError
@@ -53,17 +53,17 @@ def command_line(argv):
 
 
 def model_identity(path):
-    """(configuration as a dictionary, checksum with the name of its method) of a model directory or a .pdparams.
+    """(configuration as a dictionary, checksum with the name of its method) of anything that `ernie_vil2.load` takes.
 
     A model directory has the checksum of every tensor in the header of its weights, so the header stands for them.
     """
-    if path.is_dir():
+    if path.is_dir() and not (path / store.PADDLENLP_WEIGHTS).is_file():
         _, config, _ = store.open_directory(path)
         return config.to_dict(), f"header-sha256:{header_digest(path / store.WEIGHTS)}"
-    if not path.is_file():
+    if not path.exists():
         raise CheckpointError(f"{path} does not exist; give a model directory or a .pdparams file")
-    config = layout.infer_config(store.open_official(path), path)
-    return config.to_dict(), f"sha256:{sha256_of(path)}"
+    _, config, _ = store.open_other(path, None)
+    return config.to_dict(), f"sha256:{sha256_of(path / store.PADDLENLP_WEIGHTS if path.is_dir() else path)}"
 
 
 def versions():

@@ -1,30 +1,23 @@
 """What weights in another project's layout compute by themselves, to compare a converted model with.
 
 Where the project's library is installed its own model is run, with the weights put in from our readers (a library may
-execute a pickle, so it opens no file). Else plain NumPy computes it from the source's keys: it shares no code with the
-layouts, so a mistake there cannot hide here.
+execute a pickle, so it opens no file). Else `plain_models` computes it.
 """
 
+import dataclasses
+import importlib.metadata
 import importlib.util
 from typing import NamedTuple
 
 import numpy as np
 
+from ..checkpoints.convert import clip, efficientnet, ernie, ernie_vil, hugging_face, paddleclas_vit
+from ..checkpoints.convert.recognise import OPTIONS
 from ..checkpoints.tensor_file import Float32View
+from . import plain_models as plain
 
-PADDLE_BLOCK = {
-    "q": "encoder.layers.{}.self_attn.q_proj", "k": "encoder.layers.{}.self_attn.k_proj",
-    "v": "encoder.layers.{}.self_attn.v_proj", "o": "encoder.layers.{}.self_attn.out_proj",
-    "n1": "encoder.layers.{}.norm1", "up": "encoder.layers.{}.linear1", "down": "encoder.layers.{}.linear2",
-    "n2": "encoder.layers.{}.norm2", "first": "embeddings.layer_norm",
-}  # fmt: skip
-TORCH_BLOCK = {
-    "q": "encoder.layer.{}.attention.self.query", "k": "encoder.layer.{}.attention.self.key",
-    "v": "encoder.layer.{}.attention.self.value", "o": "encoder.layer.{}.attention.output.dense",
-    "n1": "encoder.layer.{}.attention.output.LayerNorm", "up": "encoder.layer.{}.intermediate.dense",
-    "down": "encoder.layer.{}.output.dense", "n2": "encoder.layer.{}.output.LayerNorm",
-    "first": "embeddings.LayerNorm",
-}  # fmt: skip
+SMALL = 128
+"""Side in pixels of the image that convolutional towers are checked with, at most."""
 
 
 class Inputs(NamedTuple):
@@ -53,9 +46,11 @@ def fixed_inputs(config):
     if config.text_tower is not None:
         ids = np.zeros((4, config.max_length), np.int64)
         for row, length in zip(ids, (3, 5, max(3, config.max_length // 2), config.max_length), strict=True):
-            row[:length] = rng.integers(1, config.text_tower.vocab_size, length)
+            row[:length] = rng.integers(1, config.text_tower.vocab_size, len(row[:length]))
     if config.image_tower is not None:
         side = config.image_tower.image_size
+        if config.image_tower.kind == "efficientnet":
+            side = min(side, SMALL)  # it runs at any size, so a large one costs less
         pixels = rng.standard_normal((1, 3, side, side), dtype=np.float32)
     return Inputs(ids, pixels)
 
@@ -67,15 +62,18 @@ def run_source(source, layout_name, config, inputs) -> Result:
     """
     if layout_name not in RUNNERS:
         raise CannotRun(f"no model of the layout {layout_name} runs here")
-    library, plain = RUNNERS[layout_name]
-    state = Float32View(source.state)
-    if source.settings:
+    library, in_numpy = RUNNERS[layout_name]
+    state, said = Float32View(source.state), source.settings
+    how = "NumPy, from the source's own keys"
+    if library is not None and said and not set(OPTIONS) & set(said):
         try:
-            return library(state, source.settings, inputs)
+            return library(state, said, inputs)
         except CannotRun:
             pass
-    return Result(plain(state, source.settings, config, inputs), "NumPy, from the source's own keys",
-                  {"numpy": np.__version__})  # fmt: skip
+        except Exception as error:  # of a library that this project does not control
+            how += f" (its library failed: {type(error).__name__})"
+    found = in_numpy(state, said, config, inputs)
+    return found if isinstance(found, Result) else Result(found, how, {"numpy": np.__version__})
 
 
 def need(*modules):
@@ -142,131 +140,102 @@ def transformers_text(state, settings, inputs):
     prefix = next(key for key in state if key.endswith("embeddings.word_embeddings.weight"))[:-33]
     with torch.no_grad():
         for key, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(tensor(state, prefix + key)))
+            parameter.copy_(torch.from_numpy(plain.tensor(state, prefix + key)))
         ids = torch.from_numpy(inputs.ids)
         pooled = model(ids, attention_mask=(ids != 0).long()).pooler_output
     return Result({"text": pooled.numpy()}, f"transformers' {kind.__name__}",
                   {"transformers": transformers.__version__, "torch": torch.__version__})  # fmt: skip
 
 
-def tensor(state, key):
-    """A tensor, under its old name of TensorFlow's time where it has that."""
-    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
-    for new, name in old.items():
-        if key not in state and key.endswith(new):
-            key = key.removesuffix(new) + name
-    return state[key]
-
-
 def plain_ernie(state, settings, config, inputs):
-    return {"text": plain_text(state, prefix_of(state), settings, config.text_tower, inputs.ids, PADDLE_BLOCK, False)}
+    tower = config.text_tower
+    return {
+        "text": plain.plain_text(state, plain.prefix_of(state), settings, tower, inputs.ids, plain.PADDLE_BLOCK, 1e-12)
+    }
 
 
 def plain_hugging_face(state, settings, config, inputs):
-    return {"text": plain_text(state, prefix_of(state), settings, config.text_tower, inputs.ids, TORCH_BLOCK, True)}
+    epsilon = settings.get("layer_norm_eps", 1e-12)
+    prefix, tower = plain.prefix_of(state), config.text_tower
+    return {"text": plain.plain_text(state, prefix, settings, tower, inputs.ids, plain.TORCH_BLOCK, epsilon)}
 
 
 def plain_ernie_vil(state, settings, config, inputs):
     found = {}
     if inputs.ids is not None:
-        found["text"] = plain_text(state, prefix_of(state), settings.get("text_config", settings), config.text_tower,
-                                   inputs.ids, PADDLE_BLOCK, False)  # fmt: skip
+        found |= plain_ernie(state, settings.get("text_config", settings), config, inputs)
     if inputs.pixels is not None:
-        prefix = next(key for key in state if key.endswith("conv1.weight"))[: -len("conv1.weight")]
-        found["image"] = plain_vision(state, prefix, settings.get("vision_config", settings), config.image_tower,
-                                      inputs.pixels)  # fmt: skip
+        said = settings.get("vision_config", settings)
+        heads, activation, epsilon = plain.asked(said, config.image_tower, said.get("layer_norm_eps", 1e-6))
+        tower = dataclasses.replace(config.image_tower, heads=heads, activation=activation, epsilon=epsilon)
+        prefix = plain.prefix_of(state, "conv1.weight")
+        found["image"] = plain.plain_vit(state, prefix, plain.PADDLENLP_VIT, tower, inputs.pixels)
     return found
 
 
-def prefix_of(state):
-    word = "embeddings.word_embeddings.weight"
-    return next(key for key in state if key.endswith(word))[: -len(word)]
+def plain_clip(state, settings, config, inputs):
+    flash = any(".attn.Wqkv." in key for key in state)
+    names, prefix = plain.FLASH_VIT if flash else plain.CLIP_VIT, plain.prefix_of(state, "conv1.weight")
+    return {"image": plain.plain_vit(state, prefix, names, config.image_tower, inputs.pixels)}
 
 
-def plain_text(state, prefix, settings, tower, ids, names, torch):
-    """tanh(pooler(token 0)) [N, D] of a post-LN encoder, in float64; padding (id 0) is not attended to."""
-    heads, activation = settings.get("num_attention_heads", tower.heads), settings.get("hidden_act", tower.activation)
-
-    def linear(x, name):
-        weight = state[f"{prefix}{name}.weight"].astype(np.float64)
-        return x @ (weight.T if torch else weight) + state[f"{prefix}{name}.bias"]
-
-    def norm(x, name):
-        return normal(x, tensor(state, f"{prefix}{name}.weight"), tensor(state, f"{prefix}{name}.bias"), tower.epsilon)
-
-    table = f"{prefix}embeddings."
-    x = state[f"{table}word_embeddings.weight"][ids].astype(np.float64)
-    x += state[f"{table}position_embeddings.weight"][: ids.shape[1]]
-    if f"{table}token_type_embeddings.weight" in state:
-        x += state[f"{table}token_type_embeddings.weight"][0]
-    if f"{table}task_type_embeddings.weight" in state and settings.get("use_task_id", True):
-        x += state[f"{table}task_type_embeddings.weight"][settings.get("task_id", 0)]
-    x = norm(x, names["first"])
-    for index in range(tower.depth):
-        part = {key: name.format(index) for key, name in names.items()}
-        mixed = attention(*(linear(x, part[key]) for key in "qkv"), heads, ids != 0)
-        x = norm(x + linear(mixed, part["o"]), part["n1"])
-        x = norm(x + linear(active(linear(x, part["up"]), activation), part["down"]), part["n2"])
-    return np.tanh(linear(x[:, 0], "pooler.dense"))
+def plain_transformers_clip(state, settings, config, inputs):
+    return {"image": plain.plain_vit(state, "vision_model.", plain.TRANSFORMERS_VIT, config.image_tower, inputs.pixels)}
 
 
-def plain_vision(state, prefix, settings, tower, pixels):
-    """Normalised class token [N, D] of a pre-LN vision transformer, in float64."""
-    heads, activation = settings.get("num_attention_heads", tower.heads), settings.get("hidden_act", tower.activation)
-
-    def linear(x, name):
-        return x @ state[f"{prefix}{name}.weight"].astype(np.float64) + state[f"{prefix}{name}.bias"]
-
-    def norm(x, name):
-        return normal(x, state[f"{prefix}{name}.weight"], state[f"{prefix}{name}.bias"], tower.epsilon)
-
-    kernel = state[f"{prefix}conv1.weight"].astype(np.float64)
-    side, count = kernel.shape[-1], pixels.shape[-1] // kernel.shape[-1]
-    cells = pixels.reshape(len(pixels), 3, count, side, count, side)
-    tokens = np.einsum("bchiwj,dcij->bhwd", cells, kernel, optimize=True).reshape(len(pixels), count * count, -1)
-    first = np.broadcast_to(state[f"{prefix}class_embedding"], (len(pixels), 1, tokens.shape[-1]))
-    x = np.concatenate([first, tokens], axis=1) + state[f"{prefix}positional_embedding.weight"]
-    x = norm(x, "ln_pre")
-    for index in range(tower.depth):
-        block = f"transformer.layers.{index}"
-        y = norm(x, f"{block}.norm1")
-        parts = (linear(y, f"{block}.self_attn.{name}_proj") for name in "qkv")
-        x = x + linear(attention(*parts, heads), f"{block}.self_attn.out_proj")
-        y = active(linear(norm(x, f"{block}.norm2"), f"{block}.linear1"), activation)
-        x = x + linear(y, f"{block}.linear2")
-    return norm(x[:, 0], "ln_post")
+def plain_paddleclas_vit(state, settings, config, inputs):
+    if not any(key.endswith(".attn.qkv.bias") for key in state):
+        raise CannotRun("its attention has a scale of its own")
+    return {"image": plain.plain_vit(state, "", plain.PADDLECLAS_VIT, config.image_tower, inputs.pixels)}
 
 
-def normal(x, weight, bias, epsilon):
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon) * weight + bias
-
-
-def attention(query, key, value, heads, kept=None):
-    """Softmax attention of [N, L, W] in `heads` parts; keys where `kept` [N, L] is false count for nothing."""
-    split = [x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3) for x in (query, key, value)]
-    scores = split[0] @ split[1].swapaxes(-1, -2) / np.sqrt(split[0].shape[-1])
-    if kept is not None:
-        scores = np.where(kept[:, None, None], scores, -np.inf)
-    scores = np.exp(scores - scores.max(-1, keepdims=True))
-    mixed = scores / scores.sum(-1, keepdims=True) @ split[2]
-    return mixed.transpose(0, 2, 1, 3).reshape(query.shape)
-
-
-def active(x, name):
-    """An activation by its usual name."""
-    if name == "relu":
-        return np.maximum(x, 0)
-    if name == "quick_gelu":
-        return x / (1 + np.exp(-1.702 * x))
+def paddleclas_efficientnet(state, settings, config, inputs):
+    need("paddleclas")
     import paddle
+    from paddleclas.ppcls.arch.backbone.model_zoo import efficientnet
 
-    return 0.5 * x * (1 + paddle.erf(paddle.to_tensor(x / np.sqrt(2))).numpy())
+    build = getattr(efficientnet, f"EfficientNet{config.image_tower.variant.upper()}", None)
+    if build is None:
+        raise CannotRun(f"paddleclas has no EfficientNet{config.image_tower.variant.upper()}")
+    with paddle.utils.unique_name.guard():
+        model = build(padding_type=config.image_tower.padding.upper())
+    for key, parameter in model.state_dict().items():
+        if key in state:  # the classifier is not run
+            parameter.set_value(state[key])
+    model.eval()
+    with paddle.no_grad():
+        pooled = model._pool(model._conv(model._ef(paddle.to_tensor(inputs.pixels)))).flatten(1)
+    return Result(
+        {"image": pooled.numpy()}, "paddleclas's EfficientNet", {"paddleclas": importlib.metadata.version("paddleclas")}
+    )
+
+
+def timm_efficientnet(state, settings, config, inputs):
+    need("torch", "timm")
+    import timm
+    import torch
+
+    name = settings.get("architecture") or f"tf_efficientnet_{config.image_tower.variant}"
+    model = timm.create_model(name, pretrained=False, num_classes=0).eval()
+    with torch.no_grad():
+        for key, value in model.state_dict().items():
+            if value.is_floating_point():
+                value.copy_(torch.from_numpy(state[key]))
+        pooled = model(torch.from_numpy(inputs.pixels))
+    return Result(
+        {"image": pooled.numpy()}, "timm's EfficientNet", {"timm": timm.__version__, "torch": torch.__version__}
+    )
 
 
 RUNNERS = {
-    "PaddleNLP ErnieViL": (paddlenlp_ernie_vil, plain_ernie_vil),
-    "PaddleNLP ERNIE": (paddlenlp_ernie, plain_ernie),
-    "Hugging Face ERNIE or BERT": (transformers_text, plain_hugging_face),
+    ernie_vil.NAME: (paddlenlp_ernie_vil, plain_ernie_vil),
+    ernie.NAMES.layout: (paddlenlp_ernie, plain_ernie),
+    hugging_face.NAMES.layout: (transformers_text, plain_hugging_face),
+    clip.LAYOUTS[0].name: (None, plain_clip),
+    clip.LAYOUTS[1].name: (None, plain_transformers_clip),
+    paddleclas_vit.NAME: (None, plain_paddleclas_vit),
+    paddleclas_vit.CLIP_NAME: (None, plain_paddleclas_vit),
+    efficientnet.PADDLECLAS_NAME: (None, paddleclas_efficientnet),
+    efficientnet.TIMM_NAME: (None, timm_efficientnet),
 }
-"""{layout: (its library's model, NumPy)}."""
+"""{layout: (its library's model for a source with settings or None, NumPy or else a library's model)}."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import paddle
 
+from ..checkpoints.layout import TEMPERATURE
 from ..checkpoints.store import open_model
 from ..data.scenes import build_vocab
 from ..data.text import Tokenizer
@@ -20,8 +21,6 @@ from .published import take_published
 TOWERS = {"text": "text_model.", "image": "visual."}
 COMPARED = ("kind", "width", "depth", "heads", "mlp_ratio", "activation", "epsilon", "projection")
 IMAGE_COMPARED = ("patch_size", "patch_bias", "pre_norm", "variant", "padding", "paddleclas")
-HEADED = ("efficientnet", "paddleclas", "paddlenlp")
-"""Kinds whose embedding is tanh of a Linear, which weights of other projects lack"""
 GRID, ROWS = "visual.positional_embedding", "text_model.pos_emb.weight"
 
 
@@ -58,13 +57,15 @@ def check_init(config, tokenizer):
         if tower not in theirs.towers():
             raise ConfigError(f"init.{tower}: {path} has no {tower} tower; name a model directory that has one")
         there, here = getattr(theirs, name), getattr(config.model, name)
-        lacks_head = is_headless(there, here)
-        if lacks_head:
-            notes.append(f"{path} has no projection, so that of the {tower} tower starts at random")
+        other_head = has_other_head(there, here)
+        if other_head:
+            what = f"a projection to {there.projection}" if there.projection else "no projection"
+            own = "starts at random" if here.projection else "is left out"
+            notes.append(f"{path} has {what}, so that of the {tower} tower {own}")
         pairs = [
             (f"{name}.{key}", getattr(there, key, None), getattr(here, key, None))
             for key in COMPARED + (IMAGE_COMPARED if tower == "image" else ())
-            if not (lacks_head and key == "projection")
+            if not (other_head and key == "projection")
         ]
         if tower == "image":
             sizeless = [replace(pixels, size=0, resize_to=0) for pixels in (theirs.pixels, config.model.pixels)]
@@ -85,9 +86,9 @@ def check_init(config, tokenizer):
     return notes
 
 
-def is_headless(there, here):
-    """Whether the weights of a tower lack the head that ours has."""
-    return there.kind == here.kind and here.kind in HEADED and not there.projection and bool(here.projection)
+def has_other_head(there, here):
+    """Whether the projection of a tower cannot be taken: one of both has none, or another width."""
+    return there.kind == here.kind and there.projection != here.projection
 
 
 def is_scenes(spec):
@@ -107,16 +108,26 @@ def start_model(config, objective, notes=None, fresh=True):
             take_tower(model, tower, path)
         elif fresh and getattr(getattr(config.model, f"{tower}_tower"), "pretrained", None):
             take_published(model, tower, notes if notes is not None else [])
+    if config.init.model:
+        take_temperature(model, config.init.model)
     if getattr(config.model.image_tower, "batch_norm", "frozen") == "train" and launched() > 1:
         synchronise(model)
     return model
+
+
+def take_temperature(model, path):
+    """Copy the cross-modal temperature of the model directory `path`, where this run has one."""
+    state, _, _ = open_model(path)
+    if TEMPERATURE in state and "mm" in model.groups:
+        with paddle.no_grad():
+            model.temperature("mm").temperature_b.set_value(np.asarray(state[TEMPERATURE], np.float32))
 
 
 def take_tower(model, tower, path):
     """Copy one tower's weights from the model directory `path`; positions are interpolated to this model's sizes."""
     state, theirs, _ = open_model(path)
     prefix = TOWERS[tower]
-    head = f"{prefix}proj." if is_headless(theirs.towers()[tower], model.config.towers()[tower]) else None
+    head = f"{prefix}proj." if has_other_head(theirs.towers()[tower], model.config.towers()[tower]) else None
     wrong = []
     for key, parameter in model.state_dict().items():
         if not key.startswith(prefix) or (head and key.startswith(head)):

@@ -1,15 +1,18 @@
-"""tools/convert.py keeps every bit, both ways."""
+"""tools/convert.py as a user runs it: bits kept both ways, what it says, and one sentence for what cannot be done."""
 
+import json
 import os
 
 import numpy as np
 import paddle
 import pytest
 
+import ernie_vil2
 from ernie_vil2.checkpoints import layout
 from ernie_vil2.checkpoints.safe_pickle import load_pdparams, write_pdparams
-from ernie_vil2.checkpoints.store import open_model
+from ernie_vil2.checkpoints.store import open_model, save_model
 from ernie_vil2.errors import UserError
+from tests.checkpoints.torch_zips import state_file
 from tools import convert
 
 SPECIAL = np.array([0x80000000, 0x00000001, 0x7FC00001, 0x7F800001, 0xFFC12345, 0x7F800000], np.uint32).view(np.float32)
@@ -30,6 +33,16 @@ def state(tiny_config, random_bits):
     }
 
 
+@pytest.fixture
+def plain_state(tiny_config):
+    """A model of `tiny_config` that computes something."""
+    rng = np.random.default_rng(0)
+    return {
+        key: 0.2 * rng.standard_normal(shape).astype(np.float32) for key, shape in layout.manifest(tiny_config).items()
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in cast")
 @pytest.mark.parametrize("writer", ("ours", "paddle"))
 def test_there_and_back_is_bit_exact(tmp_path, tiny_vocab, state, assert_same_bits, capsys, writer):
     first, directory, last, again = (tmp_path / name for name in ("a.pdparams", "model", "b.pdparams", "again"))
@@ -49,8 +62,6 @@ def test_there_and_back_is_bit_exact(tmp_path, tiny_vocab, state, assert_same_bi
 
 
 def test_a_configuration_that_shapes_cannot_tell(tmp_path, tiny_config, tiny_vocab, tiny_state):
-    from ernie_vil2.checkpoints.store import save_model
-
     directory, weights = tmp_path / "model", tmp_path / "w.pdparams"
     save_model(directory, tiny_state, tiny_config, tiny_vocab)
     convert.main([str(directory), str(weights)])
@@ -59,13 +70,91 @@ def test_a_configuration_that_shapes_cannot_tell(tmp_path, tiny_config, tiny_voc
     assert open_model(back)[1] == tiny_config and tiny_config.image_tower.heads == 2
 
 
-@pytest.mark.parametrize(
-    "arguments", (["absent", "x"], ["w.pdparams", "x", "--config", "absent.json"], ["w.pdparams", "x"])
-)
-def test_what_cannot_be_converted_leaves_nothing(tmp_path, monkeypatch, state, arguments):
+def test_the_check_is_said_and_stored(tmp_path, tiny_config, tiny_vocab, plain_state, capsys):
+    save_model(tmp_path / "model", plain_state, tiny_config, tiny_vocab)
+    convert.main([str(tmp_path / "model"), str(tmp_path / "copy"), "--to", "model-dir"])
+    said = capsys.readouterr().out.splitlines()
+    assert "image tower vit 2 x 32, patch 8, 32 px, pixel profile official" in said[0] and "vocabulary" in said[0]
+    assert (
+        said[-2].startswith("check: text embeddings differ by at most 0") and said[-1] == f"wrote {tmp_path / 'copy'}"
+    )
+    check = json.loads((tmp_path / "copy/config.json").read_text())["extra"]["check"]
+    assert check["largest_difference"] == {"text": 0.0, "image": 0.0} and "sequences of 3, 5, 8, 16" in check["inputs"]
+    assert ernie_vil2.load(tmp_path / "copy").encode_text("a").shape == (1, 32)
+    convert.main([str(tmp_path / "model"), str(tmp_path / "copy"), "--no-check"])
+    assert "check" not in json.loads((tmp_path / "copy/config.json").read_text())["extra"]
+
+
+def test_a_text_tower_and_an_image_tower_for_torch(tmp_path, tiny_config, tiny_vocab, plain_state, random_image):
+    """Two folders, each of which converts back to the tower it was."""
+    save_model(tmp_path / "model", plain_state, tiny_config, tiny_vocab)
+    convert.main([str(tmp_path / "model"), str(tmp_path / "torch"), "--to", "torch"])
+    model = ernie_vil2.load(tmp_path / "model")
+    convert.main([str(tmp_path / "torch/text"), str(tmp_path / "text")])
+    convert.main([str(tmp_path / "torch/image"), str(tmp_path / "image")])
+    wanted, texts = model.encode_text(["一只猫", "a dog"]), ["一只猫", "a dog"]
+    np.testing.assert_allclose(ernie_vil2.load(tmp_path / "text").encode_text(texts), wanted, atol=1e-5)
+    image = random_image(40, 60)
+    back = ernie_vil2.load(tmp_path / "image")
+    np.testing.assert_allclose(back.encode_image(image), model.encode_image(image), atol=1e-5)
+    assert back.config.pixels == model.config.pixels and back.config.image_tower == model.config.image_tower
+
+
+def test_options_say_what_a_source_cannot(tmp_path, tiny_config, tiny_vocab, plain_state):
+    save_model(tmp_path / "model", plain_state, tiny_config, tiny_vocab)
+    convert.main([str(tmp_path / "model"), str(tmp_path / "torch"), "--to", "torch"])
+    weights = tmp_path / "tower.safetensors"
+    os.rename(tmp_path / "torch/image/model.safetensors", weights)
+    options = ("activation=gelu", "heads=4", "epsilon=1.0e-4", "pixels=bicubic")
+    convert.main([str(weights), str(tmp_path / "image"), *(part for option in options for part in ("-o", option))])
+    config = open_model(tmp_path / "image")[1]
+    tower = config.image_tower
+    assert (tower.activation, tower.heads, tower.epsilon, config.pixels.decoder) == ("gelu", 4, 1e-4, "pil")
+
+
+WRONG = {
+    "absent": ["absent", "x"],
+    "no configuration": ["w.pdparams", "x", "--config", "absent.json"],
+    "no vocabulary": ["w.pdparams", "x"],
+    "onto itself": ["w.pdparams", "w.pdparams"],
+    "one tower as the release's file": ["tower.bin", "x.pdparams"],
+    "an option without a value": ["w.pdparams", "x", "-o", "heads"],
+    "an option that means nothing": ["w.pdparams", "x", "-o", "heads=3"],
+    "not weights": ["text.pt", "x"],
+    "no layout": ["other.bin", "x"],
+    "a file in the way": ["w.pdparams", "in_the_way", "--vocab", "vocab.txt"],
+    "a folder in the way": ["w.pdparams", "folder", "--vocab", "vocab.txt"],
+    "a folder in the way of PaddleNLP's": ["w.pdparams", "folder", "--vocab", "vocab.txt", "--to", "paddlenlp"],
+    "a folder in the way of torch's": ["w.pdparams", "folder", "--vocab", "vocab.txt", "--to", "torch"],
+    "a vocabulary that is too big": ["w.pdparams", "x", "--vocab", "big.txt"],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_converted_leaves_nothing(tmp_path, monkeypatch, state, tiny_vocab, name):
     monkeypatch.chdir(tmp_path)
     write_pdparams("w.pdparams", state)
-    before = sorted(os.listdir())
-    with pytest.raises(UserError):
-        convert.main(arguments)
-    assert sorted(os.listdir()) == before
+    visual = {key: np.zeros(value.shape, np.float32) for key, value in state.items() if key.startswith("visual.")}
+    (tmp_path / "tower.bin").write_bytes(state_file({f"module.{key}": value for key, value in visual.items()}))
+    (tmp_path / "other.bin").write_bytes(state_file({"cls.weight": SPECIAL}))
+    (tmp_path / "text.pt").write_text("hello")
+    (tmp_path / "in_the_way").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine.txt").write_text("mine")
+    (tmp_path / "big.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n" + "".join(f"w{index}\n" for index in range(90)))
+    os.rename(tiny_vocab, "vocab.txt") if "--vocab" in WRONG[name] and "vocab.txt" in WRONG[name] else None
+    before = sorted(os.listdir()), (tmp_path / "w.pdparams").read_bytes(), sorted(os.listdir("folder"))
+    with pytest.raises(UserError) as caught:
+        convert.main(WRONG[name])
+    assert len(str(caught.value).splitlines()) == 1
+    assert (sorted(os.listdir()), (tmp_path / "w.pdparams").read_bytes(), sorted(os.listdir("folder"))) == before
+
+
+def test_a_checkpoint_of_the_wrong_size_names_every_tensor(tmp_path, tiny_vocab, state):
+    """One error for a tower whose blocks differ, with each tensor in it."""
+    state["visual.blocks.1.mlp.fc1.bias"] = np.zeros(7, np.float32)
+    state["text_model.ln.weight"] = np.zeros(65, np.float32)
+    write_pdparams(tmp_path / "w.pdparams", state)
+    with pytest.raises(UserError) as caught:
+        convert.main([str(tmp_path / "w.pdparams"), str(tmp_path / "x"), "--vocab", str(tiny_vocab)])
+    assert "visual.blocks.1.mlp.fc1.bias" in str(caught.value) and "text_model.ln.weight" in str(caught.value)

@@ -206,7 +206,8 @@ def test_workers_outlive_the_signals_of_a_process_group_and_end_when_closed(make
 
 def test_work_given_to_a_closed_crew_is_answered_by_a_sentence(maker):
     loader = Loader(Noise(40), maker, Order(40, 4, 7), 40, workers=2)
-    next(iter(loader))
+    batches = iter(loader)
+    next(batches)
     crew = loader._crew
     loader.close()
     for worker in crew.workers:

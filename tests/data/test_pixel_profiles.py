@@ -1,4 +1,5 @@
 """Profiles of other projects: equal to the plain PIL or OpenCV calls that their documentation describes."""
+import dataclasses
 import io
 
 import cv2
@@ -12,7 +13,6 @@ from ernie_vil2.config import AugmentationConfig
 from ernie_vil2.data.image import crop, decode, normalise, preprocess, resized_sides
 from ernie_vil2.data.samples import Sample
 from ernie_vil2.data.views import ViewMaker
-from ernie_vil2.errors import ConfigError
 from ernie_vil2.model_config import PIXEL_PROFILES, ModelConfig, PixelProfile
 
 # (height, width): both orientations, square, enlarged, and long sides that leave 0, 1, 2 and 3 pixels over modulo 4
@@ -110,12 +110,11 @@ def test_a_margin_is_cut_off_around_the_centre(random_image):
             np.testing.assert_array_equal(crop(rgb, profile), rgb[16:240, 16:240])
 
 
-def test_a_margin_under_the_size_is_refused():
-    with pytest.raises(ConfigError, match="resize_to 200 is under pixels.size 224.*set it to 0"):
-        PixelProfile(resize_to=200)
-    with pytest.raises(ConfigError, match="config.json: .*resize_to 256 is under pixels.size 336"):
-        ModelConfig.from_dict({"image_tower": {"image_size": 336, "patch_size": 14},
-                               "pixels": {"size": 336, "resize_to": 256}})
+def test_a_margin_under_the_size_has_no_effect(random_image):
+    rgb = random_image(300, 400)
+    for rule in ("official", "short_side", "torchvision", "paddleclas", "square"):
+        wanted = crop(rgb, PixelProfile(resize=rule, size=336))
+        np.testing.assert_array_equal(crop(rgb, PixelProfile(resize=rule, size=336, resize_to=256)), wanted)
 
 
 @pytest.mark.parametrize("name", list(PIXEL_PROFILES))
@@ -135,3 +134,15 @@ def test_profiles_survive_a_model_directory_and_normalise_alike(random_image):
         assert kept == profile == ModelConfig.from_dict({"pixels": name}).pixels
         batch = random_image(224, 224)[None]
         np.testing.assert_array_equal(normalise(batch, kept), normalise(batch, profile))
+
+
+@pytest.mark.parametrize("name", list(PIXEL_PROFILES))
+def test_training_pixels_are_made_by_the_profile_of_the_model(random_image, name):
+    """At crop_scale 1, without flip and colour: a crop of what the evaluation resizes, by its rule and its filter."""
+    profile, rgb = PIXEL_PROFILES[name], random_image(300, 300)
+    plain = AugmentationConfig(flip=0.0, jitter=0.0, grey=0.0, blur=0.0)
+    maker = ViewMaker(["image"], None, profile, plain)
+    got = maker.make(Sample(id="a", image=rgb, texts=("x",), tags=(), where="here"), 0, 0).pixels["image"]
+    resized = crop(rgb, dataclasses.replace(profile, size=profile.resized))
+    windows = np.lib.stride_tricks.sliding_window_view(resized, (224, 224, 3))[:, :, 0]
+    assert (windows == got).all((2, 3, 4)).any()

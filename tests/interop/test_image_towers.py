@@ -17,7 +17,7 @@ from PIL import Image
 from ernie_vil2.checkpoints.convert import clip, paddleclas_vit
 from ernie_vil2.checkpoints.convert.layouts import Found
 from ernie_vil2.data.image import crop, decode, preprocess
-from ernie_vil2.model_config import PIXEL_PROFILES
+from ernie_vil2.model_config import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, PixelProfile
 from ernie_vil2.models.dual_encoder import DualEncoder
 
 READS = {layout.name: layout for layout in [*clip.LAYOUTS, *paddleclas_vit.LAYOUTS]}
@@ -120,6 +120,22 @@ def test_a_whole_open_clip_model_as_it_is_built_by_its_configuration():
     assert_same(got, wanted)
 
 
+@pytest.mark.parametrize("as_paddleclas", [{}, {"patch_bias": True, "pre_norm": False, "activation": "gelu"}])
+def test_open_clip_builds_the_tower_that_is_written(as_paddleclas):
+    """Towers of the release's arithmetic and of PaddleClas's, without a projection, from what is written for torch."""
+    tower = ImageTowerConfig(image_size=32, patch_size=8, width=128, depth=2, heads=4, **as_paddleclas)
+    config = ModelConfig(image_tower=tower, text_tower=None, pixels=PixelProfile(size=32))
+    model, pixels = random_paddle(DualEncoder(config)), images_of(32)
+    with paddle.no_grad():
+        wanted = model.encode_image(paddle.to_tensor(pixels)).numpy()
+    back, told = clip.write(arrays(model), config), clip.settings(config)["model_cfg"]
+    theirs = open_clip.model._build_vision_tower(told["embed_dim"], told["vision_cfg"], told["quick_gelu"]).eval()
+    theirs.proj = None
+    theirs.load_state_dict({key.removeprefix("visual."): torch.from_numpy(back[key].copy()) for key in back})
+    with torch.no_grad():
+        assert_same(theirs(torch.from_numpy(pixels)).numpy(), wanted)
+
+
 def tiny_chinese_clip(**options):
     image = {"embed_dim": 16, "image_resolution": 56, "vision_layers": 2, "vision_width": 128, "vision_patch_size": 14}
     text = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 1,
@@ -132,7 +148,7 @@ def tiny_chinese_clip(**options):
 @pytest.mark.parametrize("head_width", [64, 32])
 def test_chinese_clip_is_written_back_as_its_own(head_width):
     model, pixels = tiny_chinese_clip(vision_head_width=head_width), images_of(56)
-    settings = {} if head_width == 64 else {"vision_head_width": head_width}
+    settings = {} if head_width == 64 else {"vision_layers": 2, "vision_width": 128, "vision_head_width": head_width}
     with torch.no_grad():
         wanted = model.encode_image(torch.from_numpy(pixels)).numpy()
     got, read = ours(arrays(model), pixels, **settings)

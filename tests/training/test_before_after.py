@@ -78,6 +78,15 @@ def test_a_resumed_run_remembers_what_was_before(start, tmp_path, capsys):
     assert [entry["step"] for entry in records(tmp_path / "tuned") if entry["kind"] == "zero_shot"] == [0, 4]
 
 
+def test_the_temperature_of_the_start_is_taken(start, tmp_path):
+    (tmp_path / "warm").mkdir()
+    warm = Trainer(load_run(recipe(tmp_path / "warm", start), ["optimizer.lr=0.2", "train.steps=1"])).run()
+    scale = load(warm).logit_scale
+    assert abs(scale - load(start).logit_scale) > 0.5
+    tuned = Trainer(load_run(recipe(tmp_path, warm)))
+    assert tuned.model.logit_scale().item() == pytest.approx(scale)
+
+
 def test_a_run_from_random_weights_has_no_before(start):
     assert [entry["step"] for entry in records(start.parents[1]) if entry["kind"] == "zero_shot"] == [6]
 

@@ -6,12 +6,19 @@ their name ends in -quickgelu, which open_clip_config.json tells, or the option 
 """
 
 import re
+from dataclasses import replace
+
+import numpy as np
 
 from ...errors import CheckpointError
 from ...model_config import PIXEL_PROFILES
+from ...schema import as_dict
 from .layouts import Layout
+from .mapping import Entry
+from .pixels import profile_of
 from .vit_parts import Part, changed, pair, renamed, section, sizes, tower_read, vit_of, written
 
+NAME = "OpenAI CLIP"
 RESBLOCKS = "transformer.resblocks."
 TORCH = {
     "class_embedding": Part(("class_embedding",), "flat"),
@@ -132,8 +139,9 @@ def read_transformers(found):
     )
     entries, fields, notes = tower_of(found, TRANSFORMERS, "", (rf"(?!{own}).+", r".+\.position_ids"))
     # Its processor cuts at the floor, where torchvision rounds.
-    pixels = PIXEL_PROFILES["chinese_clip"] if chinese else changed(PIXEL_PROFILES["clip"], {"resize": "short_side"})
-    notes = [*left_out(key for key in found.state if not re.match(own, key)), *notes]
+    preset = PIXEL_PROFILES["chinese_clip"] if chinese else changed(PIXEL_PROFILES["clip"], {"resize": "short_side"})
+    pixels, said = profile_of(found.pixels, fields["image_size"], preset)
+    notes = [*left_out(key for key in found.state if not re.match(own, key)), *notes, *said]
     return tower_read(found, entries, fields, pixels, notes)
 
 
@@ -141,7 +149,7 @@ def left_out(keys):
     """A note on the tensors that are not the image tower's, or none."""
     names = sorted(keys)
     parts = sorted({name.split(".")[0] for name in names})
-    return [f"{len(names)} tensors of the text half are left out ({', '.join(parts)})"] if names else []
+    return [f"the text half is left out: {', '.join(parts)} ({len(names)} in all)"] if names else []
 
 
 def open_clip_pixels(told, preset, where):
@@ -160,9 +168,41 @@ def open_clip_pixels(told, preset, where):
 
 
 def write(state, config):
-    """{OpenAI's key: array} of the image tower. Its activation and epsilon have no place there; CheckpointError for a
-    bias of the patches, which has none either."""
-    return written(state, vit_of(config, "clip"), TORCH, "visual.")
+    """{OpenAI's key: array} of the image tower. A bias of the patches, which has no place there, is added to the
+    positions of the patches, which is the same. What the keys do not tell is in `settings`."""
+    tower = vit_of(config, NAME)
+    made = written(state, replace(tower, patch_bias=False), TORCH, "visual.")
+    if tower.patch_bias:
+        sources = ("visual.positional_embedding", "visual.patch_embed.proj.bias")
+        made.entries[sources[0]] = Entry(sources, made.entries[sources[0]].shape, with_bias)
+    return made
 
 
-LAYOUTS = [Layout("clip", fits, read, write), Layout("transformers_clip", fits_transformers, read_transformers)]
+def with_bias(positions, bias):
+    """Positions [1, N, W] as [N, W], with the bias added to all but the class token's."""
+    return np.concatenate([positions[0, :1], positions[0, 1:] + bias])
+
+
+def settings(config):
+    """The open_clip_config.json of the tower; `pixels` in it is the profile here, since open_clip has not every one."""
+    tower, pixels = vit_of(config, NAME), config.pixels
+    if tower.activation not in ("quick_gelu", "gelu"):
+        raise CheckpointError(f"the layout {NAME} has no {tower.activation}; write a model directory instead")
+    vision = {
+        "image_size": tower.image_size, "layers": tower.depth, "width": tower.width, "mlp_ratio": tower.mlp_ratio,
+        "head_width": tower.width // tower.heads, "patch_size": tower.patch_size, "no_ln_pre": not tower.pre_norm,
+        "norm_kwargs": {"eps": tower.epsilon},
+    }  # fmt: skip
+    preprocess = {
+        "size": pixels.size, "mode": "RGB", "mean": list(pixels.mean), "std": list(pixels.std),
+        "interpolation": "bicubic" if pixels.interpolation == "bicubic" else "bilinear",
+        "resize_mode": "squash" if pixels.resize == "square" else "shortest",
+    }  # fmt: skip
+    model = {"embed_dim": tower.embed_dim(), "quick_gelu": tower.activation == "quick_gelu", "vision_cfg": vision}
+    return {"model_cfg": model, "preprocess_cfg": preprocess, "pixels": as_dict(pixels)}
+
+
+LAYOUTS = [
+    Layout(NAME, fits, read, write, settings),
+    Layout("Hugging Face CLIP", fits_transformers, read_transformers),
+]

@@ -2,6 +2,7 @@
 
 import re
 
+from .. import layout
 from ..tensor_file import Float32View
 from . import shapes
 from .layouts import Found, Layout, Read
@@ -9,7 +10,6 @@ from .mapping import Mapped
 from .text_tower import (
     WORD,
     Names,
-    checked,
     entries_back,
     model_config,
     read_tower,
@@ -60,14 +60,24 @@ def epsilon_note(settings):
     ]  # fmt: skip
 
 
+def word_notes(found):
+    """Notes on where PaddleNLP's tokenizer differs from ours."""
+    return [
+        "PaddleNLP sets symbols beyond ASCII apart, such as the signs of degrees and of multiplication, ours leaves "
+        "them in their word: texts with such symbols get other ids",
+        *tokenizer_notes(found),
+    ]
+
+
 def read(found: Found) -> Read:
     """A Read of a text tower; heads of the model (classifiers, masked words) are left out."""
     prefix = "" if WORD in found.state else "ernie."
     settings = flat(found.settings)
     tower = read_tower(found, NAMES, prefix, settings, EPSILON)
-    config = checked(lambda: model_config(tower.config, found), found.path)
-    notes = [*tower.notes, *epsilon_note(settings), *tokenizer_notes(found), *shapes.left_out(found.state, tower.used)]
-    return Read(config, Mapped(found.state, tower.entries), notes)
+    config = model_config(found, tower.config)
+    notes = [*tower.notes, *epsilon_note(settings), *word_notes(found), *shapes.left_out(found.state, tower.used)]
+    entries = {key: tower.entries[key] for key in layout.manifest(config)}
+    return Read(config, Mapped(found.state, entries), notes)
 
 
 def write(state, config):

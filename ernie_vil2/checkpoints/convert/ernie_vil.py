@@ -9,20 +9,17 @@ from ...errors import CheckpointError
 from ...model_config import PIXEL_PROFILES, ImageTowerConfig
 from .. import layout
 from ..layout import TEMPERATURE, heads_of
-from . import shapes
-from .ernie import EPSILON, NAMES, epsilon_note
+from . import shapes, vit_parts
+from .ernie import EPSILON, NAMES, epsilon_note, word_notes
 from .layouts import Found, Layout, Read
 from .mapping import Entry, Mapped, copied, reshaped, stacked
 from .pixels import profile_of
 from .text_tower import (
     ACTIVATIONS,
-    WORD,
-    checked,
     entries_back,
     model_config,
     read_tower,
     settings_back,
-    tokenizer_notes,
 )
 
 NAME = "PaddleNLP ErnieViL"
@@ -31,9 +28,9 @@ PATCHES, POSITIONS, TOKEN = "conv1.weight", "positional_embedding.weight", "clas
 BLOCK = "transformer.layers.{}"
 PLAIN = {"mlp.fc1": "linear1", "mlp.fc2": "linear2", "attn.proj": "self_attn.out_proj"}
 PARTS = ("q", "k", "v")
-
-
-OTHERS = re.compile(r"(vision|text)_projection|logit_scale|vision_model\.(embeddings|encoder)\.|text_model\.final_layer")
+OTHERS = re.compile(
+    r"(vision|text)_projection|logit_scale|vision_model\.(embeddings|encoder)\.|text_model\.final_layer"
+)
 """Keys of CLIP models, whose towers have some names in common with these."""
 
 
@@ -47,21 +44,23 @@ def read(found: Found) -> Read:
     state, prefix = found.state, "ernie_vil." if any(key.startswith("ernie_vil.") for key in found.state) else ""
     entries, used, notes, more, text = {}, set(), [], {}, None
     if any(key.startswith(prefix + IMAGE) for key in state):
-        image, entries = read_image(found, prefix + IMAGE, found.settings.get("vision_config", found.settings))
+        settings = vit_parts.section(found.settings, "vision_config") or found.settings
+        image, entries = read_image(found, prefix + IMAGE, settings)
         used = {key for entry in entries.values() for key in entry.sources}
         pixels, said = profile_of(found.pixels, image.image_size, PIXEL_PROFILES["bicubic"])
         notes += said
-        more = {"image_tower": image, "pixels": pixels}
+        more = {"image": image, "pixels": pixels}
     if any(key.startswith(prefix + TEXT) for key in state):
-        settings = found.settings.get("text_config", found.settings)
+        settings = vit_parts.section(found.settings, "text_config") or found.settings
         text = read_tower(found, NAMES, prefix + TEXT, settings, EPSILON)
         entries, used = entries | text.entries, used | text.used
-        notes += [*text.notes, *epsilon_note(settings), *tokenizer_notes(found)]
+        notes += [*text.notes, *epsilon_note(settings), *word_notes(found)]
     if text is not None and more:
         shapes.check(state, {prefix + "temperature": (1,)}, found.path, NAME)
         entries[TEMPERATURE] = copied(prefix + "temperature", (1,))
     used.add(prefix + "temperature")
-    config = checked(lambda: model_config(text and text.config, found, **more), found.path)
+    config = model_config(found, text and text.config, **more)
+    entries = {key: entries[key] for key in layout.manifest(config)}
     return Read(config, Mapped(state, entries), notes + shapes.left_out(state, used))
 
 
@@ -76,7 +75,7 @@ def read_image(found, prefix, settings):
               "image_size": math.isqrt(tokens - 1) * patch}  # fmt: skip
     shapes.compare_sizes(settings, stated, where)
     activation = settings.get("hidden_act", "quick_gelu")
-    if activation not in ACTIVATIONS:
+    if type(activation) is not str or activation not in ACTIVATIONS:
         raise CheckpointError(f"{where}: no image tower has the activation {activation!r}; take another model")
     tower = ImageTowerConfig(image_size=stated["image_size"], patch_size=patch, width=width, depth=depth,
                              heads=settings.get("num_attention_heads") or heads_of(width),

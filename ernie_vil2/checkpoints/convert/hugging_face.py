@@ -2,6 +2,7 @@
 
 import re
 
+from .. import layout
 from ..tensor_file import Float32View
 from . import shapes
 from .layouts import Found, Layout, Read
@@ -9,7 +10,6 @@ from .mapping import Mapped
 from .text_tower import (
     WORD,
     Names,
-    checked,
     entries_back,
     model_config,
     read_tower,
@@ -48,9 +48,10 @@ def read(found: Found) -> Read:
     prefix = next(prefix for prefix in PREFIXES if prefix + WORD in found.state)
     settings = {"model_type": "roberta"} | found.settings if prefix == "roberta." else found.settings
     tower = read_tower(found, NAMES, prefix, settings, settings.get("layer_norm_eps", EPSILON))
-    config = checked(lambda: model_config(tower.config, found), found.path)
+    config = model_config(found, tower.config)
     notes = [*tower.notes, *tokenizer_notes(found), *shapes.left_out(found.state, tower.used)]
-    return Read(config, Mapped(found.state, tower.entries), notes)
+    entries = {key: tower.entries[key] for key in layout.manifest(config)}
+    return Read(config, Mapped(found.state, entries), notes)
 
 
 def write(state, config):

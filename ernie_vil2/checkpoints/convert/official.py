@@ -11,7 +11,8 @@ def fits(keys):
 
 
 def read(found: Found) -> Read:
-    """A Read of both towers, not compared with each other yet; sizes come from a model directory's config.json where that is given, else from shapes."""
+    """A Read of both towers, not compared with what they need yet; sizes come from a model directory's config.json
+    where that is given, else from shapes."""
     notes = []
     if "layout_version" in found.settings:
         content = {key: value for key, value in found.settings.items() if key not in ("files", "extra")}

@@ -9,6 +9,7 @@ from .layouts import Layout
 from .mapping import Entry
 from .vit_parts import Part, pair, renamed, sizes, tower_read, vit_of, written
 
+NAME, CLIP_NAME = "PaddleClas ViT", "PaddleClas CLIP ViT"
 COMMON = {
     "class_embedding": Part(("cls_token",)),
     "positional_embedding": Part(("pos_embed",)),
@@ -118,7 +119,7 @@ def refuse_torch(found, entries):
 def write(state, config):
     """{PaddleClas's key: array} of an image tower without pre-norm and projection, as
     `VisionTransformer(qkv_bias=True, epsilon=1e-6)` there takes it."""
-    tower = vit_of(config, "paddleclas_vit")
+    tower = vit_of(config, NAME)
     made = written(state, tower, VIT)
     if not tower.patch_bias:
         made.entries["patch_embed.proj.bias"] = Entry((), (tower.width,), lambda: np.zeros(tower.width, np.float32))
@@ -127,7 +128,7 @@ def write(state, config):
 
 def write_clip(state, config):
     """{PaddleClas's key: array} of an image tower with pre-norm, as its `CLIP_vit_*` take it."""
-    return written(state, vit_of(config, "paddleclas_clip"), CLIP_VIT)
+    return written(state, vit_of(config, CLIP_NAME), CLIP_VIT)
 
 
-LAYOUTS = [Layout("paddleclas_vit", fits, read, write), Layout("paddleclas_clip", fits_clip, read_clip, write_clip)]
+LAYOUTS = [Layout(NAME, fits, read, write), Layout(CLIP_NAME, fits_clip, read_clip, write_clip)]

@@ -50,8 +50,9 @@ def settings_of(profile: PixelProfile, processor):
     """(preprocessor_config.json of a profile, notes): `processor` is the class that reads it."""
     notes = []
     if profile.decoder != "pil" or profile.resize == "official":
-        notes.append("PaddleNLP resizes with Pillow, bicubic: it has no form of OpenCV's pixels, which this model was made for")
-    filter_ = {name: number for number, name in FILTERS.items()}[profile.interpolation] if profile.decoder == "pil" else 3
+        notes.append("PaddleNLP resizes with Pillow and cannot give this model's pixels; bicubic is written for it")
+    numbers = {name: number for number, name in FILTERS.items()}
+    filter_ = numbers[profile.interpolation] if profile.decoder == "pil" else numbers["bicubic"]
     square = profile.resize == "square"
     side = {"height": profile.size, "width": profile.size}
     return {

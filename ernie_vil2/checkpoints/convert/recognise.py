@@ -1,19 +1,16 @@
 """Which layout a set of keys follows, and a source of any layout as a model of ours."""
 
-import importlib
-
 from ...errors import CheckpointError
 from ..tensor_file import Float32View, printable
-from . import ernie, ernie_vil, hugging_face, official
+from . import clip, efficientnet, ernie, ernie_vil, hugging_face, official, paddleclas_vit
 from .layouts import Found, Layout, Read
 from .source_file import Source
 
-LAYOUTS = [*official.LAYOUTS, *ernie_vil.LAYOUTS, *ernie.LAYOUTS, *hugging_face.LAYOUTS]
-for name in ("clip", "paddleclas_vit", "efficientnet"):
-    try:
-        LAYOUTS += importlib.import_module(f".{name}", __package__).LAYOUTS
-    except ModuleNotFoundError:
-        pass
+MODULES = (official, ernie_vil, ernie, hugging_face, clip, paddleclas_vit, efficientnet)
+LAYOUTS = [layout for module in MODULES for layout in module.LAYOUTS]
+TEXT = [*ernie.LAYOUTS, *hugging_face.LAYOUTS]
+OPTIONS = ("activation", "heads", "epsilon", "pixels", "projection")
+"""What a user may say of a source that cannot tell it."""
 
 
 def recognise(source: Source) -> Layout:
@@ -32,6 +29,19 @@ def recognise(source: Source) -> Layout:
 def named(name):
     """The layout of a name, or None."""
     return next((layout for layout in LAYOUTS if layout.name == name), None)
+
+
+def add_options(source: Source, layout: Layout, options):
+    """Put what a user says of a source into its settings, where it goes before the rest.
+
+    Raises CheckpointError for an option that the layout does not take.
+    """
+    taken = OPTIONS[:3] if layout in TEXT else () if layout in official.LAYOUTS + ernie_vil.LAYOUTS else OPTIONS
+    for name in options:
+        if name not in taken:
+            known = f"it takes {', '.join(taken)}" if taken else "it takes none"
+            raise CheckpointError(f"the layout {layout.name} takes no option {printable(name)}: {known}")
+    source.settings = source.settings | dict(options)
 
 
 def read_source(source: Source, layout: Layout) -> Read:

@@ -54,7 +54,8 @@ def depth(keys, pattern, where):
 
 def compare_sizes(settings, found, where):
     """CheckpointError where the settings name other sizes than those {name: size} that the tensors have."""
-    different = [f"{key} {settings[key]} (found {size})" for key, size in found.items() if settings.get(key, size) != size]
+    wrong = {key: size for key, size in found.items() if settings.get(key, size) != size}
+    different = [f"{key} {settings[key]} (found {size})" for key, size in wrong.items()]
     if different:
         raise CheckpointError(
             f"{where}: its tensors are not of the size that its config.json says: {', '.join(different)}; "

@@ -104,10 +104,11 @@ def weights_of(folder):
     others = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
     if len(others) != 1:
         named = ", ".join(path.name for path in others[:4])
+        if others:
+            raise CheckpointError(f"{folder} holds several weights files ({named}); give one of them by its name")
         raise CheckpointError(
-            f"{folder} holds no weights ({', '.join(WEIGHTS[:4])} or another file of {', '.join(SUFFIXES)}); give a file"
-            if not others
-            else f"{folder} holds several weights files ({named}); give one of them by its name"
+            f"{folder} holds no weights ({', '.join(WEIGHTS[:4])} or one other file of {', '.join(SUFFIXES)}); "
+            "give the weights file itself, or take the folder again"
         )
     return others[0]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import CheckpointError, ConfigError
 from ...model_config import ModelConfig, TextTowerConfig
+from ...schema import as_dict
 from ..layout import heads_of
 from . import shapes
 from .layouts import Found
@@ -19,6 +20,7 @@ WORD, POSITION = "embeddings.word_embeddings.weight", "embeddings.position_embed
 TOKEN_TYPE, TASK_TYPE = "embeddings.token_type_embeddings.weight", "embeddings.task_type_embeddings.weight"
 POOLER = "pooler.dense"
 ACTIVATIONS = {"gelu": "gelu", "gelu_python": "gelu", "relu": "relu", "quick_gelu": "quick_gelu"}
+MAX_EPSILON = 1e-3
 HEADS = {1024: 16, 768: 12, 384: 12, 312: 12, 128: 2}
 """Heads of the published ERNIE and BERT models by their width."""
 RELU_VOCABULARIES = (17964, 17965, 18000, 50006)
@@ -66,21 +68,24 @@ def read_tower(found: Found, names: Names, prefix, settings, epsilon) -> Tower:
     stated = {"vocab_size": vocab_size, "hidden_size": width, "max_position_embeddings": positions,
               "num_hidden_layers": depth, "intermediate_size": hidden}  # fmt: skip
     shapes.compare_sizes(settings, stated, where)
-    heads = settings.get("num_attention_heads")
+    heads = settings.get("heads", settings.get("num_attention_heads"))
     if heads is None:
         heads = HEADS.get(width) or heads_of(width)
-        notes.append(f"no config.json says the heads of the text tower: {heads}, as published for width {width}"
-                     if width in HEADS else f"no config.json says the heads of the text tower: {heads} of 64 columns")
-    activation = settings.get("hidden_act") or ("relu" if vocab_size in RELU_VOCABULARIES else "gelu")
-    if "hidden_act" not in settings:
+        reason = f"as published for width {width}" if width in HEADS else "of 64 columns"
+        notes.append(f"no config.json says the heads of the text tower: {heads}, {reason}")
+    activation = settings.get("activation", settings.get("hidden_act")) or (
+        "relu" if vocab_size in RELU_VOCABULARIES else "gelu"
+    )
+    if not {"hidden_act", "activation"} & set(settings):
         notes.append(f"no config.json says the activation of the text tower: {activation}")
-    if activation not in ACTIVATIONS:
+    if type(activation) is not str or activation not in ACTIVATIONS:
         raise CheckpointError(
             f"{where}: its activation is {activation!r}, but a text tower has one of {', '.join(sorted(ACTIVATIONS))}; "
             "take another model"
         )
     tower = TextTowerConfig(vocab_size=vocab_size, positions=positions, width=width, depth=depth, heads=heads,
-                            mlp_ratio=shapes.ratio(hidden, width), activation=ACTIVATIONS[activation], epsilon=epsilon)  # fmt: skip
+                            mlp_ratio=shapes.ratio(hidden, width), activation=ACTIVATIONS[activation],
+                            epsilon=settings.get("epsilon", epsilon))  # fmt: skip
     if f"{prefix}{POOLER}.weight" not in state:
         raise CheckpointError(
             f"{where} has no pooler ({prefix}{POOLER}.weight), whose output is the embedding of a text; "
@@ -155,7 +160,7 @@ def add_constant_rows(entries, used, state, prefix, settings, where):
         if key not in state or not on:
             continue
         count, width = shapes.sides(state, key, where, 2)
-        if width != position.shape[1] or not 0 <= row < count:
+        if width != position.shape[1] or type(row) is not int or not 0 <= row < count:
             raise CheckpointError(
                 f"{where}: {key} has shape {[count, width]}, but row {row} of width {position.shape[1]} is needed; "
                 "take the file again from its source"
@@ -165,6 +170,7 @@ def add_constant_rows(entries, used, state, prefix, settings, where):
         used.add(key)
         notes.append(f"row {row} of its {count} {name} embeddings is added to the position embeddings")
     if rows:
+
         def add(table, *others):
             return sum((other[row] for other, row in zip(others, rows, strict=True)), table.astype(np.float32))
 
@@ -172,20 +178,26 @@ def add_constant_rows(entries, used, state, prefix, settings, where):
     return notes
 
 
-def model_config(tower: TextTowerConfig, found: Found, **more) -> ModelConfig:
-    """The ModelConfig of a text tower with its tokenizer's settings, checked; `more` of a model of two towers."""
-    config = ModelConfig(**({"image_tower": None} | more), text_tower=tower,
-                         max_length=min(ModelConfig.max_length, tower.positions),
-                         lower_case=bool(found.tokenizer.get("do_lower_case", True)))  # fmt: skip
-    return ModelConfig.from_dict(config.to_dict(), str(found.path))
-
-
-def checked(build, where):
-    """What `build()` gives; a ConfigError of sizes that go with no model becomes a CheckpointError."""
+def model_config(found: Found, text=None, image=None, pixels=None) -> ModelConfig:
+    """The ModelConfig of a text tower, an image tower or both, with the tokenizer's settings; it is checked, and so is
+    that Paddle can run it."""
+    towers = {"image_tower": image and as_dict(image), "text_tower": text and as_dict(text)}
+    content = towers | {"lower_case": bool(found.tokenizer.get("do_lower_case", True))}
+    if text is not None:
+        content["max_length"] = min(ModelConfig.max_length, text.positions)
+    if pixels is not None:
+        content["pixels"] = as_dict(pixels)
     try:
-        return build()
+        config = ModelConfig.from_dict(content, str(found.path))
     except ConfigError as error:
-        raise CheckpointError(f"{where}: its shapes and its config.json describe no model: {error}") from None
+        raise CheckpointError(f"its shapes and its config.json describe no model: {error}") from None
+    for tower in config.towers().values():
+        if tower.epsilon > MAX_EPSILON:
+            raise CheckpointError(
+                f"{found.path} runs LayerNorm with epsilon {tower.epsilon:g}, but Paddle's takes at most "
+                f"{MAX_EPSILON:g}; take another model"
+            )
+    return config
 
 
 def tokenizer_notes(found: Found):

@@ -81,8 +81,8 @@ def renamed(state, table, prefix, ignored=()):
 def sizes(entries, where, depth=None):
     """{field of ImageTowerConfig: value} that the shapes of `renamed` entries tell; depth: blocks, where it is known.
 
-    Widths are what most tensors say, so that a single wrong tensor is reported as such. CheckpointError for a depth that
-    is no number of blocks.
+    Widths are what most tensors say, so that a single wrong tensor is reported as such. CheckpointError for a depth
+    that is no number of blocks.
     """
     if depth is not None and not (type(depth) is int and 0 < depth <= layout.MAX_DEPTH):
         raise CheckpointError(
@@ -129,7 +129,8 @@ def tower_read(found, entries, fields, pixels, notes):
         raise CheckpointError(
             f"{where}: its shapes and settings describe no model: {error}; options are {OPTIONS}"
         ) from None
-    state = Mapped(as_float32(found.state), entries, notes)
+    order = dict.fromkeys([*layout.manifest(config), *entries])
+    state = Mapped(as_float32(found.state), {key: entries[key] for key in order if key in entries}, notes)
     layout.check(state, config, where)
     return Read(config, state, list(notes))
 
@@ -140,7 +141,8 @@ def chosen(told, default, size):
         if told not in PIXEL_PROFILES:
             raise ConfigError(f"pixels is {told!r}, but the presets are {', '.join(PIXEL_PROFILES)}")
         default, told = PIXEL_PROFILES[told], None
-    margin = default.resize_to if size == default.size else 0  # a preset's margin is for its own size
+    # A margin around the crop is for its own size; under a larger size it has no effect.
+    margin = default.resize_to if size == default.size or size >= default.resize_to else 0
     return changed(replace(default, size=size, resize_to=margin), told or {})
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ernie_vil2.checkpoints.convert import clip, paddleclas_vit
-from ernie_vil2.checkpoints.convert.clip import LAYOUTS, read, read_transformers, write
+from ernie_vil2.checkpoints.convert.clip import LAYOUTS, read, read_transformers, settings, write
 from ernie_vil2.checkpoints.convert.layouts import Found
 from ernie_vil2.checkpoints.layout import image_manifest, manifest
 from ernie_vil2.checkpoints.store import open_model, save_model
@@ -46,13 +46,13 @@ def drawn(shapes, dtype=np.float32):
     return {key: rng.standard_normal(shape).astype(dtype) for key, shape in shapes.items()}
 
 
-def found(state, **settings):
-    return Found(state, Path("clip.pt"), settings)
+def found(state, **told):
+    return Found(state, Path("clip.pt"), told)
 
 
-def big(width, depth, **settings):
+def big(width, depth, hidden):
     """The Read of a tower that exists as shapes only."""
-    return read(found(Shapes(torch_shapes(width, depth, 257, 14, settings.pop("hidden", None), 1024)), **settings))
+    return read(found(Shapes(torch_shapes(width, depth, 257, 14, hidden, 1024))))
 
 
 def test_every_tensor_is_there_once_with_its_elements():
@@ -83,16 +83,16 @@ def test_the_release_itself_can_be_written_and_read():
     tower = ImageTowerConfig(image_size=32, patch_size=8, width=64, depth=2, heads=2)
     config = ModelConfig(image_tower=tower, text_tower=None, pixels=PixelProfile(size=32))
     state = drawn(manifest(config))
-    again = read(found(write(state, config), heads=2, epsilon=1e-6, pixels="official", activation="quick_gelu"))
+    again = read(found(write(state, config), **settings(config)))
     assert again.config == config
     assert again.notes == []
     for key, array in state.items():
         np.testing.assert_array_equal(again.state[key], array, key)
-    biased = dataclasses.replace(config, image_tower=dataclasses.replace(tower, patch_bias=True))
-    with pytest.raises(CheckpointError, match=r"no place for visual.patch_embed.proj.bias"):
-        write(state, biased)
+    assert list(again.state) == list(manifest(config))
     with pytest.raises(CheckpointError, match="for vision transformers, but the image tower is absent"):
         write(state, ModelConfig(image_tower=None))
+    with pytest.raises(CheckpointError, match="OpenAI CLIP has no relu"):
+        settings(dataclasses.replace(config, image_tower=dataclasses.replace(tower, activation="relu")))
 
 
 def test_a_model_directory_keeps_tower_and_pixels(tmp_path):
@@ -109,7 +109,7 @@ def test_a_model_directory_keeps_tower_and_pixels(tmp_path):
     (768, 12, 12, None), (1024, 24, 16, None), (1280, 32, 16, None), (1408, 40, 16, 6144), (1664, 48, 16, 8192),
     (896, 12, 14, None)])
 def test_published_sizes_are_recognised(width, depth, heads, hidden):
-    tower = big(width, depth, hidden=hidden).config.image_tower
+    tower = big(width, depth, hidden).config.image_tower
     assert (tower.width, tower.depth, tower.heads) == (width, depth, heads)
     assert image_manifest(tower)["visual.blocks.0.mlp.fc1.bias"] == (hidden or 4 * width,)
     assert tower.image_size == 224
@@ -120,15 +120,15 @@ def test_a_336_pixel_model_reads_336_pixels():
     assert config.image_tower.image_size == config.pixels.size == 336
 
 
-@pytest.mark.parametrize("settings, activation, assumed", [
+@pytest.mark.parametrize("told, activation, assumed", [
     ({}, "quick_gelu", True), ({"activation": "gelu"}, "gelu", False),
     ({"activation": "quick_gelu"}, "quick_gelu", False),
     ({"model_cfg": {"vision_cfg": {"layers": 2}}}, "gelu", False),
     ({"vision_cfg": {"layers": 2}, "quick_gelu": True}, "quick_gelu", False),
     ({"vision_layers": 2, "vision_width": 64}, "quick_gelu", False),
     ({"model_type": "clip", "vision_config": {"hidden_act": "gelu"}}, "gelu", False)])
-def test_the_activation_comes_from_the_settings_or_is_assumed_aloud(settings, activation, assumed):
-    got = read(found(drawn(torch_shapes()), **settings))
+def test_the_activation_comes_from_the_settings_or_is_assumed_aloud(told, activation, assumed):
+    got = read(found(drawn(torch_shapes()), **told))
     assert got.config.image_tower.activation == activation
     assert any("quick_gelu is assumed" in note for note in got.notes) == assumed
 
@@ -144,7 +144,7 @@ def test_settings_of_open_clip_reach_heads_epsilon_and_pixels():
     assert got.config.pixels == PixelProfile("pil", "linear", "square", 32, 0, (0.5,) * 3, (0.5,) * 3)
 
 
-@pytest.mark.parametrize("settings, message", [
+@pytest.mark.parametrize("told, message", [
     ({"model_cfg": {"vision_cfg": {"pool_type": "avg"}}}, "sets pool_type to 'avg'"),
     ({"preprocess_cfg": {"resize_mode": "longest"}}, "resize_mode longest"),
     ({"activation": "swish"}, "activation is 'swish' but must be one of"),
@@ -154,9 +154,9 @@ def test_settings_of_open_clip_reach_heads_epsilon_and_pixels():
     ({"pixels": "clap"}, "the presets are official"),
     ({"pixels": {"sise": 3}}, "unknown key 'sise'"),
     ({"pixels": 3}, "the name of a preset or a mapping")])
-def test_settings_that_cannot_be_met_are_one_sentence(settings, message):
+def test_settings_that_cannot_be_met_are_one_sentence(told, message):
     with pytest.raises(CheckpointError, match=message):
-        read(found(drawn(torch_shapes()), **settings))
+        read(found(drawn(torch_shapes()), **told))
 
 
 def test_chinese_clip_is_told_by_its_text_half_which_is_left_out():
@@ -165,7 +165,7 @@ def test_chinese_clip_is_told_by_its_text_half_which_is_left_out():
     got = read(found(state))
     assert got.config.pixels == dataclasses.replace(PIXEL_PROFILES["chinese_clip"], size=32)
     assert got.config.image_tower.activation == "quick_gelu"
-    assert got.notes == ["3 tensors of the text half are left out (bert, logit_scale, text_projection)"]
+    assert got.notes == ["the text half is left out: bert, logit_scale, text_projection (3 in all)"]
     assert set(got.state) == set(manifest(got.config))
 
 
@@ -237,7 +237,11 @@ def test_transformers_keys_give_the_same_tower():
     assert all(np.array_equal(got.state[key], wanted.state[key]) for key in wanted.state)
     assert (got.config.image_tower.activation, got.config.image_tower.epsilon) == ("gelu", 1e-6)
     assert got.config.pixels.resize == "short_side"
-    assert got.notes == ["2 tensors of the text half are left out (logit_scale, text_model)"]
+    assert got.notes[0] == "the text half is left out: logit_scale, text_model (2 in all)"
+    assert "no preprocessor_config.json" in got.notes[1]
+    processor = {"do_center_crop": True, "size": {"shortest_edge": 36}, "crop_size": 32, "resample": 2}
+    pixels = read_transformers(Found(other, Path("clip"), {}, pixels=processor)).config.pixels
+    assert (pixels.resize_to, pixels.interpolation, pixels.resize) == (36, "linear", "short_side")
     del other["vision_model.encoder.layers.1.self_attn.k_proj.weight"]
     with pytest.raises(CheckpointError, match=r"(?s)1 missing.*visual.blocks.1.attn.qkv.weight"):
         read_transformers(found(other))
@@ -246,9 +250,9 @@ def test_transformers_keys_give_the_same_tower():
 def test_no_layout_takes_another_ones_keys():
     clip_keys, own = set(torch_shapes()), set(manifest(ModelConfig()))
     text = {"transformer.resblocks.0.ln_1.weight", "positional_embedding", "text_projection"}
-    for keys, wanted in ((clip_keys, {"clip"}), (clip_keys | text, {"clip"}), (text, set()), (own, set()),
-                         ({key.removeprefix("visual.") for key in clip_keys}, {"clip"}),
-                         (set(transformers_state(drawn(torch_shapes()))), {"transformers_clip"})):
+    for keys, wanted in ((clip_keys, {"OpenAI CLIP"}), (clip_keys | text, {"OpenAI CLIP"}), (text, set()), (own, set()),
+                         ({key.removeprefix("visual.") for key in clip_keys}, {"OpenAI CLIP"}),
+                         (set(transformers_state(drawn(torch_shapes()))), {"Hugging Face CLIP"})):
         fitting = {layout.name for layout in [*clip.LAYOUTS, *paddleclas_vit.LAYOUTS] if layout.fits(keys)}
         assert fitting == wanted
-    assert [layout.name for layout in LAYOUTS] == ["clip", "transformers_clip"]
+    assert [layout.name for layout in LAYOUTS] == ["OpenAI CLIP", "Hugging Face CLIP"]

@@ -79,7 +79,7 @@ def test_what_a_layout_cannot_hold_is_not_written():
 
 
 @pytest.mark.parametrize("patch, tokens, size, margin", [
-    (16, 197, 224, 256), (16, 577, 384, 0), (32, 145, 384, 0), (14, 257, 224, 256)])
+    (16, 197, 224, 256), (16, 577, 384, 256), (32, 145, 384, 256), (14, 257, 224, 256)])
 def test_variants_are_told_by_shapes(patch, tokens, size, margin):
     for clip_vit, reading in ((False, read), (True, read_clip)):
         config = reading(found(drawn(shapes(64, 1, tokens, patch, clip=clip_vit)))).config
@@ -134,7 +134,7 @@ def test_timm_weights_are_refused_by_name():
 
 
 def test_layouts_are_told_apart_by_keys():
-    for keys, wanted in ((shapes(), {"paddleclas_vit"}), (shapes(clip=True), {"paddleclas_clip"}),
+    for keys, wanted in ((shapes(), {"PaddleClas ViT"}), (shapes(clip=True), {"PaddleClas CLIP ViT"}),
                          ({"blocks.0.attn.qkv.weight": (), "class_embedding": ()}, set()),
                          (manifest(ModelConfig()), set())):
         assert {layout.name for layout in [*LAYOUTS, *clip.LAYOUTS] if layout.fits(set(keys))} == wanted

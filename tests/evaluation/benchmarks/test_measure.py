@@ -260,4 +260,4 @@ def test_all_names_of_the_issue_are_known():
         known = inspect.signature(benchmark(name)).parameters
         assert list(known)[:3] == ["model", "name", "data"] and {"split", "progress"} < set(known)
     assert set(MODULES) == {"coco-cn", "flickr30k-cn", "muge", "aic-icc", "flickr30k", "mscoco", "cbvs", "imagenet-zh",
-                            "elevater-zh", "sts", "image-retrieval"}
+                            "elevater-zh", "folder", "sts", "image-retrieval"}
