@@ -9,10 +9,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import paddle
 
 from ..errors import ConfigError
 from .adapters import Head, imported, library_initialisers, without_tables
+from .ernie import PAD_ID
 
 CONFIG, WEIGHTS = "config.json", "model_state.pdparams"
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
@@ -26,15 +28,55 @@ class PaddleNLPTower(Head):
         super().__init__(config)
         settings = look_up(config)
         self.model_class, self.source = encoder_class(settings), config.paddlenlp
-        with library_initialisers():
-            self.encoder = self.model_class(encoder_config(config, settings))
+        try:
+            with library_initialisers():
+                self.encoder = self.model_class(encoder_config(config, settings))
+            self.masked = needs_mask(self.encoder, config)
+        except ConfigError:
+            raise
+        except Exception as error:  # whatever a model that is none of its usual encoders raises
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise ConfigError(
+                f"PaddleNLP's {self.model_class.__name__} cannot be built from its settings, or cannot encode texts "
+                f"alone ({reason[0][:200]}); choose another encoder, or complete text_tower.settings"
+            ) from None
         without_tables(self.encoder)
 
     def forward(self, ids):
-        found = self.encoder(ids)
-        outputs = list(found) if isinstance(found, (tuple, list)) else [found]
-        pooled = next((value for value in outputs if isinstance(value, paddle.Tensor) and value.ndim == 2), None)
-        return self.head(outputs[0][:, 0] if pooled is None else pooled)
+        return self.head(pooled(self.encoder, ids, self.masked))
+
+
+def pooled(encoder, ids, masked):
+    """[B, width]: the first output of two dimensions, the pooled token, or else token 0 of the first output; masked:
+    whether the encoder is told where padding is."""
+    found = encoder(ids, attention_mask=(ids != PAD_ID).astype("int64")) if masked else encoder(ids)
+    outputs = list(found) if isinstance(found, (tuple, list)) else [found]
+    token = next((value for value in outputs if isinstance(value, paddle.Tensor) and value.ndim == 2), None)
+    return outputs[0][:, 0] if token is None else token
+
+
+def needs_mask(encoder, config):
+    """Whether padding changes the pooled token unless the encoder is told of it: most find it by themselves.
+
+    Tried on three tokens. ConfigError where it is changed anyhow, and where later tokens do not count, as in a decoder.
+    """
+    text = [[1, 2, 3], [1, 4, 5]]
+    padded = [row + [PAD_ID] * min(2, config.positions - 3) for row in text]
+    encoder.eval()
+    with paddle.no_grad():
+        for masked in (False, True):
+            one, other = pooled(encoder, paddle.to_tensor(text), masked).numpy()
+            again = pooled(encoder, paddle.to_tensor(padded), masked).numpy()
+            differs = np.abs(one - other).max()
+            if not differs:
+                break
+            if np.abs(again - [one, other]).max() <= 1e-2 * differs:
+                encoder.train()
+                return masked
+    raise ConfigError(
+        f"the pooled token of {config.paddlenlp} {'depends on padding' if differs else 'does not see later tokens'}; "
+        "choose a bidirectional encoder"
+    )
 
 
 def known_encoders():

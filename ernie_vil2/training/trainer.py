@@ -95,7 +95,7 @@ class Trainer:
             self.notes += compare(config, saved[0]["run"], found)
             check_size(len(self.source), saved[0]["samples"], found)
             config.init.text = config.init.image = None
-        self.notes += check_init(config, tokenizer)
+        self.notes += [] if saved else check_init(config, tokenizer)
         self.around = BeforeAfter(config.data, self.valid, saved[0].get("before") if saved else None)
         self.tuned = bool(config.init.text and config.init.image)
         self.first, position = (saved[0]["step"], saved[0]["position"]) if saved else (0, (0, 0))

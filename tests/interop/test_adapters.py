@@ -123,6 +123,16 @@ def test_an_encoder_gives_its_pooled_token():
         np.testing.assert_allclose(tower(padded).numpy(), wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("name, masked", [("Albert", True), ("Roberta", False), ("Electra", False), ("ErnieM", False)])
+def test_other_encoders_work_and_padding_changes_nothing(name, masked):
+    tower = text_tower(paddlenlp(settings={**SMALL, "architectures": [f"{name}Model"], "pad_token_id": 0}))
+    tower.eval()
+    assert tower.masked == masked
+    ids = paddle.to_tensor([[1, 5, 6, 2], [1, 7, 2, 0]])
+    padded = paddle.concat([ids, paddle.zeros([2, 3], "int64")], axis=1)
+    np.testing.assert_allclose(tower(padded).numpy(), tower(ids).numpy(), atol=1e-5)
+
+
 def test_the_name_of_the_issue_is_known_without_a_network():
     config = PaddleNLPConfig(paddlenlp="ernie-3.0-base-zh")
     settings = look_up(config)
@@ -139,7 +149,8 @@ def test_the_name_of_the_issue_is_known_without_a_network():
     [
         ({"width": 64}, "set width: 32"),
         ({"positions": 512, "vocab_size": 9}, "vocab_size: 64.*positions: 32"),
-        ({"settings": {**SMALL, "architectures": ["LlamaForCausalLM"], "pad_token_id": 3}}, "LLaMA|no encoder|pads"),
+        ({"settings": {**SMALL, "architectures": ["GPTModel"], "pad_token_id": 0}}, "does not see later tokens"),
+        ({"settings": {**SMALL, "architectures": ["T5Model"], "pad_token_id": 0}}, "cannot encode texts alone"),
         ({"settings": {**SMALL, "architectures": ["os.system"]}}, "no encoder of PaddleNLP"),
         ({"settings": {**SMALL, "architectures": ["BertModel"], "pad_token_id": 1}}, "pads with token 1"),
     ],

@@ -14,10 +14,11 @@ import torch
 from paddleclas.ppcls.arch.backbone.model_zoo import efficientnet as paddleclas
 from PIL import Image
 
+from ernie_vil2.checkpoints import layout
 from ernie_vil2.checkpoints.convert import efficientnet as convert
 from ernie_vil2.checkpoints.convert.layouts import Found
 from ernie_vil2.data.image import crop, decode, preprocess
-from ernie_vil2.model_config import IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES
+from ernie_vil2.model_config import EFFICIENTNETS, IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES, EfficientNetConfig
 from ernie_vil2.models.dual_encoder import DualEncoder
 
 
@@ -126,6 +127,34 @@ def test_timm(name, sides):
     theirs, model, read = from_timm(name)
     assert read.config.image_tower.variant == name[-2:]
     compare_timm(theirs, model, sides)
+
+
+def shapes_of(variant, name):
+    """{their key: shape} of what our tower of a variant needs."""
+    tower = EfficientNetConfig(variant=variant, projection=0)
+    shapes = layout.image_manifest(tower)
+    return {name(key, convert.places(tower)): tuple(shape) for key, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("variant", EFFICIENTNETS)
+def test_every_variant_has_timms_keys_and_shapes(variant):
+    with torch.device("meta"):
+        theirs = timm.create_model(f"tf_efficientnet_{variant}").state_dict()
+    left_out = ("classifier", "num_batches_tracked")
+    wanted = {key: tuple(value.shape) for key, value in theirs.items() if not any(part in key for part in left_out)}
+    assert shapes_of(variant, convert.timm_key) == wanted
+
+
+@pytest.mark.parametrize("variant", EFFICIENTNETS)
+def test_every_variant_has_paddleclas_keys_and_shapes(variant):
+    with paddle.utils.unique_name.guard(), paddle.LazyGuard():
+        if variant == "l2":
+            sizes = paddleclas.efficientnet(4.3, 5.3, 0.5)
+            theirs = paddleclas.EfficientNet(*sizes, name="l2", padding_type="DYNAMIC")
+        else:
+            theirs = getattr(paddleclas, f"EfficientNet{variant.upper()}")()
+    wanted = {key: tuple(value.shape) for key, value in theirs.state_dict().items() if not key.startswith("_fc.")}
+    assert shapes_of(variant, convert.paddleclas_key) == wanted
 
 
 def test_timm_without_tensorflows_padding_is_told_by_its_config():

@@ -45,7 +45,7 @@ class Settings:
 
 
 class Encoder(nn.Layer):
-    """Embeddings, and the mean of them as the pooled token."""
+    """Embeddings, and a sum of them that tells their order as the pooled token."""
 
     config_class, base_model_prefix = Settings, "small"
 
@@ -55,8 +55,9 @@ class Encoder(nn.Layer):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, ids):
-        tokens = self.dropout(self.emb(ids))
-        return tokens, tokens.mean(1)
+        tokens = self.dropout(self.emb(ids)) * (1 + 0.01 * paddle.arange(ids.shape[1])).reshape([1, -1, 1])
+        there = (ids != 0).astype("float32").unsqueeze(-1)
+        return tokens, (tokens * ids.astype("float32").unsqueeze(-1) * there).sum(1)
 
 
 @pytest.fixture
@@ -165,6 +166,43 @@ def test_statistics_are_frozen_or_not_also_in_older_layers(libraries):
 def test_what_does_not_fit_is_a_sentence(libraries, image, text, words):
     with pytest.raises(ConfigError, match=words):
         dual_encoder.DualEncoder(config_of(image, text))
+
+
+class NoMask(Encoder):
+    """It lets padding through unless it is told of it."""
+
+    def forward(self, ids, attention_mask=None):
+        tokens = self.emb(ids) * ids.astype("float32").unsqueeze(-1) + 1.0
+        there = paddle.ones(ids.shape) if attention_mask is None else attention_mask.astype("float32")
+        return tokens * there.unsqueeze(-1), (tokens * there.unsqueeze(-1)).sum(1)
+
+
+class Decoder(Encoder):
+    """Token 0 sees itself only."""
+
+    def forward(self, ids):
+        return self.emb(ids)
+
+
+class Pair(Encoder):
+    """It wants images too."""
+
+    def forward(self, ids, pixels):
+        return self.emb(ids)
+
+
+def test_an_encoder_is_told_of_padding_where_it_needs_it_and_refused_where_that_does_not_help(libraries, monkeypatch):
+    ids = [[1, 5, 2]]
+    for kind, masked in ((Encoder, False), (NoMask, True)):
+        monkeypatch.setattr(paddlenlp_tower, "encoder_class", lambda settings, kind=kind: kind)
+        tower = dual_encoder.text_tower(config_of().text_tower)
+        assert tower.masked == masked and tower.encoder.training
+        short, padded = (tower(paddle.to_tensor([row])).numpy() for row in (ids[0], [*ids[0], 0, 0]))
+        np.testing.assert_allclose(short, padded, atol=1e-6)
+    for kind, words in ((Decoder, "does not see later tokens"), (Pair, "cannot encode texts alone")):
+        monkeypatch.setattr(paddlenlp_tower, "encoder_class", lambda settings, kind=kind: kind)
+        with pytest.raises(ConfigError, match=words):
+            dual_encoder.text_tower(config_of().text_tower)
 
 
 def test_a_state_is_accepted_by_its_prefixes_and_checked_when_it_is_filled(libraries):

@@ -13,6 +13,7 @@ from ...model_config import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     PIXEL_PROFILES,
+    STAGES,
     EfficientNetConfig,
     ModelConfig,
     PixelProfile,
@@ -49,7 +50,7 @@ TIMM_FIRST = {**TIMM_BLOCK, "depthwise_norm": "bn1", "project_conv": "conv_pw", 
 
 def places(config):
     """(stage, place in it) of every block, in order."""
-    repeats = [math.ceil(count * EFFICIENTNETS[config.variant][1]) for count in (1, 2, 2, 3, 3, 4, 1)]
+    repeats = [math.ceil(count * EFFICIENTNETS[config.variant][1]) for count, *_ in STAGES]
     return [(stage, place) for stage, count in enumerate(repeats) for place in range(count)]
 
 
