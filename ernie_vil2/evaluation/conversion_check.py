@@ -24,12 +24,11 @@ def run_ours(network, inputs):
 
 def network_of(state, config):
     """A DualEncoder with the tensors of a state; float types are widened by the caller."""
-    from ..models.dual_encoder import DualEncoder, uninitialised
+    from ..models.dual_encoder import DualEncoder, fill, uninitialised
 
     with uninitialised():
         network = DualEncoder(config)
-    for key, parameter in network.state_dict().items():
-        parameter.set_value(state[key])
+    fill(network, state, "the result")
     return network
 
 

@@ -10,7 +10,7 @@ from ..checkpoints.store import open_model
 from ..data import image as pixels
 from ..data.text import Tokenizer
 from ..errors import CheckpointError, ConfigError, DataError, ImageError
-from ..models.dual_encoder import DualEncoder, uninitialised
+from ..models.dual_encoder import DualEncoder, fill, uninitialised
 from .parallel import MOST_WORKERS, SplitThreads, ordered_map, thread_count
 
 CPU_BATCH, GPU_BATCH = {"text": 32, "image": 8}, {"text": 512, "image": 128}
@@ -20,7 +20,7 @@ SMALLEST_NORM = 1e-12
 
 
 def load(path, vocab=None):
-    """A Model from a model directory, or from a `.pdparams` in the release's keys.
+    """A Model from a model directory, a `.pdparams` in the release's keys, or PaddleNLP's ErnieViL (folder or file).
 
     vocab: vocabulary file; needed for a `.pdparams` unless a vocab.txt lies beside it. Tensors are read and assigned
     one by one, so memory peaks at little more than the model itself. Raises CheckpointError that lists every missing
@@ -36,8 +36,7 @@ def load(path, vocab=None):
                               f"{rows}; give the vocabulary that belongs to these weights")
     with uninitialised():
         network = DualEncoder(config)
-    for key, parameter in network.state_dict().items():
-        parameter.set_value(state[key])
+    fill(network, state, path)
     return Model(network, tokenizer)
 
 

@@ -3,6 +3,7 @@
 Nothing of this has been run by the project itself, which has no GPU.
 """
 
+import dataclasses
 import math
 import os
 import subprocess
@@ -13,8 +14,12 @@ import paddle
 import pytest
 
 from ernie_vil2.config import load_run
+from ernie_vil2.model_config import EfficientNetConfig
+from ernie_vil2.models.batch_norm import synchronise
+from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.models.layers import attention
 from ernie_vil2.objectives.gather import divide
+from ernie_vil2.training.distributed import GradientSync, start
 from ernie_vil2.training.step import GradientStep
 from ernie_vil2.training.throughput import throughput
 from tests.training.rank_cases import BATCH, CASES, EVERY_PAIR, align, build_vocab, setting
@@ -94,6 +99,44 @@ def test_two_cards_have_the_gradient_of_one(tmp_path, cards):
         assert keys
         for key in keys:
             assert np.linalg.norm(two[key] - one[key]) <= 1e-3 * np.linalg.norm(one[key]) + 1e-6, key
+
+
+def batch_norm_gradient(folder):
+    """The gradient of one process, or of a rank of two, with statistics of the whole batch, in folder/rank-R.npz."""
+    ranks = start()
+    model, objective, batch = setting(folder, [["image", "caption"]])
+    tower = EfficientNetConfig(variant="b0", image_size=32, projection=32, batch_norm="train")
+    config = dataclasses.replace(model.config, image_tower=tower)
+    config.text_tower.dropout = config.text_tower.drop_path = 0.0
+    model = new_model(config, objective.groups)
+    model.train()
+    if ranks.size > 1:
+        synchronise(model)
+    share = divide(BATCH, 0, ranks.rank, ranks.size)
+    GradientStep(model, objective, share=share)(batch.rows(slice(share.start, share.start + share.rows)), 1)
+    GradientSync(model, ranks).reduce()
+    found = {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
+    np.savez(folder / f"rank-{ranks.rank}.npz", **found)
+
+
+def test_two_cards_share_the_statistics_of_batch_norm(tmp_path, cards):
+    if cards < 2:
+        pytest.skip("one card only")
+    job = "import pathlib, sys\nfrom tests.gpu.test_gpu import batch_norm_gradient as run\nrun(pathlib.Path(sys.argv[1]))"
+    script = tmp_path / "job.py"
+    script.write_text(job, encoding="utf-8")
+    results = []
+    for name, launcher in (("one", []), ("two", ["-m", "paddle.distributed.launch", "--gpus", "0,1"])):
+        folder = tmp_path / name
+        folder.mkdir()
+        build_vocab(folder / "vocab.txt", scenes=300)
+        command = [sys.executable, *launcher, str(script), str(folder)]
+        subprocess.run(command, cwd=ROOT, env=environment(), check=True, timeout=900)
+        results.append(np.load(folder / "rank-0.npz"))
+    one, two = results
+    for key in one:
+        if not key.endswith("attn.k.bias"):
+            assert np.linalg.norm(two[key] - one[key]) <= 1e-2 * np.linalg.norm(one[key]) + 1e-6, key
 
 
 def test_throughput_and_its_share_of_peak(capsys):

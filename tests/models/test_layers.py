@@ -54,6 +54,12 @@ def test_quick_gelu_is_x_times_sigmoid():
     np.testing.assert_allclose(quick_gelu(paddle.to_tensor(x)).numpy(), x / (1 + np.exp(-1.702 * x)), atol=1e-6)
 
 
+def test_quick_gelu_has_a_gradient_everywhere():
+    x = paddle.to_tensor(np.array([-1e4, -200.0, -60.0, -52.0, 0.0, 60.0, 1e4], np.float32), stop_gradient=False)
+    quick_gelu(x).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [0, 0, 0, 0, 0.5, 1, 1], atol=1e-6)
+
+
 def test_drop_path_keeps_the_mean_drops_whole_samples_and_rests_in_evaluation():
     layer, x = DropPath(0.25), paddle.ones([4000, 2, 3])
     dropped = layer(x).numpy()
