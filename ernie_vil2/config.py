@@ -294,7 +294,8 @@ def below(saved, given, tower):
     named = ours.get("kind") or next((kind for kind in TOWER_KINDS if kind in ours), theirs.get("kind"))
     if named != theirs.get("kind"):
         return given
-    kept = {key: saved[key] for key in (("pixels",) if tower == "image" else ("lower_case", "tokenizer")) if key in saved}
+    reading = ("pixels",) if tower == "image" else ("lower_case", "tokenizer")
+    kept = {key: saved[key] for key in reading if key in saved}
     return merged({**kept, name: theirs}, given)
 
 

@@ -86,11 +86,11 @@ def test_two_cards_have_the_gradient_of_one(tmp_path, cards):
     if cards < 2:
         pytest.skip("one card only")
     results = []
-    for name, start in (("one", []), ("two", ["-m", "paddle.distributed.launch", "--gpus", "0,1"])):
+    for name, launcher in (("one", []), ("two", ["-m", "paddle.distributed.launch", "--gpus", "0,1"])):
         folder = tmp_path / name
         folder.mkdir()
         build_vocab(folder / "vocab.txt", scenes=300)
-        command = [sys.executable, *start, "tests/training/jobs.py", "gradients", str(folder)]
+        command = [sys.executable, *launcher, "tests/training/jobs.py", "gradients", str(folder)]
         subprocess.run(command, cwd=ROOT, env=environment(), check=True, timeout=900)
         results.append(np.load(folder / "rank-0.npz"))
     one, two = results
@@ -122,7 +122,7 @@ def batch_norm_gradient(folder):
 def test_two_cards_share_the_statistics_of_batch_norm(tmp_path, cards):
     if cards < 2:
         pytest.skip("one card only")
-    job = "import pathlib, sys\nfrom tests.gpu.test_gpu import batch_norm_gradient as run\nrun(pathlib.Path(sys.argv[1]))"
+    job = "import pathlib, sys\nfrom tests.gpu import test_gpu\ntest_gpu.batch_norm_gradient(pathlib.Path(sys.argv[1]))"
     script = tmp_path / "job.py"
     script.write_text(job, encoding="utf-8")
     results = []
