@@ -106,3 +106,34 @@ def test_a_recipe_takes_the_sizes_of_its_start_and_changes_what_it_names(start, 
 def test_a_wrong_start_is_one_sentence(start, tmp_path, change, words):
     with pytest.raises(ConfigError, match=words):
         load_run(recipe(tmp_path, start, **change))
+
+
+def test_a_start_without_both_towers_says_what_to_do(start, tmp_path):
+    saved = json.loads((start / "config.json").read_text(encoding="utf-8"))
+    for content, words in (
+        ({**saved, "image_tower": None}, r"has no image tower; name one that has both, or set init\.text instead"),
+        ({**saved, "text_tower": None}, r"has no text tower; name one that has both, or set init\.image instead"),
+        ({"model_type": "ernie_vil"}, r"config\.json cannot be read .*not that of a model directory.*tools/convert\.py"),
+        ([], r"config\.json cannot be read .*not that of a model directory"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(ConfigError, match=words):
+            load_run(recipe(tmp_path, tmp_path))
+
+
+def test_what_fails_in_measuring_at_the_end_does_not_cost_the_weights(start, tmp_path, capsys):
+    config = load_run(recipe(tmp_path, start, data={
+        "train": {"kind": "scenes", "size": 32, "image_size": 32, "languages": ["zh"]}, "zero_shot": {2017: OTHER}
+    }))  # fmt: skip
+    trainer = Trainer(config)
+    measured = trainer.around.end
+
+    def failing(*arguments):
+        measured(*arguments)
+        raise KeyboardInterrupt
+
+    trainer.around.end = failing
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert load(tmp_path / "tuned" / "checkpoints" / "step-0000002") is not None
+    assert "2017 " in capsys.readouterr().out.split("before -> after")[1]
