@@ -282,7 +282,19 @@ def start_from(data, where):
         if init.get(tower):
             raise ConfigError(f"{where}: init.model and init.{tower} are both set; keep one of them")
         init[tower] = folder
-    data["model"] = merged(saved_model(folder, where), given or {})
+    saved = saved_model(folder, where)
+    if "layout_version" not in saved:
+        raise ConfigError(
+            f"{where}: init.model is {folder!r}, whose config.json another program wrote; make a model directory of it "
+            "with tools/convert.py"
+        )
+    for tower, other in (("text", "image"), ("image", "text")):
+        if saved.get(f"{tower}_tower", {}) is None:
+            raise ConfigError(
+                f"{where}: init.model is {folder!r}, which has no {tower} tower; name one that has both, or set "
+                f"init.{other} instead and describe the towers under model"
+            )
+    data["model"] = merged(saved, given or {})
 
 
 def below(saved, given, tower):
@@ -304,8 +316,10 @@ def saved_model(folder, where):
     path = Path(folder) / "config.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or "layout_version" not in content:
+            raise ValueError("it is not that of a model directory of this project")
         return {key: value for key, value in content.items() if key not in ("files", "extra")}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"{where}: init.model is {folder!r}, but {path} cannot be read ({reason}); "

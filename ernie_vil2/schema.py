@@ -116,7 +116,7 @@ def build_kind(kinds, value, where, path):
     named = next(iter(kinds))
     if isinstance(value, dict):
         named = value.get("kind", next((key for key in value if key in kinds), named))
-    if named not in kinds:
+    if not isinstance(named, str) or named not in kinds:
         close = nearest(named, kinds) if isinstance(named, str) else None
         hint = f"did you mean {close!r}?" if close else "known here: " + ", ".join(kinds)
         raise ConfigError(f"{where}: {path}.kind is {named!r}; {hint}")

@@ -41,8 +41,8 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.model and (args.input is None) == (args.benchmark is None):
         parser.error("--model needs --input SOURCE, or --benchmark NAME with --data DIR")
-    if args.embeddings and (args.input or args.vocab or args.skip_broken):
-        parser.error("--input, --vocab and --skip-broken belong to --model, not to --embeddings")
+    if args.embeddings and (args.input or args.vocab or args.skip_broken or args.benchmark):
+        parser.error("--input, --benchmark, --vocab and --skip-broken belong to --model, not to --embeddings")
     if args.model and args.ids:
         parser.error("--ids belongs to --embeddings; a source has its own ids")
     if args.benchmark and (args.data is None or args.protocol):

@@ -17,7 +17,8 @@ class BeforeAfter:
 
     def __init__(self, config, valid, before=None):
         self.sources = {VALID: valid} if valid is not None else {}
-        for name, spec in config.zero_shot.items():
+        for key, spec in config.zero_shot.items():
+            name = str(key)  # YAML reads 2017 as a number
             if name == VALID:
                 raise ConfigError("data.zero_shot names a source valid, which is the name of data.valid; rename it")
             self.sources[name] = open_source(spec)

@@ -333,10 +333,11 @@ class Trainer:
                     log.say(f"valid: no pictures of step {step}: {error}")
             self.ranks.wait()
             score = self.ranks.sum([score or 0.0])[0]
-        if step == self.config.train.steps:
+        path = self.save(step, log, score)
+        if step == self.config.train.steps:  # after the save: what fails here must not cost the trained weights
             with self._averaged(), self._precision():
                 self.around.end(step, self.encoder, self.ranks, log, self.metrics)
-        return self.save(step, log, score)
+        return path
 
     def _draw(self, log, step, embeddings):
         own = embeddings.image[embeddings.text_image]

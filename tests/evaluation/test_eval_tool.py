@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ernie_vil2.checkpoints.store import save_model
-from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.evaluation import results as runs
 from ernie_vil2.model_config import ModelConfig
 from ernie_vil2.models.dual_encoder import new_model
@@ -22,7 +22,7 @@ from tools import eval as tool
 ROOT = Path(__file__).parents[2]
 
 CAPTIONS = ["红猫", "蓝狗", "一只红狗", "蓝猫坐", "红", "狗坐"]
-TOKENS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", *"一只红蓝猫狗坐", "[UNK]"]
+TOKENS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", *"一只红蓝猫狗坐图的第句0123456789", "[UNK]"]
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +173,32 @@ def test_compare_is_handed_on(monkeypatch):
     monkeypatch.setitem(sys.modules, "ernie_vil2.evaluation.compare", stub)
     monkeypatch.setattr(ernie_vil2.evaluation, "compare", stub, raising=False)
     assert tool.main(["compare", "a", "b"]) == ["a", "b"]
+
+
+def test_embeddings_cannot_be_measured_on_a_benchmark(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        tool.main(["--embeddings", str(tmp_path), "--benchmark", "muge", "--data", str(tmp_path)])
+    assert "--benchmark" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["progress=1", "model=x", "name=x", "data=x"])
+@pytest.mark.parametrize("name", ["muge", "sts"])
+def test_what_is_no_option_of_a_benchmark_is_refused(tmp_path, name, option):
+    with pytest.raises(ConfigError, match=f"has no option {option.partition('=')[0]}"):
+        benchmark(tmp_path, tmp_path, name, "-o", option)
+
+
+def test_folders_and_splits_may_be_called_like_numbers(tmp_path):
+    with pytest.raises(DataError, match="has no ImageList"):
+        benchmark(tmp_path, tmp_path, "image-retrieval@nus-wide", "-o", "images=2017", "-o", "split=2014")
+    makers.put(tmp_path / "label_cn.txt", "猫\n")
+    with pytest.raises(DataError, match="has no folder 2014"):
+        benchmark(tmp_path, tmp_path, "folder", "-o", "split=2014")
+
+
+def test_the_figures_are_printed_before_anything_is_written(model, tmp_path, capsys):
+    makers.muge(tmp_path / "data")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CheckpointError):
+        benchmark(model, tmp_path / "data", "muge", "--allow-counts", "--output", tmp_path / "file" / "run")
+    assert "Text2Image" in capsys.readouterr().out

@@ -87,6 +87,13 @@ def test_the_temperature_of_the_start_is_taken(start, tmp_path):
     assert tuned.model.logit_scale().item() == pytest.approx(scale)
 
 
+def test_a_folder_of_another_program_is_no_start(start, tmp_path):
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text('{"hidden_size": 768}', encoding="utf-8")
+    with pytest.raises(ConfigError, match="whose config.json another program wrote; make a model directory"):
+        load_run(recipe(tmp_path, tmp_path / "bert"))
+
+
 def test_a_run_from_random_weights_has_no_before(start):
     assert [entry["step"] for entry in records(start.parents[1]) if entry["kind"] == "zero_shot"] == [6]
 
@@ -106,3 +113,34 @@ def test_a_recipe_takes_the_sizes_of_its_start_and_changes_what_it_names(start, 
 def test_a_wrong_start_is_one_sentence(start, tmp_path, change, words):
     with pytest.raises(ConfigError, match=words):
         load_run(recipe(tmp_path, start, **change))
+
+
+def test_a_start_without_both_towers_says_what_to_do(start, tmp_path):
+    saved = json.loads((start / "config.json").read_text(encoding="utf-8"))
+    for content, words in (
+        ({**saved, "image_tower": None}, r"has no image tower; name one that has both, or set init\.text instead"),
+        ({**saved, "text_tower": None}, r"has no text tower; name one that has both, or set init\.image instead"),
+        ({"model_type": "ernie_vil"}, r"config\.json cannot be read .*not that of a model .*tools/convert\.py"),
+        ([], r"config\.json cannot be read .*not that of a model directory"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(ConfigError, match=words):
+            load_run(recipe(tmp_path, tmp_path))
+
+
+def test_what_fails_in_measuring_at_the_end_does_not_cost_the_weights(start, tmp_path, capsys):
+    config = load_run(recipe(tmp_path, start, data={
+        "train": {"kind": "scenes", "size": 32, "image_size": 32, "languages": ["zh"]}, "zero_shot": {2017: OTHER}
+    }))  # fmt: skip
+    trainer = Trainer(config)
+    measured = trainer.around.end
+
+    def failing(*arguments):
+        measured(*arguments)
+        raise KeyboardInterrupt
+
+    trainer.around.end = failing
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert load(tmp_path / "tuned" / "checkpoints" / "step-0000002") is not None
+    assert "2017 " in capsys.readouterr().out.split("before -> after")[1]

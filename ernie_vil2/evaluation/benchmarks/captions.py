@@ -29,8 +29,10 @@ def read_captions(path, segmented=False):
     lines, found = LineFile(path), []
     for row in range(len(lines)):
         where = lines.where(row)
-        head, *rest = fields.decode_utf8(lines.read(row), where, "line").strip().split(None, 1)
+        head, *rest = fields.decode_utf8(lines.read(row), where, "line").strip().split(None, 1) or [""]
         if not rest:
+            if not head:
+                continue  # blanks that `lines` does not take for an empty line
             raise DataError(f"{where}: the line has no sentence after the image id {head!r}; write `id#0`, a tab and "
                             "the sentence")
         name, number, _ = head.partition("#")
@@ -46,6 +48,8 @@ def read_ids(path):
     for row in range(len(lines)):
         where = lines.where(row)
         words = fields.decode_utf8(lines.read(row), where, "line").split()
+        if not words:
+            continue
         image = IMAGE_NAME.fullmatch(words[0]).group(1)
         if image in found:
             raise DataError(f"{where}: image {image!r} was already listed at {found[image]}; remove one of the lines")

@@ -112,9 +112,10 @@ def read_coco(folder, split, reading, options):
     path = coco_file(folder, split)
     try:
         content = json.loads(reading.file(path).read_bytes().decode("utf-8-sig"), object_hook=needed)
-        files = {entry["id"]: entry["file_name"] for entry in content["images"]}
+        files = {entry["id"]: str.strip(entry["file_name"]) for entry in content["images"]}
         categories = {entry["id"]: entry["name"] for entry in content["categories"]}
         pairs = [(entry["image_id"], entry["category_id"]) for entry in content["annotations"]]
+        order = sorted(categories)
     except UnicodeDecodeError:
         raise DataError(f"{path}: the file is not UTF-8; download it again") from None
     except json.JSONDecodeError as error:
@@ -122,7 +123,7 @@ def read_coco(folder, split, reading, options):
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: images, categories or annotations lack {error}; give COCO's instances file") from None
     check_count(f"{path}: images", len(files), COCO[split], options.get("allow_counts", False), reading)
-    ids, column = list(files), {key: index for index, key in enumerate(sorted(categories))}
+    ids, column = list(files), {key: index for index, key in enumerate(order)}
     row = {key: index for index, key in enumerate(ids)}
     marks = np.zeros((len(files), len(categories)), bool)
     for image, category in pairs:
@@ -132,8 +133,7 @@ def read_coco(folder, split, reading, options):
         marks[row[image], column[category]] = True
     places = [f"{path}: image {key}" for key in ids]
     paths = locate([files[key] for key in ids], folder, places, (split, f"images/{split}", "images"), options)
-    return LabelledImages(paths, marks, [categories[key] for key in sorted(categories)],
-                          places.__getitem__)
+    return LabelledImages(paths, marks, [categories[key] for key in order], places.__getitem__)
 
 
 def needed(entry):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import DataError, ImageError
 from ..graded import graded_metrics
-from ..metrics import normalise, retrieval_metrics
+from ..metrics import TIE, normalise, retrieval_metrics
 from ..results import Outcome, Result
 from ..retrieval import Embeddings
 
@@ -153,6 +153,7 @@ def graded(image, text, part):
     metrics, numbers = text_to_image(image, text, part)[1:3]
     query, document, label = part.grades.T
     scores = np.einsum("ij,ij->i", normalise(text[query]), normalise(image[document]))
+    scores = np.round(scores / TIE) * TIE  # what is closer is equal, as for the recalls
     more, counts, notes = graded_metrics(scores, label, query, RELEVANT)
     return "graded-retrieval", {**metrics, **more}, {**numbers, **counts}, notes
 

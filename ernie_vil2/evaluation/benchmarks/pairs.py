@@ -96,6 +96,23 @@ class Builder:
                      **more)
 
 
+class Kept:
+    """Some rows of a sequence of images, still taken when they are needed."""
+
+    def __init__(self, images, rows):
+        self.images, self.rows = images, rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, row):
+        return self.images[self.rows[row]]
+
+    def where(self, row):
+        place = getattr(self.images, "where", None)
+        return place(self.rows[row]) if place else str(self[row])
+
+
 def without(gone, links, ids, images, texts, grades):
     """Links, ids, images, texts and grades without the images `gone` [images], and the texts left with none."""
     image_row = np.cumsum(~gone) - 1
@@ -110,6 +127,6 @@ def without(gone, links, ids, images, texts, grades):
         return table
 
     rows = np.flatnonzero(~gone)
-    return (moved(links), tuple(ids[row] for row in rows), [images[row] for row in rows],
+    return (moved(links), tuple(ids[row] for row in rows), Kept(images, rows),
             [text for text, left in zip(texts, lonely, strict=True) if not left],
             None if grades is None else moved(grades))

@@ -13,6 +13,10 @@ from .registry import MODULES, benchmark
 
 SWITCHES = ("split", "allow_counts", "skip_broken")
 """options of benchmarks that have an argument of their own"""
+TEXTS = ("split", "images")
+"""options that are never numbers, though they may look like one"""
+TAKEN = ("model", "name", "data", "progress")
+"""arguments of every benchmark that are no options"""
 PLAIN = ("pnr", "mrr", "median_rank")
 DIRECTIONS = (("Text2Image", "t2i"), ("Image2Text", "i2t"), ("Both", "mean"))
 
@@ -38,22 +42,25 @@ def given(args):
         if not equals or name in options:
             raise ConfigError(f"-o {item} is " + (f"the second {name}" if equals else "not OPTION=VALUE") +
                               "; write each option once, for example -o language=en")
-        options[name] = plain_value(value)
+        options[name] = value if name in TEXTS else plain_value(value)
     return options
 
 
 def run(args, command, progress=None):
     """Measure what the parsed arguments ask for, print tables, and write what `--json` and `--output` name."""
-    outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, given(args), command, args.output,
-                            progress)
-    print(tables(outcome.results))
+    if args.output:
+        runs.check_folder(args.output)
+    outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, given(args), command, progress)
+    print(tables(outcome.results), flush=True)  # first of all: a full disk must not lose the figures
+    if args.output:
+        runs.write_run(args.output, outcome, outcome.results[0].provenance)
     if args.json:
         write_json(args.json, {"model": args.model, "benchmark": args.benchmark, "data": args.data,
                                "data_sha256": outcome.data_sha256, "results": [asdict(row) for row in outcome.results]})
 
 
-def run_benchmark(name, data, model, vocab=None, options=None, command=(), output=None, progress=None):
-    """The Outcome of a benchmark, with provenance in every Result, written into the folder `output` if one is given.
+def run_benchmark(name, data, model, vocab=None, options=None, command=(), progress=None):
+    """The Outcome of a benchmark, with provenance in every Result.
 
     data: folder of its files. model: path of a model. options: {option: value} of the benchmark that were given, such
     as split and allow_counts. command: the arguments, for the provenance. The files are read before the model is
@@ -62,18 +69,13 @@ def run_benchmark(name, data, model, vocab=None, options=None, command=(), outpu
     evaluate = benchmark(name)
     options = dict(options or {})
     known = inspect.signature(evaluate).parameters
-    if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()):
-        foreign = [option for option in options if option not in known]
-        if foreign:
-            raise ConfigError(f"the benchmark {name} has no option {foreign[0]}; leave it out")
-    if output:
-        runs.check_folder(output)
+    every = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values())
+    foreign = [option for option in options if option in TAKEN or not (every or option in known)]
+    if foreign:
+        raise ConfigError(f"the benchmark {name} has no option {foreign[0]}; leave it out")
     outcome = evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
     origin = runs.provenance(command, model, outcome.data_sha256, {"benchmark": name, **options})
-    outcome = replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
-    if output:
-        runs.write_run(output, outcome, origin)
-    return outcome
+    return replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
 
 
 class LateModel:

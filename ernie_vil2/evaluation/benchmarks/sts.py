@@ -79,7 +79,7 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     check_options(options, OPTIONS)
     data, wanted = is_folder(data), set_of(name, "sts", SETS, [("stsb", "sts-b"), ("stsbenchmark", "sts-b-en")])
     if wanted:
-        check_split(split, [*SETS[wanted].files, "test"], f"sts@{wanted}")
+        check_split(split, list(dict.fromkeys([*SETS[wanted].files, "test"])), f"sts@{wanted}")
     results, left, total = [], [], Reading()
     for key in [wanted] if wanted else SETS:
         reading = Reading()

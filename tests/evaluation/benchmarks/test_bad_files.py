@@ -8,6 +8,8 @@ import pytest
 
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.benchmarks import aic_icc, cbvs, coco_cn, flickr30k_cn, karpathy, muge
+from ernie_vil2.evaluation.benchmarks.label_files import read_coco
+from ernie_vil2.evaluation.benchmarks.published import Reading
 from tests.evaluation.benchmarks import makers
 from tests.evaluation.benchmarks.makers import picture
 
@@ -221,3 +223,26 @@ def test_lmdb(tmp_path):
     assert "os.system" in refused(FLICKR30K, tmp_path / "b", "1k")
     (tmp_path / "a" / "lmdb" / "test" / "imgs" / "data.mdb").write_bytes(b"x" * 8192)
     assert "cannot be read as lmdb" in refused(FLICKR30K, tmp_path / "a", "1k")
+
+
+@pytest.mark.parametrize("blank", ["\t\n", "\u3000\r\n", " " * 30 + "\n"])
+@pytest.mark.parametrize("file", [HUMAN, LIST])
+def test_a_line_of_blanks_is_no_line(tmp_path, file, blank):
+    makers.coco_cn(tmp_path)
+    wanted = coco_cn.read(tmp_path, allow_counts=True)
+    add(tmp_path / file, blank)
+    found = coco_cn.read(tmp_path, allow_counts=True)
+    assert (found.texts, found.image_ids) == (wanted.texts, wanted.image_ids)
+
+
+def test_coco_s_ids_that_are_no_plain_numbers_are_refused_in_one_sentence(tmp_path):
+    wrong = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{"image_id": 1, "category_id": 1}],
+             "categories": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}
+    path = makers.put(tmp_path / "annotations" / "instances_val2017.json", json.dumps(wrong))
+    with pytest.raises(DataError, match="give COCO's instances file"):
+        read_coco(tmp_path, "val2017", Reading(), {"allow_counts": True})
+    wrong["categories"].pop()
+    wrong["images"][0]["file_name"] = 5
+    makers.put(path, json.dumps(wrong))
+    with pytest.raises(DataError, match="give COCO's instances file"):
+        read_coco(tmp_path, "val2017", Reading(), {"allow_counts": True})

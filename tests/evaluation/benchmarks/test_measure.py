@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ernie_vil2.errors import ConfigError, DataError, ImageError
-from ernie_vil2.evaluation.benchmarks import aic_icc, cbvs, coco_cn, flickr30k_cn, karpathy, measure, muge
+from ernie_vil2.evaluation.benchmarks import aic_icc, cbvs, clip_files, coco_cn, flickr30k_cn, karpathy, measure, muge
+from ernie_vil2.evaluation.benchmarks.pairs import Pairs
 from ernie_vil2.evaluation.benchmarks.registry import MODULES, benchmark
 from ernie_vil2.evaluation.benchmarks.run import tables
 from ernie_vil2.evaluation.metrics import retrieval_metrics
@@ -261,3 +262,40 @@ def test_all_names_of_the_issue_are_known():
         assert list(known)[:3] == ["model", "name", "data"] and {"split", "progress"} < set(known)
     assert set(MODULES) == {"coco-cn", "flickr30k-cn", "muge", "aic-icc", "flickr30k", "mscoco", "cbvs", "imagenet-zh",
                             "elevater-zh", "folder", "sts", "image-retrieval"}
+
+
+def test_images_that_are_left_of_a_file_are_taken_when_they_are_needed(tmp_path, monkeypatch):
+    monkeypatch.setattr(aic_icc, "ROWS", 3)
+    makers.clip_tsv(tmp_path, makers.captions(["11", "12", "13", "14"]), "valid")
+    taken = []
+    original = clip_files.TsvImages.__getitem__
+    monkeypatch.setattr(clip_files.TsvImages, "__getitem__", lambda self, row: taken.append(row) or original(self, row))
+    part = aic_icc.read(tmp_path, "10k-images", allow_counts=True)
+    assert (part.image_ids, taken) == (("11", "12", "13"), [])
+    assert part.images[2] == picture(2) and taken == [2]
+    with pytest.raises(ImageError, match=r"'12', .*valid_imgs\.tsv:2: not an image"):
+        measure.outcome(Hasher(broken=picture(1)), [part])
+
+
+def test_the_images_kept_are_the_right_ones(tmp_path):
+    """With a missing image in the middle, every other one keeps its own file and texts."""
+    makers.coco_cn(tmp_path)
+    whole, gone = coco_cn.read(tmp_path, allow_counts=True), makers.coco_ids(6)[2]
+    whole = {key: whole.images[row].read_bytes() for row, key in enumerate(whole.image_ids)}
+    (tmp_path / gone.split("_")[1] / f"{gone}.jpg").unlink()
+    part = coco_cn.read(tmp_path, allow_counts=True)
+    assert len(part.images) == 5 and gone not in part.image_ids
+    for row, key in enumerate(part.image_ids):
+        assert part.images[row].read_bytes() == whole[key] and part.place(row).endswith(f"{key}.jpg")
+
+
+def test_graded_scores_that_differ_by_rounding_are_equal():
+    """All documents point the same way; only the rounding of their lengths differs."""
+    scales = np.random.default_rng(0).uniform(0.1, 9, (40, 1))
+    image, text = np.tile([[0.3, 0.7, 0.11]], (40, 1)) * scales, np.array([[0.9, 0.2, 0.5]])
+    grades = np.stack([np.zeros(40, int), np.arange(40), np.arange(40) % 3], axis=1)
+    part = Pairs("cbvs", tuple(map(str, range(40))), [b""] * 40, ("x",), grades[grades[:, 2] == 2, :2], {},
+                 rule="graded", grades=grades)
+    metrics, counts = measure.graded(image, text, part)[1:3]
+    assert "pnr" not in metrics and counts["concordant pairs"] == counts["discordant pairs"] == 0
+    assert metrics["ndcg_10"] == 0

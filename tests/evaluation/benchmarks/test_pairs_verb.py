@@ -47,3 +47,13 @@ def test_files_that_hold_the_images_are_read_as_they_are(tmp_path):
 def test_benchmarks_without_pairs_say_so(tmp_path):
     with pytest.raises(ConfigError, match="sts has no pairs of images and texts"):
         tool.main(["pairs", "sts", str(tmp_path), str(tmp_path / "x.jsonl")])
+
+
+def test_without_a_protocol_the_largest_set_or_the_customary_one_is_written(tmp_path, capsys):
+    wanted = makers.coco_cn(tmp_path / "coco")["1053"]
+    out = tmp_path / "coco" / "test.jsonl"
+    tool.main(["pairs", "coco-cn", str(tmp_path / "coco"), str(out), "--allow-counts"])
+    assert {key: row["texts"] for key, row in written(out).items()} == wanted
+    makers.aic_icc(tmp_path / "aic")
+    tool.main(["pairs", "aic-icc", str(tmp_path / "aic"), str(tmp_path / "aic" / "valid.jsonl"), "--allow-counts"])
+    assert "6 images with 30 texts" in capsys.readouterr().out
