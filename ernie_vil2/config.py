@@ -283,11 +283,6 @@ def start_from(data, where):
             raise ConfigError(f"{where}: init.model and init.{tower} are both set; keep one of them")
         init[tower] = folder
     saved = saved_model(folder, where)
-    if "layout_version" not in saved:
-        raise ConfigError(
-            f"{where}: init.model is {folder!r}, whose config.json another program wrote; make a model directory of it "
-            "with tools/convert.py"
-        )
     for tower, other in (("text", "image"), ("image", "text")):
         if saved.get(f"{tower}_tower", {}) is None:
             raise ConfigError(

@@ -90,7 +90,7 @@ def test_the_temperature_of_the_start_is_taken(start, tmp_path):
 def test_a_folder_of_another_program_is_no_start(start, tmp_path):
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "config.json").write_text('{"hidden_size": 768}', encoding="utf-8")
-    with pytest.raises(ConfigError, match="whose config.json another program wrote; make a model directory"):
+    with pytest.raises(ConfigError, match="it is not that of a model directory of this project.*tools/convert.py writes it"):
         load_run(recipe(tmp_path, tmp_path / "bert"))
 
 
