@@ -4,6 +4,7 @@ import inspect
 import os
 from dataclasses import asdict, replace
 
+from ...data.manifest import sha256_of
 from ...data.sources import plain_value
 from ...errors import ConfigError
 from .. import results as runs
@@ -74,7 +75,8 @@ def run_benchmark(name, data, model, vocab=None, options=None, command=(), progr
     if foreign:
         raise ConfigError(f"the benchmark {name} has no option {foreign[0]}; leave it out")
     outcome = evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
-    origin = runs.provenance(command, model, outcome.data_sha256, {"benchmark": name, **options})
+    tokens = {"vocab": sha256_of(vocab)} if vocab else {}
+    origin = runs.provenance(command, model, outcome.data_sha256, {"benchmark": name, **options, **tokens})
     return replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
 
 
