@@ -318,7 +318,7 @@ def test_what_published_figures_were_not_measured_with_is_noted(tmp_path):
 
     def notes(**options):
         found = classification.evaluate(Oracle(), "imagenet-zh", tmp_path, allow_counts=True, **options).results[0]
-        return [note for note in found.notes if note.endswith("not comparable with published figures of this benchmark")]
+        return [note for note in found.notes if note.endswith("with published figures of this benchmark")]
 
     assert notes() == notes(split="val") == notes(language="zh") == []
     assert [note.partition(":")[0] for note in notes(language="en")] == ["en names and prompts"]
