@@ -214,3 +214,9 @@ def test_another_vocabulary_is_another_configuration(model, tmp_path):
         [row] = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["results"]
         found.append(row["provenance"]["config_sha256"])
     assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("option", ["allow_counts=no", "synonyms=off", "skip_broken=0"])
+def test_a_switch_is_true_or_false(tmp_path, option):
+    with pytest.raises(ConfigError, match=f"{option.partition('=')[0]} must be true or false"):
+        benchmark(tmp_path, tmp_path, "folder", "-o", option)

@@ -16,6 +16,8 @@ SWITCHES = ("split", "allow_counts", "skip_broken")
 """options of benchmarks that have an argument of their own"""
 TEXTS = ("split", "images")
 """options that are never numbers, though they may look like one"""
+TRUTHS = ("allow_counts", "skip_broken", "synonyms")
+"""options that are true or false: any other word would count as true"""
 TAKEN = ("model", "name", "data", "progress")
 """arguments of every benchmark that are no options"""
 PLAIN = ("pnr", "mrr", "median_rank")
@@ -44,6 +46,8 @@ def given(args):
             raise ConfigError(f"-o {item} is " + (f"the second {name}" if equals else "not OPTION=VALUE") +
                               "; write each option once, for example -o language=en")
         options[name] = value if name in TEXTS else plain_value(value)
+        if name in TRUTHS and not isinstance(options[name], bool):
+            raise ConfigError(f"-o {item}: {name} must be true or false")
     return options
 
 
