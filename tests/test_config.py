@@ -48,6 +48,7 @@ def test_a_preset_is_a_copy():
         ({"image_tower": {"dropout": 1.0}}, "[0, 1)"),
         ({"image_tower": {"heads": 7}}, "heads"),
         ({"image_tower": {"image_size": 225}}, "patch_size"),
+        ({"image_tower": {"kind": ["vit"]}}, "image_tower.kind is ['vit']; known here: vit, "),
         ({"pixels": {"size": 256}}, "make them equal"),
         ({"pixels": "offical"}, "official, bicubic"),
         ({"pixels": {"mean": [0.5]}}, "3 values"),

@@ -160,4 +160,5 @@ def published_for(benchmark):
 def protocol_of(benchmark):
     """One line on what is measured, or an empty one for a benchmark that is not known."""
     family, _, name = benchmark.partition("@")
-    return PROTOCOLS.get(ALIASES.get(benchmark, benchmark)) or FAMILIES.get(family, "").format(name)
+    of_family = FAMILIES.get(family, "").format(name).removesuffix(", set ")
+    return PROTOCOLS.get(ALIASES.get(benchmark, benchmark)) or of_family

@@ -94,8 +94,7 @@ class Trainer:
         self.around = BeforeAfter(config.data, self.valid, saved[0].get("before") if saved else None)
         self.tuned = bool(config.init.text and config.init.image)
         self.first, position = (saved[0]["step"], saved[0]["position"]) if saved else (0, (0, 0))
-        self.found = found
-        sizes = self.source.shard_sizes()
+        self.found, sizes = found, self.source.shard_sizes()
         self.order = Order(sizes, config.train.batch_size, config.seed, config.data.shuffle_window, position)
         self.metrics, self.similarities, self.places, self.bad = {}, None, None, 0
         self._build(tokenizer)

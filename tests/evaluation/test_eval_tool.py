@@ -202,3 +202,21 @@ def test_the_figures_are_printed_before_anything_is_written(model, tmp_path, cap
     with pytest.raises(CheckpointError):
         benchmark(model, tmp_path / "data", "muge", "--allow-counts", "--output", tmp_path / "file" / "run")
     assert "Text2Image" in capsys.readouterr().out
+
+
+def test_another_vocabulary_is_another_configuration(model, tmp_path):
+    makers.muge(tmp_path / "data")
+    other = tmp_path / "vocab.txt"
+    other.write_text("".join(f"{token}\n" for token in [*TOKENS[:4], *TOKENS[:3:-1]]), encoding="utf-8")
+    found = []
+    for more in ((), ("--vocab", model / "vocab.txt"), ("--vocab", other)):
+        benchmark(model, tmp_path / "data", "muge", "--allow-counts", "--json", tmp_path / "out.json", *more)
+        [row] = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["results"]
+        found.append(row["provenance"]["config_sha256"])
+    assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("option", ["allow_counts=no", "synonyms=off", "skip_broken=0"])
+def test_a_switch_is_true_or_false(tmp_path, option):
+    with pytest.raises(ConfigError, match=f"{option.partition('=')[0]} must be true or false"):
+        benchmark(tmp_path, tmp_path, "folder", "-o", option)

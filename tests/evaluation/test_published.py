@@ -63,4 +63,4 @@ def test_full_names_mean_the_same():
 
 def test_protocols_are_named():
     assert "1,053" in protocol_of("coco-cn@1053") and "food-101" in protocol_of("elevater-zh@food-101")
-    assert protocol_of("mine@x") == ""
+    assert protocol_of("mine@x") == "" and protocol_of("elevater-zh").endswith("prompts")

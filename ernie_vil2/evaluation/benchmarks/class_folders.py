@@ -8,6 +8,7 @@ import numpy as np
 
 from ...data.folder import IMAGE_SUFFIXES
 from ...errors import DataError
+from .files import readable
 from .published import find, missing, rows
 
 SUFFIXES = (*IMAGE_SUFFIXES, ".ppm", ".pgm")
@@ -120,10 +121,12 @@ def class_line(folder, count, label_file):
 
 def subfolders(folder):
     """Names of the folders in a folder, sorted, without hidden ones."""
+    readable(folder)
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
 def image_files(folder):
     """Paths of the image files in a folder, sorted by name, without hidden ones."""
+    readable(folder)
     return sorted(Path(entry.path) for entry in os.scandir(folder)
                   if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."))

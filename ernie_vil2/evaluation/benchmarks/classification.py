@@ -65,6 +65,10 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
         synonyms = options.get("synonyms")
         synonyms = not (task and task.sentences) if synonyms is None else synonyms
         images = read_numbered(folder, reading, split, language, synonyms, source)
+    unusual = [what for what, is_so in ((f"{language} names and prompts", task and language != "zh"),
+                                        (f"the split {split}", task and split not in ("test", "val"))) if is_so]
+    if unusual:
+        reading.notes.append(f"{' and '.join(unusual)}: not comparable with published figures of this benchmark")
     if task and split in ("test", "val"):
         allow = options.get("allow_counts", False)
         check_count(f"{folder}: classes", len(images.classes), task.classes, allow, reading)

@@ -30,9 +30,10 @@ class Folder:
         if not self.path.is_dir():
             found = "is a file" if self.path.exists() else "does not exist"
             raise DataError(f"{self.path} {found}; give the folder of the benchmark's files as --data")
-        self._parents = {}
+        readable(self.path)
+        self._parents, self._closed = {}, []
         seen = set()
-        for parent, folders, names in os.walk(self.path, followlinks=True):
+        for parent, folders, names in os.walk(self.path, followlinks=True, onerror=self._note):
             real = os.path.realpath(parent)
             deep = len(Path(parent).relative_to(self.path).parts) >= DEPTH
             folders[:] = [] if deep or real in seen else sorted(name for name in folders if name[0] != ".")
@@ -41,6 +42,10 @@ class Folder:
                 for name in names:
                     if name[0] != ".":
                         self._parents.setdefault(name, []).append(parent)
+
+    def _note(self, error):
+        """Remember a folder that cannot be listed: what is lacking may be in there."""
+        self._closed.append(error.filename)
 
     def find(self, names, what, source):
         """The path of the first of `names` that is there; MissingFile says `what` it is and its `source`."""
@@ -67,14 +72,14 @@ class Folder:
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in IMAGE_SUFFIXES:
                 found.setdefault(key(stem), []).extend(os.path.join(parent, name) for parent in parents)
-        return ImageFiles(self.path, found, key)
+        return ImageFiles(self.path, found, key, self._closed)
 
 
 class ImageFiles:
     """Image files of a folder by key."""
 
-    def __init__(self, folder, found, key):
-        self.folder, self._found, self._key = folder, found, key
+    def __init__(self, folder, found, key, closed=()):
+        self.folder, self._found, self._key, self._closed = folder, found, key, closed
 
     def path(self, image_id, parent=""):
         """The Path of an image, or None; of several, the one in a folder called `parent`, else DataError."""
@@ -86,11 +91,16 @@ class ImageFiles:
         return Path(paths[0]) if paths else None
 
     def places(self):
-        """The folders that hold images, for a message."""
+        """The folders that hold images, and those that could not be looked into, for a message."""
         parents = sorted({os.path.dirname(path) for paths in self._found.values() for path in paths})
-        if not parents:
-            return f"{self.folder}, which holds no image"
-        return some(parents)
+        places = some(parents) if parents else f"{self.folder}, which holds no image"
+        return places + (f" (and {some(self._closed)} cannot be read)" if self._closed else "")
+
+
+def readable(folder):
+    """DataError for a folder whose files may not be listed and opened."""
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise DataError(f"{folder}: cannot be read (Permission denied); correct the permissions of the folder")
 
 
 def coco_key(name):
@@ -108,5 +118,7 @@ def read_json(path):
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not valid JSON at column {error.colno} ({error.msg}); "
                         "the file may be cut, copy it again") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable file") from None
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error}); copy it again") from None

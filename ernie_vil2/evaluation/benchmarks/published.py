@@ -8,6 +8,7 @@ from ...data.fields import decode_utf8
 from ...data.lines import LineFile
 from ...errors import ConfigError, DataError, nearest
 from ..retrieval import keep_or_raise
+from .files import readable
 
 IMAGE_WINDOW = 256
 """Images given to the model at a time."""
@@ -55,7 +56,15 @@ def rows(path, reading):
 
 def find(folders, names):
     """The first existing file or folder of `names` in the first of `folders` that holds one, else None."""
-    return next((Path(folder, name) for folder in folders for name in names if Path(folder, name).exists()), None)
+    for folder in folders:
+        for name in names:
+            try:
+                if Path(folder, name).exists():
+                    return Path(folder, name)
+            except PermissionError as error:
+                raise DataError(f"{error.filename}: cannot be read ({error.strerror}); correct the permissions of its "
+                                "folder") from None
+    return None
 
 
 def is_folder(data):
@@ -63,6 +72,7 @@ def is_folder(data):
     data = Path(data)
     if not data.is_dir():
         raise DataError(f"{data} is not a folder; give the one that holds the benchmark's files")
+    readable(data)
     return data
 
 

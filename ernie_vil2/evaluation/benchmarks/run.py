@@ -4,6 +4,7 @@ import inspect
 import os
 from dataclasses import asdict, replace
 
+from ...data.manifest import sha256_of
 from ...data.sources import plain_value
 from ...errors import ConfigError
 from .. import results as runs
@@ -15,6 +16,8 @@ SWITCHES = ("split", "allow_counts", "skip_broken")
 """options of benchmarks that have an argument of their own"""
 TEXTS = ("split", "images")
 """options that are never numbers, though they may look like one"""
+TRUTHS = ("allow_counts", "skip_broken", "synonyms")
+"""options that are true or false: any other word would count as true"""
 TAKEN = ("model", "name", "data", "progress")
 """arguments of every benchmark that are no options"""
 PLAIN = ("pnr", "mrr", "median_rank")
@@ -43,6 +46,8 @@ def given(args):
             raise ConfigError(f"-o {item} is " + (f"the second {name}" if equals else "not OPTION=VALUE") +
                               "; write each option once, for example -o language=en")
         options[name] = value if name in TEXTS else plain_value(value)
+        if name in TRUTHS and not isinstance(options[name], bool):
+            raise ConfigError(f"-o {item}: {name} must be true or false")
     return options
 
 
@@ -74,7 +79,8 @@ def run_benchmark(name, data, model, vocab=None, options=None, command=(), progr
     if foreign:
         raise ConfigError(f"the benchmark {name} has no option {foreign[0]}; leave it out")
     outcome = evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
-    origin = runs.provenance(command, model, outcome.data_sha256, {"benchmark": name, **options})
+    tokens = {"vocab": sha256_of(vocab)} if vocab else {}
+    origin = runs.provenance(command, model, outcome.data_sha256, {"benchmark": name, **options, **tokens})
     return replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
 
 

@@ -1,15 +1,19 @@
 """Each fault of a benchmark's files is one sentence with file and line, and says what to do or where to apply."""
 
 import base64
+import errno
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.benchmarks import aic_icc, cbvs, coco_cn, flickr30k_cn, karpathy, muge
+from ernie_vil2.evaluation.benchmarks.class_folders import read_folder
 from ernie_vil2.evaluation.benchmarks.label_files import read_coco
-from ernie_vil2.evaluation.benchmarks.published import Reading
+from ernie_vil2.evaluation.benchmarks.published import Reading, find, is_folder
 from tests.evaluation.benchmarks import makers
 from tests.evaluation.benchmarks.makers import picture
 
@@ -246,3 +250,32 @@ def test_coco_s_ids_that_are_no_plain_numbers_are_refused_in_one_sentence(tmp_pa
     makers.put(path, json.dumps(wrong))
     with pytest.raises(DataError, match="give COCO's instances file"):
         read_coco(tmp_path, "val2017", Reading(), {"allow_counts": True})
+
+
+def test_folders_that_may_not_be_read(tmp_path, monkeypatch):
+    """As another user sees them; root may read everything, so the answers of the system are put in place."""
+    makers.coco_cn(tmp_path)
+    listing, answer = os.scandir, os.access
+    shut = tmp_path / "val2014"
+
+    def scandir(path):
+        if Path(path) == shut:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != shut and answer(path, mode))
+    assert f"(and {shut} cannot be read)" in refused(coco_cn.read, tmp_path, allow_counts=False)
+    for read in (lambda: coco_cn.read(shut), lambda: is_folder(shut), lambda: read_folder(tmp_path, Reading())):
+        with pytest.raises(DataError, match=r"val2014: cannot be read \(Permission denied\)"):
+            read()
+    exists = Path.exists
+
+    def closed(path):
+        if shut in path.parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", closed)
+    with pytest.raises(DataError, match=r"label\.txt: cannot be read"):
+        find([tmp_path, shut], ["label.txt"])

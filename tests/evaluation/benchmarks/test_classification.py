@@ -310,3 +310,17 @@ def test_a_real_model_on_real_images(tmp_path, tiny_config, tiny_vocab, random_i
     first, second = (classification.evaluate(model, "folder", tmp_path, window=window).results[0].metrics
                      for window in (256, 4))
     assert first == second and 0 <= first["acc@1"] <= 100
+
+
+def test_what_published_figures_were_not_measured_with_is_noted(tmp_path):
+    numbered(tmp_path)
+    (tmp_path / "train").symlink_to(tmp_path / "test")
+
+    def notes(**options):
+        found = classification.evaluate(Oracle(), "imagenet-zh", tmp_path, allow_counts=True, **options).results[0]
+        return [note for note in found.notes if note.endswith("with published figures of this benchmark")]
+
+    assert notes() == notes(split="val") == notes(language="zh") == []
+    assert [note.partition(":")[0] for note in notes(language="en")] == ["en names and prompts"]
+    assert [note.partition(":")[0] for note in notes(split="train")] == ["the split train"]
+    assert notes(language="en", split="train")[0].startswith("en names and prompts and the split train: ")
