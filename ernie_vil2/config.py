@@ -276,13 +276,13 @@ def start_from(data, where):
     if not isinstance(folder, str):
         for tower in ("text", "image"):
             if isinstance(init.get(tower), str) and (Path(init[tower]) / "config.json").is_file():
-                data["model"] = below(saved_model(init[tower], where), data.get("model") or {}, tower)
+                data["model"] = below(saved_model(init[tower], where, tower), data.get("model") or {}, tower)
         return
     for tower in ("text", "image"):
         if init.get(tower):
             raise ConfigError(f"{where}: init.model and init.{tower} are both set; keep one of them")
         init[tower] = folder
-    saved = saved_model(folder, where)
+    saved = saved_model(folder, where, "model")
     for tower, other in (("text", "image"), ("image", "text")):
         if saved.get(f"{tower}_tower", {}) is None:
             raise ConfigError(
@@ -306,7 +306,7 @@ def below(saved, given, tower):
     return merged({**kept, name: theirs}, given)
 
 
-def saved_model(folder, where):
+def saved_model(folder, where, key):
     """What config.json of a model directory says of the model, as plain data."""
     path = Path(folder) / "config.json"
     try:
@@ -317,7 +317,7 @@ def saved_model(folder, where):
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{where}: init.model is {folder!r}, but {path} cannot be read ({reason}); "
+            f"{where}: init.{key} is {folder!r}, but {path} cannot be read ({reason}); "
             "name a model directory, as tools/convert.py writes it"
         ) from None
 

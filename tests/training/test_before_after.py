@@ -90,8 +90,12 @@ def test_the_temperature_of_the_start_is_taken(start, tmp_path):
 def test_a_folder_of_another_program_is_no_start(start, tmp_path):
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "config.json").write_text('{"hidden_size": 768}', encoding="utf-8")
-    with pytest.raises(ConfigError, match="it is not that of a model directory of this project.*tools/convert.py writes it"):
-        load_run(recipe(tmp_path, tmp_path / "bert"))
+    path = recipe(tmp_path, tmp_path / "bert")
+    words = "is '.*bert', but .*config.json cannot be read .it is not that of a model directory of this project.*writes it"
+    with pytest.raises(ConfigError, match=f"init.model {words}"):
+        load_run(path)
+    with pytest.raises(ConfigError, match=f"init.text {words}"):
+        load_run(path, [f"init={{text: {tmp_path / 'bert'}}}"])
 
 
 def test_a_run_from_random_weights_has_no_before(start):
