@@ -45,6 +45,7 @@ def run_tool(main, argv=None):
         status = 1
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}; free some space or choose another place", file=sys.stderr)
+        hint = "change its permissions" if isinstance(error, PermissionError) else "free some space"
+        print(f"error: {place}{error.strerror or error}; {hint} or choose another place", file=sys.stderr)
         status = 1
     sys.exit(status or 0)
