@@ -123,7 +123,7 @@ def test_two_ranks_have_the_gradient_of_one_process_with_frozen_statistics(tmp_p
         (tmp_path / folder).mkdir()
         shutil.copy(tmp_path / "vocab.txt", tmp_path / folder)
         job = (
-            "import pathlib, sys, ernie_vil2, paddle.distributed as dist; import tests.training.test_batch_norm as job; "
+            "import pathlib, sys, ernie_vil2, paddle.distributed as dist, tests.training.test_batch_norm as job; "
             f"folder = pathlib.Path(sys.argv[1]); {call}"
         )
         done = subprocess.run(
