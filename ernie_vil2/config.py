@@ -261,7 +261,11 @@ def load_run(path, overrides=()):
             raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
         where = f"{path} with -o {override}"
         set_key(data, key.strip().split("."), parse_value(override, value))
-    start_from(data, where)
+    try:
+        start_from(data, where if len(overrides) == 1 else str(path))
+    except ConfigError:
+        build(RunConfig, {**data, "init": {**data["init"], "model": None}}, str(path))  # a misspelt key explains more
+        raise
     return build(RunConfig, data, where if len(overrides) == 1 else str(path))
 
 

@@ -1,12 +1,14 @@
 """The public surface: `load` a checkpoint, then texts and images to embeddings."""
+import logging
 import os
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import paddle
 
-from ..checkpoints.store import open_model
+from ..checkpoints.store import WEIGHTS, open_model
 from ..data import image as pixels
 from ..data.text import Tokenizer
 from ..errors import CheckpointError, ConfigError, DataError, ImageError
@@ -24,7 +26,8 @@ def load(path, vocab=None):
 
     vocab: vocabulary file; needed for a `.pdparams` unless a vocab.txt lies beside it. Tensors are read and assigned
     one by one, so memory peaks at little more than the model itself. Raises CheckpointError that lists every missing
-    and mis-shaped tensor, and names what a pickle asked for that is not allowed.
+    and mis-shaped tensor, and names what a pickle asked for that is not allowed. What had to be assumed of a file
+    without configuration is logged as a warning.
     """
     state, config, vocabulary = open_model(path, vocab)
     tokenizer = None
@@ -37,6 +40,9 @@ def load(path, vocab=None):
     with uninitialised():
         network = DualEncoder(config)
     fill(network, state, path)
+    if not (Path(path) / WEIGHTS).is_file():  # a model directory says what it is; of other files much is assumed
+        for note in state.notes:
+            logging.getLogger("ernie_vil2").warning("%s: %s", path, note)
     return Model(network, tokenizer)
 
 

@@ -1,7 +1,7 @@
 """The model a run starts from: random values, or towers of converted weights fitted to this run's sizes."""
 
+import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from .published import take_published
 TOWERS = {"text": "text_model.", "image": "visual."}
 COMPARED = ("kind", "width", "depth", "heads", "mlp_ratio", "activation", "epsilon", "projection")
 IMAGE_COMPARED = ("patch_size", "patch_bias", "pre_norm", "variant", "padding", "paddleclas")
+READING = ("decoder", "interpolation", "resize", "mean", "std")
 GRID, ROWS = "visual.positional_embedding", "text_model.pos_emb.weight"
 
 
@@ -61,15 +62,18 @@ def check_init(config, tokenizer):
         if other_head:
             what = f"a projection to {there.projection}" if there.projection else "no projection"
             own = "starts at random" if here.projection else "is left out"
-            notes.append(f"{path} has {what}, so that of the {tower} tower {own}")
+            notes.append(f"{path} has {what}, so that of the {tower} tower {own}{locked(config, tower, here)}")
+        if there.kind != here.kind:
+            different.append(f"{name}.kind is {there.kind} in {path} and {here.kind} here")
+            continue
         pairs = [
             (f"{name}.{key}", getattr(there, key, None), getattr(here, key, None))
             for key in COMPARED + (IMAGE_COMPARED if tower == "image" else ())
             if not (other_head and key == "projection")
         ]
         if tower == "image":
-            sizeless = [replace(pixels, size=0, resize_to=0) for pixels in (theirs.pixels, config.model.pixels)]
-            pairs.append(("pixels (size apart)", *sizeless))
+            both = (theirs.pixels, config.model.pixels)
+            pairs += [(f"pixels.{key}", *(getattr(pixels, key) for pixels in both)) for key in READING]
         else:
             pairs.append(("lower_case", theirs.lower_case, config.model.lower_case))
             pairs.append(("tokenizer", theirs.tokenizer, config.model.tokenizer))
@@ -85,6 +89,13 @@ def check_init(config, tokenizer):
             "init.image, or model.image_tower.batch_norm: train"
         )
     return notes
+
+
+def locked(config, tower, here):
+    """The rest of a note, where the projection of a tower starts at random and never learns."""
+    rules = [rule for rule in config.optimizer.freeze if rule.until is None]
+    held = here.projection and any(re.fullmatch(rule.match, f"{TOWERS[tower]}proj.weight") for rule in rules)
+    return ", and optimizer.freeze keeps it as it is; leave it out there" if held else ""
 
 
 def has_other_head(there, here):

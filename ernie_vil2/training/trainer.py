@@ -114,7 +114,7 @@ class Trainer:
         model = config.model
         tokenizer = Tokenizer(vocab, model.max_length, model.lower_case, model.tokenizer)
         tower = config.model.text_tower
-        tower.vocab_size = fitting_rows(tower.vocab_size, tokenizer.vocab_size, vocab)
+        tower.vocab_size = fitting_rows(tower.vocab_size, tokenizer.vocab_size, config.data.vocab or vocab)
         return tokenizer
 
     def _build(self, tokenizer):

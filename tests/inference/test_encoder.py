@@ -1,4 +1,5 @@
 """Properties of the public surface: shapes, order, independence of the batch, errors that name a position, memory."""
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from ernie_vil2.checkpoints.layout import manifest
 from ernie_vil2.checkpoints.safe_pickle import write_pdparams
 from ernie_vil2.checkpoints.store import save_model
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError, ImageError
+from ernie_vil2.models.dual_encoder import new_model
 
 CHARACTERS = list("一二三只个红黄蓝绿大小的圆方形猫狗")
 
@@ -221,3 +223,24 @@ def test_loading_peaks_at_the_model_and_little_more(tiny_config, tiny_vocab, tmp
                           capture_output=True, text=True, check=True)
     peak, after = map(int, done.stdout.split())
     assert weights.stat().st_size > 70e6 and peak - after < 1.2 * weights.stat().st_size
+
+
+def test_what_a_file_cannot_tell_is_said_when_it_is_loaded(tmp_path, tiny_config, tiny_vocab, caplog):
+    state = {key: value.numpy() for key, value in new_model(tiny_config).state_dict().items()}
+    write_pdparams(tmp_path / "model.pdparams", state)
+    save_model(tmp_path / "model", state, tiny_config, tiny_vocab)
+    ernie_vil2.load(tmp_path / "model")
+    assert not caplog.records
+    ernie_vil2.load(tmp_path / "model.pdparams", tiny_vocab)
+    assert any("assumed" in record.message and "heads" in record.message for record in caplog.records)
+
+
+def test_a_model_of_one_tower_says_what_it_lacks(tmp_path, tiny_config, random_image):
+    config = dataclasses.replace(tiny_config, text_tower=None)
+    state = {key: value.numpy() for key, value in new_model(config).state_dict().items()}
+    save_model(tmp_path / "model", state, config, None)
+    model = ernie_vil2.load(tmp_path / "model")
+    assert model.encode_image(random_image(20, 30)).shape == (1, 32)
+    for call in (lambda: model.encode_text("x"), lambda: model.tokenize("x"), lambda: model.logit_scale):
+        with pytest.raises(ConfigError, match="this model has no text tower"):
+            call()

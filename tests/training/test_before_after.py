@@ -113,6 +113,7 @@ def test_a_recipe_takes_the_sizes_of_its_start_and_changes_what_it_names(start, 
 @pytest.mark.parametrize(("change", "words"), [
     ({"init": {"model": "nowhere"}}, "init.model is 'nowhere', but nowhere/config.json cannot be read .*No such file"),
     ({"init": {"text": "x"}}, "init.model and init.text are both set"),
+    ({"init": {"model": "nowhere", "modle": "x"}}, "unknown key 'init.modle'; did you mean 'init.model'"),
     ({"model": {"image_tower": {"wdth": 3}}}, "unknown key 'model.image_tower.wdth'; did you mean")])  # fmt: skip
 def test_a_wrong_start_is_one_sentence(start, tmp_path, change, words):
     with pytest.raises(ConfigError, match=words):

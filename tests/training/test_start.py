@@ -48,6 +48,16 @@ def test_a_head_of_another_width_is_left_out_and_said(tmp_path, theirs, ours, no
     assert ("visual.proj.weight" in state) == bool(ours)
 
 
+def test_a_random_head_that_is_locked_is_said(tmp_path):
+    path, _ = image_directory(tmp_path, 0)
+    model = {"image_tower": {**IMAGE, "projection": 32}, "text_tower": TEXT, "pixels": {"size": 32}, "max_length": 16}
+    data = {"model": model, "init": {"image": str(path)}, "data": {"train": "x"}}
+    for freeze, said in (([{"match": r"visual\..*"}], True), ([{"match": r"visual\.blocks.*"}], False),
+                         ([{"match": r"visual\..*", "until": 5}], False)):  # fmt: skip
+        config = build(RunConfig, {**data, "optimizer": {"freeze": freeze}}, "test.yaml")
+        assert any("optimizer.freeze keeps it" in note for note in check_init(config, None)) == said
+
+
 def test_a_recipe_need_not_repeat_what_belongs_to_the_weights_of_a_tower(tmp_path):
     pixels = PixelProfile(size=32, mean=(0.5, 0.5, 0.5))
     odd = ImageTowerConfig(**IMAGE, epsilon=1e-3, activation="relu", patch_bias=True)
@@ -69,6 +79,8 @@ def test_a_recipe_need_not_repeat_what_belongs_to_the_weights_of_a_tower(tmp_pat
     assert check_init(taken, None) == []
     with pytest.raises(ConfigError, match=r"image_tower.epsilon is 0.001 in .* and 1e-05 here"):
         check_init(model({"epsilon": 1e-5}), None)
+    with pytest.raises(ConfigError, match=r"fit model: pixels.mean is \(0.5, 0.5, 0.5\) in .* and \(0.1, .*\) here"):
+        check_init(model({}, pixels={"size": 32, "mean": [0.1, 0.1, 0.1]}), None)
     other = model({"kind": "efficientnet", "variant": "b0", "image_size": 32, "projection": 32}, pixels={"size": 32})
     assert other.model.image_tower.epsilon == 1e-3 and other.model.pixels.mean != pixels.mean
     with pytest.raises(ConfigError, match="image_tower.kind is vit"):
