@@ -29,8 +29,8 @@ LOADED = [*official.LAYOUTS, *ernie_vil.LAYOUTS]
 ASIDE = ".replaced-"
 VOCAB_MD5 = "f3f369709b51cf924884236f54e25b08"
 VOCAB_SOURCE = (
-    f"the vocabulary is the vocab.txt of PaddleNLP's ernie_vil-2.0-base-zh folder or of the release (md5 {VOCAB_MD5}): "
-    "put it beside the weights or name it with vocab="
+    "the vocabulary of the release and of PaddleNLP's ernie_vil-2.0-base-zh is what tools/download.py "
+    "ernie-vil2-vocab-zh fetches: put the vocab.txt beside the weights or name it with vocab="
 )
 
 
