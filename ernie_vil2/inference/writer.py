@@ -10,7 +10,7 @@ import numpy as np
 
 from ..checkpoints.store import CONFIG
 from ..data.samples import RowError
-from ..errors import ConfigError, DataError, ImageError
+from ..errors import CheckpointError, ConfigError, DataError, ImageError
 from .formats import FORMATS, read_record
 from .journal import Journal, differences
 
@@ -26,7 +26,8 @@ def encode_source(model, source, out, identity, *, form="npy", on_bad="skip", ba
     model: an `ernie_vil2.Model`; form: "npy" or "release"; identity: what must be the same for an interrupted run to
     be continued, see `describe`. Bad rows are counted and listed in a side file, or the first one raises with
     on_bad="stop". progress: called with (rows done, rows, bad rows). The same call after an interruption goes on where
-    it stopped and gives the same bytes; when all is done already it returns at once. Raises DataError.
+    it stopped and gives the same bytes; when all is done already it returns at once. Raises DataError, and NotFinite
+    for a model that gives numbers that are not finite.
     """
     if form not in FORMATS or on_bad not in ("skip", "stop"):
         raise ConfigError(f"form is {form!r} and on_bad {on_bad!r}; form is npy or release, on_bad is skip or stop")
@@ -40,6 +41,11 @@ def encode_source(model, source, out, identity, *, form="npy", on_bad="skip", ba
             if not journal.state.get("done"):
                 Encoding(model, source, target, journal, on_bad, batch_size).run(progress)
             record = {**identity, **journal.state["counts"]}
+        except NotFinite:
+            journal.close()
+            if not journal.state.get("counts"):
+                shutil.rmtree(target.work)  # nothing was kept, so that a repaired model meets no old journal
+            raise
         finally:
             journal.close()
         if not record["texts"]:
@@ -63,6 +69,18 @@ def finished(target, identity):
                         "delete it or choose another output")
     target.publish(record)
     return record
+
+
+class NotFinite(CheckpointError):
+    """A model gives NaN or infinity for an item that can be read: no row is bad, the model is."""
+
+
+def finite(vectors, what):
+    """The vectors [N, D] of an item, `what` it is; NotFinite for numbers that are not finite."""
+    if not np.isfinite(vectors).all():
+        raise NotFinite(f"the model's embeddings are not finite: {what} can be read but gives NaN or infinity, "
+                        "and it is the first; the weights are broken, so give another model")
+    return vectors
 
 
 class Encoding:
@@ -119,6 +137,8 @@ class Encoding:
             reasons = [failures[position] for position in range(start, stop) if position in failures]
             if reasons:
                 bad[index] = DataError(reasons[0])
+            else:
+                finite(found[index], f"a text of {sample.id!r}")
             start = stop
         return found
 
@@ -143,6 +163,7 @@ class Encoding:
                 if position in failures:
                     bad[index] = ImageError(failures[position])
                 else:
+                    finite(embeds[position], f"image {samples[index].id!r}")
                     vectors.update(dict.fromkeys([index, *waiting.pop(key)], embeds[position]))
                     fresh[index] = samples[index].id, embeds[position]
             waiting = {key: rows for key, rows in waiting.items() if rows}

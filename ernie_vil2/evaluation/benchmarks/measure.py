@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 from ...errors import DataError, ImageError
+from ..finite import finite
 from ..graded import graded_metrics
 from ..metrics import TIE, normalise, retrieval_metrics
 from ..results import Outcome, Result
@@ -21,7 +22,7 @@ def outcome(model, sets, progress=None):
     """The Outcome of a list of Pairs, a Result each in this order; embeddings and pairs are those of the first.
 
     progress: called with (images and texts encoded, all of them). Raises ImageError naming an image that cannot be
-    decoded and its place.
+    decoded and its place, CheckpointError for embeddings that are not finite.
     """
     meter = Meter(progress, sets)
     image_rows, images, digests = encode_images(model, sets, meter)
@@ -69,7 +70,7 @@ def encode_images(model, sets, meter):
             position, reason = failures[0]
             part, row = first[window[position]]
             raise ImageError(f"image {window[position]!r}, {part.place(row)}: {reason}")
-        embeds.append(rows)
+        embeds.append(finite(rows, lambda position, window=window: f"image {window[position]!r}"))
         digests.update((key, hashlib.sha256(data).hexdigest()) for key, data in zip(window, contents, strict=True))
         meter.add(len(window))
     return {key: row for row, key in enumerate(keys)}, np.concatenate(embeds), digests
@@ -92,7 +93,8 @@ def encode_texts(model, sets, meter):
     embeds = []
     for start in range(0, len(texts), TEXT_WINDOW):
         window = texts[start:start + TEXT_WINDOW]
-        embeds.append(model.encode_text(window))
+        rows = model.encode_text(window)
+        embeds.append(finite(rows, lambda position, window=window: f"the text {window[position]!r}"))
         meter.add(len(window))
     return {line: row for row, line in enumerate(texts)}, np.concatenate(embeds)
 

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.evaluation.benchmarks import classification
 from ernie_vil2.evaluation.benchmarks.class_folders import read_folder, read_numbered, split_names
 from ernie_vil2.evaluation.benchmarks.elevater import SETS
@@ -324,3 +324,22 @@ def test_what_published_figures_were_not_measured_with_is_noted(tmp_path):
     assert [note.partition(":")[0] for note in notes(language="en")] == ["en names and prompts"]
     assert [note.partition(":")[0] for note in notes(split="train")] == ["the split train"]
     assert notes(language="en", split="train")[0].startswith("en names and prompts and the split train: ")
+
+
+@pytest.mark.parametrize("side", ["encode_text", "encode_image"])
+@pytest.mark.parametrize("name", ["folder", "elevater-zh"])
+def test_a_model_that_gives_nan_has_no_accuracy(tmp_path, name, side):
+    class Broken(Oracle):
+        """One item of one tower is not finite."""
+
+    def broken(self, items, *rest, **more):
+        found = getattr(Oracle, side)(self, items, *rest, **more)
+        (found[0] if side == "encode_image" else found)[-1] = np.nan
+        return found
+
+    setattr(Broken, side, broken)
+    numbered(tmp_path / "food-101")
+    data = tmp_path if name == "elevater-zh" else tmp_path / "food-101"
+    what = "the prompt '.*鸟.*'" if side == "encode_text" else r".*002/0\.jpg"
+    with pytest.raises(CheckpointError, match=f"the model's embeddings are not finite: .* 1 of .*, the first is {what};"):
+        classification.evaluate(Broken(), name, data, allow_counts=True, skip_broken=True)

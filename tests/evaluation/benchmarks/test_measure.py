@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ernie_vil2.errors import ConfigError, DataError, ImageError
+from ernie_vil2.errors import CheckpointError, ConfigError, DataError, ImageError
 from ernie_vil2.evaluation.benchmarks import aic_icc, cbvs, clip_files, coco_cn, flickr30k_cn, karpathy, measure, muge
 from ernie_vil2.evaluation.benchmarks.pairs import Pairs
 from ernie_vil2.evaluation.benchmarks.registry import MODULES, benchmark
@@ -299,3 +299,19 @@ def test_graded_scores_that_differ_by_rounding_are_equal():
     metrics, counts = measure.graded(image, text, part)[1:3]
     assert "pnr" not in metrics and counts["concordant pairs"] == counts["discordant pairs"] == 0
     assert metrics["ndcg_10"] == 0
+
+
+@pytest.mark.parametrize("side, words", [("encode_text", "the text '图2的第0句'"), ("encode_image", "image 'COCO_train")])
+def test_a_model_that_gives_nan_is_refused_by_name(tmp_path, side, words):
+    makers.coco_cn(tmp_path)
+    model = Hasher()
+    whole = getattr(model, side)
+
+    def broken(items, **more):
+        found = whole(items, **more)
+        (found[0] if side == "encode_image" else found)[3] = np.inf
+        return found
+
+    setattr(model, side, broken)
+    with pytest.raises(CheckpointError, match=f"embeddings are not finite: .* 1 of [67] items .*, the first is {words}"):
+        coco_cn.evaluate(model, "coco-cn@1053", tmp_path, allow_counts=True)
