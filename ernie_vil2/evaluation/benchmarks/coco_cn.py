@@ -10,10 +10,10 @@ import numpy as np
 
 from ...data.formats import TsvSource
 from ...data.manifest import sha256_of
-from ...errors import ConfigError, nearest
+from ...errors import ConfigError, DataError, nearest
 from . import clip_files
 from .captions import read_captions, read_ids
-from .files import Folder, MissingFile, coco_key
+from .files import COCO_NAME, Folder, MissingFile, coco_key
 from .pairs import Builder
 from .protocols import Benchmark
 
@@ -67,7 +67,12 @@ def read_published(builder, folder, names, split, wanted):
     for caption in read_captions(path, segmented="bosonseg" in path.name):
         if caption.image in builder.rows or names is TRANSLATED:  # only the test images were translated
             builder.add_text(caption.text, [caption.image], caption.where, caption.key)
-        elif elsewhere is not None and caption.image not in elsewhere:
+        elif elsewhere is not None and caption.image in elsewhere:
+            continue
+        elif not COCO_NAME.fullmatch(caption.image):
+            raise DataError(f"{caption.where}: the line begins with {caption.image!r}, which names no image of COCO; "
+                            "write `COCO_val2014_000000391895#0`, a tab and the sentence, or remove the line")
+        elif elsewhere is not None:
             strangers.append(caption.where)
     if strangers:
         builder.notes.append(f"captions left out because no list names their image: {len(strangers):,}, the first at "
