@@ -103,13 +103,8 @@ class LateModel:
 
 
 def tables(results):
-    """Text of a table for each Result with its notes below, each note where it is told first."""
-    told, parts = set(), []
-    for result in results:
-        fresh = [note for note in result.notes if note not in told]
-        told.update(fresh)
-        parts.append("\n".join([table(result), *(f"note: {note}" for note in fresh)]))
-    return "\n\n".join(parts)
+    """Text of a table for each Result with all its notes below, so that none is read without what qualifies it."""
+    return "\n\n".join("\n".join([table(result), *(f"note: {note}" for note in result.notes)]) for result in results)
 
 
 def table(result):

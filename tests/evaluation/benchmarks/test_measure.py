@@ -89,6 +89,35 @@ def test_coco_cn_measures_all_its_protocols_and_encodes_once(tmp_path):
     assert outcome.embeddings.image_ids == tuple(wanted["1053"]) and outcome.image(3).name.endswith("1003.jpg")
 
 
+def test_every_table_has_the_notes_that_belong_to_it(tmp_path):
+    makers.coco_cn(tmp_path)
+    results = coco_cn.evaluate(Hasher(), "coco-cn", tmp_path, allow_counts=True).results
+    blocks = dict(zip(("1053", "1k-official", "5k"), tables(results).split("\n\n"), strict=True))
+    for key, captions, wanted in (("1053", 7, "1,053"), ("1k-official", 6, "1,000"), ("5k", 30, "5,000")):
+        note = f"6 images and {captions} captions instead of 1,000 images and {wanted} captions: not comparable"
+        assert f"note: {note}" in blocks[key] and blocks[key].count("instead of") == 1
+    assert "first caption" in blocks["1k-official"] and "first caption" not in blocks["1053"]
+
+
+def test_a_note_of_two_tables_stands_under_both(tmp_path):
+    makers.karpathy(tmp_path, "mscoco", count=10)
+    whole, folds = tables(karpathy.evaluate(Hasher(), "mscoco", tmp_path, allow_counts=True).results).split("\n\n")
+    note = "note: 10 images and 51 captions instead of 5,000 images and 25,010 captions: not comparable"
+    assert note in whole and note in folds
+
+
+def test_an_image_without_caption_is_told_by_the_official_protocol(tmp_path, monkeypatch):
+    """Also where the file has as many captions as it must, since the first of each image are taken."""
+    makers.coco_cn(tmp_path)
+    monkeypatch.setitem(coco_cn.COUNTS, "1k-official", {"images": 6, "captions": 7})
+    monkeypatch.setattr(coco_cn, "TAKEN", {"images": 6, "captions": 6})
+    assert len(coco_cn.read(tmp_path, "1k-official").texts) == 6
+    path = tmp_path / "coco-cn-version1805v1.1" / "imageid.human-written-caption.txt"
+    makers.put(path, path.read_text(encoding="utf-8").replace("1005#0", "1004#1"))
+    with pytest.raises(DataError, match="gives 5 captions, but 6 captions belong to it"):
+        coco_cn.read(tmp_path, "1k-official")
+
+
 def test_one_protocol_alone_and_what_is_not_there(tmp_path):
     makers.coco_cn(tmp_path)
     alone = coco_cn.evaluate(Hasher(), "coco-cn@5k", tmp_path, allow_counts=True).results
