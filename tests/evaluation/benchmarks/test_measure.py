@@ -171,6 +171,26 @@ def test_mscoco_all_at_once_and_in_folds(tmp_path):
     assert folds.metrics["t2i_r1"] > whole.metrics["t2i_r1"]
 
 
+@pytest.mark.parametrize("count, sizes", [(5, "5 folds of 1 image"), (8, "5 folds of 1 or 2 images"),
+                                          (10, "5 folds of 2 images"), (13, "5 folds of 2 or 3 images")])
+def test_folds_are_told_with_their_sizes(tmp_path, count, sizes):
+    makers.karpathy(tmp_path, "mscoco", count=count)
+    [result] = karpathy.evaluate(Hasher(), "mscoco@1k", tmp_path, allow_counts=True).results
+    assert f"mean over {sizes}" in result.notes
+
+
+def test_too_few_images_for_folds_leave_the_other_figures(tmp_path):
+    makers.karpathy(tmp_path, "mscoco", count=4)
+    [whole] = karpathy.evaluate(Hasher(), "mscoco", tmp_path, allow_counts=True).results
+    assert whole.benchmark == "mscoco@5k" and any(
+        note.startswith("mscoco@1k is not measured: ") and "4 images with 21 captions are too few" in note
+        for note in whole.notes)
+    model = Hasher()
+    with pytest.raises(DataError, match="mscoco@1k is a mean over 5 folds, .* too few; complete the files"):
+        karpathy.evaluate(model, "mscoco@1k", tmp_path, allow_counts=True)
+    assert not model.images
+
+
 def test_muge_counts_any_of_a_query_s_images_among_all(tmp_path):
     makers.muge(tmp_path)
     [result] = muge.evaluate(Hasher(), "muge", tmp_path, allow_counts=True).results
