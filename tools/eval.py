@@ -45,8 +45,10 @@ def main(argv=None):
         parser.error("--input, --benchmark, --vocab and --skip-broken belong to --model, not to --embeddings")
     if args.model and args.ids:
         parser.error("--ids belongs to --embeddings; a source has its own ids")
-    if args.benchmark and (args.data is None or args.protocol):
-        parser.error("--benchmark needs --data DIR; a protocol is named with it, as in coco-cn@5k")
+    if args.benchmark and args.protocol:
+        parser.error("--protocol does not go with --benchmark; name a protocol with it, as in coco-cn@1k-official")
+    if args.benchmark and args.data is None:
+        parser.error("--benchmark needs --data DIR")
     if not args.benchmark and (args.data or args.output or args.split or args.allow_counts or args.options):
         parser.error("--data, --output, --split, --allow-counts and -o belong to --benchmark")
     if args.benchmark:

@@ -148,7 +148,8 @@ def test_a_benchmark_s_error_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("more, words", [
-    (["--skip-broken"], "the benchmark coco-cn has no option skip_broken"), (["-o", "x=1"], "no option x"),
+    (["--skip-broken"], "--skip-broken does not go with the benchmark coco-cn, which skips no image"),
+    (["-o", "x=1"], "no option x"),
     (["-o", "x"], "not OPTION=VALUE"), (["--split", "val", "-o", "split=val"], "the second split")])
 def test_options_that_a_benchmark_has_not(model, tmp_path, more, words):
     with pytest.raises(ConfigError, match=words):
@@ -164,6 +165,20 @@ def test_usage_of_benchmarks(arguments):
     with pytest.raises(SystemExit) as caught:
         tool.main(arguments)
     assert caught.value.code == 2
+
+
+def test_a_protocol_beside_a_benchmark_is_told(capsys):
+    with pytest.raises(SystemExit):
+        tool.main(["--model", "m", "--benchmark", "coco-cn", "--data", "d", "--protocol", "standard"])
+    assert "--protocol does not go with --benchmark" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_was_written_is_told(model, tmp_path, capsys):
+    makers.muge(tmp_path / "data")
+    (tmp_path / "run").mkdir()
+    for verb in ("wrote", "replaced"):
+        benchmark(model, tmp_path / "data", "muge", "--allow-counts", "--output", tmp_path / "run")
+        assert capsys.readouterr().out.endswith(f"\n{verb} {tmp_path / 'run'}\n")
 
 
 def test_compare_is_handed_on(monkeypatch):

@@ -9,6 +9,7 @@ from ernie_vil2.evaluation.benchmarks import classification
 from ernie_vil2.evaluation.benchmarks.class_folders import read_folder, read_numbered, split_names
 from ernie_vil2.evaluation.benchmarks.elevater import SETS
 from ernie_vil2.evaluation.benchmarks.published import Reading
+from ernie_vil2.evaluation.benchmarks.run import table
 from ernie_vil2.evaluation.benchmarks.voc import NAMES, read_voc
 from ernie_vil2.evaluation.zero_shot import eleven_point_ap, roc_auc
 
@@ -111,6 +112,20 @@ def test_english_labels_and_windows_change_nothing_here(tmp_path):
 def test_another_count_is_an_error(tmp_path):
     with pytest.raises(DataError, match="classes: 3 instead of the published 1,000; .*--allow-counts"):
         classification.evaluate(Oracle(), "imagenet-zh", numbered(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["test", "val"])
+def test_the_folder_that_is_counted_is_named(tmp_path, name):
+    (numbered(tmp_path) / "test").rename(tmp_path / name)
+    [result] = classification.evaluate(Oracle(), "imagenet-zh", tmp_path, allow_counts=True).results
+    assert any(f"images of {name}: 6 instead of the published 50,000" in note for note in result.notes)
+
+
+def test_a_table_is_in_line(tmp_path):
+    numbered(tmp_path / "food-101")
+    for result in classification.evaluate(Oracle(), "elevater-zh", tmp_path, allow_counts=True).results:
+        lines = [line for line in table(result).splitlines() if line.startswith("|")]
+        assert len({tuple(place for place, char in enumerate(line) if char == "|") for line in lines}) == 1
 
 
 def test_hateful_memes_is_measured_by_roc_auc(tmp_path):
