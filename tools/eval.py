@@ -11,6 +11,7 @@ import sys
 from ernie_vil2.errors import run_tool
 from ernie_vil2.evaluation import retrieval
 from ernie_vil2.evaluation.benchmarks import run as public
+from ernie_vil2.evaluation.finite import finite
 
 
 def progress(done, total, what="samples"):
@@ -68,6 +69,9 @@ def measure(args):
         print(source.describe(), *(f"note: {note}" for note in source.notes), sep="\n", file=sys.stderr)
         embeddings = retrieval.encode_source(ernie_vil2.load(args.model, args.vocab), source, args.skip_broken,
                                              progress=progress)
+        owners = embeddings.text_image
+        finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
+        finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")
     results = retrieval.evaluate(embeddings, args.protocol or "both")
     print(retrieval.table(results), *(f"note: {note}" for note in embeddings.notes), sep="\n")
     if args.json:

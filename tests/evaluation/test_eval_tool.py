@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ernie_vil2.checkpoints.store import save_model
+from ernie_vil2.checkpoints.store import open_directory, save_model
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.evaluation import results as runs
 from ernie_vil2.model_config import ModelConfig
@@ -73,6 +73,15 @@ def test_a_broken_image_is_named_or_left_out(model, source, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "standard protocol: 2 images, 4 texts" in printed
     assert "note: samples left out: 1, the first: " in printed and "pairs.jsonl:2" in printed
+
+
+@pytest.mark.parametrize("side, what", [("visual.", "image '0.png'"), ("text_model.", "a text of image '0.png'")])
+def test_a_model_that_gives_nan_is_told_so(model, source, tmp_path, side, what):
+    state, config, _ = open_directory(model)
+    state = {key: np.asarray(state[key]) * np.float32("nan" if key.startswith(side) else 1) for key in state}
+    save_model(tmp_path / "broken", state, config, model / "vocab.txt")
+    with pytest.raises(CheckpointError, match=f"the model's embeddings are not finite: .*, the first is {what}"):
+        tool.main(["--model", str(tmp_path / "broken"), "--input", str(source), "--skip-broken"])
 
 
 def test_help_of_both_tools(capsys):
