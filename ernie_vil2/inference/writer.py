@@ -75,12 +75,12 @@ class NotFinite(CheckpointError):
     """A model gives NaN or infinity for an item that can be read: no row is bad, the model is."""
 
 
-def finite(vectors, what):
-    """The vectors [N, D] of an item, `what` it is; NotFinite for numbers that are not finite."""
-    if not np.isfinite(vectors).all():
-        raise NotFinite(f"the model's embeddings are not finite: {what} can be read but gives NaN or infinity, "
-                        "and it is the first; the weights are broken, so give another model")
-    return vectors
+def check_finite(sample_id, texts, image):
+    """NotFinite that names a row whose text vectors [N, D] or image vector [D] (None: not here) are not finite."""
+    for what, vectors in (("a text of", texts), ("image", image)):
+        if vectors is not None and not np.isfinite(vectors).all():
+            raise NotFinite(f"the model's embeddings are not finite: the first is that of {what} {sample_id!r}, which "
+                            "can be read but gives NaN or infinity; the weights are broken, so give another model")
 
 
 class Encoding:
@@ -116,6 +116,9 @@ class Encoding:
                 bad[index] = error
         texts = self.texts(samples, bad)
         images, fresh = self.images(samples, bad)
+        for index, sample in samples.items():
+            if index not in bad:
+                check_finite(sample.id, texts[index], images.get(index))
         for index in sorted(bad):
             self.report(index, bad[index])
         rows = [(sample.id, texts[index], images.get(index)) for index, sample in samples.items() if index not in bad]
@@ -137,8 +140,6 @@ class Encoding:
             reasons = [failures[position] for position in range(start, stop) if position in failures]
             if reasons:
                 bad[index] = DataError(reasons[0])
-            else:
-                finite(found[index], f"a text of {sample.id!r}")
             start = stop
         return found
 
@@ -163,7 +164,6 @@ class Encoding:
                 if position in failures:
                     bad[index] = ImageError(failures[position])
                 else:
-                    finite(embeds[position], f"image {samples[index].id!r}")
                     vectors.update(dict.fromkeys([index, *waiting.pop(key)], embeds[position]))
                     fresh[index] = samples[index].id, embeds[position]
             waiting = {key: rows for key, rows in waiting.items() if rows}

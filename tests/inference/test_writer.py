@@ -347,9 +347,18 @@ def test_a_model_that_gives_nan_is_no_bad_row(tmp_path, form, on_bad, item, what
     rows = [(f"图{index}", b"image %d" % index, (f"{index}-0", f"{index}-1")) for index in range(9)]
     if on_bad == "skip":
         rows[6] = ("图6", b"broken", ("?",))
-    with pytest.raises(CheckpointError, match=f"the model's embeddings are not finite: {what} can be read"):
+    with pytest.raises(CheckpointError, match=f"embeddings are not finite: the first is that of {what}, which"):
         run(rows, tmp_path / "out", Broken(), form=form, on_bad=on_bad)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_first_id_of_what_is_not_finite_is_named(tmp_path):
+    """Though all texts of a chunk are encoded before its images."""
+    model = Model()
+    model.encode_text = lambda texts, **more: (np.array([[np.nan if "3" in text else 1.0] * DIM for text in texts]), [])
+    model.encode_image = lambda images, **more: (np.array([[np.nan if b"1" in x else 1.0] * DIM for x in images]), [])
+    with pytest.raises(CheckpointError, match="the first is that of image '图1'"):
+        run([(f"图{index}", b"image %d" % index, (str(index),)) for index in range(4)], tmp_path / "out", model)
 
 
 def test_after_a_model_that_gives_nan_from_the_start_another_one_can_write(tmp_path):
