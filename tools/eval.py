@@ -11,6 +11,7 @@ import sys
 from ernie_vil2.errors import run_tool
 from ernie_vil2.evaluation import retrieval
 from ernie_vil2.evaluation.benchmarks import run as public
+from ernie_vil2.evaluation.finite import finite
 
 
 def progress(done, total, what="samples"):
@@ -45,8 +46,10 @@ def main(argv=None):
         parser.error("--input, --benchmark, --vocab and --skip-broken belong to --model, not to --embeddings")
     if args.model and args.ids:
         parser.error("--ids belongs to --embeddings; a source has its own ids")
-    if args.benchmark and (args.data is None or args.protocol):
-        parser.error("--benchmark needs --data DIR; a protocol is named with it, as in coco-cn@5k")
+    if args.benchmark and args.protocol:
+        parser.error("--protocol does not go with --benchmark; name a protocol with it, as in coco-cn@1k-official")
+    if args.benchmark and args.data is None:
+        parser.error("--benchmark needs --data DIR")
     if not args.benchmark and (args.data or args.output or args.split or args.allow_counts or args.options):
         parser.error("--data, --output, --split, --allow-counts and -o belong to --benchmark")
     if args.benchmark:
@@ -66,6 +69,9 @@ def measure(args):
         print(source.describe(), *(f"note: {note}" for note in source.notes), sep="\n", file=sys.stderr)
         embeddings = retrieval.encode_source(ernie_vil2.load(args.model, args.vocab), source, args.skip_broken,
                                              progress=progress)
+        owners = embeddings.text_image
+        finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
+        finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")
     results = retrieval.evaluate(embeddings, args.protocol or "both")
     print(retrieval.table(results), *(f"note: {note}" for note in embeddings.notes), sep="\n")
     if args.json:

@@ -9,7 +9,8 @@ from .charts import BOTTOM, COLOUR_COUNT, DASHES, HEIGHT, LEFT, RIGHT, TOP, WIDT
 from .thresholds import STEPS
 
 K_TICKS = (1, 2, 5, 10, 20, 50, 100)
-MARKS = ("M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z", "M-4-4h8v8h-8Z", "M0-5L5 4H-5Z", "M0-5.5L5.5 0L0 5.5L-5.5 0Z")
+MARKS = ("M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z", "M-4-4h8v8h-8Z", "M0-5L5 4H-5Z", "M0-5.5L5.5 0L0 5.5L-5.5 0Z",
+         "M0 5L5-4H-5Z", "M-4.5 0L-6-4H6L4.5 0L6 4H-6Z", "M-2-5H2V-2H5V2H2V5H-2V2H-5V-2H-2Z")
 MOST_BARS = 70
 MOST_TICKS = 9
 GAPS = (1, 2, 5, 10, 20, 50, 100, 200, 250)
@@ -37,6 +38,7 @@ def recall_figure(title, curves, published):
         marks.append(f'<path {look(style)} d="M{points}{single}"><title>{escape(name)}</title></path>')
         legend.append(entry(f'<path {look(style)} d="M0 6H34"/>', name))
     for index, (name, known) in enumerate(published):
+        # 7 shapes and 6 colours have no common factor: 42 models have marks of their own
         shape, colour = MARKS[index % len(MARKS)], 1 + index % (COLOUR_COUNT - 1)
         for k, value in known.items():
             told = escape(f"{name}, R@{k}: {value:g}")

@@ -93,7 +93,8 @@ def checked(scores, labels, queries):
         raise DataError(f"scores, labels and queries must be rows of one length, not {scores.shape}, {labels.shape} "
                         f"and {queries.shape}")
     if not np.isfinite(scores).all():
-        raise DataError(f"score {np.flatnonzero(~np.isfinite(scores))[0]} is not finite; encode again")
+        raise DataError(f"score {np.flatnonzero(~np.isfinite(scores))[0]} is not finite: the model "
+                        "gives numbers that are not finite; give another model")
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         raise DataError("labels must be whole numbers from 0; correct the labels")
     return scores, labels, queries

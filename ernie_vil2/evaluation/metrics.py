@@ -104,7 +104,8 @@ def checked(name, rows):
     broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(broken):
         raise DataError(f"{name} has {len(broken)} of {len(rows)} rows that are not finite, "
-                        f"the first is row {broken[0]}; drop skipped items and what belongs to them, or encode again")
+                        f"the first is row {broken[0]}: the model that made them gives numbers that are not finite; "
+                        "encode again with another model (rows of items that were skipped must be left out)")
     return rows
 
 

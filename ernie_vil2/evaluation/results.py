@@ -114,19 +114,21 @@ def json_bytes(content, indent=1):
 
 
 def check_folder(folder):
-    """CheckpointError for anything but a free name, an empty folder or a run folder without foreign files.
+    """Whether a run folder lies there already; CheckpointError for anything but such a one without foreign files, a
+    free name or an empty folder.
 
     `write_run` asks it too; asked before a long evaluation, it spares the wait.
     """
     folder = Path(os.path.realpath(folder))
     if not os.path.lexists(folder):
-        return
+        return False
     names = set(os.listdir(folder)) if folder.is_dir() else {folder.name}
     if names and not (RESULT in names and names <= FILES and is_run(folder)):
         raise CheckpointError(
             f"{folder} exists and is not a run folder with nothing else in it, so it is not replaced; "
             "choose another name or remove it"
         )
+    return bool(names)
 
 
 def is_run(folder):

@@ -43,7 +43,8 @@ def checked_pair(first, second):
     for values in (first, second):
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise DataError(f"value {row} (counted from 0) of a correlation is {values[row]}; leave out broken pairs")
+            raise DataError(f"value {row} (counted from 0) of a correlation is {values[row]}: the model gives numbers "
+                            "that are not finite; give another model")
     return first, second
 
 
@@ -112,6 +113,10 @@ def normalised(name, embeds):
     embeds = np.asarray(embeds, np.float32)
     if embeds.ndim != 2 or not embeds.size:
         raise DataError(f"{name} has shape {list(embeds.shape)}; give at least one embedding [N, D]")
+    broken = np.flatnonzero(~np.isfinite(embeds).all(axis=1))
+    if len(broken):
+        raise DataError(f"{name} has {len(broken)} of {len(embeds)} rows that are not finite, the first is row "
+                        f"{broken[0]}: the model gives numbers that are not finite; give another model")
     squares = np.einsum("nd,nd->n", embeds, embeds)
     wrong = np.flatnonzero(~(np.abs(squares - 1) < 1e-3))
     if len(wrong):

@@ -2,6 +2,7 @@
 import numpy as np
 
 from ..errors import DataError
+from .finite import finite
 from .similarity import average_ranks
 
 TEXT_WINDOW = 4096
@@ -13,7 +14,8 @@ def class_embeddings(model, classes, templates, window=TEXT_WINDOW):
     """Embeddings float32 [C, D], L2-normalised: the mean of the normalised embeddings of a class's prompts.
 
     model: has `encode_text`. classes: a name, or a tuple of synonyms, per class. templates: texts with `{}` where the
-    name goes; every synonym goes into every template. Raises DataError for a class or an ensemble without content.
+    name goes; every synonym goes into every template. Raises DataError for a class or an ensemble without content,
+    CheckpointError for embeddings that are not finite.
     """
     templates = list(templates)
     wrong = [template for template in templates if "{}" not in template]
@@ -34,7 +36,8 @@ def class_embeddings(model, classes, templates, window=TEXT_WINDOW):
             stop += 1
         texts = list(dict.fromkeys(text for own in prompts[start:stop] for text in own))
         row = {text: position for position, text in enumerate(texts)}
-        embeds = np.asarray(model.encode_text(texts), np.float64)
+        embeds = finite(model.encode_text(texts), lambda place, texts=texts: f"the prompt {texts[place]!r}")
+        embeds = embeds.astype(np.float64)
         means.extend(embeds[[row[text] for text in own]].mean(axis=0) for own in prompts[start:stop])
         start = stop
     means = np.stack(means)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..checkpoints.store import CONFIG
 from ..data.samples import RowError
-from ..errors import ConfigError, DataError, ImageError
+from ..errors import CheckpointError, ConfigError, DataError, ImageError
 from .formats import FORMATS, read_record
 from .journal import Journal, differences
 
@@ -26,7 +26,8 @@ def encode_source(model, source, out, identity, *, form="npy", on_bad="skip", ba
     model: an `ernie_vil2.Model`; form: "npy" or "release"; identity: what must be the same for an interrupted run to
     be continued, see `describe`. Bad rows are counted and listed in a side file, or the first one raises with
     on_bad="stop". progress: called with (rows done, rows, bad rows). The same call after an interruption goes on where
-    it stopped and gives the same bytes; when all is done already it returns at once. Raises DataError.
+    it stopped and gives the same bytes; when all is done already it returns at once. Raises DataError, and NotFinite
+    for a model that gives numbers that are not finite.
     """
     if form not in FORMATS or on_bad not in ("skip", "stop"):
         raise ConfigError(f"form is {form!r} and on_bad {on_bad!r}; form is npy or release, on_bad is skip or stop")
@@ -40,6 +41,11 @@ def encode_source(model, source, out, identity, *, form="npy", on_bad="skip", ba
             if not journal.state.get("done"):
                 Encoding(model, source, target, journal, on_bad, batch_size).run(progress)
             record = {**identity, **journal.state["counts"]}
+        except NotFinite:
+            journal.close()
+            if not journal.state.get("counts"):
+                shutil.rmtree(target.work)  # nothing was kept, so that a repaired model meets no old journal
+            raise
         finally:
             journal.close()
         if not record["texts"]:
@@ -63,6 +69,18 @@ def finished(target, identity):
                         "delete it or choose another output")
     target.publish(record)
     return record
+
+
+class NotFinite(CheckpointError):
+    """A model gives NaN or infinity for an item that can be read: no row is bad, the model is."""
+
+
+def check_finite(sample_id, texts, image):
+    """NotFinite that names a row whose text vectors [N, D] or image vector [D] (None: not here) are not finite."""
+    for what, vectors in (("a text of", texts), ("image", image)):
+        if vectors is not None and not np.isfinite(vectors).all():
+            raise NotFinite(f"the model's embeddings are not finite: the first is that of {what} {sample_id!r}, which "
+                            "can be read but gives NaN or infinity; the weights are broken, so give another model")
 
 
 class Encoding:
@@ -98,6 +116,9 @@ class Encoding:
                 bad[index] = error
         texts = self.texts(samples, bad)
         images, fresh = self.images(samples, bad)
+        for index, sample in samples.items():
+            if index not in bad:
+                check_finite(sample.id, texts[index], images.get(index))
         for index in sorted(bad):
             self.report(index, bad[index])
         rows = [(sample.id, texts[index], images.get(index)) for index, sample in samples.items() if index not in bad]

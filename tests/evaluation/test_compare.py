@@ -11,6 +11,7 @@ from ernie_vil2.evaluation.compare import main, plain
 from ernie_vil2.evaluation.compare_charts import recall_figure, score_figure
 from ernie_vil2.evaluation.comparison import compare_runs
 from ernie_vil2.evaluation.metrics import percent, retrieval_metrics
+from ernie_vil2.evaluation.published import PROTOCOLS, published_for
 from ernie_vil2.evaluation.results import Outcome, Result, read_run, write_run
 from ernie_vil2.evaluation.retrieval import Embeddings
 
@@ -217,3 +218,12 @@ def test_charts_of_extreme_runs_are_drawn():
         Page(text)
         numbers = [float(word) for data in re.findall(r' d="M([^"]*)"', text) for word in re.findall(r"-?[\d.]+", data)]
         assert numbers and all(-10 <= number <= 480 for number in numbers) and "nan" not in text
+
+
+def test_published_models_have_marks_of_their_own():
+    """By shape and colour, in the legend as in the plot, for more models than any benchmark has."""
+    published = [(f"model {number}", {1: 50.0, 5: 60.0}) for number in range(40)]
+    svg = recall_figure("x", [("a", [10.0] * 5)], published)
+    marks = re.findall(r'class="dot (c\d)" transform="translate\(17 6\)" d="([^"]*)"', svg)
+    assert len(marks) == len(set(marks)) == 40
+    assert max(len(published_for(name)) for name in PROTOCOLS) <= 40

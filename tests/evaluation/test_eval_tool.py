@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ernie_vil2.checkpoints.store import save_model
+from ernie_vil2.checkpoints.store import open_directory, save_model
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.evaluation import results as runs
 from ernie_vil2.model_config import ModelConfig
@@ -73,6 +73,15 @@ def test_a_broken_image_is_named_or_left_out(model, source, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "standard protocol: 2 images, 4 texts" in printed
     assert "note: samples left out: 1, the first: " in printed and "pairs.jsonl:2" in printed
+
+
+@pytest.mark.parametrize("side, what", [("visual.", "image '0.png'"), ("text_model.", "a text of image '0.png'")])
+def test_a_model_that_gives_nan_is_told_so(model, source, tmp_path, side, what):
+    state, config, _ = open_directory(model)
+    state = {key: np.asarray(state[key]) * np.float32("nan" if key.startswith(side) else 1) for key in state}
+    save_model(tmp_path / "broken", state, config, model / "vocab.txt")
+    with pytest.raises(CheckpointError, match=f"the model's embeddings are not finite: .*, the first is {what}"):
+        tool.main(["--model", str(tmp_path / "broken"), "--input", str(source), "--skip-broken"])
 
 
 def test_help_of_both_tools(capsys):
@@ -148,7 +157,8 @@ def test_a_benchmark_s_error_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("more, words", [
-    (["--skip-broken"], "the benchmark coco-cn has no option skip_broken"), (["-o", "x=1"], "no option x"),
+    (["--skip-broken"], "--skip-broken does not go with the benchmark coco-cn, which skips no image"),
+    (["-o", "x=1"], "no option x"),
     (["-o", "x"], "not OPTION=VALUE"), (["--split", "val", "-o", "split=val"], "the second split")])
 def test_options_that_a_benchmark_has_not(model, tmp_path, more, words):
     with pytest.raises(ConfigError, match=words):
@@ -164,6 +174,20 @@ def test_usage_of_benchmarks(arguments):
     with pytest.raises(SystemExit) as caught:
         tool.main(arguments)
     assert caught.value.code == 2
+
+
+def test_a_protocol_beside_a_benchmark_is_told(capsys):
+    with pytest.raises(SystemExit):
+        tool.main(["--model", "m", "--benchmark", "coco-cn", "--data", "d", "--protocol", "standard"])
+    assert "--protocol does not go with --benchmark" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_was_written_is_told(model, tmp_path, capsys):
+    makers.muge(tmp_path / "data")
+    (tmp_path / "run").mkdir()
+    for verb in ("wrote", "replaced"):
+        benchmark(model, tmp_path / "data", "muge", "--allow-counts", "--output", tmp_path / "run")
+        assert capsys.readouterr().out.endswith(f"\n{verb} {tmp_path / 'run'}\n")
 
 
 def test_compare_is_handed_on(monkeypatch):

@@ -204,7 +204,7 @@ BROKEN[1, 2] = np.nan
 
 
 @pytest.mark.parametrize("arguments, words", [
-    ((BROKEN, GOOD, [0, 1, 2]), "image_embeds has 1 of 3 rows that are not finite, the first is row 1"),
+    ((BROKEN, GOOD, [0, 1, 2]), "image_embeds has 1 of 3 rows that are not finite, the first is row 1: the model"),
     ((GOOD, BROKEN, None, "official"), "text_embeds has 1 of 3"),
     ((GOOD, GOOD[:2], None, "official"), "3 image rows and 2 text rows"),
     ((GOOD, GOOD[:, :2], [0, 1, 2]), "3 wide but text_embeds 2"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ernie_vil2.data.samples import RowError, Sample, Source
-from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.inference import journal, writer
 from ernie_vil2.inference.writer import encode_source
 
@@ -330,3 +330,42 @@ def test_the_identity_is_of_contents(tmp_path):
         assert identity(change)["model"] == identity(rows)["model"]
     (tmp_path / "v.txt").write_text("v")
     assert identity(rows, vocab=tmp_path / "v.txt") != identity(rows)
+
+
+@pytest.mark.parametrize("form", ["npy", "release"])
+@pytest.mark.parametrize("on_bad", ["skip", "stop"])
+@pytest.mark.parametrize("item, what", [(b"image 7", "image '图7'"), (b"7-1", "a text of '图7'")])
+def test_a_model_that_gives_nan_is_no_bad_row(tmp_path, form, on_bad, item, what):
+    class Broken(Model):
+        @staticmethod
+        def encode(items, bad):
+            vectors, failures = Model.encode(items, bad)
+            vectors[[position for position, found in enumerate(items) if found == item]] = np.nan
+            vectors[[position for position, _ in failures]] = np.nan  # as the encoder marks what it could not read
+            return vectors, failures
+
+    rows = [(f"图{index}", b"image %d" % index, (f"{index}-0", f"{index}-1")) for index in range(9)]
+    if on_bad == "skip":
+        rows[6] = ("图6", b"broken", ("?",))
+    with pytest.raises(CheckpointError, match=f"embeddings are not finite: the first is that of {what}, which"):
+        run(rows, tmp_path / "out", Broken(), form=form, on_bad=on_bad)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_first_id_of_what_is_not_finite_is_named(tmp_path):
+    """Though all texts of a chunk are encoded before its images."""
+    model = Model()
+    model.encode_text = lambda texts, **more: (np.array([[np.nan if "3" in text else 1.0] * DIM for text in texts]), [])
+    model.encode_image = lambda images, **more: (np.array([[np.nan if b"1" in x else 1.0] * DIM for x in images]), [])
+    with pytest.raises(CheckpointError, match="the first is that of image '图1'"):
+        run([(f"图{index}", b"image %d" % index, (str(index),)) for index in range(4)], tmp_path / "out", model)
+
+
+def test_after_a_model_that_gives_nan_from_the_start_another_one_can_write(tmp_path):
+    rows = [("图", b"image", ("a",))]
+    broken = Model()
+    broken.encode_text = lambda texts, **more: (np.full((len(texts), DIM), np.nan, np.float32), [])
+    with pytest.raises(CheckpointError, match="not finite"):
+        run(rows, tmp_path / "out", broken)
+    assert not list(tmp_path.iterdir())
+    assert encode_source(Model(), Rows(rows), tmp_path / "out", {"model": "another"})["texts"] == 1

@@ -35,7 +35,7 @@ def read_numbered(folder, reading, split="test", language="zh", synonyms=True, s
     what is missing and where it is obtained, and the folder that no line belongs to.
     """
     folder = Path(folder)
-    label_file, place = find([folder], [LABEL_FILES[language]]), find([folder], SPLIT_FOLDERS.get(split, (split,)))
+    label_file, place = find([folder], [LABEL_FILES[language]]), split_folder(folder, split)
     if label_file is None or place is None:
         names = [LABEL_FILES[language]] if label_file is None else [f"folder {split}"]
         raise missing(folder, names, source)
@@ -54,6 +54,11 @@ def read_numbered(folder, reading, split="test", language="zh", synonyms=True, s
         images.extend(found)
         labels.extend([line] * len(found))
     return classified(classes, images, labels, place, reading)
+
+
+def split_folder(folder, split):
+    """The folder of a split, or None; `test` and `val` stand for each other where only one is there."""
+    return find([folder], SPLIT_FOLDERS.get(split, (split,)))
 
 
 def read_folder(folder, reading):

@@ -10,7 +10,7 @@ import numpy as np
 from ..prompts import language_of, templates
 from ..results import Outcome, Result
 from ..zero_shot import accuracies, class_embeddings, eleven_point_ap, roc_auc, top_classes
-from .class_folders import LABEL_FILES, read_folder, read_numbered
+from .class_folders import LABEL_FILES, read_folder, read_numbered, split_folder
 from .elevater import ALIASES, ROC_AUC, SETS, SOURCE, VOC_MAP, ElevaterSet
 from .published import (
     Reading,
@@ -72,7 +72,8 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     if task and split in ("test", "val"):
         allow = options.get("allow_counts", False)
         check_count(f"{folder}: classes", len(images.classes), task.classes, allow, reading)
-        check_count(f"{folder}: images of {split}", len(images.images), task.images, allow, reading)
+        part = split if task.metric == VOC_MAP else split_folder(folder, split).name
+        check_count(f"{folder}: images of {part}", len(images.images), task.images, allow, reading)
     domain = options.get("domain") or (task.domain if task else "general")
     ensemble = templates(domain, language)
     metrics, used = measure(model, images, ensemble, task.metric if task else None, options, reading, progress)

@@ -10,10 +10,10 @@ import numpy as np
 
 from ...data.formats import TsvSource
 from ...data.manifest import sha256_of
-from ...errors import ConfigError, nearest
-from . import clip_files
+from ...errors import ConfigError, DataError, nearest
+from . import clip_files, counts
 from .captions import read_captions, read_ids
-from .files import Folder, MissingFile, coco_key
+from .files import COCO_NAME, Folder, MissingFile, coco_key
 from .pairs import Builder
 from .protocols import Benchmark
 
@@ -23,11 +23,12 @@ TRANSLATED = ("imageid.manually-translated-caption.txt", "imageid.manually-trans
 RELEASE = ("coco-cn_test.tsv", "coco_cn_test.tsv", "coco-cn.tsv")
 COUNTS = {
     "1053": {"images": 1000, "captions": 1053},
-    "1k-official": {"images": 1000, "captions": 1053},
+    "1k-official": {"images": 1000, "captions": 1053},  # of the file; a caption of each image is taken
     "5k": {"images": 1000, "captions": 5000},
     "val": {"images": 1000, "captions": 1100},
     "train": {"images": 18341, "captions": 20065},
 }
+TAKEN = {"images": 1000, "captions": 1000}
 SOURCE = "the captions are the archive coco-cn-version1805v1.1 on the project page li-xirong/coco-cn"
 IMAGES = "the images are train2014 and val2014 from the download page of COCO"
 
@@ -54,7 +55,7 @@ def read(data, protocol="1053", split="test", allow_counts=False):
         pairs = read_published(builder, folder, names, split, wanted)
     else:
         pairs = read_clip(builder, folder, protocol, split, wanted)
-    return first_captions(pairs) if protocol == "1k-official" else pairs
+    return first_captions(pairs, folder.path, allow_counts) if protocol == "1k-official" else pairs
 
 
 def read_published(builder, folder, names, split, wanted):
@@ -67,7 +68,12 @@ def read_published(builder, folder, names, split, wanted):
     for caption in read_captions(path, segmented="bosonseg" in path.name):
         if caption.image in builder.rows or names is TRANSLATED:  # only the test images were translated
             builder.add_text(caption.text, [caption.image], caption.where, caption.key)
-        elif elsewhere is not None and caption.image not in elsewhere:
+        elif elsewhere is not None and caption.image in elsewhere:
+            continue
+        elif not COCO_NAME.fullmatch(caption.image):
+            raise DataError(f"{caption.where}: the line begins with {caption.image!r}, which names no image of COCO; "
+                            "write `COCO_val2014_000000391895#0`, a tab and the sentence, or remove the line")
+        elif elsewhere is not None:
             strangers.append(caption.where)
     if strangers:
         builder.notes.append(f"captions left out because no list names their image: {len(strangers):,}, the first at "
@@ -97,13 +103,17 @@ def read_clip(builder, folder, protocol, split, wanted):
     return builder.finish(images, files, wanted, folder.path)
 
 
-def first_captions(pairs):
-    """Every image with its first caption alone, row by row."""
+def first_captions(pairs, place, allow):
+    """Every image with its first caption alone, row by row; notes on counts are those of what is taken."""
     rows, first = np.unique(pairs.pairs[:, 1], return_index=True)
+    found = {"images": len(pairs.image_ids), "captions": len(pairs.texts)}
+    of_file = counts.check(pairs.name, place, found, COUNTS["1k-official"], True)
+    taken = counts.check(pairs.name, place, {**found, "captions": len(rows)}, TAKEN, allow)
+    notes = [note for note in pairs.notes if not taken or note not in of_file]
     return replace(pairs, texts=tuple(pairs.texts[text] for text in pairs.pairs[first, 0]),
                    pairs=np.stack([np.arange(len(rows)), rows], axis=1), rule="row_by_row",
-                   notes=(*pairs.notes, "of each image the first caption in the order of the file was taken; which one "
-                                        "the release took is not public"))
+                   notes=(*notes, *taken, "of each image the first caption in the order of the file was taken; which "
+                                        "one the release took is not public"))
 
 
 def read_release(builder, path):

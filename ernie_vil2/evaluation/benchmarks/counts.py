@@ -2,6 +2,7 @@
 
 from ...errors import DataError
 
+INCOMPARABLE = ": not comparable with published figures"
 
 def check(name, place, found, wanted, allow, notes=()):
     """Notes on counts that differ, if `allow`; else DataError with the found and the wanted ones, and earlier `notes`.
@@ -14,7 +15,7 @@ def check(name, place, found, wanted, allow, notes=()):
     here = " and ".join(f"{found[what]:,} {what}" for what in wrong)
     there = " and ".join(f"{shown(number)} {what}" for what, number in wrong.items())
     if allow:
-        return (f"{here} instead of {there}: not comparable with published figures",)
+        return (f"{here} instead of {there}{INCOMPARABLE}",)
     known = f" ({'; '.join(notes)})" if notes else ""
     raise DataError(f"{name}: {place} gives {here}, but {there} belong to it{known}; complete the files, or add "
                     "--allow-counts to measure on what is there")

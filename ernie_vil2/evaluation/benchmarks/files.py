@@ -15,7 +15,7 @@ COCO_NAME = re.compile(r"(?:COCO_(?:train|val)2014_)?(\d{12})")
 
 
 class MissingFile(DataError):
-    """A file of a benchmark is not in its folder under any of the names that it is published with."""
+    """A file of a benchmark is not in its folder under any of its names, or holds too little for a protocol."""
 
 
 class Folder:

@@ -10,6 +10,7 @@ from ...data.manifest import sha256_of
 from ...errors import ConfigError, DataError
 from . import clip_files
 from .files import Folder, MissingFile, coco_key, read_json
+from .measure import FOLDS, filled_folds
 from .pairs import Builder
 from .protocols import Benchmark
 
@@ -38,12 +39,21 @@ def reader(name):
             if filled is None:
                 raise MissingFile(f"{folder.path} lacks the captions, looked for as {FILES[name]}, or as "
                                   f"{clip_files.names(split)}; {SOURCE}")
-            return builder.finish(*filled, wanted, folder.path, rule=rule)
+            return in_folds(builder.finish(*filled, wanted, folder.path, rule=rule))
         add_split(builder, path, split)
         index = folder.images(coco_key) if name == "mscoco" else folder.images()
-        return builder.from_files(index, {path.name: sha256_of(path)}, wanted, folder.path, IMAGES[name], rule=rule)
+        files = {path.name: sha256_of(path)}
+        return in_folds(builder.from_files(index, files, wanted, folder.path, IMAGES[name], rule=rule))
 
     return read
+
+
+def in_folds(pairs):
+    """The Pairs, if they have a text in each fold that their rule asks for; else MissingFile."""
+    if pairs.rule == "folds" and filled_folds(pairs) < FOLDS:
+        raise MissingFile(f"{pairs.name} is a mean over {FOLDS} folds, for which {len(pairs.image_ids)} images with "
+                          f"{len(pairs.texts)} captions are too few; complete the files, or name mscoco@5k alone")
+    return pairs
 
 
 def add_split(builder, path, split):

@@ -1,10 +1,12 @@
 """From pairs that are read to figures: every image and text is encoded once, whatever the number of protocols."""
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 
-from ...errors import DataError, ImageError
+from ...errors import ImageError
+from ..finite import finite
 from ..graded import graded_metrics
 from ..metrics import TIE, normalise, retrieval_metrics
 from ..results import Outcome, Result
@@ -21,7 +23,7 @@ def outcome(model, sets, progress=None):
     """The Outcome of a list of Pairs, a Result each in this order; embeddings and pairs are those of the first.
 
     progress: called with (images and texts encoded, all of them). Raises ImageError naming an image that cannot be
-    decoded and its place.
+    decoded and its place, CheckpointError for embeddings that are not finite.
     """
     meter = Meter(progress, sets)
     image_rows, images, digests = encode_images(model, sets, meter)
@@ -69,7 +71,7 @@ def encode_images(model, sets, meter):
             position, reason = failures[0]
             part, row = first[window[position]]
             raise ImageError(f"image {window[position]!r}, {part.place(row)}: {reason}")
-        embeds.append(rows)
+        embeds.append(finite(rows, lambda position, window=window: f"image {window[position]!r}"))
         digests.update((key, hashlib.sha256(data).hexdigest()) for key, data in zip(window, contents, strict=True))
         meter.add(len(window))
     return {key: row for row, key in enumerate(keys)}, np.concatenate(embeds), digests
@@ -92,7 +94,8 @@ def encode_texts(model, sets, meter):
     embeds = []
     for start in range(0, len(texts), TEXT_WINDOW):
         window = texts[start:start + TEXT_WINDOW]
-        embeds.append(model.encode_text(window))
+        rows = model.encode_text(window)
+        embeds.append(finite(rows, lambda position, window=window: f"the text {window[position]!r}"))
         meter.add(len(window))
     return {line: row for row, line in enumerate(texts)}, np.concatenate(embeds)
 
@@ -126,19 +129,28 @@ def row_by_row(image, text, part):
 
 def folds(image, text, part):
     """Mean over FOLDS runs of consecutive images, each with its own captions as the only candidates."""
-    edges = [len(image) * fold // FOLDS for fold in range(FOLDS + 1)]
-    runs = []
-    for start, stop in zip(edges, edges[1:], strict=False):
+    edges, runs = fold_edges(len(image)), []
+    for start, stop in pairwise(edges.tolist()):
         inside = part.pairs[(part.pairs[:, 1] >= start) & (part.pairs[:, 1] < stop)]
-        if not len(inside):
-            raise DataError(f"{part.name}: there are {len(image)} images for {FOLDS} folds; complete the files")
         rows, texts = np.unique(inside[:, 0], return_inverse=True)
         runs.append(retrieval_metrics(image[start:stop], text[rows],
                                       np.stack([texts.reshape(-1), inside[:, 1] - start], axis=1)))
     metrics = split({key: float(np.mean([run[key] for run in runs])) for key in runs[0]})[0]
-    size = edges[1] - edges[0]
+    sizes = sorted(set(np.diff(edges).tolist()))
+    what = "image" if sizes == [1] else "images"
     return "retrieval", metrics, {"images": len(image), "texts": len(text), "folds": FOLDS}, (
-        f"mean over {FOLDS} folds of {size:,} images",)
+        f"mean over {FOLDS} folds of {' or '.join(f'{size:,}' for size in sizes)} {what}",)
+
+
+def fold_edges(count):
+    """int64 [FOLDS + 1]: where the folds of `count` images begin and end; their sizes differ by 1 at most."""
+    return np.arange(FOLDS + 1) * count // FOLDS
+
+
+def filled_folds(part):
+    """How many of the FOLDS of Pairs have an image with a text."""
+    inner = fold_edges(len(part.image_ids))[1:-1]
+    return len(np.unique(np.searchsorted(inner, part.pairs[:, 1], side="right")))
 
 
 def text_to_image(image, text, part):

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from ...checkpoints.files import atomic_file, reported
 from ...errors import ConfigError, DataError
+from . import counts
+
+TRAINING = ("train", "restval")
 
 
 def rows(pairs, folder):
@@ -38,8 +41,8 @@ def run(args):
     lines = [json.dumps(row, ensure_ascii=False) for row in rows(found, Path(args.output).parent)]
     with reported(args.output), atomic_file(args.output) as handle:
         handle.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
-    for note in found.notes:
-        print(f"note: {note}")
+    for note in found.notes:  # no figure is published for a split to train on
+        print(f"note: {note.removesuffix(counts.INCOMPARABLE) if args.split in TRAINING else note}")
     print(f"{args.output}: {len(lines):,} images with {len(found.texts):,} texts of {found.name}")
 
 

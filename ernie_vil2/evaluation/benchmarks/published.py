@@ -7,6 +7,7 @@ import numpy as np
 from ...data.fields import decode_utf8
 from ...data.lines import LineFile
 from ...errors import ConfigError, DataError, nearest
+from ..finite import finite
 from ..retrieval import keep_or_raise
 from .files import readable
 
@@ -125,7 +126,8 @@ def encode_images(model, images, where, options, skipped, progress=None):
     """Yield (positions int64 [n], embeddings float32 [n, D]) of images, each encoded once, a window at a time.
 
     where: function position -> the place that names the image, `file:line` or the file itself. A broken image raises
-    DataError with that place, or is left out and noted in the list `skipped`. options: window, skip_broken.
+    DataError with that place, or is left out and noted in the list `skipped`. options: window, skip_broken. Raises
+    CheckpointError for embeddings that are not finite.
     """
     window = options.get("window") or IMAGE_WINDOW
     for start in range(0, len(images), window):
@@ -136,9 +138,11 @@ def encode_images(model, images, where, options, skipped, progress=None):
             keep_or_raise(DataError(reason), skipped, options.get("skip_broken", False))
         good = np.ones(len(embeds), bool)
         good[[position for position, _ in failures]] = False
+        positions = start + np.flatnonzero(good)
+        found = finite(np.asarray(embeds)[good], lambda row, positions=positions: where(positions[row]))
         if progress:
             progress(min(start + window, len(images)), len(images))
-        yield start + np.flatnonzero(good), np.asarray(embeds)[good]
+        yield positions, found
 
 
 def note_skipped(skipped, what, reading):

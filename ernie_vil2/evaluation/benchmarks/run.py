@@ -53,12 +53,12 @@ def given(args):
 
 def run(args, command, progress=None):
     """Measure what the parsed arguments ask for, print tables, and write what `--json` and `--output` name."""
-    if args.output:
-        runs.check_folder(args.output)
+    replaced = bool(args.output) and runs.check_folder(args.output)
     outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, given(args), command, progress)
     print(tables(outcome.results), flush=True)  # first of all: a full disk must not lose the figures
     if args.output:
         runs.write_run(args.output, outcome, outcome.results[0].provenance)
+        print(f"\n{'replaced' if replaced else 'wrote'} {args.output}", flush=True)
     if args.json:
         write_json(args.json, {"model": args.model, "benchmark": args.benchmark, "data": args.data,
                                "data_sha256": outcome.data_sha256, "results": [asdict(row) for row in outcome.results]})
@@ -76,6 +76,9 @@ def run_benchmark(name, data, model, vocab=None, options=None, command=(), progr
     known = inspect.signature(evaluate).parameters
     every = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values())
     foreign = [option for option in options if option in TAKEN or not (every or option in known)]
+    if "skip_broken" in foreign:
+        raise ConfigError(f"--skip-broken does not go with the benchmark {name}, which skips no image: a broken one is "
+                          "named and ends the run; leave the option out")
     if foreign:
         raise ConfigError(f"the benchmark {name} has no option {foreign[0]}; leave it out")
     outcome = evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
@@ -103,13 +106,8 @@ class LateModel:
 
 
 def tables(results):
-    """Text of a table for each Result with its notes below, each note where it is told first."""
-    told, parts = set(), []
-    for result in results:
-        fresh = [note for note in result.notes if note not in told]
-        told.update(fresh)
-        parts.append("\n".join([table(result), *(f"note: {note}" for note in fresh)]))
-    return "\n\n".join(parts)
+    """Text of a table for each Result with all its notes below, so that none is read without what qualifies it."""
+    return "\n\n".join("\n".join([table(result), *(f"note: {note}" for note in result.notes)]) for result in results)
 
 
 def table(result):
@@ -128,7 +126,7 @@ def table(result):
         if "i2t_r1" not in result.metrics:
             rest.pop("mean_recall", None)  # the mean of the one direction
     if rest:
-        width = max(map(len, rest))
+        width = max(map(len, ["Metric", *rest]))
         lines += ["", f"| {'Metric':{width}} |   Value |", f"|{'-' * (width + 2)}|---------|"]
         lines += [f"| {name:{width}} | {shown(name, value):>7} |" for name, value in rest.items()]
     return "\n".join(lines)

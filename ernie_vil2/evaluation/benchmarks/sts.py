@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import DataError
+from ..finite import finite
 from ..results import Outcome, Result
 from ..similarity import pearson, spearman
 from .published import Reading, check_count, check_options, check_split, find, is_folder, missing, note_skipped, set_of
@@ -159,7 +160,7 @@ def cosines(model, first, second, window=WINDOW, progress=None):
         stop = min(start + window, len(first))
         texts = list(dict.fromkeys([*first[start:stop], *second[start:stop]]))
         row = {text: position for position, text in enumerate(texts)}
-        embeds = np.asarray(model.encode_text(texts))
+        embeds = finite(model.encode_text(texts), lambda place, texts=texts: f"the text {texts[place]!r}")
         one, other = ([row[text] for text in side[start:stop]] for side in (first, second))
         scores[start:stop] = np.einsum("nd,nd->n", embeds[one], embeds[other], dtype=np.float64)
         if progress:

@@ -121,6 +121,26 @@ def test_lines_of_coco_cn(tmp_path, name, line, words):
     assert re.search(words, refused(coco_cn.read, tmp_path))
 
 
+TRANSLATED = "coco-cn-version1805v1.1/imageid.manually-translated-caption.txt"
+
+
+@pytest.mark.parametrize("lists", [True, False])
+@pytest.mark.parametrize("name, protocol", [(HUMAN, "1053"), (HUMAN.replace(".txt", ".bosonseg.txt"), "1k-official"),
+                                            (TRANSLATED, "5k"), (HUMAN, None)])
+def test_a_line_that_is_none_is_named(tmp_path, name, protocol, lists):
+    """Also where the lists of the other splits are not there, so that nothing is known of most captions."""
+    makers.coco_cn(tmp_path)
+    path = tmp_path / name
+    if "boson" in name:
+        path = (tmp_path / HUMAN).rename(path)
+    for split in () if lists else {"train", "val"} - ({"val"} if protocol is None else set()):
+        (tmp_path / LIST.replace("test", split)).unlink()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    makers.put(path, [*lines[:2], "garbage line", *lines[2:]])
+    found = refused(coco_cn.read, tmp_path, protocol, "val" if protocol is None else "test")
+    assert re.search(rf"{re.escape(path.name)}:3: .*'garbage'", found)
+
+
 def test_a_caption_of_an_image_of_no_split_is_told(tmp_path):
     makers.coco_cn(tmp_path)
     add(tmp_path / HUMAN, "COCO_val2014_000000099999#0\t谁\n")

@@ -4,11 +4,12 @@ import json
 import numpy as np
 import pytest
 
-from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.evaluation.benchmarks import classification
 from ernie_vil2.evaluation.benchmarks.class_folders import read_folder, read_numbered, split_names
 from ernie_vil2.evaluation.benchmarks.elevater import SETS
 from ernie_vil2.evaluation.benchmarks.published import Reading
+from ernie_vil2.evaluation.benchmarks.run import table
 from ernie_vil2.evaluation.benchmarks.voc import NAMES, read_voc
 from ernie_vil2.evaluation.zero_shot import eleven_point_ap, roc_auc
 
@@ -111,6 +112,20 @@ def test_english_labels_and_windows_change_nothing_here(tmp_path):
 def test_another_count_is_an_error(tmp_path):
     with pytest.raises(DataError, match="classes: 3 instead of the published 1,000; .*--allow-counts"):
         classification.evaluate(Oracle(), "imagenet-zh", numbered(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["test", "val"])
+def test_the_folder_that_is_counted_is_named(tmp_path, name):
+    (numbered(tmp_path) / "test").rename(tmp_path / name)
+    [result] = classification.evaluate(Oracle(), "imagenet-zh", tmp_path, allow_counts=True).results
+    assert any(f"images of {name}: 6 instead of the published 50,000" in note for note in result.notes)
+
+
+def test_a_table_is_in_line(tmp_path):
+    numbered(tmp_path / "food-101")
+    for result in classification.evaluate(Oracle(), "elevater-zh", tmp_path, allow_counts=True).results:
+        lines = [line for line in table(result).splitlines() if line.startswith("|")]
+        assert len({tuple(place for place, char in enumerate(line) if char == "|") for line in lines}) == 1
 
 
 def test_hateful_memes_is_measured_by_roc_auc(tmp_path):
@@ -324,3 +339,22 @@ def test_what_published_figures_were_not_measured_with_is_noted(tmp_path):
     assert [note.partition(":")[0] for note in notes(language="en")] == ["en names and prompts"]
     assert [note.partition(":")[0] for note in notes(split="train")] == ["the split train"]
     assert notes(language="en", split="train")[0].startswith("en names and prompts and the split train: ")
+
+
+@pytest.mark.parametrize("side", ["encode_text", "encode_image"])
+@pytest.mark.parametrize("name", ["folder", "elevater-zh"])
+def test_a_model_that_gives_nan_has_no_accuracy(tmp_path, name, side):
+    class Broken(Oracle):
+        """One item of one tower is not finite."""
+
+    def broken(self, items, *rest, **more):
+        found = getattr(Oracle, side)(self, items, *rest, **more)
+        (found[0] if side == "encode_image" else found)[-1] = np.nan
+        return found
+
+    setattr(Broken, side, broken)
+    numbered(tmp_path / "food-101")
+    data = tmp_path if name == "elevater-zh" else tmp_path / "food-101"
+    what = "the prompt '.*鸟.*'" if side == "encode_text" else r".*002/0\.jpg"
+    with pytest.raises(CheckpointError, match=f"embeddings are not finite: .* 1 of .*, the first is {what};"):
+        classification.evaluate(Broken(), name, data, allow_counts=True, skip_broken=True)

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ernie_vil2.errors import ConfigError, DataError, ImageError
+from ernie_vil2.errors import CheckpointError, ConfigError, DataError, ImageError
 from ernie_vil2.evaluation.benchmarks import aic_icc, cbvs, clip_files, coco_cn, flickr30k_cn, karpathy, measure, muge
 from ernie_vil2.evaluation.benchmarks.pairs import Pairs
 from ernie_vil2.evaluation.benchmarks.registry import MODULES, benchmark
@@ -89,6 +89,35 @@ def test_coco_cn_measures_all_its_protocols_and_encodes_once(tmp_path):
     assert outcome.embeddings.image_ids == tuple(wanted["1053"]) and outcome.image(3).name.endswith("1003.jpg")
 
 
+def test_every_table_has_the_notes_that_belong_to_it(tmp_path):
+    makers.coco_cn(tmp_path)
+    results = coco_cn.evaluate(Hasher(), "coco-cn", tmp_path, allow_counts=True).results
+    blocks = dict(zip(("1053", "1k-official", "5k"), tables(results).split("\n\n"), strict=True))
+    for key, captions, wanted in (("1053", 7, "1,053"), ("1k-official", 6, "1,000"), ("5k", 30, "5,000")):
+        note = f"6 images and {captions} captions instead of 1,000 images and {wanted} captions: not comparable"
+        assert f"note: {note}" in blocks[key] and blocks[key].count("instead of") == 1
+    assert "first caption" in blocks["1k-official"] and "first caption" not in blocks["1053"]
+
+
+def test_a_note_of_two_tables_stands_under_both(tmp_path):
+    makers.karpathy(tmp_path, "mscoco", count=10)
+    whole, folds = tables(karpathy.evaluate(Hasher(), "mscoco", tmp_path, allow_counts=True).results).split("\n\n")
+    note = "note: 10 images and 51 captions instead of 5,000 images and 25,010 captions: not comparable"
+    assert note in whole and note in folds
+
+
+def test_an_image_without_caption_is_told_by_the_official_protocol(tmp_path, monkeypatch):
+    """Also where the file has as many captions as it must, since the first of each image are taken."""
+    makers.coco_cn(tmp_path)
+    monkeypatch.setitem(coco_cn.COUNTS, "1k-official", {"images": 6, "captions": 7})
+    monkeypatch.setattr(coco_cn, "TAKEN", {"images": 6, "captions": 6})
+    assert len(coco_cn.read(tmp_path, "1k-official").texts) == 6
+    path = tmp_path / "coco-cn-version1805v1.1" / "imageid.human-written-caption.txt"
+    makers.put(path, path.read_text(encoding="utf-8").replace("1005#0", "1004#1"))
+    with pytest.raises(DataError, match="gives 5 captions, but 6 captions belong to it"):
+        coco_cn.read(tmp_path, "1k-official")
+
+
 def test_one_protocol_alone_and_what_is_not_there(tmp_path):
     makers.coco_cn(tmp_path)
     alone = coco_cn.evaluate(Hasher(), "coco-cn@5k", tmp_path, allow_counts=True).results
@@ -140,6 +169,26 @@ def test_mscoco_all_at_once_and_in_folds(tmp_path):
     same(folds, {key: np.mean([run[key] for run in runs]) for key in folds.metrics})
     assert folds.counts == {"images": 10, "texts": 51, "folds": 5} and "5 folds of 2 images" in "".join(folds.notes)
     assert folds.metrics["t2i_r1"] > whole.metrics["t2i_r1"]
+
+
+@pytest.mark.parametrize("count, sizes", [(5, "5 folds of 1 image"), (8, "5 folds of 1 or 2 images"),
+                                          (10, "5 folds of 2 images"), (13, "5 folds of 2 or 3 images")])
+def test_folds_are_told_with_their_sizes(tmp_path, count, sizes):
+    makers.karpathy(tmp_path, "mscoco", count=count)
+    [result] = karpathy.evaluate(Hasher(), "mscoco@1k", tmp_path, allow_counts=True).results
+    assert f"mean over {sizes}" in result.notes
+
+
+def test_too_few_images_for_folds_leave_the_other_figures(tmp_path):
+    makers.karpathy(tmp_path, "mscoco", count=4)
+    [whole] = karpathy.evaluate(Hasher(), "mscoco", tmp_path, allow_counts=True).results
+    assert whole.benchmark == "mscoco@5k" and any(
+        note.startswith("mscoco@1k is not measured: ") and "4 images with 21 captions are too few" in note
+        for note in whole.notes)
+    model = Hasher()
+    with pytest.raises(DataError, match="mscoco@1k is a mean over 5 folds, .* too few; complete the files"):
+        karpathy.evaluate(model, "mscoco@1k", tmp_path, allow_counts=True)
+    assert not model.images
 
 
 def test_muge_counts_any_of_a_query_s_images_among_all(tmp_path):
@@ -299,3 +348,19 @@ def test_graded_scores_that_differ_by_rounding_are_equal():
     metrics, counts = measure.graded(image, text, part)[1:3]
     assert "pnr" not in metrics and counts["concordant pairs"] == counts["discordant pairs"] == 0
     assert metrics["ndcg_10"] == 0
+
+
+@pytest.mark.parametrize("side, words", [("encode_text", "the text '图2的第"), ("encode_image", "image 'COCO_train")])
+def test_a_model_that_gives_nan_is_refused_by_name(tmp_path, side, words):
+    makers.coco_cn(tmp_path)
+    model = Hasher()
+    whole = getattr(model, side)
+
+    def broken(items, **more):
+        found = whole(items, **more)
+        (found[0] if side == "encode_image" else found)[3] = np.inf
+        return found
+
+    setattr(model, side, broken)
+    with pytest.raises(CheckpointError, match=f"embeddings are not finite: .* 1 of [67] .*, the first is {words}"):
+        coco_cn.evaluate(model, "coco-cn@1053", tmp_path, allow_counts=True)

@@ -57,3 +57,12 @@ def test_without_a_protocol_the_largest_set_or_the_customary_one_is_written(tmp_
     makers.aic_icc(tmp_path / "aic")
     tool.main(["pairs", "aic-icc", str(tmp_path / "aic"), str(tmp_path / "aic" / "valid.jsonl"), "--allow-counts"])
     assert "6 images with 30 texts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_to_train_on_is_compared_with_nothing(tmp_path, capsys, split):
+    makers.coco_cn(tmp_path)
+    makers.put_images(tmp_path / "train2014", ["COCO_train2014_000000000002"])
+    tool.main(["pairs", "coco-cn", str(tmp_path), str(tmp_path / "x.jsonl"), "--split", split, "--allow-counts"])
+    printed = capsys.readouterr().out
+    assert "instead of" in printed and ("published figures" in printed) == (split == "test")

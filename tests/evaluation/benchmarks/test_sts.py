@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.evaluation.benchmarks import sts
 from ernie_vil2.evaluation.benchmarks.published import Reading
 from ernie_vil2.evaluation.benchmarks.text_pairs import read_pairs
@@ -214,3 +214,10 @@ def test_nothing_there(tmp_path):
         sts.evaluate(Texts(), "sts", tmp_path)
     with pytest.raises(DataError, match="is not a folder"):
         sts.evaluate(Texts(), "sts", tmp_path / "nothing")
+
+
+def test_a_model_that_gives_nan_is_refused_by_name():
+    model = Texts()
+    model.encode_text = lambda texts: np.where(np.array(texts) == "b", np.nan, 1.0)[:, None] * np.ones((1, 4))
+    with pytest.raises(CheckpointError, match="embeddings are not finite: .* 1 of 4 .* first is the text 'b';"):
+        sts.cosines(model, ["a", "b"], ["c", "d"])
