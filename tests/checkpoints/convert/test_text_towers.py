@@ -117,7 +117,7 @@ def test_without_config_json_what_is_assumed_is_said(tmp_path):
     folder = write_source(tmp_path / "source", torch_bert(), None, "model.safetensors")
     lines = "\n".join(convert(folder, tmp_path / "model"))
     assert "no config.json says the heads" in lines and "no config.json says the activation" in lines
-    convert(folder, tmp_path / "model", options={"heads": 8, "activation": "quick_gelu", "epsilon": 1e-6})
+    convert(folder, tmp_path / "model", replace=True, options={"heads": 8, "activation": "quick_gelu", "epsilon": 1e-6})
     tower = ernie_vil2.load(tmp_path / "model").config.text_tower
     assert (tower.heads, tower.activation, tower.epsilon) == (8, "quick_gelu", 1e-6)
     assert_checked(tmp_path / "model")
@@ -189,7 +189,7 @@ def test_another_epsilon_or_activation_does_not_pass_the_check(tmp_path, monkeyp
     source = write_source(tmp_path / "source", torch_bert(), SETTINGS | {"layer_norm_eps": 1e-3}, "model.safetensors")
     convert(source, tmp_path / "model")
     monkeypatch.setitem(text_tower.ACTIVATIONS, "gelu", "relu")
-    assert "does not compute" in refused(source, tmp_path / "model")
+    assert "does not compute" in refused(source, tmp_path / "model", replace=True)
     assert_checked(tmp_path / "model")  # the older one is still whole
 
 
