@@ -15,6 +15,7 @@ from ernie_vil2.checkpoints.store import open_model, save_model
 from ernie_vil2.errors import UserError
 from ernie_vil2.evaluation.conversion_check import check_record, sentence
 from ernie_vil2.evaluation.source_models import Inputs, Result
+from ernie_vil2.model_config import EfficientNetConfig
 from tests.checkpoints.torch_zips import state_file
 from tools import convert
 
@@ -220,3 +221,21 @@ def test_embeddings_that_overflow_are_said_not_to_be_compared():
         "check: text embeddings differ by at most 0 (cosine 1.000000000) and image embeddings are not compared (the "
         "source's embeddings are not finite), the source being run by NumPy"
     )
+
+
+def test_towers_of_another_kind_come_back_from_the_releases_file_with_their_configuration(
+    tmp_path, tiny_config, tiny_vocab, assert_same_bits
+):
+    tiny_config.image_tower = EfficientNetConfig(image_size=32, projection=32)
+    rng = np.random.default_rng(0)
+    state = {key: rng.random(shape, np.float32) for key, shape in layout.manifest(tiny_config).items()}
+    save_model(tmp_path / "model", state, tiny_config, tiny_vocab)
+    weights, config = str(tmp_path / "w.pdparams"), str(tmp_path / "model/config.json")
+    convert.main([str(tmp_path / "model"), weights, "--no-check"])
+    convert.main([weights, str(tmp_path / "again"), "--vocab", str(tiny_vocab), "--config", config])
+    again = open_model(tmp_path / "again", raw=True)
+    assert again[1] == tiny_config
+    assert_same_bits(dict(again[0]), state)
+    assert_same_bits(dict(open_model(weights, tiny_vocab, tiny_config)[0]), state)
+    with pytest.raises(UserError, match="give the config.json of its model directory with --config"):
+        convert.main([weights, str(tmp_path / "x"), "--vocab", str(tiny_vocab)])

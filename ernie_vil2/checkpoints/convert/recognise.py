@@ -13,12 +13,22 @@ OPTIONS = ("activation", "heads", "epsilon", "pixels", "projection")
 """What a user may say of a source that cannot tell it."""
 
 
-def recognise(source: Source) -> Layout:
-    """The layout of a source's keys; CheckpointError that shows some of them where none fits."""
+def recognise(source: Source, ours=False) -> Layout:
+    """The layout of a source's keys; CheckpointError that shows some of them where none fits.
+
+    ours: whether the configuration of a model directory came with it, so that keys of any kind of tower here are ours.
+    """
     keys = set(source.state)
+    if (ours or "layout_version" in source.settings) and official.of_any_kind(keys):
+        return official.LAYOUTS[0]
     for layout in LAYOUTS:
         if layout.fits(keys):
             return layout
+    if official.of_any_kind(keys):
+        raise CheckpointError(
+            f"{source.path} holds towers of another kind than the release's, and its keys do not tell which; "
+            "give the config.json of its model directory with --config"
+        )
     shown = ", ".join(printable(key) for key in list(source.state)[:3])
     raise CheckpointError(
         f"{source.path} is in no layout known here (its {len(keys)} keys begin with {shown}); "
