@@ -124,6 +124,20 @@ def test_without_config_json_what_is_assumed_is_said(tmp_path):
     assert "takes no option pixels" in refused(folder, tmp_path / "x", options={"pixels": "clip"})
 
 
+def test_options_that_overrule_config_json_are_said(tmp_path):
+    folder = write_source(tmp_path / "source", torch_bert(), SETTINGS | {"layer_norm_eps": 1e-6}, "model.safetensors")
+    options = {"heads": 8, "activation": "gelu", "epsilon": 1e-5}
+    lines = convert(folder, tmp_path / "model", options=options, check=False)
+    assert "note: heads is 8, as asked for, where its own settings say 4" in lines
+    assert "note: epsilon is 1e-05, as asked for, where its own settings say 1e-06" in lines
+    assert not any("activation" in line for line in lines)
+    said = refused(folder, tmp_path / "x", options={"activation": "quickgelu"})
+    assert said == (
+        "the option activation is 'quickgelu', but must be one of quick_gelu, gelu, relu; "
+        "did you mean activation=quick_gelu?"
+    )
+
+
 def changed(state, **changes):
     """The state with tensors left out (None) or replaced, by the end of their keys."""
     for ending, value in changes.items():
