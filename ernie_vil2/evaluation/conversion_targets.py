@@ -30,7 +30,7 @@ def write_paddlenlp(opened, target, check):
     if towers == ["image"]:
         raise CheckpointError(f"{opened.source.path} is an image tower alone, which has no form in PaddleNLP's layout")
     kind = (ernie_vil if len(towers) == 2 else ernie).LAYOUTS[0]
-    settings, said = kind.settings(opened.config), []
+    state, settings, said = kind.write(opened.state, opened.config), kind.settings(opened.config), []
     if opened.config.text_tower.epsilon != ernie.EPSILON:
         said.append(
             f"note: PaddleNLP runs the text tower with epsilon {ernie.EPSILON:g} whatever its config.json says, this "
@@ -45,7 +45,6 @@ def write_paddlenlp(opened, target, check):
         pixels, notes = settings_of(opened.config.pixels, "ErnieViLImageProcessor")
         files["preprocessor_config.json"] = as_json(pixels)
         said += [f"note: {note}" for note in notes]
-    state = kind.write(opened.state, opened.config)
 
     def fill(folder):
         write_pdparams(folder / store.PADDLENLP_WEIGHTS, state)

@@ -23,7 +23,7 @@ from . import shapes
 from .layouts import Layout, Read
 from .mapping import Mapped, copied
 
-PADDLECLAS_NAME, TIMM_NAME = "paddleclas_efficientnet", "timm_efficientnet"
+PADDLECLAS_NAME, TIMM_NAME = "PaddleClas EfficientNet", "timm EfficientNet"
 TORCH_NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
 CROPS = {
     "b0": 0.875, "b1": 0.882, "b2": 0.89, "b3": 0.904, "b4": 0.922, "b5": 0.934, "b6": 0.942, "b7": 0.949, "l2": 0.96,
