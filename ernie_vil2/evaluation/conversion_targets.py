@@ -15,6 +15,7 @@ from ..checkpoints.safetensors_file import write_safetensors
 from ..checkpoints.tensor_file import Float32View
 from ..data.text import read_vocab
 from ..errors import CheckpointError
+from ..schema import as_dict
 from . import conversion_check
 from .source_models import fixed_inputs
 
@@ -102,20 +103,27 @@ def write_torch_image(opened, target, check):
 
 
 def timm_settings(config):
-    """(config.json beside an EfficientNet for timm, notes): its padding and pixels."""
+    """(config.json beside an EfficientNet for timm, notes): its padding and pixels.
+
+    `pixels` in it is the profile here, and wins when it is read back, since timm has not every one.
+    """
     tower, profile = config.image_tower, config.pixels
-    name = f"{'tf_' if tower.padding == 'same' else ''}efficientnet_{tower.variant}"
-    if (profile.decoder, profile.resize) != ("pil", "short_side"):
-        return {"architecture": name}, ["note: timm has no form of this model's pixel profile, so it is not written"]
-    crop = profile.size / ((profile.resize_to or profile.size) + 0.5)  # timm takes the floor of size / crop
+    settings = {
+        "architecture": f"{'tf_' if tower.padding == 'same' else ''}efficientnet_{tower.variant}",
+        "pixels": as_dict(profile),
+    }
+    if (profile.decoder, profile.resize) != ("pil", "torchvision"):
+        return settings, [
+            "note: timm has no form of this model's pixel profile and takes its own; config.json keeps it for the way back"
+        ]
     about = {
         "input_size": [3, profile.size, profile.size],
-        "crop_pct": crop,
+        "crop_pct": profile.size / ((profile.resize_to or profile.size) + 0.5),  # timm takes the floor of size / crop
         "interpolation": {"linear": "bilinear"}.get(profile.interpolation, profile.interpolation),
         "mean": list(profile.mean),
         "std": list(profile.std),
     }
-    return {"architecture": name, "pretrained_cfg": about}, []
+    return settings | {"pretrained_cfg": about}, []
 
 
 WRITERS = {"text": write_torch_text, "image": write_torch_image}

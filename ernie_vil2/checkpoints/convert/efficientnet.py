@@ -7,7 +7,7 @@ it. Convolutions and batch norms are shaped alike everywhere, so every tensor is
 import math
 from dataclasses import replace
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, ConfigError
 from ...model_config import (
     EFFICIENTNETS,
     IMAGENET_MEAN,
@@ -22,6 +22,7 @@ from ..layout import efficientnet_manifest
 from . import shapes
 from .layouts import Layout, Read
 from .mapping import Mapped, copied
+from .vit_parts import chosen, section
 
 PADDLECLAS_NAME, TIMM_NAME = "PaddleClas EfficientNet", "timm EfficientNet"
 TORCH_NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
@@ -95,8 +96,14 @@ def read_timm(found):
             f"taken for timm's tf_efficientnet_{config.variant} with the pixels of its ns weights; other EfficientNets "
             "of timm have the same keys and another padding: put its config.json beside the weights"
         )
-    profile = timm_profile(config.variant, found.settings.get("pretrained_cfg") or found.settings)
-    config.image_size = profile.size
+    about = section(found.settings, "pretrained_cfg") or found.settings
+    lacking = [name for name in ("input_size", "crop_pct", "interpolation", "mean", "std") if not about.get(name)]
+    if architecture and lacking and "pixels" not in found.settings:
+        notes.append(
+            f"its config.json does not say {', '.join(lacking)} of its pixels: those of timm's "
+            f"tf_efficientnet_{config.variant} are assumed"
+        )
+    profile = timm_profile(config.variant, about)
     return finished(found, config, profile, timm_key, TIMM_NAME, notes)
 
 
@@ -131,7 +138,16 @@ def recognised(found, name):
 
 
 def finished(found, config, profile, name, layout, notes):
-    """The Read of a recognised state; CheckpointError lists what is missing or mis-shaped."""
+    """The Read of a recognised state; CheckpointError lists what is missing or mis-shaped.
+
+    The setting `pixels`, the name of a preset or a mapping, goes before the profile.
+    """
+    told = found.settings.get("pixels")
+    try:
+        profile = chosen(told, profile, told.get("size", profile.size) if isinstance(told, dict) else profile.size)
+    except ConfigError as error:
+        raise CheckpointError(f"{found.path}: {error}; correct the pixels that were given for it") from None
+    config.image_size = profile.size
     spots = places(config)
     entries = {key: copied(name(key, spots), shape) for key, shape in efficientnet_manifest(config).items()}
     wanted = {entry.sources[0]: entry.shape for entry in entries.values()}

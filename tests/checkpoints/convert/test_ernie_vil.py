@@ -180,7 +180,7 @@ def test_a_tower_that_paddlenlp_has_not(tmp_path, tiny_config, tiny_vocab, chang
     "tower, reason",
     (
         (ImageTowerConfig(**TINY, projection=8), "with a projection"),
-        (ImageTowerConfig(**TINY, patch_bias=True, pre_norm=False), "with a bias of its patches and without a norm before"),
+        (ImageTowerConfig(**TINY, patch_bias=True, pre_norm=False), "with a bias of its patches and without a norm"),
         (EfficientNetConfig(image_size=32, variant="b0", projection=0), "of kind efficientnet"),
     ),
 )
