@@ -112,18 +112,24 @@ def timm_settings(config):
         "architecture": f"{'tf_' if tower.padding == 'same' else ''}efficientnet_{tower.variant}",
         "pixels": as_dict(profile),
     }
+    said = []
+    if tower.epsilon != efficientnet.TIMM_EPSILONS[tower.padding]:
+        settings["bn_eps"] = tower.epsilon
+        said.append(f"note: timm gives these embeddings where the model is created with bn_eps={tower.epsilon:g}")
     if (profile.decoder, profile.resize) != ("pil", "torchvision"):
         return settings, [
-            "note: timm has no form of this model's pixel profile and takes its own; config.json keeps it for the way back"
+            *said,
+            "note: timm has no form of this model's pixel profile and takes its own; config.json keeps it for here",
         ]
     about = {
         "input_size": [3, profile.size, profile.size],
-        "crop_pct": profile.size / ((profile.resize_to or profile.size) + 0.5),  # timm takes the floor of size / crop
+        # timm takes the floor of size / crop_pct
+        "crop_pct": profile.size / ((profile.resize_to or profile.size) + 0.5),
         "interpolation": {"linear": "bilinear"}.get(profile.interpolation, profile.interpolation),
         "mean": list(profile.mean),
         "std": list(profile.std),
     }
-    return settings | {"pretrained_cfg": about}, []
+    return settings | {"pretrained_cfg": about}, said
 
 
 WRITERS = {"text": write_torch_text, "image": write_torch_image}

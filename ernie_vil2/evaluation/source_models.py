@@ -217,7 +217,7 @@ def timm_efficientnet(state, settings, config, inputs):
     import torch
 
     name = settings.get("architecture") or f"tf_efficientnet_{config.image_tower.variant}"
-    model = timm.create_model(name, pretrained=False, num_classes=0).eval()
+    model = timm.create_model(name, pretrained=False, num_classes=0, bn_eps=config.image_tower.epsilon).eval()
     with torch.no_grad():
         for key, value in model.state_dict().items():
             if value.is_floating_point():

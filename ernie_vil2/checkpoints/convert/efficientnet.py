@@ -30,6 +30,8 @@ CROPS = {
     "b0": 0.875, "b1": 0.882, "b2": 0.89, "b3": 0.904, "b4": 0.922, "b5": 0.934, "b6": 0.942, "b7": 0.949, "l2": 0.96,
 }  # fmt: skip
 """Share of the short side that timm's evaluation keeps, for its tf_efficientnet weights"""
+TIMM_EPSILONS = {"same": 1e-3, "dynamic": 1e-5}
+"""What timm runs batch norms with, for tf_efficientnet and efficientnet, unless bn_eps says another"""
 PADDLECLAS_MARGIN = 32
 """Pixels that PaddleClas's evaluation resizes beyond the crop"""
 PADDLECLAS = {
@@ -90,12 +92,14 @@ def read_timm(found):
     config, notes = recognised(found, timm_key), []
     architecture = str(found.settings.get("architecture", ""))
     if architecture.startswith("efficientnet_"):
-        config.padding, config.epsilon = "dynamic", 1e-5
+        config.padding, config.epsilon = "dynamic", TIMM_EPSILONS["dynamic"]
     elif not architecture:
         notes.append(
             f"taken for timm's tf_efficientnet_{config.variant} with the pixels of its ns weights; other EfficientNets "
             "of timm have the same keys and another padding: put its config.json beside the weights"
         )
+    if isinstance(epsilon := found.settings.get("bn_eps"), float) and epsilon > 0:
+        config.epsilon = epsilon
     about = section(found.settings, "pretrained_cfg") or found.settings
     lacking = [name for name in ("input_size", "crop_pct", "interpolation", "mean", "std") if not about.get(name)]
     if architecture and lacking and "pixels" not in found.settings:

@@ -104,15 +104,16 @@ PROFILES = {
 
 
 @pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.parametrize("padding", ("same", "dynamic"))
-def test_the_pixel_profile_survives_the_way_to_torch_and_back(state, tmp_path, name, padding):
-    epsilon = 1e-3 if padding == "same" else 1e-5
+@pytest.mark.parametrize("padding, epsilon", (("same", 1e-3), ("dynamic", 1e-5), ("dynamic", 1e-3)))
+def test_configuration_and_pixels_survive_the_way_to_torch_and_back(state, tmp_path, name, padding, epsilon):
     config = config_of("b0", padding=padding, epsilon=epsilon)
     config.pixels, notes = PROFILES[name]
     save_model(tmp_path / "model", state, config, None)
-    lines = run(tmp_path / "model", tmp_path / "torch", "torch", check=False)
-    assert sum("timm has no form of this model's pixel profile" in line for line in lines) == notes
+    said = run(tmp_path / "model", tmp_path / "torch", "torch", check=False)
+    assert sum("timm has no form of this model's pixel profile" in line for line in said) == notes
     about = json.loads((tmp_path / "torch/config.json").read_text())
+    usual = (padding, epsilon) != ("dynamic", 1e-3)
+    assert ("bn_eps" in about) == any("created with bn_eps" in line for line in said) == (not usual)
     assert ("pretrained_cfg" in about) == (not notes)
     lines = run(tmp_path / "torch", tmp_path / "back", check=False)
     assert open_model(tmp_path / "back")[1] == config and not any("assumed" in line for line in lines)
