@@ -258,3 +258,14 @@ def test_a_source_that_cannot_be_run_is_said_to_be_unchecked(tmp_path, monkeypat
     assert check_of(tmp_path / "model")["how"].startswith("not run: ")
     assert any(line.startswith("check: not run: no model of the layout PaddleNLP ERNIE") for line in lines)
     assert ernie_vil2.load(tmp_path / "model").encode_text("猫").shape == (1, WIDTH)
+
+
+def test_a_library_that_does_not_load_is_no_traceback(tmp_path, monkeypatch):
+    from ernie_vil2.evaluation import source_models
+
+    def broken(*_):
+        raise ModuleNotFoundError("No module named 'torchvision'")
+
+    monkeypatch.setitem(source_models.RUNNERS, "PaddleNLP ERNIE", (None, broken))
+    lines = convert(write_source(tmp_path / "source", paddle_ernie()), tmp_path / "model")
+    assert "check: not run: its library does not load (No module named 'torchvision')" in lines
