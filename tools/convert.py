@@ -46,12 +46,16 @@ def main(argv=None):
         help="what the source cannot tell: activation, heads, epsilon, pixels (a preset), projection=false",
     )
     parser.add_argument("--no-check", dest="check", action="store_false", help="do not run source and result")
+    parser.add_argument("--replace", action="store_true", help="replace DST if it exists; without it that is an error")
     args = parser.parse_args(argv)
     import_paddle()
     from ernie_vil2.evaluation.conversion import convert
 
     options = dict(map(pair, args.option))
-    print(*convert(args.source, args.target, args.to, args.vocab, args.config, options, args.check), sep="\n")
+    said = convert(
+        args.source, args.target, args.to, args.vocab, args.config, options, check=args.check, replace=args.replace
+    )
+    print(*said, sep="\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from .store import open_model, save_model
 from .tensor_file import Spec, spec_of
 
 TRAINING_ONLY = ("dropout", "drop_path", "patch_dropout")
+SHOWN = 3
+"""Differences that an error names."""
 
 
 class Between(Mapping):
@@ -49,11 +51,12 @@ def interpolate(first, second, target, share=0.5):
         raise CheckpointError(f"{target} is one of the two models; choose another place for the result")
     states, configs, vocabs = zip(*(open_model(path) for path in (first, second)), strict=True)
     different = differences(*configs)
-    if words(vocabs[0]) != words(vocabs[1]):
+    if None not in vocabs and words(vocabs[0]) != words(vocabs[1]):
         different.append("the vocabularies")
     if different:
+        more = f" and {len(different) - SHOWN} more" if len(different) > SHOWN else ""
         raise ConfigError(
-            f"{first} and {second} differ in {', '.join(different)}, so there is nothing between them; "
+            f"{first} and {second} differ in {', '.join(different[:SHOWN])}{more}, so there is nothing between them; "
             "give a model and its own fine-tuned descendant"
         )
     extra = {"between": [str(first), str(second)], "share": share}
@@ -61,12 +64,24 @@ def interpolate(first, second, target, share=0.5):
 
 
 def differences(first, second):
-    """What two ModelConfigs disagree on, as `key (there and here)`; rates that act in training only do not count."""
-    found = []
+    """What two ModelConfigs disagree on, as `key (there and here)`; rates that act in training only do not count.
+
+    Where one has a tower that the other lacks, or a tower is of another kind, that is all there is to say of it.
+    """
+    towers = [config.towers() for config in (first, second)]
+    if set(towers[0]) != set(towers[1]):
+        return [f"their towers ({' + '.join(towers[0])}, against {' + '.join(towers[1])})"]
     one, two = flat(first.to_dict()), flat(second.to_dict())
-    for key in one:
-        if key.rsplit(".", 1)[-1] not in TRAINING_ONLY and one[key] != two[key]:
-            found.append(f"{key} ({one[key]} and {two[key]})")
+    found, other_kinds = [], ()
+    for name, tower in towers[0].items():
+        other = towers[1][name]
+        if tower.kind != other.kind:
+            found.append(f"{name}_tower.kind ({tower.kind} and {other.kind})")
+            other_kinds += (f"{name}_tower.",)
+    for key in dict.fromkeys([*one, *two]):
+        if not key.startswith(other_kinds) and key.rsplit(".", 1)[-1] not in TRAINING_ONLY:
+            if one.get(key) != two.get(key):
+                found.append(f"{key} ({one.get(key)} and {two.get(key)})")
     return found
 
 

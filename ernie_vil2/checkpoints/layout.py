@@ -277,12 +277,17 @@ def notes(config, found, harmless):
 
 def assumptions(config):
     """A note on what `infer_config` cannot know, for towers of a width that was never released."""
-    towers = [tower for tower in (config.image_tower, config.text_tower) if tower.width not in RELEASED_DEPTHS]
     return [
-        f"a tower of width {tower.width} was never released: {tower.heads} heads, {tower.activation} and epsilon "
-        f"{tower.epsilon} are assumed, give its configuration if they differ"
-        for tower in towers
+        f"the width {tower.width} of the {name} tower was never released: {counted(tower.heads)}, {tower.activation} "
+        f"and epsilon {tower.epsilon} are assumed, give its configuration if they differ"
+        for name, tower in config.towers().items()
+        if tower.width not in RELEASED_DEPTHS
     ]
+
+
+def counted(heads):
+    """Heads of attention in words."""
+    return f"{heads} head{'s' * (heads != 1)}"
 
 
 def grouped(names):

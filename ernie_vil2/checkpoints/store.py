@@ -134,7 +134,7 @@ def open_model(path, vocab=None, config=None, raw=False):
 def open_other(path, config):
     """(state, config, vocabulary beside it) of weights in the release's layout or in PaddleNLP's of the same model."""
     source = open_source(path)
-    kind = recognise(source)
+    kind = recognise(source, ours=config is not None)
     if kind not in LOADED:
         raise CheckpointError(
             f"{path} is in the layout {kind.name}, not the release's (its keys begin with "

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CheckpointError
+from .constructors import KNOWN as PADDLE
 from .safe_pickle import MAX_TIES, identify
 from .tensor_file import Piece, Spec, Stored, TensorFile, printable
-from .torch_pickle import DTYPES, Record, TorchMachine, View
+from .torch_pickle import DTYPES, KNOWN, Record, TorchMachine, View
 from .zip_members import Archive
 
 MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -92,10 +93,9 @@ def read_tree(handle, path):
         return read_zip(handle, path)
     if head.startswith(LEGACY_HEAD):
         return read_legacy(handle, path)
-    if head.startswith(b"\x80"):
-        raise CheckpointError(f"{path} is a pickle that torch.save did not write; save the model's state_dict() again")
     identify(head, path)
-    raise CheckpointError(f"{path} is not a file of torch.save; save the model's state_dict() again")
+    TorchMachine(handle, path, known=KNOWN | PADDLE).run()  # which names the function that it asks for, if it does
+    raise CheckpointError(f"{path} is a pickle that torch.save did not write; save the model's state_dict() again")
 
 
 def read_zip(handle, path):

@@ -176,8 +176,8 @@ class TorchMachine(Machine):
     writer = "torch"
     advice = "save the state_dict() of the model alone, or take the file from a source that you trust"
 
-    def __init__(self, handle, path, end=None):
-        super().__init__(handle, KNOWN, path, end)
+    def __init__(self, handle, path, end=None, known=KNOWN):
+        super().__init__(handle, known, path, end)
         self.storages = {}
         own = {b"Q": TorchMachine.persistent, b"\x81": TorchMachine.new_object, b"b": TorchMachine.build}
         self.actions = ACTIONS | own

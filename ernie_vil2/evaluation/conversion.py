@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..checkpoints import layout, store
 from ..checkpoints.convert import official, recognise
+from ..checkpoints.convert.finite import Finite
 from ..checkpoints.convert.source_file import Source, open_source, read_json
 from ..checkpoints.files import atomic_file, reported, temporary_name
 from ..checkpoints.safe_pickle import write_pdparams
@@ -38,21 +39,23 @@ class Opened:
     notes: list
 
 
-def convert(source, target, to=None, vocab=None, settings=None, options=None, check=True) -> list:
+def convert(
+    source, target, to=None, vocab=None, settings=None, options=None, check=True, replace=False
+) -> list:
     """Write `target` from `source` and return lines that say what was recognised, left out, checked and written.
 
-    to: one of TARGETS; by default `official` for a name that ends with .pdparams, else `model-dir`. vocab and settings
-    (a config.json) go before those beside the source; options {name: value} say what it cannot tell: activation, heads,
-    epsilon, pixels (a preset's name or a mapping), projection (false leaves it out). With `check`, the result is loaded
+    to: one of TARGETS; by default `official` for a name that ends with .pdparams, else `model-dir`. A target that
+    exists is refused unless `replace` is set. vocab and settings (a config.json) go before those beside the source;
+    options {name: value} say what it cannot tell: activation, heads, epsilon, pixels (a preset's name or a mapping),
+    projection (false leaves it out). With `check`, the result is loaded
     back and compared with the source on fixed inputs, and the record of it is kept in config.json. Raises UserError and
-    writes nothing when the source does not fit, has no form in the wanted layout, or the check fails.
+    writes nothing when the source does not fit, is not finite, has no form in the wanted layout, or the check fails.
     """
     target = Path(target)
     to = to or ("official" if target.suffix == ".pdparams" else "model-dir")
     if to not in TARGETS:
         raise CheckpointError(f"--to is {to!r}; give one of {', '.join(TARGETS)}")
-    if target.exists() and target.resolve() == Path(source).resolve():
-        raise CheckpointError(f"{target} is the source itself; give another place for the result")
+    refuse_target(target, Path(source), to, replace)
     opened = open_any(source, vocab, settings, options or {})
     lines = described(opened)
     write = {"model-dir": write_model, "official": write_official, "paddlenlp": write_paddlenlp, "torch": write_torch}
@@ -60,15 +63,35 @@ def convert(source, target, to=None, vocab=None, settings=None, options=None, ch
     return [*lines, *said, f"wrote {target}"]
 
 
+def refuse_target(target, source, to, replace):
+    """CheckpointError for a target that would destroy something, or whose name is that of another layout."""
+    if target.suffix == ".pdparams" and to != "official":
+        raise CheckpointError(
+            f"--to {to} writes a folder, but {target} is the name of a file; leave out the ending, or leave out --to "
+            "for the release's file"
+        )
+    place, origin = target.resolve(), source.resolve()
+    if place == origin or place in origin.parents:
+        what = "the source itself" if place == origin else f"the folder that holds the source {source}"
+        raise CheckpointError(f"{target} is {what}; give another place for the result")
+    empty = target.is_dir() and not any(target.iterdir())
+    if target.exists() and not empty and not replace:
+        raise CheckpointError(
+            f"{target} exists, so nothing was written; choose another name, or give --replace to replace it"
+        )
+
+
 def open_any(path, vocab=None, settings=None, options=()) -> Opened:
     """An Opened of a model directory or of weights in any known layout, compared with what its model needs."""
     path = Path(path)
     if path.is_dir() and "layout_version" in read_json(path / store.CONFIG):
         state, config, vocab = store.open_model(path, vocab, raw=True)
+        state = Finite(state, path)
         source = Source(path, state)
         recognise.add_options(source, official.LAYOUTS[0], options)
         return Opened(source, official.LAYOUTS[0], config, state, vocab, state.notes)
     source = open_source(path, vocab, settings)
+    source.state = Finite(source.state, path)
     kind = recognise.recognise(source)
     recognise.add_options(source, kind, options)
     read = recognise.read_source(source, kind)

@@ -52,7 +52,7 @@ def check_record(theirs: Result | None, ours, inputs, reason=None):
         found = ours[tower].astype(np.float64)
         wanted = np.asarray(wanted, np.float64)
         if not np.isfinite(wanted).all():
-            record["how"] = f"not comparable: the source's {tower} embeddings are not finite"
+            record.setdefault("not_compared", {})[tower] = "the source's embeddings are not finite"
             continue
         difference = float(np.abs(found - wanted).max())
         cosine = float((unit(found) * unit(wanted)).sum(-1).min())
@@ -83,8 +83,9 @@ def unit(rows):
 
 def sentence(record, subject="the source"):
     """A line for people about a record; subject: what was run by something else than this project."""
-    if "cosine" not in record or not record["cosine"]:
-        return f"check: {record['how']}"
     parts = [f"{tower} embeddings differ by at most {record['largest_difference'][tower]:.2g} (cosine {cosine:.9f})"
-             for tower, cosine in record["cosine"].items()]  # fmt: skip
+             for tower, cosine in record.get("cosine", {}).items()]  # fmt: skip
+    parts += [f"{tower} embeddings are not compared ({why})" for tower, why in record.get("not_compared", {}).items()]
+    if not parts:
+        return f"check: {record['how']}"
     return f"check: {' and '.join(parts)}, {subject} being run by {record['how']}"

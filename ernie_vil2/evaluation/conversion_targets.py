@@ -15,6 +15,7 @@ from ..checkpoints.safetensors_file import write_safetensors
 from ..checkpoints.tensor_file import Float32View
 from ..data.text import read_vocab
 from ..errors import CheckpointError
+from ..schema import as_dict
 from . import conversion_check
 from .source_models import fixed_inputs
 
@@ -30,7 +31,7 @@ def write_paddlenlp(opened, target, check):
     if towers == ["image"]:
         raise CheckpointError(f"{opened.source.path} is an image tower alone, which has no form in PaddleNLP's layout")
     kind = (ernie_vil if len(towers) == 2 else ernie).LAYOUTS[0]
-    settings, said = kind.settings(opened.config), []
+    state, settings, said = kind.write(opened.state, opened.config), kind.settings(opened.config), []
     if opened.config.text_tower.epsilon != ernie.EPSILON:
         said.append(
             f"note: PaddleNLP runs the text tower with epsilon {ernie.EPSILON:g} whatever its config.json says, this "
@@ -45,7 +46,6 @@ def write_paddlenlp(opened, target, check):
         pixels, notes = settings_of(opened.config.pixels, "ErnieViLImageProcessor")
         files["preprocessor_config.json"] = as_json(pixels)
         said += [f"note: {note}" for note in notes]
-    state = kind.write(opened.state, opened.config)
 
     def fill(folder):
         write_pdparams(folder / store.PADDLENLP_WEIGHTS, state)
@@ -103,20 +103,33 @@ def write_torch_image(opened, target, check):
 
 
 def timm_settings(config):
-    """(config.json beside an EfficientNet for timm, notes): its padding and pixels."""
+    """(config.json beside an EfficientNet for timm, notes): its padding and pixels.
+
+    `pixels` in it is the profile here, and wins when it is read back, since timm has not every one.
+    """
     tower, profile = config.image_tower, config.pixels
-    name = f"{'tf_' if tower.padding == 'same' else ''}efficientnet_{tower.variant}"
-    if (profile.decoder, profile.resize) != ("pil", "short_side"):
-        return {"architecture": name}, ["note: timm has no form of this model's pixel profile, so it is not written"]
-    crop = profile.size / ((profile.resize_to or profile.size) + 0.5)  # timm takes the floor of size / crop
+    settings = {
+        "architecture": f"{'tf_' if tower.padding == 'same' else ''}efficientnet_{tower.variant}",
+        "pixels": as_dict(profile),
+    }
+    said = []
+    if tower.epsilon != efficientnet.TIMM_EPSILONS[tower.padding]:
+        settings["bn_eps"] = tower.epsilon
+        said.append(f"note: timm gives these embeddings where the model is created with bn_eps={tower.epsilon:g}")
+    if (profile.decoder, profile.resize) != ("pil", "torchvision"):
+        return settings, [
+            *said,
+            "note: timm has no form of this model's pixel profile and takes its own; config.json keeps it for here",
+        ]
     about = {
         "input_size": [3, profile.size, profile.size],
-        "crop_pct": crop,
+        # timm takes the floor of size / crop_pct
+        "crop_pct": profile.size / ((profile.resize_to or profile.size) + 0.5),
         "interpolation": {"linear": "bilinear"}.get(profile.interpolation, profile.interpolation),
         "mean": list(profile.mean),
         "std": list(profile.std),
     }
-    return {"architecture": name, "pretrained_cfg": about}, []
+    return settings | {"pretrained_cfg": about}, said
 
 
 WRITERS = {"text": write_torch_text, "image": write_torch_image}

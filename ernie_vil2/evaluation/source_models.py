@@ -72,8 +72,11 @@ def run_source(source, layout_name, config, inputs) -> Result:
             pass
         except Exception as error:  # of a library that this project does not control
             how += f" (its library failed: {type(error).__name__})"
-    with np.errstate(all="ignore"):  # weights that are no numbers are said to be so later
-        found = in_numpy(state, said, config, inputs)
+    try:
+        with np.errstate(all="ignore"):  # embeddings that overflow are said to do so later
+            found = in_numpy(state, said, config, inputs)
+    except ImportError as error:  # of a library that is there in part
+        raise CannotRun(f"its library does not load ({error})") from None
     return found if isinstance(found, Result) else Result(found, how, {"numpy": np.__version__})
 
 
@@ -217,7 +220,7 @@ def timm_efficientnet(state, settings, config, inputs):
     import torch
 
     name = settings.get("architecture") or f"tf_efficientnet_{config.image_tower.variant}"
-    model = timm.create_model(name, pretrained=False, num_classes=0).eval()
+    model = timm.create_model(name, pretrained=False, num_classes=0, bn_eps=config.image_tower.epsilon).eval()
     with torch.no_grad():
         for key, value in model.state_dict().items():
             if value.is_floating_point():

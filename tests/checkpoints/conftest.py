@@ -19,6 +19,17 @@ def random_bits():
 
 
 @pytest.fixture
+def finite_bits(random_bits):
+    """As `random_bits`, of magnitude below 2: without the highest bit of the exponent; uint16 is bfloat16."""
+
+    def draw(shape, dtype="float32", seed=0):
+        bits = np.dtype(f"u{np.dtype(dtype).itemsize}")
+        return (random_bits(shape, dtype, seed).view(bits) & ~bits.type(1 << 8 * bits.itemsize - 2)).view(dtype)
+
+    return draw
+
+
+@pytest.fixture
 def tiny_state(tiny_config, random_bits):
     """Every tensor of `tiny_config`, of random bits."""
     shapes = layout.manifest(tiny_config)

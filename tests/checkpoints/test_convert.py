@@ -9,27 +9,31 @@ import pytest
 
 import ernie_vil2
 from ernie_vil2.checkpoints import layout
+from ernie_vil2.checkpoints.convert.finite import Finite
 from ernie_vil2.checkpoints.safe_pickle import load_pdparams, write_pdparams
 from ernie_vil2.checkpoints.store import open_model, save_model
 from ernie_vil2.errors import UserError
+from ernie_vil2.evaluation.conversion_check import check_record, sentence
+from ernie_vil2.evaluation.source_models import Inputs, Result
+from ernie_vil2.model_config import EfficientNetConfig
 from tests.checkpoints.torch_zips import state_file
 from tools import convert
 
-SPECIAL = np.array([0x80000000, 0x00000001, 0x7FC00001, 0x7F800001, 0xFFC12345, 0x7F800000], np.uint32).view(np.float32)
+SPECIAL = np.array([0x80000000, 0x00000001, 0x80000123, 0x7F7FFFFF, 0xFF7FFFFF, 0x00800000], np.uint32).view(np.float32)
 
 
 @pytest.fixture
-def state(tiny_config, random_bits):
-    """Random bits in all float types, with -0.0, a denormal, quiet and signalling NaN with payloads; extra keys."""
+def state(tiny_config, finite_bits):
+    """Random bits in all float types, with -0.0, denormals and the largest numbers; extra keys."""
     for tower in (tiny_config.image_tower, tiny_config.text_tower):
         tower.width, tower.heads = 64, 1
     made = {}
     for index, (key, shape) in enumerate(layout.manifest(tiny_config).items()):
-        made[key] = random_bits(shape, ("float32", "uint16", "float16", "float64")[index % 4], index)
+        made[key] = finite_bits(shape, ("float32", "uint16", "float16", "float64")[index % 4], index)
     made["visual.norm_post.bias"] = np.resize(SPECIAL, 64)
     return made | {
-        "visual.classfy.weight": random_bits((64, 3)),
-        "contrastive_loss_tt.temperature_b": random_bits((1,)),
+        "visual.classfy.weight": np.resize(SPECIAL, (64, 3)),
+        "contrastive_loss_tt.temperature_b": SPECIAL[:1],
     }
 
 
@@ -61,9 +65,9 @@ def test_there_and_back_is_bit_exact(tmp_path, tiny_vocab, state, assert_same_bi
         assert (again / name).read_bytes() == (directory / name).read_bytes()
 
 
-def test_a_configuration_that_shapes_cannot_tell(tmp_path, tiny_config, tiny_vocab, tiny_state):
+def test_a_configuration_that_shapes_cannot_tell(tmp_path, tiny_config, tiny_vocab, plain_state):
     directory, weights = tmp_path / "model", tmp_path / "w.pdparams"
-    save_model(directory, tiny_state, tiny_config, tiny_vocab)
+    save_model(directory, plain_state, tiny_config, tiny_vocab)
     convert.main([str(directory), str(weights)])
     back = tmp_path / "back"
     convert.main([str(weights), str(back), "--vocab", str(tiny_vocab), "--config", str(directory / "config.json")])
@@ -81,7 +85,7 @@ def test_the_check_is_said_and_stored(tmp_path, tiny_config, tiny_vocab, plain_s
     check = json.loads((tmp_path / "copy/config.json").read_text())["extra"]["check"]
     assert check["largest_difference"] == {"text": 0.0, "image": 0.0} and "sequences of 3, 5, 8, 16" in check["inputs"]
     assert ernie_vil2.load(tmp_path / "copy").encode_text("a").shape == (1, 32)
-    convert.main([str(tmp_path / "model"), str(tmp_path / "copy"), "--no-check"])
+    convert.main([str(tmp_path / "model"), str(tmp_path / "copy"), "--no-check", "--replace"])
     assert "check" not in json.loads((tmp_path / "copy/config.json").read_text())["extra"]
 
 
@@ -126,6 +130,14 @@ WRONG = {
     "a folder in the way": ["w.pdparams", "folder", "--vocab", "vocab.txt"],
     "a folder in the way of PaddleNLP's": ["w.pdparams", "folder", "--vocab", "vocab.txt", "--to", "paddlenlp"],
     "a folder in the way of torch's": ["w.pdparams", "folder", "--vocab", "vocab.txt", "--to", "torch"],
+    "a model in the way": ["w.pdparams", "model", "--vocab", "vocab.txt"],
+    "a model in the way of torch's": ["w.pdparams", "model", "--vocab", "vocab.txt", "--to", "torch"],
+    "weights in the way": ["w.pdparams", "tower.bin", "--vocab", "vocab.txt", "--to", "official"],
+    "a folder named as a file": ["w.pdparams", "x.pdparams", "--vocab", "vocab.txt", "--to", "paddlenlp"],
+    "a model directory named as a file": ["w.pdparams", "x.pdparams", "--vocab", "vocab.txt", "--to", "model-dir"],
+    "onto the source's folder": ["model/model.safetensors", "model", "--replace"],
+    "a file in the way of a folder": ["w.pdparams", "in_the_way", "--vocab", "vocab.txt", "--replace"],
+    "a folder in the way that is no model": ["w.pdparams", "folder", "--vocab", "vocab.txt", "--replace"],
     "a vocabulary that is too big": ["w.pdparams", "x", "--vocab", "big.txt"],
 }
 
@@ -139,6 +151,8 @@ def test_what_cannot_be_converted_leaves_nothing(tmp_path, monkeypatch, state, t
     (tmp_path / "other.bin").write_bytes(state_file({"cls.weight": SPECIAL}))
     (tmp_path / "text.pt").write_text("hello")
     (tmp_path / "in_the_way").write_text("mine")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine.txt").write_text("mine")
     (tmp_path / "big.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n" + "".join(f"w{index}\n" for index in range(90)))
@@ -158,3 +172,70 @@ def test_a_checkpoint_of_the_wrong_size_names_every_tensor(tmp_path, tiny_vocab,
     with pytest.raises(UserError) as caught:
         convert.main([str(tmp_path / "w.pdparams"), str(tmp_path / "x"), "--vocab", str(tiny_vocab)])
     assert "visual.blocks.1.mlp.fc1.bias" in str(caught.value) and "text_model.ln.weight" in str(caught.value)
+
+
+@pytest.mark.parametrize("to", ("model-dir", "official", "paddlenlp", "torch"))
+@pytest.mark.parametrize("value", (np.nan, -np.inf))
+@pytest.mark.parametrize("check", ([], ["--no-check"]))
+def test_weights_that_are_not_finite_are_named_and_nothing_is_written(
+    tmp_path, tiny_config, tiny_vocab, plain_state, to, value, check
+):
+    plain_state["visual.blocks.1.mlp.fc2.weight"][3, 4] = value
+    save_model(tmp_path / "model", plain_state, tiny_config, tiny_vocab)
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(UserError, match=r"1 of the 4,096 values of visual.blocks.1.mlp.fc2.weight are NaN") as caught:
+        convert.main([str(tmp_path / "model"), str(tmp_path / "x"), "--to", to, *check])
+    assert "\n" not in str(caught.value) and sorted(os.listdir(tmp_path)) == before
+
+
+class Plain(dict):
+    notes = ()
+
+
+@pytest.mark.parametrize("kind", ("float32", "uint16", "float16", "float64"))
+def test_not_finite_in_every_type(kind):
+    good = {"uint16": np.uint16(0xFF7F)}.get(kind, np.float32(-3))
+    bad = {"uint16": np.uint16(0x7F80), "float64": np.float64(1e300)}.get(kind, np.float32(np.inf))
+    state = Finite(Plain({"good": np.full(3, good, kind), "bad": np.array([good, bad]).astype(kind)}), "w")
+    assert state["good"].dtype == kind
+    with pytest.raises(UserError, match="1 of the 2 values of bad"):
+        state["bad"]
+
+
+def test_an_existing_target_is_replaced_when_asked_for(tmp_path, tiny_config, tiny_vocab, plain_state):
+    save_model(tmp_path / "model", plain_state, tiny_config, tiny_vocab)
+    source = str(tmp_path / "model")
+    for target, to in (("w.pdparams", "official"), ("y", "torch"), ("x", "paddlenlp"), ("x", "model-dir")):
+        for _ in range(2):
+            convert.main([source, str(tmp_path / target), "--to", to, "--replace", "--no-check"])
+        with pytest.raises(UserError, match="give --replace"):
+            convert.main([source, str(tmp_path / target), "--to", to])
+    assert open_model(tmp_path / "x")[1] == tiny_config
+
+
+def test_embeddings_that_overflow_are_said_not_to_be_compared():
+    inputs = Inputs(np.ones((1, 3), np.int64), np.zeros((1, 3, 8, 8), np.float32))
+    embeds = {"text": np.ones((1, 4)), "image": np.full((1, 4), np.inf)}
+    record = check_record(Result(embeds, "NumPy", {}), embeds, inputs)
+    assert sentence(record) == (
+        "check: text embeddings differ by at most 0 (cosine 1.000000000) and image embeddings are not compared (the "
+        "source's embeddings are not finite), the source being run by NumPy"
+    )
+
+
+def test_towers_of_another_kind_come_back_from_the_releases_file_with_their_configuration(
+    tmp_path, tiny_config, tiny_vocab, assert_same_bits
+):
+    tiny_config.image_tower = EfficientNetConfig(image_size=32, projection=32)
+    rng = np.random.default_rng(0)
+    state = {key: rng.random(shape, np.float32) for key, shape in layout.manifest(tiny_config).items()}
+    save_model(tmp_path / "model", state, tiny_config, tiny_vocab)
+    weights, config = str(tmp_path / "w.pdparams"), str(tmp_path / "model/config.json")
+    convert.main([str(tmp_path / "model"), weights, "--no-check"])
+    convert.main([weights, str(tmp_path / "again"), "--vocab", str(tiny_vocab), "--config", config])
+    again = open_model(tmp_path / "again", raw=True)
+    assert again[1] == tiny_config
+    assert_same_bits(dict(again[0]), state)
+    assert_same_bits(dict(open_model(weights, tiny_vocab, tiny_config)[0]), state)
+    with pytest.raises(UserError, match="give the config.json of its model directory with --config"):
+        convert.main([weights, str(tmp_path / "x"), "--vocab", str(tiny_vocab)])

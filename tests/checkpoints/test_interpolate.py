@@ -11,6 +11,7 @@ from ernie_vil2.checkpoints.interpolate import interpolate
 from ernie_vil2.checkpoints.layout import manifest
 from ernie_vil2.checkpoints.store import open_model, save_model
 from ernie_vil2.errors import CheckpointError, ConfigError
+from ernie_vil2.model_config import EfficientNetConfig
 from tools.interpolate import main
 
 
@@ -77,3 +78,33 @@ def test_neither_model_is_overwritten(write, tmp_path):
         interpolate(first, write("b", 1), tmp_path / "x" / ".." / "a")
     with pytest.raises(CheckpointError, match="does not exist"):
         interpolate(first, tmp_path / "none", tmp_path / "c")
+
+
+def test_other_towers_and_other_kinds_are_one_short_sentence(write, tmp_path, tiny_config):
+    both = write("a", 0)
+    image, text = (dataclasses.replace(tiny_config, **{f"{name}_tower": None}) for name in ("text", "image"))
+    alone, other = write("image", 1, image), write("text", 1, text)
+    for first, second, said in (
+        (both, alone, r"their towers \(image \+ text, against image\), so"),
+        (other, both, r"their towers \(text, against image \+ text\), so"),
+        (alone, other, r"their towers \(image, against text\), so"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            main([str(first), str(second), str(tmp_path / "c")])
+    network = EfficientNetConfig(image_size=32, projection=32)
+    kind = write("b0", 1, dataclasses.replace(tiny_config, image_tower=network))
+    with pytest.raises(ConfigError, match=r"differ in image_tower.kind \(vit and efficientnet\), so"):
+        interpolate(both, kind, tmp_path / "c")
+    towers = (dataclasses.replace(tower, width=64, heads=4, depth=3, epsilon=1e-6) for tower in
+              (tiny_config.image_tower, tiny_config.text_tower))  # fmt: skip
+    big = dict(zip(("image_tower", "text_tower"), towers, strict=True))
+    big = write("big", 1, dataclasses.replace(tiny_config, **big))
+    with pytest.raises(ConfigError, match=r" and [3-9] more, so there is nothing") as error:
+        interpolate(both, big, tmp_path / "c")
+    assert len(str(error.value).split(" so ")[0].split(",")) <= 5
+
+
+def test_between_two_image_towers(write, tmp_path, tiny_config):
+    alone = dataclasses.replace(tiny_config, text_tower=None)
+    interpolate(write("a", 0, alone), write("b", 1, alone), tmp_path / "c")
+    assert open_model(tmp_path / "c")[1] == alone

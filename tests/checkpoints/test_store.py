@@ -245,7 +245,10 @@ def test_a_pdparams_with_its_vocabulary(wide, tiny_vocab, assert_same_bits):
     path, state = wide
     opened, config, vocab = open_model(path, tiny_vocab)
     assert (config.image_tower.width, config.text_tower.depth, vocab) == (64, 2, tiny_vocab)
-    assert ["never released" in note for note in opened.notes] == [True, True]
+    for note, name, activation in zip(opened.notes, ("image", "text"), ("quick_gelu", "gelu"), strict=True):
+        assert f"width 64 of the {name} tower was never released: 1 head, {activation} and epsilon " in note
+        assert note in open_model(path, tiny_vocab, raw=True)[0].notes
+    assert open_model(path, tiny_vocab, config)[0].notes == []  # the caller says it
     assert_same_bits(dict(opened), state)
     shutil.copy(tiny_vocab, path.parent / "vocab.txt")
     assert open_model(path)[2] == path.parent / "vocab.txt"

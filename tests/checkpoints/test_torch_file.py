@@ -134,7 +134,7 @@ def test_os_system_is_named_and_not_run(tmp_path, form):
     else:
         data = attack
     said = refusal(tmp_path, data)
-    assert ("posix.system" in said) == (form != "pickle") and not trace.exists()
+    assert "asks for posix.system" in said and not trace.exists()
 
 
 def test_the_global_is_named_even_behind_good_tensors(tmp_path):

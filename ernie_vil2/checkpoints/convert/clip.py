@@ -13,10 +13,11 @@ import numpy as np
 from ...errors import CheckpointError
 from ...model_config import PIXEL_PROFILES
 from ...schema import as_dict
+from . import shapes
 from .layouts import Layout
 from .mapping import Entry
 from .pixels import profile_of
-from .vit_parts import Part, changed, pair, renamed, section, sizes, tower_read, vit_of, written
+from .vit_parts import PUBLISHED_HEADS, Part, changed, pair, renamed, section, sizes, tower_read, vit_of, written
 
 NAME = "OpenAI CLIP"
 RESBLOCKS = "transformer.resblocks."
@@ -97,16 +98,21 @@ def told_by(settings, where):
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def tower_of(found, table, prefix, ignored=()):
-    """(entries, fields of ImageTowerConfig, notes) of an image tower by its shapes and settings."""
+def tower_of(found, table, prefix, ignored=(), quick=False):
+    """(entries, fields of ImageTowerConfig, notes) of an image tower by its shapes and settings; quick: whether it is
+    known to use quick GELU."""
     settings = section(found.settings, "model_cfg") or found.settings
     told = told_by(settings, found.path)
     entries = renamed(found.state, table, prefix, ignored)
     fields = sizes(entries, found.path, told.get("depth")) | {"epsilon": 1e-5, "activation": "quick_gelu"}
     if head_width := told.pop("head_width", None):
         told["heads"] = fields["width"] // head_width if type(head_width) is int else head_width
-    notes = []
-    if "activation" not in told and "activation" not in found.settings:
+    notes = shapes.overruled(found.settings, told)
+    if "heads" not in told and "heads" not in found.settings:
+        width = fields["width"]
+        reason = f"as published for width {width}" if width in PUBLISHED_HEADS else "of 64 columns"
+        notes.append(f"no settings say the heads of the image tower: {fields['heads']}, {reason}")
+    if not quick and "activation" not in told and "activation" not in found.settings:
         notes.append(
             "quick_gelu is assumed, as in the models of OpenAI and Chinese-CLIP; the keys do not tell, so give the "
             "activation gelu for a model of open_clip whose name does not end in -quickgelu"
@@ -120,10 +126,8 @@ def read(found):
     prefix = prefix_of(keys)
     table = FLASH if any(".attn.Wqkv." in key for key in keys if key.startswith(prefix)) else TORCH
     chinese = any(key.startswith("bert.") for key in keys) or "vision_layers" in found.settings
-    entries, fields, notes = tower_of(found, table, prefix)
-    if chinese:
-        notes = []
-    elif not prefix and "pixels" not in found.settings:
+    entries, fields, notes = tower_of(found, table, prefix, quick=chinese)
+    if not chinese and not prefix and "pixels" not in found.settings:
         notes.append("the pixels of OpenAI's CLIP are assumed; give the pixels chinese_clip for Chinese-CLIP's tower")
     preset = PIXEL_PROFILES["chinese_clip" if chinese else "clip"]
     pixels = open_clip_pixels(section(found.settings, "preprocess_cfg"), preset, found.path)

@@ -7,7 +7,7 @@ it. Convolutions and batch norms are shaped alike everywhere, so every tensor is
 import math
 from dataclasses import replace
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, ConfigError
 from ...model_config import (
     EFFICIENTNETS,
     IMAGENET_MEAN,
@@ -22,13 +22,16 @@ from ..layout import efficientnet_manifest
 from . import shapes
 from .layouts import Layout, Read
 from .mapping import Mapped, copied
+from .vit_parts import chosen, section
 
-PADDLECLAS_NAME, TIMM_NAME = "paddleclas_efficientnet", "timm_efficientnet"
+PADDLECLAS_NAME, TIMM_NAME = "PaddleClas EfficientNet", "timm EfficientNet"
 TORCH_NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
 CROPS = {
     "b0": 0.875, "b1": 0.882, "b2": 0.89, "b3": 0.904, "b4": 0.922, "b5": 0.934, "b6": 0.942, "b7": 0.949, "l2": 0.96,
 }  # fmt: skip
 """Share of the short side that timm's evaluation keeps, for its tf_efficientnet weights"""
+TIMM_EPSILONS = {"same": 1e-3, "dynamic": 1e-5}
+"""What timm runs batch norms with, for tf_efficientnet and efficientnet, unless bn_eps says another"""
 PADDLECLAS_MARGIN = 32
 """Pixels that PaddleClas's evaluation resizes beyond the crop"""
 PADDLECLAS = {
@@ -89,14 +92,22 @@ def read_timm(found):
     config, notes = recognised(found, timm_key), []
     architecture = str(found.settings.get("architecture", ""))
     if architecture.startswith("efficientnet_"):
-        config.padding, config.epsilon = "dynamic", 1e-5
+        config.padding, config.epsilon = "dynamic", TIMM_EPSILONS["dynamic"]
     elif not architecture:
         notes.append(
             f"taken for timm's tf_efficientnet_{config.variant} with the pixels of its ns weights; other EfficientNets "
             "of timm have the same keys and another padding: put its config.json beside the weights"
         )
-    profile = timm_profile(config.variant, found.settings.get("pretrained_cfg") or found.settings)
-    config.image_size = profile.size
+    if isinstance(epsilon := found.settings.get("bn_eps"), float) and epsilon > 0:
+        config.epsilon = epsilon
+    about = section(found.settings, "pretrained_cfg") or found.settings
+    lacking = [name for name in ("input_size", "crop_pct", "interpolation", "mean", "std") if not about.get(name)]
+    if architecture and lacking and "pixels" not in found.settings:
+        notes.append(
+            f"its config.json does not say {', '.join(lacking)} of its pixels: those of timm's "
+            f"tf_efficientnet_{config.variant} are assumed"
+        )
+    profile = timm_profile(config.variant, about)
     return finished(found, config, profile, timm_key, TIMM_NAME, notes)
 
 
@@ -131,7 +142,16 @@ def recognised(found, name):
 
 
 def finished(found, config, profile, name, layout, notes):
-    """The Read of a recognised state; CheckpointError lists what is missing or mis-shaped."""
+    """The Read of a recognised state; CheckpointError lists what is missing or mis-shaped.
+
+    The setting `pixels`, the name of a preset or a mapping, goes before the profile.
+    """
+    told = found.settings.get("pixels")
+    try:
+        profile = chosen(told, profile, told.get("size", profile.size) if isinstance(told, dict) else profile.size)
+    except ConfigError as error:
+        raise CheckpointError(f"{found.path}: {error}; correct the pixels that were given for it") from None
+    config.image_size = profile.size
     spots = places(config)
     entries = {key: copied(name(key, spots), shape) for key, shape in efficientnet_manifest(config).items()}
     wanted = {entry.sources[0]: entry.shape for entry in entries.values()}

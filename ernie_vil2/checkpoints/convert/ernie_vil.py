@@ -128,9 +128,16 @@ def write(state, config):
     image, text = config.image_tower, config.text_tower
     if image is None or text is None:
         raise CheckpointError(f"the layout {NAME} holds both towers, but this model has only one of them")
-    if image.kind != "vit" or image.projection or image.patch_bias or not image.pre_norm:
-        what = "a kind other than vit, a projection, a bias of patches, or no norm before the blocks"
-        raise CheckpointError(f"the layout {NAME} has no image tower with {what}; write a model directory instead")
+    reasons = [f"of kind {image.kind}"] if image.kind != "vit" else [
+        what for what, there in (
+            ("with a projection", image.projection), ("with a bias of its patches", image.patch_bias),
+            ("without a norm before its blocks", not image.pre_norm),
+        ) if there
+    ]  # fmt: skip
+    if reasons:
+        raise CheckpointError(
+            f"the layout {NAME} has no image tower {' and '.join(reasons)}; write a model directory instead"
+        )
     return Mapped(state, {"temperature": copied(TEMPERATURE, (1,))} | entries_back(text, NAMES, TEXT) | back(image))
 
 

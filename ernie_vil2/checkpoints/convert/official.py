@@ -4,10 +4,18 @@ from ...model_config import ModelConfig
 from .. import layout
 from .layouts import Found, Layout, Read
 
+CONTRASTIVE = ("contrastive_loss_mm", "contrastive_loss_ii", "contrastive_loss_tt")
+
 
 def fits(keys):
     """Whether most keys are the release's."""
     return layout.recognise(keys) == "official"
+
+
+def of_any_kind(keys):
+    """Whether the keys may be those of a model directory with both towers, whose kinds are more than the release's."""
+    named = {key.split(".")[0] for key in keys}
+    return {"visual", "text_model"} <= named <= {"visual", "text_model", *CONTRASTIVE}
 
 
 def read(found: Found) -> Read:

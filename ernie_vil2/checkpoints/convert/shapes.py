@@ -63,6 +63,15 @@ def compare_sizes(settings, found, where):
         )
 
 
+def overruled(options, told):
+    """Notes on the options of {name: value} that differ from what the source's own settings tell."""
+    return [
+        f"{name} is {options[name]}, as asked for, where its own settings say {told[name]}"
+        for name in ("heads", "activation", "epsilon")
+        if name in options and told.get(name, options[name]) != options[name]
+    ]
+
+
 def ratio(hidden, width):
     """The float that `int(width * ratio)` makes `hidden` of."""
     found = hidden / width

@@ -1,6 +1,7 @@
 """Open whatever weights a user has: a file of Paddle, safetensors or torch, or a folder of one with its settings."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,11 @@ SETTINGS = ("config.json", "model_config.json", "open_clip_config.json")
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_forward_module.")
 """What data parallel, compiled and other wrapped models put in front of every key."""
 MAX_JSON = 8 << 20
+KNOWN_HEAD = re.compile(
+    rb"\x80|\}q\x00|\(?[ci][\w.]+\n[\w.]+\n"  # pickles of any protocol
+    rb"|PK\x03\x04|\x1f\x8b|\x00{8}|version https://git-lfs"
+)
+WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
 
 
 @dataclass
@@ -106,6 +112,10 @@ def weights_of(folder):
         named = ", ".join(path.name for path in others[:4])
         if others:
             raise CheckpointError(f"{folder} holds several weights files ({named}); give one of them by its name")
+        inside = sorted(path.parent for name in WEIGHTS + SHARDED for path in folder.glob(f"*/{name}"))
+        if inside:
+            names = " and ".join(dict.fromkeys(str(found) for found in inside))
+            raise CheckpointError(f"{folder} holds no weights itself, but {names} do; give one of them")
         raise CheckpointError(
             f"{folder} holds no weights ({', '.join(WEIGHTS[:4])} or one other file of {', '.join(SUFFIXES)}); "
             "give the weights file itself, or take the folder again"
@@ -120,6 +130,7 @@ def open_weights(path):
             head = handle.read(512)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}; give the path of a weights file") from None
+    refuse_unknown(head, path)
     if is_torch(head):
         return open_torch(path)
     if head[8:9] == b"{" or path.suffix == ".safetensors":
@@ -127,6 +138,19 @@ def open_weights(path):
     if path.suffix in (".bin", ".pt", ".pth", ".ckpt"):
         return open_torch(path)
     return open_pdparams(path)
+
+
+def refuse_unknown(head, path):
+    """CheckpointError for a file whose first bytes are those of no kind of weights, nor of what a reader names."""
+    if not head or KNOWN_HEAD.match(head) or head[8:9] == b"{" or head[257:262] == b"ustar":
+        return
+    advice = "give the weights file itself"
+    if WEB_PAGE.match(head):
+        advice = "it is a web page, which a server may have sent in place of the file: download it again"
+    raise CheckpointError(
+        f"{path} is no weights file of torch, Paddle or safetensors (it begins with "
+        f"'{printable(head[:24].decode('latin-1'))}'); {advice}"
+    )
 
 
 def open_shards(path):

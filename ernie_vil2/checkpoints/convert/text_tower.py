@@ -73,6 +73,8 @@ def read_tower(found: Found, names: Names, prefix, settings, epsilon) -> Tower:
         heads = HEADS.get(width) or heads_of(width)
         reason = f"as published for width {width}" if width in HEADS else "of 64 columns"
         notes.append(f"no config.json says the heads of the text tower: {heads}, {reason}")
+    stated = {"heads": "num_attention_heads", "activation": "hidden_act", "epsilon": "layer_norm_eps"}
+    notes += shapes.overruled(settings, {name: settings[key] for name, key in stated.items() if key in settings})
     activation = settings.get("activation", settings.get("hidden_act")) or (
         "relu" if vocab_size in RELU_VOCABULARIES else "gelu"
     )

@@ -14,6 +14,8 @@ from ernie_vil2.checkpoints.tensor_file import Spec
 from ernie_vil2.errors import CheckpointError
 from ernie_vil2.model_config import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, PixelProfile
 
+HEADS = "no settings say the heads of the image tower: 1, of 64 columns"
+
 
 class Shapes(dict):
     """{key: shape} that stands for a state nobody reads: huge models cost nothing."""
@@ -165,7 +167,7 @@ def test_chinese_clip_is_told_by_its_text_half_which_is_left_out():
     got = read(found(state))
     assert got.config.pixels == dataclasses.replace(PIXEL_PROFILES["chinese_clip"], size=32)
     assert got.config.image_tower.activation == "quick_gelu"
-    assert got.notes == ["the text half is left out: bert, logit_scale, text_projection (3 in all)"]
+    assert got.notes == ["the text half is left out: bert, logit_scale, text_projection (3 in all)", HEADS]
     assert set(got.state) == set(manifest(got.config))
 
 
@@ -238,7 +240,7 @@ def test_transformers_keys_give_the_same_tower():
     assert (got.config.image_tower.activation, got.config.image_tower.epsilon) == ("gelu", 1e-6)
     assert got.config.pixels.resize == "short_side"
     assert got.notes[0] == "the text half is left out: logit_scale, text_model (2 in all)"
-    assert "no preprocessor_config.json" in got.notes[1]
+    assert got.notes[1] == HEADS and "no preprocessor_config.json" in got.notes[2]
     processor = {"do_center_crop": True, "size": {"shortest_edge": 36}, "crop_size": 32, "resample": 2}
     pixels = read_transformers(Found(other, Path("clip"), {}, pixels=processor)).config.pixels
     assert (pixels.resize_to, pixels.interpolation, pixels.resize) == (36, "linear", "short_side")
@@ -256,3 +258,14 @@ def test_no_layout_takes_another_ones_keys():
         fitting = {layout.name for layout in [*clip.LAYOUTS, *paddleclas_vit.LAYOUTS] if layout.fits(keys)}
         assert fitting == wanted
     assert [layout.name for layout in LAYOUTS] == ["OpenAI CLIP", "Hugging Face CLIP"]
+
+
+def test_heads_that_nothing_tells_are_said_and_options_that_overrule_settings_too():
+    state = drawn(torch_shapes())
+    assert HEADS in read(found(state)).notes
+    told = {"vision_cfg": {"head_width": 32}, "quick_gelu": True}
+    assert read(found(state, **told)).notes == []
+    assert read(found(state, **told, heads=2)).notes == []  # what they say too
+    notes = read(found(state, **told, heads=4, activation="gelu", epsilon=1e-6)).notes
+    assert notes == ["heads is 4, as asked for, where its own settings say 2",
+                     "activation is gelu, as asked for, where its own settings say quick_gelu"]  # fmt: skip

@@ -1,5 +1,7 @@
 """EfficientNets in the keys of PaddleClas and timm: recognised, read bit for bit, written back, refused."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,17 @@ import pytest
 from ernie_vil2.checkpoints import layout
 from ernie_vil2.checkpoints.convert import efficientnet as convert
 from ernie_vil2.checkpoints.convert.layouts import Found
+from ernie_vil2.checkpoints.safe_pickle import write_pdparams
 from ernie_vil2.checkpoints.store import open_model, save_model
 from ernie_vil2.errors import CheckpointError
-from ernie_vil2.model_config import EFFICIENTNETS, EfficientNetConfig, ModelConfig, PixelProfile
+from ernie_vil2.evaluation.conversion import convert as run
+from ernie_vil2.model_config import EFFICIENTNETS, PIXEL_PROFILES, EfficientNetConfig, ModelConfig, PixelProfile
 from ernie_vil2.models.dual_encoder import image_tower
 
 PADDLECLAS, TIMM = convert.LAYOUTS
+
+
+TIMM_PIXELS = {"decoder": "pil", "interpolation": "bicubic", "resize": "torchvision", "size": 32}
 
 
 class Shapes(dict):
@@ -86,3 +93,52 @@ def test_what_does_not_fit_is_listed(state):
         TIMM.read(Found({**theirs, "conv_head.weight": np.zeros((40, 3, 3, 3), np.float32)}, Path("weights")))
     with pytest.raises(CheckpointError, match="without a projection"):
         TIMM.write(state, config_of("b0", projection=8))
+
+
+PROFILES = {
+    "of timm": (PixelProfile(**TIMM_PIXELS, resize_to=40), 0),
+    "without a margin": (PixelProfile(**TIMM_PIXELS), 0),
+    "linear": (PixelProfile(**TIMM_PIXELS | {"interpolation": "linear", "mean": (0.5, 0.4, 0.3)}, resize_to=37), 0),
+    "that timm has not": (PixelProfile(size=32), 1),
+}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("padding, epsilon", (("same", 1e-3), ("dynamic", 1e-5), ("dynamic", 1e-3)))
+def test_configuration_and_pixels_survive_the_way_to_torch_and_back(state, tmp_path, name, padding, epsilon):
+    config = config_of("b0", padding=padding, epsilon=epsilon)
+    config.pixels, notes = PROFILES[name]
+    save_model(tmp_path / "model", state, config, None)
+    said = run(tmp_path / "model", tmp_path / "torch", "torch", check=False)
+    assert sum("timm has no form of this model's pixel profile" in line for line in said) == notes
+    about = json.loads((tmp_path / "torch/config.json").read_text())
+    usual = (padding, epsilon) != ("dynamic", 1e-3)
+    assert ("bn_eps" in about) == any("created with bn_eps" in line for line in said) == (not usual)
+    assert ("pretrained_cfg" in about) == (not notes)
+    lines = run(tmp_path / "torch", tmp_path / "back", check=False)
+    assert open_model(tmp_path / "back")[1] == config and not any("assumed" in line for line in lines)
+    if not notes:  # as timm reads it
+        del about["pixels"]
+        (tmp_path / "torch/config.json").write_text(json.dumps(about))
+        run(tmp_path / "torch", tmp_path / "timm", check=False)
+        found = open_model(tmp_path / "timm")[1].pixels
+        assert dataclasses.replace(found, resize_to=config.pixels.resize_to) == config.pixels
+        assert (found.resize_to or 32) == (config.pixels.resize_to or 32)
+
+
+def test_pixels_that_nothing_tells_are_said_to_be_assumed(state):
+    theirs = TIMM.write(state, config_of("b0"))
+    read = TIMM.read(Found(theirs, Path("weights"), {"architecture": "tf_efficientnet_b0"}))
+    assert read.notes == ["its config.json does not say input_size, crop_pct, interpolation, mean, std of its pixels: "
+                          "those of timm's tf_efficientnet_b0 are assumed"]  # fmt: skip
+    for kind in convert.LAYOUTS:
+        read = kind.read(Found(kind.write(state, config_of("b0")), Path("weights"), {"pixels": "clip"}))
+        assert read.config.pixels.mean == PIXEL_PROFILES["clip"].mean and read.config.pixels.size == 224
+        with pytest.raises(CheckpointError, match="the presets are"):
+            kind.read(Found(kind.write(state, config_of("b0")), Path("weights"), {"pixels": "klip"}))
+
+
+def test_options_that_an_efficientnet_does_not_have_are_refused(state, tmp_path):
+    write_pdparams(tmp_path / "b0.pdparams", PADDLECLAS.write(state, config_of("b0")))
+    with pytest.raises(CheckpointError, match="PaddleClas EfficientNet takes no option heads: it takes pixels"):
+        run(tmp_path / "b0.pdparams", tmp_path / "x", options={"heads": 3})

@@ -1,6 +1,8 @@
 """Sources: which file of a folder is taken, shards, prefixes, and what is refused."""
 
 import json
+import os
+import pickle
 
 import numpy as np
 import pytest
@@ -128,3 +130,32 @@ def test_folders_without_one_weights_file(tmp_path):
     assert "one.bin, two.bin" in refused(tmp_path)
     assert "vocabulary" in refused(tmp_path / "one.bin", vocab=tmp_path / "absent.txt")
     assert "cannot read" in refused(tmp_path / "one.bin", settings=tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("name", ("pytorch_model.bin", "model_state.pdparams", "model.safetensors", "best.pth"))
+def test_what_is_no_weights_file_says_so_of_all_kinds(tmp_path, name):
+    pages = (b"<!DOCTYPE html><html>", b"\xef\xbb\xbf\n<html lang='zh'>", b"<?xml version='1.0'?><Error/>")
+    others = "这是说明。".encode(), "这是说明。".encode("gbk"), b"see README.md\n", b"\xff\xd8\xff\xe0\x00\x10JFIF"
+    for head in (*pages, *others):
+        (tmp_path / name).write_bytes(head + b"." * 600)
+        said = refused(tmp_path / name)
+        assert "is no weights file of torch, Paddle or safetensors (it begins with '" in said
+        assert ("a web page" in said) == (head in pages)
+
+
+@pytest.mark.parametrize("protocol", (0, 2, 4))
+def test_a_plain_pickle_is_refused_by_the_function_it_asks_for(tmp_path, protocol):
+    class Asks:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'run'}",)
+
+    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Asks(), protocol))
+    assert "asks for posix.system" in refused(tmp_path) and not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_folders_names_those_with_weights(tmp_path):
+    for name in ("text", "image", "docs"):
+        (tmp_path / name).mkdir()
+    safetensors(tmp_path / "text/model.safetensors")
+    safetensors(tmp_path / "image/model.safetensors")
+    assert f"holds no weights itself, but {tmp_path / 'image'} and {tmp_path / 'text'} do" in refused(tmp_path)

@@ -117,11 +117,25 @@ def test_without_config_json_what_is_assumed_is_said(tmp_path):
     folder = write_source(tmp_path / "source", torch_bert(), None, "model.safetensors")
     lines = "\n".join(convert(folder, tmp_path / "model"))
     assert "no config.json says the heads" in lines and "no config.json says the activation" in lines
-    convert(folder, tmp_path / "model", options={"heads": 8, "activation": "quick_gelu", "epsilon": 1e-6})
+    convert(folder, tmp_path / "model", replace=True, options={"heads": 8, "activation": "quick_gelu", "epsilon": 1e-6})
     tower = ernie_vil2.load(tmp_path / "model").config.text_tower
     assert (tower.heads, tower.activation, tower.epsilon) == (8, "quick_gelu", 1e-6)
     assert_checked(tmp_path / "model")
     assert "takes no option pixels" in refused(folder, tmp_path / "x", options={"pixels": "clip"})
+
+
+def test_options_that_overrule_config_json_are_said(tmp_path):
+    folder = write_source(tmp_path / "source", torch_bert(), SETTINGS | {"layer_norm_eps": 1e-6}, "model.safetensors")
+    options = {"heads": 8, "activation": "gelu", "epsilon": 1e-5}
+    lines = convert(folder, tmp_path / "model", options=options, check=False)
+    assert "note: heads is 8, as asked for, where its own settings say 4" in lines
+    assert "note: epsilon is 1e-05, as asked for, where its own settings say 1e-06" in lines
+    assert not any("activation" in line for line in lines)
+    said = refused(folder, tmp_path / "x", options={"activation": "quickgelu"})
+    assert said == (
+        "the option activation is 'quickgelu', but must be one of quick_gelu, gelu, relu; "
+        "did you mean activation=quick_gelu?"
+    )
 
 
 def changed(state, **changes):
@@ -189,7 +203,7 @@ def test_another_epsilon_or_activation_does_not_pass_the_check(tmp_path, monkeyp
     source = write_source(tmp_path / "source", torch_bert(), SETTINGS | {"layer_norm_eps": 1e-3}, "model.safetensors")
     convert(source, tmp_path / "model")
     monkeypatch.setitem(text_tower.ACTIVATIONS, "gelu", "relu")
-    assert "does not compute" in refused(source, tmp_path / "model")
+    assert "does not compute" in refused(source, tmp_path / "model", replace=True)
     assert_checked(tmp_path / "model")  # the older one is still whole
 
 
@@ -244,3 +258,14 @@ def test_a_source_that_cannot_be_run_is_said_to_be_unchecked(tmp_path, monkeypat
     assert check_of(tmp_path / "model")["how"].startswith("not run: ")
     assert any(line.startswith("check: not run: no model of the layout PaddleNLP ERNIE") for line in lines)
     assert ernie_vil2.load(tmp_path / "model").encode_text("猫").shape == (1, WIDTH)
+
+
+def test_a_library_that_does_not_load_is_no_traceback(tmp_path, monkeypatch):
+    from ernie_vil2.evaluation import source_models
+
+    def broken(*_):
+        raise ModuleNotFoundError("No module named 'torchvision'")
+
+    monkeypatch.setitem(source_models.RUNNERS, "PaddleNLP ERNIE", (None, broken))
+    lines = convert(write_source(tmp_path / "source", paddle_ernie()), tmp_path / "model")
+    assert "check: not run: its library does not load (No module named 'torchvision')" in lines
