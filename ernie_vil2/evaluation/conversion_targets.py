@@ -108,28 +108,28 @@ def timm_settings(config):
     `pixels` in it is the profile here, and wins when it is read back, since timm has not every one.
     """
     tower, profile = config.image_tower, config.pixels
+    about = {"input_size": [3, profile.size, profile.size]}
     settings = {
         "architecture": f"{'tf_' if tower.padding == 'same' else ''}efficientnet_{tower.variant}",
+        "num_classes": 0,
+        "pretrained_cfg": about,
         "pixels": as_dict(profile),
     }
     said = []
     if tower.epsilon != efficientnet.TIMM_EPSILONS[tower.padding]:
-        settings["bn_eps"] = tower.epsilon
+        settings["model_args"] = {"bn_eps": tower.epsilon}
         said.append(f"note: timm gives these embeddings where the model is created with bn_eps={tower.epsilon:g}")
-    if (profile.decoder, profile.resize) != ("pil", "torchvision"):
-        return settings, [
-            *said,
-            "note: timm has no form of this model's pixel profile and takes its own; config.json keeps it for here",
-        ]
-    about = {
-        "input_size": [3, profile.size, profile.size],
-        # timm takes the floor of size / crop_pct
-        "crop_pct": profile.size / ((profile.resize_to or profile.size) + 0.5),
-        "interpolation": {"linear": "bilinear"}.get(profile.interpolation, profile.interpolation),
-        "mean": list(profile.mean),
-        "std": list(profile.std),
-    }
-    return settings | {"pretrained_cfg": about}, said
+    if (profile.decoder, profile.resize) == ("pil", "torchvision"):
+        about |= {
+            # timm takes the floor of size / crop_pct
+            "crop_pct": profile.size / ((profile.resize_to or profile.size) + 0.5),
+            "interpolation": {"linear": "bilinear"}.get(profile.interpolation, profile.interpolation),
+            "mean": list(profile.mean),
+            "std": list(profile.std),
+        }
+    else:
+        said.append("note: timm has no form of this model's pixel profile; config.json keeps it for the way back")
+    return settings, said
 
 
 WRITERS = {"text": write_torch_text, "image": write_torch_image}

@@ -98,7 +98,7 @@ def read_timm(found):
             f"taken for timm's tf_efficientnet_{config.variant} with the pixels of its ns weights; other EfficientNets "
             "of timm have the same keys and another padding: put its config.json beside the weights"
         )
-    if isinstance(epsilon := found.settings.get("bn_eps"), float) and epsilon > 0:
+    if isinstance(epsilon := section(found.settings, "model_args").get("bn_eps"), float) and epsilon > 0:
         config.epsilon = epsilon
     about = section(found.settings, "pretrained_cfg") or found.settings
     lacking = [name for name in ("input_size", "crop_pct", "interpolation", "mean", "std") if not about.get(name)]

@@ -113,8 +113,8 @@ def test_configuration_and_pixels_survive_the_way_to_torch_and_back(state, tmp_p
     assert sum("timm has no form of this model's pixel profile" in line for line in said) == notes
     about = json.loads((tmp_path / "torch/config.json").read_text())
     usual = (padding, epsilon) != ("dynamic", 1e-3)
-    assert ("bn_eps" in about) == any("created with bn_eps" in line for line in said) == (not usual)
-    assert ("pretrained_cfg" in about) == (not notes)
+    assert ("model_args" in about) == any("created with bn_eps" in line for line in said) == (not usual)
+    assert ("mean" in about["pretrained_cfg"]) == (not notes)
     lines = run(tmp_path / "torch", tmp_path / "back", check=False)
     assert open_model(tmp_path / "back")[1] == config and not any("assumed" in line for line in lines)
     if not notes:  # as timm reads it
