@@ -82,8 +82,10 @@ def test_equal_scores_are_taken_in_the_worst_order(seed):
 
 
 @SEEDS
+@pytest.mark.interop
 def test_against_scikit_learn(seed):
-    sklearn = pytest.importorskip("sklearn.metrics")
+    import sklearn.metrics as sklearn
+
     data = problem(seed)
     found = [np.array(rows) for rows in documents(*data)]
     mixed = [rows for rows in found if len(set(rows[:, 1])) > 1]

@@ -41,8 +41,10 @@ def test_correlations_equal_the_slow_form(pairs):
         slow_correlation(slow_ranks(first), slow_ranks(second)), abs=1e-9)
 
 
+@pytest.mark.interop
 def test_correlations_equal_scipy():
-    stats = pytest.importorskip("scipy.stats")
+    from scipy import stats
+
     rng = np.random.default_rng(0)
     for size in (2, 3, 50, 1000):
         first, second = rng.standard_normal(size), rng.integers(0, 5, size) + 0.0
@@ -118,8 +120,10 @@ def test_map_equals_the_slow_form_for_every_block(seed, block_bytes):
         assert got[k] == pytest.approx(slow_map(queries, database, asked, held, k, own), abs=1e-9)
 
 
+@pytest.mark.interop
 def test_map_over_everything_equals_scikit_learn():
-    metrics = pytest.importorskip("sklearn.metrics")
+    from sklearn import metrics
+
     rng = np.random.default_rng(5)
     queries, database = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
                          for rows in (rng.standard_normal((20, 8)), rng.standard_normal((50, 8))))
