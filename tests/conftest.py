@@ -1,6 +1,7 @@
 """Fixtures for all tests. Importing ernie_vil2 first lets its CPU settings reach Paddle."""
 import io
 import os
+import signal
 from pathlib import Path
 
 import ernie_vil2  # noqa: F401 isort: skip
@@ -16,6 +17,8 @@ VOCABULARY = (
     "a the cat dog red blue big small on left right of and s t x 0 1 2 ##a ##s ##t ##ed ##ing ##1 ##2 ##红 ##色 [UNK]"
 ).split()
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a suite in the background, whose processes shall hear it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("here", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, database=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
