@@ -76,8 +76,19 @@ PIXEL_PROFILES = {
 }
 
 
+class Tower:
+    """What towers of all kinds have in common."""
+
+    def embed_dim(self):
+        """Width of the embedding."""
+        return self.projection or self.width
+
+    def check(self, name):
+        """ConfigError, naming the tower `name`, for values that do not go together; here none depend on others."""
+
+
 @dataclass
-class ImageTowerConfig:
+class ImageTowerConfig(Tower):
     """The image tower; the defaults are the released base ViT."""
 
     kind: str = document("vit", "vit", choices=("vit",))
@@ -98,10 +109,6 @@ class ImageTowerConfig:
         0.0, "share of patches left out of a training pass (FLIP, arXiv 2212.00794)", fraction=True
     )
 
-
-    def embed_dim(self):
-        """Width of the embedding."""
-        return self.projection or self.width
 
     def check(self, name):
         """ConfigError, naming the tower `name`, for values that do not go together."""
@@ -124,7 +131,7 @@ class MBConv(typing.NamedTuple):
 
 
 @dataclass
-class EfficientNetConfig:
+class EfficientNetConfig(Tower):
     """An EfficientNet image tower: feature map, global average pool, dropout, Linear and tanh (arXiv 1905.11946)."""
 
     kind: str = document("efficientnet", "efficientnet", choices=("efficientnet",))
@@ -171,16 +178,9 @@ class EfficientNetConfig:
                 inputs = outputs
         return found
 
-    def embed_dim(self):
-        """Width of the embedding."""
-        return self.projection or self.width
-
-    def check(self, name):
-        """Nothing depends on anything else."""
-
 
 @dataclass
-class PaddleClasConfig:
+class PaddleClasConfig(Tower):
     """Any backbone of PaddleClas as an image tower, with a Linear and tanh where `projection` is set."""
 
     kind: str = document("paddleclas", "paddleclas", choices=("paddleclas",))
@@ -195,16 +195,9 @@ class PaddleClasConfig:
     dropout: float = document(0.0, "before the Linear, in training", fraction=True)
     drop_path: float = document(0.0, "stochastic depth, where the architecture takes `drop_path_rate`", fraction=True)
 
-    def embed_dim(self):
-        """Width of the embedding."""
-        return self.projection or self.width
-
-    def check(self, name):
-        """Nothing depends on anything else."""
-
 
 @dataclass
-class TextTowerConfig:
+class TextTowerConfig(Tower):
     """The text tower; the defaults are the released ERNIE 3.0 base."""
 
     kind: str = document("ernie", "ernie", choices=("ernie",))
@@ -224,17 +217,13 @@ class TextTowerConfig:
     dropout: float = document(0.1, "on embeddings, attention and feed-forward, in training", fraction=True)
     drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
 
-    def embed_dim(self):
-        """Width of the embedding."""
-        return self.projection or self.width
-
     def check(self, name):
         """ConfigError, naming the tower `name`, for values that do not go together."""
         check_heads(self, name)
 
 
 @dataclass
-class PaddleNLPConfig:
+class PaddleNLPConfig(Tower):
     """Any encoder of PaddleNLP as a text tower: its pooled token, with a Linear and tanh where `projection` is set."""
 
     kind: str = document("paddlenlp", "paddlenlp", choices=("paddlenlp",))
@@ -249,13 +238,6 @@ class PaddleNLPConfig:
     projection: int = document(0, "width of the Linear before tanh; 0: the pooled token is it", minimum=0)
     dropout: float = document(0.1, "before the Linear and in the encoder, in training", fraction=True)
     drop_path: float = document(0.0, "must be 0: its blocks have none", choices=(0.0,))
-
-    def embed_dim(self):
-        """Width of the embedding."""
-        return self.projection or self.width
-
-    def check(self, name):
-        """Nothing depends on anything else."""
 
 
 ImageTower = ImageTowerConfig | EfficientNetConfig | PaddleClasConfig

@@ -124,8 +124,8 @@ class TensorFile(Mapping):
         return done
 
 
-class Float32View(Mapping):
-    """The same tensors as float32: bfloat16 and float16 widened, float64 rounded; others as they are."""
+class View(Mapping):
+    """Another look at the tensors of a state: the same keys, read when they are asked for."""
 
     def __init__(self, tensors):
         self.tensors, self.notes = tensors, tensors.notes
@@ -138,6 +138,17 @@ class Float32View(Mapping):
 
     def __contains__(self, key):
         return key in self.tensors
+
+    def spec(self, key) -> Spec:
+        """Type and shape of a tensor."""
+        return spec_of(self.tensors, key)
+
+    def __getitem__(self, key):
+        return self.tensors[key]
+
+
+class Float32View(View):
+    """The same tensors as float32: bfloat16 and float16 widened, float64 rounded; others as they are."""
 
     def spec(self, key):
         found = self.tensors.spec(key)

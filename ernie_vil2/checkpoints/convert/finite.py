@@ -1,35 +1,20 @@
 """Weights that are no numbers: a model of them computes nothing, so they are found as they are read."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from ...errors import CheckpointError
-from ..tensor_file import FLOATS, printable, spec_of
+from ..tensor_file import FLOATS, View, printable
 
 BFLOAT16_EXPONENT = 0x7F80
 
 
-class Finite(Mapping):
+class Finite(View):
     """The same tensors, bits as stored; reading one with a value that float32 holds as NaN or infinite raises
     CheckpointError."""
 
     def __init__(self, tensors, where):
-        self.tensors, self.where, self.notes = tensors, where, tensors.notes
-        self.passed = set()
-
-    def __len__(self):
-        return len(self.tensors)
-
-    def __iter__(self):
-        return iter(self.tensors)
-
-    def __contains__(self, key):
-        return key in self.tensors
-
-    def spec(self, key):
-        """Type and shape of a tensor."""
-        return spec_of(self.tensors, key)
+        super().__init__(tensors)
+        self.where, self.passed = where, set()
 
     def __getitem__(self, key):
         array = self.tensors[key]

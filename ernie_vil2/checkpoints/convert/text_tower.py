@@ -120,7 +120,7 @@ def linear_sides(state, key, names, where):
 
 def entries_of(tower, state, names, prefix, where):
     """({our key: Entry}, keys used) of everything but the embeddings' constant rows, after comparing all shapes."""
-    width, hidden = tower.width, int(tower.width * tower.mlp_ratio)
+    width = tower.width
     wanted, entries = {}, {}
 
     def add(ours, theirs, shape, make=copied):
@@ -138,17 +138,24 @@ def entries_of(tower, state, names, prefix, where):
 
     add("word_emb.weight", prefix + WORD, (tower.vocab_size, width))
     add("pos_emb.weight", prefix + POSITION, (tower.positions, width))
-    norm("ln", names.norm)
+    for ours, theirs, sizes in layers(tower, names):
+        linear(ours, theirs, *sizes) if sizes else norm(ours, theirs)
+    shapes.check(state, wanted, where, names.layout)
+    return entries, set(wanted)
+
+
+def layers(tower: TextTowerConfig, names: Names):
+    """Yield (our name, their name, (inputs, outputs), or None for a LayerNorm) of every layer above the embeddings."""
+    width, hidden = tower.width, int(tower.width * tower.mlp_ratio)
+    yield "ln", names.norm, None
     for index in range(tower.depth):
         ours, theirs = f"encoder_stack.block.{index}", names.block.format(index)
         for part, name in names.linears.items():
             sizes = {"ffn.i": (width, hidden), "ffn.o": (hidden, width)}.get(part, (width, width))
-            linear(f"{ours}.{part}", f"{theirs}.{name}", *sizes)
+            yield f"{ours}.{part}", f"{theirs}.{name}", sizes
         for part, name in names.norms.items():
-            norm(f"{ours}.{part}", f"{theirs}.{name}")
-    linear("pooler", POOLER, width, width)
-    shapes.check(state, wanted, where, names.layout)
-    return entries, set(wanted)
+            yield f"{ours}.{part}", f"{theirs}.{name}", None
+    yield "pooler", POOLER, (width, width)
 
 
 def add_constant_rows(entries, used, state, prefix, settings, where):
@@ -220,7 +227,7 @@ def entries_back(tower: TextTowerConfig, names: Names, prefix, types=0):
             f"a text tower {'with a projection' if tower.kind == 'ernie' else f'of kind {tower.kind}'} has no form in "
             f"the layout {names.layout}; write a model directory instead"
         )
-    width, hidden = tower.width, int(tower.width * tower.mlp_ratio)
+    width = tower.width
     entries = {}
 
     def norm(ours, theirs):
@@ -237,15 +244,8 @@ def entries_back(tower: TextTowerConfig, names: Names, prefix, types=0):
     entries[prefix + POSITION] = copied("text_model.pos_emb.weight", (tower.positions, width))
     if types:
         entries[prefix + TOKEN_TYPE] = Entry((), (types, width), lambda: np.zeros((types, width), np.float32))
-    norm("ln", names.norm)
-    for index in range(tower.depth):
-        ours, theirs = f"encoder_stack.block.{index}", names.block.format(index)
-        for part, name in names.linears.items():
-            sizes = {"ffn.i": (width, hidden), "ffn.o": (hidden, width)}.get(part, (width, width))
-            linear(f"{ours}.{part}", f"{theirs}.{name}", *sizes)
-        for part, name in names.norms.items():
-            norm(f"{ours}.{part}", f"{theirs}.{name}")
-    linear("pooler", POOLER, width, width)
+    for ours, theirs, sizes in layers(tower, names):
+        linear(ours, theirs, *sizes) if sizes else norm(ours, theirs)
     return entries
 
 
