@@ -121,6 +121,23 @@ def test_a_benchmark_is_measured_printed_and_written(model, tmp_path, capsys):
     assert alone[0]["metrics"] == pytest.approx(content["results"][2]["metrics"], abs=1e-6)
 
 
+def test_a_reader_that_has_gone_loses_no_run(model, tmp_path, monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError
+
+        flush = write
+
+    makers.coco_cn(tmp_path / "data")
+    monkeypatch.setattr(sys, "stdout", Gone())
+    with pytest.raises(BrokenPipeError):
+        benchmark(model, tmp_path / "data", "coco-cn@5k", "--allow-counts", "--json", tmp_path / "out.json",
+                  "--output", tmp_path / "run")
+    monkeypatch.undo()
+    assert [row.benchmark for row in runs.read_run(tmp_path / "run").results] == ["coco-cn@5k"]
+    assert (tmp_path / "out.json").is_file()
+
+
 def test_a_benchmark_equals_the_same_rows_as_a_source(model, tmp_path):
     """The release's file of COCO-CN, as a benchmark and as `--input`."""
     path = makers.release_tsv(tmp_path / "test.tsv", [(text, f"i{row}", row) for row, text in enumerate(CAPTIONS)])

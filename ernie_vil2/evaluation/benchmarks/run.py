@@ -55,10 +55,18 @@ def run(args, command, progress=None):
     """Measure what the parsed arguments ask for, print tables, and write what `--json` and `--output` name."""
     replaced = bool(args.output) and runs.check_folder(args.output)
     outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, given(args), command, progress)
-    print(tables(outcome.results), flush=True)  # first of all: a full disk must not lose the figures
+    try:
+        print(tables(outcome.results), flush=True)  # first: a full disk must not lose the figures
+    finally:  # and a reader of them that has gone, as `head` does, must not lose the files
+        write(args, outcome)
+    if args.output:
+        print(f"\n{'replaced' if replaced else 'wrote'} {args.output}", flush=True)
+
+
+def write(args, outcome):
+    """The files that `--output` and `--json` name."""
     if args.output:
         runs.write_run(args.output, outcome, outcome.results[0].provenance)
-        print(f"\n{'replaced' if replaced else 'wrote'} {args.output}", flush=True)
     if args.json:
         write_json(args.json, {"model": args.model, "benchmark": args.benchmark, "data": args.data,
                                "data_sha256": outcome.data_sha256, "results": [asdict(row) for row in outcome.results]})
