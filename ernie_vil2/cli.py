@@ -1,8 +1,9 @@
 """The `ernie-vil2` command: every module of tools/ is one of its verbs.
 
-    ernie-vil2 --help
-    ernie-vil2 VERB --help
+ernie-vil2 --help
+ernie-vil2 VERB --help
 """
+
 import ast
 import importlib
 import importlib.util

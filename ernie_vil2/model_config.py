@@ -109,7 +109,6 @@ class ImageTowerConfig(Tower):
         0.0, "share of patches left out of a training pass (FLIP, arXiv 2212.00794)", fraction=True
     )
 
-
     def check(self, name):
         """ConfigError, naming the tower `name`, for values that do not go together."""
         check_heads(self, name)
@@ -249,8 +248,7 @@ def check_heads(tower, name):
     """ConfigError when the heads do not divide the width."""
     if tower.width % tower.heads:
         raise ConfigError(
-            f"{name}.width {tower.width} is not a multiple of {name}.heads {tower.heads}; "
-            "choose heads that divide it"
+            f"{name}.width {tower.width} is not a multiple of {name}.heads {tower.heads}; choose heads that divide it"
         )
 
 

@@ -93,8 +93,10 @@ def coerce(kind, value, where, path):
             number = math.nan
         if math.isfinite(number):
             return number
-    if kind is typing.Any or kind is not float and (
-        isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    if (
+        kind is typing.Any
+        or kind is not float
+        and (isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)))
     ):
         return value
     if origin is dict and isinstance(value, dict):

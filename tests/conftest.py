@@ -1,4 +1,5 @@
 """Fixtures for all tests. Importing ernie_vil2 first lets its CPU settings reach Paddle."""
+
 import io
 import os
 import signal

@@ -1,4 +1,5 @@
 """The `ernie-vil2` command: every tool is a verb, help is instant, a misspelt verb gets one sentence."""
+
 import shutil
 import subprocess
 import sys

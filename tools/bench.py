@@ -1,4 +1,5 @@
 """Measure on this machine: speed against a plain use of the same steps, memory, and what the views are worth."""
+
 import argparse
 import sys
 

@@ -44,7 +44,10 @@ def main(argv=None):
         "--output", metavar="DIR", default="downloads", help="files go to DIR/NAME (default: %(default)s)"
     )
     parser.add_argument(
-        "--mirror", metavar="URL", action="append", default=[],
+        "--mirror",
+        metavar="URL",
+        action="append",
+        default=[],
         help=f"base address tried first, as URL/NAME/FILE and URL/FILE; repeatable; also the variable {MIRRORS}",
     )
     parser.add_argument("--sha256", metavar="HEX", help="what the weights (the first file of the name) must have")

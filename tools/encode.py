@@ -4,6 +4,7 @@ OUT becomes a directory of image.npy, image_ids.txt, text.npy and text_ids.txt, 
 lines `text vector TAB image vector TAB 1`. Bad rows are listed in OUT/bad.jsonl (release: OUT.bad.jsonl). After an
 interruption the same command goes on where it stopped.
 """
+
 import argparse
 import sys
 import time
@@ -34,8 +35,9 @@ def progress_line():
 
 def main(argv=None):
     """Encode, then print what was written."""
-    parser = argparse.ArgumentParser(prog="encode", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="encode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", required=True, metavar="M", help="model directory or .pdparams")
     parser.add_argument("--input", required=True, metavar="FILE", help="TSV of the release, JSON lines or folder")
     parser.add_argument("--output", required=True, metavar="OUT", help="directory (npy) or file (release) to write")
@@ -50,8 +52,16 @@ def main(argv=None):
         print(f"note: {note}", file=sys.stderr)
     model = ernie_vil2.load(args.model, args.vocab)
     identity = writer.describe(args.model, args.vocab, args.input, source)
-    record = writer.encode_source(model, source, args.output, identity, form=args.format, on_bad=args.on_bad,
-                                  batch_size=args.batch_size, progress=progress_line())
+    record = writer.encode_source(
+        model,
+        source,
+        args.output,
+        identity,
+        form=args.format,
+        on_bad=args.on_bad,
+        batch_size=args.batch_size,
+        progress=progress_line(),
+    )
     side = writer.FORMATS[args.format](args.output, model.embed_dim).bad
     bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {side}" if record["bad rows"] else ""
     images = f"{record['images']:,} images and " if "images" in record else ""

@@ -1,10 +1,11 @@
 """Retrieval metrics of embeddings, of a model on a source, or of a model on a public benchmark (`--benchmark NAME`).
 
-    eval --embeddings OUT                       what tools/encode.py wrote, or the release's text file
-    eval --model M --input FILE                 a source of images and texts
-    eval --model M --benchmark NAME --data DIR  coco-cn, coco-cn@5k, flickr30k-cn, muge, aic-icc, flickr30k, mscoco, ...
-    eval compare RUN...                         runs that were written with --output, side by side
+eval --embeddings OUT                       what tools/encode.py wrote, or the release's text file
+eval --model M --input FILE                 a source of images and texts
+eval --model M --benchmark NAME --data DIR  coco-cn, coco-cn@5k, flickr30k-cn, muge, aic-icc, flickr30k, mscoco, ...
+eval compare RUN...                         runs that were written with --output, side by side
 """
+
 import argparse
 import sys
 
@@ -67,8 +68,9 @@ def measure(args):
 
         source = open_source(args.input)
         print(source.describe(), *(f"note: {note}" for note in source.notes), sep="\n", file=sys.stderr)
-        embeddings = retrieval.encode_source(ernie_vil2.load(args.model, args.vocab), source, args.skip_broken,
-                                             progress=progress)
+        embeddings = retrieval.encode_source(
+            ernie_vil2.load(args.model, args.vocab), source, args.skip_broken, progress=progress
+        )
         owners = embeddings.text_image
         finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
         finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")

@@ -1,4 +1,5 @@
 """Compare a model with what the release computes: `parity.py MODEL --fixture DIR` or `--published --image FILE`."""
+
 import argparse
 from pathlib import Path
 

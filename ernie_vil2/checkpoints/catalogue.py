@@ -80,8 +80,13 @@ CATALOGUE = {
     **{
         name: _clas(f"{name}_pretrained.pdparams")
         for name in (
-            "ViT_small_patch16_224", "ViT_base_patch16_224", "ViT_base_patch16_384", "ViT_base_patch32_384",
-            "ViT_large_patch16_224", "ViT_large_patch16_384", "ViT_large_patch32_384",
+            "ViT_small_patch16_224",
+            "ViT_base_patch16_224",
+            "ViT_base_patch16_384",
+            "ViT_base_patch32_384",
+            "ViT_large_patch16_224",
+            "ViT_large_patch16_384",
+            "ViT_large_patch32_384",
             *(f"EfficientNetB{number}" for number in range(8)),
         )
     },

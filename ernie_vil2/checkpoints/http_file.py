@@ -65,8 +65,12 @@ def opener():
     """An opener that knows http and https (through the proxies of the environment), and no file:, ftp: or data:."""
     director = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler(), SafeRedirects(),
-        urllib.request.HTTPErrorProcessor(), urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        SafeRedirects(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
     ):
         director.add_handler(handler)
     director.addheaders = [("User-Agent", "ernie-vil2")]

@@ -14,14 +14,30 @@ from .opcodes import ACTIONS, Buildable, Global, Machine, Refused
 from .tensor_file import printable
 
 DTYPES = {
-    "float32": "f4", "float64": "f8", "float16": "f2", "bfloat16": "u2", "int64": "i8", "int32": "i4", "int16": "i2",
-    "int8": "i1", "uint8": "u1", "bool": "?",
-}  # fmt: skip
+    "float32": "f4",
+    "float64": "f8",
+    "float16": "f2",
+    "bfloat16": "u2",
+    "int64": "i8",
+    "int32": "i4",
+    "int16": "i2",
+    "int8": "i1",
+    "uint8": "u1",
+    "bool": "?",
+}
 STORAGES = {
-    "FloatStorage": "float32", "DoubleStorage": "float64", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
-    "ByteStorage": "uint8", "BoolStorage": "bool", "UntypedStorage": "uint8",
-}  # fmt: skip
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "UntypedStorage": "uint8",
+}
 HUGE = 2**48
 
 
@@ -161,9 +177,31 @@ KNOWN = {
 for name in STORAGES:
     for module in ("torch", "torch.storage", "torch.cuda"):
         KNOWN[module, name] = TorchGlobal(f"torch.{name}")
-for name in ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "float",
-             "double", "half", "long", "int", "short", "uint16", "uint32", "uint64", "complex64", "complex128",
-             "float8_e4m3fn", "float8_e5m2"):  # fmt: skip
+for name in (
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+    "float",
+    "double",
+    "half",
+    "long",
+    "int",
+    "short",
+    "uint16",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+    "float8_e4m3fn",
+    "float8_e5m2",
+):
     KNOWN["torch", name] = Plain(f"torch.{name}")
 for name in ("restore_type_tag", "build_intlist", "build_tensorlist", "build_doublelist", "build_boollist"):
     KNOWN["torch.jit._pickle", name] = Global(f"torch.jit._pickle.{name}", tagged)

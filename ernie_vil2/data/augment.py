@@ -5,6 +5,7 @@ The steps, their order and their defaults are the release's; the jitter means wh
 generator that the caller passes, so a sampler that keys generators by seed, epoch and index gets the same pixels again.
 Every step works on uint8. What decides how finely the image must be decoded, `draw_short`, is drawn first.
 """
+
 import cv2
 import numpy as np
 
@@ -37,7 +38,7 @@ def draw_short(size, rng, scale=1.0):
 def vary(resized, size, rng, recipe=RELEASED):
     """The steps after the resize: a random square of uint8 [h, w, 3] with flip, jitter, grey and blur as drawn."""
     top, left = (int(rng.integers(0, side - size, endpoint=True)) for side in resized.shape[:2])
-    rgb = resized[top:top + size, left:left + size]
+    rgb = resized[top : top + size, left : left + size]
     rgb = cv2.flip(rgb, 1) if rng.random() < recipe.flip else rgb.copy()  # OpenCV is twice as fast without gaps
     if rng.random() < recipe.jitter:
         rgb = jitter(rgb, rng, recipe)

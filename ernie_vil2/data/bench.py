@@ -49,8 +49,10 @@ def photo(rng, height=SIDES[0], width=SIDES[1]):
 def write_tars(folder, count, quality=85, photos=32):
     """Paths of SHARDS tars with `count` JPEGs of 640 x 480, of `photos` different ones; and a file's mean bytes."""
     encode = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    files = [cv2.imencode(".jpg", photo(np.random.default_rng(seed)), encode)[1].tobytes()
-             for seed in range(min(count, photos))]
+    files = [
+        cv2.imencode(".jpg", photo(np.random.default_rng(seed)), encode)[1].tobytes()
+        for seed in range(min(count, photos))
+    ]
     paths = [Path(folder) / f"{shard:04}.tar" for shard in range(SHARDS)]
     for shard, path in enumerate(paths):
         with tarfile.open(path, "w") as tar:
@@ -78,7 +80,7 @@ def plain_view(data, rng, clock):
         sides = (size, int(scale * height) + 1) if width < height else (int(scale * width) + 1, size)
         rgb = cv2.resize(rgb, sides)
     top, left = (rng.integers(0, side - size, endpoint=True) for side in rgb.shape[:2])
-    rgb = rgb[top:top + size, left:left + size]
+    rgb = rgb[top : top + size, left : left + size]
     if rng.random() < RECIPE.flip:
         rgb = rgb[:, ::-1]
     image = Image.fromarray(np.ascontiguousarray(rgb))
@@ -152,7 +154,7 @@ def loader_turn(source, maker, order):
     batches = iter(loader)
     for _ in range(4):  # the worker has started, and is as far ahead as it will be at the end
         next(batches)
-    pid, = loader.pids
+    (pid,) = loader.pids
     began, used = time.process_time(), cpu_seconds(pid)
     for _ in range(order.batches_per_epoch - 4):
         batch, _ = next(batches)
@@ -184,20 +186,26 @@ def compare(count=1024, quality=85, repeats=3, note=lambda line: None):
                 whole, stages = loader_turn(source, maker, order), staged_turn(source, maker, order)
                 stages["transport"] = max(0.0, whole - sum(stages.values()) + stages["transport"])
                 ours.append({**stages, "all": whole})
-                note(f"turn {turn + 1} of {repeats}: plain {made / plain[-1]['all']:.0f}, ours {made / whole:.0f} "
-                     f"samples/s per core")
+                note(
+                    f"turn {turn + 1} of {repeats}: plain {made / plain[-1]['all']:.0f}, ours {made / whole:.0f} "
+                    f"samples/s per core"
+                )
     finally:
         cv2.setNumThreads(threads)
-    speeds = [{stage: made / max(1e-9, statistics.median(turn[stage] for turn in side)) for stage in (*STAGES, "all")}
-              for side in (plain, ours)]
+    speeds = [
+        {stage: made / max(1e-9, statistics.median(turn[stage] for turn in side)) for stage in (*STAGES, "all")}
+        for side in (plain, ours)
+    ]
     ratio = statistics.median(one["all"] / two["all"] for one, two in zip(plain, ours, strict=True))
     return {"bytes": size, "plain": speeds[0], "ours": speeds[1], "ratio": ratio}
 
 
 def table(result):
     """The figures of `compare` as lines."""
-    lines = [f"640 x 480 JPEGs of {result['bytes'] / 1000:.0f} kB in tars, 2 views each; samples/s per core",
-             f"{'':10}{'plain':>10}{'ours':>10}"]
+    lines = [
+        f"640 x 480 JPEGs of {result['bytes'] / 1000:.0f} kB in tars, 2 views each; samples/s per core",
+        f"{'':10}{'plain':>10}{'ours':>10}",
+    ]
     lines += [f"{stage:10}{result['plain'][stage]:10,.0f}{result['ours'][stage]:10,.0f}" for stage in (*STAGES, "all")]
     return "\n".join([*lines, f"{'ratio':10}{result['ratio']:19.2f}x"])
 

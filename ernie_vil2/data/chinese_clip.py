@@ -59,8 +59,11 @@ class ChineseClipSource(Source):
                 raise DataError(f"{file}: the file does not exist; {other_split(self.folder, split)}")
         self.images, self.texts = LineFile(images, max_line_bytes), LineFile(texts, max_line_bytes)
         self.bad_texts = []
-        image_ids = np.fromiter((digest(head.partition(b"\t")[0].strip()) for head in self.images.heads(HEAD_BYTES)),
-                                np.uint64, len(self.images))  # fmt: skip
+        image_ids = np.fromiter(
+            (digest(head.partition(b"\t")[0].strip()) for head in self.images.heads(HEAD_BYTES)),
+            np.uint64,
+            len(self.images),
+        )
         named, numbers = self._named()
         self.groups = Grouping(image_ids, np.array(named, np.uint64), np.array(numbers, np.int64))
         if not len(self):
@@ -135,8 +138,12 @@ class ChineseClipSource(Source):
         """(id, base64) of a line of the images; raises RowError."""
         columns = self.images.read(line, head=head).split(b"\t")
         if len(columns) != 2:
-            raise RowError(where, "wrong number of columns", f"the line has {len(columns)} columns instead of 2",
-                           "write the id and the base64 image, separated by a tab")  # fmt: skip
+            raise RowError(
+                where,
+                "wrong number of columns",
+                f"the line has {len(columns)} columns instead of 2",
+                "write the id and the base64 image, separated by a tab",
+            )
         return fields.decode_utf8(columns[0].strip(), where, "image id"), columns[1]
 
 

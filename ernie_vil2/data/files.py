@@ -45,9 +45,7 @@ class FilesSource(Source):
         stem, suffixes = self.stems[index]
         where = self.where(index)
         image = self._path(stem, suffixes[IMAGE], where)
-        return parts.sample(
-            image, self._read(index, TEXT), self._read(index, JSON), where, self.prefix + stem
-        )  # fmt: skip
+        return parts.sample(image, self._read(index, TEXT), self._read(index, JSON), where, self.prefix + stem)
 
     def where(self, index):
         stem, suffixes = self.stems[self.position(index)]
@@ -69,10 +67,12 @@ class FilesSource(Source):
     def notes(self):
         return [
             f"{self.name}: {len(stems):,} {what}, for example {stems[0]}"
-            for what, stems in (("images without a caption are left out", self.lonely[IMAGE]),
-                                ("captions without an image are left out (failed downloads)", self.lonely[TEXT]))
+            for what, stems in (
+                ("images without a caption are left out", self.lonely[IMAGE]),
+                ("captions without an image are left out (failed downloads)", self.lonely[TEXT]),
+            )
             if stems
-        ]  # fmt: skip
+        ]
 
     def _path(self, stem, suffix, where):
         """The path of a part, which must be a regular file inside the folder."""
@@ -97,8 +97,12 @@ class FilesSource(Source):
             with open(self._path(stem, suffixes[part], where), "rb") as handle:
                 data = handle.read(LIMITS[part] + 1)
         except OSError as error:
-            raise RowError(where, "unusable path", f"the {TITLES[part]} part cannot be read ({error.strerror})",
-                           "correct its permissions") from None  # fmt: skip
+            raise RowError(
+                where,
+                "unusable path",
+                f"the {TITLES[part]} part cannot be read ({error.strerror})",
+                "correct its permissions",
+            ) from None
         if len(data) > LIMITS[part]:
             raise RowError(where, "part too long", f"the {TITLES[part]} part is over 1 MiB", "write it shorter")
         return data

@@ -3,6 +3,7 @@
 Covers the formats that OpenCV decodes. Where a file holds several sizes (AVIF, JPEG 2000), the one that the decoder
 allocates is given, or the largest.
 """
+
 import re
 import struct
 
@@ -73,7 +74,7 @@ def read_bmp(data):
 def read_webp(data):
     kind = data[12:16]
     if kind == b"VP8X":
-        return tuple(int.from_bytes(data[at:at + 3], "little") + 1 for at in (24, 27))
+        return tuple(int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
     if kind == b"VP8L":
         bits = struct.unpack_from("<I", data, 21)[0]
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
@@ -84,14 +85,14 @@ def read_webp(data):
 def read_tiff(data):
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    start, = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    count, = struct.unpack_from(order + ("Q" if big else "H"), data, start)
+    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
     first, step, value = (start + 8, 20, 12) if big else (start + 2, 12, 8)
     sides = {}
     for entry in range(first, first + step * min(count, 4096), step):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         if tag in (256, 257):
-            sides[tag], = struct.unpack_from(order + {3: "H", 4: "I", 16: "Q"}.get(kind, "I"), data, entry + value)
+            (sides[tag],) = struct.unpack_from(order + {3: "H", 4: "I", 16: "Q"}.get(kind, "I"), data, entry + value)
     return (sides[256], sides[257]) if len(sides) == 2 else None
 
 
@@ -117,7 +118,7 @@ def read_jpeg2000(data):
 
 
 def read_avif(data):
-    found = [struct.unpack_from(">II", data, match.end() + 4) for match in re.finditer(b"ispe", data[:1 << 20])]
+    found = [struct.unpack_from(">II", data, match.end() + 4) for match in re.finditer(b"ispe", data[: 1 << 20])]
     return max(found, key=lambda size: size[0] * size[1]) if found else None
 
 

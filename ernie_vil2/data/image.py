@@ -8,6 +8,7 @@ Profiles of other projects differ in the sides after the resize and in where the
 `CENTRES`); the tests state what is equal to them.
 Training may ask for JPEGs at a half, a quarter or an eighth (`decode_for`); evaluation never does.
 """
+
 import functools
 import math
 import os
@@ -27,12 +28,31 @@ WANTED = "give a path, the bytes of a file, a PIL image or an RGB uint8 array [H
 REDUCED = (8, 4, 2)
 # Where a centred crop begins, from half of what is cut off: the release's rule, the floor of PaddleNLP, PaddleClas and
 # transformers, and torchvision's rounding, half to even.
-CENTRES = {"official": math.ceil, "short_side": math.floor, "paddleclas": math.floor, "torchvision": round,
-           "square": round}
+CENTRES = {
+    "official": math.ceil,
+    "short_side": math.floor,
+    "paddleclas": math.floor,
+    "torchvision": round,
+    "square": round,
+}
 JPEG = b"\xff\xd8\xff"
 # Raster formats only: Pillow would hand EPS to an external program.
-PIL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM",
-               "SUN", "ICO", "TGA", "PCX")
+PIL_FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "DIB",
+    "TIFF",
+    "AVIF",
+    "JPEG2000",
+    "PPM",
+    "SUN",
+    "ICO",
+    "TGA",
+    "PCX",
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +127,7 @@ def crop(rgb, profile=OFFICIAL, limits=DEFAULT_LIMITS):
     size = profile.size
     resized = resize_short(rgb, profile.resized, profile, limits)
     top, left = (CENTRES[profile.resize]((side - size) / 2) for side in resized.shape[:2])
-    return np.ascontiguousarray(resized[top:top + size, left:left + size])
+    return np.ascontiguousarray(resized[top : top + size, left : left + size])
 
 
 def normalise(crops, profile=OFFICIAL):
@@ -165,7 +185,8 @@ def resize_short(rgb, size, profile=OFFICIAL, limits=DEFAULT_LIMITS, sides=None)
         raise image_error(
             "too large",
             f"an image of {rgb.shape[1]} x {rgb.shape[0]} pixels would be resized to {width} x {height}, "
-            f"over the limit of {limits.max_pixels} pixels; cut it to a less extreme shape")
+            f"over the limit of {limits.max_pixels} pixels; cut it to a less extreme shape",
+        )
     if profile.decoder == "pil":
         from PIL import Image
 
@@ -206,18 +227,25 @@ def check_bytes(count, where, limits):
     if count == 0:
         raise image_error("empty image", f"{where}: is empty; fetch or export the image again")
     if count > limits.max_bytes:
-        raise image_error("too large", f"{where}: {count} bytes are over the limit of {limits.max_bytes}; "
-                          "make the file smaller or raise max_bytes")
+        raise image_error(
+            "too large",
+            f"{where}: {count} bytes are over the limit of {limits.max_bytes}; "
+            "make the file smaller or raise max_bytes",
+        )
 
 
 def check_size(size, where, limits):
     width, height = size
     if width < 1 or height < 1:
-        raise image_error("broken image", f"{where}: declares {width} x {height} pixels, so it is broken; "
-                          "fetch or export it again")
+        raise image_error(
+            "broken image", f"{where}: declares {width} x {height} pixels, so it is broken; fetch or export it again"
+        )
     if width * height > limits.max_pixels:
-        raise image_error("too large", f"{where}: {width} x {height} pixels are over the limit of {limits.max_pixels}; "
-                          "make the image smaller or raise max_pixels")
+        raise image_error(
+            "too large",
+            f"{where}: {width} x {height} pixels are over the limit of {limits.max_pixels}; "
+            "make the image smaller or raise max_pixels",
+        )
 
 
 def read_file(path, limits):
@@ -232,8 +260,9 @@ def read_file(path, limits):
             return handle.read()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise image_error("unreadable file", f"{path}: cannot be read ({reason}); "
-                          "correct the path or its permissions") from None
+        raise image_error(
+            "unreadable file", f"{path}: cannot be read ({reason}); correct the path or its permissions"
+        ) from None
 
 
 @functools.cache
@@ -252,12 +281,16 @@ def decode_opencv(data, where, limits, short=None):
     cv2 = opencv()
     size = image_size(data)
     if size is None:
-        raise image_error("not an image", f"{where}: is not an image that OpenCV decodes (JPEG, PNG, WebP, GIF, BMP, "
-                          "TIFF, AVIF, JPEG 2000, PNM, HDR), or it ends within its header; convert it to JPEG or PNG")
+        raise image_error(
+            "not an image",
+            f"{where}: is not an image that OpenCV decodes (JPEG, PNG, WebP, GIF, BMP, "
+            "TIFF, AVIF, JPEG 2000, PNM, HDR), or it ends within its header; convert it to JPEG or PNG",
+        )
     check_size(size, where, limits)
     if is_truncated(data):
-        raise image_error("truncated image", f"{where}: is truncated (its end marker is missing); "
-                          "fetch or export the image again")
+        raise image_error(
+            "truncated image", f"{where}: is truncated (its end marker is missing); fetch or export the image again"
+        )
     width, height = size
     factor = reduction(height, width, short) if short and data[:3] == JPEG else 1
     mode = cv2.IMREAD_COLOR if factor == 1 else getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}")
@@ -266,8 +299,11 @@ def decode_opencv(data, where, limits, short=None):
     except cv2.error:
         bgr = None
     if bgr is None or bgr.dtype != np.uint8 or bgr.ndim != 3:
-        raise image_error("broken image", f"{where}: is broken, cut short or of a kind that OpenCV {cv2.__version__} "
-                          "cannot decode; convert it to JPEG or PNG, or fetch it again")
+        raise image_error(
+            "broken image",
+            f"{where}: is broken, cut short or of a kind that OpenCV {cv2.__version__} "
+            "cannot decode; convert it to JPEG or PNG, or fetch it again",
+        )
     rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     if factor == 1:
         return rgb, rgb.shape[:2]
@@ -296,5 +332,7 @@ def load_pil(opened, where, profile, limits):
     except ImageError:
         raise
     except Exception as error:
-        raise image_error("broken image", f"{where}: cannot be decoded by Pillow ({error}); "
-                          "convert it to JPEG or PNG, or fetch it again") from None
+        raise image_error(
+            "broken image",
+            f"{where}: cannot be decoded by Pillow ({error}); convert it to JPEG or PNG, or fetch it again",
+        ) from None

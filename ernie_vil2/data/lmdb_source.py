@@ -94,8 +94,10 @@ class LmdbSource(Source):
             notes.append(f"{self.name}: {len(self.groups.lost_images):,} images that no pair names are left out")
         if len(lost):
             example = self._pair(int(lost[0]))[0]
-            notes.append(f"{self.name}: {len(lost):,} pairs name an image that imgs lacks and are left out, "
-                         f"for example {self.name}/pairs:{lost[0]} with {fields.shorten(example)}")  # fmt: skip
+            notes.append(
+                f"{self.name}: {len(lost):,} pairs name an image that imgs lacks and are left out, "
+                f"for example {self.name}/pairs:{lost[0]} with {fields.shorten(example)}"
+            )
         if self.bad_pairs:
             notes.append(f"{self.name}: {len(self.bad_pairs):,} pairs cannot be used; the first: {self.bad_pairs[0]}")
         return notes

@@ -74,8 +74,19 @@ class Loader:
     `close()`, or the end of the iteration, ends the workers at once.
     """
 
-    def __init__(self, source, maker, order, steps, start=0, workers=1, max_bad=0.01, part=slice(None), timeout=300.0,
-                 shared_bytes=None):
+    def __init__(
+        self,
+        source,
+        maker,
+        order,
+        steps,
+        start=0,
+        workers=1,
+        max_bad=0.01,
+        part=slice(None),
+        timeout=300.0,
+        shared_bytes=None,
+    ):
         self.source, self.maker, self.order, self.steps, self.start = source, maker, order, steps, start
         self.workers, self.max_bad, self.part, self.timeout = workers, max_bad, part, timeout
         self.shared_bytes = shared_bytes
@@ -131,7 +142,7 @@ class Loader:
                 pieces[step], slots[step] = {}, ring.free.popleft() if ring is not None else None
                 epoch, positions = self._job(step)
                 for offset in chunks:
-                    crew.submit((step, offset), slots[step], offset, epoch, positions[offset:offset + chunk])
+                    crew.submit((step, offset), slots[step], offset, epoch, positions[offset : offset + chunk])
 
         try:
             for step in self._steps():

@@ -79,9 +79,7 @@ class Order:
             self._stream = epoch, begins[shuffle], np.cumsum(sizes[shuffle])
         _, begins, ends = self._stream
         first = number * self.window
-        places = first + generator(self.seed, epoch, "window", number).permutation(
-            min(self.window, self.size - first)
-        )
+        places = first + generator(self.seed, epoch, "window", number).permutation(min(self.window, self.size - first))
         shard = np.searchsorted(ends, places, side="right")
         return places - ends[shard] + begins[shard] + np.diff(ends, prepend=0)[shard]
 

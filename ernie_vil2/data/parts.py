@@ -21,8 +21,13 @@ def sample(image, text, document, where, default_id):
     whole .txt; `id` or `image_id`, and `tags`, are the .json's. Raises RowError.
     """
     mapping = parse(document, where) if document is not None else {}
-    return Sample(image_id(mapping, where, default_id), image, captions(mapping, text, where),
-                  fields.tag_list(mapping.get("tags"), where), where)  # fmt: skip
+    return Sample(
+        image_id(mapping, where, default_id),
+        image,
+        captions(mapping, text, where),
+        fields.tag_list(mapping.get("tags"), where),
+        where,
+    )
 
 
 def image_id(mapping, where, default):

@@ -163,8 +163,14 @@ def write_shard(samples, out, number, per_shard, size_limit):
                     about.size, about.mode = len(content), 0o644
                     tar.addfile(about, io.BytesIO(content))
                 count, captions, size = count + 1, captions + sample.captions, size + len(sample)
-    return {"name": name, "samples": count, "captions": captions, "bytes": hashing.bytes,
-            "sha256": hashing.hash.hexdigest(), "rows": [start, samples.position]}  # fmt: skip
+    return {
+        "name": name,
+        "samples": count,
+        "captions": captions,
+        "bytes": hashing.bytes,
+        "sha256": hashing.hash.hexdigest(),
+        "rows": [start, samples.position],
+    }
 
 
 def pack(sample, row):
@@ -174,8 +180,12 @@ def pack(sample, row):
         try:
             image = image.read_bytes()
         except OSError as error:
-            raise RowError(sample.where, "missing image", f"{image} cannot be read ({error.strerror})",
-                           "put the file back or delete the row") from None  # fmt: skip
+            raise RowError(
+                sample.where,
+                "missing image",
+                f"{image} cannot be read ({error.strerror})",
+                "put the file back or delete the row",
+            ) from None
     elif isinstance(image, np.ndarray):
         image = png(image)
     if len(image) > LIMITS[IMAGE]:

@@ -60,7 +60,7 @@ class PixelRing:
 
     def slot(self, number):
         """{view: uint8 array of its shape}, to be written or read while the slot is not free."""
-        return self._cut(self.memory.array[number * slot_bytes(self.shapes):])
+        return self._cut(self.memory.array[number * slot_bytes(self.shapes) :])
 
     def lend(self, number):
         """The arrays of `slot`, whose number is in `free` again when the last of them, and of views on them, is gone.
@@ -71,7 +71,7 @@ class PixelRing:
             self.free.append(number)
             return {view: pixels.copy() for view, pixels in self.slot(number).items()}
         size = slot_bytes(self.shapes)
-        block = memoryview(self.memory.map)[number * size:(number + 1) * size]
+        block = memoryview(self.memory.map)[number * size : (number + 1) * size]
         lent = np.frombuffer(block, np.uint8)  # views of it have it as their base, so it goes last
         weakref.finalize(lent, self.free.append, number).atexit = False
         return self._cut(lent)

@@ -1,4 +1,5 @@
 """CSV tables of captions: quotes may stretch a row over several lines, and yet rows are found by an index."""
+
 import csv
 import io
 import json

@@ -91,7 +91,8 @@ class Joined:
         lines = [
             f"source           {self.rows:,} rows, {self.images:,} images" + bad(self.bad_rows, "bad rows"),
             f"detections       {self.detections:,} of {self.images - self.missing_count + self.unknown_count:,} images"
-            + bad(len(self.bad_entries), "bad entries") + bad(self.broken, "images that the detector could not read"),
+            + bad(len(self.bad_entries), "bad entries")
+            + bad(self.broken, "images that the detector could not read"),
             f"tagged           {self.tagged:,} images, {total / max(self.tagged, 1):.1f} tags each"
             + bad(self.empty, "with detections, but none that passed"),
             f"no detections    {self.missing_count:,} images of the source" + examples(self.missing),
@@ -218,8 +219,17 @@ def write_tags(base, out, rules, rows, bad_rows, bad_entries, broken):
             else:
                 empty += 1
     return Joined(
-        rows, images, bad_rows, one("SELECT count(*) FROM found"), bad_entries, broken, tagged, empty,
+        rows,
+        images,
+        bad_rows,
+        one("SELECT count(*) FROM found"),
+        bad_entries,
+        broken,
+        tagged,
+        empty,
         [row[0] for row in base.execute(f"SELECT id {missing} ORDER BY place LIMIT {SHOWN}")],
         one(f"SELECT count(*) {missing}"),
-        [row[0] for row in base.execute(f"SELECT image {unknown} ORDER BY image LIMIT {SHOWN}")], unknown_count, tags,
+        [row[0] for row in base.execute(f"SELECT image {unknown} ORDER BY image LIMIT {SHOWN}")],
+        unknown_count,
+        tags,
     )

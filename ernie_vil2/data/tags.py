@@ -34,7 +34,7 @@ class TagFile:
         self.rows = np.argsort(hashes, kind="stable")
         self.hashes = hashes[self.rows]
         for place in np.flatnonzero(self.hashes[1:] == self.hashes[:-1]):
-            first, second = (self.parse(self.lines.read(row), row)[0] for row in self.rows[place:place + 2])
+            first, second = (self.parse(self.lines.read(row), row)[0] for row in self.rows[place : place + 2])
             if first == second:
                 raise DataError(
                     f"{self.lines.where(self.rows[place + 1])}: the id {first!r} was on a line before; keep one of them"
@@ -66,7 +66,9 @@ class TagFile:
             key = str(key)
         if not isinstance(key, str):
             raise RowError(
-                self.lines.where(row), "bad tags", "the line is no JSON object with an id",
+                self.lines.where(row),
+                "bad tags",
+                "the line is no JSON object with an id",
                 'write {"id": "...", "tags": ["...", "..."]}, as tools/data.py tags does',
             )
         return key, content

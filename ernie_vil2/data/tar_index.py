@@ -73,8 +73,10 @@ class TarIndex:
         Raises DataError when the tar is not what it was.
         """
         file = OPEN.get(self.path, self.stamp)
-        return [self._part(file, start, span, part, content or part != IMAGE) if start >= 0 else None
-                for part, start, span in zip(PARTS, *self.row(number), strict=True)]  # fmt: skip
+        return [
+            self._part(file, start, span, part, content or part != IMAGE) if start >= 0 else None
+            for part, start, span in zip(PARTS, *self.row(number), strict=True)
+        ]
 
     def _part(self, file, start, span, part, content):
         member = None

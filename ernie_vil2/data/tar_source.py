@@ -103,8 +103,12 @@ class TarSource(Source):
     def _promises(self):
         """{position: entry of index.json} of the tars that have the size which stands there."""
         folders = {folder: manifest.read_manifest(folder) for folder in {os.path.dirname(tar) for tar in self.paths}}
-        listed = {os.path.join(folder, shard["name"]): shard for folder, content in folders.items() if content
-                  for shard in content["shards"]}  # fmt: skip
+        listed = {
+            os.path.join(folder, shard["name"]): shard
+            for folder, content in folders.items()
+            if content
+            for shard in content["shards"]
+        }
         for folder, content in folders.items():
             if content and not content.get("complete"):
                 self.changed.append(f"{folder}: {manifest.NAME} says that writing broke off; run that command again")

@@ -6,6 +6,7 @@ sigma depends on it), decompose it, drop its marks (category Mn), set punctuatio
 Python's own `unicodedata` and `str.lower` decide, since the Rust library's differ from them. All of this is two
 `str.translate` calls; the ids of a token between white space are remembered, so a Chinese caption is a few look-ups.
 """
+
 import hashlib
 import os
 import re

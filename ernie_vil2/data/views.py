@@ -69,14 +69,19 @@ def join(batches):
     first = batches[0]
 
     def joined(field):
-        return {view: np.concatenate([getattr(batch, field)[view] for batch in batches])
-                for view in getattr(first, field)}
+        return {
+            view: np.concatenate([getattr(batch, field)[view] for batch in batches]) for view in getattr(first, field)
+        }
 
     length = {view: max(batch.tokens[view].shape[1] for batch in batches) for view in first.tokens}
     return Batch(
         pixels=joined("pixels"),
-        tokens={view: np.concatenate([np.pad(batch.tokens[view], ((0, 0), (0, longest - batch.tokens[view].shape[1])))
-                                      for batch in batches]) for view, longest in length.items()},
+        tokens={
+            view: np.concatenate(
+                [np.pad(batch.tokens[view], ((0, 0), (0, longest - batch.tokens[view].shape[1]))) for batch in batches]
+            )
+            for view, longest in length.items()
+        },
         image_ids=np.concatenate([batch.image_ids for batch in batches]),
         text_ids=joined("text_ids"),
         present=joined("present"),

@@ -42,7 +42,7 @@ def work(number, parent, pipe, make, ring, progress):
     import cv2
 
     cv2.setNumThreads(1)
-    current = progress.array.view(np.int64)[number:number + 1]
+    current = progress.array.view(np.int64)[number : number + 1]
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(None)
         while True:

@@ -56,8 +56,9 @@ def analyse(outcome, block=BLOCK):
     positives, negatives, wrong, right = scan(images, texts, pairs, block)
     queries = {"t2i": np.unique(pairs[:, 0]), "i2t": np.unique(pairs[:, 1])}
     errors = {name: hardest(queries[name], found[name], wrong[name], right[name]) for name in DIRECTIONS}
-    counts = dict(zip(COUNTS, (len(images), len(texts), len(pairs), len(images) * len(texts) - len(pairs)),
-                      strict=True))
+    counts = dict(
+        zip(COUNTS, (len(images), len(texts), len(pairs), len(images) * len(texts) - len(pairs)), strict=True)
+    )
     return {
         "benchmark": benchmark_of(outcome.results, counts),
         "counts": counts,
@@ -73,8 +74,11 @@ def analyse(outcome, block=BLOCK):
 
 def benchmark_of(results, counts):
     """Name of the row that was measured on these embeddings and pairs, or None where that is not sure."""
-    rows = [result for result in results
-            if result.task in ("retrieval", "graded-retrieval") and "folds" not in result.counts]
+    rows = [
+        result
+        for result in results
+        if result.task in ("retrieval", "graded-retrieval") and "folds" not in result.counts
+    ]
     same = [result for result in rows if all(result.counts.get(key) == counts[key] for key in ("images", "texts"))]
     return same[0].benchmark if same else rows[0].benchmark if len(rows) == 1 else None
 
@@ -107,8 +111,10 @@ def scan(images, texts, pairs, block):
             wrong["t2i"].take(top + text_rows, scores[text_rows, rows], left + rows)
             wrong["i2t"].take(left + image_rows, scores[columns, image_rows], top + columns)
     positives = count_scores(values)
-    right = {"t2i": best_of_pairs(pairs[:, 0], pairs[:, 1], values, len(texts)),
-             "i2t": best_of_pairs(pairs[:, 1], pairs[:, 0], values, len(images))}
+    right = {
+        "t2i": best_of_pairs(pairs[:, 0], pairs[:, 1], values, len(texts)),
+        "i2t": best_of_pairs(pairs[:, 1], pairs[:, 0], values, len(images)),
+    }
     return positives, everything - positives, wrong, right
 
 
@@ -186,8 +192,12 @@ def check_analysis(analysis):
             raise ValueError(name)
     for name in ("positives", "negatives"):
         values = analysis[name]
-        if not (isinstance(values, list) and len(values) == SIZE and all(map(is_count, values))
-                and sum(values) == analysis["counts"][name]):
+        if not (
+            isinstance(values, list)
+            and len(values) == SIZE
+            and all(map(is_count, values))
+            and sum(values) == analysis["counts"][name]
+        ):
             raise ValueError(name)
     if not analysis["counts"]["positives"]:
         raise ValueError("number of positives")
@@ -199,8 +209,11 @@ def check_analysis(analysis):
             for key, kind in ERROR_FIELDS.items():
                 if not (is_count(error[key]) if kind is int else is_number(error[key])):
                     raise ValueError(f"{key} of an error")
-    for name, fits in (("texts", lambda value: isinstance(value, str)), ("captions", is_count),
-                       ("thumbnails", is_base64)):
+    for name, fits in (
+        ("texts", lambda value: isinstance(value, str)),
+        ("captions", is_count),
+        ("thumbnails", is_base64),
+    ):
         if not isinstance(analysis[name], dict) or not all(map(fits, analysis[name].values())):
             raise ValueError(name)
 

@@ -82,13 +82,17 @@ def plot(chart):
     marks = [f'<text x="4" y="15">{escape(chart.unit)}</text>']
     for level in levels:
         height = place(0, level)[1]
-        marks.append(f'<path class="grid" d="M{LEFT} {height:.1f}H{WIDTH - RIGHT}"/>'
-                     f'<text x="{LEFT - 7}" y="{height + 4:.1f}" text-anchor="end">{level:,.5g}</text>')
+        marks.append(
+            f'<path class="grid" d="M{LEFT} {height:.1f}H{WIDTH - RIGHT}"/>'
+            f'<text x="{LEFT - 7}" y="{height + 4:.1f}" text-anchor="end">{level:,.5g}</text>'
+        )
     for step in ticks(0, last, least=1.0):
         if step <= last:
             right = place(step, 0)[0]
-            marks.append(f'<path class="grid" d="M{right:.1f} {HEIGHT - BOTTOM}v5"/>'
-                         f'<text x="{right:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{step:,.10g}</text>')
+            marks.append(
+                f'<path class="grid" d="M{right:.1f} {HEIGHT - BOTTOM}v5"/>'
+                f'<text x="{right:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{step:,.10g}</text>'
+            )
     marks.extend(area(curve, place) for curve in drawn if curve.band)
     for curve in drawn:
         marks.extend(strokes(curve, place))
@@ -110,8 +114,10 @@ def figure(chart):
 def legend_entry(curve):
     """Line style, name and last known value of a curve."""
     line = f'<path {look(curve)} d="M0 6H34"/>'
-    return (f'<li><svg viewBox="0 0 34 12" aria-hidden="true">{line}</svg>{escape(curve.label)} '
-            f"<b>{last_value(curve):.2f}</b></li>")
+    return (
+        f'<li><svg viewBox="0 0 34 12" aria-hidden="true">{line}</svg>{escape(curve.label)} '
+        f"<b>{last_value(curve):.2f}</b></li>"
+    )
 
 
 def last_value(curve):
@@ -170,9 +176,15 @@ def write_svg(path, charts):
         inner = "\n".join([title, f'<g transform="translate(0 {TITLE_HEIGHT})">', *plot(chart), "</g>", *legend])
         blocks.append(f'<g transform="translate({MARGIN + number * (WIDTH + MARGIN)} {MARGIN / 2:g})">\n{inner}\n</g>')
     width = MARGIN + len(charts) * (WIDTH + MARGIN)
-    page = "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {tallest}" width="{width}" height="{tallest}">',
-        f"<style>{STYLE}</style>", f'<rect class="page" width="{width}" height="{tallest}"/>', *blocks, "</svg>\n",
-    ])
+    page = "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {tallest}" width="{width}" '
+            f'height="{tallest}">',
+            f"<style>{STYLE}</style>",
+            f'<rect class="page" width="{width}" height="{tallest}"/>',
+            *blocks,
+            "</svg>\n",
+        ]
+    )
     with reported(path), atomic_file(path) as handle:
         handle.write(page.encode("utf-8", "replace"))

@@ -14,8 +14,11 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="eval compare", description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder of an evaluation")
     parser.add_argument("--output", metavar="DIR", help="write to this folder instead of printing")
-    parser.add_argument("--format", choices=("markdown", "json", "html", "all"),
-                        help="default: markdown when printed, all with --output")
+    parser.add_argument(
+        "--format",
+        choices=("markdown", "json", "html", "all"),
+        help="default: markdown when printed, all with --output",
+    )
     args = parser.parse_args(argv)
     wanted = args.format or ("all" if args.output else "markdown")
     if not args.output and wanted in ("html", "all"):
@@ -73,8 +76,11 @@ def threshold_parts(one):
     yield f"### {plain(one['run'])}"
     yield plain(pairs_counted(one))
     titles = list(DECISION_COLUMNS.values())
-    rows = [[f"{goal}, {variant}", *(figure(row and row[key]) for key in DECISION_COLUMNS)]
-            for variant, found in one["picks"].items() for goal, row in found.items()]
+    rows = [
+        [f"{goal}, {variant}", *(figure(row and row[key]) for key in DECISION_COLUMNS)]
+        for variant, found in one["picks"].items()
+        for goal, row in found.items()
+    ]
     yield table(["goal", *titles], rows)
     yield table(titles, [[figure(row[key]) for key in DECISION_COLUMNS] for row in one["rows"]])
 

@@ -9,8 +9,15 @@ from .charts import BOTTOM, COLOUR_COUNT, DASHES, HEIGHT, LEFT, RIGHT, TOP, WIDT
 from .thresholds import STEPS
 
 K_TICKS = (1, 2, 5, 10, 20, 50, 100)
-MARKS = ("M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z", "M-4-4h8v8h-8Z", "M0-5L5 4H-5Z", "M0-5.5L5.5 0L0 5.5L-5.5 0Z",
-         "M0 5L5-4H-5Z", "M-4.5 0L-6-4H6L4.5 0L6 4H-6Z", "M-2-5H2V-2H5V2H2V5H-2V2H-5V-2H-2Z")
+MARKS = (
+    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z",
+    "M-4-4h8v8h-8Z",
+    "M0-5L5 4H-5Z",
+    "M0-5.5L5.5 0L0 5.5L-5.5 0Z",
+    "M0 5L5-4H-5Z",
+    "M-4.5 0L-6-4H6L4.5 0L6 4H-6Z",
+    "M-2-5H2V-2H5V2H2V5H-2V2H-5V-2H-2Z",
+)
 MOST_BARS = 70
 MOST_TICKS = 9
 GAPS = (1, 2, 5, 10, 20, 50, 100, 200, 250)
@@ -28,8 +35,15 @@ def recall_figure(title, curves, published):
     worst = min([min(values) for _, values in curves] + [value for _, known in published for value in known.values()])
     levels = ticks(10 * math.floor(min(worst, 90) / 10) if worst >= 20 else 0, 100, least=2)
     across, up = scale(0.0, math.log(last), math.log), scale_up(levels[0], 100.0)
-    marks = frame(title, "recall, %", [(level, f"{level:g}") for level in levels],
-                  [(k, str(k)) for k in K_TICKS if k <= last], "K", across, up)
+    marks = frame(
+        title,
+        "recall, %",
+        [(level, f"{level:g}") for level in levels],
+        [(k, str(k)) for k in K_TICKS if k <= last],
+        "K",
+        across,
+        up,
+    )
     legend = []
     for index, (name, values) in enumerate(curves):
         style = Curve(name, [], 1 + index % (COLOUR_COUNT - 1), index // (COLOUR_COUNT - 1) % len(DASHES))
@@ -42,8 +56,10 @@ def recall_figure(title, curves, published):
         shape, colour = MARKS[index % len(MARKS)], 1 + index % (COLOUR_COUNT - 1)
         for k, value in known.items():
             told = escape(f"{name}, R@{k}: {value:g}")
-            marks.append(f'<path class="dot c{colour}" transform="translate({across(k):.1f} {up(value):.1f})" '
-                         f'd="{shape}"><title>{told}</title></path>')
+            marks.append(
+                f'<path class="dot c{colour}" transform="translate({across(k):.1f} {up(value):.1f})" '
+                f'd="{shape}"><title>{told}</title></path>'
+            )
         legend.append(entry(f'<path class="dot c{colour}" transform="translate(17 6)" d="{shape}"/>', name))
     return figure(title, marks, legend)
 
@@ -64,13 +80,21 @@ def score_figure(title, positives, negatives, threshold=None):
     across, up = scale(left, right), scale_up(0.0, levels[-1])
     apart = next((gap for gap in GAPS if stop - first <= MOST_TICKS * gap), GAPS[-1])
     scores = [(place - STEPS) / STEPS for place in range(-(-first // apart) * apart, stop + 1, apart)]
-    marks = frame(title, "share of the pairs, %", [(level, f"{level:g}") for level in levels],
-                  [(score, f"{score:g}") for score in scores], "cosine", across, up)
+    marks = frame(
+        title,
+        "share of the pairs, %",
+        [(level, f"{level:g}") for level in levels],
+        [(score, f"{score:g}") for score in scores],
+        "cosine",
+        across,
+        up,
+    )
     legend = []
     for name, counts, colour in groups:
         edges = [left + index * step / STEPS for index in range(len(heights[name]) + 1)]
-        outline = [(x, float(height)) for index, height in enumerate(heights[name])
-                   for x in (edges[index], edges[index + 1])]
+        outline = [
+            (x, float(height)) for index, height in enumerate(heights[name]) for x in (edges[index], edges[index + 1])
+        ]
         style = Curve(name, [], colour, band=tuple((x, 0.0, height) for x, height in outline))
         marks.append(area(style, lambda x, y: (across(x), up(y))))
         line = "L".join(f"{across(x):.1f} {up(y):.1f}" for x, y in [(left, 0.0), *outline, (right, 0.0)])
@@ -103,14 +127,20 @@ def scale_up(low, high):
 
 def frame(title, unit, levels, places, name, across, up):
     """The opening tag and the axes: grid lines at levels, ticks at places, each a (value, text) pair."""
-    marks = [f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
-             f'<text x="4" y="15">{escape(unit)}</text>']
+    marks = [
+        f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
+        f'<text x="4" y="15">{escape(unit)}</text>',
+    ]
     for level, text in levels:
-        marks.append(f'<path class="grid" d="M{LEFT} {up(level):.1f}H{WIDTH - RIGHT}"/>'
-                     f'<text x="{LEFT - 7}" y="{up(level) + 4:.1f}" text-anchor="end">{text}</text>')
+        marks.append(
+            f'<path class="grid" d="M{LEFT} {up(level):.1f}H{WIDTH - RIGHT}"/>'
+            f'<text x="{LEFT - 7}" y="{up(level) + 4:.1f}" text-anchor="end">{text}</text>'
+        )
     for value, text in places:
-        marks.append(f'<path class="grid" d="M{across(value):.1f} {HEIGHT - BOTTOM}v5"/>'
-                     f'<text x="{across(value):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{text}</text>')
+        marks.append(
+            f'<path class="grid" d="M{across(value):.1f} {HEIGHT - BOTTOM}v5"/>'
+            f'<text x="{across(value):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{text}</text>'
+        )
     return [*marks, f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" text-anchor="end">{escape(name)}</text>']
 
 
@@ -122,5 +152,7 @@ def entry(marks, text):
 def figure(title, marks, legend):
     """Caption, plot and legend."""
     body, lines = "\n".join(marks), "\n".join(legend)
-    return (f'<figure class="chart"><figcaption>{escape(title)}</figcaption>\n{body}</svg>\n'
-            f'<ul class="legend">\n{lines}\n</ul></figure>')
+    return (
+        f'<figure class="chart"><figcaption>{escape(title)}</figcaption>\n{body}</svg>\n'
+        f'<ul class="legend">\n{lines}\n</ul></figure>'
+    )

@@ -25,9 +25,13 @@ def page(comparison, runs):
     sections += other_curves(comparison, analysed)
     if analysed:
         tables = zip(comparison["thresholds"], analysed, strict=True)
-        sections.append(section('Which score means "the same"', note(comparison["thresholds_explained"]),
-                                *(threshold_part(table, analysis, not place)
-                                  for place, (table, (_, analysis)) in enumerate(tables))))
+        sections.append(
+            section(
+                'Which score means "the same"',
+                note(comparison["thresholds_explained"]),
+                *(threshold_part(table, analysis, not place) for place, (table, (_, analysis)) in enumerate(tables)),
+            )
+        )
         sections += [error_section(name, analysis) for name, analysis in analysed]
     return Template((FOLDER / "compare.html").read_text(encoding="utf-8")).substitute(
         title=escape(comparison["title"]),
@@ -60,7 +64,8 @@ def benchmark_section(one, analysed):
         groups.setdefault(f"{row['kind']}, {row['setting']}" if row["setting"] else row["kind"], []).append(row)
     rows = "\n".join(
         f'<tr><th colspan="{len(one["columns"]) + 1}" scope="rowgroup">{escape(title)}</th></tr>\n'
-        + "\n".join(result_row(row, one["columns"]) for row in group) for title, group in groups.items()
+        + "\n".join(result_row(row, one["columns"]) for row in group)
+        for title, group in groups.items()
     )
     footnotes = "\n".join(f"<li>{spoken(text)}</li>" for text in one["footnotes"])
     return section(
@@ -68,8 +73,11 @@ def benchmark_section(one, analysed):
         note(f"Protocol: {one['protocol']}.") if one["protocol"] else "",
         f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>',
         f'<ol class="footnotes">\n{footnotes}\n</ol>' if footnotes else "",
-        curves([(name, analysis) for name, analysis in analysed if analysis["benchmark"] == one["benchmark"]],
-               one["benchmark"], [name for name in DIRECTIONS if f"{name}_r1" in one["columns"]]),
+        curves(
+            [(name, analysis) for name, analysis in analysed if analysis["benchmark"] == one["benchmark"]],
+            one["benchmark"],
+            [name for name in DIRECTIONS if f"{name}_r1" in one["columns"]],
+        ),
     )
 
 
@@ -78,7 +86,7 @@ def result_row(row, columns):
     marks = f"<sup>{', '.join(map(str, row['footnotes']))}</sup>" if row["footnotes"] else ""
     cells = "".join(f"<td>{escape(figure(row['values'].get(key), key in row['computed']))}</td>" for key in columns)
     kind = ' class="ours"' if row["kind"] == "ours" else ""
-    return (f'<tr{kind}><th scope="row">{spoken(row["name"])}{marks}</th>{cells}</tr>')
+    return f'<tr{kind}><th scope="row">{spoken(row["name"])}{marks}</th>{cells}</tr>'
 
 
 def curves(analysed, benchmark=None, directions=tuple(DIRECTIONS)):
@@ -87,8 +95,10 @@ def curves(analysed, benchmark=None, directions=tuple(DIRECTIONS)):
         return ""
     charts = []
     for direction in directions:
-        known = [(row.model + f" ({FINE_TUNED})" * (row.setting == FINE_TUNED), recall_points(row.printed, direction))
-                 for row in published_for(benchmark)]
+        known = [
+            (row.model + f" ({FINE_TUNED})" * (row.setting == FINE_TUNED), recall_points(row.printed, direction))
+            for row in published_for(benchmark)
+        ]
         lines = [(name, analysis["recall"][direction]) for name, analysis in analysed]
         title = f"{DIRECTIONS[direction]}: recall among the first K"
         charts.append(recall_figure(title, lines, [one for one in known if one[1]]))
@@ -103,42 +113,57 @@ def recall_points(printed, direction):
 def other_curves(comparison, analysed):
     """A section for every run whose curves belong to no row of a table."""
     benchmarks = {one["benchmark"] for one in comparison["benchmarks"]}
-    return [section(f"Recall curves of {name}", curves([(name, analysis)]))
-            for name, analysis in analysed if analysis["benchmark"] not in benchmarks]
+    return [
+        section(f"Recall curves of {name}", curves([(name, analysis)]))
+        for name, analysis in analysed
+        if analysis["benchmark"] not in benchmarks
+    ]
 
 
 def threshold_part(one, analysis, shown):
     """Histogram, best thresholds and threshold table of a run; the table is folded unless it is to be shown."""
     best = one["picks"]["all pairs"]["best F1"]
-    every = decisions(list(DECISION_COLUMNS.values()),
-                      [[figure(row[key]) for key in DECISION_COLUMNS] for row in one["rows"]])
-    return "\n".join([
-        f"<h3>{spoken(one['run'])}</h3>",
-        note(pairs_counted(one)),
-        '<div class="charts">',
-        score_figure(f"Scores of {one['run']}", analysis["positives"], analysis["negatives"],
-                     best and float(best["threshold"])),
-        picks_table(one["picks"]),
-        "</div>",
-        f"<details{' open' * shown}><summary>Precision and recall at each score</summary>\n{every}\n</details>",
-    ])
+    every = decisions(
+        list(DECISION_COLUMNS.values()), [[figure(row[key]) for key in DECISION_COLUMNS] for row in one["rows"]]
+    )
+    return "\n".join(
+        [
+            f"<h3>{spoken(one['run'])}</h3>",
+            note(pairs_counted(one)),
+            '<div class="charts">',
+            score_figure(
+                f"Scores of {one['run']}",
+                analysis["positives"],
+                analysis["negatives"],
+                best and float(best["threshold"]),
+            ),
+            picks_table(one["picks"]),
+            "</div>",
+            f"<details{' open' * shown}><summary>Precision and recall at each score</summary>\n{every}\n</details>",
+        ]
+    )
 
 
 def picks_table(picks):
     """The best thresholds by goal, with the precision and F1 that the goal is about."""
     rows = []
-    for (variant, found), names in zip(picks.items(), (("precision", "f1"), ("balanced_precision", "balanced_f1")),
-                                       strict=True):
-        rows += [[f"{goal}, {variant}", *(figure(row and row[key]) for key in ("threshold", "recall", *names))]
-                 for goal, row in found.items()]
+    for (variant, found), names in zip(
+        picks.items(), (("precision", "f1"), ("balanced_precision", "balanced_f1")), strict=True
+    ):
+        rows += [
+            [f"{goal}, {variant}", *(figure(row and row[key]) for key in ("threshold", "recall", *names))]
+            for goal, row in found.items()
+        ]
     return decisions(["goal", "threshold", "recall", "precision", "F1"], rows)
 
 
 def decisions(titles, rows):
     """A table of texts; the first cell of a row names it."""
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
-    lines = "\n".join(f'<tr><th scope="row">{escape(first)}</th>'
-                      + "".join(f"<td>{escape(cell)}</td>" for cell in rest) + "</tr>" for first, *rest in rows)
+    lines = "\n".join(
+        f'<tr><th scope="row">{escape(first)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in rest) + "</tr>"
+        for first, *rest in rows
+    )
     return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody></table></div>'
 
 
@@ -148,10 +173,17 @@ def error_section(name, analysis):
     for direction, card in (("t2i", text_card), ("i2t", image_card)):
         found = analysis["errors"][direction]
         wrong, asked = analysis["wrong"][direction], analysis["queries"][direction]
-        parts += [f"<h3>{DIRECTIONS[direction]}</h3>",
-                  note(f"The first answer is wrong for {wrong:,} of {asked:,} queries."
-                       + (f" These {len(found)} have the largest lead of a wrong answer over the best right one."
-                          if found else ""))]
+        parts += [
+            f"<h3>{DIRECTIONS[direction]}</h3>",
+            note(
+                f"The first answer is wrong for {wrong:,} of {asked:,} queries."
+                + (
+                    f" These {len(found)} have the largest lead of a wrong answer over the best right one."
+                    if found
+                    else ""
+                )
+            ),
+        ]
         if found:
             cards = "\n".join(card(error, analysis) for error in found)
             parts.append(f'<div class="queries">\n{cards}\n</div>')
@@ -165,11 +197,13 @@ def text_card(error, analysis):
         row = error[kind]
         caption = analysis["captions"].get(str(row))
         words = spoken(cut(analysis["texts"].get(str(caption), ""))) if caption is not None else ""
-        sides.append(f'<li class="{kind}">{picture(row, analysis, title)}<b>{title} {error[f"{kind}_score"]:.3f}</b>'
-                     f"{words}</li>")
-    return (f'<article class="query"><p class="asked">{spoken(text_of(error["query"], analysis))}</p>'
-            f'<p class="note">{standing("image", error)}</p>\n<ul class="two">\n' + "\n".join(sides)
-            + "\n</ul></article>")
+        sides.append(
+            f'<li class="{kind}">{picture(row, analysis, title)}<b>{title} {error[f"{kind}_score"]:.3f}</b>{words}</li>'
+        )
+    return (
+        f'<article class="query"><p class="asked">{spoken(text_of(error["query"], analysis))}</p>'
+        f'<p class="note">{standing("image", error)}</p>\n<ul class="two">\n' + "\n".join(sides) + "\n</ul></article>"
+    )
 
 
 def image_card(error, analysis):
@@ -179,8 +213,10 @@ def image_card(error, analysis):
         f"<span>{spoken(text_of(error[kind], analysis))}</span></li>"
         for kind, mark in (("wrong", "✗"), ("right", "✓"))
     )
-    return (f'<article class="shown">{picture(error["query"], analysis, "query")}<div>'
-            f'<p class="note">{standing("text", error)}</p>\n<ul class="texts">\n{items}\n</ul></div></article>')
+    return (
+        f'<article class="shown">{picture(error["query"], analysis, "query")}<div>'
+        f'<p class="note">{standing("text", error)}</p>\n<ul class="texts">\n{items}\n</ul></div></article>'
+    )
 
 
 def standing(what, error):
@@ -210,8 +246,10 @@ def picture(row, analysis, alt):
 def origin(entry):
     """What one run's rows were made with."""
     lines = "\n".join(f"<dt>{name}</dt><dd>{code(value)}</dd>" for name, value in facts(entry))
-    return (f"<h3>{spoken(entry['run'])}: {spoken(', '.join(entry['benchmarks']))}</h3>\n"
-            f'<dl class="origin">\n{lines}\n</dl>')
+    return (
+        f"<h3>{spoken(entry['run'])}: {spoken(', '.join(entry['benchmarks']))}</h3>\n"
+        f'<dl class="origin">\n{lines}\n</dl>'
+    )
 
 
 def code(value):

@@ -17,14 +17,37 @@ from .published import HARNESS_CAVEAT, protocol_of, published_for
 DASH = "–"
 CHECKSUMS = {"data_sha256": "data", "model_sha256": "model", "config_sha256": "configuration"}
 COLUMNS = {
-    "t2i_r1": "T2I R@1", "t2i_r5": "T2I R@5", "t2i_r10": "T2I R@10", "t2i_mean": "T2I mean",
-    "i2t_r1": "I2T R@1", "i2t_r5": "I2T R@5", "i2t_r10": "I2T R@10", "i2t_mean": "I2T mean",
+    "t2i_r1": "T2I R@1",
+    "t2i_r5": "T2I R@5",
+    "t2i_r10": "T2I R@10",
+    "t2i_mean": "T2I mean",
+    "i2t_r1": "I2T R@1",
+    "i2t_r5": "I2T R@5",
+    "i2t_r10": "I2T R@10",
+    "i2t_mean": "I2T mean",
     "mean_recall": "mean recall",
-    "acc@1": "top-1", "acc@5": "top-5", "mean_per_class": "mean per class",
-    "pnr": "PNR", "ndcg_1": "NDCG@1", "ndcg_5": "NDCG@5", "ndcg_10": "NDCG@10", "map": "MAP",
-}  # fmt: skip
-HIDDEN = {"mean_r1", "mean_r5", "mean_r10", "t2i_mrr", "i2t_mrr", "t2i_median_rank", "i2t_median_rank",
-          "num_images", "num_texts", "num_image_queries", "num_text_queries"}  # fmt: skip
+    "acc@1": "top-1",
+    "acc@5": "top-5",
+    "mean_per_class": "mean per class",
+    "pnr": "PNR",
+    "ndcg_1": "NDCG@1",
+    "ndcg_5": "NDCG@5",
+    "ndcg_10": "NDCG@10",
+    "map": "MAP",
+}
+HIDDEN = {
+    "mean_r1",
+    "mean_r5",
+    "mean_r10",
+    "t2i_mrr",
+    "i2t_mrr",
+    "t2i_median_rank",
+    "i2t_median_rank",
+    "num_images",
+    "num_texts",
+    "num_image_queries",
+    "num_text_queries",
+}
 SHAPES = {
     "pnr": "{:.3f}".format,
     "threshold": "{:.3f}".format,
@@ -36,10 +59,14 @@ PARTS = {
     "mean_recall": ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10"),
 }
 DECISION_COLUMNS = {
-    "threshold": "threshold", "recall": "recall", "false_positives_share": "wrong pairs taken",
-    "precision": "precision, all pairs", "f1": "F1, all pairs",
-    "balanced_precision": "precision, balanced", "balanced_f1": "F1, balanced",
-}  # fmt: skip
+    "threshold": "threshold",
+    "recall": "recall",
+    "false_positives_share": "wrong pairs taken",
+    "precision": "precision, all pairs",
+    "f1": "F1, all pairs",
+    "balanced_precision": "precision, balanced",
+    "balanced_f1": "F1, balanced",
+}
 EXPLAINED = (
     'A text and an image are called "the same" when their cosine is at least the threshold. "All pairs" compares '
     "every text with every image, so that wrong pairs outnumber right ones as in this set: take it for a search over "
@@ -125,8 +152,15 @@ def benchmark_table(benchmark, named):
 
 
 def table_row(name, kind, setting, source, values, computed, footnotes):
-    return {"name": name, "kind": kind, "setting": setting, "source": source, "values": values,
-            "computed": computed, "footnotes": footnotes}  # fmt: skip
+    return {
+        "name": name,
+        "kind": kind,
+        "setting": setting,
+        "source": source,
+        "values": values,
+        "computed": computed,
+        "footnotes": footnotes,
+    }
 
 
 def shown(key, value):
@@ -157,8 +191,10 @@ def threshold_tables(name, analysis):
         "benchmark": analysis["benchmark"],
         "counts": analysis["counts"],
         "rows": [decision_row(one) for one in thresholds.rows(every)],
-        "picks": {variant: {goal: one and decision_row(one) for goal, one in found.items()}
-                  for variant, found in thresholds.picks(every).items()},
+        "picks": {
+            variant: {goal: one and decision_row(one) for goal, one in found.items()}
+            for variant, found in thresholds.picks(every).items()
+        },
     }
 
 
@@ -186,16 +222,21 @@ def facts(entry):
     told = entry["provenance"]
     versions = told.get("versions")
     versions = versions if isinstance(versions, dict) else {}
-    return [("command", told.get("command")), *((name, told.get(key)) for key, name in CHECKSUMS.items()),
-            ("versions", ", ".join(f"{name} {value}" for name, value in versions.items() if value))]
+    return [
+        ("command", told.get("command")),
+        *((name, told.get(key)) for key, name in CHECKSUMS.items()),
+        ("versions", ", ".join(f"{name} {value}" for name, value in versions.items() if value)),
+    ]
 
 
 def pairs_counted(one):
     """A sentence on the pairs behind a threshold table."""
     counts = one["counts"]
     where = f" of {one['benchmark']}" if one["benchmark"] else ""
-    return (f"{counts['images']:,} images and {counts['texts']:,} texts{where}: {counts['positives']:,} right and "
-            f"{counts['negatives']:,} wrong pairs. Shares in percent.")
+    return (
+        f"{counts['images']:,} images and {counts['texts']:,} texts{where}: {counts['positives']:,} right and "
+        f"{counts['negatives']:,} wrong pairs. Shares in percent."
+    )
 
 
 def figure(text, computed=False):
@@ -205,17 +246,25 @@ def figure(text, computed=False):
 
 def as_json(comparison):
     """The comparison with numbers in place of the texts of figures."""
+
     def numbers(values):
         return {key: None if text is None else float(text) for key, text in values.items()}
 
     return {
         **comparison,
-        "benchmarks": [{**table, "rows": [{**row, "values": numbers(row["values"])} for row in table["rows"]]}
-                       for table in comparison["benchmarks"]],
-        "thresholds": [{
-            **one,
-            "rows": [numbers(row) for row in one["rows"]],
-            "picks": {variant: {goal: row and numbers(row) for goal, row in found.items()}
-                      for variant, found in one["picks"].items()},
-        } for one in comparison["thresholds"]],
-    }  # fmt: skip
+        "benchmarks": [
+            {**table, "rows": [{**row, "values": numbers(row["values"])} for row in table["rows"]]}
+            for table in comparison["benchmarks"]
+        ],
+        "thresholds": [
+            {
+                **one,
+                "rows": [numbers(row) for row in one["rows"]],
+                "picks": {
+                    variant: {goal: row and numbers(row) for goal, row in found.items()}
+                    for variant, found in one["picks"].items()
+                },
+            }
+            for one in comparison["thresholds"]
+        ],
+    }

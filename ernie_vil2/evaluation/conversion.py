@@ -39,9 +39,7 @@ class Opened:
     notes: list
 
 
-def convert(
-    source, target, to=None, vocab=None, settings=None, options=None, check=True, replace=False
-) -> list:
+def convert(source, target, to=None, vocab=None, settings=None, options=None, check=True, replace=False) -> list:
     """Write `target` from `source` and return lines that say what was recognised, left out, checked and written.
 
     to: one of TARGETS; by default `official` for a name that ends with .pdparams, else `model-dir`. A target that

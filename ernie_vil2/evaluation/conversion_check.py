@@ -83,8 +83,10 @@ def unit(rows):
 
 def sentence(record, subject="the source"):
     """A line for people about a record; subject: what was run by something else than this project."""
-    parts = [f"{tower} embeddings differ by at most {record['largest_difference'][tower]:.2g} (cosine {cosine:.9f})"
-             for tower, cosine in record.get("cosine", {}).items()]  # fmt: skip
+    parts = [
+        f"{tower} embeddings differ by at most {record['largest_difference'][tower]:.2g} (cosine {cosine:.9f})"
+        for tower, cosine in record.get("cosine", {}).items()
+    ]
     parts += [f"{tower} embeddings are not compared ({why})" for tower, why in record.get("not_compared", {}).items()]
     if not parts:
         return f"check: {record['how']}"

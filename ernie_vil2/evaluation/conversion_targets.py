@@ -75,8 +75,10 @@ def write_torch(opened, target, check):
 def write_torch_text(opened, target, check):
     kind = hugging_face.LAYOUTS[0]
     state = kind.write(opened.state, opened.config)
-    files = {"vocab.txt": plain_vocab(opened),
-             "tokenizer_config.json": as_json(tokenizer_settings(opened.config, "BertTokenizer"))}  # fmt: skip
+    files = {
+        "vocab.txt": plain_vocab(opened),
+        "tokenizer_config.json": as_json(tokenizer_settings(opened.config, "BertTokenizer")),
+    }
 
     def fill(folder):
         with synced_file(folder / store.WEIGHTS) as handle:

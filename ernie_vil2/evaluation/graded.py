@@ -29,8 +29,13 @@ def graded_metrics(scores, labels, queries, relevant):
         metrics[f"ndcg_{k}"] = 100 * float(values.mean()) if len(values) else 0.0
     precisions = average_precisions(scores, labels, queries, relevant)
     metrics["map"] = 100 * float(precisions.mean()) if len(precisions) else 0.0
-    numbers = {"graded pairs": len(scores), "concordant pairs": concordant, "discordant pairs": discordant,
-               "queries in NDCG": len(values), "queries in MAP": len(precisions)}
+    numbers = {
+        "graded pairs": len(scores),
+        "concordant pairs": concordant,
+        "discordant pairs": discordant,
+        "queries in NDCG": len(values),
+        "queries in MAP": len(precisions),
+    }
     for name in ("NDCG", "MAP"):
         if not numbers[f"queries in {name}"]:
             notes.append(f"{name} is 0 because no query counts in it")
@@ -90,11 +95,15 @@ def checked(scores, labels, queries):
     """Three arrays of one length, scores finite; DataError otherwise."""
     scores, labels, queries = np.asarray(scores, np.float64), np.asarray(labels), np.asarray(queries)
     if not scores.shape == labels.shape == queries.shape or scores.ndim != 1 or not len(scores):
-        raise DataError(f"scores, labels and queries must be rows of one length, not {scores.shape}, {labels.shape} "
-                        f"and {queries.shape}")
+        raise DataError(
+            f"scores, labels and queries must be rows of one length, not {scores.shape}, {labels.shape} "
+            f"and {queries.shape}"
+        )
     if not np.isfinite(scores).all():
-        raise DataError(f"score {np.flatnonzero(~np.isfinite(scores))[0]} is not finite: the model "
-                        "gives numbers that are not finite; give another model")
+        raise DataError(
+            f"score {np.flatnonzero(~np.isfinite(scores))[0]} is not finite: the model "
+            "gives numbers that are not finite; give another model"
+        )
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         raise DataError("labels must be whole numbers from 0; correct the labels")
     return scores, labels, queries

@@ -10,6 +10,7 @@ positive is the number of strictly greater scores (ties are free, also those of 
 beside it), scores are float32 dot products of the rows as they are given, T2I and I2T read the same scores, which are
 multiplied in ten blocks of text rows. Any row count is allowed.
 """
+
 from itertools import pairwise
 
 import numpy as np
@@ -47,8 +48,12 @@ def retrieval_metrics(image_embeds, text_embeds, text_image=None, protocol="stan
     result["mean_recall"] = (t2i["mean"] + i2t["mean"]) / 2 * 100
     for name, values in (("t2i", t2i), ("i2t", i2t)):
         result.update({f"{name}_{key}": values[key] for key in ("mrr", "median_rank")})
-    result.update(num_images=len(image_embeds), num_texts=len(text_embeds),
-                  num_image_queries=len(i2t_ranks), num_text_queries=len(t2i_ranks))
+    result.update(
+        num_images=len(image_embeds),
+        num_texts=len(text_embeds),
+        num_image_queries=len(i2t_ranks),
+        num_text_queries=len(t2i_ranks),
+    )
     return result
 
 
@@ -59,12 +64,15 @@ def ranks(image_embeds, text_embeds, text_image=None, protocol="standard", chunk
     """
     if protocol not in PROTOCOLS:
         close = nearest(protocol, PROTOCOLS)
-        raise DataError(f"unknown protocol {protocol!r}; "
-                        + (f"did you mean {close!r}?" if close else f"take one of {', '.join(PROTOCOLS)}"))
+        raise DataError(
+            f"unknown protocol {protocol!r}; "
+            + (f"did you mean {close!r}?" if close else f"take one of {', '.join(PROTOCOLS)}")
+        )
     images, texts = checked("image_embeds", image_embeds), checked("text_embeds", text_embeds)
     if images.shape[1] != texts.shape[1]:
-        raise DataError(f"image_embeds are {images.shape[1]} wide but text_embeds {texts.shape[1]}; "
-                        "both must come from one model")
+        raise DataError(
+            f"image_embeds are {images.shape[1]} wide but text_embeds {texts.shape[1]}; both must come from one model"
+        )
     if protocol == "official":
         return official_ranks(images, texts)
     return standard_ranks(images, texts, positive_pairs(text_image, len(images), len(texts)), max(1, int(chunk)))
@@ -74,8 +82,14 @@ def summary(rank):
     """Fractions r1, r5, r10, mean, mrr and 1-based median_rank of int ranks [Q], with the release's arithmetic."""
     count = float(len(rank))
     r1, r5, r10 = (float((rank < k).sum() / count) for k in KS)
-    return {"r1": r1, "r5": r5, "r10": r10, "mean": (r1 + r5 + r10) / 3.0,
-            "mrr": float((1.0 / (1.0 + rank)).sum() / count), "median_rank": float(np.median(rank) + 1)}
+    return {
+        "r1": r1,
+        "r5": r5,
+        "r10": r10,
+        "mean": (r1 + r5 + r10) / 3.0,
+        "mrr": float((1.0 / (1.0 + rank)).sum() / count),
+        "median_rank": float(np.median(rank) + 1),
+    }
 
 
 def percent(value):
@@ -97,15 +111,16 @@ def checked(name, rows):
     """A finite float array [R, D] with at least one row, or DataError."""
     rows = np.asarray(rows)
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
-        raise DataError(f"{name} must be numbers of shape [rows, width], "
-                        f"not {rows.dtype} of shape {list(rows.shape)}")
+        raise DataError(f"{name} must be numbers of shape [rows, width], not {rows.dtype} of shape {list(rows.shape)}")
     if not rows.shape[0] or not rows.shape[1]:
         raise DataError(f"{name} is empty (shape {list(rows.shape)}); there is nothing to evaluate")
     broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(broken):
-        raise DataError(f"{name} has {len(broken)} of {len(rows)} rows that are not finite, "
-                        f"the first is row {broken[0]}: the model that made them gives numbers that are not finite; "
-                        "encode again with another model (rows of items that were skipped must be left out)")
+        raise DataError(
+            f"{name} has {len(broken)} of {len(rows)} rows that are not finite, "
+            f"the first is row {broken[0]}: the model that made them gives numbers that are not finite; "
+            "encode again with another model (rows of items that were skipped must be left out)"
+        )
     return rows
 
 
@@ -118,8 +133,9 @@ def positive_pairs(text_image, num_images, num_texts):
         raise DataError(f"text_image must hold integer image rows, not {pairs.dtype}")
     if pairs.ndim == 1:
         if len(pairs) != num_texts:
-            raise DataError(f"text_image has {len(pairs)} entries for {num_texts} texts; "
-                            "give the image row of each text")
+            raise DataError(
+                f"text_image has {len(pairs)} entries for {num_texts} texts; give the image row of each text"
+            )
         pairs = np.stack([np.arange(num_texts), pairs], axis=1)
         pairs = pairs[pairs[:, 1] != -1]
     elif pairs.ndim != 2 or pairs.shape[1] != 2:
@@ -130,8 +146,10 @@ def positive_pairs(text_image, num_images, num_texts):
     for column, limit, what in ((0, num_texts, "text"), (1, num_images, "image")):
         wrong = np.flatnonzero((pairs[:, column] < 0) | (pairs[:, column] >= limit))
         if len(wrong):
-            raise DataError(f"text_image names {what} row {pairs[wrong[0], column]}, "
-                            f"but there are {limit} {what} rows, counted from 0")
+            raise DataError(
+                f"text_image names {what} row {pairs[wrong[0], column]}, "
+                f"but there are {limit} {what} rows, counted from 0"
+            )
     return np.unique(pairs, axis=0)
 
 
@@ -163,13 +181,16 @@ def official_ranks(images, texts):
     """Ranks of both directions; blocks, types and operand order give the rounding that the release has."""
     count = len(texts)
     if len(images) != count:
-        raise DataError(f"the official protocol pairs row i with row i, but there are {len(images)} image rows and "
-                        f"{count} text rows; repeat the image of each text or take the standard protocol")
+        raise DataError(
+            f"the official protocol pairs row i with row i, but there are {len(images)} image rows and "
+            f"{count} text rows; repeat the image of each text or take the standard protocol"
+        )
     images, texts = images.astype(np.float32, copy=False).T, texts.astype(np.float32, copy=False)
     most = max(1, BLOCK_BYTES // (4 * count))
     bounds = [count * part // OFFICIAL_BLOCKS for part in range(OFFICIAL_BLOCKS + 1)]
-    blocks = [(start, min(start + most, stop))
-              for first, stop in pairwise(bounds) for start in range(first, stop, most)]
+    blocks = [
+        (start, min(start + most, stop)) for first, stop in pairwise(bounds) for start in range(first, stop, most)
+    ]
     positive = np.empty(count, np.float32)
     text_rank, image_rank = np.empty(count, np.int64), np.zeros(count, np.int64)
     for start, stop in blocks:

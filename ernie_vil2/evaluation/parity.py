@@ -4,6 +4,7 @@ A fixture holds texts.json, images/ (in the order of their names) and expected.n
 uint8, raw text_embeds [T, D] and image_embeds [I, D], pair_loss and logit_scale (the symmetric InfoNCE of the first
 texts with the images, one to one); optionally gradients.json, the L2 norm of that loss's gradient for every parameter.
 """
+
 import dataclasses
 import json
 import unicodedata
@@ -24,8 +25,10 @@ GRADIENT_RELATIVE = 1e-3
 PUBLISHED_ABSOLUTE = 1e-3
 ARRAYS = ("input_ids", "crops", "text_embeds", "image_embeds", "pair_loss", "logit_scale")
 CAT, DOG = "猫的照片", "狗的照片"
-PUBLISHED_IMAGE = ("give --image FILE, the image 000000039769.jpg (two cats on a sofa) of COCO's val2017, "
-                   "on which the published numbers were computed")
+PUBLISHED_IMAGE = (
+    "give --image FILE, the image 000000039769.jpg (two cats on a sofa) of COCO's val2017, "
+    "on which the published numbers were computed"
+)
 
 
 @dataclass
@@ -66,11 +69,16 @@ def read_fixture(folder):
     missing = [name for name in ARRAYS if name not in expected]
     if missing:
         raise DataError(f"{folder}/expected.npz lacks {', '.join(missing)}; copy the fixture again")
-    for name, items, of in (("input_ids", texts, "texts.json"), ("text_embeds", texts, "texts.json"),
-                            ("crops", images, "images/"), ("image_embeds", images, "images/")):
+    for name, items, of in (
+        ("input_ids", texts, "texts.json"),
+        ("text_embeds", texts, "texts.json"),
+        ("crops", images, "images/"),
+        ("image_embeds", images, "images/"),
+    ):
         if len(expected[name]) != len(items) or not len(items):
-            raise DataError(f"{folder}: {name} has {len(expected[name])} rows but {of} {len(items)} items; "
-                            "copy the fixture again")
+            raise DataError(
+                f"{folder}: {name} has {len(expected[name])} rows but {of} {len(items)} items; copy the fixture again"
+            )
     return Fixture(texts, images, expected, norms)
 
 
@@ -133,8 +141,13 @@ def close(name, wanted, got, labels):
     cosine = ((wanted * got).sum(axis=1) / np.sqrt((wanted**2).sum(axis=1) * (got**2).sum(axis=1))).min()
     worst = int(np.argmax(np.nan_to_num(gap, nan=np.inf)))
     passed = bool(gap.max() <= EMBED_ABSOLUTE and cosine >= EMBED_COSINE)
-    return Check(name, f"<= {EMBED_ABSOLUTE:g}, cosine >= {EMBED_COSINE}", f"cosine {cosine:.8f}",
-                 f"{gap[worst]:.2e} at {short(labels[worst])}", passed)
+    return Check(
+        name,
+        f"<= {EMBED_ABSOLUTE:g}, cosine >= {EMBED_COSINE}",
+        f"cosine {cosine:.8f}",
+        f"{gap[worst]:.2e} at {short(labels[worst])}",
+        passed,
+    )
 
 
 def number(name, wanted, got, tolerance):
@@ -151,8 +164,13 @@ def gradients(wanted, got):
     gaps = {key: abs(got[key] - wanted[key]) / max(wanted[key], 1e-12) if key in got else np.inf for key in keys}
     within = sum(gap <= GRADIENT_RELATIVE for gap in gaps.values())
     worst = max(gaps, key=lambda key: np.nan_to_num(gaps[key], nan=np.inf))
-    return Check("gradients", f"{len(keys)} norms, 0.1 %", f"{within} within",
-                 f"{gaps[worst] * 100:.4f} % at {worst}", within == len(keys))
+    return Check(
+        "gradients",
+        f"{len(keys)} norms, 0.1 %",
+        f"{within} within",
+        f"{gaps[worst] * 100:.4f} % at {worst}",
+        within == len(keys),
+    )
 
 
 def pair_loss(image, text, scale):
@@ -185,8 +203,10 @@ def gradient_norms(network, ids, pixels):
         labels = paddle.arange(len(ids))
         loss = (F.cross_entropy(logits, labels) + F.cross_entropy(logits.t(), labels)) / 2
         loss.backward()
-        return {key: 0.0 if value.grad is None else float(np.linalg.norm(value.grad.numpy().astype(np.float64)))
-                for key, value in parameters.items()}
+        return {
+            key: 0.0 if value.grad is None else float(np.linalg.norm(value.grad.numpy().astype(np.float64)))
+            for key, value in parameters.items()
+        }
     finally:
         network.clear_gradients(set_to_zero=False)
         for key, value in parameters.items():
@@ -216,7 +236,7 @@ def check_published(model, image):
         ("softmax(100 cos)", (0.99833173, 0.00166824), odds / odds.sum()),
         ("welcome ... begins", (0.10174122, -0.50740963, -0.05135643, 0.22727829, 0.57717800, -0.54775286), welcome),
     ]
-    return [number(name, wanted, got[:len(wanted)], PUBLISHED_ABSOLUTE) for name, wanted, got in rows]
+    return [number(name, wanted, got[: len(wanted)], PUBLISHED_ABSOLUTE) for name, wanted, got in rows]
 
 
 def cosines(query, *others):
@@ -232,8 +252,9 @@ def short(label):
 def table(checks):
     """The checks as lines of text."""
     rows = [("check", "wanted", "got", "largest difference", "")]
-    rows += [(check.name, check.wanted, check.got, check.difference, "pass" if check.passed else "FAIL")
-             for check in checks]
+    rows += [
+        (check.name, check.wanted, check.got, check.difference, "pass" if check.passed else "FAIL") for check in checks
+    ]
     widths = [max(columns(row[index]) for row in rows) for index in range(5)]
     padded = ([cell + " " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)] for row in rows)
     return "\n".join("  ".join(row).rstrip() for row in padded)

@@ -7,47 +7,91 @@ import numpy as np
 
 WORD = "embeddings.word_embeddings.weight"
 PADDLE_BLOCK = {
-    "q": "encoder.layers.{}.self_attn.q_proj", "k": "encoder.layers.{}.self_attn.k_proj",
-    "v": "encoder.layers.{}.self_attn.v_proj", "o": "encoder.layers.{}.self_attn.out_proj",
-    "n1": "encoder.layers.{}.norm1", "up": "encoder.layers.{}.linear1", "down": "encoder.layers.{}.linear2",
-    "n2": "encoder.layers.{}.norm2", "first": "embeddings.layer_norm",
-}  # fmt: skip
+    "q": "encoder.layers.{}.self_attn.q_proj",
+    "k": "encoder.layers.{}.self_attn.k_proj",
+    "v": "encoder.layers.{}.self_attn.v_proj",
+    "o": "encoder.layers.{}.self_attn.out_proj",
+    "n1": "encoder.layers.{}.norm1",
+    "up": "encoder.layers.{}.linear1",
+    "down": "encoder.layers.{}.linear2",
+    "n2": "encoder.layers.{}.norm2",
+    "first": "embeddings.layer_norm",
+}
 TORCH_BLOCK = {
-    "q": "encoder.layer.{}.attention.self.query", "k": "encoder.layer.{}.attention.self.key",
-    "v": "encoder.layer.{}.attention.self.value", "o": "encoder.layer.{}.attention.output.dense",
-    "n1": "encoder.layer.{}.attention.output.LayerNorm", "up": "encoder.layer.{}.intermediate.dense",
-    "down": "encoder.layer.{}.output.dense", "n2": "encoder.layer.{}.output.LayerNorm",
+    "q": "encoder.layer.{}.attention.self.query",
+    "k": "encoder.layer.{}.attention.self.key",
+    "v": "encoder.layer.{}.attention.self.value",
+    "o": "encoder.layer.{}.attention.output.dense",
+    "n1": "encoder.layer.{}.attention.output.LayerNorm",
+    "up": "encoder.layer.{}.intermediate.dense",
+    "down": "encoder.layer.{}.output.dense",
+    "n2": "encoder.layer.{}.output.LayerNorm",
     "first": "embeddings.LayerNorm",
-}  # fmt: skip
+}
 PADDLENLP_VIT = {
-    "token": "class_embedding", "positions": "positional_embedding.weight", "patches": "conv1", "pre": "ln_pre",
-    "post": "ln_post", "n1": "transformer.layers.{}.norm1", "n2": "transformer.layers.{}.norm2",
-    "q": "transformer.layers.{}.self_attn.q_proj", "k": "transformer.layers.{}.self_attn.k_proj",
-    "v": "transformer.layers.{}.self_attn.v_proj", "o": "transformer.layers.{}.self_attn.out_proj",
-    "up": "transformer.layers.{}.linear1", "down": "transformer.layers.{}.linear2", "torch": False,
-}  # fmt: skip
+    "token": "class_embedding",
+    "positions": "positional_embedding.weight",
+    "patches": "conv1",
+    "pre": "ln_pre",
+    "post": "ln_post",
+    "n1": "transformer.layers.{}.norm1",
+    "n2": "transformer.layers.{}.norm2",
+    "q": "transformer.layers.{}.self_attn.q_proj",
+    "k": "transformer.layers.{}.self_attn.k_proj",
+    "v": "transformer.layers.{}.self_attn.v_proj",
+    "o": "transformer.layers.{}.self_attn.out_proj",
+    "up": "transformer.layers.{}.linear1",
+    "down": "transformer.layers.{}.linear2",
+    "torch": False,
+}
 CLIP_VIT = {
-    "token": "class_embedding", "positions": "positional_embedding", "patches": "conv1", "pre": "ln_pre",
-    "post": "ln_post", "n1": "transformer.resblocks.{}.ln_1", "n2": "transformer.resblocks.{}.ln_2",
-    "qkv": "transformer.resblocks.{}.attn.in_proj_", "o": "transformer.resblocks.{}.attn.out_proj",
-    "up": "transformer.resblocks.{}.mlp.c_fc", "down": "transformer.resblocks.{}.mlp.c_proj", "proj": "proj",
+    "token": "class_embedding",
+    "positions": "positional_embedding",
+    "patches": "conv1",
+    "pre": "ln_pre",
+    "post": "ln_post",
+    "n1": "transformer.resblocks.{}.ln_1",
+    "n2": "transformer.resblocks.{}.ln_2",
+    "qkv": "transformer.resblocks.{}.attn.in_proj_",
+    "o": "transformer.resblocks.{}.attn.out_proj",
+    "up": "transformer.resblocks.{}.mlp.c_fc",
+    "down": "transformer.resblocks.{}.mlp.c_proj",
+    "proj": "proj",
     "torch": True,
-}  # fmt: skip
+}
 FLASH_VIT = CLIP_VIT | {"qkv": "transformer.resblocks.{}.attn.Wqkv."}
 TRANSFORMERS_VIT = {
-    "token": "embeddings.class_embedding", "positions": "embeddings.position_embedding.weight",
-    "patches": "embeddings.patch_embedding", "pre": "pre_layrnorm", "post": "post_layernorm",
-    "n1": "encoder.layers.{}.layer_norm1", "n2": "encoder.layers.{}.layer_norm2",
-    "q": "encoder.layers.{}.self_attn.q_proj", "k": "encoder.layers.{}.self_attn.k_proj",
-    "v": "encoder.layers.{}.self_attn.v_proj", "o": "encoder.layers.{}.self_attn.out_proj",
-    "up": "encoder.layers.{}.mlp.fc1", "down": "encoder.layers.{}.mlp.fc2", "proj": "visual_projection.weight",
+    "token": "embeddings.class_embedding",
+    "positions": "embeddings.position_embedding.weight",
+    "patches": "embeddings.patch_embedding",
+    "pre": "pre_layrnorm",
+    "post": "post_layernorm",
+    "n1": "encoder.layers.{}.layer_norm1",
+    "n2": "encoder.layers.{}.layer_norm2",
+    "q": "encoder.layers.{}.self_attn.q_proj",
+    "k": "encoder.layers.{}.self_attn.k_proj",
+    "v": "encoder.layers.{}.self_attn.v_proj",
+    "o": "encoder.layers.{}.self_attn.out_proj",
+    "up": "encoder.layers.{}.mlp.fc1",
+    "down": "encoder.layers.{}.mlp.fc2",
+    "proj": "visual_projection.weight",
     "torch": True,
-}  # fmt: skip
+}
 PADDLECLAS_VIT = {
-    "token": "cls_token", "positions": "pos_embed", "patches": "patch_embed.proj", "pre": "ln_pre", "post": "norm",
-    "n1": "blocks.{}.norm1", "n2": "blocks.{}.norm2", "qkv": "blocks.{}.attn.qkv.", "o": "blocks.{}.attn.proj",
-    "up": "blocks.{}.mlp.fc1", "down": "blocks.{}.mlp.fc2", "proj": "proj", "torch": False,
-}  # fmt: skip
+    "token": "cls_token",
+    "positions": "pos_embed",
+    "patches": "patch_embed.proj",
+    "pre": "ln_pre",
+    "post": "norm",
+    "n1": "blocks.{}.norm1",
+    "n2": "blocks.{}.norm2",
+    "qkv": "blocks.{}.attn.qkv.",
+    "o": "blocks.{}.attn.proj",
+    "up": "blocks.{}.mlp.fc1",
+    "down": "blocks.{}.mlp.fc2",
+    "proj": "proj",
+    "torch": False,
+}
 
 
 def prefix_of(state, name=WORD):

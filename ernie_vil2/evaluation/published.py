@@ -14,7 +14,7 @@ HARNESS_CAVEAT = (
 PROTOCOLS = {
     "coco-cn@1053": "1,000 test images and 1,053 human captions; every caption of an image is right",
     "coco-cn@1k-official": "1,000 texts paired row by row with 1,000 images, as the release's script does: equal "
-                           "scores do not count against the model",
+    "scores do not count against the model",
     "coco-cn@5k": "5,000 human-translated captions",
     "flickr30k-cn": "1,000 test images and 5,000 human-translated captions",
     "flickr30k-cn@val": "1,000 validation images and 5,000 machine-translated captions",
@@ -29,7 +29,10 @@ PROTOCOLS = {
     "imagenet-zh": "zero-shot classification by Chinese class names and prompts",
 }
 ALIASES = {
-    "flickr30k-cn@1k": "flickr30k-cn", "flickr30k@1k": "flickr30k", "muge@valid": "muge", "cbvs@20k": "cbvs",
+    "flickr30k-cn@1k": "flickr30k-cn",
+    "flickr30k@1k": "flickr30k",
+    "muge@valid": "muge",
+    "cbvs@20k": "cbvs",
 }
 """full names of benchmarks that have one protocol"""
 FAMILIES = {
@@ -49,10 +52,13 @@ INTERN_VL = "InternVL paper"
 CBVS = "readme of CBVS-UniCLIP, whose harness ran all models"
 PADDLENLP = "fine-tuning with PaddleNLP (learning rate 5e-5, batch 128 x 2, 5 epochs)"
 
-UNKNOWN_COCO = ("The source does not say whether this is 1,000 x 1,000 or 1,053 captions, "
-                "so the figure stands beside both.")
-UNKNOWN_AIC = ("The source says the first 10,000 validation rows, but not whether a row is an image or a pair, "
-               "so the figure stands beside both.")
+UNKNOWN_COCO = (
+    "The source does not say whether this is 1,000 x 1,000 or 1,053 captions, so the figure stands beside both."
+)
+UNKNOWN_AIC = (
+    "The source says the first 10,000 validation rows, but not whether a row is an image or a pair, "
+    "so the figure stands beside both."
+)
 PAPER_BEST = "The paper's best figure; the readme does not say of which model. " + UNKNOWN_COCO
 VALIDATION = "Measured on the validation split; no figure of the test split is published."
 
@@ -82,10 +88,20 @@ def recalls(t2i="", i2t="", **others):
 def early(model, coco, aic):
     """Both rows of a model in the earlier readme's table: t2i R@1, i2t R@1, mean recall."""
     keys = ("t2i_r1", "i2t_r1", "mean_recall")
-    rows = ((coco, ("coco-cn@1053", "coco-cn@1k-official"), UNKNOWN_COCO),
-            (aic, ("aic-icc@10k-pairs", "aic-icc@10k-images"), UNKNOWN_AIC))
-    return [Published(f"ERNIE-ViL 2.0 {model}", names, dict(zip(keys, figures.split(), strict=True)), EARLIER_README,
-                      footnote=footnote) for figures, names, footnote in rows]
+    rows = (
+        (coco, ("coco-cn@1053", "coco-cn@1k-official"), UNKNOWN_COCO),
+        (aic, ("aic-icc@10k-pairs", "aic-icc@10k-images"), UNKNOWN_AIC),
+    )
+    return [
+        Published(
+            f"ERNIE-ViL 2.0 {model}",
+            names,
+            dict(zip(keys, figures.split(), strict=True)),
+            EARLIER_README,
+            footnote=footnote,
+        )
+        for figures, names, footnote in rows
+    ]
 
 
 def peer(model, source, muge="", muge_mean="", flickr=(), coco=(), setting=ZERO_SHOT):
@@ -105,37 +121,96 @@ def graded(model, recall, mean, pnr, ndcg, average):
 
 
 FIGURES = (
-    Published("ERNIE-ViL 2.0 Base ViT", ("coco-cn@1k-official",),
-              recalls("65.9/90.1/96.1", "66.5/91.6/96.2", t2i_mean="84.0", i2t_mean="84.8"), RELEASE_README),
+    Published(
+        "ERNIE-ViL 2.0 Base ViT",
+        ("coco-cn@1k-official",),
+        recalls("65.9/90.1/96.1", "66.5/91.6/96.2", t2i_mean="84.0", i2t_mean="84.8"),
+        RELEASE_README,
+    ),
     *early("Base ViT", "66.00 65.90 84.28", "17.93 30.41 38.57"),
     *early("Base CNN", "62.70 65.30 83.17", "14.77 26.05 34.47"),
     *early("Large ViT", "70.30 68.80 86.32", "20.17 32.29 41.08"),
     *early("Large CNN", "69.80 69.50 86.28", "19.01 33.65 40.58"),
-    Published("ERNIE-ViL 2.0, best of the paper", ("coco-cn@1053", "coco-cn@1k-official"),
-              recalls("69.6/91.2/96.9", "69.1/92.9/97.1"), PAPER, footnote=PAPER_BEST),
-    Published("ERNIE-ViL 2.0, best of the paper", ("flickr30k",),
-              recalls("85.0/97.0/98.3", "96.1/99.9/100.0"), PAPER),
-    *peer("Wukong L/14", WUKONG, "42.7/69.0/78.0", "63.2", ("51.7/78.9/86.3", "76.1/94.8/97.5"),
-          ("53.4/80.2/90.1", "55.2/81.0/90.6")),
-    *peer("R2D2 L/14", R2D2, "49.5/75.7/83.2", "69.5", ("60.9/86.8/92.7", "77.6/96.7/98.9"),
-          ("56.4/85.0/93.1", "63.3/89.3/95.7")),
-    *peer("CN-CLIP B/16", CN_CLIP, "52.1/76.7/84.4", "71.1", ("62.7/86.9/92.8", "74.6/93.5/97.1"),
-          ("62.2/86.6/94.9", "57.0/84.1/93.6")),
-    *peer("CN-CLIP L/14", CN_CLIP, "56.3/79.8/86.2", "74.1", ("68.0/89.7/94.4", "80.2/96.6/98.2"),
-          ("64.0/89.2/94.4", "60.4/84.2/92.9")),
-    *peer("CN-CLIP H/14", CN_CLIP, "63.0/84.1/89.2", "78.8", ("71.2/91.4/95.5", "81.6/97.5/98.8"),
-          ("69.2/89.9/96.1", "63.0/86.6/92.9")),
-    *peer("QA-CLIP L/14", QA_CLIP, "57.4/81.0/87.7", "", ("69.3/90.3/94.7", "85.3/97.9/99.2"),
-          ("65.7/90.2/95.0", "64.5/88.3/95.1")),
+    Published(
+        "ERNIE-ViL 2.0, best of the paper",
+        ("coco-cn@1053", "coco-cn@1k-official"),
+        recalls("69.6/91.2/96.9", "69.1/92.9/97.1"),
+        PAPER,
+        footnote=PAPER_BEST,
+    ),
+    Published("ERNIE-ViL 2.0, best of the paper", ("flickr30k",), recalls("85.0/97.0/98.3", "96.1/99.9/100.0"), PAPER),
+    *peer(
+        "Wukong L/14",
+        WUKONG,
+        "42.7/69.0/78.0",
+        "63.2",
+        ("51.7/78.9/86.3", "76.1/94.8/97.5"),
+        ("53.4/80.2/90.1", "55.2/81.0/90.6"),
+    ),
+    *peer(
+        "R2D2 L/14",
+        R2D2,
+        "49.5/75.7/83.2",
+        "69.5",
+        ("60.9/86.8/92.7", "77.6/96.7/98.9"),
+        ("56.4/85.0/93.1", "63.3/89.3/95.7"),
+    ),
+    *peer(
+        "CN-CLIP B/16",
+        CN_CLIP,
+        "52.1/76.7/84.4",
+        "71.1",
+        ("62.7/86.9/92.8", "74.6/93.5/97.1"),
+        ("62.2/86.6/94.9", "57.0/84.1/93.6"),
+    ),
+    *peer(
+        "CN-CLIP L/14",
+        CN_CLIP,
+        "56.3/79.8/86.2",
+        "74.1",
+        ("68.0/89.7/94.4", "80.2/96.6/98.2"),
+        ("64.0/89.2/94.4", "60.4/84.2/92.9"),
+    ),
+    *peer(
+        "CN-CLIP H/14",
+        CN_CLIP,
+        "63.0/84.1/89.2",
+        "78.8",
+        ("71.2/91.4/95.5", "81.6/97.5/98.8"),
+        ("69.2/89.9/96.1", "63.0/86.6/92.9"),
+    ),
+    *peer(
+        "QA-CLIP L/14",
+        QA_CLIP,
+        "57.4/81.0/87.7",
+        "",
+        ("69.3/90.3/94.7", "85.3/97.9/99.2"),
+        ("65.7/90.2/95.0", "64.5/88.3/95.1"),
+    ),
     *peer("AltCLIP L", QA_CLIP, "29.6/49.9/58.8"),
-    *peer("AltCLIP L", ALT_CLIP, flickr=("69.8/89.9/94.7", "84.8/97.4/98.8"),
-          coco=("63.9/87.2/93.9", "62.8/88.8/95.5")),
-    *peer("InternVL-G", INTERN_VL, flickr=("77.7/94.8/97.3", "92.9/99.4/99.8"),
-          coco=("73.8/94.4/98.1", "71.4/93.9/97.7")),
-    *peer("CN-CLIP B/16", CN_CLIP, "58.4/83.6/90.0", "77.4", ("79.1/94.8/97.4", "93.5/99.0/99.5"),
-          ("77.0/97.1/99.0", "77.4/96.2/98.9"), setting=FINE_TUNED),
-    Published("ERNIE-ViL 2.0 Base ViT", ("flickr30k-cn@val",), recalls("72.42/91.74/95.76", "88.8/97.9/99.4"),
-              PADDLENLP, FINE_TUNED, VALIDATION),
+    *peer(
+        "AltCLIP L", ALT_CLIP, flickr=("69.8/89.9/94.7", "84.8/97.4/98.8"), coco=("63.9/87.2/93.9", "62.8/88.8/95.5")
+    ),
+    *peer(
+        "InternVL-G", INTERN_VL, flickr=("77.7/94.8/97.3", "92.9/99.4/99.8"), coco=("73.8/94.4/98.1", "71.4/93.9/97.7")
+    ),
+    *peer(
+        "CN-CLIP B/16",
+        CN_CLIP,
+        "58.4/83.6/90.0",
+        "77.4",
+        ("79.1/94.8/97.4", "93.5/99.0/99.5"),
+        ("77.0/97.1/99.0", "77.4/96.2/98.9"),
+        setting=FINE_TUNED,
+    ),
+    Published(
+        "ERNIE-ViL 2.0 Base ViT",
+        ("flickr30k-cn@val",),
+        recalls("72.42/91.74/95.76", "88.8/97.9/99.4"),
+        PADDLENLP,
+        FINE_TUNED,
+        VALIDATION,
+    ),
     Published("CN-CLIP B/16", ("imagenet-zh",), {"acc@1": "48.4"}, QA_CLIP),
     Published("CN-CLIP L/14", ("imagenet-zh",), {"acc@1": "54.7"}, QA_CLIP),
     Published("QA-CLIP B/16", ("imagenet-zh",), {"acc@1": "49.7"}, QA_CLIP),

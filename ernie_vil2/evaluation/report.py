@@ -230,8 +230,10 @@ def text_query(_, entry):
         for place, (image, right, value) in enumerate(results, 1)
     )
     where = f"The right image is at rank {rank:,}" + ("." if any(entry["right"]) else ", not among these.")
-    return (f'<article class="query"><p class="asked">{spoken(entry["query"])}</p><p class="note">{where}</p>\n'
-            f'<ol class="found">\n{items}\n</ol></article>')
+    return (
+        f'<article class="query"><p class="asked">{spoken(entry["query"])}</p><p class="note">{where}</p>\n'
+        f'<ol class="found">\n{items}\n</ol></article>'
+    )
 
 
 def image_query(place, entry):

@@ -183,8 +183,10 @@ def read_json(path, needed):
     if not isinstance(content, dict) or "format" not in content:
         raise DataError(f"{path} was not written by an evaluation: it has no format; {REPEAT}")
     if content["format"] != FORMAT:
-        raise DataError(f"{path} has format {str(content['format'])[:20]!r}, this version reads {FORMAT}; "
-                        "use the version that wrote it, or evaluate again")
+        raise DataError(
+            f"{path} has format {str(content['format'])[:20]!r}, this version reads {FORMAT}; "
+            "use the version that wrote it, or evaluate again"
+        )
     if needed not in content:
         raise DataError(f"{path} is damaged: it has no {needed}; {REPEAT}")
     return content

@@ -1,4 +1,5 @@
 """Retrieval on embeddings: read them from files or compute them with a model, then measure and print."""
+
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,17 +63,21 @@ def read_directory(path):
     image_ids, text_ids = read_lines(path / "image_ids.txt"), read_lines(path / "text_ids.txt")
     for name, lines in (("image", image_ids), ("text", text_ids)):
         if arrays[name].ndim != 2 or len(arrays[name]) != len(lines):
-            raise DataError(f"{path / name}.npy has shape {list(arrays[name].shape)} but {name}_ids.txt has "
-                            f"{len(lines)} lines; one of them is truncated, encode again")
+            raise DataError(
+                f"{path / name}.npy has shape {list(arrays[name].shape)} but {name}_ids.txt has "
+                f"{len(lines)} lines; one of them is truncated, encode again"
+            )
     row = {key: index for index, key in enumerate(image_ids)}
     if len(row) != len(image_ids):
         twice = next(key for index, key in enumerate(image_ids) if row[key] != index)
         raise DataError(f"{path}/image_ids.txt names image {twice!r} twice; keep one row per image")
     orphans = [index for index, key in enumerate(text_ids) if key not in row]
     if orphans:
-        raise DataError(f"{path}/text_ids.txt, line {orphans[0] + 1}: image {text_ids[orphans[0]]!r} is not in "
-                        f"image_ids.txt, {len(orphans)} of {len(text_ids)} texts in all; "
-                        "remove these texts or encode again")
+        raise DataError(
+            f"{path}/text_ids.txt, line {orphans[0] + 1}: image {text_ids[orphans[0]]!r} is not in "
+            f"image_ids.txt, {len(orphans)} of {len(text_ids)} texts in all; "
+            "remove these texts or encode again"
+        )
     owner = np.array([row[key] for key in text_ids], dtype=np.int64)
     lonely = len(image_ids) - len(np.unique(owner))
     notes = (f"{lonely} images have no text; they are candidates but ask nothing",) if lonely else ()
@@ -99,18 +104,24 @@ def read_text_file(path, ids=None):
         for number, line in enumerate(handle, 1):
             parts = line.rstrip(b"\r\n").split(b"\t")
             if len(parts) != 3:
-                raise DataError(f"{path}, line {number}: {len(parts)} fields separated by tabs instead of 3 "
-                                "(text vector, image vector, 1); this is not the release's embeddings format")
+                raise DataError(
+                    f"{path}, line {number}: {len(parts)} fields separated by tabs instead of 3 "
+                    "(text vector, image vector, 1); this is not the release's embeddings format"
+                )
             for column, field, what in zip(columns, parts, ("text", "image"), strict=False):
                 try:
                     row = np.array([float(value) for value in field.split()]).astype(np.float32)
                 except ValueError as error:
-                    raise DataError(f"{path}, line {number}: the {what} vector holds something else than numbers "
-                                    f"({str(error)[:80]}); encode this row again") from None
+                    raise DataError(
+                        f"{path}, line {number}: the {what} vector holds something else than numbers "
+                        f"({str(error)[:80]}); encode this row again"
+                    ) from None
                 if not row.size or (column and row.shape != column[0].shape):
                     wanted = f"line 1 has {len(column[0])}" if column else "a vector is needed"
-                    raise DataError(f"{path}, line {number}: the {what} vector has {row.size} numbers, {wanted}; "
-                                    "the file may be truncated, encode again")
+                    raise DataError(
+                        f"{path}, line {number}: the {what} vector has {row.size} numbers, {wanted}; "
+                        "the file may be truncated, encode again"
+                    )
                 column.append(row)
     if not columns[0]:
         raise DataError(f"{path} is empty; there is nothing to evaluate")
@@ -174,8 +185,11 @@ def encode_images(model, samples, skipped, skip_broken):
     reasons = dict(failures)
     for position, reason in reasons.items():
         keep_or_raise(DataError(f"{samples[position].where}: {reason}"), skipped, skip_broken)
-    return {sample.id: row for position, (sample, row) in enumerate(zip(samples, embeds, strict=True))
-            if position not in reasons}
+    return {
+        sample.id: row
+        for position, (sample, row) in enumerate(zip(samples, embeds, strict=True))
+        if position not in reasons
+    }
 
 
 def keep_or_raise(error, skipped, skip_broken):
@@ -209,8 +223,10 @@ def table(results):
             shown = [percent(values[f"{key}_{part}"]) for part in ("r1", "r5", "r10")]
             shown.append(percent(values["mean_recall" if key == "mean" else f"{key}_mean"]))
             tail = ("", "") if key == "mean" else (f"{values[f'{key}_mrr']:.4f}", f"{values[f'{key}_median_rank']:g}")
-            lines.append(f"| {label} | {shown[0]:>6} | {shown[1]:>6} | {shown[2]:>6} | {shown[3]:>10} | "
-                         f"{tail[0]:>6} | {tail[1]:>11} |")
+            lines.append(
+                f"| {label} | {shown[0]:>6} | {shown[1]:>6} | {shown[2]:>6} | {shown[3]:>10} | "
+                f"{tail[0]:>6} | {tail[1]:>11} |"
+            )
         lines.append("")
     return "\n".join(lines).rstrip("\n")
 

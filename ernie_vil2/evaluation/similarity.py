@@ -1,4 +1,5 @@
 """How well similarities agree with labels: correlations for pairs of texts, mAP@K for image retrieval. NumPy only."""
+
 import numpy as np
 
 from ..errors import DataError
@@ -38,13 +39,17 @@ def checked_pair(first, second):
     """Both sequences as float64 arrays that can be compared."""
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.ndim != 1 or first.shape != second.shape or len(first) < 2:
-        raise DataError(f"a correlation needs two sequences of one length of at least 2, not shapes "
-                        f"{list(first.shape)} and {list(second.shape)}; give a value of each for every pair")
+        raise DataError(
+            f"a correlation needs two sequences of one length of at least 2, not shapes "
+            f"{list(first.shape)} and {list(second.shape)}; give a value of each for every pair"
+        )
     for values in (first, second):
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise DataError(f"value {row} (counted from 0) of a correlation is {values[row]}: the model gives numbers "
-                            "that are not finite; give another model")
+            raise DataError(
+                f"value {row} (counted from 0) of a correlation is {values[row]}: the model gives numbers "
+                "that are not finite; give another model"
+            )
     return first, second
 
 
@@ -53,7 +58,7 @@ def pack_labels(marks):
     marks = np.asarray(marks, bool)
     words = max(1, -(-marks.shape[1] // 64))
     padded = np.zeros((len(marks), words * 64), bool)
-    padded[:, :marks.shape[1]] = marks
+    padded[:, : marks.shape[1]] = marks
     return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
 
 
@@ -65,8 +70,9 @@ def share_label(first, second):
     return shared
 
 
-def mean_average_precision(queries, database, query_labels, database_labels, ks=(5000,), own=None,
-                           block_bytes=BLOCK_BYTES):
+def mean_average_precision(
+    queries, database, query_labels, database_labels, ks=(5000,), own=None, block_bytes=BLOCK_BYTES
+):
     """{K: mAP@K in percent}; a database row is relevant to a query when they share a label.
 
     queries [Q, D], database [N, D]: L2-normalised float embeddings. query_labels uint64 [Q, W], database_labels
@@ -83,8 +89,9 @@ def mean_average_precision(queries, database, query_labels, database_labels, ks=
     """
     queries, database = normalised("queries", queries), normalised("database", database)
     if queries.shape[1] != database.shape[1]:
-        raise DataError(f"queries are {queries.shape[1]} wide but the database {database.shape[1]}; "
-                        "both must come from one model")
+        raise DataError(
+            f"queries are {queries.shape[1]} wide but the database {database.shape[1]}; both must come from one model"
+        )
     own = np.full(len(queries), -1) if own is None else np.asarray(own)
     depths = {k: min(int(k), len(database)) for k in ks}
     deepest = max(depths.values())
@@ -99,7 +106,7 @@ def mean_average_precision(queries, database, query_labels, database_labels, ks=
         itself = np.flatnonzero(own[part] >= 0)
         keys[itself, own[part][itself]] = np.iinfo(np.int32).max * -1  # odd, so irrelevant, and the last of all
         keys.partition(len(database) - deepest, axis=1)
-        first = -np.sort(-keys[:, len(database) - deepest:], axis=1)
+        first = -np.sort(-keys[:, len(database) - deepest :], axis=1)
         relevant = (first & 1) == 0
         found = np.cumsum(relevant, axis=1)
         gained = np.cumsum(np.where(relevant, found / ranks, 0.0), axis=1)
@@ -115,11 +122,15 @@ def normalised(name, embeds):
         raise DataError(f"{name} has shape {list(embeds.shape)}; give at least one embedding [N, D]")
     broken = np.flatnonzero(~np.isfinite(embeds).all(axis=1))
     if len(broken):
-        raise DataError(f"{name} has {len(broken)} of {len(embeds)} rows that are not finite, the first is row "
-                        f"{broken[0]}: the model gives numbers that are not finite; give another model")
+        raise DataError(
+            f"{name} has {len(broken)} of {len(embeds)} rows that are not finite, the first is row "
+            f"{broken[0]}: the model gives numbers that are not finite; give another model"
+        )
     squares = np.einsum("nd,nd->n", embeds, embeds)
     wrong = np.flatnonzero(~(np.abs(squares - 1) < 1e-3))
     if len(wrong):
-        raise DataError(f"{name} has {len(wrong)} of {len(embeds)} rows that are not of length 1, the first is row "
-                        f"{wrong[0]}; encode with normalize=True and leave out broken images")
+        raise DataError(
+            f"{name} has {len(wrong)} of {len(embeds)} rows that are not of length 1, the first is row "
+            f"{wrong[0]}; encode with normalize=True and leave out broken images"
+        )
     return embeds

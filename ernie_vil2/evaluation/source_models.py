@@ -101,8 +101,11 @@ def paddlenlp_ernie_vil(state, settings, inputs):
     with paddle.no_grad():
         text = model.get_text_features(paddle.to_tensor(inputs.ids))
         image = model.get_image_features(paddle.to_tensor(inputs.pixels))
-    return Result({"text": text.numpy(), "image": image.numpy()}, "paddlenlp's ErnieViLModel",
-                  {"paddlenlp": paddlenlp.__version__})  # fmt: skip
+    return Result(
+        {"text": text.numpy(), "image": image.numpy()},
+        "paddlenlp's ErnieViLModel",
+        {"paddlenlp": paddlenlp.__version__},
+    )
 
 
 def paddlenlp_ernie(state, settings, inputs):
@@ -135,8 +138,10 @@ def transformers_text(state, settings, inputs):
     import torch
     import transformers
 
-    kinds = {"ernie": (transformers.ErnieConfig, transformers.ErnieModel),
-             "bert": (transformers.BertConfig, transformers.BertModel)}  # fmt: skip
+    kinds = {
+        "ernie": (transformers.ErnieConfig, transformers.ErnieModel),
+        "bert": (transformers.BertConfig, transformers.BertModel),
+    }
     if settings.get("model_type") not in kinds:
         raise CannotRun("its config.json names no model type")
     config, kind = kinds[settings["model_type"]]
@@ -147,8 +152,11 @@ def transformers_text(state, settings, inputs):
             parameter.copy_(torch.from_numpy(plain.tensor(state, prefix + key)))
         ids = torch.from_numpy(inputs.ids)
         pooled = model(ids, attention_mask=(ids != 0).long()).pooler_output
-    return Result({"text": pooled.numpy()}, f"transformers' {kind.__name__}",
-                  {"transformers": transformers.__version__, "torch": torch.__version__})  # fmt: skip
+    return Result(
+        {"text": pooled.numpy()},
+        f"transformers' {kind.__name__}",
+        {"transformers": transformers.__version__, "torch": torch.__version__},
+    )
 
 
 def plain_ernie(state, settings, config, inputs):

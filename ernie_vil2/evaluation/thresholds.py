@@ -51,8 +51,10 @@ def count_scores(scores):
 def decisions(positives, negatives):
     """A Decision for every threshold of the grid, lowest first, from the counts of right and of wrong pairs."""
     right, wrong = (np.cumsum(np.asarray(counts, np.int64)[::-1])[::-1].tolist() for counts in (positives, negatives))
-    return [decision((place - STEPS) / STEPS, *found, right[0], wrong[0])
-            for place, found in enumerate(zip(right, wrong, strict=True))]
+    return [
+        decision((place - STEPS) / STEPS, *found, right[0], wrong[0])
+        for place, found in enumerate(zip(right, wrong, strict=True))
+    ]
 
 
 def decision(threshold, right_found, wrong_found, right, wrong):
@@ -61,8 +63,17 @@ def decision(threshold, right_found, wrong_found, right, wrong):
     share = 100 * wrong_found / wrong if wrong else None
     precision = 100 * right_found / (right_found + wrong_found) if right_found + wrong_found else None
     balanced = 100 * recall / (recall + share) if share is not None and recall + share else None
-    return Decision(threshold, right_found, wrong_found, recall, share, precision, harmonic(precision, recall),
-                    balanced, harmonic(balanced, recall))
+    return Decision(
+        threshold,
+        right_found,
+        wrong_found,
+        recall,
+        share,
+        precision,
+        harmonic(precision, recall),
+        balanced,
+        harmonic(balanced, recall),
+    )
 
 
 def harmonic(precision, recall):
@@ -78,8 +89,10 @@ def picks(every):
     Goals: `best F1`, and `precision ≥ 90 %` and so on, where of those that reach it the one with most recall is
     taken; None where no threshold that finds anything reaches it. Of equal ones the higher threshold is taken.
     """
-    return {"all pairs": goals(every, attrgetter("precision"), attrgetter("f1")),
-            "balanced": goals(every, attrgetter("balanced_precision"), attrgetter("balanced_f1"))}
+    return {
+        "all pairs": goals(every, attrgetter("precision"), attrgetter("f1")),
+        "balanced": goals(every, attrgetter("balanced_precision"), attrgetter("balanced_f1")),
+    }
 
 
 def goals(every, precision, f1):

@@ -1,4 +1,5 @@
 """Zero-shot classification: a class is the mean of what its prompts say, an image belongs to the nearest class."""
+
 import numpy as np
 
 from ..errors import DataError
@@ -20,13 +21,19 @@ def class_embeddings(model, classes, templates, window=TEXT_WINDOW):
     templates = list(templates)
     wrong = [template for template in templates if "{}" not in template]
     if not templates or wrong:
-        raise DataError(f"the prompt template {wrong[0]!r} has no {{}} for the name of the class; add it" if wrong
-                        else "there is no prompt template; give at least '{}'")
+        raise DataError(
+            f"the prompt template {wrong[0]!r} has no {{}} for the name of the class; add it"
+            if wrong
+            else "there is no prompt template; give at least '{}'"
+        )
     names = [(entry,) if isinstance(entry, str) else tuple(entry) for entry in classes]
     empty = [row for row, synonyms in enumerate(names) if not synonyms or not all(map(str.strip, synonyms))]
     if empty or not names:
-        raise DataError(f"class {empty[0]} (counted from 0) has an empty name; name it" if empty
-                        else "there are no classes; give their names")
+        raise DataError(
+            f"class {empty[0]} (counted from 0) has an empty name; name it"
+            if empty
+            else "there are no classes; give their names"
+        )
     prompts = [[template.replace("{}", name) for name in synonyms for template in templates] for synonyms in names]
     means, start = [], 0
     while start < len(prompts):

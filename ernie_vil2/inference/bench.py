@@ -4,6 +4,7 @@ Both sides run in processes of their own with a clean environment, and take turn
 hits both alike. The plain side imports Paddle first, with the library's own CPU settings, and loops over batches:
 preprocess or tokenize and pad to the full length, then forward.
 """
+
 import contextlib
 import json
 import os
@@ -28,7 +29,7 @@ GRACE = 10
 """Seconds a side has to end by itself."""
 STARTS = {
     "plain": "import warnings, paddle; warnings.simplefilter('ignore'); "
-             "from ernie_vil2.inference import bench; bench.serve('plain')",
+    "from ernie_vil2.inference import bench; bench.serve('plain')",
     "ours": "from ernie_vil2.inference import bench; bench.serve('ours')",
 }
 
@@ -38,8 +39,12 @@ def compare(model=None, vocab=None, images=16, texts=64, repeats=3, note=lambda 
 
     model: a path, or None for random weights of the base size. Raises UserError when a side cannot run.
     """
-    job = {"model": model and os.path.abspath(model), "vocab": vocab and os.path.abspath(vocab),
-           "images": images, "texts": texts}
+    job = {
+        "model": model and os.path.abspath(model),
+        "vocab": vocab and os.path.abspath(vocab),
+        "images": images,
+        "texts": texts,
+    }
     sides = {}
     try:
         for name in STARTS:
@@ -55,8 +60,11 @@ def compare(model=None, vocab=None, images=16, texts=64, repeats=3, note=lambda 
     result = {}
     for kind in ("images", "texts"):
         plain, ours = seconds[kind, "plain"], seconds[kind, "ours"]
-        result[kind] = {"plain": job[kind] / statistics.median(plain), "ours": job[kind] / statistics.median(ours),
-                        "ratio": statistics.median(a / b for a, b in zip(plain, ours, strict=True))}
+        result[kind] = {
+            "plain": job[kind] / statistics.median(plain),
+            "ours": job[kind] / statistics.median(ours),
+            "ratio": statistics.median(a / b for a, b in zip(plain, ours, strict=True)),
+        }
     return result
 
 
@@ -78,8 +86,14 @@ class Side:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         self.name = name
         self.errors = tempfile.TemporaryFile(mode="w+")
-        self.process = subprocess.Popen([sys.executable, "-c", STARTS[name]], env=environment, text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", STARTS[name]],
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+        )
         self.ask(json.dumps(job))
 
     def ask(self, line):
@@ -168,7 +182,7 @@ def plain_images(model, photos):
     model.network.eval()
     with paddle.no_grad():
         for start in range(0, len(photos), PLAIN_BATCH):
-            batch = np.stack([model.preprocess(photo) for photo in photos[start:start + PLAIN_BATCH]])
+            batch = np.stack([model.preprocess(photo) for photo in photos[start : start + PLAIN_BATCH]])
             model.network.encode_image(paddle.to_tensor(batch)).numpy()
 
 
@@ -179,6 +193,6 @@ def plain_texts(model, captions):
     model.network.eval()
     with paddle.no_grad():
         for start in range(0, len(captions), PLAIN_BATCH):
-            ids = model.tokenize(captions[start:start + PLAIN_BATCH])
+            ids = model.tokenize(captions[start : start + PLAIN_BATCH])
             ids = np.pad(ids, ((0, 0), (0, model.config.max_length - ids.shape[1])))
             model.network.encode_text(paddle.to_tensor(ids)).numpy()

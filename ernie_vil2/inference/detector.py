@@ -85,8 +85,10 @@ class Detector:
         self.inputs = {name: self.predictor.get_input_handle(name) for name in self.predictor.get_input_names()}
         unknown = set(self.inputs) - {"image", "im_shape", "scale_factor"}
         if unknown:
-            raise CheckpointError(f"{program}: the model asks for {sorted(unknown)[0]!r}, which detectors do not; "
-                                  "export a PaddleDetection detector")
+            raise CheckpointError(
+                f"{program}: the model asks for {sorted(unknown)[0]!r}, which detectors do not; "
+                "export a PaddleDetection detector"
+            )
 
     def build(self, program):
         """A predictor on the GPU where there is one, and else on all threads of the CPU."""
@@ -104,8 +106,9 @@ class Detector:
         try:
             return inference.create_predictor(config)
         except (RuntimeError, ValueError, OSError) as error:
-            raise CheckpointError(f"{program}: not a model that Paddle loads ({str(error).strip()[-200:]}); "
-                                  "export it again") from None
+            raise CheckpointError(
+                f"{program}: not a model that Paddle loads ({str(error).strip()[-200:]}); export it again"
+            ) from None
 
     def identity(self):
         """What tells this export from another one."""
@@ -127,19 +130,27 @@ class Detector:
         self.predictor.run()
         found = self.predictor.get_output_handle(self.predictor.get_output_names()[0]).copy_to_cpu()
         if found.ndim != 2 or found.shape[1] != 6:
-            raise CheckpointError(f"{self.program}: the first output is {list(found.shape)} instead of [N, 6]; "
-                                  "export the detector with its post-processing")
+            raise CheckpointError(
+                f"{self.program}: the first output is {list(found.shape)} instead of [N, 6]; "
+                "export the detector with its post-processing"
+            )
         return found[(found[:, 0] >= 0) & (found[:, 1] >= FLOOR)]
 
     def record(self, key, found):
         """The JSON-able row of an image."""
         classes = found[:, 0].astype(int).tolist()
         if self.labels and max(classes, default=0) >= len(self.labels):
-            raise CheckpointError(f"{self.folder / CONFIG}: class {max(classes)} is beyond the {len(self.labels)} "
-                                  "names of label_list; correct it")
+            raise CheckpointError(
+                f"{self.folder / CONFIG}: class {max(classes)} is beyond the {len(self.labels)} "
+                "names of label_list; correct it"
+            )
         named = {"labels": [self.labels[number] for number in classes]} if self.labels else {"classes": classes}
-        return {"id": key, **named, "scores": [round(float(score), 4) for score in found[:, 1]],
-                "boxes": [[round(float(edge), 1) for edge in box] for box in found[:, 2:]]}
+        return {
+            "id": key,
+            **named,
+            "scores": [round(float(score), 4) for score in found[:, 1]],
+            "boxes": [[round(float(edge), 1) for edge in box] for box in found[:, 2:]],
+        }
 
 
 def read_steps(config, where):

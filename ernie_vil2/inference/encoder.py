@@ -1,4 +1,5 @@
 """The public surface: `load` a checkpoint, then texts and images to embeddings."""
+
 import logging
 import os
 from contextlib import contextmanager
@@ -35,8 +36,10 @@ def load(path, vocab=None):
         tokenizer = Tokenizer(vocabulary, config.max_length, config.lower_case, config.tokenizer)
     rows = config.text_tower.vocab_size if tokenizer else 0
     if tokenizer and tokenizer.vocab_size > rows:
-        raise CheckpointError(f"the vocabulary {vocabulary} has {tokenizer.vocab_size} tokens but {path} embeds only "
-                              f"{rows}; give the vocabulary that belongs to these weights")
+        raise CheckpointError(
+            f"the vocabulary {vocabulary} has {tokenizer.vocab_size} tokens but {path} embeds only "
+            f"{rows}; give the vocabulary that belongs to these weights"
+        )
     with uninitialised():
         network = DualEncoder(config)
     fill(network, state, path)
@@ -140,8 +143,8 @@ class Model:
             ids = self.tokenizer.encode([texts[position] for position in positions])
             lengths = np.count_nonzero(ids != self.tokenizer.pad_id, axis=1)
             order = np.argsort(-lengths, kind="stable")
-            for part in (order[first:first + size] for first in range(0, len(order), size)):
-                yield np.take(positions, part), ids[part, :lengths[part[0]]]
+            for part in (order[first : first + size] for first in range(0, len(order), size)):
+                yield np.take(positions, part), ids[part, : lengths[part[0]]]
 
     def _image_batches(self, images, size, failures):
         """Yield (positions, crops uint8 [B, S, S, 3]); images are decoded ahead by threads."""

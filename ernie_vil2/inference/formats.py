@@ -1,4 +1,5 @@
 """The two output formats of encoding: arrays with ids, and the release's lines of text."""
+
 import json
 import os
 import shutil
@@ -76,7 +77,8 @@ class ReleaseLines:
     def __init__(self, out, dim):
         self.out = Path(out)
         self.work, self.record, self.bad = (
-            self.out.with_name(self.out.name + suffix) for suffix in (".partial", ".run.json", ".bad.jsonl"))
+            self.out.with_name(self.out.name + suffix) for suffix in (".partial", ".run.json", ".bad.jsonl")
+        )
         self.dim = dim
 
     def occupied(self):

@@ -3,6 +3,7 @@
 Data is appended to plain files. A commit makes it durable and notes all sizes, the progress and new ids in one SQLite
 transaction; opening the files cuts off what was written after the last commit.
 """
+
 import json
 import os
 import sqlite3
@@ -11,8 +12,10 @@ from pathlib import Path
 from ..errors import DataError
 
 DATABASE = "journal.sqlite"
-TABLES = ("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
-          "CREATE TABLE IF NOT EXISTS ids (id TEXT PRIMARY KEY) WITHOUT ROWID")
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS ids (id TEXT PRIMARY KEY) WITHOUT ROWID",
+)
 
 
 class Journal:
@@ -51,8 +54,10 @@ class Journal:
         notes = {name: json.loads(value) for name, value in self.base.execute("SELECT name, value FROM notes")}
         different = differences(notes.get("identity", self.identity), self.identity)
         if different:
-            raise DataError(f"{self.folder} was begun with another {different}; repeat the command that began it, "
-                            "or delete that folder, or choose another output")
+            raise DataError(
+                f"{self.folder} was begun with another {different}; repeat the command that began it, "
+                "or delete that folder, or choose another output"
+            )
         self.state = notes.get("state", {})
         if not notes:
             self.commit()

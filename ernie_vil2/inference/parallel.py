@@ -4,6 +4,7 @@ Paddle's matrix products use the threads of OMP_NUM_THREADS, its other kernels (
 transposes) use one; Python threads that each run a whole batch keep every core busy in all of them. Kernels release
 the interpreter lock.
 """
+
 import os
 import threading
 from collections import deque

@@ -1,4 +1,5 @@
 """A source through a model into files: in chunks, resumable, with memory that does not grow with the rows."""
+
 import hashlib
 import json
 import os
@@ -55,8 +56,10 @@ def encode_source(model, source, out, identity, *, form="npy", on_bad="skip", ba
         target.publish(record)
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot write {out}: {reason}; make room or correct the path, then repeat the command: it "
-                        "goes on where it stopped") from error
+        raise DataError(
+            f"cannot write {out}: {reason}; make room or correct the path, then repeat the command: it "
+            "goes on where it stopped"
+        ) from error
     return record
 
 
@@ -65,8 +68,9 @@ def finished(target, identity):
     record = read_record(target.record)
     different = differences({key: record.get(key) for key in identity}, identity) if record else "command"
     if different:
-        raise DataError(f"{target.out} exists and was written with another {different}; "
-                        "delete it or choose another output")
+        raise DataError(
+            f"{target.out} exists and was written with another {different}; delete it or choose another output"
+        )
     target.publish(record)
     return record
 
@@ -79,8 +83,10 @@ def check_finite(sample_id, texts, image):
     """NotFinite that names a row whose text vectors [N, D] or image vector [D] (None: not here) are not finite."""
     for what, vectors in (("a text of", texts), ("image", image)):
         if vectors is not None and not np.isfinite(vectors).all():
-            raise NotFinite(f"the model's embeddings are not finite: the first is that of {what} {sample_id!r}, which "
-                            "can be read but gives NaN or infinity; the weights are broken, so give another model")
+            raise NotFinite(
+                f"the model's embeddings are not finite: the first is that of {what} {sample_id!r}, which "
+                "can be read but gives NaN or infinity; the weights are broken, so give another model"
+            )
 
 
 class Encoding:
@@ -158,7 +164,8 @@ class Encoding:
         while waiting:
             turn = [(key, rows.pop(0)) for key, rows in waiting.items()]
             embeds, failures = self.model.encode_image(
-                [samples[index].image for _, index in turn], batch_size=self.batch_size, on_error="skip")
+                [samples[index].image for _, index in turn], batch_size=self.batch_size, on_error="skip"
+            )
             failures = dict(failures)
             for position, (key, index) in enumerate(turn):
                 if position in failures:
@@ -194,8 +201,12 @@ class Encoding:
 def writable(sample):
     """The sample, if its id fits on a line of UTF-8 text; else RowError."""
     if sample.id.splitlines() != [sample.id] or any("\ud800" <= character <= "\udfff" for character in sample.id):
-        raise RowError(sample.where, "bad id", f"the image id {sample.id!r} cannot be one line of a text file",
-                       "give the image an id without line breaks")
+        raise RowError(
+            sample.where,
+            "bad id",
+            f"the image id {sample.id!r} cannot be one line of a text file",
+            "give the image an id without line breaks",
+        )
     return sample
 
 

@@ -74,8 +74,17 @@ class Run:
         folder = self.folder / "checkpoints"
         latest = json.loads((folder / "checkpoints.json").read_text(encoding="utf-8"))["latest"]
         source = unseen(self.config()["data"]["valid"], self.images)
-        return ["eval", "--model", str(folder / latest), "--input", source, "--protocol", "standard",
-                "--json", str(self.folder / EVALUATION)]
+        return [
+            "eval",
+            "--model",
+            str(folder / latest),
+            "--input",
+            source,
+            "--protocol",
+            "standard",
+            "--json",
+            str(self.folder / EVALUATION),
+        ]
 
 
 def unseen(valid, images):
@@ -140,8 +149,13 @@ def start(run, arguments):
     """A process of the command line program; what it says goes to the run's OUTPUT file."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with open(run.folder / OUTPUT, "ab") as output:
-        return subprocess.Popen([sys.executable, "-m", "ernie_vil2.cli", *arguments], env=environment,
-                                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            [sys.executable, "-m", "ernie_vil2.cli", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def last_line(run):
@@ -154,10 +168,17 @@ def finish(run, seconds):
     """Write the result of a run, which makes it a finished one; returns a line about it."""
     metrics = json.loads((run.folder / EVALUATION).read_text(encoding="utf-8"))["protocols"]["standard"]
     log = [json.loads(line) for line in (run.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    write_json(run.folder / RESULT, {
-        "name": run.name, "seed": run.seed, "config": run.config(), "metrics": metrics, "log": log,
-        "minutes": seconds / 60,
-    })
+    write_json(
+        run.folder / RESULT,
+        {
+            "name": run.name,
+            "seed": run.seed,
+            "config": run.config(),
+            "metrics": metrics,
+            "log": log,
+            "minutes": seconds / 60,
+        },
+    )
     return f"mean recall {metrics['mean_recall']:.2f} % on {run.images:,} unseen scenes, {seconds / 60:.1f} minutes"
 
 
@@ -174,8 +195,10 @@ def ablation(args):
     done = results(plan(args.configs, args.output, args.seeds, (), args.override, args.images))
     print(summary_table(done))
     if failed:
-        raise UserError("; ".join(f"{label}: {reason}" for label, reason in failed.items())
-                        + "; the other runs are kept, repeat the command for the rest")
+        raise UserError(
+            "; ".join(f"{label}: {reason}" for label, reason in failed.items())
+            + "; the other runs are kept, repeat the command for the rest"
+        )
     missing = len(NAMES) * len(set(args.seeds)) - len(done)
     if missing:
         print(f"{missing} runs are not done, so {args.write} is not written; repeat the command without --only")

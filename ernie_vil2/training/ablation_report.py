@@ -64,8 +64,14 @@ def summary_table(results):
     rows = []
     for name, title in NAMES.items():
         minutes = [result["minutes"] for result in results if result["name"] == name]
-        rows.append([title, *(spread(figures(results, name, key).values()) for key in FIGURES), len(minutes),
-                     f"{statistics.mean(minutes):.1f}" if minutes else "–"])
+        rows.append(
+            [
+                title,
+                *(spread(figures(results, name, key).values()) for key in FIGURES),
+                len(minutes),
+                f"{statistics.mean(minutes):.1f}" if minutes else "–",
+            ]
+        )
     return markdown(["views", *(f"{title}, %" for title in FIGURES.values()), "seeds", "minutes a run"], rows)
 
 
@@ -76,16 +82,28 @@ def difference_table(results):
         changes = differences(results, name, "mean_recall")
         half = interval(changes)
         wide = f"{statistics.mean(changes) - half:+.2f} to {statistics.mean(changes) + half:+.2f}"
-        rows.append([title, *(spread(differences(results, name, key), "+") for key in FIGURES),
-                     wide if math.isfinite(half) else "unknown", verdict(changes)])
+        rows.append(
+            [
+                title,
+                *(spread(differences(results, name, key), "+") for key in FIGURES),
+                wide if math.isfinite(half) else "unknown",
+                verdict(changes),
+            ]
+        )
     head = ["views", *(f"{title}, points" for title in FIGURES.values()), "95 % of mean recall", "finding"]
     return markdown(head, rows)
 
 
 def seed_table(results):
     """Every run."""
-    rows = [[f"{NAMES[result['name']]}, seed {result['seed']}",
-             *(f"{result['metrics'][key]:.2f}" for key in FIGURES), f"{result['minutes']:.1f}"] for result in results]
+    rows = [
+        [
+            f"{NAMES[result['name']]}, seed {result['seed']}",
+            *(f"{result['metrics'][key]:.2f}" for key in FIGURES),
+            f"{result['minutes']:.1f}",
+        ]
+        for result in results
+    ]
     return markdown(["run", *(f"{title}, %" for title in FIGURES.values()), "minutes"], rows)
 
 
@@ -96,10 +114,14 @@ def findings(results):
         changes = differences(results, name, "mean_recall")
         found[name] = verdict(changes)
         first = differences(results, name, "t2i_r1"), differences(results, name, "i2t_r1")
-        lines.append(filled(
-            f"**{title}**: {spread(changes, '+')} points of mean recall over image-text (R@1: text to image "
-            f"{spread(first[0], '+')}, image to text {spread(first[1], '+')}): {found[name]}.", "- ", "  "
-        ))
+        lines.append(
+            filled(
+                f"**{title}**: {spread(changes, '+')} points of mean recall over image-text (R@1: text to image "
+                f"{spread(first[0], '+')}, image to text {spread(first[1], '+')}): {found[name]}.",
+                "- ",
+                "  ",
+            )
+        )
     single = [NAMES[name] for name in ("image_image", "text_text", "tags") if found[name] == "helps"]
     count = {0: "none of the three views", 1: "one of the three views", 2: "two of the three views", 3: "every view"}
     named = f" ({', '.join(single)})" if 0 < len(single) < 3 else ""
@@ -124,9 +146,15 @@ def curves(results, kind, key):
         for record in (record for log in logs for record in log if record["kind"] == kind):
             if isinstance(record.get(key), (int, float)):
                 values.setdefault(record["step"], []).append(record[key])
-        drawn.append(Curve(title, [(step, statistics.mean(found)) for step, found in sorted(values.items())], colour,
-                           marked=kind == "valid",
-                           band=tuple((step, min(found), max(found)) for step, found in sorted(values.items()))))
+        drawn.append(
+            Curve(
+                title,
+                [(step, statistics.mean(found)) for step, found in sorted(values.items())],
+                colour,
+                marked=kind == "valid",
+                band=tuple((step, min(found), max(found)) for step, found in sorted(values.items())),
+            )
+        )
     return drawn
 
 
@@ -135,10 +163,13 @@ def write_document(path, results):
     path = Path(path)
     chart_path = path.with_suffix(".svg")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_svg(chart_path, [
-        Chart("Mean recall on clean validation captions", "recall, %", curves(results, "valid", "mean_recall")),
-        Chart("Image-caption loss of the training batches", "loss", curves(results, "train", "image-caption")),
-    ])
+    write_svg(
+        chart_path,
+        [
+            Chart("Mean recall on clean validation captions", "recall, %", curves(results, "valid", "mean_recall")),
+            Chart("Image-caption loss of the training batches", "loss", curves(results, "train", "image-caption")),
+        ],
+    )
     with reported(path), atomic_file(path) as handle:
         handle.write(document(results, chart_path.name).encode("utf-8"))
 
@@ -149,10 +180,13 @@ def document(results, chart_name):
     train, data = config["train"], config["data"]["train"]
     seeds = sorted({result["seed"] for result in results})
     pairs = {result["name"]: result["config"]["objective"]["pairs"] for result in results}
-    views = markdown(["configuration", "pairs of views and their weights"], [
-        [f"`{name}`", ", ".join(f"{first} - {second} {weight:g}" for first, second, weight in pairs[name])]
-        for name in NAMES
-    ])
+    views = markdown(
+        ["configuration", "pairs of views and their weights"],
+        [
+            [f"`{name}`", ", ".join(f"{first} - {second} {weight:g}" for first, second, weight in pairs[name])]
+            for name in NAMES
+        ],
+    )
     noise, wrong = data.get("noise", 0), data.get("wrong", 0)
     intro = f"""Written by `tools/bench.py ablation` from the numbers of its runs. Five configurations, in
         `configs/ablation/`, differ in their pairs of views and in nothing else. Each is trained with
@@ -202,6 +236,6 @@ Lines are means over the seeds, bands go from the least to the greatest of them.
 Measured on {platform.machine()} with {cpu_count()} cores, one thread a run. Repeat it with:
 
 ```bash
-python tools/bench.py ablation --seeds {' '.join(map(str, seeds))} --jobs {cpu_count()}
+python tools/bench.py ablation --seeds {" ".join(map(str, seeds))} --jobs {cpu_count()}
 ```
 """

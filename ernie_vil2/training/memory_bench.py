@@ -95,8 +95,10 @@ def memory(args):
     """Memory of a training step: a large batch through the gradient cache against one micro-batch."""
     config = load_run(args.config, ["train.precision=fp32", "data.train=none", *args.override])
     found = compare(config, args.batch, args.micro)
-    print(f"peak above the memory after loading: {args.micro} pairs {found['small']:,.0f} MiB, {args.batch:,} pairs in "
-          f"micro-batches of {args.micro} {found['large']:,.0f} MiB, {found['ratio']:.2f} x")
+    print(
+        f"peak above the memory after loading: {args.micro} pairs {found['small']:,.0f} MiB, {args.batch:,} pairs in "
+        f"micro-batches of {args.micro} {found['large']:,.0f} MiB, {found['ratio']:.2f} x"
+    )
 
 
 def add_verb(verbs, count):

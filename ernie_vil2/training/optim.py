@@ -157,9 +157,7 @@ def load_optimizer_state(optimizer, model, arrays):
         for name, parameter in mine.items():
             if f"{name}.{IDLE}" in arrays:
                 continue
-            optimizer._create_accumulators(
-                paddle.base.framework.default_main_program().global_block(), [parameter]
-            )
+            optimizer._create_accumulators(paddle.base.framework.default_main_program().global_block(), [parameter])
             targets = accumulators(optimizer, parameter)
             if parameter.name in optimizer._master_weights and f"{name}.{MASTER}" in arrays:
                 targets[MASTER] = optimizer._master_weights[parameter.name]

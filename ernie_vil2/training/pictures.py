@@ -97,8 +97,9 @@ def walk(source, decoding, window=256):
                 rows[sample.id] = index
             else:
                 broken.add(sample.id)
-        texts += [(index, number) for index, sample in samples if sample.id in rows
-                  for number in range(len(sample.texts))]
+        texts += [
+            (index, number) for index, sample in samples if sample.id in rows for number in range(len(sample.texts))
+        ]
     return list(rows.values()), texts
 
 

@@ -53,8 +53,13 @@ def measure(say=lambda line: None):
 
 def ask(job):
     """The answer of a process to a job; UserError with its last line when it fails."""
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", START], input=json.dumps(job), capture_output=True,
-                          text=True, timeout=TIMEOUT)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", START],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
     if done.returncode:
         raise UserError(f"{job} could not be measured: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -139,7 +144,9 @@ def rank_job(path):
     tower = {"width": 32, "depth": 1, "heads": 2}
     config = ModelConfig(
         image_tower=ImageTowerConfig(image_size=16, patch_size=8, **tower),
-        text_tower=TextTowerConfig(vocab_size=64, positions=8, **tower), max_length=8, pixels=PixelProfile(size=16),
+        text_tower=TextTowerConfig(vocab_size=64, positions=8, **tower),
+        max_length=8,
+        pixels=PixelProfile(size=16),
     )
     objective = ContrastiveObjective(ObjectiveConfig(pairs=[[*pair, 1.0] for pair in PAIRS]))
     model = new_model(config, objective.groups)
@@ -156,16 +163,21 @@ def rank_job(path):
         owner.publish()
     held, peak = loss_bytes(objective, batch, model, share)
     if ranks.main:
-        Path(path).write_text(json.dumps({
-            "wire": {
-                "metadata_per_sample": step["all_gather", "int64"] / share.total,
-                "embedding_per_value": step["all_gather", "float32"] / values,
-                "embedding_gradient_per_value": step["all_reduce", "float32"] / values,
-                "gradient_per_parameter": plain["all_reduce", "float32"] / parameters,
-                "sharded_per_parameter": (sharded["reduce", "float32"] + sharded["broadcast", "float32"]) / parameters,
-            },
-            "loss": {"held_per_pair": held / len(PAIRS), "peak": peak},
-        }))
+        Path(path).write_text(
+            json.dumps(
+                {
+                    "wire": {
+                        "metadata_per_sample": step["all_gather", "int64"] / share.total,
+                        "embedding_per_value": step["all_gather", "float32"] / values,
+                        "embedding_gradient_per_value": step["all_reduce", "float32"] / values,
+                        "gradient_per_parameter": plain["all_reduce", "float32"] / parameters,
+                        "sharded_per_parameter": (sharded["reduce", "float32"] + sharded["broadcast", "float32"])
+                        / parameters,
+                    },
+                    "loss": {"held_per_pair": held / len(PAIRS), "peak": peak},
+                }
+            )
+        )
 
 
 def loss_bytes(objective, batch, model, share):
@@ -203,9 +215,11 @@ def random_batch(share, config):
     return Batch(
         pixels={view: rng.integers(0, 256, (rows, side, side, 3), dtype=np.uint8) for view in IMAGE_VIEWS},
         tokens={view: rng.integers(1, config.text_tower.vocab_size, (rows, config.max_length)) for view in TEXT_VIEWS},
-        image_ids=place, text_ids=dict.fromkeys(TEXT_VIEWS, place),
+        image_ids=place,
+        text_ids=dict.fromkeys(TEXT_VIEWS, place),
         present={view: (place % 8 > 0) | (view != "tags") for view in TEXT_VIEWS},
-        index=place, where=[str(row) for row in place],
+        index=place,
+        where=[str(row) for row in place],
     )
 
 

@@ -199,8 +199,8 @@ class Projection:
         moved = self.card.memory_rate * self.assumed.memory_rate_share
         time = {
             "towers": once * (1 + again),
-            "logits": entries * (3 * 2 * width / (self.card.fp32_flops * self.assumed.fp32_share)
-                                 + self.assumed.softmax_bytes / moved),
+            "logits": entries
+            * (3 * 2 * width / (self.card.fp32_flops * self.assumed.fp32_share) + self.assumed.softmax_bytes / moved),
             "labels": entries * self.assumed.label_bytes / moved,
             "embeddings": self.embedding_time(width, cards, batch),
             "gradients": self.gradient_time(parameters, cards, sharding),

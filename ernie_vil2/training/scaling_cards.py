@@ -29,12 +29,24 @@ class Card:
 
 CARDS = {
     "a100": Card(
-        "A100 80 GB", 350, 80e9, 19.5e12, 2.0e12, 300e9, 100e9,
+        "A100 80 GB",
+        350,
+        80e9,
+        19.5e12,
+        2.0e12,
+        300e9,
+        100e9,
         "speed: open_clip's published 310 to 396 pairs/s for ViT-B/16, the middle; memory of 2.0 TB/s, 19.5 TFLOP/s "
         "and NVLink of 300 GB/s a direction: NVIDIA's data sheet; network: 4 ports of 200 Gbit/s a node, an assumption",
     ),
     "h800": Card(
-        "H800 80 GB", 3200, 80e9, 67e12, 3.35e12, 200e9, 200e9,
+        "H800 80 GB",
+        3200,
+        80e9,
+        67e12,
+        3.35e12,
+        200e9,
+        200e9,
         "speed: 40 % of the bf16 peak of 989 TFLOP/s, an assumption that nobody measured here; memory of 3.35 TB/s, 67 "
         "TFLOP/s and NVLink of 200 GB/s a direction: published data sheets; network: 8 ports of 200 Gbit/s a node, an "
         "assumption",

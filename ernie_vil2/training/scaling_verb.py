@@ -50,13 +50,17 @@ def scale(args):
     if args.pairs_per_second:
         if args.pairs_per_second < 0 or len(cards) > 1:
             raise ConfigError("--pairs-per-second is above 0 and belongs to one --card")
-        (name, card), = cards.items()
+        ((name, card),) = cards.items()
         told = dataclasses.replace(card, pairs_per_second=args.pairs_per_second, source="speed: given; " + card.source)
         cards = {name: told}
     text = document(measured, assumed, args.per_card, args.batch, args.sharding, args.pairs, cards)
     if not args.write:
-        print("\n\n".join(card_section(Projection(measured, card, assumed), args.per_card, args.batch, args.sharding,
-                                       args.pairs) for card in cards.values()))
+        print(
+            "\n\n".join(
+                card_section(Projection(measured, card, assumed), args.per_card, args.batch, args.sharding, args.pairs)
+                for card in cards.values()
+            )
+        )
         return
     with reported(args.write), atomic_file(args.write) as handle:
         handle.write(text.encode("utf-8"))

@@ -82,9 +82,14 @@ class Trainer:
         saved = self.checkpoints.load(found) if found else None
         tokenizer = self._tokenizer(found)
         self.maker = ViewMaker(
-            self.objective.views, tokenizer, config.model.pixels, config.data.augmentation,
-            config.objective.tag_language, config.seed, config.data.reduced_decode,
-        )  # fmt: skip
+            self.objective.views,
+            tokenizer,
+            config.model.pixels,
+            config.data.augmentation,
+            config.objective.tag_language,
+            config.seed,
+            config.data.reduced_decode,
+        )
         self.notes = [*self.source.notes, *(self.valid.notes if self.valid is not None else ())]
         if saved:
             self.notes += compare(config, saved[0]["run"], found)

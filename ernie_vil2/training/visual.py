@@ -28,8 +28,11 @@ class Visual:
             # The older file may be damaged in any way, and its reader promises nothing about what it then raises;
             # a run must not be lost for the pictures of its past.
             except Exception as error:
-                warnings.warn(f"{older[-1]}: cannot be carried over into the new VisualDL file ({error!r}); "
-                              "keep the file to look at it by itself", stacklevel=2)  # fmt: skip
+                warnings.warn(
+                    f"{older[-1]}: cannot be carried over into the new VisualDL file ({error!r}); "
+                    "keep the file to look at it by itself",
+                    stacklevel=2,
+                )
 
     def _carry_over(self, path, start_step):
         from google.protobuf.message import DecodeError

@@ -343,8 +343,18 @@ def test_a_folder_of_downloads_is_a_mirror_and_plain_names_must_be_unambiguous(s
 
 
 @pytest.mark.parametrize(
-    "mirror", ["file:///tmp", "ftp://host/a", "host/a", "https://", "https://me:secret@host/a", "http://[", "http://h/a?b",
-               "http://h/\n", "http://h\u00f6st/"]
+    "mirror",
+    [
+        "file:///tmp",
+        "ftp://host/a",
+        "host/a",
+        "https://",
+        "https://me:secret@host/a",
+        "http://[",
+        "http://h/a?b",
+        "http://h/\n",
+        "http://h\u00f6st/",
+    ],
 )
 def test_an_unusable_mirror_is_a_sentence(published, failed, mirror):
     published("http://127.0.0.1:9/a")
@@ -362,8 +372,13 @@ def test_a_full_disk_is_noticed_before_anything_is_written(server, published, fa
 
 
 BAD = [
-    *ONCE.values(), *(reply for reply, _ in LIES.values()), Reply(body=OTHER), Reply(body=OTHER, sent=9),
-    Reply(sent=500_000, tag='"2"', heeds=False), Reply(sent=7, ranges=False), Reply(span="bytes 1-2/3"),
+    *ONCE.values(),
+    *(reply for reply, _ in LIES.values()),
+    Reply(body=OTHER),
+    Reply(body=OTHER, sent=9),
+    Reply(sent=500_000, tag='"2"', heeds=False),
+    Reply(sent=7, ranges=False),
+    Reply(span="bytes 1-2/3"),
 ]
 
 

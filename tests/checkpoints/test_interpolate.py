@@ -95,8 +95,10 @@ def test_other_towers_and_other_kinds_are_one_short_sentence(write, tmp_path, ti
     kind = write("b0", 1, dataclasses.replace(tiny_config, image_tower=network))
     with pytest.raises(ConfigError, match=r"differ in image_tower.kind \(vit and efficientnet\), so"):
         interpolate(both, kind, tmp_path / "c")
-    towers = (dataclasses.replace(tower, width=64, heads=4, depth=3, epsilon=1e-6) for tower in
-              (tiny_config.image_tower, tiny_config.text_tower))  # fmt: skip
+    towers = (
+        dataclasses.replace(tower, width=64, heads=4, depth=3, epsilon=1e-6)
+        for tower in (tiny_config.image_tower, tiny_config.text_tower)
+    )
     big = dict(zip(("image_tower", "text_tower"), towers, strict=True))
     big = write("big", 1, dataclasses.replace(tiny_config, **big))
     with pytest.raises(ConfigError, match=r" and [3-9] more, so there is nothing") as error:

@@ -175,9 +175,22 @@ HOSTILE = {
     "an optimiser alone": ({"state": {0: {"exp_avg": tensor("0", (4,))}}, "param_groups": []}, "state, param_groups"),
     "codec": ({"w": Named("_codecs", "encode", "x", "zlib")}, "codec other than latin1"),
     "type not known": (
-        {"w": Named("torch._utils", "_rebuild_tensor_v3", Storage("0", "UntypedStorage", 16), 0, (4,), (1,), False, {},
-                    Named("torch", "complex64"))}, "complex64"),
-}  # fmt: skip
+        {
+            "w": Named(
+                "torch._utils",
+                "_rebuild_tensor_v3",
+                Storage("0", "UntypedStorage", 16),
+                0,
+                (4,),
+                (1,),
+                False,
+                {},
+                Named("torch", "complex64"),
+            )
+        },
+        "complex64",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -243,8 +256,10 @@ def test_attack_in_instructions_is_refused(tmp_path, name):
 def deflated(name="archive/data.pkl"):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for member, content in (("archive/data.pkl", Writer().dumps({"w": tensor("0", (1 << 20,))})),
-                                ("archive/data/0", np.random.default_rng(0).bytes(4 << 20))):  # fmt: skip
+        for member, content in (
+            ("archive/data.pkl", Writer().dumps({"w": tensor("0", (1 << 20,))})),
+            ("archive/data/0", np.random.default_rng(0).bytes(4 << 20)),
+        ):
             archive.writestr(member, content, zipfile.ZIP_DEFLATED if member == name else zipfile.ZIP_STORED)
     return buffer.getvalue()
 

@@ -7,8 +7,14 @@ import zipfile
 
 import numpy as np
 
-STORAGES = {"float32": "FloatStorage", "float16": "HalfStorage", "float64": "DoubleStorage",
-            "uint16": "BFloat16Storage", "int64": "LongStorage", "bool": "BoolStorage"}  # fmt: skip
+STORAGES = {
+    "float32": "FloatStorage",
+    "float16": "HalfStorage",
+    "float64": "DoubleStorage",
+    "uint16": "BFloat16Storage",
+    "int64": "LongStorage",
+    "bool": "BoolStorage",
+}
 
 
 class Named:

@@ -1,4 +1,5 @@
 """Training pixels: what each step means against a plain formula, how often it happens, who decides."""
+
 import colorsys
 import dataclasses
 
@@ -67,7 +68,7 @@ def test_random_crop_is_uniform_over_the_official_resize():
     counts = np.bincount(left, minlength=32)
     assert len(counts) == 32 and counts.min() > 30 and counts.max() < 110
     for view, start in zip(views(rgb, 20, OFF, 5), left, strict=False):
-        np.testing.assert_array_equal(view, resized[:, start:start + 20])
+        np.testing.assert_array_equal(view, resized[:, start : start + 20])
 
 
 def test_crop_scale_bounds_the_field_of_view():
@@ -96,7 +97,7 @@ def test_flip_grey_and_blur(random_image):
     window = np.exp(-0.5 * (np.arange(-2, 3) / sigma) ** 2)
     window /= window.sum()
     padded = np.pad(rgb.astype(float), ((2, 2), (2, 2), (0, 0)), mode="reflect")
-    wanted = sum(window[i] * window[j] * padded[i:i + 24, j:j + 24] for i in range(5) for j in range(5))
+    wanted = sum(window[i] * window[j] * padded[i : i + 24, j : j + 24] for i in range(5) for j in range(5))
     blurred = views(rgb, 24, only(blur=1, blur_sigma=(sigma, sigma)), 1)[0]
     assert np.abs(blurred - wanted).max() <= 1.5
 
@@ -120,8 +121,15 @@ def test_brightness_contrast_saturation(random_image, factor):
 @pytest.mark.parametrize("shift", [-0.5, -0.1, 0.03, 0.25, 0.5])
 def test_hue(random_image, shift):
     rgb = random_image(16, 16)
-    wanted = np.array([colorsys.hsv_to_rgb((hue + shift) % 1, saturation, value) for hue, saturation, value in
-                       (colorsys.rgb_to_hsv(*pixel) for pixel in rgb.reshape(-1, 3) / 255)]).reshape(16, 16, 3) * 255
+    wanted = (
+        np.array(
+            [
+                colorsys.hsv_to_rgb((hue + shift) % 1, saturation, value)
+                for hue, saturation, value in (colorsys.rgb_to_hsv(*pixel) for pixel in rgb.reshape(-1, 3) / 255)
+            ]
+        ).reshape(16, 16, 3)
+        * 255
+    )
     difference = np.abs(steps.shift_hue(rgb, shift) - wanted)
     assert difference.mean() < 2 and difference.max() < 12
     np.testing.assert_array_equal(steps.shift_hue(rgb, 0.0), rgb)
@@ -150,11 +158,21 @@ def test_jitter_takes_its_steps_in_every_order():
     assert (total > 265).sum() > 20 and (np.abs(total - 255) <= 2).sum() > 60
 
 
-@pytest.mark.parametrize("values, word", [
-    ({"flip": 1.2}, "flip"), ({"jitter": -0.1}, "jitter"), ({"crop_scale": 0}, "crop_scale"),
-    ({"crop_scale": 1.5}, "crop_scale"), ({"hue": 0.6}, "hue"), ({"blur_kernel": 4}, "odd"),
-    ({"blur_sigma": [2, 1]}, "rise"), ({"blur_sigma": [1]}, "2 values"), ({"brightnes": 1}, "brightness"),
-    ({"contrast": -1}, "contrast")])
+@pytest.mark.parametrize(
+    "values, word",
+    [
+        ({"flip": 1.2}, "flip"),
+        ({"jitter": -0.1}, "jitter"),
+        ({"crop_scale": 0}, "crop_scale"),
+        ({"crop_scale": 1.5}, "crop_scale"),
+        ({"hue": 0.6}, "hue"),
+        ({"blur_kernel": 4}, "odd"),
+        ({"blur_sigma": [2, 1]}, "rise"),
+        ({"blur_sigma": [1]}, "2 values"),
+        ({"brightnes": 1}, "brightness"),
+        ({"contrast": -1}, "contrast"),
+    ],
+)
 def test_wrong_recipes(values, word):
     with pytest.raises(ConfigError, match=word):
         build(AugmentationConfig, values, "demo.yaml")

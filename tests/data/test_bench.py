@@ -58,8 +58,15 @@ def test_memory_is_told_as_samples_go_by():
 
 
 def test_the_tool_prints_the_table(monkeypatch, capsys):
-    monkeypatch.setattr(bench, "compare", lambda *given: {"bytes": given[0], "ratio": 3.0, **dict.fromkeys(
-        ("plain", "ours"), dict.fromkeys((*bench.STAGES, "all"), given[1]))})
+    monkeypatch.setattr(
+        bench,
+        "compare",
+        lambda *given: {
+            "bytes": given[0],
+            "ratio": 3.0,
+            **dict.fromkeys(("plain", "ours"), dict.fromkeys((*bench.STAGES, "all"), given[1])),
+        },
+    )
     main(["loader", "--samples", "8000", "--quality", "77"])
     assert "8 kB" in (text := capsys.readouterr().out) and "77" in text and "3.00x" in text
     with pytest.raises(SystemExit):

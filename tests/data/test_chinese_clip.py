@@ -152,10 +152,22 @@ def test_a_pair_that_asks_for_a_global_is_refused_by_its_name(tmp_path, protocol
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"\x80\x04", b"\x80\x04N.", b"\x80\x04K\x01K\x02\x86.", b"x" * 100, pickle.dumps([1, 2, "x"]),
-            pickle.dumps((1, 2, 3)), pickle.dumps((1.5, 2, "x")), pickle.dumps((True, 2, "x")),
-            pickle.dumps((1, 2, " ")), pickle.dumps((1, 2, "x"))[:-4], bytes((1 << 20) + 1)]
-)  # fmt: skip
+    "raw",
+    [
+        b"",
+        b"\x80\x04",
+        b"\x80\x04N.",
+        b"\x80\x04K\x01K\x02\x86.",
+        b"x" * 100,
+        pickle.dumps([1, 2, "x"]),
+        pickle.dumps((1, 2, 3)),
+        pickle.dumps((1.5, 2, "x")),
+        pickle.dumps((True, 2, "x")),
+        pickle.dumps((1, 2, " ")),
+        pickle.dumps((1, 2, "x"))[:-4],
+        bytes((1 << 20) + 1),
+    ],
+)
 def test_pairs_that_are_none_are_counted(tmp_path, raw):
     write_lmdb(tmp_path)
     put(tmp_path, b"1", raw)

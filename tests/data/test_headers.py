@@ -1,4 +1,5 @@
 """Image headers: the size that Pillow or OpenCV wrote, and never an exception."""
+
 import cv2
 import numpy as np
 import pytest
@@ -8,11 +9,25 @@ from hypothesis import strategies as st
 from ernie_vil2.data.headers import image_size, is_truncated
 
 
-@pytest.mark.parametrize("options", [
-    {"format": "JPEG"}, {"format": "JPEG", "progressive": True}, {"format": "PNG"}, {"format": "WEBP"},
-    {"format": "WEBP", "lossless": True}, {"format": "WEBP", "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"},
-    {"format": "GIF"}, {"format": "BMP"}, {"format": "TIFF"}, {"format": "TIFF", "big_tiff": True}, {"format": "PPM"},
-    {"format": "JPEG2000"}, {"format": "JPEG2000", "no_jp2": True}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"format": "JPEG"},
+        {"format": "JPEG", "progressive": True},
+        {"format": "PNG"},
+        {"format": "WEBP"},
+        {"format": "WEBP", "lossless": True},
+        {"format": "WEBP", "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"},
+        {"format": "GIF"},
+        {"format": "BMP"},
+        {"format": "TIFF"},
+        {"format": "TIFF", "big_tiff": True},
+        {"format": "PPM"},
+        {"format": "JPEG2000"},
+        {"format": "JPEG2000", "no_jp2": True},
+    ],
+    ids=str,
+)
 def test_size_and_end(random_image, image_bytes, options):
     data = image_bytes(random_image(17, 29), **options)
     assert image_size(data) == (29, 17)
@@ -26,10 +41,27 @@ def test_size_of_files_that_opencv_writes(random_image, suffix):
     assert done and image_size(data.tobytes()) == (30, 18)
 
 
-@given(st.binary(max_size=80), st.sampled_from(
-    [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"GIF89a", b"BM", b"RIFF\0\0\0\0WEBPVP8L",
-     b"II*\0\x08\0\0\0", b"MM\0+", b"P6 ", b"P7\n", b"#?RADIANCE", b"\xff\x4f\xff\x51", b"\0\0\0\x20ftypavif",
-     b"\x59\xa6\x6a\x95"]))
+@given(
+    st.binary(max_size=80),
+    st.sampled_from(
+        [
+            b"",
+            b"\xff\xd8\xff",
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+            b"GIF89a",
+            b"BM",
+            b"RIFF\0\0\0\0WEBPVP8L",
+            b"II*\0\x08\0\0\0",
+            b"MM\0+",
+            b"P6 ",
+            b"P7\n",
+            b"#?RADIANCE",
+            b"\xff\x4f\xff\x51",
+            b"\0\0\0\x20ftypavif",
+            b"\x59\xa6\x6a\x95",
+        ]
+    ),
+)
 def test_any_header_is_read_without_an_exception(tail, head):
     size = image_size(head + tail)
     assert size is None or len(size) == 2

@@ -1,4 +1,5 @@
 """Pixels: equal to plain OpenCV or Pillow calls on the same file, and one ImageError for everything else."""
+
 import io
 import math
 import os
@@ -29,11 +30,26 @@ from ernie_vil2.model_config import PIXEL_PROFILES, PixelProfile
 OFFICIAL, BICUBIC = PIXEL_PROFILES["official"], PIXEL_PROFILES["bicubic"]
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 MODES = [("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")] + [
-    ("JPEG", "L"), ("JPEG", "CMYK"), ("TIFF", "1"), ("TIFF", "I;16"), ("TIFF", "LA"), ("BMP", "1"), ("BMP", "P"),
-    ("GIF", "P"), ("WEBP", "RGBA"), ("PPM", "1"), ("JPEG2000", "RGBA")]
+    ("JPEG", "L"),
+    ("JPEG", "CMYK"),
+    ("TIFF", "1"),
+    ("TIFF", "I;16"),
+    ("TIFF", "LA"),
+    ("BMP", "1"),
+    ("BMP", "P"),
+    ("GIF", "P"),
+    ("WEBP", "RGBA"),
+    ("PPM", "1"),
+    ("JPEG2000", "RGBA"),
+]
 TURNED = {  # EXIF orientation -> the upright picture from the stored pixels
-    1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
-    5: lambda a: a.transpose(1, 0, 2), 6: lambda a: np.rot90(a, -1), 7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
     8: np.rot90,
 }
 
@@ -50,7 +66,7 @@ def release_crop(rgb, size=224):
         else:
             rgb = cv2.resize(rgb, (int(float(size) / height * width) + 1, size), interpolation=cv2.INTER_LINEAR)
     top, left = (math.ceil((side - size) / 2.0) for side in rgb.shape[:2])
-    return rgb[top:top + size, left:left + size]
+    return rgb[top : top + size, left : left + size]
 
 
 def file_of(pixels, format, mode="RGB", **options):
@@ -140,9 +156,24 @@ def test_crop_rule(height, width, size):
     np.testing.assert_array_equal(crop(rgb, PixelProfile(size=size)), release_crop(rgb, size))
 
 
-@pytest.mark.parametrize("shape", [
-    (1, 1), (1, 300), (300, 1), (2, 3), (55, 55), (111, 222), (224, 224), (224, 225), (601, 224), (223, 224),
-    (225, 224), (448, 448), (1200, 310)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 1),
+        (1, 300),
+        (300, 1),
+        (2, 3),
+        (55, 55),
+        (111, 222),
+        (224, 224),
+        (224, 225),
+        (601, 224),
+        (223, 224),
+        (225, 224),
+        (448, 448),
+        (1200, 310),
+    ],
+)
 def test_crop_of_telling_shapes(random_image, shape):
     rgb = random_image(*shape)
     got = crop(rgb)
@@ -150,7 +181,7 @@ def test_crop_of_telling_shapes(random_image, shape):
     np.testing.assert_array_equal(got, release_crop(rgb))
     if min(shape) == 224:
         top, left = ((side - 223) // 2 for side in shape)
-        np.testing.assert_array_equal(got, rgb[top:top + 224, left:left + 224])
+        np.testing.assert_array_equal(got, rgb[top : top + 224, left : left + 224])
 
 
 @pytest.mark.parametrize("shape", [(224, 224), (97, 181), (300, 224), (1, 40), (333, 500)])
@@ -160,7 +191,7 @@ def test_bicubic_profile(random_image, shape):
     height, width = (long, 224) if shape[1] < shape[0] else (224, long)
     resized = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC))
     top, left = (height - 224) // 2, (width - 224) // 2
-    np.testing.assert_array_equal(crop(rgb, BICUBIC), resized[top:top + 224, left:left + 224])
+    np.testing.assert_array_equal(crop(rgb, BICUBIC), resized[top : top + 224, left : left + 224])
 
 
 def test_normalise_is_the_plain_formula():
@@ -213,7 +244,7 @@ def test_bombs_are_refused_before_decoding(random_image):
 @pytest.mark.parametrize("format", FORMATS)
 def test_truncated_files(random_image, capfd, format, kept):
     data = file_of(random_image(90, 120), format)
-    one_error(lambda: decode(data[:int(kept * len(data))]))
+    one_error(lambda: decode(data[: int(kept * len(data))]))
     assert capfd.readouterr() == ("", "")
 
 
@@ -229,8 +260,13 @@ def test_everything_else_is_one_error(profile, tmp_path):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "page.jpg").write_bytes(b"<html>404 Not Found</html>")
     os.mkfifo(tmp_path / "pipe.jpg")
-    files = {"absent.jpg": "No such file", "": "a directory", "empty.jpg": "empty", "page.jpg": "JPEG or PNG",
-             "pipe.jpg": "not a regular file"}
+    files = {
+        "absent.jpg": "No such file",
+        "": "a directory",
+        "empty.jpg": "empty",
+        "page.jpg": "JPEG or PNG",
+        "pipe.jpg": "not a regular file",
+    }
     for name, word in files.items():
         one_error(lambda name=name: decode(tmp_path / name, profile), str(tmp_path / name), word)
     for image, word in {b"": "empty", b"\xff\xd8\xff": "JPEG", "a\0b": "null", None: "NoneType", 3.5: "float"}.items():
@@ -257,8 +293,18 @@ def test_a_reduction_never_enlarges_and_is_the_coarsest_that_does_not(height, wi
     assert reduction(width, height, short) == factor or abs(height - width) <= 2
 
 
-@pytest.mark.parametrize("shape, factor", [((480, 640), 2), ((447, 1200), 1), ((451, 600), 2), ((900, 1100), 4),
-                                           ((1801, 1903), 8), ((300, 400), 1), ((1203, 905), 4)])
+@pytest.mark.parametrize(
+    "shape, factor",
+    [
+        ((480, 640), 2),
+        ((447, 1200), 1),
+        ((451, 600), 2),
+        ((900, 1100), 4),
+        ((1801, 1903), 8),
+        ((300, 400), 1),
+        ((1203, 905), 4),
+    ],
+)
 @pytest.mark.parametrize("orientation", [1, 3, 6, 7])
 def test_a_reduced_jpeg_is_upright_and_close_to_the_full_one(random_image, shape, factor, orientation):
     exif = Image.Exif()

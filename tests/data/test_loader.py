@@ -66,8 +66,9 @@ def fail_at_six(index):
 
 @pytest.fixture
 def maker(tiny_vocab):
-    return ViewMaker(("image", "image'", "caption"), Tokenizer(tiny_vocab, 16), PixelProfile(size=24),
-                     AugmentationConfig(), seed=5)
+    return ViewMaker(
+        ("image", "image'", "caption"), Tokenizer(tiny_vocab, 16), PixelProfile(size=24), AugmentationConfig(), seed=5
+    )
 
 
 def load(source, maker, batch_size=4, steps=5, **options):
@@ -103,8 +104,10 @@ def test_ranks_make_the_parts_of_one_global_batch(maker, ranks, workers):
     order = Order([20, 1, 0, 33, 7], 12, 7, window=25)
     straight = list(Loader(source, maker, order, 6, workers=0, max_bad=1))
     share = 12 // ranks
-    parts = [list(Loader(source, maker, order, 6, workers=workers, max_bad=1,
-                         part=slice(rank * share, (rank + 1) * share))) for rank in range(ranks)]
+    parts = [
+        list(Loader(source, maker, order, 6, workers=workers, max_bad=1, part=slice(rank * share, (rank + 1) * share)))
+        for rank in range(ranks)
+    ]
     seen = []
     for step, (whole, bad) in enumerate(straight):
         mine = [part[step][0] for part in parts]
@@ -140,14 +143,19 @@ def test_a_broken_sample_is_reported_and_replaced_by_the_next_good_row(maker):
     batch, bad = batches[0]
     assert len(batch) == 8 and sorted(batch.index.tolist()) == [0, 1, 4, 4, 4, 5, 6, 7]
     assert {(str(error), error.cause, error.where) for error in bad} == {
-        ("noise:3: broken; mend it", "torn", "noise:3"), ("noise:4: broken; mend it", "wet", "noise:4")}
+        ("noise:3: broken; mend it", "torn", "noise:3"),
+        ("noise:4: broken; mend it", "wet", "noise:4"),
+    }
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_too_many_broken_samples_stop_the_run_with_counts_by_cause(maker, workers):
     loader = Loader(Noise(40, broken=range(0, 40, 2)), maker, Order(40, 40, 7), 4, workers=workers)
-    with pytest.raises(DataError, match=r"20 of 40 .* \(20 torn\), more than data.max_bad 0.01; the last ones are "
-                                        r"noise:\d+, .*mend it; .*data.py check"):
+    with pytest.raises(
+        DataError,
+        match=r"20 of 40 .* \(20 torn\), more than data.max_bad 0.01; the last ones are "
+        r"noise:\d+, .*mend it; .*data.py check",
+    ):
         list(loader)
     assert loader.causes == {"torn": 20}
     with pytest.raises(DataError, match="not one of its 5 samples"):
@@ -162,10 +170,17 @@ def test_a_few_broken_rows_never_stop_a_run_and_count_once_an_epoch(maker):
 # Workers that do not do as they should
 
 
-@pytest.mark.parametrize("act, words", [
-    (sleep_at_six, r"loader worker [01] \(pid \d+\) has been on sample noise:7 for over \d+ s; .*data.timeout \(2 s\)"),
-    (die_at_six, r"loader worker [01] \(pid \d+\) was killed by SIGKILL on sample noise:7 .*workers=0"),
-    (leave_at_six, r"loader worker [01] \(pid \d+\) ended with exit code 7 on sample noise:7 .*workers=0")])
+@pytest.mark.parametrize(
+    "act, words",
+    [
+        (
+            sleep_at_six,
+            r"loader worker [01] \(pid \d+\) has been on sample noise:7 for over \d+ s; .*data.timeout \(2 s\)",
+        ),
+        (die_at_six, r"loader worker [01] \(pid \d+\) was killed by SIGKILL on sample noise:7 .*workers=0"),
+        (leave_at_six, r"loader worker [01] \(pid \d+\) ended with exit code 7 on sample noise:7 .*workers=0"),
+    ],
+)
 def test_a_stuck_or_dead_worker_is_named_with_its_sample(maker, act, words):
     began = time.monotonic()
     with pytest.raises(DataError, match=words):
@@ -245,15 +260,22 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how, status", [
-    ("leave", 3), (signal.SIGKILL, -9), (signal.SIGTERM, -15), (signal.SIGINT, -2)])
+@pytest.mark.parametrize(
+    "how, status", [("leave", 3), (signal.SIGKILL, -9), (signal.SIGTERM, -15), (signal.SIGINT, -2)]
+)
 def test_nothing_is_left_of_a_run_however_it_ends(tmp_path, how, status):
     """No process, no file in /dev/shm; Ctrl-C reaches the whole group and gives one traceback, of the parent."""
     script = tmp_path / "run.py"
     script.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    run = subprocess.Popen([sys.executable, script, str(how)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           text=True, env=environment, start_new_session=True)
+    run = subprocess.Popen(
+        [sys.executable, script, str(how)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
     try:
         pids = list(map(int, run.stdout.readline().split()))
         if how == signal.SIGINT:
@@ -279,8 +301,13 @@ def test_nothing_is_left_of_a_run_however_it_ends(tmp_path, how, status):
 def test_a_script_without_a_main_guard_is_told_so(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(SCRIPT.replace('if __name__ == "__main__":', "if True:"))
-    done = subprocess.run([sys.executable, script, "leave"], env={**os.environ, "PYTHONPATH": str(ROOT)},
-                          capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, script, "leave"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 1 and "ended with exit code 1 starting" in done.stderr and "__main__" in done.stderr
 
 

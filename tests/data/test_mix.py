@@ -77,8 +77,10 @@ def test_a_pass_of_billions_needs_no_table():
 def test_a_mix_is_a_source_like_any_other(tmp_path):
     for name, rows in (("a", 4), ("b", 2)):
         (tmp_path / f"{name}.tsv").write_text("".join(f"{name}{row}\t{name}{row}\tAAAA\n" for row in range(rows)))
-    spec = {"kind": "mix", "sources": [{"source": str(tmp_path / "a.tsv"), "weight": 2},
-                                       {"source": [str(tmp_path / "b.tsv")]}]}  # fmt: skip
+    spec = {
+        "kind": "mix",
+        "sources": [{"source": str(tmp_path / "a.tsv"), "weight": 2}, {"source": [str(tmp_path / "b.tsv")]}],
+    }
     source = open_source(spec)
     ids = [sample.id for sample in source]
     assert sorted(ids) == ["a0", "a1", "a2", "a3", "b0", "b1"] and [source.key(index) for index in range(6)] == ids

@@ -49,7 +49,7 @@ def test_ranks_and_workers_divide_an_epoch_completely_and_disjointly(ranks, work
     for rank in range(ranks):
         order = Order(sizes, batch_size, 3, window=50)  # each rank and worker has its own
         for step in range(order.batches_per_epoch):
-            mine = order.batch(step)[1][rank * local:(rank + 1) * local]
+            mine = order.batch(step)[1][rank * local : (rank + 1) * local]
             for worker, chunk in enumerate(np.array_split(mine, workers)):
                 held.setdefault((rank, worker), []).extend(chunk.tolist())
     everything = sorted(sum(held.values(), []))
@@ -88,9 +88,9 @@ def test_shards_and_windows_mix_and_change_with_seed_and_epoch():
     order = Order([100] * 40, 50, 7, window=400)
     first, second = epoch_of(order, 0), epoch_of(order, 1)
     for stream in (first, second):
-        shards = [set((stream[start:start + 400] // 100).tolist()) for start in range(0, 4000, 400)]
+        shards = [set((stream[start : start + 400] // 100).tolist()) for start in range(0, 4000, 400)]
         assert all(len(held) == 4 for held in shards)
-        assert sum(len(set(stream[start:start + 50] // 100)) > 2 for start in range(0, 4000, 50)) > 70
+        assert sum(len(set(stream[start : start + 50] // 100)) > 2 for start in range(0, 4000, 50)) > 70
     assert not np.array_equal(first, second)
     assert not np.array_equal(first, epoch_of(Order([100] * 40, 50, 8, window=400), 0))
 

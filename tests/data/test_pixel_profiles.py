@@ -1,4 +1,5 @@
 """Profiles of other projects: equal to the plain PIL or OpenCV calls that their documentation describes."""
+
 import dataclasses
 import io
 
@@ -16,8 +17,21 @@ from ernie_vil2.data.views import ViewMaker
 from ernie_vil2.model_config import PIXEL_PROFILES, ModelConfig, PixelProfile
 
 # (height, width): both orientations, square, enlarged, and long sides that leave 0, 1, 2 and 3 pixels over modulo 4
-SHAPES = [(240, 320), (320, 240), (300, 300), (224, 227), (231, 224), (60, 41), (500, 333), (449, 449), (97, 700),
-          (224, 226), (230, 224), (224, 224), (225, 224)]
+SHAPES = [
+    (240, 320),
+    (320, 240),
+    (300, 300),
+    (224, 227),
+    (231, 224),
+    (60, 41),
+    (500, 333),
+    (449, 449),
+    (97, 700),
+    (224, 226),
+    (230, 224),
+    (224, 224),
+    (225, 224),
+]
 
 
 def clip_crop(image, size):

@@ -148,8 +148,17 @@ def test_noisy_captions_have_no_unknown_words(tmp_path):
     assert not (tokenizer.encode(texts) == tokenizer.unk_id).any()
 
 
-@pytest.mark.parametrize("options", [{"noise": -0.1}, {"wrong": 1.5}, {"noise": 0.6, "wrong": 0.6}, {"noise": True},
-                                     {"noise": "much"}, {"noise": 0.1, "split": "test"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"noise": -0.1},
+        {"wrong": 1.5},
+        {"noise": 0.6, "wrong": 0.6},
+        {"noise": True},
+        {"noise": "much"},
+        {"noise": 0.1, "split": "test"},
+    ],
+)
 def test_impossible_noise_is_refused(options):
     with pytest.raises(UserError, match="noise|wrong"):
         open_source({"kind": "scenes", **options})

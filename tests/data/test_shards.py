@@ -22,9 +22,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def rows(count):
-    return [{"id": f"id{n // 2}", "texts": [f"第{n}张", f"picture {n}"], "tags": ["猫"] * (n % 3),
-             "image_base64": base64.b64encode(b"\x89PNG %d IEND...." % n * (n + 1)).decode()}
-            for n in range(count)]  # fmt: skip
+    return [
+        {
+            "id": f"id{n // 2}",
+            "texts": [f"第{n}张", f"picture {n}"],
+            "tags": ["猫"] * (n % 3),
+            "image_base64": base64.b64encode(b"\x89PNG %d IEND...." % n * (n + 1)).decode(),
+        }
+        for n in range(count)
+    ]
 
 
 def write(path, rows):
@@ -53,8 +59,14 @@ def test_any_source_comes_back_with_its_bytes_ids_captions_and_tags(tmp_path):
     with tarfile.open(tmp_path / "out" / "00002.tar") as tar:
         assert tar.getnames() == [f"{n:09d}{suffix}" for n in range(20, 25) for suffix in (".png", ".json")]
     assert sorted(os.listdir(tmp_path / "out")) == [
-        "00000.tar", "00000.tar.index", "00001.tar", "00001.tar.index", "00002.tar", "00002.tar.index", "index.json"
-    ]  # fmt: skip
+        "00000.tar",
+        "00000.tar.index",
+        "00001.tar",
+        "00001.tar.index",
+        "00002.tar",
+        "00002.tar.index",
+        "index.json",
+    ]
 
 
 def test_drawn_images_and_files_become_bytes(tmp_path):
@@ -62,8 +74,10 @@ def test_drawn_images_and_files_become_bytes(tmp_path):
     write_shards(scenes, tmp_path / "out")
     from ernie_vil2.data.image import OFFICIAL, decode
 
-    assert all(np.array_equal(decode(one.image, OFFICIAL), two.image)
-               for one, two in zip(open_source(tmp_path / "out"), scenes, strict=True))  # fmt: skip
+    assert all(
+        np.array_equal(decode(one.image, OFFICIAL), two.image)
+        for one, two in zip(open_source(tmp_path / "out"), scenes, strict=True)
+    )
     (tmp_path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n....IEND....")
     write(tmp_path / "captions.jsonl", [{"image": "0.png", "text": "x"}])
     write_shards(open_source(tmp_path / "captions.jsonl"), tmp_path / "two")
@@ -126,8 +140,12 @@ def test_a_kill_at_any_moment_is_gone_on_from(tmp_path):
     wanted = write_shards(open_source(path), tmp_path / "whole", per_shard=3)
     ended = False
     for steps in range(1, 40):
-        run = subprocess.run([sys.executable, "-c", KILLED, path, tmp_path / "out", str(steps)], cwd=ROOT,
-                             timeout=60, capture_output=True)  # fmt: skip
+        run = subprocess.run(
+            [sys.executable, "-c", KILLED, path, tmp_path / "out", str(steps)],
+            cwd=ROOT,
+            timeout=60,
+            capture_output=True,
+        )
         assert run.returncode in (0, -signal.SIGKILL), run.stderr
         if run.returncode == 0:
             ended = True

@@ -48,7 +48,8 @@ def test_coco_results_become_chinese_tags_of_a_source(tmp_path, photos):
     source, out = open_source(photos), tmp_path / "tags.jsonl"
     report = join(source, [detections], out, read_labels("coco"), Rules(), match="stem")
     assert [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()] == [
-        {"id": "photos/000000000139.png", "tags": ["猫", "人"]}, {"id": "photos/000000000285.png", "tags": ["熊"]}
+        {"id": "photos/000000000139.png", "tags": ["猫", "人"]},
+        {"id": "photos/000000000285.png", "tags": ["熊"]},
     ]
     assert (report.images, report.tagged, report.empty, report.missing_count) == (3, 2, 1, 0)
     assert report.unknown == ["777"] and "not in source    1 images of the detections: 777" in str(report)
@@ -67,11 +68,28 @@ def test_formats_mean_the_same(tmp_path, photos, order, tags):
     rows = {
         "names": [{"id": key, "labels": ["cat", "person"], **lists}],
         "classes": [{"image": key, "classes": [15, 0], **lists}],
-        "single": [{"image_id": key, "category_id": 15, "score": 0.6, "bbox": [0, 0, 5, 5]},
-                   {"image_id": key, "category_id": 0, "score": 0.9, "bbox": [3, 0, 2, 2]}],
-        "objects": [{"image_id": key, "objects": [
-            {"names": ["cat", "kitten"], "score": 0.6, "x": 0, "y": 0, "w": 5, "h": 5, "object_id": 3, "id": 1.5},
-            {"names": ["person"], "score": 0.9, "x": 3, "y": 0, "w": 2, "h": 2}]}],
+        "single": [
+            {"image_id": key, "category_id": 15, "score": 0.6, "bbox": [0, 0, 5, 5]},
+            {"image_id": key, "category_id": 0, "score": 0.9, "bbox": [3, 0, 2, 2]},
+        ],
+        "objects": [
+            {
+                "image_id": key,
+                "objects": [
+                    {
+                        "names": ["cat", "kitten"],
+                        "score": 0.6,
+                        "x": 0,
+                        "y": 0,
+                        "w": 5,
+                        "h": 5,
+                        "object_id": 3,
+                        "id": 1.5,
+                    },
+                    {"names": ["person"], "score": 0.9, "x": 3, "y": 0, "w": 2, "h": 2},
+                ],
+            }
+        ],
     }
     labels, out = read_labels("coco80"), tmp_path / "tags.jsonl"
     for name, content in rows.items():
@@ -148,9 +166,16 @@ def test_wrong_labels_are_one_sentence(tmp_path):
 
 def test_bad_entries_are_counted_and_too_many_stop(tmp_path, photos):
     key, out = "photos/000000000139.png", tmp_path / "tags.jsonl"
-    bad = ["no json", "[1]", '{"labels": ["a"]}', '{"id": "a"}', '{"id": "a", "labels": ["a"], "scores": []}',
-           '{"id": "a", "labels": ["a"], "scores": ["x"]}', '{"id": "a", "labels": ["a"], "scores": [NaN]}',
-           '{"id": "a", "labels": ["a"], "boxes": [[1, 2]]}']  # fmt: skip
+    bad = [
+        "no json",
+        "[1]",
+        '{"labels": ["a"]}',
+        '{"id": "a"}',
+        '{"id": "a", "labels": ["a"], "scores": []}',
+        '{"id": "a", "labels": ["a"], "scores": ["x"]}',
+        '{"id": "a", "labels": ["a"], "scores": [NaN]}',
+        '{"id": "a", "labels": ["a"], "boxes": [[1, 2]]}',
+    ]
     good = json.dumps({"id": key, "labels": ["猫", "background"], "scores": [0.9, 0.8]})
     broken = json.dumps({"id": "b", "error": "truncated"})
     detections = written(tmp_path / "d.jsonl", "\n".join([*bad, good, broken]))
@@ -189,10 +214,16 @@ def test_a_tag_file_is_a_dictionary(tmp_path, count):
     assert tags.get("图") is None and tags.get("") is None
 
 
-@pytest.mark.parametrize("text, words", [
-    ('{"id": "a"}\n{"id": "a", "tags": []}', "2: the id 'a' was on a line before"), ('["a"]', "no JSON object"),
-    ('{"tags": []}', "no JSON object with an id"), ("", "is empty"), ("{", "no JSON object"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ('{"id": "a"}\n{"id": "a", "tags": []}', "2: the id 'a' was on a line before"),
+        ('["a"]', "no JSON object"),
+        ('{"tags": []}', "no JSON object with an id"),
+        ("", "is empty"),
+        ("{", "no JSON object"),
+    ],
+)
 def test_a_bad_tag_file_is_named(tmp_path, text, words):
     with pytest.raises(DataError, match=words):
         TagFile(written(tmp_path / "tags.jsonl", text))

@@ -37,7 +37,7 @@ STEM = st.text("abc猫/.é _", min_size=1, max_size=120).filter(
     format=st.sampled_from(["gnu", "pax"]),
     spread=st.booleans(),
     dot=st.booleans(),
-)  # fmt: skip
+)
 def test_every_format_and_order_of_members_is_read_back(tmp_path_factory, rows, format, spread, dot):
     members = []
     for stem, (image, suffix, kind) in rows.items():
@@ -182,12 +182,28 @@ def test_two_tars_in_one_file_are_noticed(tmp_path, sound):
 
 
 def test_incomplete_and_repeated_samples_are_counted(tmp_path):
-    members = [*pairs(2), ("00000.jpg", b"again"), ("lone.jpg", b"x"), ("gone.txt", b"x"), ("gone.json", b"{}"),
-               ("cls.cls", b"3"), ("p.pyd", b"\x80\x04"), ("._00000.jpg", b"mac"), ("._00000.txt", b"mac")]  # fmt: skip
+    members = [
+        *pairs(2),
+        ("00000.jpg", b"again"),
+        ("lone.jpg", b"x"),
+        ("gone.txt", b"x"),
+        ("gone.json", b"{}"),
+        ("cls.cls", b"3"),
+        ("p.pyd", b"\x80\x04"),
+        ("._00000.jpg", b"mac"),
+        ("._00000.txt", b"mac"),
+    ]
     source = open_source(write_tar(tmp_path / "x.tar", members))
     assert contents(source) == wanted(range(2))
-    for words in ("repeat a part of their sample (1)", "without an image (1)", "images without a caption (1)",
-                  "no part of a sample (.pyd) (1)", "hidden members (2)", "lone.jpg", "gone."):  # fmt: skip
+    for words in (
+        "repeat a part of their sample (1)",
+        "without an image (1)",
+        "images without a caption (1)",
+        "no part of a sample (.pyd) (1)",
+        "hidden members (2)",
+        "lone.jpg",
+        "gone.",
+    ):
         assert words in notes(source)
 
 
@@ -310,6 +326,7 @@ def test_a_pipe_named_as_a_tar_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "x.tar")
     code = "import sys; from ernie_vil2.data.sources import open_source; open_source(sys.argv[1])"
     root = Path(__file__).resolve().parent.parent.parent
-    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x.tar")], timeout=60, capture_output=True,
-                         text=True, cwd=root)  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "x.tar")], timeout=60, capture_output=True, text=True, cwd=root
+    )
     assert "not a regular file" in run.stderr

@@ -37,8 +37,15 @@ def test_an_index_of_another_tar_or_a_damaged_one_is_made_anew(tmp_path, sound):
     open_source(sound)
     index = Path(f"{sound}.index")
     good = index.read_bytes()
-    for bad in (b"", good[:-1], good[:20], b"x" + good[1:], good.replace(b'"count": 12', b'"count": "2'), b"\0" * 99,
-                good.replace(b'"stamp": [', b'"stamp": [1')):  # fmt: skip
+    for bad in (
+        b"",
+        good[:-1],
+        good[:20],
+        b"x" + good[1:],
+        good.replace(b'"count": 12', b'"count": "2'),
+        b"\0" * 99,
+        good.replace(b'"stamp": [', b'"stamp": [1'),
+    ):
         index.write_bytes(bad)
         assert contents(open_source(sound)) == wanted(range(12)) and index.read_bytes() == good
     write_tar(sound, pairs(5))
@@ -56,10 +63,18 @@ def with_head(good, gap=0, **changed):
     return good[:8] + struct.pack("<Q", len(raw) + gap) + raw + (b"" if gap else good[16 + length :])
 
 
-@pytest.mark.parametrize("gap, changed", [
-    (0, {"stamp": ABSENT}), (0, {"stamp": 5}), (0, {"stamp": [INFINITE, INFINITE]}), (0, {"count": INFINITE}),
-    (0, {"findings": {"x": [INFINITE, []]}}), (0, {"findings": {"x": [float("nan"), []]}}), (36, {"count": -1}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "gap, changed",
+    [
+        (0, {"stamp": ABSENT}),
+        (0, {"stamp": 5}),
+        (0, {"stamp": [INFINITE, INFINITE]}),
+        (0, {"count": INFINITE}),
+        (0, {"findings": {"x": [INFINITE, []]}}),
+        (0, {"findings": {"x": [float("nan"), []]}}),
+        (36, {"count": -1}),
+    ],
+)
 def test_an_index_with_fields_that_cannot_be_is_made_anew(sound, gap, changed):
     open_source(sound)
     index = Path(f"{sound}.index")
@@ -142,8 +157,14 @@ def test_shards_are_shared_by_threads_forks_and_pickles_with_few_open_files(shar
     assert len(source) == 400 and source.shard_sizes() == [4] * 100
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(check_all, [source] * 4))
-    assert sum(os.readlink(f"/proc/self/fd/{name}").startswith(str(shards))
-               for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")) <= 64  # fmt: skip
+    assert (
+        sum(
+            os.readlink(f"/proc/self/fd/{name}").startswith(str(shards))
+            for name in os.listdir("/proc/self/fd")
+            if os.path.exists(f"/proc/self/fd/{name}")
+        )
+        <= 64
+    )
     assert len(pickle.dumps(source)) < 40_000 and check_all(pickle.loads(pickle.dumps(source)))
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
         assert all(pool.map(check_all, [source] * 2))

@@ -1,4 +1,5 @@
 """The tokenizer against a plain implementation of the rules, written one character at a time; vocabularies; prompts."""
+
 import hashlib
 import json
 import pickle
@@ -16,8 +17,16 @@ from ernie_vil2.errors import DataError
 
 SPECIAL = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]"]
 SMALL = [*SPECIAL, *"一 只 猫 ， ! a cat un ##aff ##able ##s s σ ς ##ς ##σ cafe 1".split()]
-IDEOGRAPHS = [range(0x4E00, 0xA000), range(0x3400, 0x4DC0), range(0x20000, 0x2A6E0), range(0x2A700, 0x2B740),
-              range(0x2B740, 0x2B820), range(0x2B820, 0x2CEB0), range(0xF900, 0xFB00), range(0x2F800, 0x2FA20)]
+IDEOGRAPHS = [
+    range(0x4E00, 0xA000),
+    range(0x3400, 0x4DC0),
+    range(0x20000, 0x2A6E0),
+    range(0x2A700, 0x2B740),
+    range(0x2B740, 0x2B820),
+    range(0x2B820, 0x2CEB0),
+    range(0xF900, 0xFB00),
+    range(0x2F800, 0x2FA20),
+]
 
 
 # The rules, slowly
@@ -115,8 +124,14 @@ def test_every_text_gets_the_pieces_of_the_rules(alphabet, lower_case, text):
 @pytest.mark.parametrize("lower_case", [True, False])
 def test_every_character_in_a_word_and_alone(alphabet, lower_case):
     tokenizer = alphabet[lower_case]
-    codes = [*range(0x3100), *range(0xA000, 0xAC00), *range(0xD7F0, 0xD810), *range(0xF8F0, 0x10000),
-             *range(0x10000, 0x20000, 3), *range(0x3100, 0x110000, 211)]
+    codes = [
+        *range(0x3100),
+        *range(0xA000, 0xAC00),
+        *range(0xD7F0, 0xD810),
+        *range(0xF8F0, 0x10000),
+        *range(0x10000, 0x20000, 3),
+        *range(0x3100, 0x110000, 211),
+    ]
     text = " ".join(f"{chr(code)} Ab{chr(code)}Σ" for code in codes)
     assert tokenizer.tokens(text) == plain_tokens(text, tokenizer.vocab, lower_case)
 
@@ -198,12 +213,18 @@ def test_no_texts(small):
     assert small.lengths([]).shape == (0,) and small.lengths([]).dtype == np.int64
 
 
-@pytest.mark.parametrize("texts, named", [
-    (["a", None], r"texts\[1\].*NoneType"), (["a", "b", b"c"], r"texts\[2\].*bytes.*decode"),
-    ([["a"]], r"texts\[0\].*list"), (b"abc", r"texts\[0\].*bytes.*decode"), (None, "texts is of type NoneType"),
-    (7, "texts is of type int"),
-    ([float("nan")], r"texts\[0\].*float"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "texts, named",
+    [
+        (["a", None], r"texts\[1\].*NoneType"),
+        (["a", "b", b"c"], r"texts\[2\].*bytes.*decode"),
+        ([["a"]], r"texts\[0\].*list"),
+        (b"abc", r"texts\[0\].*bytes.*decode"),
+        (None, "texts is of type NoneType"),
+        (7, "texts is of type int"),
+        ([float("nan")], r"texts\[0\].*float"),
+    ],
+)
 def test_what_is_not_text_is_named(small, texts, named):
     for method in (small.encode, small.lengths):
         with pytest.raises(DataError, match=named):
@@ -275,11 +296,23 @@ WITH_IDS = lines(*(f"{token}\t{index}" for index, token in enumerate(SMALL)))
 ONE_A_LINE = lines(*SMALL)
 
 
-@pytest.mark.parametrize("content", [
-    WITH_IDS, ONE_A_LINE, WITH_IDS.rstrip("\n"), ONE_A_LINE.rstrip("\n"), ONE_A_LINE + "\n\n", WITH_IDS + "\n \n",
-    "\ufeff" + WITH_IDS, "\ufeff" + ONE_A_LINE, WITH_IDS.replace("\n", "\r\n"), ONE_A_LINE.replace("\n", "\r\n"),
-    "\ufeff" + ONE_A_LINE.replace("\n", "\r"), WITH_IDS.replace("\n", " \n"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        WITH_IDS,
+        ONE_A_LINE,
+        WITH_IDS.rstrip("\n"),
+        ONE_A_LINE.rstrip("\n"),
+        ONE_A_LINE + "\n\n",
+        WITH_IDS + "\n \n",
+        "\ufeff" + WITH_IDS,
+        "\ufeff" + ONE_A_LINE,
+        WITH_IDS.replace("\n", "\r\n"),
+        ONE_A_LINE.replace("\n", "\r\n"),
+        "\ufeff" + ONE_A_LINE.replace("\n", "\r"),
+        WITH_IDS.replace("\n", " \n"),
+    ],
+)
 def test_forms_of_a_vocabulary(tmp_path, small, content):
     path = tmp_path / "form.txt"
     path.write_bytes(content.encode())
@@ -301,18 +334,28 @@ def test_gaps_and_repeated_tokens(tmp_path):
     assert Tokenizer(path).encode("猫").tolist() == [[4, 6, 5]]
 
 
-@pytest.mark.parametrize("content, named", [
-    (b"", "vocabulary is empty"), (b"\n\r\n \n", "vocabulary is empty"), (b"\xef\xbb\xbf", "vocabulary is empty"),
-    (b"[PAD]\t0\n[CLS]\t1\nx\n", r":3: the line 'x' is not `token TAB id`"),
-    (b"[PAD]\t0\n[CLS]\tone\n", r":2: the line .*one' is not `token TAB id`"),
-    (b"[PAD]\t0\n[CLS]\t-1\n", ":2: "), (b"[PAD]\t0\n[CLS]\t1\t2\n", ":2: "), (b"[PAD]\t0\n[CLS]\t\n", ":2: "),
-    ("[PAD]\t0\n[CLS]\t²\n".encode(), ":2: "), (b"[PAD]\t0\n[CLS]\t12345678901\n", ":2: "),
-    (b"[PAD]\n[CLS]\n[SEP]\t2\n", ":3: .* is not one token without a TAB"),
-    (b"[PAD]\t0\n\xff\xfe\t1\n", ":2: the vocabulary is not UTF-8"), (WITH_IDS.encode("utf-16"), ":1: .*not UTF-8"),
-    (b"[PAD]\t0\n[CLS]\t1\n[MASK]\t2\n", r"lacks \[SEP\], \[UNK\]"), (b"a b c\n", r"lacks \[PAD\], \[CLS\]"),
-    (b"[CLS]\n[PAD]\n[SEP]\n[UNK]\n", r"are \[1, 0, 2, 3\], but must be 0 for \[PAD\]"),
-    (b"[PAD]\t0\n[CLS]\t1\n[SEP]\t1\n[UNK]\t3\n", "all different"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content, named",
+    [
+        (b"", "vocabulary is empty"),
+        (b"\n\r\n \n", "vocabulary is empty"),
+        (b"\xef\xbb\xbf", "vocabulary is empty"),
+        (b"[PAD]\t0\n[CLS]\t1\nx\n", r":3: the line 'x' is not `token TAB id`"),
+        (b"[PAD]\t0\n[CLS]\tone\n", r":2: the line .*one' is not `token TAB id`"),
+        (b"[PAD]\t0\n[CLS]\t-1\n", ":2: "),
+        (b"[PAD]\t0\n[CLS]\t1\t2\n", ":2: "),
+        (b"[PAD]\t0\n[CLS]\t\n", ":2: "),
+        ("[PAD]\t0\n[CLS]\t²\n".encode(), ":2: "),
+        (b"[PAD]\t0\n[CLS]\t12345678901\n", ":2: "),
+        (b"[PAD]\n[CLS]\n[SEP]\t2\n", ":3: .* is not one token without a TAB"),
+        (b"[PAD]\t0\n\xff\xfe\t1\n", ":2: the vocabulary is not UTF-8"),
+        (WITH_IDS.encode("utf-16"), ":1: .*not UTF-8"),
+        (b"[PAD]\t0\n[CLS]\t1\n[MASK]\t2\n", r"lacks \[SEP\], \[UNK\]"),
+        (b"a b c\n", r"lacks \[PAD\], \[CLS\]"),
+        (b"[CLS]\n[PAD]\n[SEP]\n[UNK]\n", r"are \[1, 0, 2, 3\], but must be 0 for \[PAD\]"),
+        (b"[PAD]\t0\n[CLS]\t1\n[SEP]\t1\n[UNK]\t3\n", "all different"),
+    ],
+)
 def test_a_broken_vocabulary_is_one_sentence(tmp_path, content, named):
     path = tmp_path / "broken.txt"
     path.write_bytes(content)

@@ -96,8 +96,9 @@ def test_training_pixels_are_close_with_and_without_reduction(tiny_vocab, random
     data, tokenizer = jpeg(cv2.resize(random_image(120, 160), shape[::-1])), Tokenizer(tiny_vocab, 16)
     sample = Sample("a", data, ("猫",), (), "x:1")
     recipe = AugmentationConfig(crop_scale=scale, hue=0.0)
-    makers = [ViewMaker(("image", "image'"), tokenizer, PixelProfile(), recipe, reduced=reduced)
-              for reduced in (True, False)]
+    makers = [
+        ViewMaker(("image", "image'"), tokenizer, PixelProfile(), recipe, reduced=reduced) for reduced in (True, False)
+    ]
     for epoch in range(4):
         small, full = (maker.make(sample, epoch, 0).pixels for maker in makers)
         for view in small:

@@ -1,4 +1,5 @@
 """The analysis equals a brute force over the whole matrix, whatever the blocks; also with ties and many positives."""
+
 import base64
 import json
 import tracemalloc
@@ -81,8 +82,9 @@ def test_recall_and_hardest_errors_equal_a_brute_force(seed):
         asked = np.flatnonzero(mask.any(axis=1))
         wrong_best = np.where(mask, -np.inf, matrix).max(axis=1)[asked]
         right_best = np.where(mask, matrix, -np.inf).max(axis=1)[asked]
-        rank = [(~mask[query] & (matrix[query] >= best - TIE)).sum()
-                for query, best in zip(asked, right_best, strict=True)]
+        rank = [
+            (~mask[query] & (matrix[query] >= best - TIE)).sum() for query, best in zip(asked, right_best, strict=True)
+        ]
         curve = [100 * np.mean(np.array(rank) < k) for k in range(1, matrix.shape[1] + 1)]
         assert found["recall"][name] == pytest.approx(curve)
         assert found["queries"][name] == len(asked) and found["wrong"][name] == np.count_nonzero(rank)
@@ -120,8 +122,7 @@ def test_a_perfect_model_has_no_errors_and_a_collapsed_one_only_errors():
 def test_picks_are_the_best_of_all_thresholds():
     found = analyse(case(1))
     every = thresholds.decisions(found["positives"], found["negatives"])
-    for variant, precision, f1 in (("all pairs", "precision", "f1"),
-                                   ("balanced", "balanced_precision", "balanced_f1")):
+    for variant, precision, f1 in (("all pairs", "precision", "f1"), ("balanced", "balanced_precision", "balanced_f1")):
         best = thresholds.picks(every)[variant]
         assert getattr(best["best F1"], f1) == max(getattr(one, f1) or 0 for one in every)
         for target in (90, 95, 99):
@@ -173,8 +174,9 @@ def test_thumbnails_are_small_jpegs_of_the_images_concerned(random_image):
         pixels = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
         height, width = sizes[int(row) % 3]
         assert max(pixels.shape[:2]) <= 160 and (height > width) == (pixels.shape[0] > pixels.shape[1])
-        small = cv2.resize(random_image(height, width, seed=int(row)), pixels.shape[1::-1],
-                           interpolation=cv2.INTER_AREA)
+        small = cv2.resize(
+            random_image(height, width, seed=int(row)), pixels.shape[1::-1], interpolation=cv2.INTER_AREA
+        )
         assert np.abs(small[:, :, ::-1].astype(int) - pixels).mean() < 12
     asked = {str(error["query"]) for error in found["errors"]["t2i"]}
     assert asked <= set(found["texts"]) and all(text == f"text {row}" for row, text in found["texts"].items())
@@ -183,8 +185,10 @@ def test_thumbnails_are_small_jpegs_of_the_images_concerned(random_image):
 
 def test_the_curve_is_given_to_the_row_it_was_measured_for():
     outcome = case()
-    five, one = (Result(f"mscoco@{name}", "retrieval", {}, {"images": count, "texts": TEXTS})
-                 for name, count in (("5k", IMAGES), ("1k", IMAGES - 1)))
+    five, one = (
+        Result(f"mscoco@{name}", "retrieval", {}, {"images": count, "texts": TEXTS})
+        for name, count in (("5k", IMAGES), ("1k", IMAGES - 1))
+    )
     outcome.results = [one, five]
     assert analyse(outcome)["benchmark"] == "mscoco@5k"
     outcome.results = [one, one]
@@ -195,11 +199,22 @@ def test_the_curve_is_given_to_the_row_it_was_measured_for():
     assert analyse(outcome)["benchmark"] is None
 
 
-@pytest.mark.parametrize("keys, value", [
-    (["counts", "images"], -1), (["positives"], [1]), (["negatives", 5], "1"), (["recall", "t2i"], []),
-    (["recall", "i2t", 0], 101), (["errors", "t2i", 0, "wrong"], "<script>"), (["thumbnails"], {"1": '" onerror="x'}),
-    (["texts"], {"1": 5}), (["benchmark"], 1), (["errors"], {}), (["wrong"], 5),
-])
+@pytest.mark.parametrize(
+    "keys, value",
+    [
+        (["counts", "images"], -1),
+        (["positives"], [1]),
+        (["negatives", 5], "1"),
+        (["recall", "t2i"], []),
+        (["recall", "i2t", 0], 101),
+        (["errors", "t2i", 0, "wrong"], "<script>"),
+        (["thumbnails"], {"1": '" onerror="x'}),
+        (["texts"], {"1": 5}),
+        (["benchmark"], 1),
+        (["errors"], {}),
+        (["wrong"], 5),
+    ],
+)
 def test_a_wrong_analysis_is_refused(keys, value):
     found = analyse(case())
     check_analysis(found)

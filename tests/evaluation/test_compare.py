@@ -1,4 +1,5 @@
 """`eval compare`: our rows beside published ones of the same protocol, alike in every format, nothing unescaped."""
+
 import html.parser
 import json
 import re
@@ -15,8 +16,13 @@ from ernie_vil2.evaluation.published import PROTOCOLS, published_for
 from ernie_vil2.evaluation.results import Outcome, Result, read_run, write_run
 from ernie_vil2.evaluation.retrieval import Embeddings
 
-WHENCE = {"command": "tools/eval.py --data 'my | data'", "data_sha256": "d" * 64, "model_sha256": "sha256:" + "e" * 64,
-          "config_sha256": "f" * 64, "versions": {"ernie_vil2": "0.1.0", "paddle": None}}
+WHENCE = {
+    "command": "tools/eval.py --data 'my | data'",
+    "data_sha256": "d" * 64,
+    "model_sha256": "sha256:" + "e" * 64,
+    "config_sha256": "f" * 64,
+    "versions": {"ernie_vil2": "0.1.0", "paddle": None},
+}
 HOSTILE = "<script>alert(1)</script> \" ' & | `x` 红\x1b[31m\u202e"
 
 
@@ -26,10 +32,21 @@ def outcome(benchmark="coco-cn@1053", seed=0, text="红色的圆 {}", notes=(), 
     images = rng.normal(size=(size, 8))
     texts = np.repeat(images, 2, axis=0) + rng.normal(size=(2 * size, 8))
     owner = np.repeat(np.arange(size), 2)
-    row = Result(benchmark, "retrieval", retrieval_metrics(images, texts, owner), {"images": size, "texts": 2 * size},
-                 notes=notes)
-    return Outcome([row], "d" * 64, Embeddings(images, texts, owner), np.stack([np.arange(2 * size), owner], axis=1),
-                   tuple(text.format(row) for row in range(2 * size)), image)
+    row = Result(
+        benchmark,
+        "retrieval",
+        retrieval_metrics(images, texts, owner),
+        {"images": size, "texts": 2 * size},
+        notes=notes,
+    )
+    return Outcome(
+        [row],
+        "d" * 64,
+        Embeddings(images, texts, owner),
+        np.stack([np.arange(2 * size), owner], axis=1),
+        tuple(text.format(row) for row in range(2 * size)),
+        image,
+    )
 
 
 @pytest.fixture
@@ -76,8 +93,7 @@ class Page(html.parser.HTMLParser):
 def written(tmp_path, *runs):
     """Texts of compare.md and compare.html, and compare.json."""
     main([*runs, "--output", str(tmp_path / "out")])
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "compare.html", "compare.json", "compare.md"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["compare.html", "compare.json", "compare.md"]
     texts = [(tmp_path / "out" / f"compare.{end}").read_text(encoding="utf-8") for end in ("md", "html", "json")]
     return texts[0], texts[1], json.loads(texts[2])
 
@@ -96,8 +112,17 @@ def test_our_rows_stand_beside_the_published_ones_of_the_same_protocol(tmp_path,
     metrics = found.results[0].metrics
     assert rows["mine", "ours"][:3] == [percent(metrics[f"t2i_r{k}"]) for k in (1, 5, 10)]
     assert rows["mine", "ours"][-1] == percent(metrics["mean_recall"])
-    assert rows["CN-CLIP L/14", "zero-shot"] == ["64.0", "89.2", "94.4", "≈ 82.5", "60.4", "84.2", "92.9", "≈ 79.2",
-                                                 "≈ 80.9"]
+    assert rows["CN-CLIP L/14", "zero-shot"] == [
+        "64.0",
+        "89.2",
+        "94.4",
+        "≈ 82.5",
+        "60.4",
+        "84.2",
+        "92.9",
+        "≈ 79.2",
+        "≈ 80.9",
+    ]
     assert rows["ERNIE-ViL 2.0 Base ViT", "zero-shot"] == ["66.00", "–", "–", "–", "65.90", "–", "–", "–", "84.28"]
     assert rows["CN-CLIP B/16", "fine-tuned"][0] == "77.0"
     for shown in (text, page):
@@ -172,9 +197,11 @@ def test_the_page_shows_curves_histograms_thresholds_and_errors(tmp_path, run, r
 
 
 def test_runs_without_embeddings_have_tables_only(tmp_path, run):
-    rows = [Result("imagenet-zh", "classification", {"acc@1": 40.123, "odd": None}, {"images": 5}),
-            Result("sts@afqmc", "sts", {"spearman": 30.0}, {}),
-            Result("cbvs", "graded-retrieval", {"t2i_r1": 41.0, "pnr": 2.75949, "ndcg_10": 88.1}, {})]
+    rows = [
+        Result("imagenet-zh", "classification", {"acc@1": 40.123, "odd": None}, {"images": 5}),
+        Result("sts@afqmc", "sts", {"spearman": 30.0}, {}),
+        Result("cbvs", "graded-retrieval", {"t2i_r1": 41.0, "pnr": 2.75949, "ndcg_10": 88.1}, {}),
+    ]
     text, page, content = written(tmp_path, run("mine", Outcome(rows, "d")))
     assert content["thresholds"] == [] and "40.12" in text and "2.759" in text and 'means "the same"' not in text
     assert "set afqmc" in text and "Hardest" not in page and "QA-CLIP" in text
@@ -211,9 +238,13 @@ def test_charts_of_extreme_runs_are_drawn():
     """One candidate, a collapsed model, a perfect one: no division by nothing, no point outside the plot."""
     counts = np.zeros(2001, int)
     counts[2000] = 5
-    svg = [score_figure("x", counts, counts, 1.0), score_figure("x", counts, np.zeros(2001, int)),
-           score_figure("x", np.ones(2001, int), np.ones(2001, int), -1.0), recall_figure("x", [("a", [100.0])], []),
-           recall_figure("x", [("a", [0.0] * 5)], [("b", {1: 50.0, 10: 60.0})])]
+    svg = [
+        score_figure("x", counts, counts, 1.0),
+        score_figure("x", counts, np.zeros(2001, int)),
+        score_figure("x", np.ones(2001, int), np.ones(2001, int), -1.0),
+        recall_figure("x", [("a", [100.0])], []),
+        recall_figure("x", [("a", [0.0] * 5)], [("b", {1: 50.0, 10: 60.0})]),
+    ]
     for text in svg:
         Page(text)
         numbers = [float(word) for data in re.findall(r' d="M([^"]*)"', text) for word in re.findall(r"-?[\d.]+", data)]

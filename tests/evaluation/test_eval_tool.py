@@ -1,4 +1,5 @@
 """The evaluation tool from a model and a source to figures, and its agreement with encoding to files first."""
+
 import json
 import os
 import subprocess
@@ -29,10 +30,14 @@ TOKENS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", *"一只红蓝猫狗坐图的第�
 def model(tmp_path_factory):
     root = tmp_path_factory.mktemp("model")
     (root / "vocab.txt").write_text("".join(f"{token}\n" for token in TOKENS), encoding="utf-8")
-    config = ModelConfig.from_dict({
-        "image_tower": {"image_size": 32, "patch_size": 16, "width": 16, "depth": 1, "heads": 2},
-        "text_tower": {"vocab_size": 40, "positions": 16, "width": 16, "depth": 1, "heads": 2},
-        "max_length": 10, "pixels": {"size": 32}})
+    config = ModelConfig.from_dict(
+        {
+            "image_tower": {"image_size": 32, "patch_size": 16, "width": 16, "depth": 1, "heads": 2},
+            "text_tower": {"vocab_size": 40, "positions": 16, "width": 16, "depth": 1, "heads": 2},
+            "max_length": 10,
+            "pixels": {"size": 32},
+        }
+    )
     state = {key: value.numpy() for key, value in new_model(config).state_dict().items()}
     save_model(root / "tiny", state, config, root / "vocab.txt")
     return root / "tiny"
@@ -45,7 +50,7 @@ def source(tmp_path):
     lines = []
     for index in range(3):
         Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / f"{index}.png")
-        lines.append({"image": f"{index}.png", "texts": CAPTIONS[2 * index:2 * index + 2]})
+        lines.append({"image": f"{index}.png", "texts": CAPTIONS[2 * index : 2 * index + 2]})
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return path
@@ -56,8 +61,9 @@ def test_model_and_source_equal_encoded_files(model, source, tmp_path):
     tool.main(["--model", str(model), "--input", str(source), "--json", str(direct)])
     encode.main(["--model", str(model), "--input", str(source), "--output", str(tmp_path / "out")])
     tool.main(["--embeddings", str(tmp_path / "out"), "--json", str(files)])
-    encode.main(["--model", str(model), "--input", str(source), "--output", str(tmp_path / "out.txt"),
-                 "--format", "release"])
+    encode.main(
+        ["--model", str(model), "--input", str(source), "--output", str(tmp_path / "out.txt"), "--format", "release"]
+    )
     tool.main(["--embeddings", str(tmp_path / "out.txt"), "--json", str(text), "--protocol", "official"])
     direct, files, text = (json.loads(path.read_text(encoding="utf-8"))["protocols"] for path in (direct, files, text))
     assert (direct["standard"]["num_images"], direct["standard"]["num_texts"]) == (3, 6)
@@ -101,8 +107,16 @@ def benchmark(model, data, name, *more):
 
 def test_a_benchmark_is_measured_printed_and_written(model, tmp_path, capsys):
     makers.coco_cn(tmp_path / "data", makers.WINDOWS)
-    assert not benchmark(model, tmp_path / "data", "coco-cn", "--allow-counts", "--json", tmp_path / "out.json",
-                         "--output", tmp_path / "run")
+    assert not benchmark(
+        model,
+        tmp_path / "data",
+        "coco-cn",
+        "--allow-counts",
+        "--json",
+        tmp_path / "out.json",
+        "--output",
+        tmp_path / "run",
+    )
     printed, content = capsys.readouterr().out, json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     names = ["coco-cn@1053", "coco-cn@1k-official", "coco-cn@5k"]
     assert [row["benchmark"] for row in content["results"]] == names
@@ -131,8 +145,16 @@ def test_a_reader_that_has_gone_loses_no_run(model, tmp_path, monkeypatch):
     makers.coco_cn(tmp_path / "data")
     monkeypatch.setattr(sys, "stdout", Gone())
     with pytest.raises(BrokenPipeError):
-        benchmark(model, tmp_path / "data", "coco-cn@5k", "--allow-counts", "--json", tmp_path / "out.json",
-                  "--output", tmp_path / "run")
+        benchmark(
+            model,
+            tmp_path / "data",
+            "coco-cn@5k",
+            "--allow-counts",
+            "--json",
+            tmp_path / "out.json",
+            "--output",
+            tmp_path / "run",
+        )
     monkeypatch.undo()
     assert [row.benchmark for row in runs.read_run(tmp_path / "run").results] == ["coco-cn@5k"]
     assert (tmp_path / "out.json").is_file()
@@ -142,15 +164,18 @@ def test_a_benchmark_equals_the_same_rows_as_a_source(model, tmp_path):
     """The release's file of COCO-CN, as a benchmark and as `--input`."""
     path = makers.release_tsv(tmp_path / "test.tsv", [(text, f"i{row}", row) for row, text in enumerate(CAPTIONS)])
     benchmark(model, path, "coco-cn@1k-official", "--allow-counts", "--json", tmp_path / "a.json")
-    tool.main(["--model", str(model), "--input", str(path), "--protocol", "official",
-               "--json", str(tmp_path / "b.json")])
+    tool.main(
+        ["--model", str(model), "--input", str(path), "--protocol", "official", "--json", str(tmp_path / "b.json")]
+    )
     first, second = (json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("a.json", "b.json"))
     wanted = second["protocols"]["official"]
     assert first["results"][0]["metrics"] == {key: wanted[key] for key in first["results"][0]["metrics"]}
 
 
-@pytest.mark.parametrize("name, make", [("muge", makers.muge), ("cbvs", makers.cbvs),
-                                        ("mscoco@1k", lambda folder: makers.karpathy(folder, "mscoco"))])
+@pytest.mark.parametrize(
+    "name, make",
+    [("muge", makers.muge), ("cbvs", makers.cbvs), ("mscoco@1k", lambda folder: makers.karpathy(folder, "mscoco"))],
+)
 def test_other_kinds_of_figures(model, tmp_path, capsys, name, make):
     make(tmp_path / "data")
     assert not benchmark(model, tmp_path / "data", name, "--allow-counts")
@@ -166,27 +191,46 @@ def test_a_fault_of_the_files_is_told_before_the_model_is_loaded(tmp_path):
 
 
 def test_a_benchmark_s_error_is_one_line(tmp_path):
-    run = subprocess.run([sys.executable, "-m", "tools.eval", "--benchmark", "muge", "--data", str(tmp_path), "--model",
-                          str(tmp_path)], capture_output=True, text=True, check=False, cwd=ROOT, timeout=120,
-                         env={**os.environ, "PYTHONPATH": str(ROOT)})
+    run = subprocess.run(
+        [sys.executable, "-m", "tools.eval", "--benchmark", "muge", "--data", str(tmp_path), "--model", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert run.returncode == 1 and run.stderr.count("\n") == 1 and "Tianchi" in run.stderr
     assert run.stderr.startswith(f"error: {tmp_path} lacks the valid set")
 
 
-@pytest.mark.parametrize("more, words", [
-    (["--skip-broken"], "--skip-broken does not go with the benchmark coco-cn, which skips no image"),
-    (["-o", "x=1"], "no option x"),
-    (["-o", "x"], "not OPTION=VALUE"), (["--split", "val", "-o", "split=val"], "the second split")])
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        (["--skip-broken"], "--skip-broken does not go with the benchmark coco-cn, which skips no image"),
+        (["-o", "x=1"], "no option x"),
+        (["-o", "x"], "not OPTION=VALUE"),
+        (["--split", "val", "-o", "split=val"], "the second split"),
+    ],
+)
 def test_options_that_a_benchmark_has_not(model, tmp_path, more, words):
     with pytest.raises(ConfigError, match=words):
         benchmark(model, tmp_path, "coco-cn", *more)
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--model", "m", "--benchmark", "muge"], ["--model", "m", "--data", "d"], ["--benchmark", "muge", "--data", "d"],
-    ["--model", "m", "--input", "i", "--benchmark", "muge", "--data", "d"], ["--embeddings", "e", "--split", "val"],
-    ["--model", "m", "--benchmark", "muge", "--data", "d", "--protocol", "official"],
-    ["--model", "m", "--input", "i", "--output", "o"], ["--model", "m", "--input", "i", "-o", "a=1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--model", "m", "--benchmark", "muge"],
+        ["--model", "m", "--data", "d"],
+        ["--benchmark", "muge", "--data", "d"],
+        ["--model", "m", "--input", "i", "--benchmark", "muge", "--data", "d"],
+        ["--embeddings", "e", "--split", "val"],
+        ["--model", "m", "--benchmark", "muge", "--data", "d", "--protocol", "official"],
+        ["--model", "m", "--input", "i", "--output", "o"],
+        ["--model", "m", "--input", "i", "-o", "a=1"],
+    ],
+)
 def test_usage_of_benchmarks(arguments):
     with pytest.raises(SystemExit) as caught:
         tool.main(arguments)

@@ -22,12 +22,14 @@ def problem(seed, levels=None):
 
 def documents(scores, labels, queries):
     """[(score, label), ...] of every query."""
-    return [[(score, label) for score, label, query in zip(scores, labels, queries, strict=True) if query == wanted]
-            for wanted in sorted(set(queries))]
+    return [
+        [(score, label) for score, label, query in zip(scores, labels, queries, strict=True) if query == wanted]
+        for wanted in sorted(set(queries))
+    ]
 
 
 def dcg(labels):
-    return sum((2 ** label - 1) / math.log(rank + 1, 2) for rank, label in enumerate(labels, 1))
+    return sum((2**label - 1) / math.log(rank + 1, 2) for rank, label in enumerate(labels, 1))
 
 
 @SEEDS
@@ -73,7 +75,8 @@ def test_equal_scores_are_taken_in_the_worst_order(seed):
     queries, labels = np.zeros(7, int), np.array([2, *labels[:-2], 0])
     orders = [np.lexsort((order, -scores)) for order in itertools.permutations(range(7))]
     assert ndcg(scores, labels, queries, 5)[0] == pytest.approx(
-        min(dcg(labels[order][:5]) for order in orders) / dcg(sorted(labels, reverse=True)[:5]))
+        min(dcg(labels[order][:5]) for order in orders) / dcg(sorted(labels, reverse=True)[:5])
+    )
     precisions = []
     for order in orders:
         ranks = np.flatnonzero(labels[order] == 2) + 1
@@ -90,9 +93,11 @@ def test_against_scikit_learn(seed):
     found = [np.array(rows) for rows in documents(*data)]
     mixed = [rows for rows in found if len(set(rows[:, 1])) > 1]
     assert ndcg(*data, 10) == pytest.approx(
-        [sklearn.ndcg_score([2 ** rows[:, 1] - 1], [rows[:, 0]], k=10) for rows in mixed])
+        [sklearn.ndcg_score([2 ** rows[:, 1] - 1], [rows[:, 0]], k=10) for rows in mixed]
+    )
     assert average_precisions(*data, 2) == pytest.approx(
-        [sklearn.average_precision_score(rows[:, 1] == 2, rows[:, 0]) for rows in found if (rows[:, 1] == 2).any()])
+        [sklearn.average_precision_score(rows[:, 1] == 2, rows[:, 0]) for rows in found if (rows[:, 1] == 2).any()]
+    )
 
 
 def test_the_order_of_rows_and_the_scale_of_scores_do_not_matter():
@@ -112,7 +117,8 @@ def test_perfect_and_collapsed_scores():
     backward = graded_metrics(-labels, labels, queries, 2)[0]
     assert counts["concordant pairs"] == counts["discordant pairs"] == 0
     assert {key: collapsed[key] for key in ("ndcg_10", "map")} == pytest.approx(
-        {key: backward[key] for key in ("ndcg_10", "map")})
+        {key: backward[key] for key in ("ndcg_10", "map")}
+    )
 
 
 def test_queries_that_cannot_count_are_left_out_and_told():
@@ -121,10 +127,16 @@ def test_queries_that_cannot_count_are_left_out_and_told():
     assert (counts["queries in NDCG"], counts["queries in MAP"]) == (0, 0)
 
 
-@pytest.mark.parametrize("data, words", [
-    (([1.0], [1, 2], [1, 1]), "rows of one length"), (([], [], []), "rows of one length"),
-    (([1.0, np.nan], [1, 2], [1, 1]), "score 1 is not finite"), (([1.0], [-1], [1]), "whole numbers from 0"),
-    (([1.0], [0.5], [1]), "whole numbers from 0")])
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (([1.0], [1, 2], [1, 1]), "rows of one length"),
+        (([], [], []), "rows of one length"),
+        (([1.0, np.nan], [1, 2], [1, 1]), "score 1 is not finite"),
+        (([1.0], [-1], [1]), "whole numbers from 0"),
+        (([1.0], [0.5], [1]), "whole numbers from 0"),
+    ],
+)
 def test_bad_input(data, words):
     with pytest.raises(DataError, match=words):
         graded_metrics(*data, 2)

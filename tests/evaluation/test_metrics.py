@@ -1,4 +1,5 @@
 """The metrics against plain loops, and their invariances."""
+
 import tracemalloc
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from ernie_vil2.evaluation.metrics import percent, ranks, retrieval_metrics
 
 def brute_standard(images, texts, pairs):
     """Ranks of both directions in exact integers: vectors are integers, cosines are compared by their squares."""
+
     def at_least(query, a, b):
         """cos(query, a) >= cos(query, b), exactly."""
         dot_a, dot_b = int(query @ a), int(query @ b)
@@ -23,8 +25,16 @@ def brute_standard(images, texts, pairs):
         found = []
         for query, own in zip(queries, positives, strict=True):
             if own:
-                found.append(min(sum(at_least(query, candidates[c], candidates[p])
-                                     for c in range(len(candidates)) if c not in own) for p in own))
+                found.append(
+                    min(
+                        sum(
+                            at_least(query, candidates[c], candidates[p])
+                            for c in range(len(candidates))
+                            if c not in own
+                        )
+                        for p in own
+                    )
+                )
         return found
 
     by_text = [{i for t, i in pairs if t == row} for row in range(len(texts))]
@@ -203,22 +213,25 @@ BROKEN = GOOD.copy()
 BROKEN[1, 2] = np.nan
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ((BROKEN, GOOD, [0, 1, 2]), "image_embeds has 1 of 3 rows that are not finite, the first is row 1: the model"),
-    ((GOOD, BROKEN, None, "official"), "text_embeds has 1 of 3"),
-    ((GOOD, GOOD[:2], None, "official"), "3 image rows and 2 text rows"),
-    ((GOOD, GOOD[:, :2], [0, 1, 2]), "3 wide but text_embeds 2"),
-    ((GOOD[:0], GOOD, [0, 1, 2]), "image_embeds is empty"),
-    ((GOOD, GOOD[0], [0]), "text_embeds must be numbers of shape"),
-    ((GOOD, GOOD, None), "needs text_image"),
-    ((GOOD, GOOD, [0, 1]), "2 entries for 3 texts"),
-    ((GOOD, GOOD, [0, 1, 3]), "image row 3, but there are 3 image rows"),
-    ((GOOD, GOOD, [0, 1, -2]), "image row -2"),
-    ((GOOD, GOOD, [-1, -1, -1]), "no text belongs to an image"),
-    ((GOOD, GOOD, [0.0, 1.0, 2.0]), "integer"),
-    ((GOOD, GOOD, [[0, 1, 2]]), "shape"),
-    ((GOOD, GOOD, [0, 1, 2], "standart"), "did you mean 'standard'"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ((BROKEN, GOOD, [0, 1, 2]), "image_embeds has 1 of 3 rows that are not finite, the first is row 1: the model"),
+        ((GOOD, BROKEN, None, "official"), "text_embeds has 1 of 3"),
+        ((GOOD, GOOD[:2], None, "official"), "3 image rows and 2 text rows"),
+        ((GOOD, GOOD[:, :2], [0, 1, 2]), "3 wide but text_embeds 2"),
+        ((GOOD[:0], GOOD, [0, 1, 2]), "image_embeds is empty"),
+        ((GOOD, GOOD[0], [0]), "text_embeds must be numbers of shape"),
+        ((GOOD, GOOD, None), "needs text_image"),
+        ((GOOD, GOOD, [0, 1]), "2 entries for 3 texts"),
+        ((GOOD, GOOD, [0, 1, 3]), "image row 3, but there are 3 image rows"),
+        ((GOOD, GOOD, [0, 1, -2]), "image row -2"),
+        ((GOOD, GOOD, [-1, -1, -1]), "no text belongs to an image"),
+        ((GOOD, GOOD, [0.0, 1.0, 2.0]), "integer"),
+        ((GOOD, GOOD, [[0, 1, 2]]), "shape"),
+        ((GOOD, GOOD, [0, 1, 2], "standart"), "did you mean 'standard'"),
+    ],
+)
 def test_bad_input_is_one_sentence(arguments, words):
     with pytest.raises(DataError) as caught:
         retrieval_metrics(*arguments)

@@ -1,4 +1,5 @@
 """The parity table on a tiny model and a fixture that is computed here, layer by layer, without the encoder."""
+
 import json
 
 import numpy as np
@@ -33,6 +34,7 @@ def token_ids(text):
 
 def slow_loss(image, text, scale):
     """Symmetric InfoNCE with loops."""
+
     def unit(row):
         return row / np.sqrt((row * row).sum())
 
@@ -71,16 +73,24 @@ def house(tmp_path_factory):
     ids, pixels = np.array([token_ids(text) for text in TEXTS]), normalise(crops, config.pixels)
     image = network.encode_image(paddle.to_tensor(pixels))
     text = network.encode_text(paddle.to_tensor(ids))
-    np.savez(folder / "expected.npz", input_ids=ids.astype(np.int32), crops=crops, text_embeds=text.numpy(),
-             image_embeds=image.numpy(), logit_scale=np.float32(network.logit_scale().item()),
-             pair_loss=slow_loss(image.numpy(), text.numpy()[:3], network.logit_scale().item()))
+    np.savez(
+        folder / "expected.npz",
+        input_ids=ids.astype(np.int32),
+        crops=crops,
+        text_embeds=text.numpy(),
+        image_embeds=image.numpy(),
+        logit_scale=np.float32(network.logit_scale().item()),
+        pair_loss=slow_loss(image.numpy(), text.numpy()[:3], network.logit_scale().item()),
+    )
 
     unit = [rows / (rows * rows).sum(axis=1, keepdim=True).sqrt() for rows in (image, text[:3])]
     logits = network.logit_scale() * unit[0] @ unit[1].t()
     both = [paddle.logsumexp(matrix, axis=1).mean() for matrix in (logits, logits.t())]
     ((both[0] + both[1]) / 2 - paddle.diag(logits).mean()).backward()
-    norms = {key: float((value.grad.numpy().astype(np.float64) ** 2).sum() ** 0.5)
-             for key, value in network.named_parameters()}
+    norms = {
+        key: float((value.grad.numpy().astype(np.float64) ** 2).sum() ** 0.5)
+        for key, value in network.named_parameters()
+    }
     network.clear_gradients()
     (folder / "gradients.json").write_text(json.dumps({"grad_norms": norms}))
     return root / "model", folder, network, ids, pixels
@@ -89,6 +99,7 @@ def house(tmp_path_factory):
 @pytest.fixture
 def changed(house, tmp_path):
     """A copy of the fixture in which one array or norm is changed."""
+
     def change(name, function):
         target = tmp_path / "changed"
         target.mkdir()
@@ -132,21 +143,24 @@ def test_everything_passes(house, capsys):
 QUERY, KEY = (f"text_model.encoder_stack.block.0.attn.{part}" for part in ("q.weight", "k.bias"))
 
 
-@pytest.mark.parametrize("name, function, fails", [
-    ("input_ids", bump((2, 1), 1), "tokens"),
-    ("crops", bump((1, 5, 6, 2), 1), "pixels"),
-    ("text_embeds", bump((4, 3), 2e-4), "text"),
-    ("text_embeds", bump((4, 3), 5e-5), None),
-    ("text_embeds", bump((0, 0), np.nan), "text"),
-    ("image_embeds", bump((2, 15), -2e-4), "image"),
-    ("pair_loss", lambda value: value + 2e-5, "loss"),
-    ("pair_loss", lambda value: value - 5e-6, None),
-    ("logit_scale", lambda value: value + np.float32(1e-3), "logit scale"),
-    (QUERY, lambda value: value * 1.002, "gradients"),
-    (QUERY, lambda value: value * 0.9995, None),
-    (QUERY, lambda value: float("nan"), "gradients"),
-    (KEY, lambda value: 1.0, None),
-])
+@pytest.mark.parametrize(
+    "name, function, fails",
+    [
+        ("input_ids", bump((2, 1), 1), "tokens"),
+        ("crops", bump((1, 5, 6, 2), 1), "pixels"),
+        ("text_embeds", bump((4, 3), 2e-4), "text"),
+        ("text_embeds", bump((4, 3), 5e-5), None),
+        ("text_embeds", bump((0, 0), np.nan), "text"),
+        ("image_embeds", bump((2, 15), -2e-4), "image"),
+        ("pair_loss", lambda value: value + 2e-5, "loss"),
+        ("pair_loss", lambda value: value - 5e-6, None),
+        ("logit_scale", lambda value: value + np.float32(1e-3), "logit scale"),
+        (QUERY, lambda value: value * 1.002, "gradients"),
+        (QUERY, lambda value: value * 0.9995, None),
+        (QUERY, lambda value: float("nan"), "gradients"),
+        (KEY, lambda value: 1.0, None),
+    ],
+)
 def test_the_changed_line_fails_alone(house, changed, capsys, name, function, fails):
     status = tool.main([str(house[0]), "--fixture", str(changed(name, function))])
     found = statuses(capsys.readouterr().out)
@@ -209,13 +223,20 @@ def test_published_uses_bicubic_pixels_and_puts_the_profile_back(house):
     assert np.array_equal(model.encode_image(path, normalize=False)[0], official)
 
 
-@pytest.mark.parametrize("name, damage, words", [
-    ("expected.npz", lambda path: path.write_bytes(path.read_bytes()[:100]), "cannot be read"),
-    ("expected.npz", lambda path: np.savez(path, crops=np.zeros(1)), "lacks input_ids"),
-    ("texts.json", lambda path: (path.unlink(), path.write_text('["one"]')), "input_ids has 5 rows but texts.json 1"),
-    ("texts.json", lambda path: path.unlink(), "cannot be read"),
-    ("gradients.json", lambda path: path.write_text("{}"), "cannot be read"),
-])
+@pytest.mark.parametrize(
+    "name, damage, words",
+    [
+        ("expected.npz", lambda path: path.write_bytes(path.read_bytes()[:100]), "cannot be read"),
+        ("expected.npz", lambda path: np.savez(path, crops=np.zeros(1)), "lacks input_ids"),
+        (
+            "texts.json",
+            lambda path: (path.unlink(), path.write_text('["one"]')),
+            "input_ids has 5 rows but texts.json 1",
+        ),
+        ("texts.json", lambda path: path.unlink(), "cannot be read"),
+        ("gradients.json", lambda path: path.write_text("{}"), "cannot be read"),
+    ],
+)
 def test_broken_fixture(changed, name, damage, words):
     folder = changed("pair_loss", lambda value: value)
     damage(folder / name)

@@ -1,4 +1,5 @@
 """Published figures: each stands under its own protocol only, agrees with itself and says where it is from."""
+
 import pytest
 
 from ernie_vil2.evaluation.published import FIGURES, PROTOCOLS, protocol_of, published_for
@@ -26,14 +27,30 @@ def test_a_figure_that_may_belong_to_several_protocols_says_so():
         assert len(row.benchmarks) == 1 or "does not say" in row.footnote or "not whether" in row.footnote
 
 
-@pytest.mark.parametrize("benchmark, models", [
-    ("coco-cn@1053", {"ERNIE-ViL 2.0 Base ViT", "ERNIE-ViL 2.0 Large ViT", "Wukong L/14", "R2D2 L/14", "CN-CLIP B/16",
-                      "CN-CLIP L/14", "CN-CLIP H/14", "QA-CLIP L/14", "AltCLIP L", "InternVL-G"}),
-    ("flickr30k-cn", {"Wukong L/14", "R2D2 L/14", "CN-CLIP B/16", "QA-CLIP L/14", "AltCLIP L", "InternVL-G"}),
-    ("muge", {"Wukong L/14", "R2D2 L/14", "CN-CLIP H/14", "QA-CLIP L/14", "AltCLIP L"}),
-    ("aic-icc@10k-pairs", {"ERNIE-ViL 2.0 Base ViT", "ERNIE-ViL 2.0 Large CNN"}),
-    ("cbvs", {"ERNIE-ViL 2.0 Base ViT"}),
-])
+@pytest.mark.parametrize(
+    "benchmark, models",
+    [
+        (
+            "coco-cn@1053",
+            {
+                "ERNIE-ViL 2.0 Base ViT",
+                "ERNIE-ViL 2.0 Large ViT",
+                "Wukong L/14",
+                "R2D2 L/14",
+                "CN-CLIP B/16",
+                "CN-CLIP L/14",
+                "CN-CLIP H/14",
+                "QA-CLIP L/14",
+                "AltCLIP L",
+                "InternVL-G",
+            },
+        ),
+        ("flickr30k-cn", {"Wukong L/14", "R2D2 L/14", "CN-CLIP B/16", "QA-CLIP L/14", "AltCLIP L", "InternVL-G"}),
+        ("muge", {"Wukong L/14", "R2D2 L/14", "CN-CLIP H/14", "QA-CLIP L/14", "AltCLIP L"}),
+        ("aic-icc@10k-pairs", {"ERNIE-ViL 2.0 Base ViT", "ERNIE-ViL 2.0 Large CNN"}),
+        ("cbvs", {"ERNIE-ViL 2.0 Base ViT"}),
+    ],
+)
 def test_the_expected_models_are_there(benchmark, models):
     assert models <= {model for model, _ in figures(benchmark)}
 

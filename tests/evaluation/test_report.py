@@ -1,4 +1,5 @@
 """The demo's page: sound HTML that needs nothing else, and every figure and mark as in the data."""
+
 import base64
 import itertools
 import math
@@ -90,11 +91,16 @@ def report():
     ]
     parts = {"loss": lambda s: 5 / s, "image-caption": lambda s: 6 / s, "caption-caption'": lambda s: 4 / s}
     return DemoReport(
-        title="演示 demo", facts=[("machine", "two cores"), ("颜色", "3 < 4 & 5")],
-        train_log=log(range(20, 201, 20), **parts), valid_log=log((100, 200), **{key: lambda s: s / 4 for key in KEYS}),
-        result=result, baseline=baseline, chance=0.1,
+        title="演示 demo",
+        facts=[("machine", "two cores"), ("颜色", "3 < 4 & 5")],
+        train_log=log(range(20, 201, 20), **parts),
+        valid_log=log((100, 200), **{key: lambda s: s / 4 for key in KEYS}),
+        result=result,
+        baseline=baseline,
+        chance=0.1,
         required={"t2i_r1": 35, "i2t_r1": 99, "t2i_r10": 55.11, "i2t_r10": 82.12},
-        gallery=queries, image_gallery=described,
+        gallery=queries,
+        image_gallery=described,
     )
 
 
@@ -144,13 +150,19 @@ def test_images_are_the_pixels_given_and_have_an_alt(report, written):
 
 def test_table_holds_the_data(report, written):
     _, tree = written(report)
-    lines = {(direction, line[0]): line[1:] for direction, part in (("t2i", rows(tree)[2:6]), ("i2t", rows(tree)[7:]))
-             for line in part}
+    lines = {
+        (direction, line[0]): line[1:]
+        for direction, part in (("t2i", rows(tree)[2:6]), ("i2t", rows(tree)[7:]))
+        for line in part
+    }
     marks = {"t2i_r1": "✓ ≥ 35", "i2t_r1": "✗ ≥ 99", "t2i_r10": "✓ ≥ 55.11", "i2t_r10": "✗ ≥ 82.12"}
     for key in KEYS:
         direction, k = key.split("_r")
         assert lines[direction, f"R@{k}"] == [
-            f"{report.result[key]:.2f}", f"{report.baseline[key]:.2f}", f"{0.1 * int(k):.2f}", marks.get(key, "")
+            f"{report.result[key]:.2f}",
+            f"{report.baseline[key]:.2f}",
+            f"{0.1 * int(k):.2f}",
+            marks.get(key, ""),
         ]
     assert lines["t2i", "median rank"][:2] == ["2", "61.5"] and lines["i2t", "median rank"][:2] == ["3", "62.5"]
     assert "1,000 images and 2,000 captions" in tree.text and "✗ 2 of 4 required values reached" in tree.text

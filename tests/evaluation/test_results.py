@@ -1,4 +1,5 @@
 """Run folders: what is written is read again, damage is told, and a row says how to get it again."""
+
 import hashlib
 import json
 import os
@@ -28,8 +29,9 @@ def test_what_is_written_is_read_again(tmp_path):
     write_run(tmp_path / "deep" / "run", outcome(bad=float("nan")), WHENCE)
     run = read_run(tmp_path / "deep" / "run")
     first, second = run.results
-    assert first == Result("coco-cn@1053", "retrieval", {"t2i_r1": 12.5, "bad": None}, {"images": 3}, WHENCE,
-                           ("one 图",))
+    assert first == Result(
+        "coco-cn@1053", "retrieval", {"t2i_r1": 12.5, "bad": None}, {"images": 3}, WHENCE, ("one 图",)
+    )
     assert second.metrics == {"spearman": 0.5} and second.provenance == WHENCE and run.analysis is None
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["run"]
 

@@ -1,4 +1,5 @@
 """Reading embeddings, running a model over a source, and the evaluation tool."""
+
 import json
 import subprocess
 import sys
@@ -39,8 +40,10 @@ def write_directory(folder, images, texts, owner):
 
 def write_release(path, images, texts):
     """The release's format: shortest digits of every float32, separated by blanks."""
-    lines = ("\t".join([*(" ".join(str(value) for value in row) for row in pair), "1"])
-             for pair in zip(texts, images, strict=True))
+    lines = (
+        "\t".join([*(" ".join(str(value) for value in row) for row in pair), "1"])
+        for pair in zip(texts, images, strict=True)
+    )
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     return path
 
@@ -83,16 +86,19 @@ def test_a_collapsed_text_file_is_not_taken_for_one_image(tmp_path):
     assert results["standard"]["mean_recall"] == 0.0
 
 
-@pytest.mark.parametrize("content, words", [
-    (b"", "is empty"),
-    (b"1 2\t1 2\n", "line 1: 2 fields"),
-    (b"1 2\t1 2\t1\n1 x\t1 2\t1\n", "line 2: the text vector holds something else than numbers"),
-    (b"1 2\t1 2\t1\n1 2\t1\t1\n", "line 2: the image vector has 1 numbers, line 1 has 2"),
-    (b"\t1 2\t1\n", "line 1: the text vector has 0 numbers"),
-    (b"\xff\xfe\x00\t\x00\t1\n", "line 1: the text vector holds"),
-    (b"1 2\t1 2 3\t1\n", "image_embeds are 3 wide but text_embeds 2"),
-    (b"1 2\t1 2\t1\n1 nan\t1 2\t1\n", "text_embeds has 1 of 2 rows that are not finite, the first is row 1"),
-])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"", "is empty"),
+        (b"1 2\t1 2\n", "line 1: 2 fields"),
+        (b"1 2\t1 2\t1\n1 x\t1 2\t1\n", "line 2: the text vector holds something else than numbers"),
+        (b"1 2\t1 2\t1\n1 2\t1\t1\n", "line 2: the image vector has 1 numbers, line 1 has 2"),
+        (b"\t1 2\t1\n", "line 1: the text vector has 0 numbers"),
+        (b"\xff\xfe\x00\t\x00\t1\n", "line 1: the text vector holds"),
+        (b"1 2\t1 2 3\t1\n", "image_embeds are 3 wide but text_embeds 2"),
+        (b"1 2\t1 2\t1\n1 nan\t1 2\t1\n", "text_embeds has 1 of 2 rows that are not finite, the first is row 1"),
+    ],
+)
 def test_broken_text_file(tmp_path, content, words):
     path = tmp_path / "out.txt"
     path.write_bytes(content)
@@ -109,16 +115,19 @@ def swap_ids(path):
     path.write_text(path.read_text(encoding="utf-8").replace("图 003.jpg", "图 999.jpg"), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name, damage, words", [
-    ("text_ids.txt", lambda path: path.unlink(), "lacks text_ids.txt"),
-    ("image.npy", cut, "image.npy is not a plain NumPy array"),
-    ("image.npy", lambda path: np.save(path, np.array([{}], object), allow_pickle=True), "not a plain NumPy array"),
-    ("image.npy", lambda path: np.save(path, np.zeros((29, 12), np.float32)), "[29, 12] but image_ids.txt has 30"),
-    ("text_ids.txt", cut, "text_ids.txt has"),
-    ("text_ids.txt", lambda path: path.write_bytes(b"\xff\xfe"), "UTF-8"),
-    ("image_ids.txt", swap_ids, "image '图 003.jpg' is not in image_ids.txt"),
-    ("image_ids.txt", lambda path: path.write_text("a\n" * 30), "names image 'a' twice"),
-])
+@pytest.mark.parametrize(
+    "name, damage, words",
+    [
+        ("text_ids.txt", lambda path: path.unlink(), "lacks text_ids.txt"),
+        ("image.npy", cut, "image.npy is not a plain NumPy array"),
+        ("image.npy", lambda path: np.save(path, np.array([{}], object), allow_pickle=True), "not a plain NumPy array"),
+        ("image.npy", lambda path: np.save(path, np.zeros((29, 12), np.float32)), "[29, 12] but image_ids.txt has 30"),
+        ("text_ids.txt", cut, "text_ids.txt has"),
+        ("text_ids.txt", lambda path: path.write_bytes(b"\xff\xfe"), "UTF-8"),
+        ("image_ids.txt", swap_ids, "image '图 003.jpg' is not in image_ids.txt"),
+        ("image_ids.txt", lambda path: path.write_text("a\n" * 30), "names image 'a' twice"),
+    ],
+)
 def test_broken_directory(tmp_path, name, damage, words):
     folder = write_directory(tmp_path / "out", *problem())
     damage(folder / name)
@@ -172,16 +181,19 @@ class Rows(list):
 
 def source_of(images, texts, owner):
     """A line per text, so that images come back under one id, in a shuffled order."""
-    return Rows(Row(f"id{row}", images[row], (json.dumps(text.tolist()),), f"rows:{index + 1}")
-                for index, (text, row) in enumerate(zip(texts, owner, strict=True)))
+    return Rows(
+        Row(f"id{row}", images[row], (json.dumps(text.tolist()),), f"rows:{index + 1}")
+        for index, (text, row) in enumerate(zip(texts, owner, strict=True))
+    )
 
 
 @pytest.mark.parametrize("window", [1, 7, 1000])
 def test_source_equals_directory(tmp_path, window):
     images, texts, owner = problem()
     model, seen = Lookup(), []
-    got = encode_source(model, source_of(images, texts, owner), window=window,
-                        progress=lambda done, total: seen.append((done, total)))
+    got = encode_source(
+        model, source_of(images, texts, owner), window=window, progress=lambda done, total: seen.append((done, total))
+    )
     assert model.encoded == len(images)
     assert seen[-1] == (75, 75)
     wanted = evaluate(read_embeddings(write_directory(tmp_path / "out", images, texts, owner)))
@@ -191,8 +203,12 @@ def test_source_equals_directory(tmp_path, window):
 
 def test_several_captions_per_sample():
     images, texts, _ = problem(2, 4)
-    rows = Rows([Row("a", images[0], tuple(json.dumps(text.tolist()) for text in texts[:3]), "rows:1"),
-                 Row("b", images[1], (json.dumps(texts[3].tolist()),), "rows:2")])
+    rows = Rows(
+        [
+            Row("a", images[0], tuple(json.dumps(text.tolist()) for text in texts[:3]), "rows:1"),
+            Row("b", images[1], (json.dumps(texts[3].tolist()),), "rows:2"),
+        ]
+    )
     assert encode_source(Lookup(), rows).text_image.tolist() == [0, 0, 0, 1]
 
 
@@ -229,16 +245,23 @@ def test_tool_prints_a_table_and_writes_json(tmp_path, capsys):
     for name in ("official", "standard"):
         line = next(line for line in printed.split(f"{name} protocol")[1].splitlines() if "Image2Text" in line)
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        assert cells[1:5] == ["%.2f" % round(np.float64(wanted[name][f"i2t_{key}"]), 2)
-                              for key in ("r1", "r5", "r10", "mean")]
+        assert cells[1:5] == [
+            "%.2f" % round(np.float64(wanted[name][f"i2t_{key}"]), 2) for key in ("r1", "r5", "r10", "mean")
+        ]
     assert "note: 45 rows repeat" in printed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figures.json", "out.txt"]
 
 
-@pytest.mark.parametrize("arguments", [
-    [], ["--model", "m"], ["--embeddings", "e", "--input", "x"], ["--embeddings", "e", "--protocol", "5k"],
-    ["--model", "m", "--input", "x", "--ids", "i"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--model", "m"],
+        ["--embeddings", "e", "--input", "x"],
+        ["--embeddings", "e", "--protocol", "5k"],
+        ["--model", "m", "--input", "x", "--ids", "i"],
+    ],
+)
 def test_tool_usage_errors(arguments):
     with pytest.raises(SystemExit) as caught:
         tool.main(arguments)
@@ -246,7 +269,12 @@ def test_tool_usage_errors(arguments):
 
 
 def test_tool_reports_one_line(tmp_path):
-    run = subprocess.run([sys.executable, "-m", "tools.eval", "--embeddings", str(tmp_path / "nothing")],
-                         capture_output=True, text=True, check=False, cwd=ROOT)
+    run = subprocess.run(
+        [sys.executable, "-m", "tools.eval", "--embeddings", str(tmp_path / "nothing")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
     assert run.returncode == 1
     assert run.stderr.startswith("error: no embeddings at") and run.stderr.count("\n") == 1

@@ -1,4 +1,5 @@
 """Correlations and mAP@K, against brute force and against SciPy and scikit-learn where they are installed."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,8 +21,9 @@ TIED = st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=2, m
 
 def slow_ranks(values):
     """The mean of the places that a value may take, counted one by one."""
-    return [sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2
-            for value in values]
+    return [
+        sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2 for value in values
+    ]
 
 
 def slow_correlation(first, second):
@@ -37,8 +39,7 @@ def test_correlations_equal_the_slow_form(pairs):
     first, second = zip(*pairs, strict=True)
     assert average_ranks(first).tolist() == slow_ranks(first)
     assert pearson(first, second) == pytest.approx(slow_correlation(first, second), abs=1e-9)
-    assert spearman(first, second) == pytest.approx(
-        slow_correlation(slow_ranks(first), slow_ranks(second)), abs=1e-9)
+    assert spearman(first, second) == pytest.approx(slow_correlation(slow_ranks(first), slow_ranks(second)), abs=1e-9)
 
 
 @pytest.mark.interop
@@ -57,7 +58,7 @@ def test_spearman_sees_only_the_order():
     rng = np.random.default_rng(1)
     first, second = rng.standard_normal(40), rng.integers(0, 4, 40)
     assert spearman(np.exp(3 * first), second) == pytest.approx(spearman(first, second))
-    assert spearman(first, first ** 3) == pytest.approx(100) and spearman(first, -first) == pytest.approx(-100)
+    assert spearman(first, first**3) == pytest.approx(100) and spearman(first, -first) == pytest.approx(-100)
 
 
 def test_nothing_to_correlate():
@@ -72,22 +73,28 @@ def test_masks_share_a_bit_where_rows_share_a_label(labels):
     rng = np.random.default_rng(labels)
     first, second = rng.random((20, labels)) < 0.1, rng.random((30, labels)) < 0.1
     assert pack_labels(first).shape == (20, -(-labels // 64))
-    assert np.array_equal(share_label(pack_labels(first), pack_labels(second)),
-                          (first.astype(int) @ second.T.astype(int)) > 0)
+    assert np.array_equal(
+        share_label(pack_labels(first), pack_labels(second)), (first.astype(int) @ second.T.astype(int)) > 0
+    )
 
 
 def test_label_l_is_bit_l_of_its_word():
-    assert pack_labels(np.eye(70, dtype=bool)).tolist() == [[1 << label, 0] if label < 64 else [0, 1 << label - 64]
-                                                            for label in range(70)]
+    assert pack_labels(np.eye(70, dtype=bool)).tolist() == [
+        [1 << label, 0] if label < 64 else [0, 1 << label - 64] for label in range(70)
+    ]
 
 
 def slow_map(queries, database, query_marks, database_marks, k, own):
     """mAP@K row by row: candidates sorted in Python, the irrelevant first among equals."""
     values = []
     for row, query in enumerate(queries):
-        ranked = sorted(((-round(float(query @ other), 6), bool((query_marks[row] & marks).any()))
-                         for place, (other, marks) in enumerate(zip(database, database_marks, strict=True))
-                         if place != own[row]))[:k]
+        ranked = sorted(
+            (
+                (-round(float(query @ other), 6), bool((query_marks[row] & marks).any()))
+                for place, (other, marks) in enumerate(zip(database, database_marks, strict=True))
+                if place != own[row]
+            )
+        )[:k]
         hits, gained = 0, []
         for rank, (_, relevant) in enumerate(ranked, 1):
             hits += relevant
@@ -105,7 +112,7 @@ def problem(num_queries=23, num_database=60, labels=70, seed=0):
     queries = rng.standard_normal((num_queries, 16)).astype(np.float32)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     own = np.full(num_queries, -1)
-    own[::3] = rng.permutation(num_database)[:len(own[::3])]
+    own[::3] = rng.permutation(num_database)[: len(own[::3])]
     queries[own >= 0] = database[own[own >= 0]]
     return queries, database, rng.random((num_queries, labels)) < 0.03, rng.random((num_database, labels)) < 0.03, own
 
@@ -125,13 +132,17 @@ def test_map_over_everything_equals_scikit_learn():
     from sklearn import metrics
 
     rng = np.random.default_rng(5)
-    queries, database = (rows / np.linalg.norm(rows, axis=1, keepdims=True)
-                         for rows in (rng.standard_normal((20, 8)), rng.standard_normal((50, 8))))
+    queries, database = (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        for rows in (rng.standard_normal((20, 8)), rng.standard_normal((50, 8)))
+    )
     asked, held = rng.random((20, 5)) < 0.4, rng.random((50, 5)) < 0.4
     asked[:, 0] |= ~asked.any(axis=1)
     got = mean_average_precision(queries, database, pack_labels(asked), pack_labels(held), (50,))[50]
-    wanted = [metrics.average_precision_score((marks & held).any(axis=1), database @ query)
-              for query, marks in zip(queries, asked, strict=True)]
+    wanted = [
+        metrics.average_precision_score((marks & held).any(axis=1), database @ query)
+        for query, marks in zip(queries, asked, strict=True)
+    ]
     assert got == pytest.approx(100 * np.mean(wanted), abs=1e-6)
 
 
@@ -150,12 +161,15 @@ def test_a_query_is_not_its_own_answer():
     assert mean_average_precision(rows, rows, masks, masks, (1, 6), np.arange(6)) == {1: 0.0, 6: 0.0}
 
 
-@pytest.mark.parametrize("queries, database, words", [
-    (np.ones((2, 3)), np.eye(3), "not of length 1"),
-    (np.eye(3), np.full((2, 3), np.nan), "the model gives numbers that are not finite"),
-    (np.eye(3), np.eye(4), "3 wide but the database 4"),
-    (np.zeros((0, 3)), np.eye(3), "at least one"),
-])
+@pytest.mark.parametrize(
+    "queries, database, words",
+    [
+        (np.ones((2, 3)), np.eye(3), "not of length 1"),
+        (np.eye(3), np.full((2, 3), np.nan), "the model gives numbers that are not finite"),
+        (np.eye(3), np.eye(4), "3 wide but the database 4"),
+        (np.zeros((0, 3)), np.eye(3), "at least one"),
+    ],
+)
 def test_embeddings_that_cannot_be_compared(queries, database, words):
     masks = [np.ones((len(rows), 1), np.uint64) for rows in (queries, database)]
     with pytest.raises(DataError, match=words):

@@ -1,4 +1,5 @@
 """Class embeddings, predictions, accuracies, and the prompts, against slow forms and scikit-learn."""
+
 import re
 
 import numpy as np
@@ -47,10 +48,16 @@ def test_repeated_prompts_are_encoded_once():
     assert len(model.seen) == len(set(model.seen))
 
 
-@pytest.mark.parametrize("classes, frames, words", [
-    (["a"], ["no name"], "has no {}"), (["a"], [], "no prompt template"), ([], ["{}"], "no classes"),
-    (["a", " "], ["{}"], "class 1"), (["a", ()], ["{}"], "class 1"),
-])
+@pytest.mark.parametrize(
+    "classes, frames, words",
+    [
+        (["a"], ["no name"], "has no {}"),
+        (["a"], [], "no prompt template"),
+        ([], ["{}"], "no classes"),
+        (["a", " "], ["{}"], "class 1"),
+        (["a", ()], ["{}"], "class 1"),
+    ],
+)
 def test_classes_and_templates_without_content(classes, frames, words):
     with pytest.raises(DataError, match=re.escape(words)):
         class_embeddings(Texts(), classes, frames)
@@ -126,8 +133,10 @@ def test_eleven_point_ap_equals_the_definition(pairs):
         hits += hit
         points.append((hits, hits / rank))
     # recall >= level / 10, in whole numbers
-    wanted = [max((precision for found, precision in points if 10 * found >= level * positives), default=0)
-              for level in range(11)]
+    wanted = [
+        max((precision for found, precision in points if 10 * found >= level * positives), default=0)
+        for level in range(11)
+    ]
     assert eleven_point_ap(scores, positive) == pytest.approx(100 * sum(wanted) / 11)
 
 

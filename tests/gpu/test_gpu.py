@@ -150,8 +150,15 @@ def test_throughput_and_its_share_of_peak(capsys):
     assert found["pairs_per_second"] > 0
 
 
-@pytest.mark.parametrize("options", [["train.precision=bf16"], ["train.precision=bf16", "train.amp_level=O2"],
-                                     ["train.precision=fp16"], ["train.recompute=true"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["train.precision=bf16"],
+        ["train.precision=bf16", "train.amp_level=O2"],
+        ["train.precision=fp16"],
+        ["train.recompute=true"],
+    ],
+)
 def test_runs_train_and_resume(tmp_path, options):
     path = write_config(tmp_path, train__save_every=4)
     arguments = [part for option in options for part in ("-o", option)]

@@ -1,4 +1,5 @@
 """A model whose embeddings differ from each other, built without a checkpoint."""
+
 import numpy as np
 import pytest
 

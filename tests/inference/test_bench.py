@@ -1,4 +1,5 @@
 """The comparison runs, measures both sides, and says so when one cannot run."""
+
 import numpy as np
 import pytest
 

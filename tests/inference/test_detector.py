@@ -35,17 +35,23 @@ class Whole(paddle.nn.Layer):
         red = image[0, 0].mean().reshape([1]) * self.factor
         corner = paddle.zeros([2])
         box = paddle.concat([corner, size[1:2], size[0:1]])
-        rows = [paddle.concat([paddle.full([1], kind), score, box])
-                for kind, score in ((1.0, red), (-1.0, red), (1.0, red * 0 + 0.01))]  # fmt: skip
+        rows = [
+            paddle.concat([paddle.full([1], kind), score, box])
+            for kind, score in ((1.0, red), (-1.0, red), (1.0, red * 0 + 0.01))
+        ]
         return paddle.stack(rows), paddle.full([1], 3, "int32")
 
 
 def export(folder, steps=STEPS, labels=("天空", "桌子")):
-    paddle.jit.save(Whole(), str(folder / "model"), input_spec=[
-        paddle.static.InputSpec([1, 3, None, None], "float32", "image"),
-        paddle.static.InputSpec([1, 2], "float32", "im_shape"),
-        paddle.static.InputSpec([1, 2], "float32", "scale_factor"),
-    ])
+    paddle.jit.save(
+        Whole(),
+        str(folder / "model"),
+        input_spec=[
+            paddle.static.InputSpec([1, 3, None, None], "float32", "image"),
+            paddle.static.InputSpec([1, 2], "float32", "im_shape"),
+            paddle.static.InputSpec([1, 2], "float32", "scale_factor"),
+        ],
+    )
     config = {"mode": "paddle", "draw_threshold": 0.5, "Preprocess": steps, "label_list": list(labels)}
     (folder / "infer_cfg.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     return folder
@@ -112,8 +118,10 @@ def test_the_same_bytes_after_an_interruption(tmp_path, exported, photos):
 
 def test_the_verb_detects_and_joins(tmp_path, exported, photos):
     out = tmp_path / "tags.jsonl"
-    code = ("import argparse, sys; from ernie_vil2.inference.tag_verb import add_verb; p = argparse.ArgumentParser();"
-            "add_verb(p.add_subparsers()); a = p.parse_args(sys.argv[1:]); a.run(a)")  # fmt: skip
+    code = (
+        "import argparse, sys; from ernie_vil2.inference.tag_verb import add_verb; p = argparse.ArgumentParser();"
+        "add_verb(p.add_subparsers()); a = p.parse_args(sys.argv[1:]); a.run(a)"
+    )
     command = ["tags", str(photos), str(out), "--detector", str(exported), "--threshold", "-9", "--most", "3"]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,5 @@
 """Properties of the public surface: shapes, order, independence of the batch, errors that name a position, memory."""
+
 import dataclasses
 import subprocess
 import sys
@@ -219,8 +220,12 @@ def test_loading_peaks_at_the_model_and_little_more(tiny_config, tiny_vocab, tmp
         save_model(path, state, tiny_config, tiny_vocab)
     else:
         write_pdparams(path, state)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", PEAK, str(path), str(tiny_vocab)],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PEAK, str(path), str(tiny_vocab)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     peak, after = map(int, done.stdout.split())
     assert weights.stat().st_size > 70e6 and peak - after < 1.2 * weights.stat().st_size
 

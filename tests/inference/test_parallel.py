@@ -1,4 +1,5 @@
 """Properties of the ordered, bounded, threaded map."""
+
 import threading
 import time
 
@@ -57,8 +58,11 @@ def test_an_error_reaches_the_caller_and_ends_the_threads(workers):
 
 def test_every_thread_is_prepared_once():
     prepared = []
-    list(ordered_map(lambda item: time.sleep(0.01), range(8), 2, ahead=4,
-                     prepare=lambda: prepared.append(threading.get_ident())))
+    list(
+        ordered_map(
+            lambda item: time.sleep(0.01), range(8), 2, ahead=4, prepare=lambda: prepared.append(threading.get_ident())
+        )
+    )
     assert len(prepared) == len(set(prepared)) == 2
 
 

@@ -1,4 +1,5 @@
 """Properties of writing embeddings: the formats, bad rows, and the same bytes after a kill at any moment."""
+
 import hashlib
 import json
 import sqlite3
@@ -71,8 +72,10 @@ def small_chunks(monkeypatch):
 @pytest.fixture
 def rows():
     """23 rows of 9 images, some with two texts, four of them bad."""
-    rows = [(f"图{index % 9}", b"image %d" % (index % 9), tuple(f"{index}-{n}" for n in range(1 + index % 2)))
-            for index in range(23)]
+    rows = [
+        (f"图{index % 9}", b"image %d" % (index % 9), tuple(f"{index}-{n}" for n in range(1 + index % 2)))
+        for index in range(23)
+    ]
     rows[2] = None
     rows[5] = ("图5", b"broken", ("a",))
     rows[11] = ("图2", b"broken", ("b",))
@@ -98,17 +101,25 @@ def test_arrays_hold_each_image_once_and_every_text(rows, tmp_path):
     # 图5 first shows in a broken row, 图2 only in row 20: row 2 is bad and row 11 broken.
     ids = ["图0", "图1", "图3", "图4", "图6", "图7", "图8", "图5", "图2"]
     good = [row for index, row in enumerate(rows) if index not in (2, 5, 11, 13, 17)]
-    assert record == {**IDENTITY, "format": "npy", "rows": 23, "images": 9, "bad rows": 5,
-                      "texts": sum(len(texts) for _, _, texts in good)}
-    assert sorted(files(tmp_path)) == sorted("out/" + name for name in (
-        "image.npy", "image_ids.txt", "text.npy", "text_ids.txt", "bad.jsonl", "run.json"))
+    assert record == {
+        **IDENTITY,
+        "format": "npy",
+        "rows": 23,
+        "images": 9,
+        "bad rows": 5,
+        "texts": sum(len(texts) for _, _, texts in good),
+    }
+    assert sorted(files(tmp_path)) == sorted(
+        "out/" + name for name in ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", "bad.jsonl", "run.json")
+    )
     out = tmp_path / "out"
     images, texts = np.load(out / "image.npy", mmap_mode="r"), np.load(out / "text.npy", mmap_mode="r")
     assert images.dtype == texts.dtype == np.float32
     assert (out / "image_ids.txt").read_text(encoding="utf-8").split("\n") == [*ids, ""]
     assert np.array_equal(images, np.stack([vector(b"image " + key[1:].encode()) for key in ids]))
     assert (out / "text_ids.txt").read_text(encoding="utf-8").split("\n") == [
-        key for key, _, texts in good for _ in texts] + [""]
+        key for key, _, texts in good for _ in texts
+    ] + [""]
     assert np.array_equal(texts, np.stack([vector(text.encode()) for _, _, row in good for text in row]))
     bad = [json.loads(line) for line in (out / "bad.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["line"] for row in bad] == [3, 6, 12, 14, 18]
@@ -153,9 +164,13 @@ def test_without_bad_rows_there_is_no_side_file(tmp_path):
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(rows, tmp_path, monkeypatch, form, victim):
     run(rows, tmp_path / "straight" / "out", form=form)
     wanted = files(tmp_path / "straight")
-    owner, name = {"write": (journal.Journal, "write"), "commit": (journal.Journal, "commit"),
-                   "fsync": (journal.os, "fsync"), "publish": (writer.FORMATS[form], "publish"),
-                   "replace": (journal.os, "replace")}[victim]
+    owner, name = {
+        "write": (journal.Journal, "write"),
+        "commit": (journal.Journal, "commit"),
+        "fsync": (journal.os, "fsync"),
+        "publish": (writer.FORMATS[form], "publish"),
+        "replace": (journal.os, "replace"),
+    }[victim]
     original = getattr(owner, name)
     for moment in range(200):
         left = [moment]
@@ -324,8 +339,12 @@ def test_the_identity_is_of_contents(tmp_path):
     rows = [(f"{index}", b"image", ("text",)) for index in range(50)]
     assert identity(rows) == identity(list(rows))
     assert identity(rows)["model"] != identity(rows, b"others")["model"]
-    for change in ([*rows, None], rows[:-1] + [None], rows[:-1] + [("49", b"other", ("text",))],
-                   rows[:-1] + [("49", b"image", ("other",))]):
+    for change in (
+        [*rows, None],
+        rows[:-1] + [None],
+        rows[:-1] + [("49", b"other", ("text",))],
+        rows[:-1] + [("49", b"image", ("other",))],
+    ):
         assert identity(change)["input"] != identity(rows)["input"]
         assert identity(change)["model"] == identity(rows)["model"]
     (tmp_path / "v.txt").write_text("v")

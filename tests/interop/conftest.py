@@ -3,6 +3,7 @@
 Every test of this folder carries the mark `interop`. Its files may import torch, timm, transformers at their top: they
 are not even collected unless `-m` asks for `interop`, and the stand-ins are in place before the first is imported.
 """
+
 import os
 from pathlib import Path
 

@@ -20,8 +20,13 @@ TEXTS = (
     "ß İstanbul Ａ１ ﬁx \u200b\ufeff\t猫\n狗 \x00x",
     "未登录的字 and unknownwords",
 )
-SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,
-         "max_position_embeddings": 40}  # fmt: skip
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 40,
+}
 
 
 def write_words(folder, words=WORDS):

@@ -7,6 +7,7 @@ feature extraction. Every `torchvision.a.b.Name` becomes an empty class, which c
 transformers 4.57 refuses tokenizers above 0.23.0, by number only; this project's pin, 0.23.3, works with it, so the
 module that compares the numbers is left out.
 """
+
 import importlib.machinery
 import sys
 import types

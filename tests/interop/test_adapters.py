@@ -27,13 +27,22 @@ from ernie_vil2.training.trainer import Trainer
 from tests.training import runs
 
 SMALL = {
-    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 64,
-    "max_position_embeddings": 32, "type_vocab_size": 2,
-}  # fmt: skip
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "vocab_size": 64,
+    "max_position_embeddings": 32,
+    "type_vocab_size": 2,
+}
 WIDTHS = {
-    "ResNet50": 2048, "MobileNetV3_small_x1_0": 1280, "PPLCNet_x0_25": 1280, "EfficientNetB0": 1280,
-    "SwinTransformer_tiny_patch4_window7_224": 768, "SqueezeNet1_0": 512,
-}  # fmt: skip
+    "ResNet50": 2048,
+    "MobileNetV3_small_x1_0": 1280,
+    "PPLCNet_x0_25": 1280,
+    "EfficientNetB0": 1280,
+    "SwinTransformer_tiny_patch4_window7_224": 768,
+    "SqueezeNet1_0": 512,
+}
 
 
 def paddleclas(name="PPLCNet_x0_25", **changes):
@@ -259,10 +268,14 @@ def test_a_run_learns_resumes_and_refuses_what_the_libraries_cannot(tmp_path):
         "pixels": {"size": 32},
         "image_tower": {"paddleclas": "PPLCNet_x0_25", "width": 1280, "projection": 32, "image_size": 32},
         "text_tower": {
-            "paddlenlp": "small", "pretrained": False, "vocab_size": rows, "positions": 32, "width": 32,
+            "paddlenlp": "small",
+            "pretrained": False,
+            "vocab_size": rows,
+            "positions": 32,
+            "width": 32,
             "settings": {**SMALL, "vocab_size": rows, "architectures": ["ErnieModel"]},
         },
-    }  # fmt: skip
+    }
     kept = {}
     for name, steps in (("straight", (4,)), ("resumed", (2, 4))):
         (tmp_path / name).mkdir()

@@ -52,10 +52,16 @@ def test_openai_clip_from_every_kind_of_file(tmp_path, form):
     """As OpenAI publishes it (TorchScript, half precision), as `.pt` with a prefix, and as safetensors."""
     tower = random_torch(
         open_clip.transformer.VisionTransformer(
-            image_size=32, patch_size=8, width=64, layers=2, heads=1, mlp_ratio=4.0, output_dim=16,
+            image_size=32,
+            patch_size=8,
+            width=64,
+            layers=2,
+            heads=1,
+            mlp_ratio=4.0,
+            output_dim=16,
             act_layer=open_clip.transformer.QuickGELU,
         )
-    )  # fmt: skip
+    )
 
     class Clip(torch.nn.Module):
         def __init__(self):
@@ -87,8 +93,15 @@ def test_openai_clip_from_every_kind_of_file(tmp_path, form):
 
 
 def test_clip_of_transformers(tmp_path):
-    config = transformers.CLIPVisionConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=2, image_size=32,
-                                           num_attention_heads=2, patch_size=8, projection_dim=16)  # fmt: skip
+    config = transformers.CLIPVisionConfig(
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        image_size=32,
+        num_attention_heads=2,
+        patch_size=8,
+        projection_dim=16,
+    )
     model = random_torch(transformers.CLIPVisionModelWithProjection(config))
     model.save_pretrained(tmp_path / "source")
     convert(tmp_path / "source", tmp_path / "model")

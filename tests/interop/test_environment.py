@@ -2,6 +2,7 @@
 
 One process holds Torch and Paddle, whichever came first.
 """
+
 import subprocess
 import sys
 

@@ -20,8 +20,14 @@ from tests.interop.conversions import SMALL, WORDS, assert_same, converted, ids_
 from tests.interop.test_text_towers import assert_same_ids
 from tests.standin import standin_tensor
 
-VISION = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 80,
-          "image_size": 32, "patch_size": 8}  # fmt: skip
+VISION = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 80,
+    "image_size": 32,
+    "patch_size": 8,
+}
 
 
 def processor_of(folder, **changes):
@@ -37,8 +43,10 @@ def processor_of(folder, **changes):
 def source_of(folder, vision=(), text=(), scale=0.3, **changes):
     """(model, processor) of PaddleNLP with random weights, saved in a folder as from_pretrained wants it."""
     write_words(folder)
-    settings = {"text_config": {"vocab_size": len(WORDS), **SMALL, **dict(text)},
-                "vision_config": VISION | dict(vision)}  # fmt: skip
+    settings = {
+        "text_config": {"vocab_size": len(WORDS), **SMALL, **dict(text)},
+        "vision_config": VISION | dict(vision),
+    }
     model = random_paddle(paddlenlp.ErnieViLModel(paddlenlp.ErnieViLConfig(**settings)), scale)
     model.save_pretrained(str(folder))
     return model, processor_of(folder, **changes)
@@ -104,9 +112,7 @@ def test_from_the_release_to_paddlenlp_and_back(tmp_path, tiny_config):
     state = {key: standin_tensor(key, shape) for key, shape in manifest(tiny_config).items()}
     write_words(tmp_path / "words")
     write_pdparams(tmp_path / "release.pdparams", state)
-    lines = convert(
-        tmp_path / "release.pdparams", tmp_path / "folder", "paddlenlp", vocab=tmp_path / "words/vocab.txt"
-    )
+    lines = convert(tmp_path / "release.pdparams", tmp_path / "folder", "paddlenlp", vocab=tmp_path / "words/vocab.txt")
     assert any("epsilon 1e-12" in line for line in lines)
     theirs = paddlenlp.ErnieViLModel.from_pretrained(str(tmp_path / "folder"))
     theirs.eval()

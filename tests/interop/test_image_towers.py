@@ -1,4 +1,5 @@
 """Converted image towers and their pixels against the libraries that they come from, with random weights."""
+
 import dataclasses
 import io
 from pathlib import Path
@@ -59,7 +60,7 @@ def images_of(size, count=3):
 
 def ours(state, pixels, **settings):
     """(embeddings, Read) of the one layout that the state fits."""
-    name, = (name for name, layout in READS.items() if layout.fits(set(state)))
+    (name,) = (name for name, layout in READS.items() if layout.fits(set(state)))
     got = READS[name].read(Found(state, Path("weights"), settings))
     model = DualEncoder(got.config)
     model.eval()
@@ -78,9 +79,19 @@ def assert_same(got, wanted):
 
 
 def tiny_open_clip(activation, **options):
-    return random_torch(open_clip.transformer.VisionTransformer(
-        image_size=32, patch_size=8, width=128, layers=3, heads=2, mlp_ratio=4.0, output_dim=48,
-        act_layer=activation, **options))
+    return random_torch(
+        open_clip.transformer.VisionTransformer(
+            image_size=32,
+            patch_size=8,
+            width=128,
+            layers=3,
+            heads=2,
+            mlp_ratio=4.0,
+            output_dim=48,
+            act_layer=activation,
+            **options,
+        )
+    )
 
 
 @pytest.mark.parametrize("activation, name", [(open_clip.transformer.QuickGELU, "quick_gelu"), (torch.nn.GELU, "gelu")])
@@ -138,9 +149,18 @@ def test_open_clip_builds_the_tower_that_is_written(as_paddleclas):
 
 def tiny_chinese_clip(**options):
     image = {"embed_dim": 16, "image_resolution": 56, "vision_layers": 2, "vision_width": 128, "vision_patch_size": 14}
-    text = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 1,
-            "max_position_embeddings": 32, "type_vocab_size": 2, "hidden_act": "gelu", "initializer_range": 0.02,
-            "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    text = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 1,
+        "max_position_embeddings": 32,
+        "type_vocab_size": 2,
+        "hidden_act": "gelu",
+        "initializer_range": 0.02,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
     sizes = {"vocab_size": 60, **image, **{f"text_{key}": value for key, value in text.items()}}
     return random_torch(cn_clip.CLIP(**sizes | options))
 
@@ -163,10 +183,22 @@ def test_chinese_clip_is_written_back_as_its_own(head_width):
 
 @pytest.mark.parametrize("kind", ["clip", "clip_vision", "chinese_clip"])
 def test_transformers(kind):
-    vision = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4,
-              "image_size": 32, "patch_size": 8, "hidden_act": "gelu" if kind == "clip" else "quick_gelu"}
-    text = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
-            "vocab_size": 50}
+    vision = {
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": 32,
+        "patch_size": 8,
+        "hidden_act": "gelu" if kind == "clip" else "quick_gelu",
+    }
+    text = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "vocab_size": 50,
+    }
     if kind == "clip":
         config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)
         model = transformers.CLIPModel(config)
@@ -199,9 +231,18 @@ def test_paddleclas_vit(name):
 def test_paddleclas_takes_back_what_is_written():
     def build():
         with paddle.utils.unique_name.guard():
-            return random_paddle(vision_transformer.VisionTransformer(
-                img_size=64, patch_size=32, embed_dim=128, depth=2, num_heads=2, qkv_bias=True, epsilon=1e-6,
-                class_num=0))
+            return random_paddle(
+                vision_transformer.VisionTransformer(
+                    img_size=64,
+                    patch_size=32,
+                    embed_dim=128,
+                    depth=2,
+                    num_heads=2,
+                    qkv_bias=True,
+                    epsilon=1e-6,
+                    class_num=0,
+                )
+            )
 
     model, pixels = build(), images_of(64)
     with paddle.no_grad():
@@ -222,19 +263,25 @@ def clip_vit(name, monkeypatch, activation="gelu", **sizes):
     with paddle.utils.unique_name.guard():
         if not sizes:
             return random_paddle(getattr(foundation_vit, name)(return_embed=True))
-        return random_paddle(foundation_vit.VisionTransformer(
-            model_name=name, qkv_bias=True, epsilon=1e-5, return_embed=True, **sizes))
+        return random_paddle(
+            foundation_vit.VisionTransformer(model_name=name, qkv_bias=True, epsilon=1e-5, return_embed=True, **sizes)
+        )
 
 
 BASE = {"img_size": 64, "patch_size": 32, "embed_dim": 128, "depth": 2, "num_heads": 2}
 LARGE = {"img_size": 42, "patch_size": 14, "embed_dim": 256, "depth": 3, "num_heads": 4}
 
 
-@pytest.mark.parametrize("name, sizes, activation", [
-    ("CLIP_vit_base_patch16_224", {}, "quick_gelu"),
-    ("CLIP_vit_base_patch32_224", BASE, "quick_gelu"), ("CLIP_vit_base_patch32_224", BASE, "gelu"),
-    ("CLIP_vit_large_patch14_336", LARGE, "quick_gelu"), ("CLIP_vit_large_patch14_336", LARGE, "gelu"),
-])
+@pytest.mark.parametrize(
+    "name, sizes, activation",
+    [
+        ("CLIP_vit_base_patch16_224", {}, "quick_gelu"),
+        ("CLIP_vit_base_patch32_224", BASE, "quick_gelu"),
+        ("CLIP_vit_base_patch32_224", BASE, "gelu"),
+        ("CLIP_vit_large_patch14_336", LARGE, "quick_gelu"),
+        ("CLIP_vit_large_patch14_336", LARGE, "gelu"),
+    ],
+)
 def test_paddleclas_clip(name, sizes, activation, monkeypatch):
     model = clip_vit(name, monkeypatch, activation, **sizes)
     pixels = images_of(sizes.get("img_size", 224), 1)

@@ -104,8 +104,11 @@ def test_back_to_paddlenlp(tmp_path, name):
 def test_hugging_face(tmp_path, kind, form):
     folder = tmp_path / "source"
     model = torch_model(kind, layer_norm_eps=1e-5 if kind == "ernie" else 1e-12)
-    model.save_pretrained(folder, safe_serialization=form not in ("bin", "old bin", "sharded bin"),
-                          max_shard_size="20KB" if "shard" in form else "5GB")  # fmt: skip
+    model.save_pretrained(
+        folder,
+        safe_serialization=form not in ("bin", "old bin", "sharded bin"),
+        max_shard_size="20KB" if "shard" in form else "5GB",
+    )
     if form == "old bin":
         torch.save(model.state_dict(), folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
     write_words(folder)

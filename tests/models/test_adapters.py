@@ -75,9 +75,15 @@ def config_of(image=None, text=None):
     image = {"paddleclas": "Backbone", "width": 8, "projection": 4, "image_size": 32, **(image or {})}
     settings = {"hidden_size": 8, "architectures": ["EncoderModel"]}
     text = {
-        "paddlenlp": "encoder", "settings": settings, "vocab_size": 64, "positions": 32, "width": 8, "projection": 4,
-        "dropout": 0.0, **(text or {}),
-    }  # fmt: skip
+        "paddlenlp": "encoder",
+        "settings": settings,
+        "vocab_size": 64,
+        "positions": 32,
+        "width": 8,
+        "projection": 4,
+        "dropout": 0.0,
+        **(text or {}),
+    }
     towers = PaddleClasConfig(**image), PaddleNLPConfig(**text)
     return ModelConfig(image_tower=towers[0], text_tower=towers[1], max_length=16, pixels=PixelProfile(size=32))
 

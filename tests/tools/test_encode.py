@@ -1,4 +1,5 @@
 """The encode tool as a user meets it: real sources and a real model, a kill, errors of one sentence, memory."""
+
 import base64
 import json
 import os
@@ -35,8 +36,10 @@ def rows(random_image, image_bytes):
 
     def build(count):
         photos = [image_bytes(random_image(30, 40, seed), "JPEG") for seed in range(min(count, 20))]
-        return [(CAPTIONS[index % len(CAPTIONS)], f"图{index // 2}", photos[index // 2 % len(photos)])
-                for index in range(count)]
+        return [
+            (CAPTIONS[index % len(CAPTIONS)], f"图{index // 2}", photos[index // 2 % len(photos)])
+            for index in range(count)
+        ]
 
     return build
 
@@ -83,10 +86,12 @@ def test_arrays_are_what_the_model_gives(capsys, model, tsv, rows, tmp_path):
 def test_release_lines_and_bad_rows(capsys, model, tsv, rows, tmp_path):
     bad = {3: "no tabs", 6: "猫\t图3\t!!!!", 9: "狗\t图4\t" + base64.b64encode(b"no image").decode()}
     out = tmp_path / "out.tsv"
-    status, text, _ = encode(capsys, "--model", model, "--input", tsv(12, bad=bad), "--output", out,
-                             "--format", "release", "--batch-size", 3)
+    status, text, _ = encode(
+        capsys, "--model", model, "--input", tsv(12, bad=bad), "--output", out, "--format", "release", "--batch-size", 3
+    )
     assert status == 0 and text == (
-        f"wrote {out}: 9 texts of 12 rows; 3 bad rows were left out and are listed in {out}.bad.jsonl\n")
+        f"wrote {out}: 9 texts of 12 rows; 3 bad rows were left out and are listed in {out}.bad.jsonl\n"
+    )
     listed = [json.loads(line) for line in Path(f"{out}.bad.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["line"] for row in listed] == [4, 7, 10]
     assert all(row["reason"] and row["fix"] and row["where"].endswith(f"rows.tsv:{row['line']}") for row in listed)
@@ -101,8 +106,17 @@ def test_release_lines_and_bad_rows(capsys, model, tsv, rows, tmp_path):
 
 
 def test_a_bad_row_may_stop_it(capsys, model, tsv, tmp_path):
-    status, _, err = encode(capsys, "--model", model, "--input", tsv(6, bad={4: "no tabs"}), "--output",
-                            tmp_path / "out", "--on-bad", "stop")
+    status, _, err = encode(
+        capsys,
+        "--model",
+        model,
+        "--input",
+        tsv(6, bad={4: "no tabs"}),
+        "--output",
+        tmp_path / "out",
+        "--on-bad",
+        "stop",
+    )
     assert status == 1 and "error: " in err and "rows.tsv:5: " in err and not (tmp_path / "out").exists()
 
 
@@ -129,7 +143,9 @@ def test_killed_and_repeated_it_gives_the_same_bytes(capsys, model, tsv, tmp_pat
     folder.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "tools.encode", *arguments(model, source, folder / "out")],
-        cwd=ROOT, stderr=subprocess.DEVNULL)
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         part = folder / "out.partial" / "text_ids.txt"
         while process.poll() is None and not (part.exists() and part.stat().st_size):
@@ -158,8 +174,14 @@ def test_memory_is_flat_in_the_rows(model, tsv, tmp_path, form):
     peaks = []
     for count in (600, 3000):
         job = arguments(model, tsv(count, f"{count}.tsv"), tmp_path / f"{count}")
-        done = subprocess.run([sys.executable, "-c", PEAK, *job, "--format", form], cwd=ROOT, capture_output=True,
-                              env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, *job, "--format", form],
+            cwd=ROOT,
+            capture_output=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            text=True,
+            check=True,
+        )
         peaks.append(int(done.stdout.splitlines()[-1]))
     assert peaks[1] < 1.05 * peaks[0]
 
@@ -171,8 +193,13 @@ def test_mistakes_are_one_sentence(capsys, model, tsv, tmp_path):
     source = tsv(4)
     out = tmp_path / "out"
     empty, bad = tmp_path / "empty.tsv", tmp_path / "bad.tsv"
-    for weights, rows in ((model, empty), (model, bad), (model, tmp_path / "none.tsv"),
-                          (tmp_path / "evil.pdparams", source), (tmp_path / "none", source)):
+    for weights, rows in (
+        (model, empty),
+        (model, bad),
+        (model, tmp_path / "none.tsv"),
+        (tmp_path / "evil.pdparams", source),
+        (tmp_path / "none", source),
+    ):
         status, text, err = encode(capsys, *arguments(weights, rows, out))
         assert (status, text) == (1, "") and err.splitlines()[-1].startswith("error: ") and "Traceback" not in err
     (tmp_path / "file").write_text("in the way")

@@ -20,9 +20,14 @@ from tests.standin import standin_tensor
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "finetuning.md"
 SMALL = (
-    "train.precision=fp32", "train.steps=2", "train.batch_size=4", "train.micro_batch=2", "train.eval_every=0",
-    "optimizer.warmup=1", "data.workers=0",
-)  # fmt: skip
+    "train.precision=fp32",
+    "train.steps=2",
+    "train.batch_size=4",
+    "train.micro_batch=2",
+    "train.eval_every=0",
+    "optimizer.warmup=1",
+    "data.workers=0",
+)
 COLOURS = {"红": (0, 0, 200), "蓝": (200, 0, 0), "绿": (0, 180, 0), "黄": (0, 200, 200)}
 
 
@@ -67,8 +72,10 @@ def write_chinese_clip(folder, counts):
     for split, count in counts.items():
         rows = samples(count)
         images = "".join(f"{key}\t{base64.b64encode(data).decode()}\n" for key, data, _ in rows)
-        texts = [{"text_id": number, "text": texts[number % 2], "image_ids": [int(key)]}
-                 for number, (key, _, texts) in enumerate(rows + rows)]  # fmt: skip
+        texts = [
+            {"text_id": number, "text": texts[number % 2], "image_ids": [int(key)]}
+            for number, (key, _, texts) in enumerate(rows + rows)
+        ]
         (folder / f"{split}_imgs.tsv").write_text(images, encoding="utf-8")
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in texts)
         (folder / f"{split}_texts.jsonl").write_text(lines, encoding="utf-8")

@@ -166,4 +166,3 @@ def main(folder, ranks):
         for key, value in gradient(folder, name, ranks).items():
             arrays[f"{name}/{key}"] = value
     np.savez(folder / f"rank-{ranks.rank}.npz", **arrays)
-

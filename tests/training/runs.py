@@ -61,7 +61,12 @@ def train(*arguments, processes=1, log_dir=None, timeout=240, **options):
     """The CompletedProcess of a run that ends by itself."""
     return subprocess.run(
         command(*arguments, processes=processes, log_dir=log_dir),
-        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=timeout, **options,
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        **options,
     )
 
 
@@ -69,7 +74,11 @@ def begin(*arguments, processes=1, log_dir=None, launcher=(), variables=None, **
     """A run as a Popen whose output is read as text; the caller ends it."""
     return subprocess.Popen(
         command(*arguments, processes=processes, log_dir=log_dir, launcher=launcher),
-        cwd=ROOT, env=environment(**(variables or {})), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=ROOT,
+        env=environment(**(variables or {})),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         **options,
     )
 

@@ -16,8 +16,16 @@ from ernie_vil2.training import ablation
 from ernie_vil2.training.ablation_report import NAMES, document, findings, interval, verdict, write_document
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "ablation"
-TINY = ["train.steps=2", "train.batch_size=8", "train.eval_every=1", "optimizer.warmup=1", "data.train.size=24",
-        "data.valid.size=10", "model.image_tower.depth=1", "model.text_tower.depth=1"]  # fmt: skip
+TINY = [
+    "train.steps=2",
+    "train.batch_size=8",
+    "train.eval_every=1",
+    "optimizer.warmup=1",
+    "data.train.size=24",
+    "data.valid.size=10",
+    "model.image_tower.depth=1",
+    "model.text_tower.depth=1",
+]
 
 
 def test_the_configurations_differ_in_their_pairs_alone():
@@ -98,8 +106,12 @@ def test_sentences_say_what_the_numbers_say():
     gains = {"tags": (3.0, 3.2, 2.8), "text_text": (-2.0, -2.1, -1.9), "image_image": (1, -1, 0), "all": (4, 4.2, 3.9)}
     text = " ".join(findings(made_up(gains)).split())
     lines = dict(re.findall(r"\*\*(.+?)\*\*: [^*]*?\): (.+?)\.", text))
-    assert lines == {"+ tags": "helps", "+ text-text": "hurts", "all views": "helps",
-                     "+ image-image": "no difference beyond the spread"}  # fmt: skip
+    assert lines == {
+        "+ tags": "helps",
+        "+ text-text": "hurts",
+        "all views": "helps",
+        "+ image-image": "no difference beyond the spread",
+    }
     assert "**+ tags**: +3.00 ± 0.20 points" in text
     assert "one of the three views (+ tags) helps by itself, and all of them together do." in text
     nothing = " ".join(findings(made_up({})).split())

@@ -127,9 +127,13 @@ def test_two_ranks_have_the_gradient_of_one_process_with_frozen_statistics(tmp_p
             f"folder = pathlib.Path(sys.argv[1]); {call}"
         )
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", job, tmp_path / folder], cwd=runs.ROOT, env=runs.environment(),
-            timeout=240, capture_output=True, text=True,
-        )  # fmt: skip
+            [sys.executable, "-W", "ignore", "-c", job, tmp_path / folder],
+            cwd=runs.ROOT,
+            env=runs.environment(),
+            timeout=240,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "one" / "rank-0.npz") as found:
         wanted = dict(found)
@@ -177,9 +181,11 @@ def test_what_would_be_wrong_is_refused_in_a_sentence(changes, share, words):
 
 def test_resumed_it_is_the_uninterrupted_run_bit_for_bit(tmp_path):
     model = {
-        "max_length": 64, "pixels": {"size": 32}, "image_tower": {**TOWER, "batch_norm": "train"},
+        "max_length": 64,
+        "pixels": {"size": 32},
+        "image_tower": {**TOWER, "batch_norm": "train"},
         "text_tower": {**runs.TOWER, "vocab_size": 0, "positions": 64},
-    }  # fmt: skip
+    }
     kept = {}
     for name, steps in (("straight", (4,)), ("resumed", (2, 4))):
         (tmp_path / name).mkdir()

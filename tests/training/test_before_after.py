@@ -110,11 +110,18 @@ def test_a_recipe_takes_the_sizes_of_its_start_and_changes_what_it_names(start, 
     assert config.init.text == config.init.image == str(start)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"init": {"model": "nowhere"}}, "init.model is 'nowhere', but nowhere/config.json cannot be read .*No such file"),
-    ({"init": {"text": "x"}}, "init.model and init.text are both set"),
-    ({"init": {"model": "nowhere", "modle": "x"}}, "unknown key 'init.modle'; did you mean 'init.model'"),
-    ({"model": {"image_tower": {"wdth": 3}}}, "unknown key 'model.image_tower.wdth'; did you mean")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"init": {"model": "nowhere"}},
+            "init.model is 'nowhere', but nowhere/config.json cannot be read .*No such file",
+        ),
+        ({"init": {"text": "x"}}, "init.model and init.text are both set"),
+        ({"init": {"model": "nowhere", "modle": "x"}}, "unknown key 'init.modle'; did you mean 'init.model'"),
+        ({"model": {"image_tower": {"wdth": 3}}}, "unknown key 'model.image_tower.wdth'; did you mean"),
+    ],
+)
 def test_a_wrong_start_is_one_sentence(start, tmp_path, change, words):
     with pytest.raises(ConfigError, match=words):
         load_run(recipe(tmp_path, start, **change))
@@ -134,9 +141,16 @@ def test_a_start_without_both_towers_says_what_to_do(start, tmp_path):
 
 
 def test_what_fails_in_measuring_at_the_end_does_not_cost_the_weights(start, tmp_path, capsys):
-    config = load_run(recipe(tmp_path, start, data={
-        "train": {"kind": "scenes", "size": 32, "image_size": 32, "languages": ["zh"]}, "zero_shot": {2017: OTHER}
-    }))  # fmt: skip
+    config = load_run(
+        recipe(
+            tmp_path,
+            start,
+            data={
+                "train": {"kind": "scenes", "size": 32, "image_size": 32, "languages": ["zh"]},
+                "zero_shot": {2017: OTHER},
+            },
+        )
+    )
     trainer = Trainer(config)
     measured = trainer.around.end
 

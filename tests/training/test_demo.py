@@ -7,8 +7,15 @@ from ernie_vil2.config import load_run
 from ernie_vil2.evaluation.retrieval import encode_source, evaluate
 from ernie_vil2.training import demo
 
-SHORT = ["train.steps=6", "train.eval_every=3", "train.log_every=2", "optimizer.warmup=2", "train.batch_size=8",
-         "data.train.size=40", "data.valid.size=20"]  # fmt: skip
+SHORT = [
+    "train.steps=6",
+    "train.eval_every=3",
+    "train.log_every=2",
+    "optimizer.warmup=2",
+    "train.batch_size=8",
+    "data.train.size=40",
+    "data.valid.size=20",
+]
 
 
 @pytest.fixture

@@ -77,8 +77,15 @@ def test_bad_rows_repeated_pairs_cut_texts_and_a_large_batch_are_told(tmp_path):
     maker = SimpleNamespace(tokenizer=Tokenizer(tmp_path / "vocab.txt", 8))
     line = doctor.data_line(SimpleNamespace(source=Rows(), maker=maker), run_config(tmp_path, {"batch_size": 512}))
     assert not line.ok
-    for words in ("20.0 % are bad", "fetch it again", "100.0 % of the texts are cut", "raise model.max_length",
-                  "fewer samples than train.batch_size 512", "remove repeated pairs", "1 images have several ids"):
+    for words in (
+        "20.0 % are bad",
+        "fetch it again",
+        "100.0 % of the texts are cut",
+        "raise model.max_length",
+        "fewer samples than train.batch_size 512",
+        "remove repeated pairs",
+        "1 images have several ids",
+    ):
         assert words in line.text, words
 
 
@@ -150,8 +157,9 @@ def test_a_first_loss_beyond_chance_or_known_too_early_is_bad(tmp_path):
         config = run_config(tmp_path, objective={"pairs": [["image", "caption"]]})
         for name, change in changes.items():
             setattr(config, name, change)
-        learning = learning_of([["image", "caption"]], image_ids=np.arange(16),
-                               text_ids={"caption": np.arange(16)}, present={})
+        learning = learning_of(
+            [["image", "caption"]], image_ids=np.arange(16), text_ids={"caption": np.arange(16)}, present={}
+        )
         learning.losses, learning.first = [value], {"image-caption": value}
         return doctor.first_loss_line(SimpleNamespace(config=config), learning)
 

@@ -40,9 +40,23 @@ def etcd(tmp_path):
     log = tmp_path / "etcd.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            ["etcd", "--data-dir", tmp_path / "etcd", "--listen-client-urls", client, "--advertise-client-urls", client,
-             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"],
-            stdout=output, stderr=subprocess.STDOUT,
+            [
+                "etcd",
+                "--data-dir",
+                tmp_path / "etcd",
+                "--listen-client-urls",
+                client,
+                "--advertise-client-urls",
+                client,
+                "--listen-peer-urls",
+                peer,
+                "--initial-advertise-peer-urls",
+                peer,
+                "--initial-cluster",
+                f"default={peer}",
+            ],
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         until(lambda: healthy(client), [server], log.read_text)
@@ -63,10 +77,18 @@ def launch(etcd, tmp_path):
 
     def start(path, name, processes, *options):
         logs.append(tmp_path / name)
-        started.append(begin(
-            "-c", path, "--resume", "auto", processes=processes, log_dir=logs[-1], variables=variables,
-            launcher=["--master", etcd, "--job_id", "test", "--elastic_level", 1, *options],
-        ))
+        started.append(
+            begin(
+                "-c",
+                path,
+                "--resume",
+                "auto",
+                processes=processes,
+                log_dir=logs[-1],
+                variables=variables,
+                launcher=["--master", etcd, "--job_id", "test", "--elastic_level", 1, *options],
+            )
+        )
         return started[-1]
 
     yield start

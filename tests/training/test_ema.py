@@ -27,8 +27,9 @@ def test_the_average_is_the_recursion_in_double_precision(tiny_config):
         move(model, step)
         ema.update()
         decay = min(0.3, (1 + step) / (10 + step))
-        wanted = {name: decay * wanted[name].astype(np.float64) + (1 - decay) * new
-                  for name, new in values(model).items()}
+        wanted = {
+            name: decay * wanted[name].astype(np.float64) + (1 - decay) * new for name, new in values(model).items()
+        }
     for name, array in wanted.items():
         np.testing.assert_allclose(ema.state()[name], array, rtol=1e-5, atol=1e-5, err_msg=name)
     assert all(array.dtype == np.float32 for array in ema.state().values())

@@ -10,9 +10,7 @@ import pytest
 from ernie_vil2.errors import UserError
 from ernie_vil2.training.guard import Guard
 
-BATCH = SimpleNamespace(
-    where=["a.tsv:3", "图.tsv:9"], index=np.array([2, 8]), image_ids=np.array([-5, 7], np.int64)
-)
+BATCH = SimpleNamespace(where=["a.tsv:3", "图.tsv:9"], index=np.array([2, 8]), image_ids=np.array([-5, 7], np.int64))
 
 
 @pytest.mark.parametrize("loss, norm", [(math.nan, 1.0), (math.inf, 1.0), (1.0, math.nan), (1.0, math.inf)])
@@ -64,5 +62,6 @@ def test_each_rank_writes_a_file_of_its_own(tmp_path):
         with pytest.raises(UserError):
             Guard(tmp_path, rank=rank).check(6, math.nan, 1.0, BATCH)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "stopped-step-0000007-rank3.json", "stopped-step-0000007.json"
+        "stopped-step-0000007-rank3.json",
+        "stopped-step-0000007.json",
     ]

@@ -30,8 +30,12 @@ def launch(processes, folder, *arguments, timeout=240, check=True):
         command += ["--log_dir", str(folder / "launch")]
     done = subprocess.run(
         [*command, *map(str, arguments)],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=timeout,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
     assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done
 
@@ -88,13 +92,33 @@ def two_nodes(folder):
     logs = [folder / f"log{node}" for node in (0, 1)]
     nodes = [
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "paddle.distributed.launch", "--master", f"127.0.0.1:{port}",
-             "--nnodes", "2", "--rank", str(node), "--nproc_per_node", "2", "--log_dir", str(logs[node]),
-             "tests/training/jobs.py", "collectives", str(folder)],
-            cwd=ROOT, env=environment(), stdout=open(folder / f"out{node}", "w"), stderr=subprocess.STDOUT,
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "paddle.distributed.launch",
+                "--master",
+                f"127.0.0.1:{port}",
+                "--nnodes",
+                "2",
+                "--rank",
+                str(node),
+                "--nproc_per_node",
+                "2",
+                "--log_dir",
+                str(logs[node]),
+                "tests/training/jobs.py",
+                "collectives",
+                str(folder),
+            ],
+            cwd=ROOT,
+            env=environment(),
+            stdout=open(folder / f"out{node}", "w"),
+            stderr=subprocess.STDOUT,
         )
         for node in (0, 1)
-    ]  # fmt: skip
+    ]
     try:
         return [node.wait(60) for node in nodes]
     except subprocess.TimeoutExpired:
@@ -129,8 +153,11 @@ def test_micro_batches_are_the_same_on_any_number_of_ranks(batch_size, micro, si
         assert -(-batch_size // min(micro or -(-batch_size // size), batch_size)) < size
         return
     assert {share.counts for share in shares} == {shares[0].counts} and shares[0].total == batch_size
-    cut = [(number, share.start + rows.start, share.start + rows.stop) for share in shares
-           for number, rows in share.chunks()]
+    cut = [
+        (number, share.start + rows.start, share.start + rows.stop)
+        for share in shares
+        for number, rows in share.chunks()
+    ]
     assert [number for number, *_ in cut] == list(range(len(cut)))
     assert [start for _, start, _ in cut] == [0, *(stop for *_, stop in cut[:-1])] and cut[-1][2] == batch_size
     if micro:

@@ -87,8 +87,9 @@ def test_on_two_ranks_and_then_on_one(straight_on_two, tmp_path):
     (tmp_path / "two").mkdir(), (tmp_path / "one").mkdir()
     copy_run(folder, tmp_path / "two", until=5)
     copy_run(folder, tmp_path / "one", until=5)
-    done = train("-c", path, "-o", f"output={tmp_path / 'two/run'}", "--resume", "auto", processes=2,
-                 log_dir=tmp_path / "launch")
+    done = train(
+        "-c", path, "-o", f"output={tmp_path / 'two/run'}", "--resume", "auto", processes=2, log_dir=tmp_path / "launch"
+    )
     assert done.returncode == 0, done.stdout[-3000:]
     wanted = arrays(folder, 8)
     assert different(arrays(tmp_path / "two", 8), wanted) == []
@@ -229,8 +230,15 @@ def test_a_disk_limit_is_one_sentence_and_loses_nothing(straight, tmp_path):
     folder, path = straight
     copy_run(folder, tmp_path, until=5)
     limit = (tmp_path / "run/checkpoints/step-0000005/model.safetensors").stat().st_size // 2
-    done = train("-c", path, "-o", f"output={tmp_path / 'run'}", "--resume", "auto",
-                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    done = train(
+        "-c",
+        path,
+        "-o",
+        f"output={tmp_path / 'run'}",
+        "--resume",
+        "auto",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: cannot write") and "step-0000006" in last and "File too large" in last

@@ -184,8 +184,13 @@ def test_the_verb(tmp_path, capsys, measured):
     assert shown.startswith("## A100 80 GB") and "H800" not in shown
     assert run("--write", str(tmp_path / "x.md")) == f"wrote {tmp_path / 'x.md'}\n"
     assert (tmp_path / "x.md").read_text(encoding="utf-8") == (DOCS / "scaling.md").read_text(encoding="utf-8")
-    for words in (["--card", "a10"], ["--pairs-per-second", "1"], ["--assume", "speed=2"], ["--assume", "latency=x"],
-                  ["--assume", "latency=-1"]):  # fmt: skip
+    for words in (
+        ["--card", "a10"],
+        ["--pairs-per-second", "1"],
+        ["--assume", "speed=2"],
+        ["--assume", "latency=x"],
+        ["--assume", "latency=-1"],
+    ):
         with pytest.raises(ConfigError):
             run(*words)
     (tmp_path / "empty.json").write_text("{}")

@@ -29,16 +29,18 @@ def image_directory(folder, projection):
     return folder / "image", arrays
 
 
-@pytest.mark.parametrize(("theirs", "ours", "note"), [
-    (16, 0, "a projection to 16, so that of the image tower is left out"),
-    (16, 32, "a projection to 16, so that of the image tower starts at random"),
-    (0, 32, "no projection, so that of the image tower starts at random"),
-    (32, 32, None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("theirs", "ours", "note"),
+    [
+        (16, 0, "a projection to 16, so that of the image tower is left out"),
+        (16, 32, "a projection to 16, so that of the image tower starts at random"),
+        (0, 32, "no projection, so that of the image tower starts at random"),
+        (32, 32, None),
+    ],
+)
 def test_a_head_of_another_width_is_left_out_and_said(tmp_path, theirs, ours, note):
     path, arrays = image_directory(tmp_path, theirs)
-    model = {
-        "image_tower": {**IMAGE, "projection": ours}, "text_tower": TEXT, "pixels": {"size": 32}, "max_length": 16
-    }  # fmt: skip
+    model = {"image_tower": {**IMAGE, "projection": ours}, "text_tower": TEXT, "pixels": {"size": 32}, "max_length": 16}
     config = build(RunConfig, {"model": model, "init": {"image": str(path)}, "data": {"train": "x"}}, "test.yaml")
     notes = check_init(config, None)
     assert [part for part in notes if "projection" in part] == ([f"{path} has {note}"] if note else [])
@@ -52,8 +54,11 @@ def test_a_random_head_that_is_locked_is_said(tmp_path):
     path, _ = image_directory(tmp_path, 0)
     model = {"image_tower": {**IMAGE, "projection": 32}, "text_tower": TEXT, "pixels": {"size": 32}, "max_length": 16}
     data = {"model": model, "init": {"image": str(path)}, "data": {"train": "x"}}
-    for freeze, said in (([{"match": r"visual\..*"}], True), ([{"match": r"visual\.blocks.*"}], False),
-                         ([{"match": r"visual\..*", "until": 5}], False)):  # fmt: skip
+    for freeze, said in (
+        ([{"match": r"visual\..*"}], True),
+        ([{"match": r"visual\.blocks.*"}], False),
+        ([{"match": r"visual\..*", "until": 5}], False),
+    ):
         config = build(RunConfig, {**data, "optimizer": {"freeze": freeze}}, "test.yaml")
         assert any("optimizer.freeze keeps it" in note for note in check_init(config, None)) == said
 
@@ -68,9 +73,10 @@ def test_a_recipe_need_not_repeat_what_belongs_to_the_weights_of_a_tower(tmp_pat
 
     def model(image_tower, **more):
         data = {
-            "data": {"train": "x"}, "init": {"image": str(tmp_path / "image")},
+            "data": {"train": "x"},
+            "init": {"image": str(tmp_path / "image")},
             "model": {"image_tower": image_tower, "text_tower": TEXT, "max_length": 16, **more},
-        }  # fmt: skip
+        }
         recipe.write_text(yaml.safe_dump(data), encoding="utf-8")
         return load_run(recipe)
 
@@ -89,8 +95,6 @@ def test_a_recipe_need_not_repeat_what_belongs_to_the_weights_of_a_tower(tmp_pat
 
 def test_a_tower_that_is_not_there_cannot_be_taken(tmp_path):
     path, _ = image_directory(tmp_path, 0)
-    config = build(
-        RunConfig, {"init": {"text": str(path)}, "data": {"train": "x"}}, "test.yaml"
-    )
+    config = build(RunConfig, {"init": {"text": str(path)}, "data": {"train": "x"}}, "test.yaml")
     with pytest.raises(ConfigError, match="has no text tower"):
         check_init(config, None)

@@ -202,9 +202,12 @@ def test_a_broken_image_is_listed_and_the_run_goes_on(tmp_path, random_image, ti
     path = jsonl_of_images(tmp_path, random_image, 12, broken=[5])
     data = {"train": path, "vocab": str(tiny_vocab)}
     config = run_config(
-        tmp_path / "run", data=data, objective={"pairs": [["image", "caption"]]}, train={"steps": 3, "batch_size": 12},
+        tmp_path / "run",
+        data=data,
+        objective={"pairs": [["image", "caption"]]},
+        train={"steps": 3, "batch_size": 12},
         optimizer={"warmup": 0},
-    )  # fmt: skip
+    )
     Trainer(config).run()
     assert "data.jsonl:6" in (tmp_path / "run/bad.txt").read_text(encoding="utf-8")
 

@@ -85,16 +85,27 @@ def told_by(settings, where):
                     f"{where}: its vision_cfg sets {name} to {vision[name]!r}, which the image tower here does not "
                     f"have; convert a model with {name} {value!r}"
                 )
-        fields = {"depth": vision.get("layers"), "head_width": vision.get("head_width"),
-                  "epsilon": section(vision, "norm_kwargs").get("eps"), "pre_norm": not vision.get("no_ln_pre", False),
-                  "activation": "quick_gelu" if settings.get("quick_gelu") else "gelu"}  # fmt: skip
+        fields = {
+            "depth": vision.get("layers"),
+            "head_width": vision.get("head_width"),
+            "epsilon": section(vision, "norm_kwargs").get("eps"),
+            "pre_norm": not vision.get("no_ln_pre", False),
+            "activation": "quick_gelu" if settings.get("quick_gelu") else "gelu",
+        }
     elif "vision_layers" in settings:
-        fields = {"depth": settings["vision_layers"], "head_width": settings.get("vision_head_width"),
-                  "activation": "quick_gelu"}  # fmt: skip
+        fields = {
+            "depth": settings["vision_layers"],
+            "head_width": settings.get("vision_head_width"),
+            "activation": "quick_gelu",
+        }
     else:
         vision = section(settings, "vision_config") or settings
-        fields = {"depth": vision.get("num_hidden_layers"), "heads": vision.get("num_attention_heads"),
-                  "epsilon": vision.get("layer_norm_eps"), "activation": vision.get("hidden_act")}  # fmt: skip
+        fields = {
+            "depth": vision.get("num_hidden_layers"),
+            "heads": vision.get("num_attention_heads"),
+            "epsilon": vision.get("layer_norm_eps"),
+            "activation": vision.get("hidden_act"),
+        }
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -193,15 +204,23 @@ def settings(config):
     if tower.activation not in ("quick_gelu", "gelu"):
         raise CheckpointError(f"the layout {NAME} has no {tower.activation}; write a model directory instead")
     vision = {
-        "image_size": tower.image_size, "layers": tower.depth, "width": tower.width, "mlp_ratio": tower.mlp_ratio,
-        "head_width": tower.width // tower.heads, "patch_size": tower.patch_size, "no_ln_pre": not tower.pre_norm,
+        "image_size": tower.image_size,
+        "layers": tower.depth,
+        "width": tower.width,
+        "mlp_ratio": tower.mlp_ratio,
+        "head_width": tower.width // tower.heads,
+        "patch_size": tower.patch_size,
+        "no_ln_pre": not tower.pre_norm,
         "norm_kwargs": {"eps": tower.epsilon},
-    }  # fmt: skip
+    }
     preprocess = {
-        "size": pixels.size, "mode": "RGB", "mean": list(pixels.mean), "std": list(pixels.std),
+        "size": pixels.size,
+        "mode": "RGB",
+        "mean": list(pixels.mean),
+        "std": list(pixels.std),
         "interpolation": "bicubic" if pixels.interpolation == "bicubic" else "bilinear",
         "resize_mode": "squash" if pixels.resize == "square" else "shortest",
-    }  # fmt: skip
+    }
     model = {"embed_dim": tower.embed_dim(), "quick_gelu": tower.activation == "quick_gelu", "vision_cfg": vision}
     return {"model_cfg": model, "preprocess_cfg": preprocess, "pixels": as_dict(pixels)}
 

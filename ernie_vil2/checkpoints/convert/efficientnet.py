@@ -27,26 +27,46 @@ from .vit_parts import chosen, section
 PADDLECLAS_NAME, TIMM_NAME = "PaddleClas EfficientNet", "timm EfficientNet"
 TORCH_NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
 CROPS = {
-    "b0": 0.875, "b1": 0.882, "b2": 0.89, "b3": 0.904, "b4": 0.922, "b5": 0.934, "b6": 0.942, "b7": 0.949, "l2": 0.96,
-}  # fmt: skip
+    "b0": 0.875,
+    "b1": 0.882,
+    "b2": 0.89,
+    "b3": 0.904,
+    "b4": 0.922,
+    "b5": 0.934,
+    "b6": 0.942,
+    "b7": 0.949,
+    "l2": 0.96,
+}
 """Share of the short side that timm's evaluation keeps, for its tf_efficientnet weights"""
 TIMM_EPSILONS = {"same": 1e-3, "dynamic": 1e-5}
 """What timm runs batch norms with, for tf_efficientnet and efficientnet, unless bn_eps says another"""
 PADDLECLAS_MARGIN = 32
 """Pixels that PaddleClas's evaluation resizes beyond the crop"""
 PADDLECLAS = {
-    "expand_conv": "_ecn._conv._conv._conv", "expand_norm": "_ecn._conv._bn",
-    "depthwise_conv": "_dcn._conv._conv._conv", "depthwise_norm": "_dcn._conv._bn",
-    "squeeze": "_se._conv1._conv", "excite": "_se._conv2._conv",
-    "project_conv": "_pcn._conv._conv._conv", "project_norm": "_pcn._conv._bn",
-    "stem_conv": "_ef._conv_stem._conv._conv._conv", "stem_norm": "_ef._conv_stem._conv._bn",
-    "head_conv": "_conv._conv._conv", "head_norm": "_conv._bn",
-}  # fmt: skip
+    "expand_conv": "_ecn._conv._conv._conv",
+    "expand_norm": "_ecn._conv._bn",
+    "depthwise_conv": "_dcn._conv._conv._conv",
+    "depthwise_norm": "_dcn._conv._bn",
+    "squeeze": "_se._conv1._conv",
+    "excite": "_se._conv2._conv",
+    "project_conv": "_pcn._conv._conv._conv",
+    "project_norm": "_pcn._conv._bn",
+    "stem_conv": "_ef._conv_stem._conv._conv._conv",
+    "stem_norm": "_ef._conv_stem._conv._bn",
+    "head_conv": "_conv._conv._conv",
+    "head_norm": "_conv._bn",
+}
 TIMM = {"stem_conv": "conv_stem", "stem_norm": "bn1", "head_conv": "conv_head", "head_norm": "bn2"}
 TIMM_BLOCK = {
-    "expand_conv": "conv_pw", "expand_norm": "bn1", "depthwise_conv": "conv_dw", "depthwise_norm": "bn2",
-    "squeeze": "se.conv_reduce", "excite": "se.conv_expand", "project_conv": "conv_pwl", "project_norm": "bn3",
-}  # fmt: skip
+    "expand_conv": "conv_pw",
+    "expand_norm": "bn1",
+    "depthwise_conv": "conv_dw",
+    "depthwise_norm": "bn2",
+    "squeeze": "se.conv_reduce",
+    "excite": "se.conv_expand",
+    "project_conv": "conv_pwl",
+    "project_norm": "bn3",
+}
 TIMM_FIRST = {**TIMM_BLOCK, "depthwise_norm": "bn1", "project_conv": "conv_pw", "project_norm": "bn2"}
 """The blocks of the first stage have no expansion, so their layers count from another place"""
 

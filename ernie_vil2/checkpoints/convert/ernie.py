@@ -55,9 +55,11 @@ def flat(settings):
 def epsilon_note(settings):
     """A note where the settings say another epsilon than PaddleNLP runs."""
     stated = settings.get("layer_norm_eps", EPSILON)
-    return [] if stated == EPSILON or "epsilon" in settings else [
-        f"its config.json says epsilon {stated:g}, but PaddleNLP runs its ERNIE with {EPSILON:g}, which is taken"
-    ]  # fmt: skip
+    return (
+        []
+        if stated == EPSILON or "epsilon" in settings
+        else [f"its config.json says epsilon {stated:g}, but PaddleNLP runs its ERNIE with {EPSILON:g}, which is taken"]
+    )
 
 
 def read(found: Found) -> Read:
@@ -79,8 +81,11 @@ def write(state, config):
 def settings(config):
     """What its config.json says."""
     return settings_back(config.text_tower) | {
-        "architectures": ["ErnieModel"], "model_type": "ernie", "type_vocab_size": 0, "pool_act": "tanh",
-    }  # fmt: skip
+        "architectures": ["ErnieModel"],
+        "model_type": "ernie",
+        "type_vocab_size": 0,
+        "pool_act": "tanh",
+    }
 
 
 LAYOUTS = [Layout(NAMES.layout, fits, read, write, settings)]

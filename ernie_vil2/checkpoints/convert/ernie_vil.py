@@ -74,16 +74,27 @@ def read_image(found, prefix, settings):
     tokens = shapes.sides(state, prefix + POSITIONS, where, 2)[0]
     depth = shapes.depth(state, re.escape(prefix) + r"transformer\.layers\.(\d{1,9})\.", where)
     hidden = shapes.sides(state, f"{prefix}{BLOCK.format(0)}.linear1.weight", where, 2)[1]
-    stated = {"hidden_size": width, "num_hidden_layers": depth, "intermediate_size": hidden, "patch_size": patch,
-              "image_size": math.isqrt(tokens - 1) * patch}  # fmt: skip
+    stated = {
+        "hidden_size": width,
+        "num_hidden_layers": depth,
+        "intermediate_size": hidden,
+        "patch_size": patch,
+        "image_size": math.isqrt(tokens - 1) * patch,
+    }
     shapes.compare_sizes(settings, stated, where)
     activation = settings.get("hidden_act", "quick_gelu")
     if type(activation) is not str or activation not in ACTIVATIONS:
         raise CheckpointError(f"{where}: no image tower has the activation {activation!r}; take another model")
-    tower = ImageTowerConfig(image_size=stated["image_size"], patch_size=patch, width=width, depth=depth,
-                             heads=settings.get("num_attention_heads") or heads_of(width),
-                             mlp_ratio=shapes.ratio(hidden, width), activation=ACTIVATIONS[activation],
-                             epsilon=settings.get("layer_norm_eps", ImageTowerConfig.epsilon))  # fmt: skip
+    tower = ImageTowerConfig(
+        image_size=stated["image_size"],
+        patch_size=patch,
+        width=width,
+        depth=depth,
+        heads=settings.get("num_attention_heads") or heads_of(width),
+        mlp_ratio=shapes.ratio(hidden, width),
+        activation=ACTIVATIONS[activation],
+        epsilon=settings.get("layer_norm_eps", ImageTowerConfig.epsilon),
+    )
     return tower, image_entries(tower, state, prefix, where)
 
 
@@ -128,12 +139,19 @@ def write(state, config):
     image, text = config.image_tower, config.text_tower
     if image is None or text is None:
         raise CheckpointError(f"the layout {NAME} holds both towers, but this model has only one of them")
-    reasons = [f"of kind {image.kind}"] if image.kind != "vit" else [
-        what for what, there in (
-            ("with a projection", image.projection), ("with a bias of its patches", image.patch_bias),
-            ("without a norm before its blocks", not image.pre_norm),
-        ) if there
-    ]  # fmt: skip
+    reasons = (
+        [f"of kind {image.kind}"]
+        if image.kind != "vit"
+        else [
+            what
+            for what, there in (
+                ("with a projection", image.projection),
+                ("with a bias of its patches", image.patch_bias),
+                ("without a norm before its blocks", not image.pre_norm),
+            )
+            if there
+        ]
+    )
     if reasons:
         raise CheckpointError(
             f"the layout {NAME} has no image tower {' and '.join(reasons)}; write a model directory instead"
@@ -179,11 +197,17 @@ def settings(config):
     """What its config.json says."""
     image = config.image_tower
     vision = {
-        "model_type": "ernie_vil_vision_model", "hidden_size": image.width, "num_hidden_layers": image.depth,
-        "intermediate_size": int(image.width * image.mlp_ratio), "num_attention_heads": image.heads, "num_channels": 3,
-        "image_size": image.image_size, "patch_size": image.patch_size, "hidden_act": image.activation,
+        "model_type": "ernie_vil_vision_model",
+        "hidden_size": image.width,
+        "num_hidden_layers": image.depth,
+        "intermediate_size": int(image.width * image.mlp_ratio),
+        "num_attention_heads": image.heads,
+        "num_channels": 3,
+        "image_size": image.image_size,
+        "patch_size": image.patch_size,
+        "hidden_act": image.activation,
         "layer_norm_eps": image.epsilon,
-    }  # fmt: skip
+    }
     text = settings_back(config.text_tower) | {"model_type": "ernie_vil_text_model", "type_vocab_size": 0}
     return {"architectures": ["ErnieViLModel"], "model_type": "ernie_vil", "text_config": text, "vision_config": vision}
 

@@ -62,8 +62,11 @@ def write(state, config):
 def settings(config):
     """What its config.json says."""
     return settings_back(config.text_tower) | {
-        "architectures": ["ErnieModel"], "model_type": "ernie", "type_vocab_size": 2, "torch_dtype": "float32",
-    }  # fmt: skip
+        "architectures": ["ErnieModel"],
+        "model_type": "ernie",
+        "type_vocab_size": 2,
+        "torch_dtype": "float32",
+    }
 
 
 LAYOUTS = [Layout(NAMES.layout, fits, read, write, settings)]

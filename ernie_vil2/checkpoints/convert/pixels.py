@@ -56,8 +56,16 @@ def settings_of(profile: PixelProfile, processor):
     square = profile.resize == "square"
     side = {"height": profile.size, "width": profile.size}
     return {
-        "image_processor_type": processor, "do_resize": True, "do_center_crop": not square, "do_rescale": True,
-        "do_normalize": True, "do_convert_rgb": True, "resample": filter_, "rescale_factor": 1 / 255,
-        "size": side if square else {"shortest_edge": profile.resize_to or profile.size}, "crop_size": side,
-        "image_mean": list(profile.mean), "image_std": list(profile.std),
-    }, notes  # fmt: skip
+        "image_processor_type": processor,
+        "do_resize": True,
+        "do_center_crop": not square,
+        "do_rescale": True,
+        "do_normalize": True,
+        "do_convert_rgb": True,
+        "resample": filter_,
+        "rescale_factor": 1 / 255,
+        "size": side if square else {"shortest_edge": profile.resize_to or profile.size},
+        "crop_size": side,
+        "image_mean": list(profile.mean),
+        "image_std": list(profile.std),
+    }, notes

@@ -11,10 +11,16 @@ MODULES = (official, ernie_vil, ernie, hugging_face, clip, paddleclas_vit, effic
 LAYOUTS = [layout for module in MODULES for layout in module.LAYOUTS]
 OPTIONS = ("activation", "heads", "epsilon", "pixels", "projection")
 """What a user may say of a source that cannot tell it."""
-TAKEN = {layout.name: taken
-         for modules, taken in (((official, ernie_vil), ()), ((ernie, hugging_face), OPTIONS[:3]),
-                                ((efficientnet,), ("pixels",)))
-         for module in modules for layout in module.LAYOUTS}  # fmt: skip
+TAKEN = {
+    layout.name: taken
+    for modules, taken in (
+        ((official, ernie_vil), ()),
+        ((ernie, hugging_face), OPTIONS[:3]),
+        ((efficientnet,), ("pixels",)),
+    )
+    for module in modules
+    for layout in module.LAYOUTS
+}
 """Those that a layout takes, where it does not take all."""
 
 

@@ -65,8 +65,13 @@ def read_tower(found: Found, names: Names, prefix, settings, epsilon) -> Tower:
     pattern = block.format(r"(\d{1,9})").replace(".", r"\.") + r"\."
     depth = shapes.depth(state, pattern, where)
     hidden = linear_sides(state, f"{block.format(0)}.{names.linears['ffn.i']}.weight", names, where)[1]
-    stated = {"vocab_size": vocab_size, "hidden_size": width, "max_position_embeddings": positions,
-              "num_hidden_layers": depth, "intermediate_size": hidden}  # fmt: skip
+    stated = {
+        "vocab_size": vocab_size,
+        "hidden_size": width,
+        "max_position_embeddings": positions,
+        "num_hidden_layers": depth,
+        "intermediate_size": hidden,
+    }
     shapes.compare_sizes(settings, stated, where)
     heads = settings.get("heads", settings.get("num_attention_heads"))
     if heads is None:
@@ -85,9 +90,16 @@ def read_tower(found: Found, names: Names, prefix, settings, epsilon) -> Tower:
             f"{where}: its activation is {activation!r}, but a text tower has one of {', '.join(sorted(ACTIVATIONS))}; "
             "take another model"
         )
-    tower = TextTowerConfig(vocab_size=vocab_size, positions=positions, width=width, depth=depth, heads=heads,
-                            mlp_ratio=shapes.ratio(hidden, width), activation=ACTIVATIONS[activation],
-                            epsilon=settings.get("epsilon", epsilon))  # fmt: skip
+    tower = TextTowerConfig(
+        vocab_size=vocab_size,
+        positions=positions,
+        width=width,
+        depth=depth,
+        heads=heads,
+        mlp_ratio=shapes.ratio(hidden, width),
+        activation=ACTIVATIONS[activation],
+        epsilon=settings.get("epsilon", epsilon),
+    )
     if f"{prefix}{POOLER}.weight" not in state:
         raise CheckpointError(
             f"{where} has no pooler ({prefix}{POOLER}.weight), whose output is the embedding of a text; "
@@ -252,9 +264,16 @@ def entries_back(tower: TextTowerConfig, names: Names, prefix, types=0):
 def settings_back(tower: TextTowerConfig):
     """What a config.json of BERT's kind says about a tower of ours."""
     return {
-        "vocab_size": tower.vocab_size, "hidden_size": tower.width, "num_hidden_layers": tower.depth,
-        "num_attention_heads": tower.heads, "intermediate_size": int(tower.width * tower.mlp_ratio),
-        "hidden_act": tower.activation, "max_position_embeddings": tower.positions, "layer_norm_eps": tower.epsilon,
-        "hidden_dropout_prob": tower.dropout, "attention_probs_dropout_prob": tower.dropout, "pad_token_id": 0,
+        "vocab_size": tower.vocab_size,
+        "hidden_size": tower.width,
+        "num_hidden_layers": tower.depth,
+        "num_attention_heads": tower.heads,
+        "intermediate_size": int(tower.width * tower.mlp_ratio),
+        "hidden_act": tower.activation,
+        "max_position_embeddings": tower.positions,
+        "layer_norm_eps": tower.epsilon,
+        "hidden_dropout_prob": tower.dropout,
+        "attention_probs_dropout_prob": tower.dropout,
+        "pad_token_id": 0,
         "use_task_id": False,
-    }  # fmt: skip
+    }

@@ -16,8 +16,12 @@ from .protocols import Benchmark
 
 FILES = {"valid": "caption_validation_annotations_20170910.json", "train": "caption_train_annotations_20170902.json"}
 ROWS = 10_000
-COUNTS = {"10k-images": {"images": 10_000, "captions": 50_000}, "10k-pairs": {"images": 2_000, "captions": 10_000},
-          "30k": {"images": 30_000, "captions": 150_000}, "train": {"images": 210_000, "captions": 1_050_000}}
+COUNTS = {
+    "10k-images": {"images": 10_000, "captions": 50_000},
+    "10k-pairs": {"images": 2_000, "captions": 10_000},
+    "30k": {"images": 30_000, "captions": 150_000},
+    "train": {"images": 210_000, "captions": 1_050_000},
+}
 SOURCE = "it was given out to those registered on the page of AI Challenger 2017 (image captioning)"
 FOLDERS = {"valid": "caption_validation_images_20170910", "train": "caption_train_images_20170902"}
 IMAGES = f"the images are the folders {' and '.join(FOLDERS.values())} of the same archive"
@@ -53,8 +57,10 @@ def entries(path):
         texts = row.get("caption") if isinstance(row, dict) else None
         good = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
         if not good or not isinstance(row.get("image_id"), str):
-            raise DataError(f"{path}, entry {number}: {fields.shorten(row)} has no image_id with a list of captions; "
-                            "copy the file again")
+            raise DataError(
+                f"{path}, entry {number}: {fields.shorten(row)} has no image_id with a list of captions; "
+                "copy the file again"
+            )
     return rows
 
 
@@ -62,8 +68,9 @@ def read_clip(builder, folder, protocol, split, wanted):
     """Pairs from Chinese-CLIP's files, whose order of images is taken for that of the set."""
     filled = clip_files.fill(builder, folder, split)
     if filled is None:
-        raise MissingFile(f"{folder.path} lacks the captions, looked for as {FILES[split]}, or as "
-                          f"{clip_files.names(split)}; {SOURCE}")
+        raise MissingFile(
+            f"{folder.path} lacks the captions, looked for as {FILES[split]}, or as {clip_files.names(split)}; {SOURCE}"
+        )
     texts = np.bincount(np.array(builder.links, np.int64)[:, 1], minlength=len(builder.rows)).cumsum()
     keep = {"10k-images": np.arange(len(texts)) < ROWS, "10k-pairs": texts <= ROWS}.get(protocol)
     return builder.finish(*filled, wanted, folder.path, keep=keep)

@@ -33,8 +33,9 @@ def read_captions(path, segmented=False):
         if not rest:
             if not head:
                 continue  # blanks that `lines` does not take for an empty line
-            raise DataError(f"{where}: the line has no sentence after the image id {head!r}; write `id#0`, a tab and "
-                            "the sentence")
+            raise DataError(
+                f"{where}: the line has no sentence after the image id {head!r}; write `id#0`, a tab and the sentence"
+            )
         name, number, _ = head.partition("#")
         text = joined(rest[0]) if segmented else rest[0]
         image = IMAGE_NAME.fullmatch(name or head).group(1)

@@ -19,8 +19,10 @@ NAMES = ("cbvs20k.txt", "cbvs-20k.txt", "cbvs20k.tsv")
 WANTED = {"documents": 19_662, "queries": 2_487, "graded pairs": 20_001}
 LABELS = ("0", "1", "2")
 SOURCE = "it is on the project page QQBrowserVideoSearch/CBVS-UniCLIP"
-IMAGES = ("the covers are files named by their docid, such as imgs/70001002_d3349orxhl9.jpg, from the addresses in the "
-          "third column")
+IMAGES = (
+    "the covers are files named by their docid, such as imgs/70001002_d3349orxhl9.jpg, from the addresses in the "
+    "third column"
+)
 
 
 def read(data, protocol="20k", split="test", allow_counts=False):
@@ -34,8 +36,10 @@ def read(data, protocol="20k", split="test", allow_counts=False):
         where = lines.where(row)
         columns = fields.decode_utf8(lines.read(row), where, "line").split("\t")
         if len(columns) != 4:
-            raise DataError(f"{where}: the line has {len(columns)} columns instead of 4; write query, docid, url and "
-                            "label, separated by tabs")
+            raise DataError(
+                f"{where}: the line has {len(columns)} columns instead of 4; write query, docid, url and "
+                "label, separated by tabs"
+            )
         query, document, _, label = (column.strip() for column in columns)
         if label not in LABELS:
             raise DataError(f"{where}: the label is {label!r}; write 0, 1 or 2")
@@ -47,11 +51,20 @@ def read(data, protocol="20k", split="test", allow_counts=False):
         grades.append((queries[query], builder.rows[document], int(label)))
         listed.add(grades[-1][:2])
     if len(listed) < len(grades):
-        builder.notes.append(f"lines that repeat a query and a document: {len(grades) - len(listed):,}, which count "
-                             "again as in the authors' script")
+        builder.notes.append(
+            f"lines that repeat a query and a document: {len(grades) - len(listed):,}, which count "
+            "again as in the authors' script"
+        )
     builder.links = [(query, document) for query, document, label in grades if label >= RELEVANT]
-    return builder.from_files(folder.images(), {path.name: sha256_of(path)}, WANTED, folder.path, IMAGES,
-                              grades=np.array(grades, np.int64), rule="graded")
+    return builder.from_files(
+        folder.images(),
+        {path.name: sha256_of(path)},
+        WANTED,
+        folder.path,
+        IMAGES,
+        grades=np.array(grades, np.int64),
+        rule="graded",
+    )
 
 
 BENCHMARK = Benchmark("cbvs", ("20k",), "test", read)

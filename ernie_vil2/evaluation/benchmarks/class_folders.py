@@ -1,4 +1,5 @@
 """Readers of images in a folder per class: Chinese-CLIP's numbered folders with a label file, and named folders."""
+
 import os
 import re
 from dataclasses import dataclass
@@ -43,8 +44,10 @@ def read_numbered(folder, reading, split="test", language="zh", synonyms=True, s
     below = subfolders(place)
     if below and all(WORDNET.fullmatch(name) for name in below):
         if len(below) != len(classes):
-            raise DataError(f"{place} has {len(below)} folders but {label_file} {len(classes)} lines; folders that are "
-                            "not numbered must be one a line, in alphabetical order")
+            raise DataError(
+                f"{place} has {len(below)} folders but {label_file} {len(classes)} lines; folders that are "
+                "not numbered must be one a line, in alphabetical order"
+            )
         lines = range(len(below))
     else:
         lines = [class_line(place / name, len(classes), label_file) for name in below]
@@ -72,8 +75,11 @@ def read_folder(folder, reading):
         for where, text in rows(folder / "classes.txt", reading):
             key, tab, name = text.partition("\t")
             if not tab or key not in below or key in names:
-                what = ("has no tab between folder and name" if not tab
-                        else f"names the folder {key!r}, which " + ("stood before" if key in names else "is not there"))
+                what = (
+                    "has no tab between folder and name"
+                    if not tab
+                    else f"names the folder {key!r}, which " + ("stood before" if key in names else "is not there")
+                )
                 raise DataError(f"{where}: the line {what}; write a line `folder TAB name` for every sub-folder")
             names[key] = split_names(name, where)
         if len(names) < len(below):
@@ -91,8 +97,10 @@ def read_folder(folder, reading):
 def classified(classes, images, labels, place, reading):
     """ClassifiedImages with labels as an array; the names of the files go into the checksum."""
     if not images:
-        raise DataError(f"{place} has no image in its folders ({', '.join(SUFFIXES)}); give the folder "
-                        "that holds a folder of images for every class")
+        raise DataError(
+            f"{place} has no image in its folders ({', '.join(SUFFIXES)}); give the folder "
+            "that holds a folder of images for every class"
+        )
     for path in images:
         reading.text(os.path.relpath(path, place))
     labels = np.array(labels, np.int64)
@@ -119,8 +127,10 @@ def split_names(text, where, synonyms=True):
 def class_line(folder, count, label_file):
     """The line of the class that a numbered folder belongs to."""
     if not folder.name.isdecimal() or int(folder.name) >= count:
-        raise DataError(f"{folder} belongs to none of the {count} lines of {label_file}; folders are called "
-                        f"0 to {count - 1}, with leading zeros or not")
+        raise DataError(
+            f"{folder} belongs to none of the {count} lines of {label_file}; folders are called "
+            f"0 to {count - 1}, with leading zeros or not"
+        )
     return int(folder.name)
 
 
@@ -133,5 +143,8 @@ def subfolders(folder):
 def image_files(folder):
     """Paths of the image files in a folder, sorted by name, without hidden ones."""
     readable(folder)
-    return sorted(Path(entry.path) for entry in os.scandir(folder)
-                  if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."))
+    return sorted(
+        Path(entry.path)
+        for entry in os.scandir(folder)
+        if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
+    )

@@ -5,6 +5,7 @@ the number of a folder is the line of its class, from 0. `elevater-zh` alone run
 `folder` reads `DIR/<class>/*.jpg`; the class is called like its folder, or as classes.txt (`folder TAB name`) says.
 A folder with one of the label files is read in Chinese-CLIP's form, so that also works for sets of one's own.
 """
+
 import numpy as np
 
 from ..prompts import language_of, templates
@@ -25,8 +26,10 @@ from .published import (
 from .voc import holds_voc, read_voc
 
 IMAGENET = ElevaterSet(1000, 50000)
-IMAGENET_SOURCE = ("request the validation images at image-net.org, sort them into a folder per class in the order of "
-                   "the classes, and take label_cn.txt from datasets/ImageNet-1K of OFA-Sys/Chinese-CLIP")
+IMAGENET_SOURCE = (
+    "request the validation images at image-net.org, sort them into a folder per class in the order of "
+    "the classes, and take label_cn.txt from datasets/ImageNet-1K of OFA-Sys/Chinese-CLIP"
+)
 OWN_SOURCE = "beside the label file, make a folder of that name with a sub-folder for each of its lines"
 OPTIONS = ("language", "domain", "synonyms", "allow_counts", "skip_broken", "window")
 
@@ -65,8 +68,14 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
         synonyms = options.get("synonyms")
         synonyms = not (task and task.sentences) if synonyms is None else synonyms
         images = read_numbered(folder, reading, split, language, synonyms, source)
-    unusual = [what for what, is_so in ((f"{language} names and prompts", task and language != "zh"),
-                                        (f"the split {split}", task and split not in ("test", "val"))) if is_so]
+    unusual = [
+        what
+        for what, is_so in (
+            (f"{language} names and prompts", task and language != "zh"),
+            (f"the split {split}", task and split not in ("test", "val")),
+        )
+        if is_so
+    ]
     if unusual:
         reading.notes.append(f"{' and '.join(unusual)}: not comparable with published figures of this benchmark")
     if task and split in ("test", "val"):
@@ -82,8 +91,9 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
         reading.notes.append(f"{same} classes have the name of another one, so their images cannot all be told apart")
     headline = task.metric if task else "acc@1"
     reading.notes.insert(0, f"headline metric {headline}; {len(ensemble)} {language} prompts of the domain {domain}")
-    result = Result(name, "classification", metrics, {"images": used, "classes": len(images.classes)},
-                    notes=tuple(reading.notes))
+    result = Result(
+        name, "classification", metrics, {"images": used, "classes": len(images.classes)}, notes=tuple(reading.notes)
+    )
     return Outcome([result], reading.sha256)
 
 
@@ -111,9 +121,13 @@ def evaluate_all(model, data, split, progress, options):
     notes = [f"mean of the headline metrics of {len(results)} of {len(SETS)} sets"]
     if left:
         notes.append(f"not in {data}: {', '.join(left)}")
-    mean = Result("elevater-zh", "classification", {"mean": float(np.mean(figures))},
-                  {"sets": len(results), "images": sum(result.counts["images"] for result in results)},
-                  notes=tuple(notes))
+    mean = Result(
+        "elevater-zh",
+        "classification",
+        {"mean": float(np.mean(figures))},
+        {"sets": len(results), "images": sum(result.counts["images"] for result in results)},
+        notes=tuple(notes),
+    )
     return Outcome([*results, mean], total.sha256)
 
 

@@ -39,8 +39,12 @@ def fill_tsv(builder, images, texts, keys=KEYS):
         where = source.where(row)
         image_id, tab, _ = head.partition(b"\t")
         if not tab:
-            raise RowError(where, "wrong number of columns", "the line has no tab after an image id",
-                           "write the id and the base64 image, separated by a tab")
+            raise RowError(
+                where,
+                "wrong number of columns",
+                "the line has no tab after an image id",
+                "write the id and the base64 image, separated by a tab",
+            )
         builder.add_image(fields.decode_utf8(image_id.strip(), where, "image id"), where)
     lines = LineFile(texts)
     for row in range(len(lines)):
@@ -51,11 +55,19 @@ def fill_tsv(builder, images, texts, keys=KEYS):
         if not isinstance(text, str):
             raise RowError(where, "no caption", f"{keys[1]} is {fields.shorten(text)}", f"write {example} there")
         if not isinstance(ids, list) or not ids or not all(type(item) in (int, str) for item in ids):
-            raise RowError(where, "bad ids", f"{keys[2]} is {fields.shorten(ids)}, so nobody can say what is right",
-                           "take a split that is published with its answers")
+            raise RowError(
+                where,
+                "bad ids",
+                f"{keys[2]} is {fields.shorten(ids)}, so nobody can say what is right",
+                "take a split that is published with its answers",
+            )
         number = query.get(keys[0])
-        builder.add_text(fields.caption(text, where), [str(item).strip() for item in ids], where,
-                         None if number is None else str(number))
+        builder.add_text(
+            fields.caption(text, where),
+            [str(item).strip() for item in ids],
+            where,
+            None if number is None else str(number),
+        )
     return source, {texts.name: sha256_of(texts)}
 
 
@@ -78,8 +90,9 @@ class TsvImages:
 def fill_lmdb(builder, place):
     """As `fill`, from a folder with `imgs` and `pairs`; a pair is read by a machine that knows no global."""
     with reading(place / "imgs") as transaction:
-        ids = [key.decode("utf-8", "replace") for key in transaction.cursor().iternext(values=False)
-               if key not in COUNTS]
+        ids = [
+            key.decode("utf-8", "replace") for key in transaction.cursor().iternext(values=False) if key not in COUNTS
+        ]
     for image_id in ids:
         builder.add_image(image_id, f"{place}/imgs")
     texts, content = {}, []
@@ -98,8 +111,9 @@ def fill_lmdb(builder, place):
                 raise RowError(where, "bad pair", "the pair is not (image id, text id, text)", "write the lmdb again")
             known = texts.setdefault(str(text_id), (text, [], where))
             if known[0] != text:
-                raise RowError(where, "bad pair", f"text {text_id!r} is another one at {known[2]}",
-                               "write the lmdb again")
+                raise RowError(
+                    where, "bad pair", f"text {text_id!r} is another one at {known[2]}", "write the lmdb again"
+                )
             known[1].append(str(image_id))
             content.append([str(image_id), str(text_id), text])
     for text_id, (text, image_ids, where) in texts.items():

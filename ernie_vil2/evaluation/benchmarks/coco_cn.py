@@ -37,13 +37,17 @@ def read(data, protocol="1053", split="test", allow_counts=False):
     """Pairs of COCO-CN from the published files, Chinese-CLIP's, or (1k-official) the release's TSV."""
     if split not in SPLITS:
         close = nearest(split, SPLITS)
-        raise ConfigError(f"coco-cn has no split {split!r}; " + (f"did you mean {close!r}?" if close else
-                                                                 f"known are {', '.join(SPLITS)}"))
+        raise ConfigError(
+            f"coco-cn has no split {split!r}; "
+            + (f"did you mean {close!r}?" if close else f"known are {', '.join(SPLITS)}")
+        )
     builder = Builder(BENCHMARK.title(protocol, split), allow_counts)
     if Path(data).is_file():
         if protocol != "1k-official":
-            raise MissingFile(f"{data} is one file, which is the release's form for coco-cn@1k-official; give the "
-                              "folder of COCO-CN's files")
+            raise MissingFile(
+                f"{data} is one file, which is the release's form for coco-cn@1k-official; give the "
+                "folder of COCO-CN's files"
+            )
         return read_release(builder, Path(data))
     folder = Folder(data)
     release = folder.optional(RELEASE) if protocol == "1k-official" else None
@@ -71,15 +75,19 @@ def read_published(builder, folder, names, split, wanted):
         elif elsewhere is not None and caption.image in elsewhere:
             continue
         elif not COCO_NAME.fullmatch(caption.image):
-            raise DataError(f"{caption.where}: the line begins with {caption.image!r}, which names no image of COCO; "
-                            "write `COCO_val2014_000000391895#0`, a tab and the sentence, or remove the line")
+            raise DataError(
+                f"{caption.where}: the line begins with {caption.image!r}, which names no image of COCO; "
+                "write `COCO_val2014_000000391895#0`, a tab and the sentence, or remove the line"
+            )
         elif elsewhere is not None:
             strangers.append(caption.where)
     if strangers:
-        builder.notes.append(f"captions left out because no list names their image: {len(strangers):,}, the first at "
-                             f"{strangers[0]}")
-    return builder.from_files(folder.images(coco_key), {file.name: sha256_of(file) for file in (listed, path)}, wanted,
-                              folder.path, IMAGES)
+        builder.notes.append(
+            f"captions left out because no list names their image: {len(strangers):,}, the first at {strangers[0]}"
+        )
+    return builder.from_files(
+        folder.images(coco_key), {file.name: sha256_of(file) for file in (listed, path)}, wanted, folder.path, IMAGES
+    )
 
 
 def other_splits(folder, split):
@@ -93,12 +101,16 @@ def read_clip(builder, folder, protocol, split, wanted):
     filled = clip_files.fill(builder, folder, split)
     if filled is None:
         name = (TRANSLATED if protocol == "5k" else HUMAN)[0]
-        raise MissingFile(f"{folder.path} lacks the captions, looked for as coco-cn_{split}.txt with {name}, or as "
-                          f"{clip_files.names(split)}; {SOURCE}")
+        raise MissingFile(
+            f"{folder.path} lacks the captions, looked for as coco-cn_{split}.txt with {name}, or as "
+            f"{clip_files.names(split)}; {SOURCE}"
+        )
     translated = len(builder.texts) > 3 * len(builder.rows)
     if translated != (protocol == "5k"):
-        raise MissingFile(f"{folder.path} holds the {'translated' if translated else 'human-written'} captions, by "
-                          f"their number of {len(builder.texts):,}; {SOURCE}")
+        raise MissingFile(
+            f"{folder.path} holds the {'translated' if translated else 'human-written'} captions, by "
+            f"their number of {len(builder.texts):,}; {SOURCE}"
+        )
     images, files = filled
     return builder.finish(images, files, wanted, folder.path)
 
@@ -110,10 +122,18 @@ def first_captions(pairs, place, allow):
     of_file = counts.check(pairs.name, place, found, COUNTS["1k-official"], True)
     taken = counts.check(pairs.name, place, {**found, "captions": len(rows)}, TAKEN, allow)
     notes = [note for note in pairs.notes if not taken or note not in of_file]
-    return replace(pairs, texts=tuple(pairs.texts[text] for text in pairs.pairs[first, 0]),
-                   pairs=np.stack([np.arange(len(rows)), rows], axis=1), rule="row_by_row",
-                   notes=(*notes, *taken, "of each image the first caption in the order of the file was taken; which "
-                                        "one the release took is not public"))
+    return replace(
+        pairs,
+        texts=tuple(pairs.texts[text] for text in pairs.pairs[first, 0]),
+        pairs=np.stack([np.arange(len(rows)), rows], axis=1),
+        rule="row_by_row",
+        notes=(
+            *notes,
+            *taken,
+            "of each image the first caption in the order of the file was taken; which "
+            "one the release took is not public",
+        ),
+    )
 
 
 def read_release(builder, path):
@@ -125,8 +145,9 @@ def read_release(builder, path):
             builder.add_image(sample.id, sample.where)
             lines.append(index)
         builder.add_text(sample.texts[0], [sample.id], sample.where)
-    return builder.finish(ReleaseImages(source, lines), {path.name: sha256_of(path)}, {"captions": 1000}, path,
-                          rule="row_by_row")
+    return builder.finish(
+        ReleaseImages(source, lines), {path.name: sha256_of(path)}, {"captions": 1000}, path, rule="row_by_row"
+    )
 
 
 class ReleaseImages:

@@ -4,6 +4,7 @@ from ...errors import DataError
 
 INCOMPARABLE = ": not comparable with published figures"
 
+
 def check(name, place, found, wanted, allow, notes=()):
     """Notes on counts that differ, if `allow`; else DataError with the found and the wanted ones, and earlier `notes`.
 
@@ -17,8 +18,10 @@ def check(name, place, found, wanted, allow, notes=()):
     if allow:
         return (f"{here} instead of {there}{INCOMPARABLE}",)
     known = f" ({'; '.join(notes)})" if notes else ""
-    raise DataError(f"{name}: {place} gives {here}, but {there} belong to it{known}; complete the files, or add "
-                    "--allow-counts to measure on what is there")
+    raise DataError(
+        f"{name}: {place} gives {here}, but {there} belong to it{known}; complete the files, or add "
+        "--allow-counts to measure on what is there"
+    )
 
 
 def of(number):

@@ -4,6 +4,7 @@ Classes and test images are those of the shapes that the benchmark's server expe
 Computer-Vision-in-the-Wild/Elevater_Toolkit_IC). The metrics are those of CLIP's paper (Radford et al. 2021, table 9),
 which ELEVATER takes over. The names are those of the folders in Chinese-CLIP's archive.
 """
+
 from dataclasses import dataclass
 
 ACCURACY, PER_CLASS, ROC_AUC, VOC_MAP = "acc@1", "mean_per_class", "roc_auc", "map_11point"
@@ -51,5 +52,7 @@ ALIASES = {
     "oxford-pets": "oxford-iiit-pets",
     "voc-2007": "voc-2007-classification",
 }
-SOURCE = ("download Chinese-CLIP's archive of the 20 ELEVATER sets, whose address is in zeroshot_dataset_en.md of "
-          "OFA-Sys/Chinese-CLIP, and unpack it there")
+SOURCE = (
+    "download Chinese-CLIP's archive of the 20 ELEVATER sets, whose address is in zeroshot_dataset_en.md of "
+    "OFA-Sys/Chinese-CLIP, and unpack it there"
+)

@@ -116,8 +116,10 @@ def read_json(path):
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: the file is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from None
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON at column {error.colno} ({error.msg}); "
-                        "the file may be cut, copy it again") from None
+        raise DataError(
+            f"{path}:{error.lineno}: not valid JSON at column {error.colno} ({error.msg}); "
+            "the file may be cut, copy it again"
+        ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable file") from None
     except (ValueError, RecursionError) as error:

@@ -18,8 +18,10 @@ COUNTS = {
     "val": {"images": 1000, "captions": 5000},
     "train": {"images": 29783, "captions": range(148_000, 149_001)},  # Flickr30k-CNA leaves some out
 }
-SOURCE = ("the captions are on the page of Flickr30k-CN (li-xirong/cross-lingual-cap), or in Flickr30k-CNA of the Zero "
-          "benchmark")
+SOURCE = (
+    "the captions are on the page of Flickr30k-CN (li-xirong/cross-lingual-cap), or in Flickr30k-CNA of the Zero "
+    "benchmark"
+)
 IMAGES = "the images are applied for with the form on the Flickr30k page of the University of Illinois"
 
 
@@ -35,8 +37,9 @@ def read(data, protocol="1k", split="test", allow_counts=False):
         filled = clip_files.fill(builder, folder, split)
         if filled is None:
             shown = " or ".join(name.replace("*", "boson") for name in names)
-            raise MissingFile(f"{folder.path} lacks the captions, looked for as {shown}, or as "
-                              f"{clip_files.names(split)}; {SOURCE}")
+            raise MissingFile(
+                f"{folder.path} lacks the captions, looked for as {shown}, or as {clip_files.names(split)}; {SOURCE}"
+            )
         return builder.finish(*filled, wanted, folder.path)
     captions = read_captions(path, segmented=path.name.startswith("seg."))
     images = dict(read_ids(listed)) if listed else {}

@@ -3,6 +3,7 @@
 `image-retrieval@nus-wide` and `image-retrieval@coco`, each from the files of its authors (`label_files.py`) or from the
 lists of the hashing papers (test.txt and database.txt); `image-retrieval` alone runs both where they are found.
 """
+
 import numpy as np
 
 from ...errors import ConfigError, DataError
@@ -18,7 +19,7 @@ LISTS = {"queries": ("test.txt", "query.txt"), "database": ("database.txt", "db.
 FOLDERS = {"nus-wide": ("nus-wide", "nus_wide", "NUS-WIDE"), "coco": ("coco", "COCO", "mscoco")}
 SOURCES = {
     "nus-wide": "download image list, ground truth and concepts of NUS-WIDE from its page at the National University "
-                "of Singapore, which sends the images after an agreement form",
+    "of Singapore, which sends the images after an agreement form",
     "coco": "download annotations_trainval2017.zip (or 2014) and the images of that split from COCO's page",
 }
 
@@ -69,13 +70,16 @@ def read_set(key, folder, split, reading, options):
     lists = [find([folder], names) for names in LISTS.values()]
     if all(lists):
         if options.get("concepts") or options.get("database"):
-            raise ConfigError(f"{lists[0]} and {lists[1]} say what queries and database are; leave out concepts and "
-                              "database")
+            raise ConfigError(
+                f"{lists[0]} and {lists[1]} say what queries and database are; leave out concepts and database"
+            )
         reading.notes.append(f"queries and database are those of {lists[0].name} and {lists[1].name}")
         queries, database = (read_list(path, folder, reading, options) for path in lists)
         if queries.marks.shape[1] != database.marks.shape[1]:
-            raise DataError(f"{lists[0]} has {queries.marks.shape[1]} labels a line but {lists[1]} "
-                            f"{database.marks.shape[1]}; take lists that belong together")
+            raise DataError(
+                f"{lists[0]} has {queries.marks.shape[1]} labels a line but {lists[1]} "
+                f"{database.marks.shape[1]}; take lists that belong together"
+            )
         return queries, database
     present = nus_wide_splits(folder) if key == "nus-wide" else coco_splits(folder)
     if not present:
@@ -142,8 +146,10 @@ def measure(model, name, queries, database, reading, progress, options):
     base, keep = np.sort(once[good[base_rows[once]]]), good[query_rows]
     asks, query_rows, base_rows = asks[keep], query_rows[keep], base_rows[base]
     if not len(asks) or len(base_rows) < 2:
-        raise DataError(f"{name}: {len(asks)} queries with a label and {len(base_rows)} images in the database are too "
-                        "few; check the files")
+        raise DataError(
+            f"{name}: {len(asks)} queries with a label and {len(base_rows)} images in the database are too "
+            "few; check the files"
+        )
     column = np.full(len(images), -1, np.int64)
     column[base_rows] = np.arange(len(base_rows))
     own = column[query_rows]
@@ -152,11 +158,14 @@ def measure(model, name, queries, database, reading, progress, options):
     if candidates < KS[-1] and candidates not in depths:
         depths.append(candidates)
     whole = np.array_equal(base_rows, np.arange(len(base_rows)))  # then a view will do instead of a copy
-    held = embeds[:len(base_rows)] if whole else embeds[base_rows]
-    figures = mean_average_precision(embeds[query_rows], held, pack_labels(queries.marks[asks]),
-                                     pack_labels(database.marks[base]), depths, own)
+    held = embeds[: len(base_rows)] if whole else embeds[base_rows]
+    figures = mean_average_precision(
+        embeds[query_rows], held, pack_labels(queries.marks[asks]), pack_labels(database.marks[base]), depths, own
+    )
     metrics = {f"map@{k}" if k in KS else "map@all": value for k, value in figures.items()}
-    reading.notes.insert(0, f"headline metric {list(metrics)[-1]}; the average precision is over the relevant images "
-                            "found in the first K")
+    reading.notes.insert(
+        0,
+        f"headline metric {list(metrics)[-1]}; the average precision is over the relevant images found in the first K",
+    )
     counts = {"queries": len(asks), "database": len(base_rows), "labels": queries.marks.shape[1]}
     return Result(name, "image-retrieval", metrics, counts, notes=tuple(reading.notes))

@@ -22,8 +22,10 @@ COUNTS = {
     ("mscoco", "val"): {"images": 5000},
 }
 SOURCE = "it is in caption_datasets.zip on the page of Karpathy's deep image-sentence embeddings"
-IMAGES = {"flickr30k": "the images are applied for with the form on the Flickr30k page of the University of Illinois",
-          "mscoco": "the images are val2014 from the download page of COCO"}
+IMAGES = {
+    "flickr30k": "the images are applied for with the form on the Flickr30k page of the University of Illinois",
+    "mscoco": "the images are val2014 from the download page of COCO",
+}
 
 
 def reader(name):
@@ -37,8 +39,10 @@ def reader(name):
         if path is None:
             filled = clip_files.fill(builder, folder, split)
             if filled is None:
-                raise MissingFile(f"{folder.path} lacks the captions, looked for as {FILES[name]}, or as "
-                                  f"{clip_files.names(split)}; {SOURCE}")
+                raise MissingFile(
+                    f"{folder.path} lacks the captions, looked for as {FILES[name]}, or as "
+                    f"{clip_files.names(split)}; {SOURCE}"
+                )
             return in_folds(builder.finish(*filled, wanted, folder.path, rule=rule))
         add_split(builder, path, split)
         index = folder.images(coco_key) if name == "mscoco" else folder.images()
@@ -51,8 +55,10 @@ def reader(name):
 def in_folds(pairs):
     """The Pairs, if they have a text in each fold that their rule asks for; else MissingFile."""
     if pairs.rule == "folds" and filled_folds(pairs) < FOLDS:
-        raise MissingFile(f"{pairs.name} is a mean over {FOLDS} folds, for which {len(pairs.image_ids)} images with "
-                          f"{len(pairs.texts)} captions are too few; complete the files, or name mscoco@5k alone")
+        raise MissingFile(
+            f"{pairs.name} is a mean over {FOLDS} folds, for which {len(pairs.image_ids)} images with "
+            f"{len(pairs.texts)} captions are too few; complete the files, or name mscoco@5k alone"
+        )
     return pairs
 
 

@@ -1,4 +1,5 @@
 """Readers of labelled images: NUS-WIDE's files, COCO's instances, and the lists of the hashing papers."""
+
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -60,14 +61,15 @@ def read_nus_wide(folder, split, reading, options):
     found = sorted(entry.name for entry in labels.glob(f"Labels_*{ending}")) if labels else []
     if not found:
         raise missing(folder, [f"{NUS_WIDE_LABELS[0]}/Labels_*{ending}"], "download Groundtruth.zip of NUS-WIDE")
-    concepts = [name[len("Labels_"):-len(ending)] for name in found]
+    concepts = [name[len("Labels_") : -len(ending)] for name in found]
     check_count(f"{labels}: concepts of {split}", len(concepts), 81, options.get("allow_counts", False), reading)
     if options.get("concept_names"):
         concepts = options["concept_names"]
-    marks = np.stack([label_column(labels / f"Labels_{name}{ending}", len(names), path, reading) for name in concepts],
-                     axis=1)  # fmt: skip
+    marks = np.stack(
+        [label_column(labels / f"Labels_{name}{ending}", len(names), path, reading) for name in concepts], axis=1
+    )
     if options.get("concepts") and not options.get("concept_names"):
-        order = np.sort(np.argsort(-marks.sum(axis=0), kind="stable")[:int(options["concepts"])])
+        order = np.sort(np.argsort(-marks.sum(axis=0), kind="stable")[: int(options["concepts"])])
         marks, concepts = marks[:, order], [concepts[index] for index in order]
         reading.notes.append(f"only the {len(concepts)} most frequent concepts of {split}")
     files = [name.strip().replace("\\", "/") for name in names]
@@ -85,8 +87,10 @@ def label_column(path, count, list_path, reading):
     marks = values == b"1"
     for line in np.flatnonzero(~marks & (values != b"0")):
         if (path.name, line + 1, values[line]) != KNOWN_FAULT:
-            raise DataError(f"{path}:{line + 1}: {values[line].decode('utf-8', 'replace')[:40]!r} is neither 0 nor 1; "
-                            "download the file again")
+            raise DataError(
+                f"{path}:{line + 1}: {values[line].decode('utf-8', 'replace')[:40]!r} is neither 0 nor 1; "
+                "download the file again"
+            )
         reading.notes.append(f"{path.name}:{line + 1}, a known fault of the published file, is read as 0")
     return marks
 
@@ -128,8 +132,10 @@ def read_coco(folder, split, reading, options):
     marks = np.zeros((len(files), len(categories)), bool)
     for image, category in pairs:
         if image not in row or category not in column:
-            raise DataError(f"{path}: an annotation names image {shorten(image)} and category {shorten(category)}, one "
-                            "of which is not listed; download the file again")
+            raise DataError(
+                f"{path}: an annotation names image {shorten(image)} and category {shorten(category)}, one "
+                "of which is not listed; download the file again"
+            )
         marks[row[image], column[category]] = True
     places = [f"{path}: image {key}" for key in ids]
     paths = locate([files[key] for key in ids], folder, places, (split, f"images/{split}", "images"), options)
@@ -156,8 +162,10 @@ def read_list(path, folder, reading, options):
     for where, text in lines:
         parts = text.rsplit(maxsplit=width)
         if not width or len(parts) != width + 1 or any(part not in ("0", "1") for part in parts[1:]):
-            raise DataError(f"{where}: the line is not an image and {width or 'some'} marks 0 or 1 for its labels; "
-                            "correct or remove it")
+            raise DataError(
+                f"{where}: the line is not an image and {width or 'some'} marks 0 or 1 for its labels; "
+                "correct or remove it"
+            )
         places.append(where)
         files.append(parts[0].strip().replace("\\", "/"))
         marks.append(np.array(parts[1:]) == "1")
@@ -177,22 +185,33 @@ def locate(files, folder, places, below, options, drop=False):
     A name may not lead out of its folder. A missing image is a DataError with its place; with skip_broken it stays, and
     is left out when it cannot be decoded.
     """
-    bases = [Path(options["images"])] if options.get("images") else [
-        Path(folder, place) for place in dict.fromkeys((*below, ""))]
+    bases = (
+        [Path(options["images"])]
+        if options.get("images")
+        else [Path(folder, place) for place in dict.fromkeys((*below, ""))]
+    )
     clean = [PurePosixPath(name).parts for name in files]
     for parts, place in zip(clean, places, strict=True):
         if not drop and (".." in parts or parts[:1] == ("/",)):
             raise DataError(f"{place}: the image {shorten('/'.join(parts))} lies outside the folder; name it inside")
     clean = [tuple(part for part in parts if part not in ("..", "/")) for parts in clean]
     cuts = range(max(map(len, clean))) if drop else (0,)
-    base, cut = next(((base, cut) for cut in cuts for base in bases
-                      if any(Path(base, *parts[cut:]).is_file() for parts in clean[:20] if parts[cut:])),
-                     (bases[0], 0))  # fmt: skip
+    base, cut = next(
+        (
+            (base, cut)
+            for cut in cuts
+            for base in bases
+            if any(Path(base, *parts[cut:]).is_file() for parts in clean[:20] if parts[cut:])
+        ),
+        (bases[0], 0),
+    )
     paths = [Path(base, *(parts[cut:] or parts[-1:])) for parts in clean]
     if not options.get("skip_broken"):
         for path, place in zip(paths, places, strict=True):
             if not path.is_file():
                 tried = "" if len(bases) == 1 else f" (looked for in {', '.join(map(str, bases))})"
-                raise DataError(f"{place}: the image {path} is missing{tried}; copy it, name the folder of the images, "
-                                "or leave out what is missing with --skip-broken")
+                raise DataError(
+                    f"{place}: the image {path} is missing{tried}; copy it, name the folder of the images, "
+                    "or leave out what is missing with --skip-broken"
+                )
     return paths

@@ -15,8 +15,12 @@ from ..retrieval import Embeddings
 IMAGE_WINDOW, TEXT_WINDOW = 256, 4096
 FOLDS = 5
 RELEVANT = 2
-COUNTS = {"num_images": "images", "num_texts": "texts", "num_image_queries": "image queries",
-          "num_text_queries": "text queries"}
+COUNTS = {
+    "num_images": "images",
+    "num_texts": "texts",
+    "num_image_queries": "image queries",
+    "num_text_queries": "text queries",
+}
 
 
 def outcome(model, sets, progress=None):
@@ -48,7 +52,8 @@ class Meter:
     def __init__(self, progress, sets):
         self.progress, self.done = progress, 0
         self.total = len({key for part in sets for key in part.image_ids}) + len(
-            {line for part in sets for line in part.texts})
+            {line for part in sets for line in part.texts}
+        )
 
     def add(self, count):
         self.done += count
@@ -64,7 +69,7 @@ def encode_images(model, sets, meter):
             first.setdefault(key, (part, row))
     embeds, digests, keys = [], {}, list(first)
     for start in range(0, len(keys), IMAGE_WINDOW):
-        window = keys[start:start + IMAGE_WINDOW]
+        window = keys[start : start + IMAGE_WINDOW]
         contents = [content(*first[key]) for key in window]
         rows, failures = model.encode_image(contents, on_error="skip")
         if failures:
@@ -93,7 +98,7 @@ def encode_texts(model, sets, meter):
     texts = list(dict.fromkeys(line for part in sets for line in part.texts))
     embeds = []
     for start in range(0, len(texts), TEXT_WINDOW):
-        window = texts[start:start + TEXT_WINDOW]
+        window = texts[start : start + TEXT_WINDOW]
         rows = model.encode_text(window)
         embeds.append(finite(rows, lambda position, window=window: f"the text {window[position]!r}"))
         meter.add(len(window))
@@ -110,8 +115,10 @@ def checksum(sets, digests):
 
 def split(values):
     """(metrics, counts) of what `retrieval_metrics` gives."""
-    return ({key: value for key, value in values.items() if key not in COUNTS},
-            {name: values[key] for key, name in COUNTS.items()})
+    return (
+        {key: value for key, value in values.items() if key not in COUNTS},
+        {name: values[key] for key, name in COUNTS.items()},
+    )
 
 
 def standard(image, text, part):
@@ -133,13 +140,20 @@ def folds(image, text, part):
     for start, stop in pairwise(edges.tolist()):
         inside = part.pairs[(part.pairs[:, 1] >= start) & (part.pairs[:, 1] < stop)]
         rows, texts = np.unique(inside[:, 0], return_inverse=True)
-        runs.append(retrieval_metrics(image[start:stop], text[rows],
-                                      np.stack([texts.reshape(-1), inside[:, 1] - start], axis=1)))
+        runs.append(
+            retrieval_metrics(
+                image[start:stop], text[rows], np.stack([texts.reshape(-1), inside[:, 1] - start], axis=1)
+            )
+        )
     metrics = split({key: float(np.mean([run[key] for run in runs])) for key in runs[0]})[0]
     sizes = sorted(set(np.diff(edges).tolist()))
     what = "image" if sizes == [1] else "images"
-    return "retrieval", metrics, {"images": len(image), "texts": len(text), "folds": FOLDS}, (
-        f"mean over {FOLDS} folds of {' or '.join(f'{size:,}' for size in sizes)} {what}",)
+    return (
+        "retrieval",
+        metrics,
+        {"images": len(image), "texts": len(text), "folds": FOLDS},
+        (f"mean over {FOLDS} folds of {' or '.join(f'{size:,}' for size in sizes)} {what}",),
+    )
 
 
 def fold_edges(count):
@@ -170,5 +184,10 @@ def graded(image, text, part):
     return "graded-retrieval", {**metrics, **more}, {**numbers, **counts}, notes
 
 
-RULES = {"standard": standard, "row_by_row": row_by_row, "folds": folds, "text_to_image": text_to_image,
-         "graded": graded}
+RULES = {
+    "standard": standard,
+    "row_by_row": row_by_row,
+    "folds": folds,
+    "text_to_image": text_to_image,
+    "graded": graded,
+}

@@ -24,8 +24,10 @@ def read(data, protocol="valid", split="valid", allow_counts=False):
     else:
         filled = clip_files.fill(builder, folder, split)
     if filled is None:
-        raise MissingFile(f"{folder.path} lacks the {split} set, looked for as {' with '.join(names)}, or as "
-                          f"{clip_files.names(split)}; {SOURCE}")
+        raise MissingFile(
+            f"{folder.path} lacks the {split} set, looked for as {' with '.join(names)}, or as "
+            f"{clip_files.names(split)}; {SOURCE}"
+        )
     return builder.finish(*filled, COUNTS.get(split, {}), folder.path, rule="text_to_image")
 
 

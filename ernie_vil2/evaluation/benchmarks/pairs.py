@@ -46,8 +46,10 @@ class Builder:
     def add_image(self, image_id, where, parent=""):
         """One more image; `parent` is the folder that it is published in. DataError when the id is known."""
         if image_id in self.rows:
-            raise DataError(f"{where}: image {image_id!r} was already named at {self.wheres[self.rows[image_id]]}; "
-                            "keep one of the two")
+            raise DataError(
+                f"{where}: image {image_id!r} was already named at {self.wheres[self.rows[image_id]]}; "
+                "keep one of the two"
+            )
         self.rows[image_id] = len(self.wheres)
         self.wheres.append(where)
         self.parents.append(parent)
@@ -55,12 +57,15 @@ class Builder:
     def add_text(self, text, image_ids, where, text_id=None):
         """One more text and the ids of its images; DataError for a known `text_id` and for an unknown image."""
         if text_id is not None and self._text_ids.setdefault(text_id, where) != where:
-            raise DataError(f"{where}: text {text_id!r} was already given at {self._text_ids[text_id]}; "
-                            "keep one of the two")
+            raise DataError(
+                f"{where}: text {text_id!r} was already given at {self._text_ids[text_id]}; keep one of the two"
+            )
         for image_id in image_ids:
             if image_id not in self.rows:
-                raise DataError(f"{where}: the text belongs to image {image_id!r}, which is not among the "
-                                f"{len(self.rows):,} images of {self.name}; correct the id, or complete the images")
+                raise DataError(
+                    f"{where}: the text belongs to image {image_id!r}, which is not among the "
+                    f"{len(self.rows):,} images of {self.name}; correct the id, or complete the images"
+                )
             self.links.append((len(self.texts), self.rows[image_id]))
         self.texts.append(text)
 
@@ -76,8 +81,10 @@ class Builder:
             first = list(self.rows)[missing[0]]
             found = f"missing images: {len(missing):,} of {len(paths):,}"
             if not self.allow or len(missing) == len(paths):
-                raise MissingFile(f"image {first!r}, named at {self.wheres[missing[0]]}, is not in {index.places()} "
-                                f"({found}); {source}")
+                raise MissingFile(
+                    f"image {first!r}, named at {self.wheres[missing[0]]}, is not in {index.places()} "
+                    f"({found}); {source}"
+                )
             self.notes.append(f"{found}, left out with their texts, the first is {first!r}")
         return self.finish(paths, files, wanted, place, keep=[path is not None for path in paths], **more)
 
@@ -89,11 +96,17 @@ class Builder:
             links, ids, images, texts, grades = without(~keep, links, ids, images, texts, grades)
         if not len(links):
             raise DataError(f"{self.name}: {place} holds no image with a text; complete the files")
-        found = {"images": len(ids), "captions": len(texts), "queries": len(texts),
-                 "documents": len(ids), "graded pairs": 0 if grades is None else len(grades)}
+        found = {
+            "images": len(ids),
+            "captions": len(texts),
+            "queries": len(texts),
+            "documents": len(ids),
+            "graded pairs": 0 if grades is None else len(grades),
+        }
         notes = counts.check(self.name, place, found, wanted, self.allow, self.notes)
-        return Pairs(self.name, ids, images, tuple(texts), links, files, notes=(*self.notes, *notes), grades=grades,
-                     **more)
+        return Pairs(
+            self.name, ids, images, tuple(texts), links, files, notes=(*self.notes, *notes), grades=grades, **more
+        )
 
 
 class Kept:
@@ -127,6 +140,10 @@ def without(gone, links, ids, images, texts, grades):
         return table
 
     rows = np.flatnonzero(~gone)
-    return (moved(links), tuple(ids[row] for row in rows), Kept(images, rows),
-            [text for text, left in zip(texts, lonely, strict=True) if not left],
-            None if grades is None else moved(grades))
+    return (
+        moved(links),
+        tuple(ids[row] for row in rows),
+        Kept(images, rows),
+        [text for text, left in zip(texts, lonely, strict=True) if not left],
+        None if grades is None else moved(grades),
+    )

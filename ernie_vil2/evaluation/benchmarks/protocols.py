@@ -37,8 +37,10 @@ class Benchmark:
             raise ConfigError(f"{self.name} has no protocol {protocol!r}; {hint}")
         if split != self.split:
             if protocol:
-                raise ConfigError(f"{name} is a protocol of the split {self.split}; name the benchmark {self.name} "
-                                  f"for --split {split}")
+                raise ConfigError(
+                    f"{name} is a protocol of the split {self.split}; name the benchmark {self.name} "
+                    f"for --split {split}"
+                )
             return [self.read(data, None, split, allow_counts)]
         found, lacking = [], []
         for wanted in [protocol] if protocol else self.protocols:

@@ -1,4 +1,5 @@
 """What the readers of published files share: rows of text, checksums, counts, missing files, images in windows."""
+
 import hashlib
 from pathlib import Path
 
@@ -63,8 +64,9 @@ def find(folders, names):
                 if Path(folder, name).exists():
                     return Path(folder, name)
             except PermissionError as error:
-                raise DataError(f"{error.filename}: cannot be read ({error.strerror}); correct the permissions of its "
-                                "folder") from None
+                raise DataError(
+                    f"{error.filename}: cannot be read ({error.strerror}); correct the permissions of its folder"
+                ) from None
     return None
 
 
@@ -100,8 +102,10 @@ def set_of(name, benchmark, known, aliases=()):
     wanted = dict(aliases).get(wanted.lower(), wanted.lower())
     if wanted and wanted not in known:
         close = nearest(wanted, known)
-        raise ConfigError(f"{benchmark} has no set {wanted!r}; "
-                          + (f"did you mean {close!r}?" if close else f"it has {', '.join(known) or 'none'}"))
+        raise ConfigError(
+            f"{benchmark} has no set {wanted!r}; "
+            + (f"did you mean {close!r}?" if close else f"it has {', '.join(known) or 'none'}")
+        )
     return wanted or None
 
 
@@ -110,8 +114,10 @@ def check_options(options, known):
     for option, value in options.items():
         if option not in known:
             close = nearest(option, known)
-            raise ConfigError(f"unknown option {option!r}; "
-                              + (f"did you mean {close!r}?" if close else f"take one of {', '.join(known)}"))
+            raise ConfigError(
+                f"unknown option {option!r}; "
+                + (f"did you mean {close!r}?" if close else f"take one of {', '.join(known)}")
+            )
         if option in NUMBERS and value is not None and (type(value) is not int or value < 1):
             raise ConfigError(f"{option} is {value!r}, but it must be a whole number of at least 1")
 
@@ -131,7 +137,7 @@ def encode_images(model, images, where, options, skipped, progress=None):
     """
     window = options.get("window") or IMAGE_WINDOW
     for start in range(0, len(images), window):
-        embeds, failures = model.encode_image(images[start:start + window], on_error="skip")
+        embeds, failures = model.encode_image(images[start : start + window], on_error="skip")
         for position, reason in failures:
             place = str(where(start + position))
             reason = reason if reason.startswith(place) else f"{place}: {reason}"  # the model names the file itself

@@ -26,15 +26,27 @@ DIRECTIONS = (("Text2Image", "t2i"), ("Image2Text", "i2t"), ("Both", "mean"))
 
 def add_options(group):
     """Put the options of benchmarks into a parser's group."""
-    group.add_argument("--benchmark", metavar="NAME",
-                       help=f"{', '.join(MODULES)}; NAME@PROTOCOL measures one protocol, NAME all of them")
+    group.add_argument(
+        "--benchmark",
+        metavar="NAME",
+        help=f"{', '.join(MODULES)}; NAME@PROTOCOL measures one protocol, NAME all of them",
+    )
     group.add_argument("--data", metavar="DIR", help="folder of the benchmark's files, as their authors publish them")
     group.add_argument("--split", metavar="S", help="another split than the one that is reported")
     group.add_argument("--output", metavar="RUN", help="folder to write figures and provenance to, for `eval compare`")
-    group.add_argument("--allow-counts", action="store_true",
-                       help="measure on what is there though it is not the whole benchmark, and say so")
-    group.add_argument("-o", dest="options", metavar="OPTION=VALUE", action="append", default=[],
-                       help="another option of the benchmark, such as language=en")
+    group.add_argument(
+        "--allow-counts",
+        action="store_true",
+        help="measure on what is there though it is not the whole benchmark, and say so",
+    )
+    group.add_argument(
+        "-o",
+        dest="options",
+        metavar="OPTION=VALUE",
+        action="append",
+        default=[],
+        help="another option of the benchmark, such as language=en",
+    )
 
 
 def given(args):
@@ -43,8 +55,11 @@ def given(args):
     for item in args.options:
         name, equals, value = item.partition("=")
         if not equals or name in options:
-            raise ConfigError(f"-o {item} is " + (f"the second {name}" if equals else "not OPTION=VALUE") +
-                              "; write each option once, for example -o language=en")
+            raise ConfigError(
+                f"-o {item} is "
+                + (f"the second {name}" if equals else "not OPTION=VALUE")
+                + "; write each option once, for example -o language=en"
+            )
         options[name] = value if name in TEXTS else plain_value(value)
         if name in TRUTHS and not isinstance(options[name], bool):
             raise ConfigError(f"-o {item}: {name} must be true or false")
@@ -68,8 +83,16 @@ def write(args, outcome):
     if args.output:
         runs.write_run(args.output, outcome, outcome.results[0].provenance)
     if args.json:
-        write_json(args.json, {"model": args.model, "benchmark": args.benchmark, "data": args.data,
-                               "data_sha256": outcome.data_sha256, "results": [asdict(row) for row in outcome.results]})
+        write_json(
+            args.json,
+            {
+                "model": args.model,
+                "benchmark": args.benchmark,
+                "data": args.data,
+                "data_sha256": outcome.data_sha256,
+                "results": [asdict(row) for row in outcome.results],
+            },
+        )
 
 
 def run_benchmark(name, data, model, vocab=None, options=None, command=(), progress=None):
@@ -85,8 +108,10 @@ def run_benchmark(name, data, model, vocab=None, options=None, command=(), progr
     every = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values())
     foreign = [option for option in options if option in TAKEN or not (every or option in known)]
     if "skip_broken" in foreign:
-        raise ConfigError(f"--skip-broken does not go with the benchmark {name}, which skips no image: a broken one is "
-                          "named and ends the run; leave the option out")
+        raise ConfigError(
+            f"--skip-broken does not go with the benchmark {name}, which skips no image: a broken one is "
+            "named and ends the run; leave the option out"
+        )
     if foreign:
         raise ConfigError(f"the benchmark {name} has no option {foreign[0]}; leave it out")
     outcome = evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
@@ -123,8 +148,10 @@ def table(result):
     counts = ", ".join(f"{number:,} {what}" for what, number in result.counts.items())
     lines, rest = [f"{result.benchmark} ({result.task}): {counts}"], dict(result.metrics)
     if "t2i_r1" in rest:
-        lines += ["| Name       |    R@1 |    R@5 |   R@10 |   Mean |    MRR | median rank |",
-                  "|------------|--------|--------|--------|--------|--------|-------------|"]
+        lines += [
+            "| Name       |    R@1 |    R@5 |   R@10 |   Mean |    MRR | median rank |",
+            "|------------|--------|--------|--------|--------|--------|-------------|",
+        ]
         for label, key in DIRECTIONS:
             mean = "mean_recall" if key == "mean" else f"{key}_mean"
             names = [f"{key}_r1", f"{key}_r5", f"{key}_r10", mean, f"{key}_mrr", f"{key}_median_rank"]

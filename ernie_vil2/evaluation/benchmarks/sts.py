@@ -2,6 +2,7 @@
 
 Sets: `sts@lcqmc`, `sts@afqmc`, `sts@atec`, `sts@sts-b` (Chinese), `sts@sts-b-en`; `sts` alone runs all that it finds.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,30 +43,42 @@ def plain(name, *suffixes):
 
 
 SETS = {
-    "lcqmc": TextSet(("lcqmc", "LCQMC"), plain("LCQMC", ".tsv", ".txt"), {"train": 238766, "dev": 8802, "test": 12500},
-                     "apply for LCQMC at Harbin Institute of Technology in Shenzhen, or register for the text "
-                     "similarity task of Qianyan (luge.ai)"),
-    "afqmc": TextSet(("afqmc", "AFQMC", "afqmc_public"),
-                     {"train": ("train.json", "AFQMC.train.data"), "dev": ("dev.json", "AFQMC.valid.data")},
-                     {"train": 34334, "dev": 4316},
-                     "download afqmc_public.zip of the CLUE benchmark (its test.json has no labels: measure on dev)",
-                     split="dev"),
-    "atec": TextSet(("atec", "ATEC"),
-                    {**plain("ATEC", ".tsv", ".csv"),
-                     "all": ("atec_nlp_sim_train_all.csv", ["atec_nlp_sim_train.csv", "atec_nlp_sim_train_add.csv"])},
-                    {"all": 102477, "train": 62477, "dev": 20000, "test": 20000},
-                    "register for Ant Financial's ATEC NLP contest, whose two files are the split `all`; train, dev "
-                    "and test are those of the collection senteval_cn"),
-    "sts-b": TextSet(("sts-b", "STS-B", "stsb", "STSB"),
-                     {split: (f"cnsd-sts-{split}.txt", *names)
-                      for split, names in plain("STS-B", ".tsv", ".txt").items()},
-                     {"dev": 1458, "test": 1361},
-                     "download the folder STS-B of the collection CNSD; the English files are sts@sts-b-en"),
-    "sts-b-en": TextSet(("sts-b-en", "stsbenchmark", "STSBenchmark", "STS-B-en"),
-                        {"train": ("sts-train.csv", "train.tsv"), "dev": ("sts-dev.csv", "dev.tsv"),
-                         "test": ("sts-test.csv",)},
-                        {"train": 5749, "dev": 1500, "test": 1379},
-                        "download Stsbenchmark.tar.gz from the STS benchmark's page of the IXA group"),
+    "lcqmc": TextSet(
+        ("lcqmc", "LCQMC"),
+        plain("LCQMC", ".tsv", ".txt"),
+        {"train": 238766, "dev": 8802, "test": 12500},
+        "apply for LCQMC at Harbin Institute of Technology in Shenzhen, or register for the text "
+        "similarity task of Qianyan (luge.ai)",
+    ),
+    "afqmc": TextSet(
+        ("afqmc", "AFQMC", "afqmc_public"),
+        {"train": ("train.json", "AFQMC.train.data"), "dev": ("dev.json", "AFQMC.valid.data")},
+        {"train": 34334, "dev": 4316},
+        "download afqmc_public.zip of the CLUE benchmark (its test.json has no labels: measure on dev)",
+        split="dev",
+    ),
+    "atec": TextSet(
+        ("atec", "ATEC"),
+        {
+            **plain("ATEC", ".tsv", ".csv"),
+            "all": ("atec_nlp_sim_train_all.csv", ["atec_nlp_sim_train.csv", "atec_nlp_sim_train_add.csv"]),
+        },
+        {"all": 102477, "train": 62477, "dev": 20000, "test": 20000},
+        "register for Ant Financial's ATEC NLP contest, whose two files are the split `all`; train, dev "
+        "and test are those of the collection senteval_cn",
+    ),
+    "sts-b": TextSet(
+        ("sts-b", "STS-B", "stsb", "STSB"),
+        {split: (f"cnsd-sts-{split}.txt", *names) for split, names in plain("STS-B", ".tsv", ".txt").items()},
+        {"dev": 1458, "test": 1361},
+        "download the folder STS-B of the collection CNSD; the English files are sts@sts-b-en",
+    ),
+    "sts-b-en": TextSet(
+        ("sts-b-en", "stsbenchmark", "STSBenchmark", "STS-B-en"),
+        {"train": ("sts-train.csv", "train.tsv"), "dev": ("sts-dev.csv", "dev.tsv"), "test": ("sts-test.csv",)},
+        {"train": 5749, "dev": 1500, "test": 1379},
+        "download Stsbenchmark.tar.gz from the STS benchmark's page of the IXA group",
+    ),
 }
 
 
@@ -92,8 +105,11 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
         results.append(measure(model, f"sts@{key}", pairs, part, reading, progress, options.get("window") or WINDOW))
         total.text(reading.sha256)
     if not results:
-        raise missing(data, ["files of LCQMC", "AFQMC", "ATEC", "STS-B"],
-                      "put each set into a folder of its name; sts@SET says which files it needs")
+        raise missing(
+            data,
+            ["files of LCQMC", "AFQMC", "ATEC", "STS-B"],
+            "put each set into a folder of its name; sts@SET says which files it needs",
+        )
     if left:
         results[0].notes += (f"not in {data}: {', '.join(left)}",)
     return Outcome(results, total.sha256)
@@ -118,8 +134,11 @@ def set_files(key, data, split, only):
                     return paths, part
     if not only:
         return None, split
-    wanted = [" and ".join(names) if isinstance(names, list) else names
-              for part in parts for names in task.files.get(part, ())]
+    wanted = [
+        " and ".join(names) if isinstance(names, list) else names
+        for part in parts
+        for names in task.files.get(part, ())
+    ]
     raise missing(data, wanted, task.source)
 
 
@@ -129,15 +148,22 @@ def read_set(key, files, part, reading, options):
     pairs = TextPairs([], [], np.zeros(0), [])
     for path in files:
         more = read_pairs(path, reading, broken, skipped)
-        pairs = TextPairs(pairs.first + more.first, pairs.second + more.second,
-                          np.concatenate([pairs.labels, more.labels]), pairs.where + more.where)
+        pairs = TextPairs(
+            pairs.first + more.first,
+            pairs.second + more.second,
+            np.concatenate([pairs.labels, more.labels]),
+            pairs.where + more.where,
+        )
     note_skipped(skipped, "rows", reading)
     title = f"{' and '.join(map(str, files))}: pairs"
-    check_count(title, len(pairs.first) + len(skipped), SETS[key].counts.get(part), options.get("allow_counts", False),
-                reading)
+    check_count(
+        title, len(pairs.first) + len(skipped), SETS[key].counts.get(part), options.get("allow_counts", False), reading
+    )
     if len(pairs.first) < 2 or len(np.unique(pairs.labels)) < 2:
-        raise DataError(f"{files[0]}: the labels are all equal, so nothing can correlate with them; give the split "
-                        "whose labels are published")
+        raise DataError(
+            f"{files[0]}: the labels are all equal, so nothing can correlate with them; give the split "
+            "whose labels are published"
+        )
     return pairs
 
 

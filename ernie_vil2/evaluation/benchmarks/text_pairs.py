@@ -1,4 +1,5 @@
 """Reader of pairs of texts with a label, in the forms in which the STS sets are published."""
+
 import csv
 import json
 import math

@@ -1,4 +1,5 @@
 """PASCAL VOC 2007 as its authors publish it: a list per class, where an image may have several classes."""
+
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,32 @@ from .class_folders import ClassifiedImages
 from .published import find, missing, rows
 
 NAMES = {
-    "aeroplane": "飞机", "bicycle": "自行车", "bird": "鸟", "boat": "船", "bottle": "瓶子", "bus": "公交车",
+    "aeroplane": "飞机",
+    "bicycle": "自行车",
+    "bird": "鸟",
+    "boat": "船",
+    "bottle": "瓶子",
+    "bus": "公交车",
     "car": "汽车",
-    "cat": "猫", "chair": "椅子", "cow": "牛", "diningtable": "餐桌", "dog": "狗", "horse": "马", "motorbike": "摩托车",
-    "person": "人", "pottedplant": "盆栽", "sheep": "羊", "sofa": "沙发", "train": "火车", "tvmonitor": "电视",
-}  # fmt: skip
+    "cat": "猫",
+    "chair": "椅子",
+    "cow": "牛",
+    "diningtable": "餐桌",
+    "dog": "狗",
+    "horse": "马",
+    "motorbike": "摩托车",
+    "person": "人",
+    "pottedplant": "盆栽",
+    "sheep": "羊",
+    "sofa": "沙发",
+    "train": "火车",
+    "tvmonitor": "电视",
+}
 PLACES = ("", "VOCdevkit/VOC2007", "VOC2007")
-SOURCE = ("the sets of Chinese-CLIP give an image one class only, while the metric needs all of them, so download "
-          "VOCtest_06-Nov-2007.tar from the PASCAL VOC 2007 page and unpack it there")
+SOURCE = (
+    "the sets of Chinese-CLIP give an image one class only, while the metric needs all of them, so download "
+    "VOCtest_06-Nov-2007.tar from the PASCAL VOC 2007 page and unpack it there"
+)
 
 
 def holds_voc(folder):
@@ -50,7 +69,8 @@ def read_voc(folder, split, language, reading):
     lost = next((line for line, path in enumerate(paths, 1) if not path.is_file()), None)
     if lost:
         raise DataError(f"{lists / f'aeroplane_{split}.txt'}:{lost}: the image {paths[lost - 1]} is missing; copy it")
-    reading.notes.append("an image that is marked difficult for a class does not count for that class, as in VOC's own "
-                         "evaluation")
+    reading.notes.append(
+        "an image that is marked difficult for a class does not count for that class, as in VOC's own evaluation"
+    )
     classes = [((chinese,) if language == "zh" else (english,)) for english, chinese in NAMES.items()]
     return ClassifiedImages(classes, paths, np.array(columns, np.int8).T)

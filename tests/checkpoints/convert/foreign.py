@@ -9,13 +9,31 @@ from ernie_vil2.checkpoints.safetensors_file import write_safetensors
 from tests.conftest import VOCABULARY
 
 WIDTH, HIDDEN, DEPTH, ROWS, LENGTH = 32, 48, 2, 64, 40
-SETTINGS = {"vocab_size": ROWS, "hidden_size": WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": 4,
-            "intermediate_size": HIDDEN, "max_position_embeddings": LENGTH, "hidden_act": "gelu"}  # fmt: skip
-PADDLE_LINEARS = {"self_attn.q_proj": None, "self_attn.k_proj": None, "self_attn.v_proj": None,
-                  "self_attn.out_proj": None, "linear1": (WIDTH, HIDDEN), "linear2": (HIDDEN, WIDTH)}  # fmt: skip
-TORCH_LINEARS = {"attention.self.query": None, "attention.self.key": None, "attention.self.value": None,
-                 "attention.output.dense": None, "intermediate.dense": (WIDTH, HIDDEN),
-                 "output.dense": (HIDDEN, WIDTH)}  # fmt: skip
+SETTINGS = {
+    "vocab_size": ROWS,
+    "hidden_size": WIDTH,
+    "num_hidden_layers": DEPTH,
+    "num_attention_heads": 4,
+    "intermediate_size": HIDDEN,
+    "max_position_embeddings": LENGTH,
+    "hidden_act": "gelu",
+}
+PADDLE_LINEARS = {
+    "self_attn.q_proj": None,
+    "self_attn.k_proj": None,
+    "self_attn.v_proj": None,
+    "self_attn.out_proj": None,
+    "linear1": (WIDTH, HIDDEN),
+    "linear2": (HIDDEN, WIDTH),
+}
+TORCH_LINEARS = {
+    "attention.self.query": None,
+    "attention.self.key": None,
+    "attention.self.value": None,
+    "attention.output.dense": None,
+    "intermediate.dense": (WIDTH, HIDDEN),
+    "output.dense": (HIDDEN, WIDTH),
+}
 
 
 def draw(shapes):

@@ -1,4 +1,5 @@
 """CLIP's image towers in torch keys: read, written and refused. What they compute is in tests/interop."""
+
 import dataclasses
 from pathlib import Path
 
@@ -28,14 +29,24 @@ class Shapes(dict):
 
 def torch_shapes(width=64, depth=2, tokens=17, patch=8, hidden=None, projection=32, prefix="visual."):
     hidden = hidden or 4 * width
-    shapes = {"class_embedding": (width,), "positional_embedding": (tokens, width), "proj": (width, projection),
-              "conv1.weight": (width, 3, patch, patch)}
+    shapes = {
+        "class_embedding": (width,),
+        "positional_embedding": (tokens, width),
+        "proj": (width, projection),
+        "conv1.weight": (width, 3, patch, patch),
+    }
     for index in range(depth):
         block = f"transformer.resblocks.{index}"
-        shapes |= {f"{block}.attn.in_proj_weight": (3 * width, width), f"{block}.attn.in_proj_bias": (3 * width,),
-                   f"{block}.attn.out_proj.weight": (width, width), f"{block}.attn.out_proj.bias": (width,),
-                   f"{block}.mlp.c_fc.weight": (hidden, width), f"{block}.mlp.c_fc.bias": (hidden,),
-                   f"{block}.mlp.c_proj.weight": (width, hidden), f"{block}.mlp.c_proj.bias": (width,)}
+        shapes |= {
+            f"{block}.attn.in_proj_weight": (3 * width, width),
+            f"{block}.attn.in_proj_bias": (3 * width,),
+            f"{block}.attn.out_proj.weight": (width, width),
+            f"{block}.attn.out_proj.bias": (width,),
+            f"{block}.mlp.c_fc.weight": (hidden, width),
+            f"{block}.mlp.c_fc.bias": (hidden,),
+            f"{block}.mlp.c_proj.weight": (width, hidden),
+            f"{block}.mlp.c_proj.bias": (width,),
+        }
         for norm in ("ln_1", "ln_2"):
             shapes |= {f"{block}.{norm}.weight": (width,), f"{block}.{norm}.bias": (width,)}
     for norm in ("ln_pre", "ln_post"):
@@ -107,9 +118,17 @@ def test_a_model_directory_keeps_tower_and_pixels(tmp_path):
         np.testing.assert_array_equal(state[key], got.state[key], key)
 
 
-@pytest.mark.parametrize("width, depth, heads, hidden", [
-    (768, 12, 12, None), (1024, 24, 16, None), (1280, 32, 16, None), (1408, 40, 16, 6144), (1664, 48, 16, 8192),
-    (896, 12, 14, None)])
+@pytest.mark.parametrize(
+    "width, depth, heads, hidden",
+    [
+        (768, 12, 12, None),
+        (1024, 24, 16, None),
+        (1280, 32, 16, None),
+        (1408, 40, 16, 6144),
+        (1664, 48, 16, 8192),
+        (896, 12, 14, None),
+    ],
+)
 def test_published_sizes_are_recognised(width, depth, heads, hidden):
     tower = big(width, depth, hidden).config.image_tower
     assert (tower.width, tower.depth, tower.heads) == (width, depth, heads)
@@ -122,13 +141,18 @@ def test_a_336_pixel_model_reads_336_pixels():
     assert config.image_tower.image_size == config.pixels.size == 336
 
 
-@pytest.mark.parametrize("told, activation, assumed", [
-    ({}, "quick_gelu", True), ({"activation": "gelu"}, "gelu", False),
-    ({"activation": "quick_gelu"}, "quick_gelu", False),
-    ({"model_cfg": {"vision_cfg": {"layers": 2}}}, "gelu", False),
-    ({"vision_cfg": {"layers": 2}, "quick_gelu": True}, "quick_gelu", False),
-    ({"vision_layers": 2, "vision_width": 64}, "quick_gelu", False),
-    ({"model_type": "clip", "vision_config": {"hidden_act": "gelu"}}, "gelu", False)])
+@pytest.mark.parametrize(
+    "told, activation, assumed",
+    [
+        ({}, "quick_gelu", True),
+        ({"activation": "gelu"}, "gelu", False),
+        ({"activation": "quick_gelu"}, "quick_gelu", False),
+        ({"model_cfg": {"vision_cfg": {"layers": 2}}}, "gelu", False),
+        ({"vision_cfg": {"layers": 2}, "quick_gelu": True}, "quick_gelu", False),
+        ({"vision_layers": 2, "vision_width": 64}, "quick_gelu", False),
+        ({"model_type": "clip", "vision_config": {"hidden_act": "gelu"}}, "gelu", False),
+    ],
+)
 def test_the_activation_comes_from_the_settings_or_is_assumed_aloud(told, activation, assumed):
     got = read(found(drawn(torch_shapes()), **told))
     assert got.config.image_tower.activation == activation
@@ -136,34 +160,49 @@ def test_the_activation_comes_from_the_settings_or_is_assumed_aloud(told, activa
 
 
 def test_settings_of_open_clip_reach_heads_epsilon_and_pixels():
-    got = read(found(
-        drawn(torch_shapes()),
-        model_cfg={"vision_cfg": {"head_width": 16, "norm_kwargs": {"eps": 1e-6}, "layers": 2}},
-        preprocess_cfg={"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "resize_mode": "squash",
-                        "interpolation": "bilinear", "size": [32, 32], "mode": "RGB", "fill_color": 0},
-    ))
+    got = read(
+        found(
+            drawn(torch_shapes()),
+            model_cfg={"vision_cfg": {"head_width": 16, "norm_kwargs": {"eps": 1e-6}, "layers": 2}},
+            preprocess_cfg={
+                "mean": [0.5, 0.5, 0.5],
+                "std": [0.5, 0.5, 0.5],
+                "resize_mode": "squash",
+                "interpolation": "bilinear",
+                "size": [32, 32],
+                "mode": "RGB",
+                "fill_color": 0,
+            },
+        )
+    )
     assert (got.config.image_tower.heads, got.config.image_tower.epsilon) == (4, 1e-6)
     assert got.config.pixels == PixelProfile("pil", "linear", "square", 32, 0, (0.5,) * 3, (0.5,) * 3)
 
 
-@pytest.mark.parametrize("told, message", [
-    ({"model_cfg": {"vision_cfg": {"pool_type": "avg"}}}, "sets pool_type to 'avg'"),
-    ({"preprocess_cfg": {"resize_mode": "longest"}}, "resize_mode longest"),
-    ({"activation": "swish"}, "activation is 'swish' but must be one of"),
-    ({"heads": 7}, "not a multiple of image_tower.heads 7"),
-    ({"vision_cfg": {"layers": 10**9}}, "say 1000000000 blocks"),
-    ({"vision_cfg": {"head_width": "64"}}, "heads must be of type int"),
-    ({"pixels": "clap"}, "the presets are official"),
-    ({"pixels": {"sise": 3}}, "unknown key 'sise'"),
-    ({"pixels": 3}, "the name of a preset or a mapping")])
+@pytest.mark.parametrize(
+    "told, message",
+    [
+        ({"model_cfg": {"vision_cfg": {"pool_type": "avg"}}}, "sets pool_type to 'avg'"),
+        ({"preprocess_cfg": {"resize_mode": "longest"}}, "resize_mode longest"),
+        ({"activation": "swish"}, "activation is 'swish' but must be one of"),
+        ({"heads": 7}, "not a multiple of image_tower.heads 7"),
+        ({"vision_cfg": {"layers": 10**9}}, "say 1000000000 blocks"),
+        ({"vision_cfg": {"head_width": "64"}}, "heads must be of type int"),
+        ({"pixels": "clap"}, "the presets are official"),
+        ({"pixels": {"sise": 3}}, "unknown key 'sise'"),
+        ({"pixels": 3}, "the name of a preset or a mapping"),
+    ],
+)
 def test_settings_that_cannot_be_met_are_one_sentence(told, message):
     with pytest.raises(CheckpointError, match=message):
         read(found(drawn(torch_shapes()), **told))
 
 
 def test_chinese_clip_is_told_by_its_text_half_which_is_left_out():
-    state = drawn(torch_shapes() | {"bert.embeddings.word_embeddings.weight": (9, 8), "text_projection": (8, 32),
-                                    "logit_scale": ()})
+    state = drawn(
+        torch_shapes()
+        | {"bert.embeddings.word_embeddings.weight": (9, 8), "text_projection": (8, 32), "logit_scale": ()}
+    )
     got = read(found(state))
     assert got.config.pixels == dataclasses.replace(PIXEL_PROFILES["chinese_clip"], size=32)
     assert got.config.image_tower.activation == "quick_gelu"
@@ -198,8 +237,14 @@ def test_one_error_names_all_that_does_not_fit():
     state["visual.ls_1.gamma"] = np.zeros(64, np.float32)
     with pytest.raises(CheckpointError) as caught:
         read(found(state))
-    for part in ("clip.pt", "13 missing", "visual.patch_embed.proj.weight", "visual.blocks.2.attn.qkv.weight",
-                 "visual.norm_post.bias (wanted [64], found [63])", "visual.ls_1.gamma"):
+    for part in (
+        "clip.pt",
+        "13 missing",
+        "visual.patch_embed.proj.weight",
+        "visual.blocks.2.attn.qkv.weight",
+        "visual.norm_post.bias (wanted [64], found [63])",
+        "visual.ls_1.gamma",
+    ):
         assert part in str(caught.value)
 
 
@@ -210,8 +255,11 @@ def test_a_file_without_its_last_blocks_is_noticed_when_the_settings_tell_the_de
 
 def transformers_state(state):
     """The same tower in the keys of transformers, query, key and value apart."""
-    names = {"conv1.weight": "embeddings.patch_embedding.weight", "class_embedding": "embeddings.class_embedding",
-             "positional_embedding": "embeddings.position_embedding.weight"}
+    names = {
+        "conv1.weight": "embeddings.patch_embedding.weight",
+        "class_embedding": "embeddings.class_embedding",
+        "positional_embedding": "embeddings.position_embedding.weight",
+    }
     made = {"visual_projection.weight": state["visual.proj"].T}
     for key, array in state.items():
         plain = key.removeprefix("visual.")
@@ -220,9 +268,16 @@ def transformers_state(state):
                 block = plain.split(".attn.")[0].replace("transformer.resblocks", "encoder.layers")
                 made[f"vision_model.{block}.self_attn.{name}_proj.{plain.rsplit('_', 1)[1]}"] = part
         elif plain != "proj":
-            for old, new in (("transformer.resblocks", "encoder.layers"), ("attn.", "self_attn."), ("c_fc", "fc1"),
-                             ("c_proj", "fc2"), ("ln_1", "layer_norm1"), ("ln_2", "layer_norm2"),
-                             ("ln_pre", "pre_layrnorm"), ("ln_post", "post_layernorm")):
+            for old, new in (
+                ("transformer.resblocks", "encoder.layers"),
+                ("attn.", "self_attn."),
+                ("c_fc", "fc1"),
+                ("c_proj", "fc2"),
+                ("ln_1", "layer_norm1"),
+                ("ln_2", "layer_norm2"),
+                ("ln_pre", "pre_layrnorm"),
+                ("ln_post", "post_layernorm"),
+            ):
                 plain = plain.replace(old, new)
             made["vision_model." + names.get(plain, plain)] = array
     return made
@@ -232,8 +287,10 @@ def test_transformers_keys_give_the_same_tower():
     state = drawn(torch_shapes())
     wanted = read(found(state))
     other = transformers_state(state) | {
-        "vision_model.embeddings.position_ids": np.arange(17)[None], "logit_scale": np.float32(1),
-        "text_model.embeddings.token_embedding.weight": np.zeros((3, 4), np.float32)}
+        "vision_model.embeddings.position_ids": np.arange(17)[None],
+        "logit_scale": np.float32(1),
+        "text_model.embeddings.token_embedding.weight": np.zeros((3, 4), np.float32),
+    }
     got = read_transformers(found(other, vision_config={"hidden_act": "gelu", "layer_norm_eps": 1e-6}))
     assert set(got.state) == set(wanted.state)
     assert all(np.array_equal(got.state[key], wanted.state[key]) for key in wanted.state)
@@ -252,9 +309,14 @@ def test_transformers_keys_give_the_same_tower():
 def test_no_layout_takes_another_ones_keys():
     clip_keys, own = set(torch_shapes()), set(manifest(ModelConfig()))
     text = {"transformer.resblocks.0.ln_1.weight", "positional_embedding", "text_projection"}
-    for keys, wanted in ((clip_keys, {"OpenAI CLIP"}), (clip_keys | text, {"OpenAI CLIP"}), (text, set()), (own, set()),
-                         ({key.removeprefix("visual.") for key in clip_keys}, {"OpenAI CLIP"}),
-                         (set(transformers_state(drawn(torch_shapes()))), {"Hugging Face CLIP"})):
+    for keys, wanted in (
+        (clip_keys, {"OpenAI CLIP"}),
+        (clip_keys | text, {"OpenAI CLIP"}),
+        (text, set()),
+        (own, set()),
+        ({key.removeprefix("visual.") for key in clip_keys}, {"OpenAI CLIP"}),
+        (set(transformers_state(drawn(torch_shapes()))), {"Hugging Face CLIP"}),
+    ):
         fitting = {layout.name for layout in [*clip.LAYOUTS, *paddleclas_vit.LAYOUTS] if layout.fits(keys)}
         assert fitting == wanted
     assert [layout.name for layout in LAYOUTS] == ["OpenAI CLIP", "Hugging Face CLIP"]
@@ -267,5 +329,7 @@ def test_heads_that_nothing_tells_are_said_and_options_that_overrule_settings_to
     assert read(found(state, **told)).notes == []
     assert read(found(state, **told, heads=2)).notes == []  # what they say too
     notes = read(found(state, **told, heads=4, activation="gelu", epsilon=1e-6)).notes
-    assert notes == ["heads is 4, as asked for, where its own settings say 2",
-                     "activation is gelu, as asked for, where its own settings say quick_gelu"]  # fmt: skip
+    assert notes == [
+        "heads is 4, as asked for, where its own settings say 2",
+        "activation is gelu, as asked for, where its own settings say quick_gelu",
+    ]

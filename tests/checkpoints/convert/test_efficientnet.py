@@ -129,8 +129,10 @@ def test_configuration_and_pixels_survive_the_way_to_torch_and_back(state, tmp_p
 def test_pixels_that_nothing_tells_are_said_to_be_assumed(state):
     theirs = TIMM.write(state, config_of("b0"))
     read = TIMM.read(Found(theirs, Path("weights"), {"architecture": "tf_efficientnet_b0"}))
-    assert read.notes == ["its config.json does not say input_size, crop_pct, interpolation, mean, std of its pixels: "
-                          "those of timm's tf_efficientnet_b0 are assumed"]  # fmt: skip
+    assert read.notes == [
+        "its config.json does not say input_size, crop_pct, interpolation, mean, std of its pixels: "
+        "those of timm's tf_efficientnet_b0 are assumed"
+    ]
     for kind in convert.LAYOUTS:
         read = kind.read(Found(kind.write(state, config_of("b0")), Path("weights"), {"pixels": "clip"}))
         assert read.config.pixels.mean == PIXEL_PROFILES["clip"].mean and read.config.pixels.size == 224

@@ -15,11 +15,24 @@ from ernie_vil2.evaluation.conversion import convert, open_any
 from ernie_vil2.model_config import PIXEL_PROFILES, EfficientNetConfig, ImageTowerConfig
 from tests.checkpoints.convert.foreign import DEPTH, SETTINGS, WIDTH, ernie_vil, write_source
 
-VISION = {"hidden_size": WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": 2, "intermediate_size": 48,
-          "image_size": 32, "patch_size": 8, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-6}  # fmt: skip
+VISION = {
+    "hidden_size": WIDTH,
+    "num_hidden_layers": DEPTH,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "image_size": 32,
+    "patch_size": 8,
+    "hidden_act": "quick_gelu",
+    "layer_norm_eps": 1e-6,
+}
 BOTH = {"model_type": "ernie_vil", "text_config": SETTINGS | {"layer_norm_eps": 1e-5}, "vision_config": VISION}
-PIXELS = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}, "resample": 3,
-          "image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.5, 0.5]}  # fmt: skip
+PIXELS = {
+    "size": {"shortest_edge": 32},
+    "crop_size": {"height": 32, "width": 32},
+    "resample": 3,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.25, 0.5, 0.5],
+}
 
 TINY = {"image_size": 32, "patch_size": 8, "width": 32, "depth": 2, "heads": 2}
 

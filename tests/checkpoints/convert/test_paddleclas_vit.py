@@ -1,4 +1,5 @@
 """PaddleClas's vision transformers: read, written and refused. What they compute is in tests/interop."""
+
 import dataclasses
 from pathlib import Path
 
@@ -14,15 +15,23 @@ from ernie_vil2.model_config import PIXEL_PROFILES, ImageTowerConfig, ModelConfi
 
 
 def shapes(width=64, depth=2, tokens=17, patch=8, hidden=256, clip=False, bias=True, classes=10):
-    made = {"cls_token": (1, 1, width), "pos_embed": (1, tokens, width),
-            "patch_embed.proj.weight": (width, 3, patch, patch)}
+    made = {
+        "cls_token": (1, 1, width),
+        "pos_embed": (1, tokens, width),
+        "patch_embed.proj.weight": (width, 3, patch, patch),
+    }
     made |= {"proj": (width, 32)} if clip else {"patch_embed.proj.bias": (width,)}
     for index in range(depth):
         block = f"blocks.{index}"
-        made |= {f"{block}.attn.qkv.weight": (width, 3 * width), f"{block}.attn.proj.weight": (width, width),
-                 f"{block}.attn.proj.bias": (width,), f"{block}.mlp.fc1.weight": (width, hidden),
-                 f"{block}.mlp.fc1.bias": (hidden,), f"{block}.mlp.fc2.weight": (hidden, width),
-                 f"{block}.mlp.fc2.bias": (width,)}
+        made |= {
+            f"{block}.attn.qkv.weight": (width, 3 * width),
+            f"{block}.attn.proj.weight": (width, width),
+            f"{block}.attn.proj.bias": (width,),
+            f"{block}.mlp.fc1.weight": (width, hidden),
+            f"{block}.mlp.fc1.bias": (hidden,),
+            f"{block}.mlp.fc2.weight": (hidden, width),
+            f"{block}.mlp.fc2.bias": (width,),
+        }
         made |= {f"{block}.attn.qkv.bias": (3 * width,)} if bias else {}
         for norm in ("norm1", "norm2"):
             made |= {f"{block}.{norm}.weight": (width,), f"{block}.{norm}.bias": (width,)}
@@ -78,8 +87,9 @@ def test_what_a_layout_cannot_hold_is_not_written():
     assert set(write(state, config)) == set(shapes(classes=0))
 
 
-@pytest.mark.parametrize("patch, tokens, size, margin", [
-    (16, 197, 224, 256), (16, 577, 384, 256), (32, 145, 384, 256), (14, 257, 224, 256)])
+@pytest.mark.parametrize(
+    "patch, tokens, size, margin", [(16, 197, 224, 256), (16, 577, 384, 256), (32, 145, 384, 256), (14, 257, 224, 256)]
+)
 def test_variants_are_told_by_shapes(patch, tokens, size, margin):
     for clip_vit, reading in ((False, read), (True, read_clip)):
         config = reading(found(drawn(shapes(64, 1, tokens, patch, clip=clip_vit)))).config
@@ -120,9 +130,16 @@ def test_one_error_names_all_that_does_not_fit():
     state["blocks.0.gamma_1"] = np.zeros(64, np.float32)
     with pytest.raises(CheckpointError) as caught:
         read(found(state))
-    for part in ("ViT.pdparams", "4 missing", "visual.patch_embed.proj.bias", "visual.blocks.1.norm1.weight",
-                 "visual.blocks.1.attn.qkv.bias", "visual.class_embedding", "visual.positional_embedding (wanted",
-                 "blocks.0.gamma_1"):
+    for part in (
+        "ViT.pdparams",
+        "4 missing",
+        "visual.patch_embed.proj.bias",
+        "visual.blocks.1.norm1.weight",
+        "visual.blocks.1.attn.qkv.bias",
+        "visual.class_embedding",
+        "visual.positional_embedding (wanted",
+        "blocks.0.gamma_1",
+    ):
         assert part in str(caught.value)
 
 
@@ -134,7 +151,10 @@ def test_timm_weights_are_refused_by_name():
 
 
 def test_layouts_are_told_apart_by_keys():
-    for keys, wanted in ((shapes(), {"PaddleClas ViT"}), (shapes(clip=True), {"PaddleClas CLIP ViT"}),
-                         ({"blocks.0.attn.qkv.weight": (), "class_embedding": ()}, set()),
-                         (manifest(ModelConfig()), set())):
+    for keys, wanted in (
+        (shapes(), {"PaddleClas ViT"}),
+        (shapes(clip=True), {"PaddleClas CLIP ViT"}),
+        ({"blocks.0.attn.qkv.weight": (), "class_embedding": ()}, set()),
+        (manifest(ModelConfig()), set()),
+    ):
         assert {layout.name for layout in [*LAYOUTS, *clip.LAYOUTS] if layout.fits(set(keys))} == wanted

@@ -172,9 +172,11 @@ BAD = {
     "task": (paddle_ernie, {"use_task_id": True, "task_id": 7}, "row 7"),
     "epsilon": (torch_bert, {"layer_norm_eps": 0.01}, "epsilon 0.01, but Paddle's takes at most 0.001"),
     "no blocks": (
-        lambda: {key: value for key, value in torch_bert().items() if not key.startswith("encoder.")}, {}, "no layout"
+        lambda: {key: value for key, value in torch_bert().items() if not key.startswith("encoder.")},
+        {},
+        "no layout",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -208,8 +210,12 @@ def test_another_epsilon_or_activation_does_not_pass_the_check(tmp_path, monkeyp
 
 
 def test_vocabularies(tmp_path):
-    source = write_source(tmp_path / "source", torch_bert(), name="model.safetensors",
-                          tokenizer_config={"do_lower_case": False, "strip_accents": True})  # fmt: skip
+    source = write_source(
+        tmp_path / "source",
+        torch_bert(),
+        name="model.safetensors",
+        tokenizer_config={"do_lower_case": False, "strip_accents": True},
+    )
     lines = "\n".join(convert(source, tmp_path / "model"))
     assert ernie_vil2.load(tmp_path / "model").config.lower_case is False and "accents" in lines
     (tmp_path / "big.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n" + "".join(f"w{index}\n" for index in range(90)))

@@ -39,8 +39,10 @@ def put_images(folder, ids, suffix=".jpg"):
 def captions(ids, each=5):
     """{id: captions}; `each` is a number, or a number per image."""
     each = each if isinstance(each, list) else [each] * len(ids)
-    return {key: [f"图{number}的第{part}句" for part in range(count)]
-            for number, (key, count) in enumerate(zip(ids, each, strict=True))}
+    return {
+        key: [f"图{number}的第{part}句" for part in range(count)]
+        for number, (key, count) in enumerate(zip(ids, each, strict=True))
+    }
 
 
 def coco_ids(count):
@@ -56,7 +58,7 @@ def coco_cn(folder, style=CLEAN, place="", ids=None):
     """{protocol: {id: captions}} of a folder with all published files, its images in `place` or train2014, val2014."""
     ids = ids or coco_ids(6)
     top = folder / "coco-cn-version1805v1.1"
-    human, translated = captions(ids, [1, 2, 1, 1, 1, 1][:len(ids)]), captions(ids)
+    human, translated = captions(ids, [1, 2, 1, 1, 1, 1][: len(ids)]), captions(ids)
     others = {"val": ["COCO_val2014_000000000001"], "train": ["COCO_train2014_000000000002"]}
     put(top / "coco-cn_test.txt", ids, style)
     for split, listed in others.items():
@@ -97,8 +99,12 @@ def karpathy(folder, name, style=CLEAN, count=5):
     for number, key in enumerate(ids):
         for split in ("test", "val", "restval") if is_coco else ("test", "val"):
             own = key if split == "test" else f"{split}{number}"
-            row = {"filename": f"{own}.jpg", "split": split, "imgid": len(rows),
-                   "sentences": [{"raw": f"{text}\n", "tokens": [text], "imgid": len(rows)} for text in texts[key]]}
+            row = {
+                "filename": f"{own}.jpg",
+                "split": split,
+                "imgid": len(rows),
+                "sentences": [{"raw": f"{text}\n", "tokens": [text], "imgid": len(rows)} for text in texts[key]],
+            }
             rows.append({**row, "filepath": "val2014", "cocoid": number} if is_coco else row)
     file = "dataset_coco.json" if is_coco else "dataset_flickr30k.json"
     put(folder / file, json.dumps({"images": rows, "dataset": name}, indent=1), style)
@@ -128,9 +134,16 @@ def muge(folder, style=CLEAN, split="valid"):
     put(folder / "Multimodal_Retrieval" / f"MR_{split}_queries.jsonl", map(json.dumps, rows), style)
 
 
-GRADED = [("大宅门", "70001002_a", 1), ("大宅门", "70001002_b", 2), ("大宅门", "80000851_c", 0),
-          ("绝迹", "80000851_c", 2), ("绝迹", "70001002_d", 0), ("绝迹", "70001002_d", 0),
-          ("薛之谦", "70001002_a", 1), ("薛之谦", "70001002_e", 1)]
+GRADED = [
+    ("大宅门", "70001002_a", 1),
+    ("大宅门", "70001002_b", 2),
+    ("大宅门", "80000851_c", 0),
+    ("绝迹", "80000851_c", 2),
+    ("绝迹", "70001002_d", 0),
+    ("绝迹", "70001002_d", 0),
+    ("薛之谦", "70001002_a", 1),
+    ("薛之谦", "70001002_e", 1),
+]
 
 
 def cbvs(folder, style=CLEAN):
@@ -149,18 +162,29 @@ def clip_tsv(folder, texts, split="test", style=CLEAN):
     images = [f"{key}\t{base64.urlsafe_b64encode(picture(number)).decode()}" for number, key in enumerate(texts)]
     rows = [(text, key) for key, found in texts.items() for text in found]
     put(folder / f"{split}_imgs.tsv", images, style)
-    put(folder / f"{split}_texts.jsonl", [json.dumps({"text_id": number, "text": text, "image_ids": [key]})
-                                          for number, (text, key) in enumerate(rows)], style)
+    put(
+        folder / f"{split}_texts.jsonl",
+        [json.dumps({"text_id": number, "text": text, "image_ids": [key]}) for number, (text, key) in enumerate(rows)],
+        style,
+    )
 
 
 def clip_lmdb(folder, texts, split="test"):
     """Chinese-CLIP's lmdb of {image id: captions}."""
-    rows = [(key, number, text) for number, (text, key) in
-            enumerate((text, key) for key, found in texts.items() for text in found)]
-    write_lmdb(folder / "lmdb" / split / "imgs", {str(key): base64.urlsafe_b64encode(picture(number))
-                                                  for number, key in enumerate(texts)}, "num_images")
-    write_lmdb(folder / "lmdb" / split / "pairs", {str(number): pickle.dumps(row) for number, row in enumerate(rows)},
-               "num_samples")
+    rows = [
+        (key, number, text)
+        for number, (text, key) in enumerate((text, key) for key, found in texts.items() for text in found)
+    ]
+    write_lmdb(
+        folder / "lmdb" / split / "imgs",
+        {str(key): base64.urlsafe_b64encode(picture(number)) for number, key in enumerate(texts)},
+        "num_images",
+    )
+    write_lmdb(
+        folder / "lmdb" / split / "pairs",
+        {str(number): pickle.dumps(row) for number, row in enumerate(rows)},
+        "num_samples",
+    )
 
 
 def write_lmdb(path, content, total):
@@ -172,5 +196,6 @@ def write_lmdb(path, content, total):
 
 def release_tsv(path, rows, style=CLEAN):
     """The release's own input of (text, image id, number of the picture)."""
-    return put(path, [f"{text}\t{key}\t{base64.b64encode(picture(number)).decode()}" for text, key, number in rows],
-               style)
+    return put(
+        path, [f"{text}\t{key}\t{base64.b64encode(picture(number)).decode()}" for text, key, number in rows], style
+    )

@@ -35,25 +35,45 @@ def add(path, line):
     path.write_bytes(path.read_bytes() + line.encode())
 
 
-@pytest.mark.parametrize("read, arguments, words", [
-    (coco_cn.read, ("1053",), ["coco-cn_test.txt", "imageid.human-written-caption.txt", "test_imgs.tsv",
-                               "li-xirong/coco-cn"]),
-    (coco_cn.read, ("5k",), ["imageid.manually-translated-caption.txt", "li-xirong/coco-cn"]),
-    (flickr30k_cn.read, (), ["seg.flickr30kzhmbosontest.caption.txt", "flickr30k_cn_test.txt", "test_imgs.tsv",
-                             "li-xirong/cross-lingual-cap"]),
-    (muge.read, (), ["MR_valid_queries.jsonl", "MR_valid_imgs.tsv", "valid_texts.jsonl", "Tianchi"]),
-    (aic_icc.read, (), ["caption_validation_annotations_20170910.json", "valid_imgs.tsv", "AI Challenger"]),
-    (FLICKR30K, (), ["dataset_flickr30k.json", "Karpathy"]), (MSCOCO, (), ["dataset_coco.json", "test_texts.jsonl"]),
-    (cbvs.read, (), ["cbvs20k.txt", "QQBrowserVideoSearch/CBVS-UniCLIP"])])
+@pytest.mark.parametrize(
+    "read, arguments, words",
+    [
+        (
+            coco_cn.read,
+            ("1053",),
+            ["coco-cn_test.txt", "imageid.human-written-caption.txt", "test_imgs.tsv", "li-xirong/coco-cn"],
+        ),
+        (coco_cn.read, ("5k",), ["imageid.manually-translated-caption.txt", "li-xirong/coco-cn"]),
+        (
+            flickr30k_cn.read,
+            (),
+            [
+                "seg.flickr30kzhmbosontest.caption.txt",
+                "flickr30k_cn_test.txt",
+                "test_imgs.tsv",
+                "li-xirong/cross-lingual-cap",
+            ],
+        ),
+        (muge.read, (), ["MR_valid_queries.jsonl", "MR_valid_imgs.tsv", "valid_texts.jsonl", "Tianchi"]),
+        (aic_icc.read, (), ["caption_validation_annotations_20170910.json", "valid_imgs.tsv", "AI Challenger"]),
+        (FLICKR30K, (), ["dataset_flickr30k.json", "Karpathy"]),
+        (MSCOCO, (), ["dataset_coco.json", "test_texts.jsonl"]),
+        (cbvs.read, (), ["cbvs20k.txt", "QQBrowserVideoSearch/CBVS-UniCLIP"]),
+    ],
+)
 def test_files_that_are_not_there_are_named_with_their_source(tmp_path, read, arguments, words):
     text = refused(read, tmp_path, *arguments)
     assert all(word in text for word in words) and str(tmp_path) in text
     assert "does not exist" in refused(read, tmp_path / "nowhere", *arguments)
 
 
-@pytest.mark.parametrize("gone, words", [
-    (LIST, "lacks the list of test images, looked for as coco-cn_test.txt; "),
-    (HUMAN, "lacks the captions, looked for as imageid.human-written-caption.txt or ")])
+@pytest.mark.parametrize(
+    "gone, words",
+    [
+        (LIST, "lacks the list of test images, looked for as coco-cn_test.txt; "),
+        (HUMAN, "lacks the captions, looked for as imageid.human-written-caption.txt or "),
+    ],
+)
 def test_one_file_of_two(tmp_path, gone, words):
     makers.coco_cn(tmp_path)
     (tmp_path / gone).unlink()
@@ -66,18 +86,38 @@ def test_one_file_of_two_of_muge(tmp_path):
     assert "lacks the images, looked for as MR_valid_imgs.tsv; " in refused(muge.read, tmp_path)
 
 
-@pytest.mark.parametrize("read, make, image, words", [
-    (coco_cn.read, makers.coco_cn, "val2014/COCO_val2014_000000001001.jpg",
-     r"image 'COCO_val2014_0+1001', named at .*coco-cn_test\.txt:2, is not in .*train2014, .*val2014 "
-     r"\(missing images: 1 of 6\); .*COCO"),
-    (flickr30k_cn.read, makers.flickr30k_cn, "flickr30k-images/1000092796.jpg",
-     r"image '1000092796', named at .*bosontest\.txt:2, .*missing images: 1 of 5.*University of Illinois"),
-    (flickr30k_cn.read, makers.flickr30k_cna, "images/1000092796.jpg", r"named at .*flickr30k_cn_test\.txt:6, "),
-    (aic_icc.read, makers.aic_icc, "ai_challenger_caption_validation_20170910/caption_validation_images_20170910/"
-     f"01{'ab12' * 9}.jpg", r"named at .*20170910\.json, entry 2, .*caption_validation_images"),
-    (MSCOCO, lambda folder: makers.karpathy(folder, "mscoco"), "val2014/COCO_val2014_000000001004.jpg",
-     r"named at .*dataset_coco\.json, images\[12\], .*val2014 from"),
-    (cbvs.read, makers.cbvs, "imgs/70001002_b.png", r"image '70001002_b', named at .*cbvs20k\.txt:2, .*docid")])
+@pytest.mark.parametrize(
+    "read, make, image, words",
+    [
+        (
+            coco_cn.read,
+            makers.coco_cn,
+            "val2014/COCO_val2014_000000001001.jpg",
+            r"image 'COCO_val2014_0+1001', named at .*coco-cn_test\.txt:2, is not in .*train2014, .*val2014 "
+            r"\(missing images: 1 of 6\); .*COCO",
+        ),
+        (
+            flickr30k_cn.read,
+            makers.flickr30k_cn,
+            "flickr30k-images/1000092796.jpg",
+            r"image '1000092796', named at .*bosontest\.txt:2, .*missing images: 1 of 5.*University of Illinois",
+        ),
+        (flickr30k_cn.read, makers.flickr30k_cna, "images/1000092796.jpg", r"named at .*flickr30k_cn_test\.txt:6, "),
+        (
+            aic_icc.read,
+            makers.aic_icc,
+            f"ai_challenger_caption_validation_20170910/caption_validation_images_20170910/01{'ab12' * 9}.jpg",
+            r"named at .*20170910\.json, entry 2, .*caption_validation_images",
+        ),
+        (
+            MSCOCO,
+            lambda folder: makers.karpathy(folder, "mscoco"),
+            "val2014/COCO_val2014_000000001004.jpg",
+            r"named at .*dataset_coco\.json, images\[12\], .*val2014 from",
+        ),
+        (cbvs.read, makers.cbvs, "imgs/70001002_b.png", r"image '70001002_b', named at .*cbvs20k\.txt:2, .*docid"),
+    ],
+)
 def test_a_missing_image(tmp_path, read, make, image, words):
     make(tmp_path)
     (tmp_path / image).unlink()
@@ -92,16 +132,35 @@ def test_no_image_at_all(tmp_path):
     assert "which holds no image (missing images: 6 of 6)" in refused(coco_cn.read, tmp_path)
 
 
-@pytest.mark.parametrize("read, make, arguments, words", [
-    (coco_cn.read, makers.coco_cn, ("1053",), "6 images and 7 captions, but 1,000 images and 1,053 captions belong"),
-    (coco_cn.read, makers.coco_cn, ("5k",), "6 images and 30 captions, but 1,000 images and 5,000 captions belong"),
-    (flickr30k_cn.read, makers.flickr30k_cn, (), "5 images and 25 captions, but 1,000 images and 5,000 captions"),
-    (muge.read, makers.muge, (), "5 images and 3 queries, but 25,000 to 35,000 images and 4,500 to 5,500 queries"),
-    (aic_icc.read, makers.aic_icc, ("30k",), "6 images and 30 captions, but 30,000 images and 150,000 captions"),
-    (aic_icc.read, makers.aic_icc, ("10k-pairs",), "but 2,000 images and 10,000 captions"),
-    (FLICKR30K, lambda folder: makers.karpathy(folder, "flickr30k"), (), "5 images and 26 captions, but 1,000 images"),
-    (MSCOCO, lambda folder: makers.karpathy(folder, "mscoco"), ("5k",), "but 5,000 images and 25,010 captions belong"),
-    (cbvs.read, makers.cbvs, (), "5 documents and 3 queries and 8 graded pairs, but 19,662 documents and 2,487")])
+@pytest.mark.parametrize(
+    "read, make, arguments, words",
+    [
+        (
+            coco_cn.read,
+            makers.coco_cn,
+            ("1053",),
+            "6 images and 7 captions, but 1,000 images and 1,053 captions belong",
+        ),
+        (coco_cn.read, makers.coco_cn, ("5k",), "6 images and 30 captions, but 1,000 images and 5,000 captions belong"),
+        (flickr30k_cn.read, makers.flickr30k_cn, (), "5 images and 25 captions, but 1,000 images and 5,000 captions"),
+        (muge.read, makers.muge, (), "5 images and 3 queries, but 25,000 to 35,000 images and 4,500 to 5,500 queries"),
+        (aic_icc.read, makers.aic_icc, ("30k",), "6 images and 30 captions, but 30,000 images and 150,000 captions"),
+        (aic_icc.read, makers.aic_icc, ("10k-pairs",), "but 2,000 images and 10,000 captions"),
+        (
+            FLICKR30K,
+            lambda folder: makers.karpathy(folder, "flickr30k"),
+            (),
+            "5 images and 26 captions, but 1,000 images",
+        ),
+        (
+            MSCOCO,
+            lambda folder: makers.karpathy(folder, "mscoco"),
+            ("5k",),
+            "but 5,000 images and 25,010 captions belong",
+        ),
+        (cbvs.read, makers.cbvs, (), "5 documents and 3 queries and 8 graded pairs, but 19,662 documents and 2,487"),
+    ],
+)
 def test_counts_that_differ(tmp_path, read, make, arguments, words):
     make(tmp_path)
     text = refused(read, tmp_path, *arguments, allow_counts=False)
@@ -109,12 +168,27 @@ def test_counts_that_differ(tmp_path, read, make, arguments, words):
     assert any("not comparable" in note for note in read(tmp_path, *arguments, allow_counts=True).notes)
 
 
-@pytest.mark.parametrize("name, line, words", [
-    (HUMAN, "COCO_val2014_000000001001#1\t再来\n",
-     r"caption\.txt:10: text 'COCO_val2014_0+1001#1' was already given at .*caption\.txt:5; keep one"),
-    (HUMAN, "COCO_val2014_000000001001#2\n", r"caption\.txt:10: the line has no sentence after"),
-    (LIST, "COCO_val2014_000000001001\n", r"coco-cn_test\.txt:7: image '.*1001' was already listed at .*test\.txt:2; "),
-    (LIST, "COCO_val2014_000000001001".replace("1001", "1002") + "\n", r"test\.txt:7: .* listed at .*test\.txt:3; ")])
+@pytest.mark.parametrize(
+    "name, line, words",
+    [
+        (
+            HUMAN,
+            "COCO_val2014_000000001001#1\t再来\n",
+            r"caption\.txt:10: text 'COCO_val2014_0+1001#1' was already given at .*caption\.txt:5; keep one",
+        ),
+        (HUMAN, "COCO_val2014_000000001001#2\n", r"caption\.txt:10: the line has no sentence after"),
+        (
+            LIST,
+            "COCO_val2014_000000001001\n",
+            r"coco-cn_test\.txt:7: image '.*1001' was already listed at .*test\.txt:2; ",
+        ),
+        (
+            LIST,
+            "COCO_val2014_000000001001".replace("1001", "1002") + "\n",
+            r"test\.txt:7: .* listed at .*test\.txt:3; ",
+        ),
+    ],
+)
 def test_lines_of_coco_cn(tmp_path, name, line, words):
     makers.coco_cn(tmp_path)
     add(tmp_path / name, line)
@@ -125,8 +199,10 @@ TRANSLATED = "coco-cn-version1805v1.1/imageid.manually-translated-caption.txt"
 
 
 @pytest.mark.parametrize("lists", [True, False])
-@pytest.mark.parametrize("name, protocol", [(HUMAN, "1053"), (HUMAN.replace(".txt", ".bosonseg.txt"), "1k-official"),
-                                            (TRANSLATED, "5k"), (HUMAN, None)])
+@pytest.mark.parametrize(
+    "name, protocol",
+    [(HUMAN, "1053"), (HUMAN.replace(".txt", ".bosonseg.txt"), "1k-official"), (TRANSLATED, "5k"), (HUMAN, None)],
+)
 def test_a_line_that_is_none_is_named(tmp_path, name, protocol, lists):
     """Also where the lists of the other splits are not there, so that nothing is known of most captions."""
     makers.coco_cn(tmp_path)
@@ -159,9 +235,15 @@ def test_a_caption_of_an_unknown_image_in_a_file_of_one_split(tmp_path):
     assert re.search(r"caption\.txt:26: the text belongs to image '77', which is not among the 5 images", text)
 
 
-@pytest.mark.parametrize("data, words", [
-    (b"\xff\xfeC\x00", "UTF-16"), (b"\x1f\x8b\x08", "gzip"), (b"", "is empty"),
-    ("COCO_val2014_000000001001#0\t图片里有猫".encode("gbk"), "not UTF-8")])
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (b"\xff\xfeC\x00", "UTF-16"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"", "is empty"),
+        ("COCO_val2014_000000001001#0\t图片里有猫".encode("gbk"), "not UTF-8"),
+    ],
+)
 def test_files_of_another_kind(tmp_path, data, words):
     makers.coco_cn(tmp_path)
     (tmp_path / HUMAN).write_bytes(data)
@@ -174,13 +256,24 @@ def test_a_file_that_is_there_twice(tmp_path):
     assert "of which one is needed" in refused(coco_cn.read, tmp_path)
 
 
-@pytest.mark.parametrize("line, words", [
-    ('{"query_id": 7, "query_text": "又", "item_ids": [900]}', r"jsonl:4: text '7' was already given at .*jsonl:1; "),
-    ('{"query_id": 99, "query_text": "又", "item_ids": [555]}', r"jsonl:4: .* image '555', .* the 5 images of muge"),
-    ('{"query_id": 99, "query_text": "又", "item_ids": []}', r"jsonl:4: item_ids is \[\], .* with its answers"),
-    ('{"query_id": 99, "query_text": "又"}', r"jsonl:4: item_ids is null"), ("{", r"jsonl:4: not valid JSON"),
-    ('{"query_id": 99, "item_ids": [900]}', r"jsonl:4: query_text is null"),
-    ('{"query_id": 99, "query_text": " ", "item_ids": [900]}', r"jsonl:4: a caption is empty")])
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        (
+            '{"query_id": 7, "query_text": "又", "item_ids": [900]}',
+            r"jsonl:4: text '7' was already given at .*jsonl:1; ",
+        ),
+        (
+            '{"query_id": 99, "query_text": "又", "item_ids": [555]}',
+            r"jsonl:4: .* image '555', .* the 5 images of muge",
+        ),
+        ('{"query_id": 99, "query_text": "又", "item_ids": []}', r"jsonl:4: item_ids is \[\], .* with its answers"),
+        ('{"query_id": 99, "query_text": "又"}', r"jsonl:4: item_ids is null"),
+        ("{", r"jsonl:4: not valid JSON"),
+        ('{"query_id": 99, "item_ids": [900]}', r"jsonl:4: query_text is null"),
+        ('{"query_id": 99, "query_text": " ", "item_ids": [900]}', r"jsonl:4: a caption is empty"),
+    ],
+)
 def test_queries_of_muge(tmp_path, line, words):
     makers.muge(tmp_path)
     add(tmp_path / "Multimodal_Retrieval" / "MR_valid_queries.jsonl", line)
@@ -202,31 +295,53 @@ def test_images_of_muge(tmp_path):
         pairs.images[5]
 
 
-@pytest.mark.parametrize("content, words", [
-    ("{", r"dataset_coco\.json:1: not valid JSON"), ("[]", "has no list `images`"),
-    ('{"images": [{}]}', r"images\[0\]: \{\} has no filename"),
-    ('{"images": [{"filename": "a.jpg", "split": "test", "sentences": [{}]}]}', r"images\[0\]: \{\} has no `raw`"),
-    (json.dumps({"images": [{"filename": "a.jpg", "split": "test", "sentences": [{"raw": "x"}]}] * 2}),
-     r"images\[1\]: image 'a' was already named at .*images\[0\]"),
-    ('{"images": [{"filename": "../../etc/passwd", "split": "test", "sentences": [{"raw": "x"}]}]}', "which holds no")])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("{", r"dataset_coco\.json:1: not valid JSON"),
+        ("[]", "has no list `images`"),
+        ('{"images": [{}]}', r"images\[0\]: \{\} has no filename"),
+        ('{"images": [{"filename": "a.jpg", "split": "test", "sentences": [{}]}]}', r"images\[0\]: \{\} has no `raw`"),
+        (
+            json.dumps({"images": [{"filename": "a.jpg", "split": "test", "sentences": [{"raw": "x"}]}] * 2}),
+            r"images\[1\]: image 'a' was already named at .*images\[0\]",
+        ),
+        (
+            '{"images": [{"filename": "../../etc/passwd", "split": "test", "sentences": [{"raw": "x"}]}]}',
+            "which holds no",
+        ),
+    ],
+)
 def test_karpathy_s_json(tmp_path, content, words):
     makers.put(tmp_path / "dataset_coco.json", content)
     assert re.search(words, refused(MSCOCO, tmp_path))
 
 
-@pytest.mark.parametrize("content, words", [
-    ("{}", "holds no JSON list"), ('[{"image_id": "a.jpg"}]', "entry 1: .*no image_id with a list of captions"),
-    ('[{"image_id": "a.jpg", "caption": ["一"]}, {"image_id": "a.jpg", "caption": ["二"]}]',
-     "entry 2: image 'a' was already named at .*entry 1"),
-    ('[{"image_id": "a.jpg", "caption": [" "]}]', "entry 1: a caption is empty")])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("{}", "holds no JSON list"),
+        ('[{"image_id": "a.jpg"}]', "entry 1: .*no image_id with a list of captions"),
+        (
+            '[{"image_id": "a.jpg", "caption": ["一"]}, {"image_id": "a.jpg", "caption": ["二"]}]',
+            "entry 2: image 'a' was already named at .*entry 1",
+        ),
+        ('[{"image_id": "a.jpg", "caption": [" "]}]', "entry 1: a caption is empty"),
+    ],
+)
 def test_aic_icc_s_json(tmp_path, content, words):
     makers.put(tmp_path / "caption_validation_annotations_20170910.json", content, makers.WINDOWS)
     assert re.search(words, refused(aic_icc.read, tmp_path))
 
 
-@pytest.mark.parametrize("line, words", [
-    ("一\ta\t1", "txt:9: the line has 3 columns instead of 4"), ("一\ta\thttp://x\t3", "txt:9: the label is '3'"),
-    ("\ta\thttp://x\t1", "txt:9: a caption is empty")])
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("一\ta\t1", "txt:9: the line has 3 columns instead of 4"),
+        ("一\ta\thttp://x\t3", "txt:9: the label is '3'"),
+        ("\ta\thttp://x\t1", "txt:9: a caption is empty"),
+    ],
+)
 def test_lines_of_cbvs(tmp_path, line, words):
     makers.cbvs(tmp_path)
     add(tmp_path / "cbvs20k.txt", line)
@@ -260,8 +375,11 @@ def test_a_line_of_blanks_is_no_line(tmp_path, file, blank):
 
 
 def test_coco_s_ids_that_are_no_plain_numbers_are_refused_in_one_sentence(tmp_path):
-    wrong = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{"image_id": 1, "category_id": 1}],
-             "categories": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}]}
+    wrong = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": [{"image_id": 1, "category_id": 1}],
+        "categories": [{"id": 1, "name": "a"}, {"id": "x", "name": "b"}],
+    }
     path = makers.put(tmp_path / "annotations" / "instances_val2017.json", json.dumps(wrong))
     with pytest.raises(DataError, match="give COCO's instances file"):
         read_coco(tmp_path, "val2017", Reading(), {"allow_counts": True})

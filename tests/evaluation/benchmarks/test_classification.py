@@ -1,4 +1,5 @@
 """Folders of classes in the published forms, and the figures that a model gets on them."""
+
 import json
 
 import numpy as np
@@ -102,9 +103,18 @@ def test_accuracy_and_mean_per_class(tmp_path):
 def test_english_labels_and_windows_change_nothing_here(tmp_path):
     numbered(tmp_path)
     model, seen = Oracle(), []
-    results = [classification.evaluate(model, "imagenet-zh", tmp_path, allow_counts=True, language=language,
-                                       window=window, progress=lambda *done: seen.append(done)).results[0]
-               for language, window in (("zh", 256), ("en", 4))]
+    results = [
+        classification.evaluate(
+            model,
+            "imagenet-zh",
+            tmp_path,
+            allow_counts=True,
+            language=language,
+            window=window,
+            progress=lambda *done: seen.append(done),
+        ).results[0]
+        for language, window in (("zh", 256), ("en", 4))
+    ]
     assert results[0].metrics == results[1].metrics and results[0].notes != results[1].notes
     assert len(model.images) == 12 and seen == [(6, 6), (4, 6), (6, 6)]
 
@@ -174,7 +184,10 @@ def test_bare_name_runs_what_is_there_and_tells_what_is_not(tmp_path):
         numbered(tmp_path / name)
     outcome = classification.evaluate(Oracle(), "elevater-zh", tmp_path, allow_counts=True)
     assert [result.benchmark for result in outcome.results] == [
-        "elevater-zh@caltech-101", "elevater-zh@food-101", "elevater-zh"]
+        "elevater-zh@caltech-101",
+        "elevater-zh@food-101",
+        "elevater-zh",
+    ]
     assert outcome.results[-1].metrics["mean"] == pytest.approx((50 + 400 / 6) / 2)
     assert "2 of 20 sets" in outcome.results[-1].notes[0]
     assert "voc-2007-classification (has no" in outcome.results[-1].notes[1] and "mnist" in outcome.results[-1].notes[1]
@@ -188,7 +201,10 @@ def test_any_folder_of_classes(tmp_path):
     (tmp_path / "classes.txt").write_bytes("\ufeffblack_cat\t黑猫，黑色的猫\r\ndog\t狗\r\nbird\t鸟\r\n".encode())
     got = read_folder(tmp_path, Reading())
     assert dict(zip([path.parent.name for path in got.images], got.classes, strict=True)) == {
-        "black_cat": ("黑猫", "黑色的猫"), "dog": ("狗",), "bird": ("鸟",)}
+        "black_cat": ("黑猫", "黑色的猫"),
+        "dog": ("狗",),
+        "bird": ("鸟",),
+    }
     [result] = classification.evaluate(Oracle(), "folder", tmp_path).results
     assert result.metrics["acc@1"] == pytest.approx(200 / 3) and " zh prompts" in result.notes[0]
 
@@ -247,21 +263,37 @@ def remove(*names):
     return damage
 
 
-@pytest.mark.parametrize("name, damage, words", [
-    ("elevater-zh@food-101", remove("label_cn.txt"), "has no label_cn.txt; download Chinese-CLIP's archive"),
-    ("imagenet-zh", remove("label_cn.txt"), "has no label_cn.txt; request the validation images"),
-    ("imagenet-zh", lambda folder: (folder / "test").rename(folder / "images"), "has no folder test; request"),
-    ("imagenet-zh", lambda folder: (folder / "test" / "002").rename(folder / "test" / "003"),
-     "test/003 belongs to none of the 3 lines"),
-    ("imagenet-zh", lambda folder: (folder / "test" / "002").rename(folder / "test" / "bird"),
-     "test/bird belongs to none"),
-    ("folder", lambda folder: (folder / "test").rename(folder / "images"), "has no folder test; beside the label file"),
-    ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes(b"\xff\xfe"), "is UTF-16 text"),
-    ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes("猫\n狗\n".encode() + b"\xe9\n"),
-     "label_cn.txt:3: the line is not UTF-8"),
-    ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes(b""), "the file is empty"),
-    ("elevater-zh", lambda folder: None, "has no folder of a set"),
-])
+@pytest.mark.parametrize(
+    "name, damage, words",
+    [
+        ("elevater-zh@food-101", remove("label_cn.txt"), "has no label_cn.txt; download Chinese-CLIP's archive"),
+        ("imagenet-zh", remove("label_cn.txt"), "has no label_cn.txt; request the validation images"),
+        ("imagenet-zh", lambda folder: (folder / "test").rename(folder / "images"), "has no folder test; request"),
+        (
+            "imagenet-zh",
+            lambda folder: (folder / "test" / "002").rename(folder / "test" / "003"),
+            "test/003 belongs to none of the 3 lines",
+        ),
+        (
+            "imagenet-zh",
+            lambda folder: (folder / "test" / "002").rename(folder / "test" / "bird"),
+            "test/bird belongs to none",
+        ),
+        (
+            "folder",
+            lambda folder: (folder / "test").rename(folder / "images"),
+            "has no folder test; beside the label file",
+        ),
+        ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes(b"\xff\xfe"), "is UTF-16 text"),
+        (
+            "imagenet-zh",
+            lambda folder: (folder / "label_cn.txt").write_bytes("猫\n狗\n".encode() + b"\xe9\n"),
+            "label_cn.txt:3: the line is not UTF-8",
+        ),
+        ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes(b""), "the file is empty"),
+        ("elevater-zh", lambda folder: None, "has no folder of a set"),
+    ],
+)
 def test_what_is_wrong_is_said_in_one_sentence(tmp_path, name, damage, words):
     folder = numbered(tmp_path / "data")
     damage(folder)
@@ -270,11 +302,15 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path, name, damage, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content, words", [
-    ("dog\t狗\n", "no line for the folder 'cat'"), ("dog 狗\n", "classes.txt:1: the line has no tab"),
-    ("dog\t狗\ncat\t猫\ndog\t犬\n", "classes.txt:3: the line names the folder 'dog', which stood before"),
-    ("cow\t牛\n", "the folder 'cow', which is not there"),
-])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("dog\t狗\n", "no line for the folder 'cat'"),
+        ("dog 狗\n", "classes.txt:1: the line has no tab"),
+        ("dog\t狗\ncat\t猫\ndog\t犬\n", "classes.txt:3: the line names the folder 'dog', which stood before"),
+        ("cow\t牛\n", "the folder 'cow', which is not there"),
+    ],
+)
 def test_classes_txt_must_fit(tmp_path, content, words):
     for name in ("cat", "dog"):
         draw(tmp_path / name / "one.jpg", name)
@@ -294,11 +330,16 @@ def test_folders_without_content(tmp_path):
         classification.evaluate(Oracle(), "folder", tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("name, options, words", [
-    ("elevater-zh@food101", {}, "did you mean 'food-101'"), ("imagenet-zh@x", {}, "no set 'x'"),
-    ("folder", {"language": "fr"}, "zh and en"), ("folder", {"allow_count": True}, "did you mean 'allow_counts'"),
-    ("folder", {"domain": "foods"}, "did you mean 'food'"),
-])
+@pytest.mark.parametrize(
+    "name, options, words",
+    [
+        ("elevater-zh@food101", {}, "did you mean 'food-101'"),
+        ("imagenet-zh@x", {}, "no set 'x'"),
+        ("folder", {"language": "fr"}, "zh and en"),
+        ("folder", {"allow_count": True}, "did you mean 'allow_counts'"),
+        ("folder", {"domain": "foods"}, "did you mean 'food'"),
+    ],
+)
 def test_wrong_names_and_options(tmp_path, name, options, words):
     with pytest.raises(ConfigError, match=words):
         classification.evaluate(Oracle(), name, numbered(tmp_path), **options)
@@ -307,7 +348,11 @@ def test_wrong_names_and_options(tmp_path, name, options, words):
 def test_the_table_of_sets_holds_the_published_sizes():
     assert sum(task.classes for task in SETS.values()) == 1151
     assert {name for name, task in SETS.items() if task.metric == "mean_per_class"} == {
-        "caltech-101", "fgvc-aircraft-2013b-variants102", "oxford-flower-102", "oxford-iiit-pets"}
+        "caltech-101",
+        "fgvc-aircraft-2013b-variants102",
+        "oxford-flower-102",
+        "oxford-iiit-pets",
+    }
 
 
 def test_a_real_model_on_real_images(tmp_path, tiny_config, tiny_vocab, random_image, image_bytes):
@@ -322,8 +367,9 @@ def test_a_real_model_on_real_images(tmp_path, tiny_config, tiny_vocab, random_i
             path = tmp_path / name / f"{number}.png"
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(image_bytes(random_image(40, 50, seed=10 * line + number)))
-    first, second = (classification.evaluate(model, "folder", tmp_path, window=window).results[0].metrics
-                     for window in (256, 4))
+    first, second = (
+        classification.evaluate(model, "folder", tmp_path, window=window).results[0].metrics for window in (256, 4)
+    )
     assert first == second and 0 <= first["acc@1"] <= 100
 
 

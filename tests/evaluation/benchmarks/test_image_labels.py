@@ -1,4 +1,5 @@
 """NUS-WIDE, COCO and the hashing papers' lists in small, and the mAP that a model gets on them."""
+
 import json
 
 import numpy as np
@@ -51,7 +52,7 @@ def truth(queries, asked, database, held, k, own=None):
     for row, (query, marks) in enumerate(zip(queries, asked, strict=True)):
         order = [place for place in np.argsort(-(database @ query), kind="stable") if own is None or place != own[row]]
         relevant = [bool((held[place] & marks).any()) for place in order[:k]]
-        precisions = [np.mean(relevant[:rank + 1]) for rank, hit in enumerate(relevant) if hit]
+        precisions = [np.mean(relevant[: rank + 1]) for rank, hit in enumerate(relevant) if hit]
         values.append(np.mean(precisions) if precisions else 0)
     return 100 * np.mean(values)
 
@@ -67,8 +68,9 @@ def nus_wide(folder, ending="\n", bom=b"", flickr="Flickr"):
         for column, concept in enumerate(("airport", "lake", "sky")):
             path = folder / "Groundtruth" / "TrainTestLabels" / f"Labels_{concept}_{split}.txt"
             write(path, map(str, marks[:, column].astype(int)), ending, bom)
-        vectors = [draw(folder / flickr / name.replace("\\", "/"), [number, count])
-                   for number, name in enumerate(names)]
+        vectors = [
+            draw(folder / flickr / name.replace("\\", "/"), [number, count]) for number, name in enumerate(names)
+        ]
         sets[split] = np.stack(vectors), marks
     return sets
 
@@ -92,25 +94,29 @@ def test_nus_wide_queries_are_test_images_and_the_database_is_train(tmp_path, en
 def test_each_image_against_the_rest_of_its_split(tmp_path):
     vectors, marks = nus_wide(tmp_path)["Train"]
     model = Files()
-    [result] = image_labels.evaluate(model, "image-retrieval@nus-wide", tmp_path, split="train", database="self",
-                                     window=7, **LOOSE).results
+    [result] = image_labels.evaluate(
+        model, "image-retrieval@nus-wide", tmp_path, split="train", database="self", window=7, **LOOSE
+    ).results
     asks = np.flatnonzero(marks.any(axis=1))
-    assert result.metrics["map@all"] == pytest.approx(truth(vectors[asks], marks[asks], vectors, marks, 30, asks),
-                                                      abs=1e-4)
+    assert result.metrics["map@all"] == pytest.approx(
+        truth(vectors[asks], marks[asks], vectors, marks, 30, asks), abs=1e-4
+    )
     assert len(model.images) == 30
 
 
 def test_the_most_frequent_concepts_and_some_of_the_queries(tmp_path):
     sets = nus_wide(tmp_path)
-    [result] = image_labels.evaluate(Files(), "image-retrieval@nus-wide", tmp_path, concepts=2, queries=3,
-                                     **LOOSE).results
+    [result] = image_labels.evaluate(
+        Files(), "image-retrieval@nus-wide", tmp_path, concepts=2, queries=3, **LOOSE
+    ).results
     best = np.sort(np.argsort(-sets["Test"][1].sum(axis=0), kind="stable")[:2])
     asks = np.flatnonzero(sets["Test"][1][:, best].any(axis=1))
     asks = asks[[0, round((len(asks) - 1) / 2), -1]]
     assert result.counts["queries"] == 3 and result.counts["labels"] == 2
     assert result.metrics["map@all"] == pytest.approx(
         truth(sets["Test"][0][asks], sets["Test"][1][asks][:, best], sets["Train"][0], sets["Train"][1][:, best], 30),
-        abs=1e-4)
+        abs=1e-4,
+    )
 
 
 def test_the_known_fault_of_the_published_ground_truth_is_read_as_0(tmp_path):
@@ -133,26 +139,34 @@ def coco(folder, split="val2017", count=20, place="{split}", bom=b""):
     numbers, ids = list(range(1, 141, 2)), [100 + 7 * number for number in range(count)]
     marks = rng.random((count, 70)) < 0.05
     marks[:4, 69], marks[-1] = True, False
-    objects = [{"id": 1, "image_id": ids[row], "category_id": numbers[column]}
-               for row, column in [*np.argwhere(marks), *np.argwhere(marks)[:5]]]
-    content = {"images": [{"id": key, "file_name": f"{key:012d}.jpg"} for key in ids], "annotations": objects,
-               "categories": [{"id": key, "name": f"name{key}"} for key in reversed(numbers)]}
+    objects = [
+        {"id": 1, "image_id": ids[row], "category_id": numbers[column]}
+        for row, column in [*np.argwhere(marks), *np.argwhere(marks)[:5]]
+    ]
+    content = {
+        "images": [{"id": key, "file_name": f"{key:012d}.jpg"} for key in ids],
+        "annotations": objects,
+        "categories": [{"id": key, "name": f"name{key}"} for key in reversed(numbers)],
+    }
     (folder / "annotations").mkdir(parents=True, exist_ok=True)
     (folder / "annotations" / f"instances_{split}.json").write_bytes(bom + json.dumps(content).encode())
     vectors = [draw(folder / place.format(split=split) / f"{key:012d}.jpg", [key, count]) for key in ids]
     return np.stack(vectors), marks
 
 
-@pytest.mark.parametrize("split, place, bom", [
-    ("val2017", "{split}", b""), ("val2014", "images/{split}", b"\xef\xbb\xbf"), ("val2017", "images", b"")])
+@pytest.mark.parametrize(
+    "split, place, bom",
+    [("val2017", "{split}", b""), ("val2014", "images/{split}", b"\xef\xbb\xbf"), ("val2017", "images", b"")],
+)
 def test_coco_asks_with_each_labelled_image(tmp_path, split, place, bom):
     vectors, marks = coco(tmp_path, split, place=place, bom=bom)
     data = read_coco(tmp_path, split, Reading(), LOOSE)
     assert np.array_equal(data.marks, marks) and data.names[69] == "name139"
     [result] = image_labels.evaluate(Files(), "image-retrieval@coco", tmp_path, **LOOSE).results
     asks = np.flatnonzero(marks.any(axis=1))
-    assert result.metrics == pytest.approx({"map@all": truth(vectors[asks], marks[asks], vectors, marks, 20, asks)},
-                                           abs=1e-4)
+    assert result.metrics == pytest.approx(
+        {"map@all": truth(vectors[asks], marks[asks], vectors, marks, 20, asks)}, abs=1e-4
+    )
     assert result.counts == {"queries": len(asks), "database": 20, "labels": 70}
     assert any(f"queries: {split}" in note for note in result.notes)
 
@@ -174,15 +188,21 @@ def lists(folder, prefix="", bom=b"", ending="\n"):
         marks = rng.random((count, 21)) < 0.15
         marks[:, 0] |= ~marks.any(axis=1)
         files = [f"images/{name[:2]} {number}.jpg" for number in range(count)]
-        write(folder / name, (f"{prefix}{file} {' '.join(map(str, row.astype(int)))}"
-                              for file, row in zip(files, marks, strict=True)), ending, bom)
+        write(
+            folder / name,
+            (f"{prefix}{file} {' '.join(map(str, row.astype(int)))}" for file, row in zip(files, marks, strict=True)),
+            ending,
+            bom,
+        )
         sets.append((np.stack([draw(folder / file, [number, count]) for number, file in enumerate(files)]), marks))
     return sets
 
 
 @pytest.mark.parametrize("name", ["nus-wide", "coco"])
-@pytest.mark.parametrize("prefix, bom, ending", [
-    ("", b"", "\n"), ("/data/nus_wide/", b"\xef\xbb\xbf", "\r\n"), ("../../data/nus/", b"", "\n")])
+@pytest.mark.parametrize(
+    "prefix, bom, ending",
+    [("", b"", "\n"), ("/data/nus_wide/", b"\xef\xbb\xbf", "\r\n"), ("../../data/nus/", b"", "\n")],
+)
 def test_lists_of_the_hashing_papers(tmp_path, name, prefix, bom, ending):
     (queries, asked), (database, held) = lists(tmp_path, prefix, bom, ending)
     [result] = image_labels.evaluate(Files(), f"image-retrieval@{name}", tmp_path).results
@@ -196,8 +216,9 @@ def test_an_image_in_both_lists_is_encoded_once_and_no_answer_to_itself(tmp_path
         handle.write((tmp_path / "test.txt").read_text())
     model = Files()
     [result] = image_labels.evaluate(model, "image-retrieval@coco", tmp_path).results
-    wanted = truth(queries, asked, np.concatenate([database, queries]), np.concatenate([held, asked]), 46,
-                   np.arange(40, 46))
+    wanted = truth(
+        queries, asked, np.concatenate([database, queries]), np.concatenate([held, asked]), 46, np.arange(40, 46)
+    )
     assert result.metrics["map@all"] == pytest.approx(wanted, abs=1e-4) and len(model.images) == 46
 
 
@@ -254,25 +275,36 @@ LAKE = "Groundtruth/TrainTestLabels/Labels_lake_Test.txt"
 JSON = "annotations/instances_val2017.json"
 
 
-@pytest.mark.parametrize("build, damage, words", [
-    (nus_wide, edit(LAKE, lambda text: "2" + text[1:]), "Labels_lake_Test.txt:1: '2' is neither 0 nor 1"),
-    (nus_wide, edit(LAKE, lambda text: text[:-2]), "has 7 lines but"),
-    (nus_wide, lambda folder: (folder / LAKE.replace("Test.", "Train.")).unlink(), "has no Labels_lake_Train.txt"),
-    (nus_wide, lambda folder: (folder / "Groundtruth").rename(folder / "g"), "TrainTestLabels/Labels_*_Test.txt"),
-    (nus_wide, lambda folder: (folder / "ImageList/TrainImagelist.txt").unlink(), "the split train; it has those of"),
-    (nus_wide, lambda folder: (folder / "ImageList").rename(folder / "l"), "has no ImageList/TestImagelist.txt or"),
-    (nus_wide, edit("ImageList/TestImagelist.txt", lambda text: "..\\" + text), ":1: the image '../actor0"),
-    (coco, edit(JSON, lambda text: text[:-9]), "instances_val2017.json:1: not valid JSON"),
-    (coco, edit(JSON, lambda text: text.replace('"images"', '"pictures"')), "lack 'images'"),
-    (coco, edit(JSON, lambda text: text.replace('"image_id": 100,', '"image_id": 99,', 1)), "names image 99"),
-    (coco, lambda folder: (folder / "val2017" / "000000000107.jpg").unlink(), "json: image 107: the image "),
-    (coco, lambda folder: (folder / JSON).unlink(), "annotations/instances_val2017.json or test.txt with"),
-    (lists, edit("test.txt", lambda text: text.replace(" 0 ", " 2 ", 1)), "test.txt:1: the line is not an image and"),
-    (lists, edit("database.txt", lambda text: text + "images/a.jpg 0 1\n"), "database.txt:41: the line is not"),
-    (lists, edit("test.txt", lambda text: text.replace("\n", " 1\n")), "22 labels a line but"),
-    (lists, edit("test.txt", lambda text: "image.jpg\n" + text), "test.txt:1: the line is not an image and 21"),
-    (lists, edit("test.txt", lambda text: "image.jpg\n"), "test.txt:1: the line is not an image and some"),
-])
+@pytest.mark.parametrize(
+    "build, damage, words",
+    [
+        (nus_wide, edit(LAKE, lambda text: "2" + text[1:]), "Labels_lake_Test.txt:1: '2' is neither 0 nor 1"),
+        (nus_wide, edit(LAKE, lambda text: text[:-2]), "has 7 lines but"),
+        (nus_wide, lambda folder: (folder / LAKE.replace("Test.", "Train.")).unlink(), "has no Labels_lake_Train.txt"),
+        (nus_wide, lambda folder: (folder / "Groundtruth").rename(folder / "g"), "TrainTestLabels/Labels_*_Test.txt"),
+        (
+            nus_wide,
+            lambda folder: (folder / "ImageList/TrainImagelist.txt").unlink(),
+            "the split train; it has those of",
+        ),
+        (nus_wide, lambda folder: (folder / "ImageList").rename(folder / "l"), "has no ImageList/TestImagelist.txt or"),
+        (nus_wide, edit("ImageList/TestImagelist.txt", lambda text: "..\\" + text), ":1: the image '../actor0"),
+        (coco, edit(JSON, lambda text: text[:-9]), "instances_val2017.json:1: not valid JSON"),
+        (coco, edit(JSON, lambda text: text.replace('"images"', '"pictures"')), "lack 'images'"),
+        (coco, edit(JSON, lambda text: text.replace('"image_id": 100,', '"image_id": 99,', 1)), "names image 99"),
+        (coco, lambda folder: (folder / "val2017" / "000000000107.jpg").unlink(), "json: image 107: the image "),
+        (coco, lambda folder: (folder / JSON).unlink(), "annotations/instances_val2017.json or test.txt with"),
+        (
+            lists,
+            edit("test.txt", lambda text: text.replace(" 0 ", " 2 ", 1)),
+            "test.txt:1: the line is not an image and",
+        ),
+        (lists, edit("database.txt", lambda text: text + "images/a.jpg 0 1\n"), "database.txt:41: the line is not"),
+        (lists, edit("test.txt", lambda text: text.replace("\n", " 1\n")), "22 labels a line but"),
+        (lists, edit("test.txt", lambda text: "image.jpg\n" + text), "test.txt:1: the line is not an image and 21"),
+        (lists, edit("test.txt", lambda text: "image.jpg\n"), "test.txt:1: the line is not an image and some"),
+    ],
+)
 def test_what_is_wrong_is_said_in_one_sentence(tmp_path, build, damage, words):
     build(tmp_path)
     damage(tmp_path)
@@ -290,11 +322,15 @@ def test_another_count_is_an_error(tmp_path):
             image_labels.evaluate(Files(), f"image-retrieval@{name}", tmp_path / folder)
 
 
-@pytest.mark.parametrize("name, options, words", [
-    ("image-retrieval@nus", {}, "did you mean 'nus-wide'"), ("image-retrieval@coco", {"database": "test"}, "'self'"),
-    ("image-retrieval@coco", {"querys": 3}, "did you mean 'queries'"),
-    ("image-retrieval@coco", {"concepts": 3}, "leave out concepts"),
-])
+@pytest.mark.parametrize(
+    "name, options, words",
+    [
+        ("image-retrieval@nus", {}, "did you mean 'nus-wide'"),
+        ("image-retrieval@coco", {"database": "test"}, "'self'"),
+        ("image-retrieval@coco", {"querys": 3}, "did you mean 'queries'"),
+        ("image-retrieval@coco", {"concepts": 3}, "leave out concepts"),
+    ],
+)
 def test_wrong_names_and_options(tmp_path, name, options, words):
     lists(tmp_path)
     with pytest.raises(ConfigError, match=words):

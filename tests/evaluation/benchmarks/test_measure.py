@@ -34,7 +34,8 @@ class Hasher:
         assert on_error == "skip"
         self.images += images
         return np.stack([vector(image) for image in images]), [
-            (position, "not an image") for position, image in enumerate(images) if image == self.broken]
+            (position, "not an image") for position, image in enumerate(images) if image == self.broken
+        ]
 
     def encode_text(self, texts):
         self.texts += texts
@@ -78,10 +79,15 @@ def test_coco_cn_measures_all_its_protocols_and_encodes_once(tmp_path):
     same(translated, recalls(by_number(wanted["5k"])))
     alone = {key: found[:1] for key, found in by_number(wanted["1053"]).items()}
     same(official, {"t2i_r1": recalls(alone)["t2i_r1"]})
-    assert official.metrics == {key: value for key, value in retrieval_metrics(
-        np.stack([vector(picture(key)) for key in alone]),
-        np.stack([vector(text.encode()) for text, in alone.values()]), protocol="official").items()
-        if not key.startswith("num_")}
+    assert official.metrics == {
+        key: value
+        for key, value in retrieval_metrics(
+            np.stack([vector(picture(key)) for key in alone]),
+            np.stack([vector(text.encode()) for (text,) in alone.values()]),
+            protocol="official",
+        ).items()
+        if not key.startswith("num_")
+    }
     assert len(model.images) == 6 and len(model.texts) == len(set(model.texts)) == 30
     assert seen[-1] == (36, 36)
     assert first.counts == {"images": 6, "texts": 7, "image queries": 6, "text queries": 7}
@@ -125,8 +131,9 @@ def test_one_protocol_alone_and_what_is_not_there(tmp_path):
     (tmp_path / "coco-cn-version1805v1.1" / "imageid.manually-translated-caption.txt").unlink()
     results = coco_cn.evaluate(Hasher(), "coco-cn", tmp_path, allow_counts=True).results
     assert [row.benchmark for row in results] == ["coco-cn@1053", "coco-cn@1k-official"]
-    assert any(note.startswith("coco-cn@5k is not measured: ") and "manually-translated" in note
-               for note in results[0].notes)
+    assert any(
+        note.startswith("coco-cn@5k is not measured: ") and "manually-translated" in note for note in results[0].notes
+    )
     with pytest.raises(DataError, match="manually-translated"):
         coco_cn.evaluate(Hasher(), "coco-cn@5k", tmp_path, allow_counts=True)
 
@@ -143,9 +150,14 @@ def test_the_checksum_tells_contents_and_not_places(tmp_path):
     assert checksum(tmp_path / "a") != checksum(tmp_path / "b")
 
 
-@pytest.mark.parametrize("name, make, module, count", [
-    ("flickr30k-cn", makers.flickr30k_cn, flickr30k_cn, 1), ("aic-icc", makers.aic_icc, aic_icc, 3),
-    ("flickr30k", lambda folder: makers.karpathy(folder, "flickr30k"), karpathy, 1)])
+@pytest.mark.parametrize(
+    "name, make, module, count",
+    [
+        ("flickr30k-cn", makers.flickr30k_cn, flickr30k_cn, 1),
+        ("aic-icc", makers.aic_icc, aic_icc, 3),
+        ("flickr30k", lambda folder: makers.karpathy(folder, "flickr30k"), karpathy, 1),
+    ],
+)
 def test_captions_of_images(tmp_path, name, make, module, count):
     wanted = make(tmp_path)
     assert benchmark(name) is module.evaluate
@@ -171,8 +183,15 @@ def test_mscoco_all_at_once_and_in_folds(tmp_path):
     assert folds.metrics["t2i_r1"] > whole.metrics["t2i_r1"]
 
 
-@pytest.mark.parametrize("count, sizes", [(5, "5 folds of 1 image"), (8, "5 folds of 1 or 2 images"),
-                                          (10, "5 folds of 2 images"), (13, "5 folds of 2 or 3 images")])
+@pytest.mark.parametrize(
+    "count, sizes",
+    [
+        (5, "5 folds of 1 image"),
+        (8, "5 folds of 1 or 2 images"),
+        (10, "5 folds of 2 images"),
+        (13, "5 folds of 2 or 3 images"),
+    ],
+)
 def test_folds_are_told_with_their_sizes(tmp_path, count, sizes):
     makers.karpathy(tmp_path, "mscoco", count=count)
     [result] = karpathy.evaluate(Hasher(), "mscoco@1k", tmp_path, allow_counts=True).results
@@ -184,7 +203,8 @@ def test_too_few_images_for_folds_leave_the_other_figures(tmp_path):
     [whole] = karpathy.evaluate(Hasher(), "mscoco", tmp_path, allow_counts=True).results
     assert whole.benchmark == "mscoco@5k" and any(
         note.startswith("mscoco@1k is not measured: ") and "4 images with 21 captions are too few" in note
-        for note in whole.notes)
+        for note in whole.notes
+    )
     model = Hasher()
     with pytest.raises(DataError, match="mscoco@1k is a mean over 5 folds, .* too few; complete the files"):
         karpathy.evaluate(model, "mscoco@1k", tmp_path, allow_counts=True)
@@ -209,13 +229,18 @@ def test_cbvs_ranks_all_documents_and_the_labelled_ones(tmp_path):
     documents = makers.cbvs(tmp_path)
     outcome = cbvs.evaluate(Hasher(), "cbvs", tmp_path, allow_counts=True)
     [result] = outcome.results
-    score = {(query, document): float(vector(query.encode()) @ vector(picture(documents.index(document))))
-             for query in ("大宅门", "绝迹", "薛之谦") for document in documents}
+    score = {
+        (query, document): float(vector(query.encode()) @ vector(picture(documents.index(document))))
+        for query in ("大宅门", "绝迹", "薛之谦")
+        for document in documents
+    }
     good = sum(score[q, d] > score[q, e] for q, d, a in makers.GRADED for p, e, b in makers.GRADED if p == q and a > b)
     bad = sum(score[q, d] < score[q, e] for q, d, a in makers.GRADED for p, e, b in makers.GRADED if p == q and a > b)
     assert (result.counts["concordant pairs"], result.counts["discordant pairs"]) == (good, bad) and good + bad == 5
-    ranks = [sorted(documents, key=lambda d: -score[q, d]).index(right) for q, right in
-             (("大宅门", "70001002_b"), ("绝迹", "80000851_c"))]
+    ranks = [
+        sorted(documents, key=lambda d: -score[q, d]).index(right)
+        for q, right in (("大宅门", "70001002_b"), ("绝迹", "80000851_c"))
+    ]
     assert result.metrics["t2i_r1"] == pytest.approx(100 * np.mean([rank < 1 for rank in ranks]))
     assert result.metrics["t2i_mrr"] == pytest.approx(np.mean([1 / (1 + rank) for rank in ranks]))
     assert result.task == "graded-retrieval" and {"ndcg_10", "map"} < set(result.metrics)
@@ -226,8 +251,10 @@ def test_val_and_valid_are_one_split(tmp_path):
     makers.aic_icc(tmp_path)
     makers.muge(tmp_path)
     for name in ("aic-icc", "muge"):
-        first, second = (benchmark(name)(Hasher(), name, tmp_path, split=split, allow_counts=True).results
-                         for split in ("val", "valid"))
+        first, second = (
+            benchmark(name)(Hasher(), name, tmp_path, split=split, allow_counts=True).results
+            for split in ("val", "valid")
+        )
         assert first == second
     assert len(aic_icc.read(tmp_path, None, "val", allow_counts=True).texts) == 30
 
@@ -239,8 +266,14 @@ def test_partial_data_is_measured_when_allowed_and_told(tmp_path):
     del wanted[1]
     images = np.stack([vector(picture(key)) for key in wanted])
     texts = np.stack([vector(text.encode()) for found in wanted.values() for text in found])
-    same(result, {key: value for key, value in retrieval_metrics(images, texts, np.arange(5)).items()
-                  if not key.startswith("num_")})
+    same(
+        result,
+        {
+            key: value
+            for key, value in retrieval_metrics(images, texts, np.arange(5)).items()
+            if not key.startswith("num_")
+        },
+    )
     assert any("missing images: 1 of 6, left out" in note for note in result.notes)
     makers.cbvs(tmp_path / "cbvs")
     (tmp_path / "cbvs" / "imgs" / "80000851_c.webp").unlink()
@@ -285,19 +318,34 @@ def test_results_can_be_written_as_json(tmp_path):
     assert json.loads(json.dumps([result.metrics, result.counts, result.notes], allow_nan=False))
 
 
-@pytest.mark.parametrize("name, words", [
-    ("coco_cn", "did you mean 'coco-cn'"), ("flickr30", "did you mean 'flickr30k'"), ("zzz", "known are coco-cn, "),
-    ("", "known are")])
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("coco_cn", "did you mean 'coco-cn'"),
+        ("flickr30", "did you mean 'flickr30k'"),
+        ("zzz", "known are coco-cn, "),
+        ("", "known are"),
+    ],
+)
 def test_unknown_benchmarks(name, words):
     with pytest.raises(ConfigError, match=words):
         benchmark(name)
 
 
-@pytest.mark.parametrize("name, split, words", [
-    ("coco-cn@1054", "test", "did you mean '1053'"), ("coco-cn@x", "test", "known are 1053, 1k-official, 5k"),
-    ("coco-cn@5k", "val", "coco-cn@5k is a protocol of the split test"), ("coco-cn", "vall", "did you mean 'val'"),
-    ("cbvs", "val", "no other split"), ("muge", "dev", "no split 'dev'"), ("aic-icc", "test", "no split 'test'"),
-    ("flickr30k-cn", "dev", "no split 'dev'"), ("mscoco", "dev", "has no split 'dev'; it has test, val, restval")])
+@pytest.mark.parametrize(
+    "name, split, words",
+    [
+        ("coco-cn@1054", "test", "did you mean '1053'"),
+        ("coco-cn@x", "test", "known are 1053, 1k-official, 5k"),
+        ("coco-cn@5k", "val", "coco-cn@5k is a protocol of the split test"),
+        ("coco-cn", "vall", "did you mean 'val'"),
+        ("cbvs", "val", "no other split"),
+        ("muge", "dev", "no split 'dev'"),
+        ("aic-icc", "test", "no split 'test'"),
+        ("flickr30k-cn", "dev", "no split 'dev'"),
+        ("mscoco", "dev", "has no split 'dev'; it has test, val, restval"),
+    ],
+)
 def test_unknown_protocols_and_splits(tmp_path, name, split, words):
     makers.coco_cn(tmp_path)
     makers.karpathy(tmp_path, "mscoco")
@@ -309,8 +357,20 @@ def test_all_names_of_the_issue_are_known():
     for name in MODULES:
         known = inspect.signature(benchmark(name)).parameters
         assert list(known)[:3] == ["model", "name", "data"] and {"split", "progress"} < set(known)
-    assert set(MODULES) == {"coco-cn", "flickr30k-cn", "muge", "aic-icc", "flickr30k", "mscoco", "cbvs", "imagenet-zh",
-                            "elevater-zh", "folder", "sts", "image-retrieval"}
+    assert set(MODULES) == {
+        "coco-cn",
+        "flickr30k-cn",
+        "muge",
+        "aic-icc",
+        "flickr30k",
+        "mscoco",
+        "cbvs",
+        "imagenet-zh",
+        "elevater-zh",
+        "folder",
+        "sts",
+        "image-retrieval",
+    }
 
 
 def test_images_that_are_left_of_a_file_are_taken_when_they_are_needed(tmp_path, monkeypatch):
@@ -343,8 +403,16 @@ def test_graded_scores_that_differ_by_rounding_are_equal():
     scales = np.random.default_rng(0).uniform(0.1, 9, (40, 1))
     image, text = np.tile([[0.3, 0.7, 0.11]], (40, 1)) * scales, np.array([[0.9, 0.2, 0.5]])
     grades = np.stack([np.zeros(40, int), np.arange(40), np.arange(40) % 3], axis=1)
-    part = Pairs("cbvs", tuple(map(str, range(40))), [b""] * 40, ("x",), grades[grades[:, 2] == 2, :2], {},
-                 rule="graded", grades=grades)
+    part = Pairs(
+        "cbvs",
+        tuple(map(str, range(40))),
+        [b""] * 40,
+        ("x",),
+        grades[grades[:, 2] == 2, :2],
+        {},
+        rule="graded",
+        grades=grades,
+    )
     metrics, counts = measure.graded(image, text, part)[1:3]
     assert "pnr" not in metrics and counts["concordant pairs"] == counts["discordant pairs"] == 0
     assert metrics["ndcg_10"] == 0

@@ -67,8 +67,9 @@ def test_other_splits_and_segmented_captions_of_coco_cn(tmp_path):
     pairs = coco_cn.read(tmp_path, None, "val", allow_counts=True)
     assert pairs.name == "coco-cn@val" and belongs(pairs) == {"COCO_val2014_000000000001": ["别的"]}
     (top / "imageid.human-written-caption.txt").unlink()
-    makers.put(top / "imageid.human-written-caption.bosonseg.txt",
-               ["COCO_val2014_000000000001#0\t一:m 只:q red:x cat:x"])
+    makers.put(
+        top / "imageid.human-written-caption.bosonseg.txt", ["COCO_val2014_000000000001#0\t一:m 只:q red:x cat:x"]
+    )
     assert coco_cn.read(tmp_path, None, "val", allow_counts=True).texts == ("一只red cat",)
 
 
@@ -114,8 +115,11 @@ def test_aic_icc(tmp_path, style, monkeypatch):
     monkeypatch.setattr(aic_icc, "ROWS", 4)
     texts = makers.aic_icc(tmp_path, style)
     ids = list(texts)
-    wanted = {"30k": texts, "10k-images": {key: texts[key] for key in ids[:4]},
-              "10k-pairs": {ids[0]: texts[ids[0]][:4]}}
+    wanted = {
+        "30k": texts,
+        "10k-images": {key: texts[key] for key in ids[:4]},
+        "10k-pairs": {ids[0]: texts[ids[0]][:4]},
+    }
     for protocol, rows in wanted.items():
         check(aic_icc.read(tmp_path, protocol, allow_counts=True), rows)
         makers.clip_tsv(tmp_path / "clip", texts, "valid", style)
@@ -149,9 +153,17 @@ def test_cbvs(tmp_path, style):
     assert any(note.startswith("lines that repeat a query and a document: 1,") for note in pairs.notes)
 
 
-@pytest.mark.parametrize("read, protocol, split", [
-    (coco_cn.read, "5k", "test"), (flickr30k_cn.read, "1k", "test"), (FLICKR30K, "1k", "test"), (MSCOCO, "5k", "test"),
-    (muge.read, "valid", "valid"), (aic_icc.read, "30k", "valid")])
+@pytest.mark.parametrize(
+    "read, protocol, split",
+    [
+        (coco_cn.read, "5k", "test"),
+        (flickr30k_cn.read, "1k", "test"),
+        (FLICKR30K, "1k", "test"),
+        (MSCOCO, "5k", "test"),
+        (muge.read, "valid", "valid"),
+        (aic_icc.read, "30k", "valid"),
+    ],
+)
 def test_chinese_clip_s_forms(tmp_path, read, protocol, split):
     texts = makers.captions([11, 22, 33])
     makers.clip_tsv(tmp_path / "tsv", texts, split, WINDOWS)
@@ -161,7 +173,8 @@ def test_chinese_clip_s_forms(tmp_path, read, protocol, split):
     check(first, wanted)
     assert belongs(first) == belongs(second)
     assert {key: second.images[row] for row, key in enumerate(second.image_ids)} == {
-        key: picture(row) for row, key in enumerate(wanted)}
+        key: picture(row) for row, key in enumerate(wanted)
+    }
 
 
 def test_chinese_clip_s_coco_cn_is_told_by_its_number_of_captions(tmp_path):

@@ -1,4 +1,5 @@
 """Pairs of texts in every published form, and the correlations that a model gets on them."""
+
 import json
 
 import numpy as np
@@ -13,7 +14,7 @@ from ernie_vil2.evaluation.similarity import pearson, spearman
 PAIRS = [
     ("花呗怎么还款", "如何还花呗", 1),
     ("今天天气好", "我想吃饭", 0),
-    ("a \"quoted\" man, walking", "a man walks", 1),
+    ('a "quoted" man, walking', "a man walks", 1),
 ]
 
 
@@ -34,8 +35,10 @@ def tabs(pairs):
 
 
 def as_json(pairs):
-    return [json.dumps({"sentence1": first, "sentence2": second, "label": str(label)}, ensure_ascii=False)
-            for first, second, label in pairs]
+    return [
+        json.dumps({"sentence1": first, "sentence2": second, "label": str(label)}, ensure_ascii=False)
+        for first, second, label in pairs
+    ]
 
 
 def atec(pairs):
@@ -48,23 +51,37 @@ def cnsd(pairs):
 
 def benchmark(pairs):
     """The STS benchmark's columns; some rows carry licences behind the texts."""
-    rows = [f"main-news\theadlines\t2016\t{number:04d}\t{label}\t{first}\t{second}"
-            for number, (first, second, label) in enumerate(pairs)]
+    rows = [
+        f"main-news\theadlines\t2016\t{number:04d}\t{label}\t{first}\t{second}"
+        for number, (first, second, label) in enumerate(pairs)
+    ]
     return [rows[0], rows[1] + "\tCC-BY\thttp", *rows[2:]]
 
 
 def glue(pairs):
-    return ["index\tgenre\tsentence1\tsentence2\tscore",
-            *(f"{number}\tnews\t{row}" for number, row in enumerate(tabs(pairs)))]
+    return [
+        "index\tgenre\tsentence1\tsentence2\tscore",
+        *(f"{number}\tnews\t{row}" for number, row in enumerate(tabs(pairs))),
+    ]
 
 
 def commas(pairs):
-    return [",".join(f'"{text}"' for text in (first.replace('"', '""'), second)) + f",{label}"
-            for first, second, label in pairs]
+    return [
+        ",".join(f'"{text}"' for text in (first.replace('"', '""'), second)) + f",{label}"
+        for first, second, label in pairs
+    ]
 
 
-FORMS = {"tabs": tabs, "header": lambda pairs: ["text_a\ttext_b\tlabel", *tabs(pairs)], "json": as_json, "atec": atec,
-         "cnsd": cnsd, "benchmark": benchmark, "glue": glue, "commas": commas}
+FORMS = {
+    "tabs": tabs,
+    "header": lambda pairs: ["text_a\ttext_b\tlabel", *tabs(pairs)],
+    "json": as_json,
+    "atec": atec,
+    "cnsd": cnsd,
+    "benchmark": benchmark,
+    "glue": glue,
+    "commas": commas,
+}
 
 
 def write(path, lines, ending="\n", bom=b""):
@@ -82,14 +99,20 @@ def test_every_form_gives_the_same_pairs(tmp_path, form, ending, bom):
     assert got.where == [f"{tmp_path / 'file'}:{line}" for line in range(len(lines) - 2, len(lines) + 1)]
 
 
-@pytest.mark.parametrize("form, line, words", [
-    ("tabs", "一\t二", "3: 2 columns instead of 3"), ("tabs", "一\t \t1", "3: a text is"),
-    ("tabs", "一\t二\tyes", '3: the label is "yes" and not a number'), ("tabs", "一\t二\tnan", "3: the label is"),
-    ("json", '{"sentence1": "一", "sentence2": "二"}', "3: the row has no label"),
-    ("json", '{"sentence1": 1, "sentence2": "二", "label": 1}', "3: a text is 1"),
-    ("json", "一\t二\t1", "3: not valid JSON"), ("cnsd", "1||一||二", "3: 3 columns instead of 4"),
-    ("benchmark", "a\tb\tc\td\te\tf", "3: 6 columns instead of 7"),
-])
+@pytest.mark.parametrize(
+    "form, line, words",
+    [
+        ("tabs", "一\t二", "3: 2 columns instead of 3"),
+        ("tabs", "一\t \t1", "3: a text is"),
+        ("tabs", "一\t二\tyes", '3: the label is "yes" and not a number'),
+        ("tabs", "一\t二\tnan", "3: the label is"),
+        ("json", '{"sentence1": "一", "sentence2": "二"}', "3: the row has no label"),
+        ("json", '{"sentence1": 1, "sentence2": "二", "label": 1}', "3: a text is 1"),
+        ("json", "一\t二\t1", "3: not valid JSON"),
+        ("cnsd", "1||一||二", "3: 3 columns instead of 4"),
+        ("benchmark", "a\tb\tc\td\te\tf", "3: 6 columns instead of 7"),
+    ],
+)
 def test_a_broken_row_is_named_or_left_out(tmp_path, form, line, words):
     lines = FORMS[form](PAIRS)
     path = write(tmp_path / "file", [*lines[:2], line, *lines[2:]])
@@ -101,10 +124,16 @@ def test_a_broken_row_is_named_or_left_out(tmp_path, form, line, words):
     assert len(got.first) == 3 and len(skipped) == 1 and words in skipped[0]
 
 
-@pytest.mark.parametrize("content, words", [
-    (b"", "the file is empty"), ("只有一列\n".encode(), "file:1: 1 columns"), (b"\xff\xfea\0", "is UTF-16"),
-    (b"a\tb\t1\n\xe9\tb\t0\n", "file:2: the line is not UTF-8"), (b"text_a\ttext_b\tlabel\n", "has no pair of texts"),
-])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"", "the file is empty"),
+        ("只有一列\n".encode(), "file:1: 1 columns"),
+        (b"\xff\xfea\0", "is UTF-16"),
+        (b"a\tb\t1\n\xe9\tb\t0\n", "file:2: the line is not UTF-8"),
+        (b"text_a\ttext_b\tlabel\n", "has no pair of texts"),
+    ],
+)
 def test_files_that_hold_no_pairs(tmp_path, content, words):
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(DataError) as caught:
@@ -115,9 +144,12 @@ def test_files_that_hold_no_pairs(tmp_path, content, words):
 def many(count=50, seed=0, labels=(0, 1)):
     rng = np.random.default_rng(seed)
     words = [f"句子{number}" for number in range(30)]
-    return [(words[first], words[second], labels[label])
-            for first, second, label in zip(*rng.integers(0, 30, (2, count)), rng.integers(0, len(labels), count),
-                                            strict=True)]
+    return [
+        (words[first], words[second], labels[label])
+        for first, second, label in zip(
+            *rng.integers(0, 30, (2, count)), rng.integers(0, len(labels), count), strict=True
+        )
+    ]
 
 
 LAYOUT = {
@@ -139,8 +171,9 @@ def test_figures_are_correlations_of_cosines_with_labels(tmp_path, key):
     embed = Texts().encode_text
     cosines = [float(embed([first])[0] @ embed([second])[0]) for first, second, _ in pairs]
     truth = [label for *_, label in pairs]
-    assert result.metrics == pytest.approx({"spearman": spearman(cosines, truth), "pearson": pearson(cosines, truth)},
-                                           abs=1e-4)
+    assert result.metrics == pytest.approx(
+        {"spearman": spearman(cosines, truth), "pearson": pearson(cosines, truth)}, abs=1e-4
+    )
     assert result.counts["pairs"] == 50 and result.task == "sts" and result.benchmark == f"sts@{key}"
     assert any("binary" in note for note in result.notes) == (len(labels) == 2)
     assert any("50 instead of the published" in note for note in result.notes)
@@ -199,11 +232,17 @@ def test_labels_that_say_nothing(tmp_path):
         sts.evaluate(Texts(), "sts@lcqmc", tmp_path, allow_counts=True)
 
 
-@pytest.mark.parametrize("name, options, words", [
-    ("sts@lcqm", {}, "did you mean 'lcqmc'"), ("retrieval", {}, "does not belong to sts"),
-    ("sts@lcqmc", {"split": "all"}, "no split 'all'"), ("sts@lcqmc", {"allow": True}, "unknown option 'allow'"),
-    ("sts@lcqmc", {"window": 0}, "window is 0, but"), ("sts@lcqmc", {"window": True}, "window is True"),
-])
+@pytest.mark.parametrize(
+    "name, options, words",
+    [
+        ("sts@lcqm", {}, "did you mean 'lcqmc'"),
+        ("retrieval", {}, "does not belong to sts"),
+        ("sts@lcqmc", {"split": "all"}, "no split 'all'"),
+        ("sts@lcqmc", {"allow": True}, "unknown option 'allow'"),
+        ("sts@lcqmc", {"window": 0}, "window is 0, but"),
+        ("sts@lcqmc", {"window": True}, "window is True"),
+    ],
+)
 def test_wrong_names_and_options(tmp_path, name, options, words):
     with pytest.raises(ConfigError, match=words):
         sts.evaluate(Texts(), name, tmp_path, **options)
