@@ -1,27 +1,27 @@
 """ERNIE-ViL 2.0 in PaddlePaddle: load a checkpoint, encode texts and images, train, evaluate."""
 
 from . import runtime
+from .versions import __version__
 
 runtime.prepare()
 
-__version__ = "0.1.0"
 __all__ = ["Model", "load", "__version__"]
 
 
 def load(path, vocab=None):
     """A model from a model directory or a `.pdparams` in the release's keys (then `vocab` names its vocabulary).
 
-    See `ernie_vil2.inference.encoder.load`; raises CheckpointError with every difference when the file does not fit.
+    See `ernie_vil2.inference.model.load`; raises CheckpointError with every difference when the file does not fit.
     """
     runtime.import_paddle()
-    from .inference.encoder import load as load_model
+    from .inference.model import load as load_model
 
     return load_model(path, vocab)
 
 
 def __getattr__(name):
     if name == "Model":
-        from .inference.encoder import Model
+        from .inference.model import Model
 
         return Model
     raise AttributeError(f"module 'ernie_vil2' has no attribute {name!r}")

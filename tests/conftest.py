@@ -10,7 +10,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from ernie_vil2.model_config import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 VOCABULARY = (

@@ -3,14 +3,12 @@
 import dataclasses
 import re
 import typing
-from pathlib import Path
 
 import yaml
 
-from ernie_vil2.config import RunConfig
+from ernie_vil2.config.run import RunConfig
 from ernie_vil2.schema import kind_of
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.conftest import ROOT
 
 
 def shown(value):

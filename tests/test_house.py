@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from ernie_vil2.cli.main import modules
+from tests.conftest import ROOT
+
 LIBRARY = sorted([*ROOT.glob("ernie_vil2/**/*.py"), *ROOT.glob("tools/*.py")])
 PYTHON_FILES = [*LIBRARY, *sorted(ROOT.glob("tests/**/*.py"))]
-TOOLS = [path for path in LIBRARY if path.parent.name == "tools" and not path.name.startswith("_")]
+TOOLS = sorted(ROOT.glob("tools/*.py"))
+WIDEST = 16
+"""Modules of a folder: one idea, and what can be seen at a glance."""
 REQUIREMENTS = sorted(ROOT.glob("requirements*.txt"))
 # Brackets keep this file from matching itself.
 FORBIDDEN = {
@@ -20,7 +24,7 @@ FORBIDDEN = {
     "runs a pickle": r"pickle\.loads?\(|paddle\.load\(|torch\.load\(",
     "edits the import path": r"sys\.path\.(insert|append|extend)|sys\.path\s*\+?=",
 }
-UNFINISHED = r"TO[D]O|FIX[M]E|NotImplemented[E]rror"
+UNFINISHED = r"TO[D]O|FIX[M]E"
 MACHINE_PATH = r"(?<![\w.])/(home|root|Users)/\w"
 
 
@@ -57,8 +61,7 @@ def test_no_path_of_a_machine():
 
 def test_files_are_short():
     lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PYTHON_FILES}
-    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
-    assert {relative(path): lengths[relative(path)] for path in TOOLS if lengths[relative(path)] > 90} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > 450} == {}
 
 
 def test_nothing_heavy_is_in_the_repository():
@@ -74,25 +77,35 @@ def test_every_module_says_what_it_is(path):
 
 
 @pytest.mark.parametrize("path", TOOLS, ids=relative)
-def test_every_tool_has_one_entry(path):
+def test_a_tool_is_its_verb_and_nothing_else(path):
     source = path.read_text(encoding="utf-8")
-    mains = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == "main"]
-    assert len(mains) == 1 and [argument.arg for argument in mains[0].args.args] == ["argv"]
+    assert len(source.splitlines()) <= 8
     assert source.endswith('if __name__ == "__main__":\n    run_tool(main)\n')
+
+
+def test_every_verb_is_a_tool():
+    assert {path.stem for path in TOOLS} == set(modules())
+
+
+def test_folders_hold_one_idea():
+    folders = {path.parent for path in LIBRARY}
+    counts = {relative(folder): len(list(folder.glob("[!_]*.py"))) for folder in folders}
+    assert {folder: count for folder, count in counts.items() if count > WIDEST} == {}
 
 
 def test_every_package_is_installed():
     listed = set(re.findall(r'^    "(ernie_vil2[\w.]*)",$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
-    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("ernie_vil2/**/__init__.py")}
-    assert listed == folders | {"ernie_vil2.tools"}
-    assert {path.parent for path in LIBRARY} == {path.parent for path in LIBRARY if path.name == "__init__.py"}
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in ROOT.glob("ernie_vil2/**/*.py")}
+    assert listed == folders
 
 
-def test_data_configuration_and_metrics_never_import_paddle():
-    wanted = "ernie_vil2.config", "ernie_vil2.cli", "ernie_vil2.evaluation.metrics"
-    modules = [*wanted, *(f"ernie_vil2.data.{path.stem}" for path in (ROOT / "ernie_vil2/data").glob("[!_]*.py"))]
+def test_data_configuration_metrics_and_help_never_import_paddle():
+    wanted = ("config", "data", "evaluation/metrics", "files", "pages")
+    paths = [path for folder in wanted for path in (ROOT / "ernie_vil2" / folder).glob("**/[!_]*.py")]
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
     code = "import importlib, sys; list(map(importlib.import_module, sys.argv[1:])); print('paddle' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, *modules], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-c", code, *modules, "ernie_vil2.cli.main"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 

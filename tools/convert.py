@@ -1,62 +1,7 @@
-"""Convert weights between this project and others; the layout of SRC is recognised by its keys, and the result is run.
+"""Convert weights between this project and others: the verb `convert` of `ernie-vil2`."""
 
-python tools/convert.py OPEN_ERNIE_VIL2_BASE_ViT.pdparams model --vocab vocab.txt
-python tools/convert.py ernie-3.0-base-zh text_model          a folder of PaddleNLP or Hugging Face, or a file
-python tools/convert.py model weights.pdparams                back to the release's file
-python tools/convert.py model folder --to paddlenlp
-"""
-
-import argparse
-
-import yaml
-
-from ernie_vil2.errors import ConfigError, run_tool
-from ernie_vil2.runtime import import_paddle
-
-TARGETS = ("model-dir", "official", "paddlenlp", "torch")
-
-
-def pair(text):
-    """(name, value) of `name=value`, the value as YAML has it."""
-    name, sign, value = text.partition("=")
-    if not (name and sign):
-        raise ConfigError(f"the option {text!r} is not KEY=VALUE, for example activation=gelu")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"the value of {text!r} cannot be read; write it as in a YAML file") from None
-
-
-def main(argv=None):
-    """Convert, and print what was recognised, left out, checked and written."""
-    parser = argparse.ArgumentParser(
-        prog="convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("source", metavar="SRC", help="weights (.pdparams, .safetensors, .bin, .pt) or a folder")
-    parser.add_argument("target", metavar="DST", help="what to write; NAME.pdparams is the release's file")
-    parser.add_argument("--to", choices=TARGETS, help="layout to write (default: model-dir)")
-    parser.add_argument("--vocab", help="the vocabulary; default: the vocab.txt beside the weights")
-    parser.add_argument("--config", help="a config.json, for a weights file whose shapes cannot tell everything")
-    parser.add_argument(
-        "-o",
-        "--option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="what the source cannot tell: activation, heads, epsilon, pixels (a preset), projection=false",
-    )
-    parser.add_argument("--no-check", dest="check", action="store_false", help="do not run source and result")
-    parser.add_argument("--replace", action="store_true", help="replace DST if it exists; without it that is an error")
-    args = parser.parse_args(argv)
-    import_paddle()
-    from ernie_vil2.evaluation.conversion import convert
-
-    options = dict(map(pair, args.option))
-    said = convert(
-        args.source, args.target, args.to, args.vocab, args.config, options, check=args.check, replace=args.replace
-    )
-    print(*said, sep="\n")
-
+from ernie_vil2.cli.convert import main
+from ernie_vil2.errors import run_tool
 
 if __name__ == "__main__":
     run_tool(main)

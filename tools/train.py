@@ -1,64 +1,7 @@
-"""Train a dual encoder from a configuration file: train.py -c configs/x.yaml -o key=value ...
+"""Train a dual encoder from a configuration file: the verb `train` of `ernie-vil2`."""
 
-Several processes: python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py -c ..., on GPUs --gpus 0,1.
-"""
-
-import argparse
-import shlex
-import sys
-
+from ernie_vil2.cli.train import main
 from ernie_vil2.errors import run_tool
-from ernie_vil2.runtime import import_paddle
-
-
-def again(options):
-    """The command that goes on with a run."""
-    overrides = [part for override in options.override for part in ("-o", override)]
-    return shlex.join(["python", "tools/train.py", "-c", options.config, *overrides, "--resume", "auto"])
-
-
-def main(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="train.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("-c", "--config", required=True, help="YAML file, see configs/")
-    parser.add_argument(
-        "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="for example -o train.steps=100"
-    )
-    parser.add_argument(
-        "--resume", metavar="auto|DIR", help="go on from the latest checkpoint of the output folder, or from this one"
-    )
-    parser.add_argument("--check", action="store_true", help="check the configuration and stop")
-    parser.add_argument("--doctor", action="store_true", help="say in five lines what would go wrong, and stop")
-    options = parser.parse_args(argv)
-
-    from ernie_vil2.config import load_run
-
-    config = load_run(options.config, options.override)
-    if options.check:
-        print(f"{options.config}: the configuration is right")
-        return 0
-
-    import_paddle()
-    if options.doctor:
-        from ernie_vil2.training import doctor
-
-        lines = doctor.diagnose(config)
-        print(doctor.report(lines))
-        return doctor.failed(lines)
-    from ernie_vil2.training.trainer import Trainer
-
-    trainer = Trainer(config, options.resume)
-    path = trainer.run()
-    if trainer.ranks.main:
-        print(f"model directory: {path}")
-        if trainer.stopped:
-            hint = again(options) if trainer.ranks.size == 1 else "the same command and --resume auto"
-            print(f"stopped by a signal; go on with: {hint}")
-    sys.stdout.flush()
-    trainer.leave()
-    return 0
-
 
 if __name__ == "__main__":
     run_tool(main)

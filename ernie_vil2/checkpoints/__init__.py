@@ -1,1 +1,1 @@
-"""Reading and writing weights: safe pickles, layouts, model directories."""
+"""Reading and writing weights: file formats, layouts, model directories."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CheckpointError, ConfigError
-from .store import open_model, save_model
-from .tensor_file import Spec, spec_of
+from .formats.lazy_tensors import Spec, spec_of
+from .model_directory import open_model, save_model
 
 TRAINING_ONLY = ("dropout", "drop_path", "patch_dropout")
 SHOWN = 3

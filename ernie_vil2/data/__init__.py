@@ -1,1 +1,1 @@
-"""From files to views: sources, text, pixels, samplers. NumPy only, Paddle is never imported here."""
+"""From files to views. NumPy only, Paddle is never imported here."""

@@ -1,1 +1,1 @@
-"""Retrieval metrics and the harness around them."""
+"""How good embeddings are."""

@@ -1,14 +1,12 @@
 """Retrieval on embeddings: read them from files or compute them with a model, then measure and print."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..checkpoints.files import atomic_file, reported
 from ..errors import DataError
-from .metrics import PROTOCOLS, percent, retrieval_metrics
+from .metrics.ranks import PROTOCOLS, percent, retrieval_metrics
 
 FILES = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt")
 
@@ -229,9 +227,3 @@ def table(results):
             )
         lines.append("")
     return "\n".join(lines).rstrip("\n")
-
-
-def write_json(path, content):
-    """`content` as indented JSON; no half file is ever seen. Raises CheckpointError when it cannot be written."""
-    with reported(path), atomic_file(path) as handle:
-        handle.write((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))

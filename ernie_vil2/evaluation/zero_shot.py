@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..errors import DataError
-from .finite import finite
-from .similarity import average_ranks
+from .metrics.finite import finite
+from .metrics.similarity import average_ranks
 
 TEXT_WINDOW = 4096
 """Prompts encoded together; it bounds the memory of an ensemble of a thousand classes."""

@@ -1,1 +1,1 @@
-"""Fast batched encoding with a loaded model."""
+"""A loaded model at work: embeddings, files of them, a detector."""

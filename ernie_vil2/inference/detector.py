@@ -13,12 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..data.image import decode
+from ..data.images.pixels import decode
 from ..errors import CheckpointError, ConfigError, DataError
 from ..runtime import import_paddle
 from ..schema import read_yaml
+from ..threads import thread_count
 from .journal import Journal
-from .parallel import thread_count
 
 CONFIG, PARAMETERS, PROGRAMS = "infer_cfg.yml", "model.pdiparams", ("model.json", "model.pdmodel")
 DETECTIONS = "detections.jsonl"

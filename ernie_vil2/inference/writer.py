@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checkpoints.store import CONFIG
-from ..data.samples import RowError
+from ..checkpoints.model_directory import CONFIG
+from ..data.sources.base import RowError
 from ..errors import CheckpointError, ConfigError, DataError, ImageError
-from .formats import FORMATS, read_record
 from .journal import Journal, differences
+from .outputs import FORMATS, read_record
 
 CHUNK = 256
 """Rows between two commits. Fixed, since the batches, and with them the last bits, depend on it."""

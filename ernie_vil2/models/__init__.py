@@ -1,1 +1,1 @@
-"""Layers of the towers and the dual encoder: nothing but arithmetic."""
+"""Layers of the dual encoder: nothing but arithmetic."""

@@ -41,20 +41,20 @@ class Temperature(nn.Layer):
 def image_tower(config):
     """The layer that a tower's configuration describes: pixels [B, 3, S, S] -> raw embeddings [B, D]."""
     if config.kind == "efficientnet":
-        from .efficientnet import EfficientNet as Tower
+        from .towers.efficientnet import EfficientNet as Tower
     elif config.kind == "paddleclas":
-        from .paddleclas_tower import PaddleClasTower as Tower
+        from .towers.paddleclas import PaddleClasTower as Tower
     else:
-        from .vit import VisionTransformer as Tower
+        from .towers.vit import VisionTransformer as Tower
     return Tower(config)
 
 
 def text_tower(config):
     """The layer that a tower's configuration describes: ids int64 [B, L] -> raw embeddings [B, D]."""
     if config.kind == "paddlenlp":
-        from .paddlenlp_tower import PaddleNLPTower as Tower
+        from .towers.paddlenlp import PaddleNLPTower as Tower
     else:
-        from .ernie import ErnieEncoder as Tower
+        from .towers.ernie import ErnieEncoder as Tower
     return Tower(config)
 
 

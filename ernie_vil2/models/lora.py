@@ -10,8 +10,8 @@ from paddle import nn
 
 from ..errors import ConfigError
 from ..keys import generator
-from . import ernie, vit
 from .layers import Linear
+from .towers import ernie, vit
 
 ADAPTED = {vit.Attention: ("qkv", "proj"), ernie.Attention: ("q", "k", "v", "o")}
 TOWERS = {"image": "visual", "text": "text_model"}

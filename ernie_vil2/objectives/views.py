@@ -2,7 +2,7 @@
 
 import paddle
 
-from ..data import image
+from ..data.images import pixels
 from ..keys import random_key
 
 IMAGE_VIEWS = ("image", "image'")
@@ -36,7 +36,7 @@ def encode(model, batch, seed=0, step=0, micro=0, views=None):
 def to_device(crops, profile):
     """uint8 [B, S, S, 3] -> float32 [B, 3, S, S], normalised; on a GPU there, so that only bytes cross the bus."""
     if paddle.get_device() == "cpu":
-        return paddle.to_tensor(image.normalise(crops, profile))
+        return paddle.to_tensor(pixels.normalise(crops, profile))
     shape = [1, 3, 1, 1]
     with paddle.amp.auto_cast(enable=False):
         mean, std = (paddle.to_tensor(values, "float32").reshape(shape) for values in (profile.mean, profile.std))

@@ -1,1 +1,1 @@
-"""The training loop and what it needs: optimizer, state, log."""
+"""The training loop and what it needs."""

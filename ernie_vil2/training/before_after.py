@@ -1,8 +1,8 @@
 """What a model could do before training, and what it can after: recalls on validation and on data of other kinds."""
 
-from ..data.sources import open_source
+from ..data.sources.open import open_source
 from ..errors import ConfigError
-from .validate import validate
+from .validation import validate
 
 SHOWN = ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "mean_recall")
 VALID = "valid"

@@ -6,8 +6,8 @@ from collections import deque
 from pathlib import Path
 from statistics import median
 
-from ..checkpoints.files import atomic_file, reported
 from ..errors import UserError
+from ..files.atomic import atomic_file, reported
 
 REMEMBERED = 100
 FEWEST = 10

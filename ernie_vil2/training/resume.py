@@ -3,7 +3,7 @@
 import numpy as np
 import paddle
 
-from ..config import as_dict
+from ..config.run import as_dict
 from ..errors import CheckpointError, ConfigError
 
 FIXED = (

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import paddle
 
-from ..inference.parallel import set_kernel_threads, thread_count
-from ..model_config import LIBRARIES
+from ..config.model import LIBRARIES
 from ..objectives.gather import divide
 from ..objectives.views import IMAGE_VIEWS
+from ..threads import set_kernel_threads, thread_count
 from .grad_cache import embed, replay
 
 

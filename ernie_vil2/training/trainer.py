@@ -11,29 +11,29 @@ from pathlib import Path
 import numpy as np
 import paddle
 
-from ..checkpoints.files import atomic_file
-from ..config import as_dict
-from ..data.loader import Loader
-from ..data.order import Order
-from ..data.sources import open_source
-from ..data.text import Tokenizer
-from ..data.views import ViewMaker
+from ..config.run import as_dict
+from ..data.batches.loader import Loader
+from ..data.batches.order import Order
+from ..data.batches.views import ViewMaker
+from ..data.sources.open import open_source
+from ..data.tokenizer import Tokenizer
 from ..errors import ConfigError, DataError, UserError
-from ..inference.encoder import Model
+from ..files.atomic import atomic_file
+from ..inference.model import Model
 from ..models.dual_encoder import Temperature
 from ..models.lora import LoraLinear, add_lora, merged_state
 from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import divide
-from . import measure
+from . import diagnostics
 from .before_after import SHOWN, BeforeAfter
-from .checks import check_finite, check_precision, check_sharding, check_towers, fitting_rows
 from .distributed import GradientSync, lost_rank, start
-from .ema import Ema
-from .freeze import Freezer
 from .guard import Guard
-from .log import RunLog, SilentLog, duration, memory
-from .loss_scale import LossScale
-from .optim import (
+from .log.pictures import places_of, projection, query_grid
+from .log.run_log import RunLog, SilentLog, duration, memory
+from .optimization.ema import Ema
+from .optimization.freeze import Freezer
+from .optimization.loss_scale import LossScale
+from .optimization.optimizer import (
     build_optimizer,
     clear_gradients,
     clip_gradients,
@@ -41,13 +41,14 @@ from .optim import (
     optimizer_state,
     squared_norm,
 )
-from .pictures import places_of, projection, query_grid
 from .resume import check_size, compare, restore_parameters
-from .start import check_init, prepare_vocab, start_model
-from .state import Checkpoints, arrays_of
+from .run_checkpoints import Checkpoints, arrays_of
+from .setup.initial_weights import check_init, start_model
+from .setup.preflight import check_finite, check_precision, check_sharding, check_towers, fitting_rows
+from .setup.vocabulary import prepare_vocab
 from .step import GradientStep, autocast
 from .stop import StopRequest
-from .validate import validate
+from .validation import validate
 
 
 class Trainer:
@@ -145,7 +146,7 @@ class Trainer:
         )
         self.encoder = Model(self.model, tokenizer)
         self.guard = Guard(self.folder, train.spike, self.ranks.rank)
-        self.updates = measure.Updates(self.model)
+        self.updates = diagnostics.Updates(self.model)
 
     def _restore(self, path, state, parameters, optimizer, average):
         restore_parameters(self.model, parameters, path)
@@ -313,8 +314,8 @@ class Trainer:
         return math.sqrt(self.sync.squared_norm(squared_norm(self.model.parameters())))
 
     def _shown(self, batch):
-        similar = measure.similarities(self.gradients.embeds, batch, self.objective.rule)
-        norms = measure.gradient_norms(self.model)
+        similar = diagnostics.similarities(self.gradients.embeds, batch, self.objective.rule)
+        norms = diagnostics.gradient_norms(self.model)
         self.similarities = similar
         norms = {name: math.sqrt(self.sync.squared_norm(norm**2)) for name, norm in norms.items()}
         return {**(similar.scalars() if similar else {}), **norms}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ernie_vil2.checkpoints import layout
+from ernie_vil2.checkpoints import release_layout
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def finite_bits(random_bits):
 @pytest.fixture
 def tiny_state(tiny_config, random_bits):
     """Every tensor of `tiny_config`, of random bits."""
-    shapes = layout.manifest(tiny_config)
+    shapes = release_layout.manifest(tiny_config)
     return {key: random_bits(shape, seed=index) for index, (key, shape) in enumerate(shapes.items())}
 
 

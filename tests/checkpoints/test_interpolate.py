@@ -8,11 +8,11 @@ import pytest
 
 import ernie_vil2
 from ernie_vil2.checkpoints.interpolate import interpolate
-from ernie_vil2.checkpoints.layout import manifest
-from ernie_vil2.checkpoints.store import open_model, save_model
+from ernie_vil2.checkpoints.model_directory import open_model, save_model
+from ernie_vil2.checkpoints.release_layout import manifest
+from ernie_vil2.cli.interpolate import main
+from ernie_vil2.config.model import EfficientNetConfig
 from ernie_vil2.errors import CheckpointError, ConfigError
-from ernie_vil2.model_config import EfficientNetConfig
-from tools.interpolate import main
 
 
 @pytest.fixture

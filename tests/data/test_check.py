@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ernie_vil2.data.check import check
-from ernie_vil2.data.sources import open_source
+from ernie_vil2.data.check.check import check
+from ernie_vil2.data.sources.open import open_source
 
 
 class CharacterTokenizer:

@@ -4,17 +4,15 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ernie_vil2.cli.eval import main as tool
 from ernie_vil2.errors import DataError
-from ernie_vil2.evaluation.metrics import retrieval_metrics
+from ernie_vil2.evaluation.metrics.ranks import retrieval_metrics
 from ernie_vil2.evaluation.retrieval import encode_source, evaluate, read_embeddings
-from tools import eval as tool
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT
 
 
 def problem(num_images=30, num_texts=75, width=12, seed=0):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ernie_vil2.errors import ConfigError, DataError
-from ernie_vil2.evaluation.benchmarks.elevater import SETS
+from ernie_vil2.evaluation.benchmarks.classification.elevater import SETS
 from ernie_vil2.evaluation.prompts import CHINESE, ENSEMBLES, LANGUAGES, language_of, templates
 from ernie_vil2.evaluation.zero_shot import accuracies, class_embeddings, eleven_point_ap, roc_auc, top_classes
 

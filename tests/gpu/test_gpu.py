@@ -13,15 +13,15 @@ import numpy as np
 import paddle
 import pytest
 
-from ernie_vil2.config import load_run
-from ernie_vil2.model_config import EfficientNetConfig
-from ernie_vil2.models.batch_norm import synchronise
+from ernie_vil2.config.model import EfficientNetConfig
+from ernie_vil2.config.run import load_run
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.models.layers import attention
+from ernie_vil2.models.towers.batch_norm import synchronise
 from ernie_vil2.objectives.gather import divide
+from ernie_vil2.studies.speed.training import throughput
 from ernie_vil2.training.distributed import GradientSync, start
 from ernie_vil2.training.step import GradientStep
-from ernie_vil2.training.throughput import throughput
 from tests.training.rank_cases import BATCH, CASES, EVERY_PAIR, align, build_vocab, setting
 from tests.training.runs import ROOT, environment, train, write_config
 

@@ -7,8 +7,8 @@ import pytest
 @pytest.fixture
 def model(tiny_config, tiny_vocab):
     """An ernie_vil2.Model of tiny towers with weights that are large enough to tell inputs apart."""
-    from ernie_vil2.data.text import Tokenizer
-    from ernie_vil2.inference.encoder import Model
+    from ernie_vil2.data.tokenizer import Tokenizer
+    from ernie_vil2.inference.model import Model
     from ernie_vil2.models.dual_encoder import new_model
 
     network = new_model(tiny_config)

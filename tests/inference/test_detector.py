@@ -9,12 +9,12 @@ import paddle
 import pytest
 import yaml
 
-from ernie_vil2.data.image import decode
-from ernie_vil2.data.sources import open_source
+from ernie_vil2.cli.data.tags import add_verb
+from ernie_vil2.data.images.pixels import decode
+from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.inference import detector as detection
 from ernie_vil2.inference.detector import Detector, detect_source
-from ernie_vil2.inference.tag_verb import add_verb
 
 STEPS = [
     {"type": "Resize", "target_size": [64, 32], "keep_ratio": False, "interp": 2},
@@ -119,7 +119,7 @@ def test_the_same_bytes_after_an_interruption(tmp_path, exported, photos):
 def test_the_verb_detects_and_joins(tmp_path, exported, photos):
     out = tmp_path / "tags.jsonl"
     code = (
-        "import argparse, sys; from ernie_vil2.inference.tag_verb import add_verb; p = argparse.ArgumentParser();"
+        "import argparse, sys; from ernie_vil2.cli.data.tags import add_verb; p = argparse.ArgumentParser();"
         "add_verb(p.add_subparsers()); a = p.parse_args(sys.argv[1:]); a.run(a)"
     )
     command = ["tags", str(photos), str(out), "--detector", str(exported), "--threshold", "-9", "--most", "3"]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ernie_vil2.checkpoints.layout import manifest
-from ernie_vil2.checkpoints.safe_pickle import write_pdparams
-from ernie_vil2.model_config import ModelConfig
+from ernie_vil2.checkpoints.formats.paddle_file import write_pdparams
+from ernie_vil2.checkpoints.release_layout import manifest
+from ernie_vil2.config.model import ModelConfig
+from tests.conftest import ROOT
 from tests.standin import standin_tensor
 
-ROOT = Path(__file__).resolve().parents[2]
 LOAD = """
 import sys, ernie_vil2
 model = ernie_vil2.load(sys.argv[1], vocab=sys.argv[2])

@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from ernie_vil2.data.samples import RowError, Sample, Source
+from ernie_vil2.data.sources.base import RowError, Sample, Source
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.inference import journal, writer
 from ernie_vil2.inference.writer import encode_source

@@ -3,7 +3,7 @@
 import ernie_vil2  # isort: skip  its CPU settings reach Paddle
 import numpy as np
 
-from ernie_vil2.evaluation.conversion import convert
+from ernie_vil2.conversion.convert import convert
 
 WORDS = (
     "[PAD] [CLS] [SEP] [MASK] [UNK] , . ! ? ， 。 ： - ' ( ) 一 二 三 只 个 红 黄 蓝 绿 大 小 的 圆 方 形 猫 狗 在 "

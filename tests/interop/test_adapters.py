@@ -8,21 +8,21 @@ import pytest
 from paddlenlp.transformers import BertConfig, BertModel, ErnieConfig, ErnieForMaskedLM, ErnieModel
 
 import ernie_vil2
-from ernie_vil2.checkpoints.store import save_model
-from ernie_vil2.config import DataConfig, OptimizerConfig, RunConfig, TrainConfig, load_run
-from ernie_vil2.data.scenes import build_vocab
+from ernie_vil2.checkpoints.model_directory import save_model
+from ernie_vil2.config.model import ModelConfig, PaddleClasConfig, PaddleNLPConfig, PixelProfile
+from ernie_vil2.config.run import DataConfig, OptimizerConfig, RunConfig, TrainConfig, load_run
+from ernie_vil2.data.sources.scenes.scenes import build_vocab
 from ernie_vil2.errors import CheckpointError, ConfigError
-from ernie_vil2.model_config import ModelConfig, PaddleClasConfig, PaddleNLPConfig, PixelProfile
-from ernie_vil2.models.adapters import INSTALL
 from ernie_vil2.models.dual_encoder import DualEncoder, image_tower, new_model, text_tower
-from ernie_vil2.models.paddleclas_tower import architecture
-from ernie_vil2.models.paddleclas_tower import published_weights as published_backbone
-from ernie_vil2.models.paddlenlp_tower import look_up
+from ernie_vil2.models.towers.library_tower import INSTALL
+from ernie_vil2.models.towers.paddleclas import architecture
+from ernie_vil2.models.towers.paddleclas import published_weights as published_backbone
+from ernie_vil2.models.towers.paddlenlp import look_up
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
-from ernie_vil2.training.checks import check_towers
-from ernie_vil2.training.groups import layer_factors
-from ernie_vil2.training.start import start_model
+from ernie_vil2.training.optimization.parameter_groups import layer_factors
+from ernie_vil2.training.setup.initial_weights import start_model
+from ernie_vil2.training.setup.preflight import check_towers
 from ernie_vil2.training.trainer import Trainer
 from tests.training import runs
 

@@ -13,7 +13,7 @@ import transformers
 from paddleclas.ppcls.arch.backbone.model_zoo import efficientnet, foundation_vit, vision_transformer
 
 import ernie_vil2  # its CPU settings reach Paddle
-from ernie_vil2.evaluation.conversion import convert
+from ernie_vil2.conversion.convert import convert
 from tests.interop.conversions import assert_same, random_torch
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 64, "depth": 2, "num_heads": 1, "mlp_ratio": 4, "qkv_bias": True}

@@ -14,11 +14,11 @@ import torch
 from paddleclas.ppcls.arch.backbone.model_zoo import efficientnet as paddleclas
 from PIL import Image
 
-from ernie_vil2.checkpoints import layout
-from ernie_vil2.checkpoints.convert import efficientnet as convert
-from ernie_vil2.checkpoints.convert.layouts import Found
-from ernie_vil2.data.image import crop, decode, preprocess
-from ernie_vil2.model_config import EFFICIENTNETS, IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES, EfficientNetConfig
+from ernie_vil2.checkpoints import release_layout as layout
+from ernie_vil2.checkpoints.layouts import efficientnet as convert
+from ernie_vil2.checkpoints.layouts.layout_record import Found
+from ernie_vil2.config.model import EFFICIENTNETS, IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES, EfficientNetConfig
+from ernie_vil2.data.images.pixels import crop, decode, preprocess
 from ernie_vil2.models.dual_encoder import DualEncoder
 
 

@@ -10,12 +10,12 @@ from paddlenlp import transformers as paddlenlp
 from PIL import Image
 
 import ernie_vil2  # noqa: F401  its CPU settings reach Paddle
-from ernie_vil2.checkpoints.safe_pickle import load_pdparams, write_pdparams
-from ernie_vil2.checkpoints.store import open_model, save_model
-from ernie_vil2.checkpoints.tensor_file import Float32View
-from ernie_vil2.data.image import preprocess
-from ernie_vil2.evaluation.conversion import convert, open_any
-from ernie_vil2.evaluation.source_models import RUNNERS, Inputs
+from ernie_vil2.checkpoints.formats.lazy_tensors import Float32View
+from ernie_vil2.checkpoints.formats.paddle_file import load_pdparams, write_pdparams
+from ernie_vil2.checkpoints.model_directory import open_model, save_model
+from ernie_vil2.conversion.convert import convert, open_any
+from ernie_vil2.conversion.their_models import RUNNERS, Inputs
+from ernie_vil2.data.images.pixels import preprocess
 from tests.interop.conversions import SMALL, WORDS, assert_same, converted, ids_of, random_paddle, write_words
 from tests.interop.test_text_towers import assert_same_ids
 from tests.standin import standin_tensor
@@ -105,7 +105,7 @@ def test_there_and_back_keeps_every_bit(tmp_path):
 def test_from_the_release_to_paddlenlp_and_back(tmp_path, tiny_config):
     """A `.pdparams` in the release's keys becomes a folder that PaddleNLP runs to the same embeddings, and comes back
     with every bit; PaddleNLP's epsilon of texts is its own, so it is ours too for the comparison."""
-    from ernie_vil2.checkpoints.layout import manifest
+    from ernie_vil2.checkpoints.release_layout import manifest
 
     tiny_config.image_tower.width, tiny_config.image_tower.heads = 64, 1
     tiny_config.text_tower.width, tiny_config.text_tower.heads, tiny_config.text_tower.vocab_size = 64, 1, len(WORDS)

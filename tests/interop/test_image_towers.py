@@ -15,10 +15,10 @@ import transformers
 from paddleclas.ppcls.arch.backbone.model_zoo import foundation_vit, vision_transformer
 from PIL import Image
 
-from ernie_vil2.checkpoints.convert import clip, paddleclas_vit
-from ernie_vil2.checkpoints.convert.layouts import Found
-from ernie_vil2.data.image import crop, decode, preprocess
-from ernie_vil2.model_config import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, PixelProfile
+from ernie_vil2.checkpoints.layouts import clip, paddleclas_vit
+from ernie_vil2.checkpoints.layouts.layout_record import Found
+from ernie_vil2.config.model import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, PixelProfile
+from ernie_vil2.data.images.pixels import crop, decode, preprocess
 from ernie_vil2.models.dual_encoder import DualEncoder
 
 READS = {layout.name: layout for layout in [*clip.LAYOUTS, *paddleclas_vit.LAYOUTS]}

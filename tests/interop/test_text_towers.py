@@ -10,10 +10,10 @@ import transformers
 from paddlenlp import transformers as paddlenlp
 
 import ernie_vil2  # noqa: F401  its CPU settings reach Paddle
-from ernie_vil2.checkpoints.tensor_file import Float32View
-from ernie_vil2.data.text import Tokenizer
-from ernie_vil2.evaluation.conversion import convert, open_any
-from ernie_vil2.evaluation.source_models import RUNNERS, Inputs
+from ernie_vil2.checkpoints.formats.lazy_tensors import Float32View
+from ernie_vil2.conversion.convert import convert, open_any
+from ernie_vil2.conversion.their_models import RUNNERS, Inputs
+from ernie_vil2.data.tokenizer import Tokenizer
 from tests.interop.conversions import (
     SMALL,
     TEXTS,

@@ -5,9 +5,9 @@ import paddle
 import pytest
 
 import ernie_vil2
-from ernie_vil2.checkpoints.layout import manifest
-from ernie_vil2.checkpoints.store import save_model
-from ernie_vil2.config import LoraConfig
+from ernie_vil2.checkpoints.model_directory import save_model
+from ernie_vil2.checkpoints.release_layout import manifest
+from ernie_vil2.config.run import LoraConfig
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.models.lora import add_lora, lora_parameters, merged_state
 

@@ -8,9 +8,9 @@ import paddle
 import paddle.nn.functional as F
 import pytest
 
-from ernie_vil2.checkpoints.layout import manifest
-from ernie_vil2.data.image import normalise
-from ernie_vil2.model_config import ModelConfig
+from ernie_vil2.checkpoints.release_layout import manifest
+from ernie_vil2.config.model import ModelConfig
+from ernie_vil2.data.images.pixels import normalise
 from ernie_vil2.models.dual_encoder import DualEncoder, uninitialised
 from tests.standin import load_standin
 

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ernie_vil2.models.vit import VisionTransformer, without_patches
+from ernie_vil2.models.towers.vit import VisionTransformer, without_patches
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.75, 0.99])

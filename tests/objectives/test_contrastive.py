@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ernie_vil2.config import ObjectiveConfig
-from ernie_vil2.data.views import Batch
+from ernie_vil2.config.run import ObjectiveConfig
+from ernie_vil2.data.batches.views import Batch
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.views import group_of

@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import paddle
 
-from ernie_vil2.config import AugmentationConfig, ObjectiveConfig
-from ernie_vil2.data.scenes import SceneSource, build_vocab
-from ernie_vil2.data.text import Tokenizer
-from ernie_vil2.data.views import ViewMaker
-from ernie_vil2.inference.encoder import Model
-from ernie_vil2.model_config import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ernie_vil2.config.run import AugmentationConfig, ObjectiveConfig
+from ernie_vil2.data.batches.views import ViewMaker
+from ernie_vil2.data.sources.scenes.scenes import SceneSource, build_vocab
+from ernie_vil2.data.tokenizer import Tokenizer
+from ernie_vil2.inference.model import Model
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.distributed import GradientSync
 from ernie_vil2.training.step import GradientStep
-from ernie_vil2.training.validate import validate
+from ernie_vil2.training.validation import validate
 
 BATCH, MICRO = 14, 3
 EVERY_PAIR = [

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from ernie_vil2.checkpoints.safetensors_file import open_safetensors
+from ernie_vil2.checkpoints.formats.safetensors_file import open_safetensors
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TOWER = {"width": 32, "depth": 2, "heads": 2, "activation": "relu"}
 
 

@@ -12,21 +12,22 @@ import pytest
 from paddle import nn
 
 import ernie_vil2
-from ernie_vil2.checkpoints.store import save_model
-from ernie_vil2.config import DataConfig, LoraConfig, OptimizerConfig, RunConfig, TrainConfig, load_run
-from ernie_vil2.data import image
-from ernie_vil2.data.scenes import build_vocab
+from ernie_vil2.checkpoints.model_directory import save_model
+from ernie_vil2.config.model import EfficientNetConfig, ModelConfig, PixelProfile
+from ernie_vil2.config.run import DataConfig, LoraConfig, OptimizerConfig, RunConfig, TrainConfig, load_run
+from ernie_vil2.data.images import pixels as image
+from ernie_vil2.data.sources.scenes.scenes import build_vocab
 from ernie_vil2.errors import ConfigError
-from ernie_vil2.model_config import EfficientNetConfig, ModelConfig, PixelProfile
-from ernie_vil2.models import batch_norm, dual_encoder
+from ernie_vil2.models import dual_encoder
 from ernie_vil2.models.lora import add_lora
+from ernie_vil2.models.towers import batch_norm
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
-from ernie_vil2.training.checks import check_towers
 from ernie_vil2.training.distributed import GradientSync, Ranks, launched
-from ernie_vil2.training.ema import Ema
-from ernie_vil2.training.groups import layer_factors
-from ernie_vil2.training.start import check_init, start_model, take_tower
+from ernie_vil2.training.optimization.ema import Ema
+from ernie_vil2.training.optimization.parameter_groups import layer_factors
+from ernie_vil2.training.setup.initial_weights import check_init, start_model, take_tower
+from ernie_vil2.training.setup.preflight import check_towers
 from ernie_vil2.training.step import GradientStep
 from ernie_vil2.training.trainer import Trainer
 from tests.training import runs

@@ -5,11 +5,11 @@ import json
 import pytest
 import yaml
 
-from ernie_vil2.config import load_run
-from ernie_vil2.data.sources import open_source
+from ernie_vil2.config.run import load_run
+from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.evaluation.retrieval import encode_source, evaluate
-from ernie_vil2.inference.encoder import load
+from ernie_vil2.inference.model import load
 from ernie_vil2.training.trainer import Trainer
 from tests.training.test_trainer import run_config
 

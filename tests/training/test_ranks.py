@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,9 @@ from hypothesis import strategies as st
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.distributed import lost_rank
+from tests.conftest import ROOT
 from tests.training.rank_cases import CASES, build_vocab
 from tests.training.runs import environment, kill_ranks
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def launch(processes, folder, *arguments, timeout=240, check=True):

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from ernie_vil2.config import as_dict, load_run
+from ernie_vil2.config.run import as_dict, load_run
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.training.resume import check_size, compare, restore_parameters
 from tests.training.runs import ROOT, arrays, begin, command, different, rank_of, train, write_config
@@ -173,7 +173,7 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_bits(straight, tm
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer-0000-of-0001.safetensors", "state.json"])
 def test_a_damaged_file_is_named_and_the_checkpoint_before_is_offered(straight, tmp_path, name):
     from ernie_vil2.training.distributed import Ranks
-    from ernie_vil2.training.state import Checkpoints
+    from ernie_vil2.training.run_checkpoints import Checkpoints
 
     folder, _ = straight
     copy_run(folder, tmp_path, until=6)

@@ -4,14 +4,14 @@ import numpy as np
 import paddle
 import pytest
 
-from ernie_vil2.config import AugmentationConfig, ObjectiveConfig
-from ernie_vil2.data.scenes import SceneSource, build_vocab
-from ernie_vil2.data.text import Tokenizer
-from ernie_vil2.data.views import ViewMaker
-from ernie_vil2.inference.parallel import set_kernel_threads, thread_count
+from ernie_vil2.config.run import AugmentationConfig, ObjectiveConfig
+from ernie_vil2.data.batches.views import ViewMaker
+from ernie_vil2.data.sources.scenes.scenes import SceneSource, build_vocab
+from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.views import encode
+from ernie_vil2.threads import set_kernel_threads, thread_count
 from ernie_vil2.training.step import GradientStep
 
 PAIRS = [["image", "caption"], ["image", "tags", 0.5], ["image", "image'"], ["caption", "caption'"], ["tags", "tags'"]]
@@ -81,7 +81,7 @@ def test_towers_side_by_side_give_the_same_bits(setting, dropout, one_kernel_thr
 
 
 def test_every_group_of_the_clipped_gradient_keeps_its_direction(setting):
-    from ernie_vil2.training.optim import clip_gradients
+    from ernie_vil2.training.optimization.optimizer import clip_gradients
 
     model, objective, batch = setting
     GradientStep(model, objective, side_by_side=False)(batch, 0)

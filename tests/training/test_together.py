@@ -5,13 +5,13 @@ import numpy as np
 import paddle
 import pytest
 
-from ernie_vil2.config import LoraConfig, OptimizerConfig
+from ernie_vil2.config.run import LoraConfig, OptimizerConfig
 from ernie_vil2.keys import random_key
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.models.lora import add_lora, merged_state
-from ernie_vil2.training.ema import Ema
-from ernie_vil2.training.freeze import Freezer
-from ernie_vil2.training.optim import (
+from ernie_vil2.training.optimization.ema import Ema
+from ernie_vil2.training.optimization.freeze import Freezer
+from ernie_vil2.training.optimization.optimizer import (
     build_optimizer,
     clear_gradients,
     clip_gradients,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ernie_vil2
-from ernie_vil2.config import RunConfig, load_run
+from ernie_vil2.config.run import RunConfig, load_run
 from ernie_vil2.errors import ConfigError, DataError, UserError
 from ernie_vil2.schema import build
 from ernie_vil2.training.trainer import Trainer
@@ -227,7 +227,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_samples(tmp_path):
 )
 def test_old_checkpoints_go_but_the_best_stays(tmp_path, keep, left):
     from ernie_vil2.training.distributed import Ranks
-    from ernie_vil2.training.state import Checkpoints, arrays_of
+    from ernie_vil2.training.run_checkpoints import Checkpoints, arrays_of
 
     trainer = Trainer(run_config(tmp_path / "run"))
     checkpoints = Checkpoints(tmp_path / "kept", tmp_path / "run/vocab.txt", Ranks(), keep)

@@ -1,1 +1,1 @@
-"""Public benchmarks: readers of the files as their authors publish them, and the figures each benchmark reports."""
+"""Public benchmarks: readers of the files as their authors publish them, and the figures each reports."""

@@ -2,97 +2,18 @@
 
 import inspect
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from ...data.manifest import sha256_of
-from ...data.sources import plain_value
 from ...errors import ConfigError
-from .. import results as runs
-from ..metrics import percent
-from ..retrieval import write_json
-from .registry import MODULES, benchmark
+from ...files.digests import sha256_of
+from ..metrics.ranks import percent
+from ..runs import results as runs
+from .registry import benchmark
 
-SWITCHES = ("split", "allow_counts", "skip_broken")
-"""options of benchmarks that have an argument of their own"""
-TEXTS = ("split", "images")
-"""options that are never numbers, though they may look like one"""
-TRUTHS = ("allow_counts", "skip_broken", "synonyms")
-"""options that are true or false: any other word would count as true"""
 TAKEN = ("model", "name", "data", "progress")
 """arguments of every benchmark that are no options"""
 PLAIN = ("pnr", "mrr", "median_rank")
 DIRECTIONS = (("Text2Image", "t2i"), ("Image2Text", "i2t"), ("Both", "mean"))
-
-
-def add_options(group):
-    """Put the options of benchmarks into a parser's group."""
-    group.add_argument(
-        "--benchmark",
-        metavar="NAME",
-        help=f"{', '.join(MODULES)}; NAME@PROTOCOL measures one protocol, NAME all of them",
-    )
-    group.add_argument("--data", metavar="DIR", help="folder of the benchmark's files, as their authors publish them")
-    group.add_argument("--split", metavar="S", help="another split than the one that is reported")
-    group.add_argument("--output", metavar="RUN", help="folder to write figures and provenance to, for `eval compare`")
-    group.add_argument(
-        "--allow-counts",
-        action="store_true",
-        help="measure on what is there though it is not the whole benchmark, and say so",
-    )
-    group.add_argument(
-        "-o",
-        dest="options",
-        metavar="OPTION=VALUE",
-        action="append",
-        default=[],
-        help="another option of the benchmark, such as language=en",
-    )
-
-
-def given(args):
-    """{option: value} that the parsed arguments set."""
-    options = {name: getattr(args, name) for name in SWITCHES if getattr(args, name)}
-    for item in args.options:
-        name, equals, value = item.partition("=")
-        if not equals or name in options:
-            raise ConfigError(
-                f"-o {item} is "
-                + (f"the second {name}" if equals else "not OPTION=VALUE")
-                + "; write each option once, for example -o language=en"
-            )
-        options[name] = value if name in TEXTS else plain_value(value)
-        if name in TRUTHS and not isinstance(options[name], bool):
-            raise ConfigError(f"-o {item}: {name} must be true or false")
-    return options
-
-
-def run(args, command, progress=None):
-    """Measure what the parsed arguments ask for, print tables, and write what `--json` and `--output` name."""
-    replaced = bool(args.output) and runs.check_folder(args.output)
-    outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, given(args), command, progress)
-    try:
-        print(tables(outcome.results), flush=True)  # first: a full disk must not lose the figures
-    finally:  # and a reader of them that has gone, as `head` does, must not lose the files
-        write(args, outcome)
-    if args.output:
-        print(f"\n{'replaced' if replaced else 'wrote'} {args.output}", flush=True)
-
-
-def write(args, outcome):
-    """The files that `--output` and `--json` name."""
-    if args.output:
-        runs.write_run(args.output, outcome, outcome.results[0].provenance)
-    if args.json:
-        write_json(
-            args.json,
-            {
-                "model": args.model,
-                "benchmark": args.benchmark,
-                "data": args.data,
-                "data_sha256": outcome.data_sha256,
-                "results": [asdict(row) for row in outcome.results],
-            },
-        )
 
 
 def run_benchmark(name, data, model, vocab=None, options=None, command=(), progress=None):

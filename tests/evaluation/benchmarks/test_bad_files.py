@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ernie_vil2.errors import DataError
-from ernie_vil2.evaluation.benchmarks import aic_icc, cbvs, coco_cn, flickr30k_cn, karpathy, muge
-from ernie_vil2.evaluation.benchmarks.class_folders import read_folder
-from ernie_vil2.evaluation.benchmarks.label_files import read_coco
-from ernie_vil2.evaluation.benchmarks.published import Reading, find, is_folder
+from ernie_vil2.evaluation.benchmarks.classification.class_folders import read_folder
+from ernie_vil2.evaluation.benchmarks.image_retrieval.label_files import read_coco
+from ernie_vil2.evaluation.benchmarks.reading import Reading, find, is_folder
+from ernie_vil2.evaluation.benchmarks.retrieval import aic_icc, cbvs, coco_cn, flickr30k_cn, karpathy, muge
 from tests.evaluation.benchmarks import makers
 from tests.evaluation.benchmarks.makers import picture
 

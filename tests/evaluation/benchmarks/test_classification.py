@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
-from ernie_vil2.evaluation.benchmarks import classification
-from ernie_vil2.evaluation.benchmarks.class_folders import read_folder, read_numbered, split_names
-from ernie_vil2.evaluation.benchmarks.elevater import SETS
-from ernie_vil2.evaluation.benchmarks.published import Reading
+from ernie_vil2.evaluation.benchmarks.classification import zero_shot_sets
+from ernie_vil2.evaluation.benchmarks.classification.class_folders import read_folder, read_numbered, split_names
+from ernie_vil2.evaluation.benchmarks.classification.elevater import SETS
+from ernie_vil2.evaluation.benchmarks.classification.voc import NAMES, read_voc
+from ernie_vil2.evaluation.benchmarks.reading import Reading
 from ernie_vil2.evaluation.benchmarks.run import table
-from ernie_vil2.evaluation.benchmarks.voc import NAMES, read_voc
 from ernie_vil2.evaluation.zero_shot import eleven_point_ap, roc_auc
 
 WORDS = ["猫", "狗", "鸟", "cat", "dog", "bird"]
@@ -90,13 +90,13 @@ def test_imagenets_own_folders_stand_for_lines_in_order(tmp_path):
 
 
 def test_accuracy_and_mean_per_class(tmp_path):
-    outcome = classification.evaluate(Oracle(), "elevater-zh@food-101", numbered(tmp_path), allow_counts=True)
+    outcome = zero_shot_sets.evaluate(Oracle(), "elevater-zh@food-101", numbered(tmp_path), allow_counts=True)
     [result] = outcome.results
     assert result.metrics == pytest.approx({"acc@1": 400 / 6, "mean_per_class": 50.0})
     assert result.counts == {"images": 6, "classes": 3} and result.benchmark == "elevater-zh@food-101"
     assert result.notes[0].startswith("headline metric acc@1;") and "food" in result.notes[0]
     assert any("3 instead of the published 101" in note for note in result.notes)
-    per_class = classification.evaluate(Oracle(), "elevater-zh@caltech-101", tmp_path, allow_counts=True).results[0]
+    per_class = zero_shot_sets.evaluate(Oracle(), "elevater-zh@caltech-101", tmp_path, allow_counts=True).results[0]
     assert per_class.notes[0].startswith("headline metric mean_per_class;")
 
 
@@ -104,7 +104,7 @@ def test_english_labels_and_windows_change_nothing_here(tmp_path):
     numbered(tmp_path)
     model, seen = Oracle(), []
     results = [
-        classification.evaluate(
+        zero_shot_sets.evaluate(
             model,
             "imagenet-zh",
             tmp_path,
@@ -121,19 +121,19 @@ def test_english_labels_and_windows_change_nothing_here(tmp_path):
 
 def test_another_count_is_an_error(tmp_path):
     with pytest.raises(DataError, match="classes: 3 instead of the published 1,000; .*--allow-counts"):
-        classification.evaluate(Oracle(), "imagenet-zh", numbered(tmp_path))
+        zero_shot_sets.evaluate(Oracle(), "imagenet-zh", numbered(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["test", "val"])
 def test_the_folder_that_is_counted_is_named(tmp_path, name):
     (numbered(tmp_path) / "test").rename(tmp_path / name)
-    [result] = classification.evaluate(Oracle(), "imagenet-zh", tmp_path, allow_counts=True).results
+    [result] = zero_shot_sets.evaluate(Oracle(), "imagenet-zh", tmp_path, allow_counts=True).results
     assert any(f"images of {name}: 6 instead of the published 50,000" in note for note in result.notes)
 
 
 def test_a_table_is_in_line(tmp_path):
     numbered(tmp_path / "food-101")
-    for result in classification.evaluate(Oracle(), "elevater-zh", tmp_path, allow_counts=True).results:
+    for result in zero_shot_sets.evaluate(Oracle(), "elevater-zh", tmp_path, allow_counts=True).results:
         lines = [line for line in table(result).splitlines() if line.startswith("|")]
         assert len({tuple(place for place, char in enumerate(line) if char == "|") for line in lines}) == 1
 
@@ -146,7 +146,7 @@ def test_hateful_memes_is_measured_by_roc_auc(tmp_path):
         path = tmp_path / "test" / str(label) / f"{number:02d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(vector.tolist()))
-    [result] = classification.evaluate(Oracle(words), "elevater-zh@hateful-memes", tmp_path, allow_counts=True).results
+    [result] = zero_shot_sets.evaluate(Oracle(words), "elevater-zh@hateful-memes", tmp_path, allow_counts=True).results
     assert result.metrics["roc_auc"] == pytest.approx(roc_auc(vectors[:, 1] - vectors[:, 0], labels == 1))
 
 
@@ -168,7 +168,7 @@ def test_voc_is_measured_by_eleven_point_map_from_its_own_lists(tmp_path):
     folder, words = voc(tmp_path)
     data = read_voc(folder, "test", "zh", Reading())
     assert data.labels.shape == (3, 20) and data.labels[:, words.index("猫")].tolist() == [1, 0, -1]
-    [result] = classification.evaluate(Oracle(words), "elevater-zh@voc-2007", folder, allow_counts=True).results
+    [result] = zero_shot_sets.evaluate(Oracle(words), "elevater-zh@voc-2007", folder, allow_counts=True).results
     wanted = [eleven_point_ap([1, 0], [1, 0]), eleven_point_ap([0, 0, 1], [1, 0, 1]), 100 / 3]
     wanted += [100 / 3] * 17
     assert result.metrics == pytest.approx({"map_11point": np.mean(wanted)})
@@ -176,13 +176,13 @@ def test_voc_is_measured_by_eleven_point_map_from_its_own_lists(tmp_path):
 
 def test_voc_with_one_class_an_image_is_refused(tmp_path):
     with pytest.raises(DataError, match="ImageSets/Main; .*one class only"):
-        classification.evaluate(Oracle(), "elevater-zh@voc-2007", numbered(tmp_path), allow_counts=True)
+        zero_shot_sets.evaluate(Oracle(), "elevater-zh@voc-2007", numbered(tmp_path), allow_counts=True)
 
 
 def test_bare_name_runs_what_is_there_and_tells_what_is_not(tmp_path):
     for name in ("food-101", "caltech-101", "voc-2007-classification"):
         numbered(tmp_path / name)
-    outcome = classification.evaluate(Oracle(), "elevater-zh", tmp_path, allow_counts=True)
+    outcome = zero_shot_sets.evaluate(Oracle(), "elevater-zh", tmp_path, allow_counts=True)
     assert [result.benchmark for result in outcome.results] == [
         "elevater-zh@caltech-101",
         "elevater-zh@food-101",
@@ -196,7 +196,7 @@ def test_bare_name_runs_what_is_there_and_tells_what_is_not(tmp_path):
 def test_any_folder_of_classes(tmp_path):
     for name, word in (("black_cat", "cat"), ("dog", "dog"), ("bird", "cat")):
         draw(tmp_path / name / "one.png", word)
-    [result] = classification.evaluate(Oracle(), "folder", tmp_path).results
+    [result] = zero_shot_sets.evaluate(Oracle(), "folder", tmp_path).results
     assert result.metrics["acc@1"] == pytest.approx(200 / 3) and " en prompts" in result.notes[0]
     (tmp_path / "classes.txt").write_bytes("\ufeffblack_cat\t黑猫，黑色的猫\r\ndog\t狗\r\nbird\t鸟\r\n".encode())
     got = read_folder(tmp_path, Reading())
@@ -205,12 +205,12 @@ def test_any_folder_of_classes(tmp_path):
         "dog": ("狗",),
         "bird": ("鸟",),
     }
-    [result] = classification.evaluate(Oracle(), "folder", tmp_path).results
+    [result] = zero_shot_sets.evaluate(Oracle(), "folder", tmp_path).results
     assert result.metrics["acc@1"] == pytest.approx(200 / 3) and " zh prompts" in result.notes[0]
 
 
 def test_a_folder_with_a_label_file_is_read_as_chinese_clip_does(tmp_path):
-    [result] = classification.evaluate(Oracle(), "folder", numbered(tmp_path)).results
+    [result] = zero_shot_sets.evaluate(Oracle(), "folder", numbered(tmp_path)).results
     assert result.metrics["acc@1"] == pytest.approx(400 / 6) and result.counts["classes"] == 3
 
 
@@ -225,7 +225,7 @@ def test_synonyms():
 
 def test_the_checksum_follows_labels_and_names_of_images(tmp_path):
     def checksum():
-        return classification.evaluate(Oracle(), "folder", tmp_path).data_sha256
+        return zero_shot_sets.evaluate(Oracle(), "folder", tmp_path).data_sha256
 
     numbered(tmp_path)
     first = checksum()
@@ -239,7 +239,7 @@ def test_the_checksum_follows_labels_and_names_of_images(tmp_path):
 def test_notes_on_empty_and_equal_classes(tmp_path):
     numbered(tmp_path)
     (tmp_path / "label_cn.txt").write_text("猫\n狗\n鸟\n狗\n", encoding="utf-8")
-    [result] = classification.evaluate(Oracle(), "folder", tmp_path).results
+    [result] = zero_shot_sets.evaluate(Oracle(), "folder", tmp_path).results
     assert any("1 of 4 classes have no image" in note for note in result.notes)
     assert any("1 classes have the name of another" in note for note in result.notes)
 
@@ -248,9 +248,9 @@ def test_a_broken_image_is_named_or_left_out(tmp_path):
     numbered(tmp_path)
     (tmp_path / "test" / "002" / "0.jpg").write_text("{")
     with pytest.raises(DataError, match=r"002/0\.jpg: not an image") as caught:
-        classification.evaluate(Oracle(), "folder", tmp_path)
+        zero_shot_sets.evaluate(Oracle(), "folder", tmp_path)
     assert str(caught.value).count("0.jpg") == 1
-    [result] = classification.evaluate(Oracle(), "folder", tmp_path, skip_broken=True, window=2).results
+    [result] = zero_shot_sets.evaluate(Oracle(), "folder", tmp_path, skip_broken=True, window=2).results
     assert result.metrics["acc@1"] == pytest.approx(80) and result.counts["images"] == 5
     assert any("002/0.jpg" in note for note in result.notes)
 
@@ -298,7 +298,7 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path, name, damage, words):
     folder = numbered(tmp_path / "data")
     damage(folder)
     with pytest.raises(DataError) as caught:
-        classification.evaluate(Oracle(), name, folder, allow_counts=True)
+        zero_shot_sets.evaluate(Oracle(), name, folder, allow_counts=True)
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -327,7 +327,7 @@ def test_folders_without_content(tmp_path):
     with pytest.raises(DataError, match="has no image in its folders"):
         read_folder(tmp_path, Reading())
     with pytest.raises(DataError, match="is not a folder"):
-        classification.evaluate(Oracle(), "folder", tmp_path / "nothing")
+        zero_shot_sets.evaluate(Oracle(), "folder", tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_folders_without_content(tmp_path):
 )
 def test_wrong_names_and_options(tmp_path, name, options, words):
     with pytest.raises(ConfigError, match=words):
-        classification.evaluate(Oracle(), name, numbered(tmp_path), **options)
+        zero_shot_sets.evaluate(Oracle(), name, numbered(tmp_path), **options)
 
 
 def test_the_table_of_sets_holds_the_published_sizes():
@@ -357,8 +357,8 @@ def test_the_table_of_sets_holds_the_published_sizes():
 
 def test_a_real_model_on_real_images(tmp_path, tiny_config, tiny_vocab, random_image, image_bytes):
     """The towers are random, so only the path from files to figures is checked, in two windows."""
-    from ernie_vil2.data.text import Tokenizer
-    from ernie_vil2.inference.encoder import Model
+    from ernie_vil2.data.tokenizer import Tokenizer
+    from ernie_vil2.inference.model import Model
     from ernie_vil2.models.dual_encoder import DualEncoder
 
     model = Model(DualEncoder(tiny_config), Tokenizer(tiny_vocab, max_length=16))
@@ -368,7 +368,7 @@ def test_a_real_model_on_real_images(tmp_path, tiny_config, tiny_vocab, random_i
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(image_bytes(random_image(40, 50, seed=10 * line + number)))
     first, second = (
-        classification.evaluate(model, "folder", tmp_path, window=window).results[0].metrics for window in (256, 4)
+        zero_shot_sets.evaluate(model, "folder", tmp_path, window=window).results[0].metrics for window in (256, 4)
     )
     assert first == second and 0 <= first["acc@1"] <= 100
 
@@ -378,7 +378,7 @@ def test_what_published_figures_were_not_measured_with_is_noted(tmp_path):
     (tmp_path / "train").symlink_to(tmp_path / "test")
 
     def notes(**options):
-        found = classification.evaluate(Oracle(), "imagenet-zh", tmp_path, allow_counts=True, **options).results[0]
+        found = zero_shot_sets.evaluate(Oracle(), "imagenet-zh", tmp_path, allow_counts=True, **options).results[0]
         return [note for note in found.notes if note.endswith("with published figures of this benchmark")]
 
     assert notes() == notes(split="val") == notes(language="zh") == []
@@ -403,4 +403,4 @@ def test_a_model_that_gives_nan_has_no_accuracy(tmp_path, name, side):
     data = tmp_path if name == "elevater-zh" else tmp_path / "food-101"
     what = "the prompt '.*鸟.*'" if side == "encode_text" else r".*002/0\.jpg"
     with pytest.raises(CheckpointError, match=f"embeddings are not finite: .* 1 of .*, the first is {what};"):
-        classification.evaluate(Broken(), name, data, allow_counts=True, skip_broken=True)
+        zero_shot_sets.evaluate(Broken(), name, data, allow_counts=True, skip_broken=True)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ernie_vil2.errors import DataError
-from ernie_vil2.evaluation.benchmarks import aic_icc, cbvs, coco_cn, flickr30k_cn, karpathy, muge
-from ernie_vil2.evaluation.benchmarks.captions import joined
-from ernie_vil2.evaluation.benchmarks.files import MissingFile
+from ernie_vil2.evaluation.benchmarks.benchmark_folder import MissingFile
+from ernie_vil2.evaluation.benchmarks.retrieval import aic_icc, cbvs, coco_cn, flickr30k_cn, karpathy, muge
+from ernie_vil2.evaluation.benchmarks.retrieval.captions import joined
 from tests.evaluation.benchmarks import makers
 from tests.evaluation.benchmarks.makers import CLEAN, WINDOWS, picture
 

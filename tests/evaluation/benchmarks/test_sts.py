@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
-from ernie_vil2.evaluation.benchmarks import sts
-from ernie_vil2.evaluation.benchmarks.published import Reading
-from ernie_vil2.evaluation.benchmarks.text_pairs import read_pairs
-from ernie_vil2.evaluation.similarity import pearson, spearman
+from ernie_vil2.evaluation.benchmarks.reading import Reading
+from ernie_vil2.evaluation.benchmarks.text_similarity import sts
+from ernie_vil2.evaluation.benchmarks.text_similarity.text_pairs import read_pairs
+from ernie_vil2.evaluation.metrics.similarity import pearson, spearman
 
 PAIRS = [
     ("花呗怎么还款", "如何还花呗", 1),

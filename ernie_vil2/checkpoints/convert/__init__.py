@@ -1,1 +1,0 @@
-"""Weights of other projects to the release's layout and back."""

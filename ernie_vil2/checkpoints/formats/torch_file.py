@@ -1,0 +1,253 @@
+"""Weights that torch wrote, read without torch and without running anything of them; tensors stay in the file.
+
+Zip archives of torch.save, TorchScript archives (as OpenAI publishes CLIP), and the older form of pickles one after
+the other with the storages behind them.
+"""
+
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import CheckpointError
+from .lazy_tensors import Piece, Spec, Stored, TensorFile, printable
+from .paddle_file import MAX_TIES, identify
+from .pickle_constructors import KNOWN as PADDLE
+from .torch_pickle import DTYPES, KNOWN, Record, TorchMachine, View
+from .zip_members import Archive
+
+MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+LEGACY_HEAD = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
+CONTAINERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights")
+MAX_CONTAINERS = 4
+MAX_DEPTH = 30  # objects of a TorchScript archive within each other
+MAX_OBJECTS = 100_000
+
+
+@dataclass(frozen=True)
+class Strided:
+    """A tensor whose elements do not lie in C order: steps of `strides` elements in `count` that begin at `offset`."""
+
+    spec: Spec
+    dtype: np.dtype
+    offset: int
+    count: int
+    strides: tuple
+
+
+class TorchFile(TensorFile):
+    """A TensorFile that also reads views with strides, such as transposed matrices."""
+
+    def __getitem__(self, key):
+        entry = self.entries[key]
+        if not isinstance(entry, Strided):
+            return super().__getitem__(key)
+        flat = np.empty(entry.count, entry.dtype)
+        self.read(entry.offset, memoryview(flat.view(np.uint8)), key)
+        steps = [stride * flat.itemsize for stride in entry.strides]
+        view = np.lib.stride_tricks.as_strided(flat, entry.spec.shape, steps, writeable=False)
+        return np.array(view, entry.dtype.newbyteorder("="), order="C")
+
+
+def open_torch(path) -> TorchFile:
+    """The tensors of a torch file as a lazy mapping, without the containers around them; `notes` say what was left out.
+
+    bfloat16 comes as uint16, as everywhere here. Raises CheckpointError, in one sentence, for every other kind of file,
+    and names any global asked for that is not torch's own constructor of tensors.
+    """
+    path = Path(path)
+    try:
+        handle = open(path, "rb")
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}; give the path of a weights file") from None
+    try:
+        tree, locate, size = read_tree(handle, path)
+        views, notes = named_views(tree, path)
+        claimed = sum(math.prod(view.size) * item_size(view) for view in views.values())
+        if claimed > MAX_TIES * size:
+            raise CheckpointError(
+                f"{path}: claims {claimed:,} bytes of tensors in a file of {size:,}; nothing of it was run: "
+                "take the file again from a source that you trust"
+            )
+        places = locate({view.storage for view in views.values()})
+        file = TorchFile(path, handle, {key: entry_of(view, *places[view.storage]) for key, view in views.items()})
+        file.notes += notes
+        return file
+    except BaseException:
+        handle.close()
+        raise
+
+
+def is_torch(head):
+    """Whether the first bytes are those of a file that torch.save wrote."""
+    return head.startswith((b"PK\x03\x04", LEGACY_HEAD))
+
+
+def read_tree(handle, path):
+    """(what the pickle describes, function {Storage} -> {Storage: (offset, byte order, CRC-32 or None)}, file size)."""
+    head = handle.read(512)
+    handle.seek(0)
+    if head.startswith(b"PK\x03\x04"):
+        return read_zip(handle, path)
+    if head.startswith(LEGACY_HEAD):
+        return read_legacy(handle, path)
+    identify(head, path)
+    TorchMachine(handle, path, known=KNOWN | PADDLE).run()  # which names the function that it asks for, if it does
+    raise CheckpointError(f"{path} is a pickle that torch.save did not write; save the model's state_dict() again")
+
+
+def read_zip(handle, path):
+    archive = Archive(handle, path)
+    plans = [name for name in archive.members if name.count("/") <= 1 and name.rpartition("/")[2] == "data.pkl"]
+    if len(plans) != 1:
+        raise CheckpointError(f"{path} is a zip archive, but not one of torch (it holds no data.pkl); unpack it first")
+    root = plans[0].removesuffix("data.pkl")
+    order = "<"
+    if root + "byteorder" in archive.members:
+        offset, member = archive.place(root + "byteorder")
+        order = ">" if archive.at(offset, min(member.length, 8)) == b"big" else "<"
+    offset, member = archive.place(plans[0])
+    handle.seek(offset)
+    tree = TorchMachine(handle, path, offset + member.length).run()
+
+    def locate(storages):
+        places, end = {}, 0
+        for storage in storages:
+            name = f"{root}data/{storage.key}"
+            if name not in archive.members:
+                raise CheckpointError(f"{path} is incomplete: {printable(name)} is missing; copy or download it again")
+            start, held = archive.place(name)
+            if held.length != storage.nbytes:
+                raise archive.damaged(f"{printable(name)} has {held.length:,} bytes where {storage.nbytes:,} are due")
+            places[storage] = start, order, held.crc32
+        for (start, _, _), storage in sorted((place, storage) for storage, place in places.items()):
+            if start < end:
+                raise archive.damaged("its members overlap")
+            end = start + storage.nbytes
+        return places
+
+    return tree, locate, archive.size
+
+
+def read_legacy(handle, path):
+    """The form of torch before 1.6: magic number, version, system, the object, keys of storages, then their data."""
+    machine = TorchMachine(handle, path)
+    parts = []
+    for _ in range(5):
+        machine.stack, machine.marks, machine.memo = [], [], {}
+        parts.append(machine.run())
+    magic, version, system, tree, keys = parts
+    if magic != MAGIC or version != LEGACY_PROTOCOL or type(system) is not dict or type(keys) is not list:
+        raise CheckpointError(f"{path} is not a file that torch.save wrote; save the model's state_dict() again")
+    order = "<" if system.get("little_endian", True) else ">"
+    offsets = {}
+    for key in keys:
+        storage = machine.storages.get(key) if type(key) is str else None
+        count = handle.read(8)
+        if storage is None or len(count) != 8:
+            raise CheckpointError(f"{path} is damaged: its list of storages is cut; copy or download it again")
+        start = handle.tell()
+        if struct.unpack(order + "q", count)[0] != storage.count or start + storage.nbytes > machine.size:
+            raise CheckpointError(f"{path} ends early, at byte {machine.size:,}; copy or download it again")
+        offsets[key] = start
+        handle.seek(start + storage.nbytes)
+
+    def locate(storages):
+        missing = [storage.key for storage in storages if storage.key not in offsets]
+        if missing:
+            raise CheckpointError(f"{path} lacks its storage {printable(missing[0])}; copy or download it again")
+        return {part: (offsets[part.key] + part.first * part.itemsize, order, None) for part in storages}
+
+    return tree, locate, machine.size
+
+
+def named_views(tree, path):
+    """({name: View}, notes) of the state dict in what a pickle describes, whatever it is wrapped in."""
+    notes, entered = [], []
+    if isinstance(tree, Record):
+        views = {}
+        add_attributes(tree, path, views)
+        notes.append("a TorchScript archive: its tensors are read, its code is not")
+        tree = {}
+    else:
+        while len(entered) < MAX_CONTAINERS and (name := container(tree)) is not None:
+            entered.append(name)
+            tree = tree[name]
+        views = {key: value for key, value in tree.items() if isinstance(value, View)} if type(tree) is dict else {}
+    if not views:
+        inside = ", ".join(printable(str(key), 40) for key in list(tree)[:5]) if type(tree) is dict and tree else "none"
+        raise CheckpointError(f"{path} holds no named tensors (its entries: {inside}); save a model's state_dict()")
+    for key in views:
+        if type(key) is not str or not key.isprintable() or len(key) > 200:
+            raise CheckpointError(
+                f"{path}: the key '{printable(str(key))}' is not a tensor's name; "
+                "take the file again from a source that you trust"
+            )
+    if entered:
+        notes.append(f"taken from its entry {'.'.join(map(printable, entered))}; the other entries are left out")
+    if len(tree) > len(views):
+        others = [printable(str(key), 40) for key, value in tree.items() if not isinstance(value, View)]
+        notes.append(f"{len(others)} entries that are no tensors are left out ({', '.join(others[:5])})")
+    return views, notes
+
+
+def container(tree):
+    """The entry of a dictionary that holds the state dict, or None where the dictionary is one."""
+    if type(tree) is not dict:
+        return None
+    counted = {}
+    direct = count_views(tree, 0, counted)
+    holders = [key for key, value in tree.items() if type(key) is str and count_views(value, 2, counted) > direct]
+    preferred = [name for name in CONTAINERS if name in holders]
+    return (preferred or holders or [None])[0]
+
+
+def count_views(tree, depth, counted):
+    """Tensors in a dictionary keyed by text, or in the fullest of those in it: those of an optimiser have numbers.
+
+    counted: what was counted before, since a file may put one dictionary into many places.
+    """
+    if type(tree) is not dict:
+        return 0
+    if (id(tree), depth) not in counted:
+        named = tree.values() if all(type(key) is str for key in tree) else ()
+        inner = [count_views(value, depth - 1, counted) for value in named] if depth else []
+        counted[id(tree), depth] = max([sum(isinstance(value, View) for value in named), *inner])
+    return counted[id(tree), depth]
+
+
+def add_attributes(root, path, views):
+    """Add {dotted name: View} of the tensors of a TorchScript object and of those in it."""
+    waiting, seen = [("", root, 0)], 0
+    while waiting:
+        prefix, record, depth = waiting.pop()
+        seen += 1
+        if depth > MAX_DEPTH or seen > MAX_OBJECTS:
+            raise CheckpointError(f"{path} nests objects too deep or too often; give a file of a model's state_dict()")
+        for name, value in record.attributes.items():
+            if isinstance(value, View):
+                views[f"{prefix}{name}"] = value
+            elif isinstance(value, Record):
+                waiting.append((f"{prefix}{name}.", value, depth + 1))
+
+
+def item_size(view):
+    return np.dtype(DTYPES[view.dtype]).itemsize
+
+
+def entry_of(view, start, order, crc32):
+    """Where and how the elements of a view lie, its storage being at `start`."""
+    dtype = np.dtype(DTYPES[view.dtype]).newbyteorder(order)
+    spec, offset = Spec(view.dtype, view.size), start + view.offset * dtype.itemsize
+    wanted, nbytes = 1, math.prod(view.size) * dtype.itemsize
+    in_order = True
+    for side, stride in zip(view.size[::-1], view.stride[::-1], strict=True):
+        in_order = in_order and (side == 1 or stride == wanted)
+        wanted *= side
+    if in_order or not nbytes:
+        whole = nbytes == view.storage.nbytes and view.offset == 0
+        return Stored(spec, dtype, (Piece(offset, nbytes),), crc32=(crc32 or None) if whole else None)
+    last = sum((side - 1) * stride for side, stride in zip(view.size, view.stride, strict=True))
+    return Strided(spec, dtype, offset, last + 1, view.stride)

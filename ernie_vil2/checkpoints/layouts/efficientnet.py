@@ -1,0 +1,224 @@
+"""EfficientNets of PaddleClas (`EfficientNetB0` to `B7`) and timm (`tf_efficientnet_b0` to `b7`, `l2`) as image towers.
+
+The classifier is left out: the embedding is the pooled feature map, and a run with a projection puts its own head on
+it. Convolutions and batch norms are shaped alike everywhere, so every tensor is copied bit for bit.
+"""
+
+import math
+from dataclasses import replace
+
+from ...config.model import (
+    EFFICIENTNETS,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    PIXEL_PROFILES,
+    STAGES,
+    EfficientNetConfig,
+    ModelConfig,
+    PixelProfile,
+)
+from ...errors import CheckpointError, ConfigError
+from ..release_layout import efficientnet_manifest
+from . import shapes
+from .layout_record import Layout, Read
+from .mapping import Mapped, copied
+from .vit_parts import chosen, section
+
+PADDLECLAS_NAME, TIMM_NAME = "PaddleClas EfficientNet", "timm EfficientNet"
+TORCH_NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
+CROPS = {
+    "b0": 0.875,
+    "b1": 0.882,
+    "b2": 0.89,
+    "b3": 0.904,
+    "b4": 0.922,
+    "b5": 0.934,
+    "b6": 0.942,
+    "b7": 0.949,
+    "l2": 0.96,
+}
+"""Share of the short side that timm's evaluation keeps, for its tf_efficientnet weights"""
+TIMM_EPSILONS = {"same": 1e-3, "dynamic": 1e-5}
+"""What timm runs batch norms with, for tf_efficientnet and efficientnet, unless bn_eps says another"""
+PADDLECLAS_MARGIN = 32
+"""Pixels that PaddleClas's evaluation resizes beyond the crop"""
+PADDLECLAS = {
+    "expand_conv": "_ecn._conv._conv._conv",
+    "expand_norm": "_ecn._conv._bn",
+    "depthwise_conv": "_dcn._conv._conv._conv",
+    "depthwise_norm": "_dcn._conv._bn",
+    "squeeze": "_se._conv1._conv",
+    "excite": "_se._conv2._conv",
+    "project_conv": "_pcn._conv._conv._conv",
+    "project_norm": "_pcn._conv._bn",
+    "stem_conv": "_ef._conv_stem._conv._conv._conv",
+    "stem_norm": "_ef._conv_stem._conv._bn",
+    "head_conv": "_conv._conv._conv",
+    "head_norm": "_conv._bn",
+}
+TIMM = {"stem_conv": "conv_stem", "stem_norm": "bn1", "head_conv": "conv_head", "head_norm": "bn2"}
+TIMM_BLOCK = {
+    "expand_conv": "conv_pw",
+    "expand_norm": "bn1",
+    "depthwise_conv": "conv_dw",
+    "depthwise_norm": "bn2",
+    "squeeze": "se.conv_reduce",
+    "excite": "se.conv_expand",
+    "project_conv": "conv_pwl",
+    "project_norm": "bn3",
+}
+TIMM_FIRST = {**TIMM_BLOCK, "depthwise_norm": "bn1", "project_conv": "conv_pw", "project_norm": "bn2"}
+"""The blocks of the first stage have no expansion, so their layers count from another place"""
+
+
+def places(config):
+    """(stage, place in it) of every block, in order."""
+    repeats = [math.ceil(count * EFFICIENTNETS[config.variant][1]) for count, *_ in STAGES]
+    return [(stage, place) for stage, count in enumerate(repeats) for place in range(count)]
+
+
+def paddleclas_key(key, spots):
+    """PaddleClas's name of one of our keys: the first block of a stage is one of `_blocks`, its others of `block`."""
+    parts = key.split(".")[1:]
+    if parts[0] != "blocks":
+        return f"{PADDLECLAS[parts[0]]}.{parts[1]}"
+    index = int(parts[1])
+    group = "block" if spots[index][1] else "_blocks"
+    return f"_ef.{group}.{index}..{PADDLECLAS[parts[2]]}.{parts[3]}"
+
+
+def timm_key(key, spots):
+    """timm's name of one of our keys."""
+    *layer, value = key.split(".")[1:]
+    if layer[-1].endswith("norm"):
+        value = TORCH_NORM[value]
+    if layer[0] != "blocks":
+        return f"{TIMM[layer[0]]}.{value}"
+    stage, place = spots[int(layer[1])]
+    names = TIMM_BLOCK if stage else TIMM_FIRST
+    return f"blocks.{stage}.{place}.{names[layer[2]]}.{value}"
+
+
+def read_paddleclas(found):
+    """A Read of PaddleClas's weights, with its evaluation's pixels."""
+    config = recognised(found, paddleclas_key)
+    size = config.image_size
+    profile = replace(PIXEL_PROFILES["paddleclas"], size=size, resize_to=size + PADDLECLAS_MARGIN)
+    return finished(found, config, profile, paddleclas_key, PADDLECLAS_NAME, [])
+
+
+def read_timm(found):
+    """A Read of timm's weights; its config.json, where there is one, says which pixels and which padding."""
+    config, notes = recognised(found, timm_key), []
+    architecture = str(found.settings.get("architecture", ""))
+    if architecture.startswith("efficientnet_"):
+        config.padding, config.epsilon = "dynamic", TIMM_EPSILONS["dynamic"]
+    elif not architecture:
+        notes.append(
+            f"taken for timm's tf_efficientnet_{config.variant} with the pixels of its ns weights; other EfficientNets "
+            "of timm have the same keys and another padding: put its config.json beside the weights"
+        )
+    if isinstance(epsilon := section(found.settings, "model_args").get("bn_eps"), float) and epsilon > 0:
+        config.epsilon = epsilon
+    about = section(found.settings, "pretrained_cfg") or found.settings
+    lacking = [name for name in ("input_size", "crop_pct", "interpolation", "mean", "std") if not about.get(name)]
+    if architecture and lacking and "pixels" not in found.settings:
+        notes.append(
+            f"its config.json does not say {', '.join(lacking)} of its pixels: those of timm's "
+            f"tf_efficientnet_{config.variant} are assumed"
+        )
+    profile = timm_profile(config.variant, about)
+    return finished(found, config, profile, timm_key, TIMM_NAME, notes)
+
+
+def timm_profile(variant, about):
+    """The PixelProfile of timm's evaluation; about: its `pretrained_cfg`, {} for that of the ns weights."""
+    size = int((about.get("input_size") or EFFICIENTNETS[variant][2:])[-1])
+    return PixelProfile(
+        decoder="pil",
+        interpolation="linear" if about.get("interpolation") == "bilinear" else "bicubic",
+        resize="torchvision",
+        size=size,
+        resize_to=math.floor(size / (about.get("crop_pct") or CROPS[variant])),
+        mean=tuple(about.get("mean") or IMAGENET_MEAN),
+        std=tuple(about.get("std") or IMAGENET_STD),
+    )
+
+
+def recognised(found, name):
+    """The EfficientNetConfig, without a head, whose tensors these keys are; CheckpointError when there is none."""
+    channels = shapes.sides(found.state, name("visual.head_conv.weight", []), found.path, 4)[0]
+    for variant, (_, _, size) in EFFICIENTNETS.items():
+        config = EfficientNetConfig(variant=variant, image_size=size, padding="same", projection=0)
+        spots = places(config)
+        last = name(f"visual.blocks.{len(spots) - 1}.depthwise_conv.weight", spots)
+        beyond = name(f"visual.blocks.{len(spots)}.depthwise_conv.weight", [*spots, (6, spots[-1][1] + 1)])
+        if channels == config.width and last in found.state and beyond not in found.state:
+            return config
+    raise CheckpointError(
+        f"{found.path}: an EfficientNet with {channels} features whose blocks are not those of "
+        f"{', '.join(EFFICIENTNETS)}; convert one of these"
+    )
+
+
+def finished(found, config, profile, name, layout, notes):
+    """The Read of a recognised state; CheckpointError lists what is missing or mis-shaped.
+
+    The setting `pixels`, the name of a preset or a mapping, goes before the profile.
+    """
+    told = found.settings.get("pixels")
+    try:
+        profile = chosen(told, profile, told.get("size", profile.size) if isinstance(told, dict) else profile.size)
+    except ConfigError as error:
+        raise CheckpointError(f"{found.path}: {error}; correct the pixels that were given for it") from None
+    config.image_size = profile.size
+    spots = places(config)
+    entries = {key: copied(name(key, spots), shape) for key, shape in efficientnet_manifest(config).items()}
+    wanted = {entry.sources[0]: entry.shape for entry in entries.values()}
+    shapes.check(found.state, wanted, found.path, f"{layout} (variant {config.variant})")
+    counted = [key for key in found.state if key.endswith("num_batches_tracked")]  # torch's, of no use
+    notes = [*notes, *shapes.left_out(found.state, {*wanted, *counted})]
+    return Read(ModelConfig(image_tower=config, text_tower=None, pixels=profile), Mapped(found.state, entries), notes)
+
+
+def written(state, config, name):
+    """{their key: array} of an image tower without a head."""
+    tower = config.image_tower
+    if tower is None or tower.kind != "efficientnet" or tower.projection:
+        raise CheckpointError(
+            "only an EfficientNet image tower without a projection can be written like this, as theirs ends in a "
+            "classifier; choose another layout"
+        )
+    spots = places(tower)
+    return {name(key, spots): state[key] for key in efficientnet_manifest(tower)}
+
+
+def write_paddleclas(state, config):
+    """{key: array} of an image tower in PaddleClas's names, without the classifier."""
+    return written(state, config, paddleclas_key)
+
+
+def write_timm(state, config):
+    """{key: array} of an image tower in timm's names, without the classifier."""
+    return written(state, config, timm_key)
+
+
+def has(*wanted):
+    """A function of keys: whether all of these are among them."""
+    return lambda keys: set(wanted) <= set(keys)
+
+
+LAYOUTS = [
+    Layout(
+        PADDLECLAS_NAME,
+        has("_ef._conv_stem._conv._conv._conv.weight", "_ef._blocks.0.._se._conv1._conv.weight"),
+        read_paddleclas,
+        write_paddleclas,
+    ),
+    Layout(
+        TIMM_NAME,
+        has("conv_stem.weight", "conv_head.weight", "blocks.0.0.se.conv_reduce.weight", "blocks.1.0.conv_pwl.weight"),
+        read_timm,
+        write_timm,
+    ),
+]

@@ -1,0 +1,62 @@
+"""States that are computed from another state, one tensor at a time, when a tensor is asked for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..formats.lazy_tensors import Spec, spec_of
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor made from others: `make(*arrays)` -> array of `shape`; without `make` it is the only source as it is."""
+
+    sources: tuple[str, ...]
+    shape: tuple[int, ...]
+    make: Callable | None = None
+
+
+class Mapped(Mapping):
+    """{key: array} of entries {key: Entry} over a source state; arrays that are not copied bit by bit are float32."""
+
+    def __init__(self, source, entries, notes=()):
+        self.source, self.entries, self.notes = source, entries, list(notes)
+
+    def __len__(self):
+        return len(self.entries)
+
+    def __iter__(self):
+        return iter(self.entries)
+
+    def spec(self, key):
+        """Type and shape of a tensor."""
+        entry = self.entries[key]
+        if entry.make is None:
+            return spec_of(self.source, entry.sources[0])
+        return Spec("float32", tuple(entry.shape))
+
+    def __getitem__(self, key):
+        entry = self.entries[key]
+        arrays = [self.source[name] for name in entry.sources]
+        return arrays[0] if entry.make is None else np.ascontiguousarray(entry.make(*arrays), np.float32)
+
+
+def copied(key, shape):
+    """An Entry that is the source's tensor as it is."""
+    return Entry((key,), tuple(shape))
+
+
+def transposed(key, shape):
+    """An Entry that is a torch Linear weight [out, in] as Paddle's [in, out]; `shape` is the latter."""
+    return Entry((key,), tuple(shape), lambda array: array.T)
+
+
+def reshaped(key, shape):
+    """An Entry with the source's elements in another shape."""
+    return Entry((key,), tuple(shape), lambda array: array.reshape(shape))
+
+
+def stacked(keys, shape, axis=-1):
+    """An Entry that joins the sources along an axis, such as query, key and value [in, out] to one [in, 3 out]."""
+    return Entry(tuple(keys), tuple(shape), lambda *arrays: np.concatenate(arrays, axis=axis))

@@ -1,0 +1,71 @@
+"""A pixel profile from a preprocessor_config.json, as PaddleNLP and Hugging Face write it, and back."""
+
+import dataclasses
+
+from ...config.model import PixelProfile
+
+FILTERS = {2: "linear", 3: "bicubic"}
+"""Pillow's numbers of the filters that a profile may name."""
+
+
+def profile_of(settings, size, preset: PixelProfile):
+    """(PixelProfile for images of `size`, notes) of what a preprocessor_config.json says; the preset for {}.
+
+    Where the file asks for what no profile is, the preset stands and a note says so.
+    """
+    default = dataclasses.replace(preset, size=size)
+    if not settings:
+        return default, ["no preprocessor_config.json lies beside the weights: pixels as this model's kind has them"]
+    short, crop = side_of(settings.get("size"), "shortest_edge"), side_of(settings.get("crop_size"), "height")
+    whole = side_of(settings.get("size"), "height")
+    cropped, filter_ = settings.get("do_center_crop", True), settings.get("resample", 3)
+    notes = []
+    if filter_ not in FILTERS:
+        notes.append(f"Pillow's filter {filter_} is no filter of a pixel profile, {preset.interpolation} is taken")
+    if cropped and crop != size or not cropped and whole != size:
+        notes.append(f"preprocessor_config.json ends in another size than {size}, the model's; {size} is taken")
+    if not settings.get("do_resize", True) or not settings.get("do_normalize", True):
+        notes.append("preprocessor_config.json leaves out resizing or normalising, a pixel profile does both")
+    if abs(settings.get("rescale_factor", 1 / 255) - 1 / 255) > 1e-6:
+        notes.append("preprocessor_config.json does not scale pixels by 1/255, a pixel profile does")
+    profile = dataclasses.replace(
+        default,
+        decoder="pil",
+        interpolation=FILTERS.get(filter_, preset.interpolation),
+        resize="short_side" if cropped else "square",
+        resize_to=short if cropped and short not in (None, size) else 0,
+        mean=tuple(settings.get("image_mean", preset.mean)),
+        std=tuple(settings.get("image_std", preset.std)),
+    )
+    return profile, notes
+
+
+def side_of(value, name):
+    """A number from a plain side or from a dictionary with `name`, None where it is something else."""
+    value = value.get(name) if type(value) is dict else value
+    return value if type(value) is int and value > 0 else None
+
+
+def settings_of(profile: PixelProfile, processor):
+    """(preprocessor_config.json of a profile, notes): `processor` is the class that reads it."""
+    notes = []
+    if profile.decoder != "pil" or profile.resize == "official":
+        notes.append("PaddleNLP resizes with Pillow and cannot give this model's pixels; bicubic is written for it")
+    numbers = {name: number for number, name in FILTERS.items()}
+    filter_ = numbers[profile.interpolation] if profile.decoder == "pil" else numbers["bicubic"]
+    square = profile.resize == "square"
+    side = {"height": profile.size, "width": profile.size}
+    return {
+        "image_processor_type": processor,
+        "do_resize": True,
+        "do_center_crop": not square,
+        "do_rescale": True,
+        "do_normalize": True,
+        "do_convert_rgb": True,
+        "resample": filter_,
+        "rescale_factor": 1 / 255,
+        "size": side if square else {"shortest_edge": profile.resize_to or profile.size},
+        "crop_size": side,
+        "image_mean": list(profile.mean),
+        "image_std": list(profile.std),
+    }, notes

@@ -1,0 +1,184 @@
+"""The model directory: config.json, model.safetensors, vocab.txt; written whole or not at all, refused when not whole.
+
+A directory of an image tower alone has no vocabulary.
+
+config.json is written last and lists the other files: their sizes, the SHA-256 of the vocabulary, and that of the
+header of the weights. The header holds a CRC-32 of every tensor, which is compared as the tensor is read (0.2 s for
+815 MB, against 0.7 s for a SHA-256 of the file), so a copy that stopped anywhere is an error and never a wrong model.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from ..config.model import ModelConfig
+from ..errors import CheckpointError
+from ..files.atomic import reported, sync_directory, synced_file, temporary_name
+from . import release_layout
+from .formats.lazy_tensors import Float32View
+from .formats.safetensors_file import header_digest, open_safetensors, write_safetensors
+from .layouts import ernie_vil, official
+from .layouts.any_source import open_source
+from .layouts.recognise import read_source, recognise
+
+CONFIG, WEIGHTS, VOCAB = "config.json", "model.safetensors", "vocab.txt"
+PADDLENLP_WEIGHTS = "model_state.pdparams"
+LOADED = [*official.LAYOUTS, *ernie_vil.LAYOUTS]
+ASIDE = ".replaced-"
+VOCAB_MD5 = "f3f369709b51cf924884236f54e25b08"
+VOCAB_SOURCE = (
+    "the vocabulary of the release and of PaddleNLP's ernie_vil-2.0-base-zh is what tools/download.py "
+    "ernie-vil2-vocab-zh fetches: put the vocab.txt beside the weights or name it with vocab="
+)
+
+
+def save_model(path, state, config: ModelConfig, vocab, extra=None):
+    """Write a model directory at `path`, in place of an older one if there is one.
+
+    `state` is {key: array} in the release's layout, `vocab` the vocabulary file that is copied (None for an image tower
+    alone), `extra` a JSON-able dictionary kept in config.json under "extra". Until the last moment everything is in
+    `<path>.tmp-<process>`; a run that is killed leaves only that. Raises CheckpointError when the state does not fit,
+    the target is something else, or the disk refuses.
+    """
+    release_layout.check(state, config, "the state to be saved")
+    path = Path(os.path.realpath(path))
+    refuse_other_target(path)
+    temporary = temporary_name(path)
+    with reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            write_directory(temporary, state, config, vocab, extra)
+            replace_directory(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_other_target(path):
+    if path.exists() and not (path.is_dir() and ((path / CONFIG).is_file() or not any(path.iterdir()))):
+        raise CheckpointError(
+            f"{path} exists and is not a model directory, so it is not replaced; choose another name or remove it"
+        )
+
+
+def write_directory(folder, state, config, vocab, extra):
+    folder.mkdir()
+    with synced_file(folder / WEIGHTS) as handle:
+        write_safetensors(handle, state)
+    files = {WEIGHTS: {"bytes": (folder / WEIGHTS).stat().st_size, "header_sha256": header_digest(folder / WEIGHTS)}}
+    if config.text_tower is not None:
+        vocabulary = read_vocab(vocab)
+        with synced_file(folder / VOCAB) as handle:
+            handle.write(vocabulary)
+        files[VOCAB] = {"bytes": len(vocabulary), "sha256": hashlib.sha256(vocabulary).hexdigest()}
+    content = {**config.to_dict(), "files": files, **({"extra": extra} if extra is not None else {})}
+    with synced_file(folder / CONFIG) as handle:
+        handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+    sync_directory(folder)
+
+
+def read_vocab(vocab):
+    try:
+        data = Path(vocab).read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read the vocabulary {vocab}: {error.strerror}; {VOCAB_SOURCE}") from None
+    if not data.strip():
+        raise CheckpointError(f"the vocabulary {vocab} is empty; {VOCAB_SOURCE}")
+    return data
+
+
+def replace_directory(new, path):
+    """Rename `new` to `path`; an older directory steps aside first, and `open_model` names it if this stops between."""
+    aside = path.with_name(f"{path.name}{ASIDE}{os.getpid()}")
+    if path.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(path, aside)
+    os.replace(new, path)
+    sync_directory(path.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def open_model(path, vocab=None, config=None, raw=False):
+    """(state, config, vocabulary path) of a model directory, of a `.pdparams` in the release's keys, or of weights of
+    PaddleNLP's ErnieViL (a file or a folder); the path is None for an image tower alone.
+
+    `state` maps keys to float32 arrays and reads a tensor when it is asked for; it may hold the harmless extra keys
+    that its list `notes` tells of. With `raw`, arrays keep the type they are stored in (bfloat16 as uint16). `vocab`
+    overrides the directory's own; for a `.pdparams` without it, a vocab.txt beside the file is taken. `config` is for
+    a `.pdparams` whose configuration its shapes cannot tell. Raises CheckpointError when anything is missing or does
+    not fit.
+    """
+    path = Path(path)
+    if path.is_dir() and not (path / PADDLENLP_WEIGHTS).is_file():
+        state, config, found = open_directory(path)
+    elif path.exists():
+        state, config, found = open_other(path, config)
+    else:
+        waiting = [other for other in path.parent.glob("*") if other.name.startswith(path.name + ASIDE)]
+        hint = "give a model directory or a .pdparams file"
+        if waiting:
+            hint = f"a save that was interrupted left {waiting[0]}: rename it to {path.name}"
+        raise CheckpointError(f"{path} does not exist; {hint}")
+    state.notes += release_layout.check(state, config, path)
+    if config.text_tower is None:
+        return state if raw else Float32View(state), config, None
+    vocab = Path(vocab) if vocab is not None else found
+    if not vocab.is_file():
+        lacking = f"{path} comes without a vocabulary" if vocab == found else f"the vocabulary {vocab} does not exist"
+        raise CheckpointError(f"{lacking}; {VOCAB_SOURCE}")
+    return state if raw else Float32View(state), config, vocab
+
+
+def open_other(path, config):
+    """(state, config, vocabulary beside it) of weights in the release's layout or in PaddleNLP's of the same model."""
+    source = open_source(path)
+    kind = recognise(source, ours=config is not None)
+    if kind not in LOADED:
+        raise CheckpointError(
+            f"{path} is in the layout {kind.name}, not the release's (its keys begin with "
+            f"{', '.join(list(source.state)[:3])}); make a model directory of it with tools/convert.py"
+        )
+    vocab = source.vocab or (path if path.is_dir() else path.parent) / VOCAB
+    if config is not None and kind in official.LAYOUTS:
+        return source.state, config, vocab
+    read = read_source(source, kind)
+    read.state.notes += read.notes
+    return read.state, config or read.config, vocab
+
+
+def open_directory(path):
+    """(raw state, config, vocabulary) after comparing the directory with what its config.json lists."""
+    if not (path / CONFIG).is_file():
+        inside = sorted(path.glob("*.pdparams"))
+        hint = f"give {inside[0]} itself" if inside else "copy the directory again, or write it with tools/convert.py"
+        raise CheckpointError(f"{path} is not a model directory: {CONFIG} is missing; {hint}")
+    try:
+        content = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+        files = content.pop("files")
+        content.pop("extra", None)
+        listed = (WEIGHTS,) if content.get("text_tower", True) is None else (WEIGHTS, VOCAB)
+        sizes = {name: int(files[name]["bytes"]) for name in listed}
+        digests = {name: files[name]["header_sha256" if name == WEIGHTS else "sha256"] for name in listed}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise CheckpointError(
+            f"{path / CONFIG} is damaged, or another program wrote it; copy the directory again, "
+            "or write it with tools/convert.py"
+        ) from None
+    for name, size in sizes.items():
+        found = (path / name).stat().st_size if (path / name).is_file() else None
+        if found != size:
+            state = "is missing" if found is None else f"has {found:,} bytes where {CONFIG} says {size:,}"
+            raise CheckpointError(f"{path / name} {state}: the directory is incomplete; copy or convert it again")
+    config = ModelConfig.from_dict(content, str(path / CONFIG))
+    actual = {WEIGHTS: header_digest(path / WEIGHTS)}
+    if VOCAB in digests:
+        actual[VOCAB] = hashlib.sha256((path / VOCAB).read_bytes()).hexdigest()
+    state = open_safetensors(path / WEIGHTS)
+    for name, digest in digests.items():
+        if actual[name] != digest:
+            raise CheckpointError(
+                f"{path / name} is not the file that {CONFIG} was written with; copy or convert the directory again"
+            )
+    return state, config, path / VOCAB

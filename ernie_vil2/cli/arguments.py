@@ -1,0 +1,22 @@
+"""Arguments that several verbs have."""
+
+import argparse
+
+
+def count(text: str) -> int:
+    """A number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def add_run(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """`-c FILE` and `-o KEY=VALUE`: the configuration of a run; `-c` is required where there is no default."""
+    told = {"default": default, "help": "YAML file of the run (default: %(default)s)"}
+    if default is None:
+        told = {"required": True, "help": "YAML file, see configs/"}
+    parser.add_argument("-c", "--config", **told)
+    parser.add_argument(
+        "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="for example -o train.steps=100"
+    )

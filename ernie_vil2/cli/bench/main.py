@@ -1,0 +1,17 @@
+"""Measure on this machine: speed against a plain use of the same steps, memory, and what the views are worth."""
+
+import argparse
+
+from . import ablation, encode, loader, memory, scale, train
+
+VERBS = (encode, loader, memory, train, ablation, scale)
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Run one benchmark."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    verbs = parser.add_subparsers(metavar="WHAT", required=True)
+    for verb in VERBS:
+        verb.add_verb(verbs)
+    args = parser.parse_args(argv)
+    return args.run(args)

@@ -1,0 +1,85 @@
+"""The verb `scale` of `bench`: from a measurement and options to tables or the page."""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from ...errors import ConfigError, DataError, nearest
+from ...files.atomic import atomic_file, reported
+from ...files.json_files import write_json
+from ...studies.scaling.cards import CARDS, Assumptions, card_named
+from ...studies.scaling.measure import SIZES, measure
+from ...studies.scaling.project import Projection
+from ...studies.scaling.report import card_section, document
+from ..arguments import count
+
+
+def read_measured(path):
+    """A measurement from its file; DataError when there is none."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if set(SIZES) <= set(content["sizes"]) and {"wire", "loss"} <= set(content):
+            return content
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise DataError(f"{path}: no measurement of tools/bench.py scale; make one with --measure")
+
+
+def assumptions(texts):
+    """Assumptions with `key=value` replaced; ConfigError for another key or no number."""
+    values = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        known = [field.name for field in dataclasses.fields(Assumptions)]
+        if key not in known:
+            raise ConfigError(f"--assume {text}: did you mean {nearest(key, known) or known[0]!r}?")
+        try:
+            values[key] = float(value)
+        except ValueError:
+            raise ConfigError(f"--assume {text}: write it as key=number") from None
+        if not 0 < values[key] < float("inf"):
+            raise ConfigError(f"--assume {text}: the number must be above 0")
+    return dataclasses.replace(Assumptions(), **values)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Project the training step to 8, 64 and 512 cards from measured values; with --write as a page."""
+    if args.measure:
+        write_json(args.measured, measure(print))
+    measured, assumed = read_measured(args.measured), assumptions(args.assume)
+    cards = {name: card_named(name) for name in args.card or CARDS}
+    if args.pairs_per_second:
+        if args.pairs_per_second < 0 or len(cards) > 1:
+            raise ConfigError("--pairs-per-second is above 0 and belongs to one --card")
+        ((name, card),) = cards.items()
+        told = dataclasses.replace(card, pairs_per_second=args.pairs_per_second, source="speed: given; " + card.source)
+        cards = {name: told}
+    text = document(measured, assumed, args.per_card, args.batch, args.sharding, args.pairs, cards)
+    if not args.write:
+        print(
+            "\n\n".join(
+                card_section(Projection(measured, card, assumed), args.per_card, args.batch, args.sharding, args.pairs)
+                for card in cards.values()
+            )
+        )
+        return
+    with reported(args.write), atomic_file(args.write) as handle:
+        handle.write(text.encode("utf-8"))
+    print(f"wrote {args.write}")
+
+
+def add_verb(verbs) -> None:
+    """Add `scale` to the verbs of an argument parser."""
+    verb = verbs.add_parser("scale", help=run.__doc__, description=run.__doc__)
+    verb.add_argument("--measured", default="docs/scaling.json", metavar="FILE", help="default: %(default)s")
+    verb.add_argument("--measure", action="store_true", help="measure on this machine first and write that file")
+    verb.add_argument("--card", action="append", metavar="NAME", help=f"one of {', '.join(CARDS)}; default: all")
+    verb.add_argument("--pairs-per-second", type=float, metavar="P", help="of a plain ViT-B/16 step on one card")
+    verb.add_argument("--per-card", type=count, default=512, metavar="N", help="pairs of a card (default %(default)s)")
+    verb.add_argument("--batch", type=count, default=32768, metavar="N", help="the fixed batch (default %(default)s)")
+    verb.add_argument("--sharding", type=int, choices=(0, 1, 2), default=1, help="default: %(default)s")
+    verb.add_argument("--pairs", type=float, default=1.5e9, metavar="N", help="of a training (default %(default)g)")
+    verb.add_argument("--assume", action="append", default=[], metavar="KEY=NUMBER", help="change an assumption")
+    verb.add_argument("--write", metavar="FILE", help="write the page, for example docs/scaling.md")
+    verb.set_defaults(run=run)

@@ -1,0 +1,27 @@
+"""The verb `train` of `bench`: speed of a training step."""
+
+import argparse
+
+from ...config.run import load_run
+from ...studies.speed import training
+from ..arguments import add_run, count
+
+BASE = "configs/ernie_vil2_base_vit_zh.yaml"
+
+
+def run(args: argparse.Namespace) -> None:
+    """Pairs a second of a training step on noise, and its share of the device's peak."""
+    config = load_run(args.config, ["data.train=none", *args.override])
+    found = training.throughput(config, args.batch, args.steps)
+    share = f", {found['tflops'] / args.peak:.1%} of {args.peak:g}" if args.peak else ""
+    print(f"{found['pairs_per_second']:,.1f} pairs/s, {found['tflops']:,.2f} TFLOP/s{share}")
+
+
+def add_verb(verbs) -> None:
+    """Add `train` to the verbs of an argument parser."""
+    verb = verbs.add_parser("train", help=run.__doc__, description=run.__doc__)
+    add_run(verb, BASE)
+    verb.add_argument("--batch", type=count, default=64, metavar="N", help="pairs of a step (default %(default)s)")
+    verb.add_argument("--steps", type=count, default=10, metavar="N", help="default: %(default)s")
+    verb.add_argument("--peak", type=float, metavar="TFLOPS", help="the device's peak, for example 312 (A100, bf16)")
+    verb.set_defaults(run=run)

@@ -1,0 +1,38 @@
+"""The verb `check` of `data`: what is wrong with a source."""
+
+import argparse
+import os
+
+from ...data.check.check import check
+from ...data.tokenizer import Tokenizer
+from ...errors import ConfigError
+from .sources import SOURCE, bar, opened
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the report on a source; 1 when it has bad rows or damaged files."""
+    if options.limit is not None and options.limit < 1:
+        raise ConfigError(f"--limit is {options.limit}; give at least 1, or leave it out to check all rows")
+    if options.json and not os.path.isdir(os.path.dirname(options.json) or "."):
+        raise ConfigError(f"--json: the folder of {options.json} does not exist; create it first")
+    tokenizer = Tokenizer(options.vocab) if options.vocab else None
+    source = opened(options.source)
+    report = check(source, tokenizer, options.limit, options.decode, None if options.json else 20, bar(source, options))
+    print(report)
+    if options.json:
+        report.write(options.json)
+    if faults := list(source.faults(options.checksums)):
+        print(f"damaged files    {len(faults):,}", *(fault for fault in faults if fault not in source.notes), sep="\n")
+    return 1 if report.bad or faults else 0
+
+
+def add_verb(verbs) -> None:
+    """Add `check` to the verbs of an argument parser."""
+    verb = verbs.add_parser("check", help="find what is wrong with a source")
+    verb.add_argument("source", metavar="SOURCE", help=SOURCE)
+    verb.add_argument("--vocab", help="vocab.txt, for token lengths and the truncation rate")
+    verb.add_argument("--limit", type=int, help="check the first LIMIT rows only")
+    verb.add_argument("--json", metavar="OUT", help="write the whole report, with every bad row, as JSON")
+    verb.add_argument("--checksums", action="store_true", help="compare tars with the checksums in their index.json")
+    verb.add_argument("--no-decode", dest="decode", action="store_false", help="only hash the images")
+    verb.set_defaults(run=run)

@@ -1,0 +1,17 @@
+"""Look into data, and write it as shards: `data.py check SOURCE` finds what is wrong, `data.py shard` makes tars."""
+
+import argparse
+
+from . import check, pairs, shard, tags
+
+VERBS = (check, shard, tags, pairs)
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Run one verb on a source."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        verb.add_verb(verbs)
+    options = parser.parse_args(argv)
+    return options.run(options)

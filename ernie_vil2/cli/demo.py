@@ -1,0 +1,31 @@
+"""Train a small ERNIE-ViL 2.0 on drawn scenes and write demo/report.html about it."""
+
+import argparse
+
+from ..runtime import import_paddle
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="demo.py", description=__doc__)
+    parser.add_argument(
+        "-c", "--config", default="configs/demo.yaml", help="YAML file of the run (default: %(default)s)"
+    )
+    parser.add_argument(
+        "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.steps=50"
+    )
+    options = parser.parse_args(argv)
+
+    import_paddle()
+    from ..config.run import load_run
+    from ..studies.demo.demo import REQUIRED, remove_run, run_demo
+
+    remove_run(load_run(options.config, options.override).output)
+    page, result, baseline = run_demo(options.config, options.override)
+    print(f"unseen split, standard protocol, {result['num_images']:,} images, {result['num_texts']:,} captions:")
+    print(f"{'':22}{'model':>8}{'colours and words':>20}{'asked for':>12}")
+    for key in ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10"):
+        name = ("text to image " if key.startswith("t2i") else "image to text ") + "R@" + key.rpartition("r")[2]
+        wanted = f">= {REQUIRED[key]:.0f}" if key in REQUIRED else ""
+        print(f"{name:22}{result[key]:7.1f}%{baseline[key]:19.1f}%{wanted:>12}")
+    print(f"report: {page}")
+    return 0

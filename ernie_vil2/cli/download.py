@@ -1,0 +1,67 @@
+"""Fetch published weights and vocabularies by name, with checksums; what is there already is only checked.
+
+python tools/download.py --list
+python tools/download.py ernie-vil2-base-vit-zh
+python tools/download.py ernie-vil2-base-vit-zh --mirror https://files.example.com/models --output weights
+"""
+
+import argparse
+import functools
+import sys
+import time
+
+from ..checkpoints.download.catalogue import listing
+from ..checkpoints.download.download import MIRRORS, download
+from ..checkpoints.download.http_file import Limits
+
+
+def progress_line(stream):
+    """Function (bytes so far, whole length or None) that keeps one line on a terminal up to date; None elsewhere."""
+    if not stream.isatty():
+        return None
+    shown = [0.0]
+
+    def show(done, total):
+        now = time.monotonic()
+        if now - shown[0] > 0.2 or done == total:
+            shown[0] = now
+            share = f" of {total / 1e6:,.1f} MB, {100 * done / total:.0f} %" if total else " MB"
+            stream.write(f"\r\x1b[K{done / 1e6:,.1f}{share}" + ("\n" if done == total else ""))
+            stream.flush()
+
+    return show
+
+
+def main(argv=None):
+    """Print what was found, fetched and checked, and the folder."""
+    parser = argparse.ArgumentParser(
+        prog="download", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", metavar="NAME", nargs="?", help="one of --list")
+    parser.add_argument("--list", action="store_true", help="print names, files and where they come from")
+    parser.add_argument(
+        "--output", metavar="DIR", default="downloads", help="files go to DIR/NAME (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--mirror",
+        metavar="URL",
+        action="append",
+        default=[],
+        help=f"base address tried first, as URL/NAME/FILE and URL/FILE; repeatable; also the variable {MIRRORS}",
+    )
+    parser.add_argument("--sha256", metavar="HEX", help="what the weights (the first file of the name) must have")
+    parser.add_argument("--offline", action="store_true", help="ask nothing of the network: only check what is there")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=30, help="of silence; default: %(default)s")
+    parser.add_argument("--limit", metavar="GB", type=float, default=20, help="of one file (default: %(default)s)")
+    args = parser.parse_args(argv)
+    if args.list:
+        print(listing())
+        return
+    if not args.name:
+        parser.error("give a NAME, or --list")
+    if not (0 < args.timeout <= 86400 and 0 < args.limit <= 1e6):
+        parser.error("--timeout is above 0 and at most a day, --limit above 0 and at most a million")
+    limits = Limits(timeout=args.timeout, size=args.limit * 1e9)
+    tell, show = functools.partial(print, flush=True), progress_line(sys.stderr)
+    folder = download(args.name, args.output, args.mirror, args.sha256, args.offline, limits, tell, show)
+    print(f"all files of {args.name} are in {folder}")

@@ -1,0 +1,45 @@
+"""`eval.py compare RUN...`: our results beside the published ones, as Markdown, JSON and an HTML report."""
+
+import argparse
+from pathlib import Path
+
+from ...evaluation.compare.markdown import to_markdown
+from ...evaluation.compare.page import page
+from ...evaluation.compare.tables import as_json, compare_runs
+from ...evaluation.runs.results import json_bytes, read_run
+from ...files.atomic import atomic_file, reported
+
+
+def main(argv=None):
+    """Print the comparison of run folders, or write compare.md, compare.json and compare.html to a folder."""
+    parser = argparse.ArgumentParser(prog="eval compare", description=__doc__)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder of an evaluation")
+    parser.add_argument("--output", metavar="DIR", help="write to this folder instead of printing")
+    parser.add_argument(
+        "--format",
+        choices=("markdown", "json", "html", "all"),
+        help="default: markdown when printed, all with --output",
+    )
+    args = parser.parse_args(argv)
+    wanted = args.format or ("all" if args.output else "markdown")
+    if not args.output and wanted in ("html", "all"):
+        parser.error(f"--format {wanted} needs --output DIR")
+    runs = [read_run(path) for path in args.runs]
+    comparison = compare_runs(runs)
+    makers = {
+        "markdown": ("compare.md", lambda: to_markdown(comparison).encode("utf-8", "replace")),
+        "json": ("compare.json", lambda: json_bytes(as_json(comparison))),
+        "html": ("compare.html", lambda: page(comparison, runs).encode("utf-8", "replace")),
+    }
+    for name, (file, content) in makers.items():
+        if wanted not in (name, "all"):
+            continue
+        if not args.output:
+            print(content().decode("utf-8"), end="")
+            continue
+        path = Path(args.output) / file
+        with reported(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_file(path) as handle:
+                handle.write(content())
+        print(f"wrote {path}")

@@ -1,0 +1,81 @@
+"""Retrieval metrics of embeddings, of a model on a source, or of a model on a public benchmark (`--benchmark NAME`).
+
+eval --embeddings OUT                       what tools/encode.py wrote, or the release's text file
+eval --model M --input FILE                 a source of images and texts
+eval --model M --benchmark NAME --data DIR  coco-cn, coco-cn@5k, flickr30k-cn, muge, aic-icc, flickr30k, mscoco, ...
+eval compare RUN...                         runs that were written with --output, side by side
+"""
+
+import argparse
+import sys
+
+from ...evaluation import retrieval
+from ...evaluation.benchmarks import run as public
+from ...evaluation.metrics.finite import finite
+
+
+def progress(done, total, what="samples"):
+    """A line that rewrites itself, on a terminal."""
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\rencoded {done:,} of {total:,} {what}", end=end, file=sys.stderr, flush=True)
+
+
+def main(argv=None):
+    """Print a table per protocol; with --json write the figures as well."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv[:1] == ["compare"]:
+        from ...evaluation.compare import markdown
+
+        return markdown.main(argv[1:])
+    parser = argparse.ArgumentParser(prog="eval", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--embeddings", metavar="PATH", help="directory written by encode, or the release's text file")
+    what.add_argument("--model", metavar="M", help="model directory or .pdparams; needs --input or --benchmark")
+    parser.add_argument("--input", metavar="SOURCE", help="TSV, JSON lines, folder or scenes: what the model is run on")
+    parser.add_argument("--vocab", help="vocabulary of a .pdparams")
+    parser.add_argument("--ids", metavar="FILE", help="image id of every line of a release text file")
+    parser.add_argument("--protocol", choices=("official", "standard", "both"), help="default both")
+    parser.add_argument("--skip-broken", action="store_true", help="leave out broken samples and count them")
+    parser.add_argument("--json", metavar="OUT", help="write the figures to this file")
+    public.add_options(parser.add_argument_group("public benchmarks"))
+    args = parser.parse_args(argv)
+    if args.model and (args.input is None) == (args.benchmark is None):
+        parser.error("--model needs --input SOURCE, or --benchmark NAME with --data DIR")
+    if args.embeddings and (args.input or args.vocab or args.skip_broken or args.benchmark):
+        parser.error("--input, --benchmark, --vocab and --skip-broken belong to --model, not to --embeddings")
+    if args.model and args.ids:
+        parser.error("--ids belongs to --embeddings; a source has its own ids")
+    if args.benchmark and args.protocol:
+        parser.error("--protocol does not go with --benchmark; name a protocol with it, as in coco-cn@1k-official")
+    if args.benchmark and args.data is None:
+        parser.error("--benchmark needs --data DIR")
+    if not args.benchmark and (args.data or args.output or args.split or args.allow_counts or args.options):
+        parser.error("--data, --output, --split, --allow-counts and -o belong to --benchmark")
+    if args.benchmark:
+        return public.run(args, [sys.argv[0], *argv], lambda done, total: progress(done, total, "images and texts"))
+    return measure(args)
+
+
+def measure(args):
+    """Embeddings, or a model on a source."""
+    if args.embeddings:
+        embeddings = retrieval.read_embeddings(args.embeddings, args.ids)
+    else:
+        import ernie_vil2
+
+        from ...data.sources.open import open_source
+
+        source = open_source(args.input)
+        print(source.describe(), *(f"note: {note}" for note in source.notes), sep="\n", file=sys.stderr)
+        embeddings = retrieval.encode_source(
+            ernie_vil2.load(args.model, args.vocab), source, args.skip_broken, progress=progress
+        )
+        owners = embeddings.text_image
+        finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
+        finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")
+    results = retrieval.evaluate(embeddings, args.protocol or "both")
+    print(retrieval.table(results), *(f"note: {note}" for note in embeddings.notes), sep="\n")
+    if args.json:
+        subject = {"embeddings": args.embeddings} if args.embeddings else {"model": args.model, "input": args.input}
+        retrieval.write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results})

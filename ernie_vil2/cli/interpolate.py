@@ -1,0 +1,17 @@
+"""Weights between two models: interpolate.py A B OUT --share 0.5 (0: those of A, 1: those of B)."""
+
+import argparse
+
+from ..checkpoints.interpolate import interpolate
+
+
+def main(argv=None):
+    """Write a model directory with (1 - share) * A + share * B."""
+    parser = argparse.ArgumentParser(prog="interpolate", description=__doc__)
+    parser.add_argument("first", metavar="A", help="model directory, for example before fine-tuning")
+    parser.add_argument("second", metavar="B", help="model directory of the same sizes, for example after it")
+    parser.add_argument("target", metavar="OUT", help="model directory to write")
+    parser.add_argument("--share", type=float, default=0.5, help="share of B in [0, 1]; default 0.5")
+    args = parser.parse_args(argv)
+    interpolate(args.first, args.second, args.target, args.share)
+    print(f"wrote {args.target}: {1 - args.share:g} of {args.first}, {args.share:g} of {args.second}")

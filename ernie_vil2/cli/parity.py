@@ -1,0 +1,37 @@
+"""Compare a model with what the release computes: `parity.py MODEL --fixture DIR` or `--published --image FILE`."""
+
+import argparse
+from pathlib import Path
+
+import ernie_vil2
+
+from ..conversion import parity
+from ..errors import DataError
+
+
+def main(argv=None):
+    """Print the table of checks; the status is 1 when one fails."""
+    parser = argparse.ArgumentParser(prog="parity", description=__doc__)
+    parser.add_argument("model", metavar="MODEL", help="model directory or .pdparams")
+    parser.add_argument("--fixture", metavar="DIR", help="directory with texts.json, images/, expected.npz")
+    parser.add_argument("--published", action="store_true", help="check the published numbers of the released base ViT")
+    parser.add_argument("--image", metavar="FILE", help="COCO val2017 000000039769.jpg, for --published")
+    parser.add_argument("--vocab", help="vocabulary of a .pdparams (default: vocab.txt of the fixture)")
+    parser.add_argument("--no-gradients", action="store_true", help="skip the gradient norms, the slow part")
+    args = parser.parse_args(argv)
+    if not (args.fixture or args.published):
+        parser.error("give --fixture DIR, --published, or both")
+    if args.published and not args.image:
+        raise DataError(parity.PUBLISHED_IMAGE)
+    fixture = parity.read_fixture(args.fixture) if args.fixture else None
+    vocab = args.vocab
+    if not vocab and fixture and Path(args.model).is_file() and (Path(args.fixture) / "vocab.txt").is_file():
+        vocab = Path(args.fixture) / "vocab.txt"
+    model = ernie_vil2.load(args.model, vocab)
+    checks = []
+    if fixture:
+        checks += parity.check_fixture(model, fixture, None if args.no_gradients else model.network)
+    if args.published:
+        checks += parity.check_published(model, args.image)
+    print(parity.table(checks))
+    return 0 if all(check.passed for check in checks) else 1

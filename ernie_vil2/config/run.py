@@ -1,0 +1,349 @@
+"""Configuration: dataclasses with a docstring per field, read from YAML or JSON, checked before any model is built."""
+
+import json
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError, nearest
+from ..schema import as_dict, build, check_range, document, parse_value, read_yaml
+from .model import PIXEL_PROFILES, TOWER_KINDS, ModelConfig
+
+VIEWS = ("image", "image'", "caption", "caption'", "tags", "tags'")
+
+
+@dataclass
+class AugmentationConfig:
+    """Training pixels of one view: the defaults are the release's; 0 switches a step off."""
+
+    crop_scale: float = document(
+        1.0,
+        "smallest side of the random crop over the resized short side, in (0, 1]; "
+        "1 as released, 0.8 is mild for small data sets",
+    )
+    flip: float = document(0.5, "probability of a mirror image, in [0, 1]")
+    jitter: float = document(0.8, "probability of the colour jitter, in [0, 1]")
+    brightness: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0)
+    contrast: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0)
+    saturation: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0)
+    hue: float = document(0.1, "jitter: shift from [-x, x] of the hue circle, in [0, 0.5]", minimum=0)
+    grey: float = document(0.2, "probability of a grey image, in [0, 1]")
+    blur: float = document(0.5, "probability of a Gaussian blur, in [0, 1]")
+    blur_kernel: int = document(5, "side of the blur's window in pixels, odd", minimum=1)
+    blur_sigma: tuple[float, ...] = document((0.1, 2.0), "smallest and largest standard deviation in pixels", length=2)
+
+    def __post_init__(self):
+        for name in ("flip", "jitter", "grey", "blur"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"augmentation: {name} is {getattr(self, name)} but must be a probability in [0, 1]")
+        if not 0 < self.crop_scale <= 1:
+            raise ConfigError(f"augmentation: crop_scale is {self.crop_scale} but must be in (0, 1]; 1 as released")
+        if not 0 <= self.hue <= 0.5:
+            raise ConfigError(f"augmentation: hue is {self.hue} but must be in [0, 0.5]; 0.5 reaches every hue")
+        if self.blur_kernel % 2 == 0:
+            raise ConfigError(f"augmentation: blur_kernel is {self.blur_kernel} but must be odd; 5 as released")
+        if not 0 < self.blur_sigma[0] <= self.blur_sigma[1]:
+            raise ConfigError(f"augmentation: blur_sigma is {list(self.blur_sigma)} but must rise from above 0")
+
+
+@dataclass
+class ObjectiveConfig:
+    """Which pairs of views are pulled together, and against what."""
+
+    pairs: list[typing.Any] = document(
+        lambda: [["image", "caption", 1.0]],
+        "list of [view, view, weight]; views: image, image', caption, caption', tags, tags'",
+    )
+    loss: str = document(
+        "infonce",
+        "infonce: symmetric cross entropy; sigmoid: every pair of samples by itself (SigLIP, arXiv 2303.15343)",
+        choices=("infonce", "sigmoid"),
+    )
+    negatives: str = document("batch", "batch: every other sample of the global batch", choices=("batch",))
+    positives: str = document(
+        "by_id",
+        "by_id: same image id or same text counts as a positive; one: only the sample itself",
+        choices=("by_id", "one"),
+    )
+    tag_language: str = document("zh", "language of the tag prompt", choices=("zh", "en"))
+
+    def __post_init__(self):
+        if not self.pairs:
+            raise ConfigError("objective.pairs is empty; give at least [image, caption, 1.0]")
+        seen = set()
+        for pair in self.pairs:
+            if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3):
+                raise ConfigError(f"objective.pairs holds {pair!r}; each entry is [view, view, weight]")
+            for view in pair[:2]:
+                if view not in VIEWS:
+                    raise ConfigError(
+                        f"objective.pairs: unknown view {view!r}; did you mean {nearest(view, VIEWS) or VIEWS[0]!r}?"
+                    )
+            weight = pair[2] if len(pair) == 3 else 1.0
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
+                raise ConfigError(
+                    f"objective.pairs: weight {weight!r} of {pair[0]}-{pair[1]} must be a number "
+                    "above 0; leave the pair out instead of 0"
+                )
+            if pair[0] == pair[1]:
+                raise ConfigError(
+                    f"objective.pairs: {pair[0]}-{pair[1]} pairs a view with itself; the second view is {pair[0]}'"
+                )
+            if frozenset(pair[:2]) in seen:
+                raise ConfigError(f"objective.pairs: {pair[0]}-{pair[1]} is listed twice; add up its weights")
+            seen.add(frozenset(pair[:2]))
+
+    def weighted_pairs(self):
+        """[(view, view, weight)] with the weight filled in."""
+        return [(pair[0], pair[1], float(pair[2]) if len(pair) == 3 else 1.0) for pair in self.pairs]
+
+
+@dataclass
+class DataConfig:
+    """Where samples come from and how they become views."""
+
+    train: typing.Any = document(None, "source of training: a path, or {kind: tar | tsv | mix | ..., ...}, see data.md")
+    valid: typing.Any = document(None, "source of validation, or null for none")
+    zero_shot: dict[str, typing.Any] = document(
+        dict, "{name: source} of other data, measured before and after training beside `valid`: what it forgets"
+    )
+    vocab: str | None = document(None, "vocabulary file; null builds one for scenes, or takes the one of init.text")
+    augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
+    workers: int = document(1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0)
+    max_bad: float = document(0.01, "share of broken samples at which the run stops", minimum=0)
+    shuffle_window: int = document(
+        131072, "samples that are shuffled together; whole shards are shuffled first", minimum=1
+    )
+    reduced_decode: bool = document(True, "training JPEGs are decoded at 1/2, 1/4 or 1/8 where the crop allows it")
+    timeout: float = document(300.0, "seconds that a batch may take before its loader process is named", positive=True)
+
+
+@dataclass
+class GroupRule:
+    """An entry of optimizer.groups."""
+
+    match: str = document("", "regular expression that a whole parameter name fits")
+    lr: float = document(1.0, "factor of the learning rate, on top of layer_decay", positive=True)
+    weight_decay: float | None = document(None, "instead of optimizer.weight_decay", minimum=0)
+
+
+@dataclass
+class FreezeRule:
+    """An entry of optimizer.freeze."""
+
+    match: str = document("", "regular expression that a whole parameter name fits")
+    until: int | None = document(None, "step at which it begins to learn; null: never", minimum=1)
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW with a warm-up, then a cosine, a line or a constant."""
+
+    lr: float = document(3e-5, "peak learning rate", positive=True)
+    final_lr: float = document(0.0, "learning rate at the last step", minimum=0)
+    warmup: int = document(100, "steps of linear warm-up", minimum=0)
+    weight_decay: float = document(0.01, "on matrices; never on bias, norm or temperature", minimum=0)
+    beta1: float = document(0.9, "decay of the first moment", fraction=True)
+    beta2: float = document(0.997, "decay of the second moment", fraction=True)
+    epsilon: float = document(1e-9, "of AdamW", positive=True)
+    clip: float = document(1.0, "largest global norm of the gradient; 0 for no clipping", minimum=0)
+    schedule: str = document(
+        "cosine", "from the peak to final_lr: cosine, linear, or constant", choices=("cosine", "linear", "constant")
+    )
+    layer_decay: float = document(
+        1.0, "factor of the learning rate per block below the top one; 1 for the same rate everywhere", positive=True
+    )
+    groups: list[typing.Any] = document(
+        list, "list of {match: expression on whole parameter names, lr: factor, weight_decay: value}; first match wins"
+    )
+    freeze: list[typing.Any] = document(
+        list, "list of {match: expression on whole parameter names, until: step}; without until for the whole run"
+    )
+
+    def __post_init__(self):
+        for name, kind in (("groups", GroupRule), ("freeze", FreezeRule)):
+            place = f"optimizer.{name}"
+            rules = [build(kind, rule, place, f"[{at}]") for at, rule in enumerate(getattr(self, name))]
+            for at, rule in enumerate(rules):
+                check_range(rule.match, {"pattern": True}, place, f"[{at}].match")
+            setattr(self, name, rules)
+
+
+@dataclass
+class TrainConfig:
+    """The loop."""
+
+    steps: int = document(1000, "optimizer steps", minimum=1)
+    batch_size: int = document(128, "pairs of a global batch, over all ranks", minimum=2)
+    micro_batch: int = document(
+        0, "pairs of a rank in one pass (gradient cache); 0: a rank's whole share at once", minimum=0
+    )
+    precision: str = document("fp32", "fp32, or bf16 or fp16 on a GPU", choices=("fp32", "bf16", "fp16"))
+    amp_level: str = document(
+        "O1", "O1: weights in fp32; O2: weights in bf16 or fp16 with fp32 masters", choices=("O1", "O2")
+    )
+    recompute: bool = document(False, "activations of a block are computed again in the backward pass: less memory")
+    sharding: int = document(
+        0, "0: none; 1: optimizer state divided over ranks; 2: gradients too; 3: parameters too", choices=(0, 1, 2, 3)
+    )
+    ema: float = document(0.0, "decay of an average of the weights that is evaluated and saved; 0: none", fraction=True)
+    spike: float = document(
+        0.0, "stop when the loss is over this factor times the median of the last 100; 0: never", minimum=0
+    )
+    log_every: int = document(10, "steps between log lines", minimum=1)
+    eval_every: int = document(0, "steps between validations and checkpoints; 0 for one at the end", minimum=0)
+    save_every: int = document(0, "steps between further checkpoints; 0 for those of eval_every only", minimum=0)
+    keep: int = document(2, "latest checkpoints that are kept, beside the best one", minimum=1)
+
+
+@dataclass
+class InitConfig:
+    """Weights to start from instead of random ones."""
+
+    model: str | None = document(
+        None, "model directory to fine-tune: its sizes, both towers and temperature; keys of `model` change the rest"
+    )
+    text: str | None = document(None, "model directory whose text tower is taken")
+    image: str | None = document(None, "model directory whose image tower is taken")
+
+
+@dataclass
+class LoraConfig:
+    """Low-rank adaptation of the attention's matrices (arXiv 2106.09685), merged into them in every saved model."""
+
+    rank: int = document(0, "rank of the update; 0 for none", minimum=0)
+    alpha: float = document(16.0, "the update is scaled by alpha / rank", positive=True)
+    towers: tuple[str, ...] = document(("text", "image"), "towers that get it; text, image")
+
+    def __post_init__(self):
+        for tower in self.towers:
+            if tower not in ("text", "image"):
+                raise ConfigError(f"lora.towers holds {tower!r}, but the towers are text and image")
+
+
+@dataclass
+class RunConfig:
+    """A whole training run: what a file in configs/ holds."""
+
+    model: ModelConfig = document(ModelConfig, "the two towers")
+    init: InitConfig = document(InitConfig, "weights to start from")
+    data: DataConfig = document(DataConfig, "sources and views")
+    objective: ObjectiveConfig = document(ObjectiveConfig, "pairs of views")
+    optimizer: OptimizerConfig = document(OptimizerConfig, "AdamW")
+    train: TrainConfig = document(TrainConfig, "the loop")
+    lora: LoraConfig = document(LoraConfig, "low-rank adaptation")
+    seed: int = document(0, "of starting values, order and augmentation", minimum=0)
+    output: str = document("output/run", "folder of log, checkpoints and model directory")
+
+    def __post_init__(self):
+        for name in ("image_tower", "text_tower"):
+            if getattr(self.model, name) is None:
+                raise ConfigError(f"model.{name} is null, but training needs both towers; describe it")
+        if self.data.train is None:
+            raise ConfigError(
+                "data.train is not set; name a source of training samples, for example a .jsonl or .tsv file"
+            )
+        if self.optimizer.warmup >= self.train.steps and self.optimizer.warmup:
+            raise ConfigError(
+                f"optimizer.warmup {self.optimizer.warmup} is not below train.steps {self.train.steps}; lower it"
+            )
+
+
+def load_run(path, overrides=()):
+    """A RunConfig from a YAML file and `a.b=value` overrides (YAML values); ConfigError names file and key."""
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: the file must hold keys and values, not {data!r}")
+    where = str(path)
+    for override in overrides:
+        key, separator, value = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
+        where = f"{path} with -o {override}"
+        set_key(data, key.strip().split("."), parse_value(override, value))
+    try:
+        start_from(data, where if len(overrides) == 1 else str(path))
+    except ConfigError:
+        build(RunConfig, {**data, "init": {**data["init"], "model": None}}, str(path))  # a misspelt key explains more
+        raise
+    return build(RunConfig, data, where if len(overrides) == 1 else str(path))
+
+
+def start_from(data, where):
+    """Put the configuration of the weights that `init` names below that of `model`, so that a recipe need not repeat
+    it: of a whole model (`init.model`, whose towers become the start), or of a tower of the same kind.
+    """
+    init, given = data.get("init"), data.get("model")
+    if not (isinstance(init, dict) and (given is None or isinstance(given, dict))):
+        return
+    folder = init.get("model")
+    if not isinstance(folder, str):
+        for tower in ("text", "image"):
+            if isinstance(init.get(tower), str) and (Path(init[tower]) / "config.json").is_file():
+                data["model"] = below(saved_model(init[tower], where, tower), data.get("model") or {}, tower)
+        return
+    for tower in ("text", "image"):
+        if init.get(tower):
+            raise ConfigError(f"{where}: init.model and init.{tower} are both set; keep one of them")
+        init[tower] = folder
+    saved = saved_model(folder, where, "model")
+    for tower, other in (("text", "image"), ("image", "text")):
+        if saved.get(f"{tower}_tower", {}) is None:
+            raise ConfigError(
+                f"{where}: init.model is {folder!r}, which has no {tower} tower; name one that has both, or set "
+                f"init.{other} instead and describe the towers under model"
+            )
+    data["model"] = merged(saved, given or {})
+
+
+def below(saved, given, tower):
+    """`given`, a model as plain data, on top of what `saved` says of one tower and of what it reads."""
+    name = f"{tower}_tower"
+    theirs, ours = saved.get(name), given.get(name) or {}
+    if not (isinstance(theirs, dict) and isinstance(ours, dict)):
+        return given
+    named = ours.get("kind") or next((kind for kind in TOWER_KINDS if kind in ours), theirs.get("kind"))
+    if named != theirs.get("kind"):
+        return given
+    reading = ("pixels",) if tower == "image" else ("lower_case", "tokenizer")
+    kept = {key: saved[key] for key in reading if key in saved}
+    return merged({**kept, name: theirs}, given)
+
+
+def saved_model(folder, where, key):
+    """What config.json of a model directory says of the model, as plain data."""
+    path = Path(folder) / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or "layout_version" not in content:
+            raise ValueError("it is not that of a model directory of this project")
+        return {key: value for key, value in content.items() if key not in ("files", "extra")}
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{where}: init.{key} is {folder!r}, but {path} cannot be read ({reason}); "
+            "name a model directory, as tools/convert.py writes it"
+        ) from None
+
+
+def merged(below, above):
+    """Nested plain data, where a value of `above` counts before that of `below`."""
+    result = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if nested else value
+    return result
+
+
+def set_key(data, keys, value):
+    """Set a nested key of plain data, in place; build() reports unknown ones."""
+    for key in keys[:-1]:
+        held = data.get(key)
+        if key == "pixels" and isinstance(held, str) and held in PIXEL_PROFILES:
+            data[key] = as_dict(PIXEL_PROFILES[held])
+        elif held is None:
+            data[key] = {}
+        elif not isinstance(held, dict):
+            raise ConfigError(f"-o {'.'.join(keys)}: {key} is {held!r}, which has no keys; give {key} as a whole")
+        data = data[key]
+    data[keys[-1]] = value

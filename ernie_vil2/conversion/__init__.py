@@ -1,0 +1,1 @@
+"""Models of other projects to ours and back, checked by running both."""

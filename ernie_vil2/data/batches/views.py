@@ -1,0 +1,156 @@
+"""From samples to the views of a batch: pixels, captions and tags, drawn by key so that they can be drawn again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import ConfigError, ImageError
+from ...keys import generator, stable_hash
+from ..images import pixels
+from ..images.augment import draw_short, vary
+from ..tokenizer import tag_prompt
+
+
+@dataclass
+class Batch:
+    """The views of B samples.
+
+    pixels: {image view: uint8 [B, S, S, 3] RGB}; tokens: {text view: int64 [B, L], padded with 0}; image_ids: int64 [B]
+    hashes of the image ids; text_ids: {text view: int64 [B] hashes of the texts}; present: {view: bool [B]}, where a
+    sample may lack a view (no tags); index: int64 [B] positions in the source; where: B places for messages.
+    """
+
+    pixels: dict
+    tokens: dict
+    image_ids: np.ndarray
+    text_ids: dict
+    present: dict
+    index: np.ndarray
+    where: list
+
+    def __len__(self):
+        return len(self.image_ids)
+
+    def rows(self, part):
+        """The Batch of a slice of the samples: views on the same arrays, texts cut to the longest of them.
+
+        The width of a text array then depends on its own rows alone, whoever else is in the batch.
+        """
+        return Batch(
+            pixels={view: array[part] for view, array in self.pixels.items()},
+            tokens={view: trimmed(array[part]) for view, array in self.tokens.items()},
+            image_ids=self.image_ids[part],
+            text_ids={view: array[part] for view, array in self.text_ids.items()},
+            present={view: array[part] for view, array in self.present.items()},
+            index=self.index[part],
+            where=self.where[part],
+        )
+
+
+def trimmed(tokens):
+    """[n, L] token ids without the columns at the end that are padding in every row."""
+    used = np.flatnonzero(tokens.any(0))
+    return tokens[:, : used[-1] + 1 if len(used) else 1]
+
+
+@dataclass
+class Views:
+    """The views of one sample, before tokenisation: {image view: uint8 [S, S, 3]} and {text view: str}."""
+
+    pixels: dict
+    texts: dict
+    image_id: str
+    index: int
+    where: str
+
+
+def join(batches):
+    """One Batch of several whose samples follow each other; tokens are padded to the longest."""
+    first = batches[0]
+
+    def joined(field):
+        return {
+            view: np.concatenate([getattr(batch, field)[view] for batch in batches]) for view in getattr(first, field)
+        }
+
+    length = {view: max(batch.tokens[view].shape[1] for batch in batches) for view in first.tokens}
+    return Batch(
+        pixels=joined("pixels"),
+        tokens={
+            view: np.concatenate(
+                [np.pad(batch.tokens[view], ((0, 0), (0, longest - batch.tokens[view].shape[1]))) for batch in batches]
+            )
+            for view, longest in length.items()
+        },
+        image_ids=np.concatenate([batch.image_ids for batch in batches]),
+        text_ids=joined("text_ids"),
+        present=joined("present"),
+        index=np.concatenate([batch.index for batch in batches]),
+        where=[place for batch in batches for place in batch.where],
+    )
+
+
+class ViewMaker:
+    """Makes the views that an objective needs; what it draws depends on (seed, epoch, index, view) alone.
+
+    views: names out of image, image', caption, caption', tags, tags'; profile: the model's pixel profile; augmentation:
+    AugmentationConfig or None for the evaluation pixels; reduced: with augmentation, decode JPEGs only as finely as the
+    views need (image.decode_for). The views of an image share one decode. caption' is another caption of the image
+    where there is one, and else the same caption, told apart by dropout only; so are tags and tags'.
+    """
+
+    def __init__(self, views, tokenizer, profile, augmentation=None, tag_language="zh", seed=0, reduced=True):
+        if {"image", "image'"} <= set(views) and augmentation is None:
+            raise ConfigError(
+                "objective.pairs uses both image and image', which are the same pixels without "
+                "augmentation; set data.augmentation: {}"
+            )
+        self.views, self.tokenizer, self.profile = tuple(views), tokenizer, profile
+        self.augmentation, self.tag_language, self.seed = augmentation, tag_language, seed
+        self.reduced = reduced and augmentation is not None
+        self.image_views = [view for view in self.views if view.startswith("image")]
+
+    def make(self, sample, epoch, index):
+        """Views of one sample; ImageError that says where the sample stands when its image is broken."""
+        texts = {}
+        order = generator(self.seed, epoch, index, "caption").permutation(len(sample.texts))
+        for view in self.views:
+            if view.startswith("caption"):
+                texts[view] = sample.texts[order[(view == "caption'") % len(order)]]
+            elif view.startswith("tags"):
+                texts[view] = tag_prompt(sample.tags, self.tag_language)
+        try:
+            crops = self._crops(sample.image, epoch, index) if self.image_views else {}
+        except ImageError as error:
+            place = ImageError(f"{sample.where}: {error}")
+            place.cause = getattr(error, "cause", "broken image")
+            raise place from None
+        return Views(crops, texts, sample.id, index, sample.where)
+
+    def _crops(self, image, epoch, index):
+        """{image view: uint8 [S, S, 3]}; decoded once, and resized once per scale that the views draw."""
+        size, recipe = self.profile.size, self.augmentation
+        if recipe is None:
+            return {view: pixels.crop(pixels.decode(image, self.profile), self.profile) for view in self.image_views}
+        keys = {view: generator(self.seed, epoch, index, view) for view in self.image_views}
+        shorts = {view: draw_short(self.profile.resized, key, recipe.crop_scale) for view, key in keys.items()}
+        rgb, sides = pixels.decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
+        resized = {short: pixels.resize_short(rgb, short, self.profile, sides=sides) for short in set(shorts.values())}
+        return {view: vary(resized[shorts[view]], size, key, recipe) for view, key in keys.items()}
+
+    def pixel_shapes(self, count):
+        """{image view: shape} of the pixels of `count` samples."""
+        return dict.fromkeys(self.image_views, (count, self.profile.size, self.profile.size, 3))
+
+    def collate(self, samples):
+        """A Batch of a list of Views."""
+        texts = {view: [sample.texts[view] for sample in samples] for view in samples[0].texts}
+        return Batch(
+            pixels={view: np.stack([sample.pixels[view] for sample in samples]) for view in samples[0].pixels},
+            tokens={view: self.tokenizer.encode(items) for view, items in texts.items()},
+            image_ids=np.array([stable_hash(sample.image_id) for sample in samples], np.int64),
+            text_ids={view: np.array([stable_hash(item) for item in items], np.int64) for view, items in texts.items()},
+            present={view: np.array([bool(item) for item in items]) for view, items in texts.items()},
+            index=np.array([sample.index for sample in samples], np.int64),
+            where=[sample.where for sample in samples],
+        )

@@ -1,0 +1,195 @@
+"""Check a source before training on it: bad rows, duplicates, orphans, caption lengths, image sizes.
+
+Memory: 28 bytes for a row of one caption (hashes of id, image and text, and a count), whatever the images weigh.
+"""
+
+from array import array
+from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ...runtime import cpu_count
+from ..images.pixels import OFFICIAL, decode
+from ..sources.base import RowError, digest
+from .report import SHOWN, BadRow, CheckReport, Repeats
+
+TOKEN_BATCH = 1024
+LONGEST = 1 << 16
+WINDOW = 16  # rows in flight per thread
+
+
+def check(source, tokenizer=None, limit=None, decode_images=True, keep_bad=SHOWN, progress=iter):
+    """Read the first `limit` rows of a Source and return a CheckReport.
+
+    tokenizer: gives token lengths and the truncation rate; decode_images: without it images are hashed, not decoded;
+    keep_bad: how many bad rows the report lists (None for all; all are counted); progress: wraps the iterator of rows.
+    """
+    rows = len(source) if limit is None else min(limit, len(source))
+    tally = Tally(source, tokenizer, keep_bad)
+    for outcome in progress(outcomes(source, rows, decode_images)):
+        tally.add(outcome)
+    return tally.report(rows)
+
+
+def outcomes(source, rows, decode_images):
+    """Yield what `examine` says of each row, in order; threads read and decode a window of rows ahead."""
+    threads = cpu_count()
+    with ThreadPoolExecutor(threads) as pool:
+        pending = deque()
+        for index in range(rows):
+            pending.append(pool.submit(examine, source, index, decode_images))
+            if len(pending) >= WINDOW * threads:
+                yield pending.popleft().result()
+        for future in pending:
+            yield future.result()
+
+
+def examine(source, index, decode_images):
+    """(id hash, image hash, texts, (height, width) or None) of a row, or the RowError that says why it is bad."""
+    try:
+        sample = source[index]
+        size = decode(sample.image, OFFICIAL).shape[:2] if decode_images else None
+        content = sample.image.read_bytes() if isinstance(sample.image, Path) else sample.image
+        if isinstance(content, np.ndarray):
+            content = np.ascontiguousarray(content).data
+        return digest(sample.id.encode()), digest(content), sample.texts, size
+    except RowError as error:
+        return error
+    except DataError as error:
+        reason, _, fix = str(error).rpartition("; ")
+        return RowError(source.where(index), "unreadable image", reason or fix, fix if reason else "replace the image")
+
+
+class Tally:
+    """Collects the outcome of every row."""
+
+    def __init__(self, source, tokenizer, keep_bad):
+        self.source, self.tokenizer, self.keep_bad = source, tokenizer, keep_bad
+        self.captions = array("I")  # of each row in turn; 0 for a bad one
+        self.ids, self.contents, self.texts = array("Q"), array("Q"), array("Q")
+        self.causes, self.bad = Counter(), []
+        self.characters, self.tokens, self.widths, self.heights = (Spread() for _ in range(4))
+        self.waiting, self.small = [], 0
+
+    def add(self, outcome):
+        """Count one row: what `examine` said of it, in order."""
+        self.captions.append(0 if isinstance(outcome, RowError) else len(outcome[2]))
+        if isinstance(outcome, RowError):
+            self.causes[outcome.cause] += 1
+            if self.keep_bad is None or len(self.bad) < self.keep_bad:
+                self.bad.append(BadRow(outcome.where, outcome.cause, outcome.reason, outcome.fix))
+            return
+        image_id, content, texts, size = outcome
+        self.ids.append(image_id)
+        self.contents.append(content)
+        self.texts.extend(digest(text.encode()) for text in texts)
+        self.characters.add([len(text) for text in texts])
+        if self.tokenizer is not None:
+            self.waiting.extend(texts)
+            if len(self.waiting) >= TOKEN_BATCH:
+                self.count_tokens()
+        if size is not None:
+            self.heights.add([size[0]])
+            self.widths.add([size[1]])
+            self.small += min(size) < OFFICIAL.size
+
+    def count_tokens(self):
+        if self.waiting:
+            self.tokens.add(self.tokenizer.lengths(self.waiting))
+            self.waiting = []
+
+    def report(self, checked):
+        self.count_tokens()
+        ids, contents, texts = (np.array(values, np.uint64) for values in (self.ids, self.contents, self.texts))
+        captions = np.array(self.captions, np.int64)
+        rows = np.flatnonzero(captions)
+        text_rows = np.repeat(np.arange(len(captions)), captions)
+        pairs = texts ^ (np.repeat(contents, captions[rows]) * np.uint64(0x9E3779B97F4A7C15))
+        unused = self.source.unused_files()
+        examples = [str(path) for path in islice(unused, SHOWN)]
+        has_tokens = self.tokenizer is not None
+        return CheckReport(
+            source=self.source.name,
+            rows=len(self.source),
+            checked=checked,
+            samples=len(rows),
+            texts=len(texts),
+            images=len(np.unique(ids)),
+            image_contents=len(np.unique(contents)),
+            bad=sum(self.causes.values()),
+            causes=dict(self.causes),
+            bad_rows=self.bad,
+            same_text=self.repeats(texts, text_rows),
+            same_image=self.repeats(contents, rows),
+            same_pair=self.repeats(pairs, text_rows),
+            one_image_many_ids=self.several(contents, ids, rows),
+            one_id_many_images=self.several(ids, contents, rows),
+            rows_without_file=self.causes["missing image"],
+            files_without_row=len(examples) + sum(1 for _ in unused),
+            unused_files=examples,
+            characters=self.characters.summary(),
+            tokens=self.tokens.summary() if has_tokens else {},
+            max_length=self.tokenizer.max_length if has_tokens else 0,
+            truncated=self.tokens.over(self.tokenizer.max_length) if has_tokens else 0,
+            image_width=self.widths.summary() if self.widths.count else {},
+            image_height=self.heights.summary() if self.heights.count else {},
+            small_images=int(self.small),
+            small_side=OFFICIAL.size,
+        )
+
+    def repeats(self, values, rows):
+        """Repeats of equal hashes; `rows` gives the row of each."""
+        order = np.argsort(values, kind="stable")
+        again = np.flatnonzero(values[order[1:]] == values[order[:-1]])
+        return self.examples(len(again), order[again + 1], order[again], rows)
+
+    def several(self, values, others, rows):
+        """Values that occur with more than one of `others`."""
+        order = np.lexsort((others, values))
+        same = values[order[1:]] == values[order[:-1]]
+        differ = np.flatnonzero(same & (others[order[1:]] != others[order[:-1]]))
+        return self.examples(len(np.unique(values[order[differ]])), order[differ + 1], order[differ], rows)
+
+    def examples(self, count, later, earlier, rows):
+        """A Repeats with its first examples, each as (place of the later row, place of the earlier row)."""
+        pairs = np.sort(np.stack([rows[later[:SHOWN]], rows[earlier[:SHOWN]]], axis=1), axis=1)
+        return Repeats(count, [(self.source.where(late), self.source.where(early)) for early, late in pairs.tolist()])
+
+
+class Spread:
+    """Distribution of whole numbers, in constant memory; values over LONGEST count as LONGEST, but for the maximum."""
+
+    def __init__(self):
+        self.bins = np.zeros(LONGEST + 1, np.int64)
+        self.count, self.sum, self.max = 0, 0, 0
+
+    def add(self, values):
+        values = np.asarray(values, np.int64)
+        np.add.at(self.bins, np.minimum(values, LONGEST), 1)
+        self.count += len(values)
+        self.sum += int(values.sum())
+        self.max = max(self.max, int(values.max()))
+
+    def over(self, limit):
+        """How many values are greater than `limit`."""
+        return int(self.bins[limit + 1 :].sum())
+
+    def summary(self):
+        if not self.count:
+            return {"count": 0}
+        below = np.cumsum(self.bins)
+        minimum, median, p95 = (
+            int(np.searchsorted(below, rank)) for rank in (1, (self.count + 1) // 2, int(np.ceil(0.95 * self.count)))
+        )
+        return {
+            "count": self.count,
+            "min": minimum,
+            "mean": self.sum / self.count,
+            "median": median,
+            "p95": p95,
+            "max": self.max,
+        }

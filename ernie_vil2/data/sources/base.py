@@ -1,0 +1,121 @@
+"""What every source gives: samples, an error per bad row, and one way to walk over them."""
+
+import hashlib
+import operator
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of a source: an image with its captions.
+
+    `id` is the image id: samples that share it are positives of each other. `image` is encoded bytes, a path, or RGB
+    uint8 [H, W, 3]; `texts` has at least one caption; `tags` may be empty; `where` is `file:line`.
+    """
+
+    id: str
+    image: bytes | Path | np.ndarray
+    texts: tuple[str, ...]
+    tags: tuple[str, ...]
+    where: str
+
+
+def digest(data):
+    """64 bits of a hash of bytes, as a Python integer."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+class RowError(DataError):
+    """One unusable row: `where` (file:line), `cause` (a fixed name to count by), `reason` and `fix` as clauses."""
+
+    def __init__(self, where, cause, reason, fix):
+        super().__init__(where, cause, reason, fix)
+        self.where, self.cause, self.reason, self.fix = where, cause, reason, fix
+
+    def __str__(self):
+        return f"{self.where}: {self.reason}; {self.fix}"
+
+
+class Source(ABC):
+    """A sequence of samples with random access, safe to share between threads, forks and pickles.
+
+    Sub-classes give `name`, `__len__`, `load(index)` for 0 <= index < len, and what is cheaper than the defaults here.
+    """
+
+    name = "source"
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def load(self, index: int) -> "Sample":
+        """The Sample at a checked index; raises DataError naming file:line, reason and fix."""
+
+    def __getitem__(self, index):
+        return self.load(self.position(index))
+
+    def position(self, index):
+        """`index` (any integer type, negative from the end) as 0 <= i < len; IndexError outside."""
+        index, count = operator.index(index), len(self)
+        if not -count <= index < count:
+            raise IndexError(f"{self.name} has {count} rows, so there is no row {index}")
+        return index % count
+
+    def where(self, index):
+        """The place of a row for messages, without reading it."""
+        return f"{self.name}:{self.position(index) + 1}"
+
+    def key(self, index):
+        """The image id of a row, without decoding its image."""
+        return self[index].id
+
+    def qualify_ids(self):
+        """Make ids that stem from relative paths tell folders apart, for a join of sources of several folders."""
+
+    def describe(self):
+        """One line on what was found, to be shown before a model is loaded."""
+        return f"{self.name}: {len(self):,} samples"
+
+    @property
+    def notes(self):
+        """Sentences on what the source leaves out and why, to be shown beside `describe`; none when all is there."""
+        return []
+
+    def shard_sizes(self):
+        """Row counts of the files that rows lie in, in order; their sum is len(self). Shuffling goes by them."""
+        return [len(self)]
+
+    def faults(self, checksums=False):
+        """Sentences on files that are not as they were written: cut, changed; `checksums` reads all of them."""
+        return iter(())
+
+    def unused_files(self):
+        """Paths of image files that belong to the source but to none of its rows; only a folder can have some."""
+        return iter(())
+
+    def samples(self, on_error="raise", errors=None, start=0, stop=None):
+        """Iterate over rows start..stop; on_error="skip" leaves bad rows out and puts their errors in `errors`."""
+        if on_error not in ("raise", "skip"):
+            raise ConfigError(f"on_error is {on_error!r}, but it must be 'raise' or 'skip'")
+        return self._walk(on_error, errors, range(len(self))[start:stop])
+
+    def __iter__(self):
+        return self.samples()
+
+    def _walk(self, on_error, errors, rows):
+        for index in rows:
+            try:
+                sample = self[index]
+            except DataError as error:
+                if on_error == "raise":
+                    raise
+                if errors is not None:
+                    errors.append(error)
+                continue
+            yield sample

@@ -1,0 +1,72 @@
+"""A source made of others: every row is a row of one of its parts."""
+
+from abc import abstractmethod
+from bisect import bisect_right
+from itertools import accumulate
+
+from .base import Source
+
+
+class CompositeSource(Source):
+    """Sub-classes set `parts` and `name`, and say in `locate` which row of which part a position is."""
+
+    @abstractmethod
+    def locate(self, index: int) -> tuple[Source, int]:
+        """(part, row in it) of a position 0 <= index < len."""
+
+    def load(self, index):
+        part, row = self.locate(index)
+        return part.load(row)
+
+    def where(self, index):
+        part, row = self.locate(self.position(index))
+        return part.where(row)
+
+    def key(self, index):
+        part, row = self.locate(self.position(index))
+        return part.key(row)
+
+    def tell_folders_apart(self):
+        """Qualify ids when the parts lie in several folders; to be called once `parts` are set."""
+        if len({getattr(part, "folder", None) for part in self.parts}) > 1:
+            self.qualify_ids()
+
+    def qualify_ids(self):
+        for part in self.parts:
+            part.qualify_ids()
+
+    @property
+    def notes(self):
+        return [note for part in self.parts for note in part.notes]
+
+    def faults(self, checksums=False):
+        for part in self.parts:
+            yield from part.faults(checksums)
+
+    def unused_files(self):
+        for part in self.parts:
+            yield from part.unused_files()
+
+
+class JoinedSource(CompositeSource):
+    """Several sources one after the other, as one."""
+
+    def __init__(self, parts, name):
+        self.parts = list(parts)
+        self.name = name
+        self.ends = list(accumulate(len(part) for part in self.parts))
+        self.tell_folders_apart()
+
+    def __len__(self):
+        return self.ends[-1]
+
+    def describe(self):
+        first, last = self.parts[0].name, self.parts[-1].name
+        return f"{self.name}: {len(self):,} samples in {len(self.parts)} sources, from {first} to {last}"
+
+    def shard_sizes(self):
+        return [size for part in self.parts for size in part.shard_sizes()]
+
+    def locate(self, index):
+        number = bisect_right(self.ends, index)
+        return self.parts[number], index - (self.ends[number - 1] if number else 0)

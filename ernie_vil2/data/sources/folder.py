@@ -1,0 +1,91 @@
+"""A folder of images with one table of captions in it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import ConfigError, DataError
+from . import fields
+from .base import Source, digest
+from .csv_table import CsvSource
+from .line_files import JsonlSource
+from .lines import MAX_LINE_BYTES
+
+TABLES = ("captions.csv", "metadata.csv", "captions.jsonl", "metadata.jsonl")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+class FolderSource(Source):
+    """Images of a folder and of its sub-folders, named by the rows of captions.csv, metadata.csv or their .jsonl twins.
+
+    `metadata` names the table where there are several or where it has another name.
+    """
+
+    def __init__(self, path, metadata: str = "", allow_outside: bool = False, max_line_bytes: int = MAX_LINE_BYTES):
+        self.folder = Path(path)
+        self.name = str(path)
+        table = self.folder / (metadata or self._table())
+        if not table.is_file():
+            raise DataError(
+                f"{table}: the table of captions does not exist; name an existing file of the folder as metadata"
+            )
+        kind = {".csv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}.get(table.suffix.lower())
+        if kind is None:
+            raise ConfigError(f"{table}: metadata must be a .csv or .jsonl file; rename it or name another")
+        self.table = kind(table, allow_outside, max_line_bytes)
+        self.table.folder = self.folder
+
+    def __len__(self):
+        return len(self.table)
+
+    def load(self, index):
+        return self.table.load(index)
+
+    def where(self, index):
+        return self.table.where(index)
+
+    def key(self, index):
+        return self.table.key(index)
+
+    def qualify_ids(self):
+        self.table.qualify_ids()
+
+    def describe(self):
+        return f"{self.name}: {len(self):,} rows of {self.table.lines.path.name} over a folder of images"
+
+    def unused_files(self):
+        """Yield the image files below the folder that no row names, by 8 bytes of memory a row."""
+        named = np.fromiter(self._named(), np.uint64)
+        named.sort()
+        for parent, folders, files in os.walk(self.folder):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(files):
+                if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
+                    path = os.path.join(parent, name)
+                    value = digest(os.fsencode(os.path.relpath(path, self.folder)))
+                    at = np.searchsorted(named, np.uint64(value))
+                    if at == len(named) or named[at] != value:
+                        yield Path(path)
+
+    def _named(self):
+        """Digests of the paths that rows name, also of rows that are bad for another reason."""
+        for index in range(len(self.table)):
+            try:
+                mapping = self.table.mapping(index)
+                kind, value = fields.image_field(mapping, self.where(index))
+            except DataError:
+                continue
+            if kind != "image_base64":
+                yield digest(os.fsencode(os.path.relpath(self.folder / value, self.folder)))
+
+    def _table(self):
+        present = [name for name in TABLES if (self.folder / name).is_file()]
+        if not present:
+            raise DataError(
+                f"{self.folder}: the folder has none of {', '.join(TABLES)}; "
+                "write one with the columns image and text, or name yours as metadata"
+            )
+        if len(present) > 1:
+            raise DataError(f"{self.folder}: the folder has {' and '.join(present)}; say which one to use as metadata")
+        return present[0]

@@ -1,0 +1,108 @@
+"""Files with a row per line: the release's TSV, and JSON lines."""
+
+from pathlib import Path
+
+from . import fields
+from .base import RowError, Sample, Source
+from .lines import MAX_LINE_BYTES, LineFile
+
+HEAD_BYTES = 4096
+
+
+class LineSource(Source):
+    """A source over a LineFile; sub-classes say in `load` how the bytes of a row become a Sample."""
+
+    title = "rows"
+
+    def __init__(self, path, max_line_bytes: int = MAX_LINE_BYTES):
+        self.lines = LineFile(path, max_line_bytes)
+        self.name = str(path)
+
+    def __len__(self):
+        return len(self.lines)
+
+    def where(self, index):
+        return self.lines.where(self.position(index))
+
+    def describe(self):
+        return f"{self.name}: {len(self):,} {self.title}, {self.lines.size / 1e6:,.1f} MB"
+
+
+class TsvSource(LineSource):
+    """The release's input: UTF-8 lines `text TAB image id TAB base64 image`, never held decoded in memory."""
+
+    title = "rows of text, image id and base64 image"
+
+    def load(self, index):
+        where = self.lines.where(index)
+        text, image_id, image = self._columns(self.lines.read(index), where)
+        return Sample(
+            self._id(image_id, where), fields.decode_base64(image, where), (self._text(text, where),), (), where
+        )
+
+    def key(self, index):
+        index = self.position(index)
+        where = self.lines.where(index)
+        columns = self.lines.read(index, head=HEAD_BYTES).split(b"\t")
+        if len(columns) < 3:  # the text is longer than the head, or the row is wrong
+            columns = self._columns(self.lines.read(index), where)
+        return self._id(columns[1], where)
+
+    @staticmethod
+    def _columns(raw, where):
+        columns = raw.split(b"\t")
+        if len(columns) == 3:
+            return columns
+        if len(columns) > 3:
+            fix = "replace the tabs inside the text by blanks"
+        elif len(columns) == 2:
+            fix = "an image or an id is missing; write text, image id and base64 image, separated by tabs"
+        else:
+            fix = "separate text, image id and base64 image by tabs"
+        count = f"{len(columns)} column" + ("s" if len(columns) > 1 else "")
+        raise RowError(where, "wrong number of columns", f"the line has {count} instead of 3", fix)
+
+    @staticmethod
+    def _id(raw, where):
+        image_id = fields.decode_utf8(raw, where, "image id")
+        if not image_id.strip():
+            raise RowError(
+                where, "bad id", "the image id is empty", "write an id, the same for all captions of an image"
+            )
+        return image_id
+
+    @staticmethod
+    def _text(raw, where):
+        return fields.caption(fields.decode_utf8(raw, where, "text"), where)
+
+
+class MappingSource(LineSource):
+    """Rows that are mappings of named fields; images are paths relative to the file's folder, or base64."""
+
+    def __init__(self, path, allow_outside: bool = False, max_line_bytes: int = MAX_LINE_BYTES):
+        super().__init__(path, max_line_bytes)
+        self.folder = Path(path).parent
+        self.allow_outside = allow_outside
+        self.prefix = ""
+
+    def qualify_ids(self):
+        self.prefix = f"{self.folder}/"
+
+    def load(self, index):
+        where = self.lines.where(index)
+        return fields.sample(self.mapping(index), where, self.folder, self.allow_outside, self.prefix)
+
+    def key(self, index):
+        index = self.position(index)
+        return fields.image_id(self.mapping(index), self.lines.where(index), self.prefix)
+
+
+class JsonlSource(MappingSource):
+    """JSON lines {image or image_base64, text or texts, tags?, id?}; other keys are passed over."""
+
+    title = "JSON lines"
+
+    def mapping(self, index):
+        """The fields of a row as a dict; raises RowError when the line is not a JSON object."""
+        where = self.lines.where(index)
+        return fields.json_object(fields.decode_utf8(self.lines.read(index), where, "line"), where)

@@ -1,0 +1,181 @@
+"""Chinese-CLIP's lmdb: `imgs` (id -> base64, num_images) and `pairs` (number -> pickle of (image id, text id, text)).
+
+Format: `build_lmdb_dataset.py` of OFA-Sys/Chinese-CLIP. The pickles are read by a machine that knows no global at all.
+"""
+
+import io
+import os
+from array import array
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ...checkpoints.formats.lazy_tensors import Piece, printable
+from ...checkpoints.formats.pickle_machine import Machine, Refused
+from ...errors import CheckpointError, DataError
+from . import fields
+from .base import RowError, Sample, Source, digest
+from .chinese_clip import Grouping
+
+MAX_PICKLE = 1 << 20
+MAX_KEY = 511  # of lmdb
+COUNTS = (b"num_samples", b"num_images")
+_environments = {}  # {path: open environment}: lmdb wants one of a file in a process
+
+
+class PairMachine(Machine):
+    """The pickle instructions that a tuple of numbers and texts needs, over bytes."""
+
+    def __init__(self, data, where):
+        super().__init__(io.BytesIO(data), {}, where, end=len(data))
+
+    def find(self, module, name):
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise Refused("asks for a global whose name is not text")
+        raise Refused(f"asks for {printable(module)}.{printable(name)}, while a pair holds numbers and texts alone")
+
+
+class LmdbSource(Source):
+    """The images of a folder with `imgs` and `pairs` that have a text; a sample is an image with all its texts.
+
+    All pairs are read once at opening, for the ids in them. A pair that cannot be used is left out and counted.
+    """
+
+    def __init__(self, path):
+        self.folder, self.name, self.prefix = Path(path), os.fspath(path), ""
+        self.bad_pairs, numbers, named = [], array("q"), array("Q")
+        total = self._total()
+        images = np.array(list(self._image_digests()), np.uint64)
+        for number in range(total):
+            try:
+                image_id, _ = self._pair(number)
+            except RowError as error:
+                self.bad_pairs.append(str(error))
+                continue
+            numbers.append(number)
+            named.append(digest(image_id.encode()))
+        self.groups = Grouping(images, np.array(named, np.uint64), np.array(numbers, np.int64))
+        if not len(self):
+            raise DataError(f"{self.name}: no pair names an image of imgs; {next(iter(self.notes), 'pairs is empty')}")
+        self.order = np.argsort([self.groups.texts(row)[0] for row in range(len(self.groups.rows))], kind="stable")
+
+    def __len__(self):
+        return len(self.groups.rows)
+
+    def load(self, index):
+        numbers = self.groups.texts(self.order[index])
+        where = self.where(index)
+        pairs = [self._pair(int(number)) for number in numbers]
+        image = self._get("imgs", pairs[0][0])
+        if image is None:
+            raise RowError(where, "no image", f"imgs lacks {fields.shorten(pairs[0][0])}", "open the source again")
+        return Sample(
+            self.prefix + pairs[0][0], fields.decode_base64(image, where), tuple(text for _, text in pairs), (), where
+        )
+
+    def where(self, index):
+        return f"{self.name}/pairs:{self.groups.texts(self.order[self.position(index)])[0]}"
+
+    def key(self, index):
+        return self.prefix + self._pair(int(self.groups.texts(self.order[self.position(index)])[0]))[0]
+
+    def qualify_ids(self):
+        self.prefix = f"{self.folder}/"
+
+    def describe(self):
+        return f"{self.name}: {len(self):,} images with texts in an lmdb"
+
+    @property
+    def notes(self):
+        lost = self.groups.lost_texts
+        notes = []
+        if len(self.groups.lost_images):
+            notes.append(f"{self.name}: {len(self.groups.lost_images):,} images that no pair names are left out")
+        if len(lost):
+            example = self._pair(int(lost[0]))[0]
+            notes.append(
+                f"{self.name}: {len(lost):,} pairs name an image that imgs lacks and are left out, "
+                f"for example {self.name}/pairs:{lost[0]} with {fields.shorten(example)}"
+            )
+        if self.bad_pairs:
+            notes.append(f"{self.name}: {len(self.bad_pairs):,} pairs cannot be used; the first: {self.bad_pairs[0]}")
+        return notes
+
+    def _total(self):
+        with reading(self.folder / "pairs") as transaction:
+            raw, stored = transaction.get(b"num_samples"), transaction.stat()["entries"] - 1
+        if raw is None or not raw.isdigit() or len(raw) > 12:
+            raise DataError(f"{self.name}/pairs: has no num_samples; give an lmdb that Chinese-CLIP's tool wrote")
+        if int(raw) > stored:
+            raise DataError(
+                f"{self.name}/pairs: num_samples is {int(raw):,}, and {stored:,} pairs are stored; copy or write the "
+                "lmdb again"
+            )
+        return int(raw)
+
+    def _image_digests(self):
+        with reading(self.folder / "imgs") as transaction:
+            yield from (digest(key) for key in transaction.cursor().iternext(values=False) if key not in COUNTS)
+
+    def _get(self, folder, key):
+        key = key.encode()
+        with reading(self.folder / folder) as transaction:
+            return transaction.get(key) if 0 < len(key) <= MAX_KEY else None
+
+    def _pair(self, number):
+        """(image id, text) of a pair; raises RowError."""
+        where = f"{self.name}/pairs:{number}"
+        raw = self._get("pairs", str(number))
+        if raw is None or len(raw) > MAX_PICKLE:
+            reason = "the pair is missing" if raw is None else f"the pair has {len(raw):,} bytes"
+            raise RowError(where, "bad pair", reason, "write the lmdb again")
+        value = read_pair(raw, where)
+        image_id, text = value[0], value[2]
+        if isinstance(text, Piece):  # a long text is given as a place in the pickle
+            text = fields.decode_utf8(raw[text.offset : text.offset + text.length], where, "text")
+        if type(image_id) not in (int, str) or not isinstance(text, str):
+            raise RowError(where, "bad pair", "the pair is not (image id, text id, text)", "write the lmdb again")
+        return fields.plain_text(str(image_id), where, "id"), fields.caption(text, where)
+
+
+def read_pair(raw, where):
+    """The tuple of three in a pickle; RowError when it is anything else, naming a global that it asks for."""
+    try:
+        value = PairMachine(raw, where).run()
+    except CheckpointError as error:
+        reason = str(error).removeprefix(f"{where}: ").removeprefix(f"{where} ").partition("; ")[0]
+        raise RowError(
+            where, "bad pair", f"the pickle {reason}", "take the lmdb from a source that you trust"
+        ) from None
+    if type(value) is not tuple or len(value) != 3:
+        raise RowError(where, "bad pair", "the pickle is not (image id, text id, text)", "write the lmdb again")
+    return value
+
+
+@contextmanager
+def reading(path):
+    """A transaction over the lmdb in a folder, opened once a process and without a lock; DataError when it is none."""
+    import lmdb
+
+    path = os.path.realpath(path)
+    try:
+        found = _environments.get(path)
+        if found is None:
+            if not os.path.isfile(os.path.join(path, "data.mdb")):
+                raise DataError(f"{path}: holds no data.mdb; give the folder that has imgs and pairs in it")
+            found = _environments[path] = lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
+        with found.begin() as transaction:
+            yield transaction
+    except lmdb.Error as error:
+        raise DataError(f"{path}: cannot be read as lmdb ({error}); copy or write it again") from None
+
+
+def _leave_to_parent():
+    """Close, in a process that was forked, what the parent has open: lmdb forbids its use there."""
+    while _environments:
+        _environments.popitem()[1].close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)

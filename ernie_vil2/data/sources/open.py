@@ -1,0 +1,182 @@
+"""Where samples come from: `open_source` turns a path, a glob, a list or a mapping into a Source."""
+
+import glob
+import inspect
+import os
+from pathlib import Path
+
+import yaml
+
+from ...errors import ConfigError, DataError, nearest
+from ...schema import coerce
+from .base import Source
+from .chinese_clip import ChineseClipSource
+from .composite import JoinedSource
+from .folder import TABLES, FolderSource
+from .line_files import JsonlSource, TsvSource
+from .lmdb import LmdbSource
+from .mix import MixedSource
+from .stem_files import FilesSource, holds_stems
+from .tagged import TaggedSource
+from .tar.source import TarSource, is_tar
+
+FILES = {
+    "tsv": TsvSource,
+    "jsonl": JsonlSource,
+    "folder": FolderSource,
+    "tar": TarSource,
+    "files": FilesSource,
+    "chinese_clip": ChineseClipSource,
+    "lmdb": LmdbSource,
+}
+KINDS = (*FILES, "mix", "scenes")
+SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+def open_source(spec):
+    """Open a source.
+
+    `spec` is a path (.tsv, .jsonl, .ndjson or .tar file, folder of tars or with a table of captions, or that .csv
+    table), a glob of such paths, a list of specs, a string `scenes:split=test,size=1000`, or a mapping
+    {kind: KIND, path: ..., option: value} with a KIND of KINDS, also as a string of YAML. Raises ConfigError for an
+    unknown kind or option, DataError for files that are missing, empty or of a foreign format.
+    """
+    if isinstance(spec, Source):
+        return spec
+    if isinstance(spec, (list, tuple)):
+        if not spec:
+            raise ConfigError("the list of sources is empty; name at least one")
+        parts = [open_source(part) for part in spec]
+        return JoinedSource(parts, f"{len(spec)} sources") if len(spec) > 1 else parts[0]
+    if isinstance(spec, (str, os.PathLike)):
+        text = os.fspath(spec)
+        if text == "scenes" or text.startswith("scenes:"):
+            spec = {"kind": "scenes", **scene_options(text.partition(":")[2])}
+        elif text.startswith("{") and text.endswith("}"):
+            spec = written_mapping(text)
+        else:
+            spec = {"path": text}
+    if not isinstance(spec, dict):
+        raise ConfigError(f"a source is a path or a mapping with kind and path, not {spec!r}")
+    options = dict(spec)
+    if "tags" in options:
+        tags = options.pop("tags")
+        return TaggedSource(open_source(options), tags)
+    kind = options.pop("kind", None)
+    if kind is not None and kind not in KINDS:
+        close = nearest(kind, KINDS)
+        raise ConfigError(
+            f"unknown kind of source {kind!r}; "
+            + (f"did you mean {close!r}?" if close else "known are " + ", ".join(KINDS))
+        )
+    if kind == "scenes":
+        from .scenes.scenes import SceneSource
+
+        return build(SceneSource, kind, options)
+    if kind == "mix":
+        return build(MixedSource, kind, {"sources": None, **options, "open_part": open_source})
+    path = options.pop("path", None)
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise ConfigError(f"a source of kind {kind or KINDS[0]} needs a path, not {path!r}; add path: FILE")
+    paths = matches(os.path.expanduser(path))
+    if len(paths) > 1 and (kind == "tar" or (kind is None and all(map(is_tar, paths)))):
+        return build(TarSource, "tar", {"path": paths, **options})
+    parts = [open_path(kind, name, options) for name in paths]
+    return parts[0] if len(parts) == 1 else JoinedSource(parts, os.fspath(path))
+
+
+def open_path(kind, path, options):
+    """One file or folder as a source; without `kind`, by suffix or by what is in the folder."""
+    path = Path(path)
+    is_folder = path.is_dir()
+    if kind is None:
+        by_name = "tar" if is_tar(path) else SUFFIXES.get(path.suffix.lower())
+        kind = kind_of_folder(path, options) if is_folder else by_name
+    if path.suffix.lower() == ".csv" and kind in (None, "folder") and not is_folder:
+        return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options})
+    if kind is None:
+        raise DataError(
+            f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .tsv, .jsonl "
+            "or .tar, or give kind and path in a mapping"
+        )
+    if is_folder and kind in ("tsv", "jsonl") or not is_folder and kind not in ("tsv", "jsonl", "tar"):
+        found = "a folder" if is_folder else "not a folder"
+        raise DataError(f"{path}: this is {found}, so it cannot be of kind {kind!r}; correct kind or path")
+    return build(FILES[kind], kind, {"path": path, **options})
+
+
+def kind_of_folder(path, options):
+    """What a folder is a source of, by the names in it."""
+    names = os.listdir(path)
+    if not options.get("metadata") and not set(names) & set(TABLES):
+        if any(map(is_tar, names)):
+            return "tar"
+        if "imgs" in names and "pairs" in names:
+            return "lmdb"
+        if any(name.endswith("_imgs.tsv") for name in names):
+            return "chinese_clip"
+        if holds_stems(path, names):
+            return "files"
+    return "folder"
+
+
+def matches(text):
+    """The paths that a path or a glob stands for, sorted; DataError when there is none."""
+    text = os.fspath(text)
+    if os.path.exists(text):
+        return [text]
+    if glob.has_magic(text):
+        found = sorted(glob.glob(text, recursive=True))
+        if not found:
+            raise DataError(f"no file matches {text}; correct the pattern (it is relative to {os.getcwd()})")
+        return found
+    parent, name = os.path.split(text)
+    beside = os.listdir(parent or ".") if os.path.isdir(parent or ".") else []
+    close = nearest(name, beside)
+    hint = f"did you mean {os.path.join(parent, close)}?" if close else "correct the path"
+    raise DataError(f"{text}: no such file or folder; {hint}")
+
+
+def build(factory, kind, options):
+    """`factory(**options)`, after checking names and types of the options against its signature."""
+    known = inspect.signature(factory).parameters
+    named = {name: item for name, item in known.items() if item.kind is not inspect.Parameter.VAR_KEYWORD}
+    for name, value in options.items():
+        if name not in named and len(named) == len(known):
+            close = nearest(name, named)
+            hint = f"did you mean {close!r}?" if close else "known are " + ", ".join(named)
+            raise ConfigError(f"unknown option {name!r} of a {kind} source; {hint}")
+        if name in named and named[name].annotation in (bool, int, str):
+            coerce(named[name].annotation, value, f"{kind} source", name)
+    return factory(**options)
+
+
+def written_mapping(text):
+    """The mapping in a string such as `{kind: lmdb, path: train}`."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{text} is not a YAML mapping; write for example '{{kind: lmdb, path: train}}'") from None
+
+
+def scene_options(text):
+    """`split=test,size=1000` as a dict; numbers and true/false are read as such."""
+    options = {}
+    for item in filter(None, text.split(",")):
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"scenes:{text}: {item!r} is not option=value; write for example scenes:split=test")
+        options[name.strip()] = plain_value(value.strip())
+    return options
+
+
+def plain_value(text):
+    """A number, a truth value, or the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

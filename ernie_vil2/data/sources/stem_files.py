@@ -1,0 +1,121 @@
+"""A tree of files in which an image and its captions share a stem: img2dataset's output format `files`."""
+
+import os
+from pathlib import Path
+
+from ...errors import DataError
+from . import stem_parts
+from .base import RowError, Source
+from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
+
+
+class FilesSource(Source):
+    """`000000000.jpg` with `000000000.txt`, `.json` or both, in a folder and its sub-folders.
+
+    The names are held in memory, so it is for thousands of images; `tools/data.py shard` makes tars of them.
+    """
+
+    def __init__(self, path):
+        self.folder, self.name, self.prefix = Path(path), os.fspath(path), ""
+        self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
+        for parent, folders, files in os.walk(self.folder):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            self._take(os.path.relpath(parent, self.folder), files)
+        if not self.stems:
+            raise DataError(f"{path}: no image has a .txt or .json of its stem; write one beside each image")
+
+    def _take(self, parent, files):
+        found = {}
+        for name in sorted(files):
+            stem, suffix = os.path.splitext(name)
+            part = PART_OF_SUFFIX.get(suffix.lower())
+            if part is not None and not name.startswith("."):
+                found.setdefault(stem, {}).setdefault(part, suffix)
+        for stem, suffixes in found.items():
+            place = os.path.normpath(os.path.join(parent, stem))
+            if IMAGE in suffixes and len(suffixes) > 1:
+                self.stems.append((place, suffixes))
+            elif IMAGE in suffixes or not stem.endswith("_stats"):
+                self.lonely[IMAGE if IMAGE in suffixes else TEXT].append(place)
+
+    def __len__(self):
+        return len(self.stems)
+
+    def load(self, index):
+        stem, suffixes = self.stems[index]
+        where = self.where(index)
+        image = self._path(stem, suffixes[IMAGE], where)
+        return stem_parts.sample(image, self._read(index, TEXT), self._read(index, JSON), where, self.prefix + stem)
+
+    def where(self, index):
+        stem, suffixes = self.stems[self.position(index)]
+        return os.path.join(self.name, stem + suffixes[IMAGE])
+
+    def key(self, index):
+        index = self.position(index)
+        document = self._read(index, JSON)
+        mapping = stem_parts.parse(document, self.where(index)) if document is not None else {}
+        return stem_parts.image_id(mapping, self.where(index), self.prefix + self.stems[index][0])
+
+    def qualify_ids(self):
+        self.prefix = f"{self.folder}/"
+
+    def describe(self):
+        return f"{self.name}: {len(self):,} images with captions beside them"
+
+    @property
+    def notes(self):
+        return [
+            f"{self.name}: {len(stems):,} {what}, for example {stems[0]}"
+            for what, stems in (
+                ("images without a caption are left out", self.lonely[IMAGE]),
+                ("captions without an image are left out (failed downloads)", self.lonely[TEXT]),
+            )
+            if stems
+        ]
+
+    def _path(self, stem, suffix, where):
+        """The path of a part, which must be a regular file inside the folder."""
+        path = Path(self.folder, stem + suffix)
+        inside = os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.folder), ""))
+        if not inside or not path.is_file():
+            raise RowError(
+                where,
+                "unusable path",
+                f"{stem}{suffix} is not a regular file inside the folder",
+                "copy the file itself",
+            )
+        return path
+
+    def _read(self, index, part):
+        """Bytes of a caption part, None where there is none."""
+        stem, suffixes = self.stems[index]
+        if part not in suffixes:
+            return None
+        where = self.where(index)
+        try:
+            with open(self._path(stem, suffixes[part], where), "rb") as handle:
+                data = handle.read(LIMITS[part] + 1)
+        except OSError as error:
+            raise RowError(
+                where,
+                "unusable path",
+                f"the {TITLES[part]} part cannot be read ({error.strerror})",
+                "correct its permissions",
+            ) from None
+        if len(data) > LIMITS[part]:
+            raise RowError(where, "part too long", f"the {TITLES[part]} part is over 1 MiB", "write it shorter")
+        return data
+
+
+def holds_stems(path, names):
+    """Whether a folder, or its first sub-folder, holds an image beside a .txt or .json of its stem."""
+    below = next((name for name in sorted(names) if os.path.isdir(os.path.join(path, name)) and name[0] != "."), None)
+    for found in (names, os.listdir(os.path.join(path, below)) if below else ()):
+        kinds = {}
+        for name in found:
+            stem, suffix = os.path.splitext(name)
+            kinds.setdefault(stem, set()).add(PART_OF_SUFFIX.get(suffix.lower()))
+        if any(IMAGE in kind and kind & {TEXT, JSON} for kind in kinds.values()):
+            return True
+    return False

@@ -1,0 +1,77 @@
+"""Samples that lie in several parts of one stem, as webdataset and img2dataset write them: an image, .txt, .json."""
+
+import json
+
+from . import fields
+from .base import RowError, Sample
+from .folder import IMAGE_SUFFIXES
+
+IMAGE, TEXT, JSON = range(3)
+PART_OF_SUFFIX = {**dict.fromkeys((*IMAGE_SUFFIXES, ".img"), IMAGE), ".txt": TEXT, ".json": JSON}
+LIMITS = {IMAGE: 64 << 20, TEXT: 1 << 20, JSON: 1 << 20}
+TITLES = {IMAGE: "image", TEXT: "text", JSON: "JSON"}
+CAPTION_KEYS = ("captions", "texts", "caption", "text")
+ID_KEYS = ("id", "image_id")
+
+
+def sample(image, text, document, where, default_id):
+    """The Sample of an image (bytes or a path) with the bytes of its .txt and .json, either of which may be None.
+
+    Captions are those of the first of `captions`, `texts`, `caption` and `text` that the .json fills, and else the
+    whole .txt; `id` or `image_id`, and `tags`, are the .json's. Raises RowError.
+    """
+    mapping = parse(document, where) if document is not None else {}
+    return Sample(
+        image_id(mapping, where, default_id),
+        image,
+        captions(mapping, text, where),
+        fields.tag_list(mapping.get("tags"), where),
+        where,
+    )
+
+
+def image_id(mapping, where, default):
+    """The id that a .json gives, or the default."""
+    value = next((mapping[key] for key in ID_KEYS if mapping.get(key) not in (None, "")), None)
+    return default if value is None else fields.image_id({"id": value}, where)
+
+
+def captions(mapping, text, where):
+    """The captions as a tuple of at least one."""
+    filled = [key for key in CAPTION_KEYS if mapping.get(key) not in (None, "", [])]
+    if filled:
+        return fields.captions({filled[0]: mapping[filled[0]]}, where)
+    if text is None:
+        raise RowError(where, "no caption", "the .json has no caption", f"give it one of {', '.join(CAPTION_KEYS)}")
+    return (fields.caption(fields.decode_utf8(text, where, "caption").removeprefix("\ufeff").strip("\r\n"), where),)
+
+
+def parse(document, where):
+    """The mapping in the bytes of a .json."""
+    return fields.json_object(fields.decode_utf8(document, where, "JSON").removeprefix("\ufeff"), where)
+
+
+def suffix_of(data):
+    """The suffix that fits the bytes of an image, .img for an unknown kind."""
+    for signature, suffix in SIGNATURES:
+        if data.startswith(signature):
+            return suffix
+    return ".webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else ".img"
+
+
+SIGNATURES = (
+    (b"\xff\xd8\xff", ".jpg"),
+    (b"\x89PNG", ".png"),
+    (b"BM", ".bmp"),
+    (b"GIF8", ".gif"),
+    (b"II*\0", ".tiff"),
+    (b"MM\0*", ".tiff"),
+)
+
+
+def document_of(sample):
+    """The bytes of a .json from which `sample` reads id, captions and tags back."""
+    content = {"id": sample.id, "texts": list(sample.texts)}
+    if sample.tags:
+        content["tags"] = list(sample.tags)
+    return json.dumps(content, ensure_ascii=False).encode()

@@ -1,0 +1,118 @@
+"""Object tags beside a source: JSON lines {id, tags}, joined by image id when a sample is loaded."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import ConfigError, DataError
+from . import fields
+from .base import RowError, Source, digest
+from .lines import LineFile
+
+
+class TagFile:
+    """Tags by image id, from JSON lines {id, tags}: 24 bytes of memory a row, a row is read when it is asked for.
+
+    Raises ConfigError when `path` is none, DataError for a file that cannot be used, a row without an id, and an id
+    that occurs twice.
+    """
+
+    def __init__(self, path):
+        if not isinstance(path, (str, os.PathLike)):
+            raise ConfigError(f"tags: {path!r} is no file; name the JSON lines that tools/data.py tags has written")
+        self.path = Path(path)
+        self.lines = LineFile(path)
+        hashes = np.empty(len(self.lines), np.uint64)
+        wanted, row = {self.lines.line(row) for row in range(len(self.lines))}, 0
+        for line, fetch in self.lines.walk():
+            if line in wanted:
+                hashes[row] = digest(self.parse(fetch(1), row)[0].encode())
+                row += 1
+        self.rows = np.argsort(hashes, kind="stable")
+        self.hashes = hashes[self.rows]
+        for place in np.flatnonzero(self.hashes[1:] == self.hashes[:-1]):
+            first, second = (self.parse(self.lines.read(row), row)[0] for row in self.rows[place : place + 2])
+            if first == second:
+                raise DataError(
+                    f"{self.lines.where(self.rows[place + 1])}: the id {first!r} was on a line before; keep one of them"
+                )
+
+    def __len__(self):
+        return len(self.lines)
+
+    def get(self, key):
+        """The tags of an image id as a tuple, or None when the file does not know it."""
+        mark = np.uint64(digest(key.encode("utf-8", "surrogatepass")))
+        place = int(np.searchsorted(self.hashes, mark))
+        while place < len(self.hashes) and self.hashes[place] == mark:
+            row = int(self.rows[place])
+            known, content = self.parse(self.lines.read(row), row)
+            if known == key:
+                return fields.tag_list(content.get("tags"), self.lines.where(row))
+            place += 1
+        return None
+
+    def parse(self, raw, row):
+        """(id, content) of a row."""
+        try:
+            content = json.loads(raw)
+            key = content["id"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            key = None
+        if isinstance(key, int) and not isinstance(key, bool):
+            key = str(key)
+        if not isinstance(key, str):
+            raise RowError(
+                self.lines.where(row),
+                "bad tags",
+                "the line is no JSON object with an id",
+                'write {"id": "...", "tags": ["...", "..."]}, as tools/data.py tags does',
+            )
+        return key, content
+
+
+class TaggedSource(Source):
+    """A source whose samples take the tags that a TagFile has for their image id; others keep their own."""
+
+    def __init__(self, source, path):
+        self.source, self.tags = source, TagFile(path)
+        self.name, self.folder = source.name, getattr(source, "folder", None)
+
+    def __len__(self):
+        return len(self.source)
+
+    def load(self, index):
+        sample = self.source.load(index)
+        tags = self.tags.get(sample.id)
+        prefix = getattr(self.source, "prefix", "")
+        if tags is None and prefix:  # a join of folders puts them in front of ids that are paths
+            tags = self.tags.get(sample.id.removeprefix(prefix))
+        return sample if tags is None else replace(sample, tags=tags)
+
+    def key(self, index):
+        return self.source.key(index)
+
+    def where(self, index):
+        return self.source.where(index)
+
+    def qualify_ids(self):
+        self.source.qualify_ids()
+
+    def unused_files(self):
+        return self.source.unused_files()
+
+    @property
+    def notes(self):
+        return self.source.notes
+
+    def shard_sizes(self):
+        return self.source.shard_sizes()
+
+    def faults(self, checksums=False):
+        return self.source.faults(checksums)
+
+    def describe(self):
+        return f"{self.source.describe()}; tags of {len(self.tags):,} ids from {self.tags.path}"

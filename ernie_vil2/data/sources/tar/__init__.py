@@ -1,0 +1,1 @@
+"""Tar shards in webdataset's layout: index, source, writer."""

@@ -1,0 +1,245 @@
+"""Where the samples of a tar lie: one pass over its headers, 36 bytes a sample, kept in a file for the next time.
+
+The file is `<tar>.index` beside the tar, or in the user's cache folder where that cannot be written. It counts while
+size and time of the tar are those that it names. It is never believed beyond that: the header of a member is read and
+checked again, from the tar, whenever the member is.
+"""
+
+import contextlib
+import json
+import os
+import re
+import struct
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ....errors import DataError
+from ....files.atomic import atomic_file
+from ..base import digest
+from ..lines import FOREIGN
+from ..stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
+from .descriptors import OPEN, Descriptor
+from .headers import BLOCK, ZEROS, Cut, is_header, member_at, members, shown
+
+MAGIC = b"tarindx1"
+MAX_HEAD = 1 << 20
+EXAMPLES = 3
+MAX_SHOWN = 400  # letters of a text in an index: no finding and no cut of ours comes near
+SMALL_HEADERS = 4096  # as much as the headers of one member take, but for extraordinary ones
+PARTS = (IMAGE, TEXT, JSON)
+# For each part the first byte of its headers (-1: there is none) and the bytes from there to the end of its content.
+ROW = np.dtype([("starts", "<i8", len(PARTS)), ("spans", "<u4", len(PARTS))])
+PACKED_ROW = struct.Struct("<3q3I")
+HIDDEN = re.compile(r"(^|/)\.[^/]*$")
+NO_IMAGE, NO_CAPTION = "samples without an image", "images without a caption"
+
+
+@dataclass
+class TarIndex:
+    """What is known of one tar.
+
+    stamp: its size and time; count: samples with an image and a caption; findings: {what was left out: [how many,
+    first names]}; cut: a sentence where the tar is damaged or ends early; rows: ROW [count], None while they are in
+    the file `cache`.
+    """
+
+    path: str
+    stamp: tuple
+    count: int
+    findings: dict = field(default_factory=dict)
+    cut: str | None = None
+    rows: np.ndarray | None = None
+    cache: Path | None = None
+    cache_stamp: tuple | None = None
+    offset: int = 0
+
+    def row(self, number):
+        """(starts, spans) of the parts of a sample."""
+        raw = None
+        if self.rows is None:
+            try:
+                raw = OPEN.get(self.cache, self.cache_stamp).read(self.offset + number * ROW.itemsize, ROW.itemsize)
+            except DataError:  # the file went away, or another process wrote it anew
+                self.rows = scan(self.path).rows
+        values = PACKED_ROW.unpack(self.rows[number].tobytes() if raw is None else raw)
+        return values[: len(PARTS)], values[len(PARTS) :]
+
+    def parts(self, number, content=True):
+        """(Member, bytes), or None, of each part of a sample; without `content` the image's bytes stop at its headers.
+
+        Raises DataError when the tar is not what it was.
+        """
+        file = OPEN.get(self.path, self.stamp)
+        return [
+            self._part(file, start, span, part, content or part != IMAGE) if start >= 0 else None
+            for part, start, span in zip(PARTS, *self.row(number), strict=True)
+        ]
+
+    def _part(self, file, start, span, part, content):
+        member = None
+        for most in (2 * LIMITS[part],) if content else (SMALL_HEADERS, 2 * LIMITS[part]):
+            raw = file.read(start, min(span, most))
+            with contextlib.suppress(Cut):
+                member = member_at(lambda offset, count, raw=raw: raw[offset : offset + count], 0, span)
+                break
+        if member is None or member.fault or member.size > LIMITS[part] or PART_OF_SUFFIX.get(member.suffix) != part:
+            raise DataError(
+                f"{self.path}: byte {start:,} is not the member that the index names; delete {self.cache or 'it'} and "
+                "open the source again"
+            )
+        return member, raw[member.data : member.data + member.size]
+
+
+def open_index(path):
+    """The TarIndex of a tar, from the file that keeps it where there is one. Raises DataError for what is no tar."""
+    path = os.fspath(path)
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable tar") from None
+    stamp = status.st_size, status.st_mtime_ns
+    places = [Path(f"{path}.index"), user_cache() / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
+    with OPEN.indexing:
+        for place in places:
+            if found := read_index(place, path, stamp):
+                return found
+        index = scan(path)
+        for place in places:
+            with contextlib.suppress(OSError):
+                if place.parent != Path(path).parent:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                write_index(index, place)
+                return read_index(place, path, stamp) or index
+        return index
+
+
+def user_cache():
+    """Folder for what can be made anew, as the XDG Base Directory Specification has it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
+
+
+def write_index(index, place):
+    """Keep an index in a file; raises OSError where that cannot be."""
+    content = {"stamp": index.stamp, "count": index.count, "findings": index.findings, "cut": index.cut}
+    head = json.dumps(content).encode()
+    with atomic_file(place) as handle:
+        handle.write(MAGIC + struct.pack("<Q", len(head)) + head)
+        handle.write(np.ascontiguousarray(index.rows).data)
+
+
+def read_index(place, path, stamp):
+    """The TarIndex in a file, its rows left there; None when it is missing, of another tar, or not whole."""
+    try:
+        file = Descriptor(place)
+        magic, length = struct.unpack("<8sQ", file.read(0, 16))
+        head = json.loads(file.read(16, length)) if magic == MAGIC and length < MAX_HEAD else {}
+        offset, count = 16 + length, head["count"]
+        findings = {
+            shown(str(what), MAX_SHOWN): [int(found[0]), [shown(str(name)) for name in found[1]]]
+            for what, found in head["findings"].items()
+        }
+        cut = None if head["cut"] is None else shown(head["cut"], MAX_SHOWN)
+        cache_stamp = file.stamp()
+        whole = count >= 0 and cache_stamp[0] == offset + count * ROW.itemsize and tuple(head["stamp"]) == stamp
+    except (OSError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError, struct.error, RecursionError):
+        return None
+    if not whole or type(count) is not int:
+        return None
+    return TarIndex(path, stamp, count, findings, cut, None, place, cache_stamp, offset)
+
+
+def scan(path):
+    """The TarIndex of a tar by one pass over its headers, with its rows in memory; DataError for what is no tar."""
+    try:
+        file = Descriptor(path)
+        stamp = file.stamp()
+        check_kind(path, file.read(0, BLOCK))
+        parts, findings, cut = collect(file, stamp[0])
+        if file.stamp() != stamp:
+            raise DataError(f"{path}: the file is being written; open the source again when it is complete")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable tar") from None
+    rows = group(*parts, file, stamp[0], findings)
+    return TarIndex(path, stamp, len(rows), findings, cut, rows)
+
+
+def check_kind(path, head):
+    """DataError when a file begins as something else than a tar does."""
+    for magic, meaning in FOREIGN.items():
+        if head.startswith(magic):
+            raise DataError(f"{path}: the file {meaning}; tars are read uncompressed, for random access")
+    if len(head) == BLOCK and head != ZEROS and not is_header(head):
+        raise DataError(f"{path}: the file does not begin as a tar does; give a tar, or take it out of the folder")
+
+
+def collect(file, size):
+    """((stem hashes, parts, starts, spans), findings, cut) of all members, in order."""
+    stems, kinds, starts, spans = array("Q"), array("B"), array("q"), array("I")
+    findings, cut, end = {}, None, 0
+    try:
+        for member in members(file.read, size):
+            end = member.end
+            part, fault = PART_OF_SUFFIX.get(member.suffix), member.fault
+            if not fault and HIDDEN.search(member.name):
+                fault = "hidden members"
+            elif not fault and part is None:
+                fault = f"members that are no part of a sample ({shown(member.suffix, 20) or 'no suffix'})"
+            elif not fault and member.size > LIMITS[part]:
+                fault = f"members over the limit of {LIMITS[part] >> 20} MiB for {TITLES[part]} files"
+            if fault:
+                if fault != "folders":
+                    note(findings, fault, member.name)
+                continue
+            stems.append(digest(member.stem.encode()))
+            kinds.append(part)
+            starts.append(member.start)
+            spans.append(member.data + member.size - member.start)
+        if file.read(end, 1 << 20).strip(b"\0"):
+            cut = (
+                f"an end marker stands at byte {end:,}, and what follows it is not read: is this two tars in one file?"
+            )
+    except Cut as stop:
+        cut = f"only the first {stop.at:,} of {size:,} bytes can be read: {stop.reason}"
+    return (stems, kinds, starts, spans), findings, cut
+
+
+def note(findings, what, name):
+    """Count something that is left out, with the first names."""
+    if what not in findings and len(findings) > 50:
+        what = "members of further kinds"
+    found = findings.setdefault(what, [0, []])
+    found[0] += 1
+    if len(found[1]) < EXAMPLES:
+        found[1].append(shown(name))
+
+
+def group(stems, kinds, starts, spans, file, size, findings):
+    """ROW [samples], in the order of their images; what is incomplete or repeated goes into `findings`."""
+    stems, kinds = np.array(stems, np.uint64), np.array(kinds, np.uint8)
+    starts, spans = np.array(starts, np.int64), np.array(spans, np.uint32)
+    distinct, sample = np.unique(stems, return_inverse=True)
+    rows = np.zeros(len(distinct), ROW)
+    rows["starts"] = -1
+    for part in PARTS:
+        members = np.flatnonzero(kinds == part)[::-1]  # of members with one name the first is written last, and stays
+        rows["starts"][sample[members], part] = starts[members]
+        rows["spans"][sample[members], part] = spans[members]
+        taken = rows["starts"][sample[members], part] == starts[members]
+        record(findings, "members that repeat a part of their sample", starts[members[~taken]][::-1], file, size)
+    has_image = rows["starts"][:, IMAGE] >= 0
+    has_caption = (rows["starts"][:, TEXT] >= 0) | (rows["starts"][:, JSON] >= 0)
+    record(findings, NO_IMAGE, np.sort(rows["starts"][~has_image].max(axis=1, initial=-1)), file, size)
+    record(findings, NO_CAPTION, np.sort(rows["starts"][has_image & ~has_caption, IMAGE]), file, size)
+    rows = rows[has_image & has_caption]
+    return rows[np.argsort(rows["starts"][:, IMAGE], kind="stable")]
+
+
+def record(findings, what, starts, file, size):
+    """Count members, and name the first by reading their headers again."""
+    if len(starts):
+        named = [shown(member_at(file.read, int(start), size).name) for start in starts[:EXAMPLES]]
+        count, names = findings.get(what, (0, []))
+        findings[what] = [count + len(starts), [*names, *named][:EXAMPLES]]

@@ -1,0 +1,212 @@
+"""Write any source as tars in webdataset's layout, with an index of counts and checksums; images keep their bytes.
+
+A shard is a function of the rows in it, so what a kill interrupts is written again with the same bytes: finished tars
+stand in `index.json` with the rows that they came from, and writing goes on behind the last of them.
+"""
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ....errors import ConfigError, DataError
+from ....files.atomic import atomic_file
+from ...images.headers import is_truncated
+from ..base import RowError
+from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of
+from .manifest import NAME, read_manifest, write_manifest
+
+BAD_NAME = "bad.txt"
+UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+MEMBER_BYTES = 3 * 512 + 10240  # headers and padding of a sample, and the end of a tar: so a limit is never passed
+
+
+@dataclass
+class Packed:
+    """The two members of a sample."""
+
+    name: str
+    image: bytes
+    document: bytes
+    captions: int
+
+    @property
+    def members(self):
+        return ((self.name, self.image), (os.path.splitext(self.name)[0] + ".json", self.document))
+
+    def __len__(self):
+        return sum(512 + -(-len(content) // 512) * 512 for _, content in self.members)
+
+
+class HashingFile:
+    """A file open for writing that keeps the SHA-256 and the number of what is written."""
+
+    def __init__(self, handle):
+        self.handle, self.hash, self.bytes = handle, hashlib.sha256(), 0
+
+    def write(self, data):
+        self.hash.update(data)
+        self.bytes += len(data)
+        return self.handle.write(data)
+
+
+def write_shards(source, out, per_shard=10000, size_limit=10**9, progress=iter):
+    """Write `source` as `out`/00000.tar, ... of at most `per_shard` samples and `size_limit` bytes each.
+
+    Returns the content of `out`/index.json. Bad rows are left out, counted, and listed in `out`/bad.txt. An `out` of
+    the same source and options is gone on with; any other that is not empty raises ConfigError. progress: wraps the
+    iterator of rows that are still to be written.
+    """
+    if per_shard < 1 or size_limit < 1:
+        raise ConfigError("a shard holds at least 1 sample and 1 byte; raise --per-shard or --size-limit")
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    content = beginning(source, out, per_shard, size_limit)
+    if content["complete"]:
+        return content
+    start = content["shards"][-1]["rows"][1] if content["shards"] else 0
+    with open(out / BAD_NAME, "ab", buffering=0) as bad:
+        bad.truncate(content["bad_bytes"])
+        bad.seek(0, os.SEEK_END)  # or tell() gives the old end until something is written
+        samples = Rows(source, start, progress, bad)
+        while samples.peek() is not None:
+            content["shards"].append(write_shard(samples, out, len(content["shards"]), per_shard, size_limit))
+            content["bad"] += samples.take_bad()
+            os.fsync(bad.fileno())
+            content["bad_bytes"] = bad.tell()
+            write_manifest(out, content)
+        content["bad"] += samples.take_bad()
+        content["bad_bytes"] = bad.tell()
+    if not content["shards"]:
+        raise DataError(f"{source.name}: not one of its {len(source):,} rows can be written; {out / BAD_NAME} says why")
+    if not content["bad"]:
+        (out / BAD_NAME).unlink()
+    content["complete"] = True
+    write_manifest(out, content)
+    return read_manifest(out)
+
+
+def beginning(source, out, per_shard, size_limit):
+    """What stands in `out` already, checked to be of this source and these options; temporary files are removed."""
+    options = {"source": source.name, "rows": len(source), "per_shard": per_shard, "size_limit": size_limit}
+    for path in out.glob("*.tmp-*"):
+        if re.fullmatch(r"(\d{5,}\.tar|index\.json)\.tmp-\d+", path.name):
+            path.unlink()
+    found = read_manifest(out)
+    if found is None:
+        if os.listdir(out):
+            raise ConfigError(f"{out}: the folder is not empty; name a new folder for the shards")
+        found = {**options, "complete": False, "bad": 0, "bad_bytes": 0, "shards": []}
+        write_manifest(out, found)
+    for name, value in options.items():
+        if found.get(name) != value:
+            raise ConfigError(
+                f"{out}: holds shards with {name} {found.get(name)!r}, not {value!r}; name a new folder, or go on with "
+                "the same source and options"
+            )
+    for shard in found["shards"]:
+        path = out / shard["name"]
+        if not path.is_file() or path.stat().st_size != shard["bytes"]:
+            raise DataError(f"{path}: is not as {NAME} says; delete the folder {out} and write it again")
+    return found
+
+
+class Rows:
+    """The samples of a source from row `start` on, packed; the next one can be looked at before it is taken."""
+
+    def __init__(self, source, start, progress, bad):
+        self.source, self.bad, self.counted = source, bad, 0
+        self.position = start
+        self._rows, self._next = iter(progress(range(start, len(source)))), None
+
+    def peek(self):
+        """The next Packed, or None at the end; `position` is then its row. Bad rows before it are listed."""
+        while self._next is None:
+            row = next(self._rows, None)
+            if row is None:
+                self.position = len(self.source)
+                return None
+            try:
+                self._next, self.position = pack(self.source[row], row), row
+            except DataError as error:
+                self.counted += 1
+                self.bad.write(f"{error}\n".encode())
+        return self._next
+
+    def take(self):
+        """The next Packed, which `peek` has shown."""
+        taken, self._next = self._next, None
+        return taken
+
+    def take_bad(self):
+        """How many rows were bad since the last call."""
+        counted, self.counted = self.counted, 0
+        return counted
+
+
+def write_shard(samples, out, number, per_shard, size_limit):
+    """Write one tar, as a whole or not at all; its entry for index.json."""
+    name, start, count, captions, size = f"{number:05d}.tar", samples.position, 0, 0, 0
+    with atomic_file(out / name) as handle:
+        hashing = HashingFile(handle)
+        with tarfile.open(fileobj=hashing, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
+            while (sample := samples.peek()) is not None and count < per_shard:
+                if count and size + len(sample) + MEMBER_BYTES > size_limit:
+                    break
+                for member, content in samples.take().members:
+                    about = tarfile.TarInfo(member)
+                    about.size, about.mode = len(content), 0o644
+                    tar.addfile(about, io.BytesIO(content))
+                count, captions, size = count + 1, captions + sample.captions, size + len(sample)
+    return {
+        "name": name,
+        "samples": count,
+        "captions": captions,
+        "bytes": hashing.bytes,
+        "sha256": hashing.hash.hexdigest(),
+        "rows": [start, samples.position],
+    }
+
+
+def pack(sample, row):
+    """The Packed of a sample; raises RowError for an image that is missing, cut or over the limit of a tar member."""
+    image = sample.image
+    if isinstance(image, Path):
+        try:
+            image = image.read_bytes()
+        except OSError as error:
+            raise RowError(
+                sample.where,
+                "missing image",
+                f"{image} cannot be read ({error.strerror})",
+                "put the file back or delete the row",
+            ) from None
+    elif isinstance(image, np.ndarray):
+        image = png(image)
+    if len(image) > LIMITS[IMAGE]:
+        raise RowError(sample.where, "image too large", f"the image has {len(image):,} bytes", "shrink it to 64 MiB")
+    if is_truncated(image):
+        raise RowError(sample.where, "unreadable image", "the image is truncated", "fetch or export it again")
+    return Packed(f"{row:09d}{suffix_of(image)}", image, document_of(sample), len(sample.texts))
+
+
+def png(rgb):
+    """PNG bytes of RGB uint8 [H, W, 3]: drawn images have no bytes of their own."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def parse_size(text):
+    """Bytes of `1GB`, `500MB`, `64MiB` or a plain number; ConfigError for anything else."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMG]i?B)?", str(text).strip(), re.IGNORECASE)
+    if not match:
+        raise ConfigError(f"--size-limit is {text!r}; write a size such as 1GB, 500MB or 64MiB")
+    return int(float(match[1]) * UNITS[(match[2] or "").upper()])

@@ -1,0 +1,1 @@
+"""A detector's output as object tags."""

@@ -1,0 +1,127 @@
+"""A detector's output, entry by entry: rows of labels and scores per image, COCO's results, Visual Genome's objects."""
+
+import contextlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import DataError
+from ..sources.base import RowError
+from ..sources.lines import LineFile
+
+ID_KEYS = ("image_id", "id", "image", "file_name")
+LABEL_KEYS = ("labels", "objects", "classes", "category_id", "label", "category", "class", "names", "name")
+SCORE_KEYS = ("scores", "score", "confidence")
+BOX_KEYS = ("boxes", "bboxes", "bbox", "box")
+LONGEST = 1 << 40  # a JSON list may be one line
+BACKGROUND = ("__background__", "background")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One detection: its tag, score, box area and left edge in pixels (NaN without a box)."""
+
+    tag: str
+    score: float
+    area: float = math.nan
+    left: float = math.nan
+
+
+def first_of(entry, keys):
+    """(key, value) of the first key that an entry has, or (None, None)."""
+    return next(((key, entry[key]) for key in keys if entry.get(key) is not None), (None, None))
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def read_entry(entry, labels, where):
+    """(image id, [Found]) of one entry: a row of an image with lists, or a single detection as COCO's results have it.
+
+    Raises RowError for an entry that cannot be used, DataError for a class that the labels do not know.
+    """
+    if not isinstance(entry, dict):
+        raise RowError(where, "bad detection", "the entry is no JSON object", "write an id, labels and scores")
+    _, key = first_of(entry, ID_KEYS)
+    if isinstance(key, bool) or not isinstance(key, (str, int)):
+        raise RowError(where, "bad detection", "the entry has no image id", f"add one of {', '.join(ID_KEYS)}")
+    name, values = first_of(entry, LABEL_KEYS)
+    if name is None:
+        raise RowError(where, "bad detection", "the entry has no labels", f"add one of {', '.join(LABEL_KEYS)}")
+    single, values = not isinstance(values, list), as_list(values)
+    if values and isinstance(values[0], dict):  # objects with fields of their own
+        items = [read_entry({**item, "image_id": key}, labels, where)[1] for item in values if isinstance(item, dict)]
+        return str(key), [found for item in items for found in item]
+    if name == "names":  # synonyms of one object
+        single, values = True, values[:1]
+    _, scores = first_of(entry, SCORE_KEYS)
+    scores = [1.0] * len(values) if scores is None else as_list(scores)
+    boxes = entry_boxes(entry, single)
+    counts = [len(values), len(scores)] + ([] if boxes is None else [len(boxes)])
+    if len(set(counts)) > 1:
+        reason = "its numbers of labels, scores and boxes differ: " + ", ".join(map(str, counts))
+        raise RowError(where, "bad detection", reason, "make them equal")
+    found = []
+    for place, (label, score) in enumerate(zip(values, scores, strict=True)):
+        tag = labels.name(label, where)
+        try:
+            box = (math.nan, math.nan) if boxes is None else measures(boxes[place], single)
+            item = Found(tag, float(score), *box)
+        except (TypeError, ValueError):
+            raise RowError(where, "bad detection", "a score or a box is no number", "correct the line") from None
+        if not math.isfinite(item.score):
+            raise RowError(where, "bad detection", f"a score is {score}", "write finite scores")
+        if tag and tag not in BACKGROUND:
+            found.append(item)
+    return str(key), found
+
+
+def entry_boxes(entry, single):
+    """The boxes of an entry as a list, or None; Visual Genome's objects have x, y, w, h of their own."""
+    if single and {"x", "y", "w", "h"} <= entry.keys():
+        return [[entry[side] for side in "xywh"]]
+    _, boxes = first_of(entry, BOX_KEYS)
+    return boxes if boxes is None or not single else [boxes]
+
+
+def measures(box, single):
+    """(area, left edge) of a box: x, y, width, height in a single detection, two corners in a row of lists."""
+    left, top, third, fourth = map(float, box)
+    width, height = (third, fourth) if single else (third - left, fourth - top)
+    return max(width, 0.0) * max(height, 0.0), left
+
+
+def entries(path):
+    """Yield (where, entry) of a file: JSON lines, a JSON list, or a JSON object with `annotations`.
+
+    A line that is not JSON comes as (where, RowError). Lines with `error` are a detector's note of a broken image.
+    """
+    lines = LineFile(path, max_line_bytes=LONGEST)
+    head = lines.read(0).lstrip()
+    whole = head.startswith(b"[")
+    if not whole:
+        with contextlib.suppress(ValueError):
+            first = json.loads(head)
+            whole = isinstance(first, dict) and isinstance(first.get("annotations"), list)
+    if whole or head == b"{":
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        except (ValueError, OSError, RecursionError) as error:
+            raise DataError(f"{path}: not a whole JSON file ({error}); write it again, or as JSON lines") from None
+        content = content.get("annotations") if isinstance(content, dict) else content
+        if not isinstance(content, list):
+            raise DataError(f"{path}: neither a list of detections nor an object with annotations; give JSON lines")
+        for number, entry in enumerate(content):
+            yield f"{path}[{number}]", entry
+        return
+    for line, fetch in lines.walk():
+        raw = fetch(1)
+        if not raw.strip():
+            continue
+        where = f"{path}:{line + 1}"
+        try:
+            yield where, json.loads(raw)
+        except (ValueError, RecursionError):
+            yield where, RowError(where, "bad JSON", "the line is not JSON", "correct or delete it")

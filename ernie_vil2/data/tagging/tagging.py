@@ -1,0 +1,235 @@
+"""Detections as tags of a source: cut at a threshold, freed of duplicates, put in order, joined by image id.
+
+The join runs through a database on the disk, so neither the detections nor the ids need to fit into memory.
+"""
+
+import contextlib
+import json
+import math
+import os
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import ConfigError, DataError
+from ...files.atomic import atomic_file, reported
+from ..sources.base import RowError
+from .detections import Found, entries, read_entry
+
+ORDERS = ("score", "area", "left")
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which detections become tags: score of at least `threshold`, each tag once with its best score, the `most` best.
+
+    order: of the tags that are kept, by falling score, by falling box area, or from left to right.
+    """
+
+    threshold: float = 0.3
+    most: int = 10
+    order: str = "score"
+    once: bool = True
+
+    def __post_init__(self):
+        if self.order not in ORDERS:
+            raise ConfigError(f"--order {self.order}: tags are ordered by {', '.join(ORDERS)}")
+        if self.most < 1 or not math.isfinite(self.threshold):
+            raise ConfigError("--most must be at least 1 and --threshold a number")
+
+    def tags(self, found):
+        """The tags of one image as a list; equal scores and places keep the order of the detector."""
+        best = sorted((item for item in found if item.score >= self.threshold), key=lambda item: -item.score)
+        if self.once:
+            first = {}
+            for item in best:
+                first.setdefault(item.tag, item)
+            best = list(first.values())
+        best = best[: self.most]
+        if self.order != "score":
+            if any(math.isnan(item.left) for item in best):
+                raise DataError(f"--order {self.order} needs boxes, and some detections have none; order by score")
+            best.sort(key=(lambda item: -item.area) if self.order == "area" else (lambda item: item.left))
+        return [item.tag for item in best]
+
+
+def plain_id(key):
+    return key
+
+
+def stem(key):
+    """An id without folders, suffix and leading zeros: `val/000000000139.jpg` and 139 are the same image."""
+    name = os.path.splitext(os.path.basename(key))[0]
+    return name.lstrip("0") or "0" if name.isdigit() else name
+
+
+MATCHES = {"id": plain_id, "stem": stem}
+
+
+@dataclass
+class Joined:
+    """What `join` did: numbers, the first few orphans on both sides, and the most frequent tags."""
+
+    rows: int
+    images: int
+    bad_rows: int
+    detections: int
+    bad_entries: list
+    broken: int
+    tagged: int
+    empty: int
+    missing: list
+    missing_count: int
+    unknown: list
+    unknown_count: int
+    tags: Counter
+
+    def __str__(self):
+        total = sum(self.tags.values())
+        lines = [
+            f"source           {self.rows:,} rows, {self.images:,} images" + bad(self.bad_rows, "bad rows"),
+            f"detections       {self.detections:,} of {self.images - self.missing_count + self.unknown_count:,} images"
+            + bad(len(self.bad_entries), "bad entries")
+            + bad(self.broken, "images that the detector could not read"),
+            f"tagged           {self.tagged:,} images, {total / max(self.tagged, 1):.1f} tags each"
+            + bad(self.empty, "with detections, but none that passed"),
+            f"no detections    {self.missing_count:,} images of the source" + examples(self.missing),
+            f"not in source    {self.unknown_count:,} images of the detections" + examples(self.unknown),
+            f"tags             {len(self.tags):,} different ones: "
+            + ", ".join(f"{tag} {count:,}" for tag, count in self.tags.most_common(10)),
+        ]
+        return "\n".join([*lines, *(f"  {error}" for error in self.bad_entries[:SHOWN])])
+
+
+def bad(count, what):
+    return f", {count:,} {what}" if count else ""
+
+
+def examples(ids):
+    return f": {', '.join(ids)}" + (", ..." if len(ids) == SHOWN else "") if ids else ""
+
+
+def join(source, paths, out, labels, rules, match="id", max_bad=0.01, progress=lambda rows: rows):
+    """Write `out`, JSON lines {id, tags} for the images of a source with at least one tag; returns a Joined.
+
+    paths: files of detections; those of one image may be spread over lines and files. match: id, or stem (the file's
+    name without folder, suffix and leading zeros). Raises DataError when more than the share `max_bad` of the entries
+    is unusable (at least 10), when nothing matches, and when a stem stands for two ids.
+    """
+    if match not in MATCHES:
+        raise ConfigError(f"--match {match}: ids are matched by {' or '.join(MATCHES)}")
+    reduce, scratch = MATCHES[match], Path(f"{out}.join-{os.getpid()}")
+    with reported(out), contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as base:
+        try:
+            base.executescript(
+                "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;"
+                "CREATE TABLE found (image TEXT, tag TEXT, score REAL, area REAL, leftmost REAL);"
+                "CREATE TABLE rows (id TEXT PRIMARY KEY, image TEXT, place INTEGER) WITHOUT ROWID;"
+                "CREATE TABLE seen (image TEXT PRIMARY KEY) WITHOUT ROWID;"
+            )
+            bad_entries, broken = read_detections(base, paths, labels, reduce, max_bad)
+            bad_rows = read_ids(base, source, reduce, progress)
+            base.executescript("CREATE INDEX by_image ON found (image); CREATE INDEX by_row ON rows (image);")
+            if match != "id":
+                refuse_ambiguous(base)
+            return write_tags(base, out, rules, len(source), bad_rows, bad_entries, broken)
+        except sqlite3.Error as error:
+            raise DataError(
+                f"{out}: its scratch file {scratch} cannot be written ({error}); free some space or take another place"
+            ) from None
+        finally:
+            scratch.unlink(missing_ok=True)
+
+
+def read_detections(base, paths, labels, reduce, max_bad):
+    """Fill `found` and `seen`; returns (RowErrors, number of images that the detector could not read)."""
+    faults, count, broken = [], 0, 0
+    for path in paths:
+        for where, entry in entries(path):
+            count += 1
+            if isinstance(entry, dict) and "error" in entry:
+                broken += 1
+                continue
+            try:
+                if isinstance(entry, RowError):
+                    raise entry
+                key, found = read_entry(entry, labels, where)
+            except RowError as error:
+                faults.append(error)
+                continue
+            base.execute("INSERT OR IGNORE INTO seen VALUES (?)", (reduce(key),))
+            base.executemany(
+                "INSERT INTO found VALUES (?, ?, ?, ?, ?)",
+                [(reduce(key), item.tag, item.score, item.area, item.left) for item in found],
+            )
+    if len(faults) > max(10, max_bad * count) or len(faults) == count:
+        raise DataError(f"{len(faults):,} of {count:,} detections cannot be used, the first: {faults[0]}")
+    return faults, broken
+
+
+def read_ids(base, source, reduce, progress):
+    """Fill `rows` with the ids of the source in order; returns the number of rows without a usable id."""
+    faults = 0
+    for index in progress(range(len(source))):
+        try:
+            key = source.key(index)
+        except DataError:
+            faults += 1
+            continue
+        base.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", (key, reduce(key), index))
+    return faults
+
+
+def refuse_ambiguous(base):
+    """DataError when one stem stands for several ids of the source."""
+    found = base.execute("SELECT image, min(id), max(id) FROM rows GROUP BY image HAVING count(*) > 1").fetchone()
+    if found:
+        raise DataError(f"--match stem: {found[1]} and {found[2]} both have the stem {found[0]}; match by id")
+
+
+def write_tags(base, out, rules, rows, bad_rows, bad_entries, broken):
+    """Write the file from the filled tables; returns a Joined."""
+
+    def one(query):
+        return base.execute(query).fetchone()[0]
+
+    missing = "FROM rows WHERE image NOT IN (SELECT image FROM seen)"
+    unknown = "FROM seen WHERE image NOT IN (SELECT image FROM rows)"
+    images, seen = one("SELECT count(*) FROM rows"), one("SELECT count(*) FROM seen")
+    unknown_count = one(f"SELECT count(*) {unknown}")
+    if unknown_count == seen:
+        raise DataError(
+            f"no image of the detections is in the source: they have {one('SELECT min(image) FROM seen')!r}, it has "
+            f"{one('SELECT min(image) FROM rows')!r}; try --match stem, or give the detections of this source"
+        )
+    tags, tagged, empty = Counter(), 0, 0
+    with atomic_file(out) as handle:
+        query = "SELECT rows.id, rows.image FROM rows JOIN seen ON seen.image = rows.image ORDER BY place"
+        for key, image in base.execute(query):
+            found = base.execute(
+                "SELECT tag, score, area, leftmost FROM found WHERE image = ? ORDER BY rowid", (image,)
+            ).fetchall()
+            kept = rules.tags([Found(*(math.nan if value is None else value for value in row)) for row in found])
+            if kept:
+                handle.write((json.dumps({"id": key, "tags": kept}, ensure_ascii=False) + "\n").encode())
+                tagged += 1
+                tags.update(kept)
+            else:
+                empty += 1
+    return Joined(
+        rows,
+        images,
+        bad_rows,
+        one("SELECT count(*) FROM found"),
+        bad_entries,
+        broken,
+        tagged,
+        empty,
+        [row[0] for row in base.execute(f"SELECT id {missing} ORDER BY place LIMIT {SHOWN}")],
+        one(f"SELECT count(*) {missing}"),
+        [row[0] for row in base.execute(f"SELECT image {unknown} ORDER BY image LIMIT {SHOWN}")],
+        unknown_count,
+        tags,
+    )

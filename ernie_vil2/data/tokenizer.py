@@ -1,0 +1,269 @@
+"""Texts to token ids by the release's rules: BERT's basic tokenisation, WordPiece, [CLS] and [SEP]; and tag prompts.
+
+The rules, in this order: drop NUL, U+FFFD and every character of category C (lone surrogates and unassigned ones too),
+make blanks of white space, set CJK ideographs apart, split at white space; lower-case each token as a whole (a final
+sigma depends on it), decompose it, drop its marks (category Mn), set punctuation apart, split at white space again.
+Python's own `unicodedata` and `str.lower` decide, since the Rust library's differ from them. All of this is two
+`str.translate` calls; the ids of a token between white space are remembered, so a Chinese caption is a few look-ups.
+"""
+
+import hashlib
+import os
+import re
+import unicodedata
+from itertools import chain, islice
+from numbers import Integral
+
+import numpy as np
+
+from ..checkpoints.model_directory import VOCAB_MD5
+from ..errors import DataError
+from ..files.atomic import atomic_file
+
+PAD, CLS, SEP, MASK, UNK = "[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]"
+NEEDED = (PAD, CLS, SEP, UNK)
+VOCAB_HINT = "give the vocab.txt that belongs to the model"
+LONGEST_WORD = 100  # characters; a longer word is [UNK]
+UNREADABLE = re.compile("[\t\n\r\ud800-\udfff]")
+REMEMBERED_LENGTH, REMEMBERED_TOKENS, REMEMBERED_CHARACTERS = 32, 1 << 16, 1 << 17
+CJK = (
+    (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
+)  # fmt: skip
+PADDLENLP_SYMBOLS = "\u00ad\u00b2\u00ba\u3007\u00b5\u00d8\u014b\u01b1"
+PROMPTS = {"zh": ("该图片包含", "、"), "en": ("The picture contains ", ", ")}
+
+
+class Characters(dict):
+    """A table for `str.translate` that asks `rule` (code point -> str, int or None) once a character."""
+
+    def __init__(self, rule):
+        super().__init__()
+        self.rule = rule
+
+    def __missing__(self, code):
+        value = self.rule(code)
+        if len(self) < REMEMBERED_CHARACTERS:
+            self[code] = value
+        return value
+
+
+def _clean(code):
+    category = unicodedata.category(chr(code))
+    if code in (9, 10, 13) or category == "Zs":
+        return " "
+    if category[0] == "C" or code == 0xFFFD:
+        return None
+    return f" {chr(code)} " if any(first <= code <= last for first, last in CJK) else code
+
+
+def _set_apart(code):
+    """ASCII symbols such as $ and ^ count as punctuation, whatever their category."""
+    symbol = 32 < code < 127 and not chr(code).isalnum()
+    return f" {chr(code)} " if symbol or unicodedata.category(chr(code))[0] == "P" else code
+
+
+def _set_symbols_apart(code):
+    """PaddleNLP's rule: every symbol counts as punctuation, and eight other characters too."""
+    symbol = unicodedata.category(chr(code))[0] == "S" or chr(code) in PADDLENLP_SYMBOLS
+    return f" {chr(code)} " if symbol else _set_apart(code)
+
+
+def _without_marks(rule):
+    return lambda code: None if unicodedata.category(chr(code)) == "Mn" else rule(code)
+
+
+CLEAN = Characters(_clean)
+APART = {
+    rules: {False: Characters(rule), True: Characters(_without_marks(rule))}
+    for rules, rule in (("bert", _set_apart), ("paddlenlp", _set_symbols_apart))
+}
+"""{rules: {whether text is lower-cased: the table that sets punctuation apart}}."""
+
+
+class TokenIds(dict):
+    """Token between white space -> ids of its pieces; short tokens are remembered, REMEMBERED_TOKENS at most."""
+
+    def __init__(self, vocab, lower_case, rules):
+        from tokenizers.models import WordPiece
+
+        super().__init__()
+        self.vocab, self.lower_case, self.apart = vocab, lower_case, APART[rules][lower_case]
+        self.model = WordPiece(vocab=vocab, unk_token=UNK, max_input_chars_per_word=LONGEST_WORD)
+
+    def __missing__(self, token):
+        ids = map(self.vocab.__getitem__, self.pieces(token))
+        if len(token) > REMEMBERED_LENGTH:
+            return ids  # lazily, so that a truncated text costs no more than the pieces it keeps
+        if len(self) >= REMEMBERED_TOKENS:
+            self.clear()
+        ids = self[token] = tuple(ids)
+        return ids
+
+    def pieces(self, token):
+        """Yield the pieces, as strings, of one token."""
+        if self.lower_case:
+            words = unicodedata.normalize("NFD", token.lower()).translate(self.apart)
+        else:
+            words = token.translate(self.apart)
+        for word in words.split():
+            if len(word) > LONGEST_WORD:
+                yield UNK
+            elif word in self.vocab:
+                yield word
+            else:
+                yield from (piece.value for piece in self.model.tokenize(word))
+
+
+class Tokenizer:
+    """Texts -> ids, equal to the release's on every string; can be pickled, and shared by threads.
+
+    vocab: path of a vocabulary (see `read_vocab`); max_length: most ids a text gets, [CLS] and [SEP] included;
+    lower_case: lower-case and strip accents; rules: `bert`, as the release, or `paddlenlp`, which sets symbols beyond
+    ASCII apart too. Attributes: `vocab` {token: id}, `max_length`, `lower_case`, `rules`, `vocab_size`
+    (highest id + 1, the rows that an embedding table needs), `pad_id` (0), `cls_id`, `sep_id`, `unk_id`, and `mask_id`,
+    None where there is no [MASK]. Raises DataError for a vocabulary or a length that cannot work.
+    """
+
+    def __init__(self, vocab, max_length=48, lower_case=True, rules="bert"):
+        self.max_length = _checked_length(max_length)
+        self.lower_case = bool(lower_case)
+        self.rules = rules
+        self.vocab = read_vocab(vocab)
+        self.pad_id, self.cls_id, self.sep_id, self.unk_id = (self.vocab[token] for token in NEEDED)
+        self.mask_id = self.vocab.get(MASK)
+        self.vocab_size = max(self.vocab.values()) + 1
+        self._ids = TokenIds(self.vocab, self.lower_case, self.rules)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_ids"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._ids = TokenIds(self.vocab, self.lower_case, self.rules)
+
+    def encode(self, texts, max_length=None):
+        """Ids int64 [N, L] of one text (N = 1) or a sequence: [CLS], the first max_length - 2 pieces, [SEP], then 0s.
+
+        L is the length of the longest row, so a batch of short captions is narrow; no texts give [0, 2]. Raises
+        DataError naming the position of an item that is not a str.
+        """
+        room = (self.max_length if max_length is None else _checked_length(max_length)) - 2
+        rows = [[self.cls_id, *islice(self._stream(text), room), self.sep_id] for text in _checked_texts(texts)]
+        width = max(map(len, rows), default=2)
+        padding = [self.pad_id] * width
+        return np.array([row + padding[len(row) :] for row in rows], np.int64).reshape(len(rows), width)
+
+    def lengths(self, texts):
+        """int64 [N]: ids that each text needs, [CLS] and [SEP] included, before truncation. Raises as `encode` does."""
+        return np.array([2 + sum(1 for _ in self._stream(text)) for text in _checked_texts(texts)], np.int64)
+
+    def tokens(self, text):
+        """The pieces of one text as strings, without [CLS] and [SEP], not truncated."""
+        _checked_texts([text])
+        return [piece for token in text.translate(CLEAN).split() for piece in self._ids.pieces(token)]
+
+    def _stream(self, text):
+        return chain.from_iterable(map(self._ids.__getitem__, text.translate(CLEAN).split()))
+
+
+def read_vocab(path):
+    """{token: id} of a vocabulary: UTF-8 lines `token TAB id`, or one token a line, whose id is then its line (from 0).
+
+    The first line that is not blank decides which. Ids may have gaps; of a token that occurs twice the last id wins, as
+    in the release. Raises DataError, with file and line, for anything else, and where [PAD] (id 0), [CLS], [SEP] or
+    [UNK] is missing.
+    """
+    try:
+        text = _read(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}:{line}: the vocabulary is not UTF-8 text; save it as UTF-8, or {VOCAB_HINT}") from None
+    vocab, with_ids = {}, None
+    for number, line in enumerate(re.split("\r\n|\r|\n", text)):
+        if not line.strip():
+            continue
+        token, *rest = line.split("\t")
+        with_ids = bool(rest) if with_ids is None else with_ids
+        index = rest[0].strip() if rest else str(number)
+        if bool(rest) != with_ids or len(rest) > 1 or not (index.isascii() and index.isdigit() and len(index) < 10):
+            wanted = "`token TAB id`" if with_ids else "one token without a TAB, as the lines above"
+            raise DataError(f"{path}:{number + 1}: the line {line[:60]!r} is not {wanted}; correct it, or {VOCAB_HINT}")
+        vocab[token.strip()] = int(index)
+    if not vocab:
+        raise DataError(f"{path}: the vocabulary is empty; {VOCAB_HINT}")
+    if missing := ", ".join(token for token in NEEDED if token not in vocab):
+        raise DataError(f"{path}: the vocabulary lacks {missing} (or its lines are not `token TAB id`); {VOCAB_HINT}")
+    ids = [vocab[token] for token in NEEDED]
+    if ids[0] != 0 or len(set(ids)) < len(ids):
+        rule = "must be 0 for [PAD], which the text tower masks, and all different"
+        raise DataError(f"{path}: the ids of {', '.join(NEEDED)} are {ids}, but {rule}; {VOCAB_HINT}")
+    return vocab
+
+
+def write_vocab(tokens, path):
+    """Write lines `token TAB id`, ids from 0 in order of `tokens`; `path` is replaced as a whole or not at all.
+
+    Raises DataError for a token that could not be read back (not a str, empty, white space around it, a TAB or line
+    break in it, given twice) and where the file cannot be written.
+    """
+    seen = {}
+    for index, token in enumerate(tokens):
+        if not (isinstance(token, str) and token and token == token.strip() and not UNREADABLE.search(token)):
+            fix = "give strings without white space around them, TABs, line breaks or surrogates"
+            raise DataError(f"{path}: token {index} is {token!r}, which cannot be read back; {fix}")
+        if seen.setdefault(token, index) != index:
+            raise DataError(f"{path}: tokens {seen[token]} and {index} are both {token!r}; give each token once")
+    try:
+        with atomic_file(path) as handle:
+            handle.write("".join(f"{token}\t{index}\n" for token, index in seen.items()).encode())
+    except OSError as error:
+        fix = "choose a folder that exists and has space"
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}); {fix}") from None
+
+
+def check_vocab_md5(path):
+    """Whether the file is the release's vocabulary, byte for byte. Raises DataError where it cannot be read."""
+    return hashlib.md5(_read(path), usedforsecurity=False).hexdigest() == VOCAB_MD5
+
+
+def tag_prompt(tags, language):
+    """One text of object tags: "zh" 该图片包含猫、沙发, "en" The picture contains cat, sofa; without any tag "".
+
+    Blank tags are left out. The English words are the paper's, the Chinese separator is ours. Raises DataError.
+    """
+    if language not in PROMPTS:
+        raise DataError(f"tag prompts exist in {' and '.join(PROMPTS)}, not in {language!r}; choose one of them")
+    head, separator = PROMPTS[language]
+    kept = [tag.strip() for tag in _checked_texts(tags, "tags") if tag.strip()]
+    return head + separator.join(kept) if kept else ""
+
+
+def _read(path):
+    try:
+        with open(os.fspath(path), "rb") as handle:
+            return handle.read()
+    except (OSError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: the vocabulary cannot be read ({reason}); {VOCAB_HINT}") from None
+
+
+def _checked_length(max_length):
+    if not isinstance(max_length, Integral) or max_length < 3:
+        raise DataError(f"max_length is {max_length!r}; give a whole number of at least 3: [CLS], one piece, [SEP]")
+    return int(max_length)
+
+
+def _checked_texts(texts, name="texts"):
+    """A list of str; one str is a list of one."""
+    if isinstance(texts, str):
+        return [texts]
+    try:
+        items = [texts] if isinstance(texts, (bytes, bytearray)) else list(texts)
+    except TypeError:
+        raise DataError(f"{name} is of type {type(texts).__name__}; give a str or a sequence of str") from None
+    for position, item in enumerate(items):
+        if not isinstance(item, str):
+            fix = "decode it first" if isinstance(item, (bytes, bytearray)) else "give a str, or leave it out"
+            raise DataError(f"{name}[{position}] is of type {type(item).__name__}, not str; {fix}")
+    return items

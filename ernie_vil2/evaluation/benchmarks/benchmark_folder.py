@@ -1,0 +1,126 @@
+"""The folder of a benchmark: published files found by name, images by id, wherever in the folder they lie."""
+
+import fnmatch
+import json
+import os
+import re
+from pathlib import Path
+
+from ...data.sources.folder import IMAGE_SUFFIXES
+from ...errors import DataError
+from .counts import some
+
+DEPTH = 4
+COCO_NAME = re.compile(r"(?:COCO_(?:train|val)2014_)?(\d{12})")
+
+
+class MissingFile(DataError):
+    """A file of a benchmark is not in its folder under any of its names, or holds too little for a protocol."""
+
+
+class Folder:
+    """All files below a folder, to DEPTH levels, by name; what is hidden is passed over.
+
+    Folders that are links are followed, since users link the images of COCO instead of copying them. A name out of a
+    file of the benchmark is only ever looked up here, so it cannot lead elsewhere.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        if not self.path.is_dir():
+            found = "is a file" if self.path.exists() else "does not exist"
+            raise DataError(f"{self.path} {found}; give the folder of the benchmark's files as --data")
+        readable(self.path)
+        self._parents, self._closed = {}, []
+        seen = set()
+        for parent, folders, names in os.walk(self.path, followlinks=True, onerror=self._note):
+            real = os.path.realpath(parent)
+            deep = len(Path(parent).relative_to(self.path).parts) >= DEPTH
+            folders[:] = [] if deep or real in seen else sorted(name for name in folders if name[0] != ".")
+            if real not in seen:
+                seen.add(real)
+                for name in names:
+                    if name[0] != ".":
+                        self._parents.setdefault(name, []).append(parent)
+
+    def _note(self, error):
+        """Remember a folder that cannot be listed: what is lacking may be in there."""
+        self._closed.append(error.filename)
+
+    def find(self, names, what, source):
+        """The path of the first of `names` that is there; MissingFile says `what` it is and its `source`."""
+        path = self.optional(names)
+        if path is None:
+            raise MissingFile(f"{self.path} lacks {what}, looked for as {' or '.join(names)}; {source}")
+        return path
+
+    def optional(self, names):
+        """The path of the first of `names` (or patterns with *) that is there, or None; DataError for two."""
+        for name in names:
+            known = fnmatch.filter(self._parents, name) if "*" in name else [name]
+            paths = sorted(Path(parent, item) for item in known for parent in self._parents.get(item, ()))
+            if len(paths) > 1:
+                raise DataError(f"{self.path} holds {paths[0]} and {paths[1]}, of which one is needed; keep that one")
+            if paths:
+                return paths[0]
+        return None
+
+    def images(self, key=str):
+        """The ImageFiles of the folder; `key` turns the stem of a file, and an id, into what both have in common."""
+        found = {}
+        for name, parents in self._parents.items():
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() in IMAGE_SUFFIXES:
+                found.setdefault(key(stem), []).extend(os.path.join(parent, name) for parent in parents)
+        return ImageFiles(self.path, found, key, self._closed)
+
+
+class ImageFiles:
+    """Image files of a folder by key."""
+
+    def __init__(self, folder, found, key, closed=()):
+        self.folder, self._found, self._key, self._closed = folder, found, key, closed
+
+    def path(self, image_id, parent=""):
+        """The Path of an image, or None; of several, the one in a folder called `parent`, else DataError."""
+        paths = self._found.get(self._key(image_id), ())
+        if len(paths) > 1:
+            paths = [path for path in paths if os.path.basename(os.path.dirname(path)) == parent] or paths
+        if len(paths) > 1:
+            raise DataError(f"image {image_id!r} is there twice, as {paths[0]} and {paths[1]}; keep one of them")
+        return Path(paths[0]) if paths else None
+
+    def places(self):
+        """The folders that hold images, and those that could not be looked into, for a message."""
+        parents = sorted({os.path.dirname(path) for paths in self._found.values() for path in paths})
+        places = some(parents) if parents else f"{self.folder}, which holds no image"
+        return places + (f" (and {some(self._closed)} cannot be read)" if self._closed else "")
+
+
+def readable(folder):
+    """DataError for a folder whose files may not be listed and opened."""
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise DataError(f"{folder}: cannot be read (Permission denied); correct the permissions of the folder")
+
+
+def coco_key(name):
+    """The number of a COCO image: COCO_val2014_000000391895 and 000000391895 are one image; other names stay."""
+    match = COCO_NAME.fullmatch(name)
+    return int(match.group(1)) if match else name
+
+
+def read_json(path):
+    """The content of a UTF-8 JSON file, with or without BOM; DataError names the line."""
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: the file is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}:{error.lineno}: not valid JSON at column {error.colno} ({error.msg}); "
+            "the file may be cut, copy it again"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable file") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as JSON ({error}); copy it again") from None

@@ -1,0 +1,1 @@
+"""Benchmarks of images that search for images."""

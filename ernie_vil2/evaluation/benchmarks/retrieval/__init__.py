@@ -1,0 +1,1 @@
+"""Benchmarks of images and texts that search for each other."""

@@ -1,0 +1,1 @@
+"""Benchmarks of pairs of texts with a degree of likeness."""

@@ -1,0 +1,270 @@
+"""Our runs beside the published figures: one dictionary of tables, which Markdown, JSON and HTML are made from.
+
+Every figure is the text that is shown: ours rounded as the release does, a published one as it was printed.
+"""
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from ..metrics import thresholds
+from ..metrics.ranks import percent
+from .published_figures import HARNESS_CAVEAT, protocol_of, published_for
+
+DASH = "–"
+CHECKSUMS = {"data_sha256": "data", "model_sha256": "model", "config_sha256": "configuration"}
+COLUMNS = {
+    "t2i_r1": "T2I R@1",
+    "t2i_r5": "T2I R@5",
+    "t2i_r10": "T2I R@10",
+    "t2i_mean": "T2I mean",
+    "i2t_r1": "I2T R@1",
+    "i2t_r5": "I2T R@5",
+    "i2t_r10": "I2T R@10",
+    "i2t_mean": "I2T mean",
+    "mean_recall": "mean recall",
+    "acc@1": "top-1",
+    "acc@5": "top-5",
+    "mean_per_class": "mean per class",
+    "pnr": "PNR",
+    "ndcg_1": "NDCG@1",
+    "ndcg_5": "NDCG@5",
+    "ndcg_10": "NDCG@10",
+    "map": "MAP",
+}
+HIDDEN = {
+    "mean_r1",
+    "mean_r5",
+    "mean_r10",
+    "t2i_mrr",
+    "i2t_mrr",
+    "t2i_median_rank",
+    "i2t_median_rank",
+    "num_images",
+    "num_texts",
+    "num_image_queries",
+    "num_text_queries",
+}
+SHAPES = {
+    "pnr": "{:.3f}".format,
+    "threshold": "{:.3f}".format,
+    "false_positives_share": lambda value: percent(value) if value >= 0.1 or not value else significant(value),
+}
+PARTS = {
+    "t2i_mean": ("t2i_r1", "t2i_r5", "t2i_r10"),
+    "i2t_mean": ("i2t_r1", "i2t_r5", "i2t_r10"),
+    "mean_recall": ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10"),
+}
+DECISION_COLUMNS = {
+    "threshold": "threshold",
+    "recall": "recall",
+    "false_positives_share": "wrong pairs taken",
+    "precision": "precision, all pairs",
+    "f1": "F1, all pairs",
+    "balanced_precision": "precision, balanced",
+    "balanced_f1": "F1, balanced",
+}
+EXPLAINED = (
+    'A text and an image are called "the same" when their cosine is at least the threshold. "All pairs" compares '
+    "every text with every image, so that wrong pairs outnumber right ones as in this set: take it for a search over "
+    'such a set, and expect less precision over a larger one. "Balanced" counts right and wrong pairs with equal '
+    "weight: take it where about half of the pairs to be judged are right. Recall is the same for both. Thresholds "
+    "belong to one model and one kind of data."
+)
+CHECKSUMS_DIFFER = "The data checksums of these runs differ: they did not read the same files."
+COMPUTED = "≈ is computed here from the rounded figures of its source."
+
+
+def compare_runs(runs):
+    """The comparison of Runs as a JSON-able dictionary.
+
+    title, caveat; runs: their names; benchmarks: {benchmark, protocol, columns, rows, footnotes} each, a row being
+    {name, kind (ours, published), setting, source, values, computed, footnotes (numbers from 1)}; thresholds: per run
+    that compared images with texts {run, benchmark, counts, rows, picks}; provenance: what a run's rows came from.
+    Raises DataError when a run is given twice.
+    """
+    names = run_names([run.path for run in runs])
+    named = list(zip(names, runs, strict=True))
+    benchmarks = list(dict.fromkeys(result.benchmark for run in runs for result in run.results))
+    return {
+        "format": 1,
+        "title": f"Comparison of {names[0]}" if len(names) == 1 else f"Comparison of {len(names)} runs",
+        "runs": names,
+        "caveat": HARNESS_CAVEAT,
+        "benchmarks": [benchmark_table(benchmark, named) for benchmark in benchmarks],
+        "thresholds_explained": EXPLAINED,
+        "thresholds": [threshold_tables(name, run.analysis) for name, run in named if run.analysis],
+        "provenance": [entry for name, run in named for entry in origins(name, run)],
+    }
+
+
+def run_names(paths):
+    """The last part of each path, with as many parts before it as tell the runs apart."""
+    parts = [Path(path).resolve().parts for path in paths]
+    for index, own in enumerate(parts):
+        if own in parts[:index]:
+            raise DataError(f"the run {paths[index]} is given twice; name each run once")
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(own[-length:]) for own in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def benchmark_table(benchmark, named):
+    """The table of one benchmark and protocol: our rows in the given order, then the published ones."""
+    footnotes, rows, sums = [], [], set()
+
+    def notes(texts):
+        for text in texts:
+            if text not in footnotes:
+                footnotes.append(text)
+        return sorted(footnotes.index(text) + 1 for text in set(texts))
+
+    for name, run in named:
+        for result in run.results:
+            if result.benchmark == benchmark:
+                sums.add(str(result.provenance.get("data_sha256")))
+                values = {key: shown(key, value) for key, value in result.metrics.items() if key not in HIDDEN}
+                if "i2t_r1" not in values and "t2i_mean" in values:  # one direction: the mean of both would repeat it
+                    values.pop("mean_recall", None)
+                rows.append(table_row(name, "ours", "", "", values, [], notes(result.notes)))
+    if len(sums) > 1:
+        for row in rows:
+            row["footnotes"] = sorted({*row["footnotes"], *notes([CHECKSUMS_DIFFER])})
+    for one in published_for(benchmark):
+        values, computed = with_means(one.printed)
+        texts = [f"Source: {one.source}.", *[one.footnote] * bool(one.footnote), *[COMPUTED] * bool(computed)]
+        rows.append(table_row(one.model, "published", one.setting, one.source, values, computed, notes(texts)))
+    keys = {key for row in rows for key in row["values"]}
+    known = [key for key in COLUMNS if key in keys]
+    others = [key for row in rows for key in row["values"] if key not in COLUMNS]
+    return {
+        "benchmark": benchmark,
+        "protocol": protocol_of(benchmark),
+        "columns": {key: COLUMNS.get(key, key.replace("_", " ")) for key in [*known, *dict.fromkeys(others)]},
+        "rows": rows,
+        "footnotes": footnotes,
+    }
+
+
+def table_row(name, kind, setting, source, values, computed, footnotes):
+    return {
+        "name": name,
+        "kind": kind,
+        "setting": setting,
+        "source": source,
+        "values": values,
+        "computed": computed,
+        "footnotes": footnotes,
+    }
+
+
+def shown(key, value):
+    """A figure of ours as text; None where there is none."""
+    return None if value is None or not math.isfinite(value) else SHAPES.get(key, percent)(value)
+
+
+def significant(value):
+    """Two digits that count, without an exponent."""
+    return np.format_float_positional(value, 2, fractional=False, trim="-")
+
+
+def with_means(printed):
+    """(figures with the means that their source leaves out, the keys of those); rounded to one decimal."""
+    values, computed = dict(printed), []
+    for key, parts in PARTS.items():
+        if key not in printed and all(part in printed for part in parts):
+            values[key] = f"{np.round(np.mean([float(printed[part]) for part in parts]), 1):.1f}"
+            computed.append(key)
+    return values, computed
+
+
+def threshold_tables(name, analysis):
+    """The thresholds worth showing of one run, and the best ones by goal for both ways of counting."""
+    every = thresholds.decisions(analysis["positives"], analysis["negatives"])
+    return {
+        "run": name,
+        "benchmark": analysis["benchmark"],
+        "counts": analysis["counts"],
+        "rows": [decision_row(one) for one in thresholds.rows(every)],
+        "picks": {
+            variant: {goal: one and decision_row(one) for goal, one in found.items()}
+            for variant, found in thresholds.picks(every).items()
+        },
+    }
+
+
+def decision_row(one):
+    """{column: text} of a Decision."""
+    values = asdict(one)
+    return {key: shown(key, values[key]) for key in DECISION_COLUMNS}
+
+
+def origins(name, run):
+    """{run, benchmarks, command, ...} for every distinct provenance of a run's rows."""
+    found = []
+    for result in run.results:
+        for entry in found:
+            if entry["provenance"] == result.provenance:
+                entry["benchmarks"].append(result.benchmark)
+                break
+        else:
+            found.append({"run": name, "benchmarks": [result.benchmark], "provenance": result.provenance})
+    return found
+
+
+def facts(entry):
+    """(name, text or None) of everything that a provenance tells."""
+    told = entry["provenance"]
+    versions = told.get("versions")
+    versions = versions if isinstance(versions, dict) else {}
+    return [
+        ("command", told.get("command")),
+        *((name, told.get(key)) for key, name in CHECKSUMS.items()),
+        ("versions", ", ".join(f"{name} {value}" for name, value in versions.items() if value)),
+    ]
+
+
+def pairs_counted(one):
+    """A sentence on the pairs behind a threshold table."""
+    counts = one["counts"]
+    where = f" of {one['benchmark']}" if one["benchmark"] else ""
+    return (
+        f"{counts['images']:,} images and {counts['texts']:,} texts{where}: {counts['positives']:,} right and "
+        f"{counts['negatives']:,} wrong pairs. Shares in percent."
+    )
+
+
+def figure(text, computed=False):
+    """The text of a cell: the figure, or a dash."""
+    return DASH if text is None else f"≈ {text}" if computed else text
+
+
+def as_json(comparison):
+    """The comparison with numbers in place of the texts of figures."""
+
+    def numbers(values):
+        return {key: None if text is None else float(text) for key, text in values.items()}
+
+    return {
+        **comparison,
+        "benchmarks": [
+            {**table, "rows": [{**row, "values": numbers(row["values"])} for row in table["rows"]]}
+            for table in comparison["benchmarks"]
+        ],
+        "thresholds": [
+            {
+                **one,
+                "rows": [numbers(row) for row in one["rows"]],
+                "picks": {
+                    variant: {goal: row and numbers(row) for goal, row in found.items()}
+                    for variant, found in one["picks"].items()
+                },
+            }
+            for one in comparison["thresholds"]
+        ],
+    }

@@ -1,0 +1,1 @@
+"""What an evaluation found, kept with what is needed to get it again."""

@@ -1,0 +1,209 @@
+"""What an evaluation found, with what is needed to get it again; a folder per run."""
+
+import json
+import math
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...checkpoints import model_directory
+from ...errors import CheckpointError, DataError
+from ...files.atomic import reported, sync_directory, synced_file, temporary_name
+from .provenance import provenance
+
+__all__ = ["Outcome", "Result", "Run", "check_folder", "provenance", "read_run", "write_run"]
+FORMAT = 1
+RESULT, ANALYSIS = "result.json", "analysis.json"
+FILES = {RESULT, ANALYSIS}
+REPEAT = "evaluate again with --output"
+
+
+@dataclass
+class Result:
+    """One row of a table.
+
+    benchmark: name with its protocol, such as `coco-cn@1053`. task: retrieval, graded-retrieval, classification, sts or
+    image-retrieval. metrics: {name: value}, shares in percent. counts: {what: number of}, such as images and texts.
+    provenance: command, data_sha256, model_sha256, config_sha256 and versions. notes: sentences for a reader.
+    """
+
+    benchmark: str
+    task: str
+    metrics: dict
+    counts: dict
+    provenance: dict = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Outcome:
+    """The rows of one run of a benchmark, and what a report can be drawn from.
+
+    results: Result objects, one a protocol or subset. embeddings: a `retrieval.Embeddings`, where image and text
+    embeddings were compared, else None; `pairs` int64 [P, 2] then holds (text row, image row) of all positives, `texts`
+    the M texts, and `image(row)` gives anything that `encode_image` takes. data_sha256: checksum of the files read.
+    """
+
+    results: list
+    data_sha256: str
+    embeddings: Any = None
+    pairs: Any = None
+    texts: tuple[str, ...] = ()
+    image: Any = None
+
+
+@dataclass
+class Run:
+    """A run folder that was read: where it lies, its Result objects, and `analysis.analyse`'s dictionary or None."""
+
+    path: Path
+    results: list
+    analysis: dict | None = None
+
+
+def plain(value):
+    """`value` as JSON holds it: NumPy's numbers and arrays as Python's, what is not finite as None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def write_run(folder, outcome, provenance):
+    """Write the run folder of an Outcome: result.json and, where embeddings were compared, analysis.json.
+
+    provenance: what `provenance` returned; it goes into every row. An older run folder is replaced, anything else is
+    not. The folder appears whole or not at all. Raises CheckpointError.
+    """
+    from .analysis import analyse
+
+    rows = [{**asdict(result), "provenance": {**provenance, **result.provenance}} for result in outcome.results]
+    files = {RESULT: {"format": FORMAT, "results": rows}}
+    if outcome.embeddings is not None:
+        files[ANALYSIS] = {"format": FORMAT, **analyse(outcome)}
+    folder = Path(os.path.realpath(folder))
+    check_folder(folder)
+    temporary = temporary_name(folder)
+    with reported(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            temporary.mkdir()
+            for name, content in files.items():
+                with synced_file(temporary / name) as handle:
+                    handle.write(json_bytes(content, None if name == ANALYSIS else 1))
+            sync_directory(temporary)
+            model_directory.replace_directory(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def json_bytes(content, indent=1):
+    """`content` as strict JSON; a lone surrogate of a text is escaped, so that every text can be written."""
+    text = json.dumps(plain(content), ensure_ascii=False, allow_nan=False, indent=indent)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def check_folder(folder):
+    """Whether a run folder lies there already; CheckpointError for anything but such a one without foreign files, a
+    free name or an empty folder.
+
+    `write_run` asks it too; asked before a long evaluation, it spares the wait.
+    """
+    folder = Path(os.path.realpath(folder))
+    if not os.path.lexists(folder):
+        return False
+    names = set(os.listdir(folder)) if folder.is_dir() else {folder.name}
+    if names and not (RESULT in names and names <= FILES and is_run(folder)):
+        raise CheckpointError(
+            f"{folder} exists and is not a run folder with nothing else in it, so it is not replaced; "
+            "choose another name or remove it"
+        )
+    return bool(names)
+
+
+def is_run(folder):
+    try:
+        read_json(folder / RESULT, "results")
+    except DataError:
+        return False
+    return True
+
+
+def read_run(folder):
+    """The Run in a folder that `write_run` wrote.
+
+    Raises DataError naming the file: no run folder, JSON that is damaged or lacks something, another format.
+    """
+    from .analysis import check_analysis
+
+    folder = Path(folder)
+    if not (folder / RESULT).is_file():
+        waiting = [
+            other for other in folder.parent.glob("*") if other.name.startswith(folder.name + model_directory.ASIDE)
+        ]
+        hint = "give the folder that was named with --output of an evaluation"
+        if waiting:
+            hint = f"an evaluation that was interrupted left {waiting[0]}: rename it to {folder.name}"
+        raise DataError(f"{folder} is not a run folder: {RESULT} is missing; {hint}")
+    path = folder / RESULT
+    rows = read_json(path, "results")["results"]
+    try:
+        results = [checked_result(row) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged: a row lacks or has a wrong {error}; {REPEAT}") from None
+    if not results:
+        raise DataError(f"{path} holds no row; {REPEAT}")
+    if not (folder / ANALYSIS).exists():
+        return Run(folder, results)
+    path = folder / ANALYSIS
+    analysis = read_json(path, "recall")
+    try:
+        check_analysis(analysis)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged: it lacks or has a wrong {error}; {REPEAT}") from None
+    return Run(folder, results, analysis)
+
+
+def read_json(path, needed):
+    """The dictionary in a file of this format, which has the key `needed`."""
+    try:
+        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; check its permissions") from None
+    except (ValueError, RecursionError):
+        raise DataError(f"{path} is damaged: it is not JSON; {REPEAT}") from None
+    if not isinstance(content, dict) or "format" not in content:
+        raise DataError(f"{path} was not written by an evaluation: it has no format; {REPEAT}")
+    if content["format"] != FORMAT:
+        raise DataError(
+            f"{path} has format {str(content['format'])[:20]!r}, this version reads {FORMAT}; "
+            "use the version that wrote it, or evaluate again"
+        )
+    if needed not in content:
+        raise DataError(f"{path} is damaged: it has no {needed}; {REPEAT}")
+    return content
+
+
+def checked_result(row):
+    """A Result of a row of JSON; KeyError, TypeError or ValueError naming the field that is wrong."""
+    kinds = {"benchmark": str, "task": str, "metrics": dict, "counts": dict, "provenance": dict, "notes": list}
+    if not isinstance(row, dict):
+        raise TypeError("row")
+    for name, kind in kinds.items():
+        if not isinstance(row[name], kind):
+            raise TypeError(name)
+    for name, value in row["metrics"].items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ValueError(f"metric {name}")
+    values = {name: row[name] for name in kinds}
+    return Result(**{**values, "notes": tuple(map(str, row["notes"]))})

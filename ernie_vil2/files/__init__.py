@@ -1,0 +1,1 @@
+"""Writing files so that nothing is half-written, and digests of them."""

@@ -1,0 +1,233 @@
+"""The public surface: `load` a checkpoint, then texts and images to embeddings."""
+
+import logging
+import os
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from ..checkpoints.model_directory import WEIGHTS, open_model
+from ..data.images import pixels
+from ..data.tokenizer import Tokenizer
+from ..errors import CheckpointError, ConfigError, DataError, ImageError
+from ..models.dual_encoder import DualEncoder, fill, uninitialised
+from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
+
+CPU_BATCH, GPU_BATCH = {"text": 32, "image": 8}, {"text": 512, "image": 128}
+WINDOW = 8192
+"""Texts that are tokenized and sorted by length together."""
+SMALLEST_NORM = 1e-12
+
+
+def load(path, vocab=None):
+    """A Model from a model directory, a `.pdparams` in the release's keys, or PaddleNLP's ErnieViL (folder or file).
+
+    vocab: vocabulary file; needed for a `.pdparams` unless a vocab.txt lies beside it. Tensors are read and assigned
+    one by one, so memory peaks at little more than the model itself. Raises CheckpointError that lists every missing
+    and mis-shaped tensor, and names what a pickle asked for that is not allowed. What had to be assumed of a file
+    without configuration is logged as a warning.
+    """
+    state, config, vocabulary = open_model(path, vocab)
+    tokenizer = None
+    if config.text_tower is not None:
+        tokenizer = Tokenizer(vocabulary, config.max_length, config.lower_case, config.tokenizer)
+    rows = config.text_tower.vocab_size if tokenizer else 0
+    if tokenizer and tokenizer.vocab_size > rows:
+        raise CheckpointError(
+            f"the vocabulary {vocabulary} has {tokenizer.vocab_size} tokens but {path} embeds only "
+            f"{rows}; give the vocabulary that belongs to these weights"
+        )
+    with uninitialised():
+        network = DualEncoder(config)
+    fill(network, state, path)
+    if not (Path(path) / WEIGHTS).is_file():  # a model directory says what it is; of other files much is assumed
+        for note in state.notes:
+            logging.getLogger("ernie_vil2").warning("%s: %s", path, note)
+    return Model(network, tokenizer)
+
+
+class Model:
+    """Two towers with their tokenizer and pixel profile.
+
+    `network` is the DualEncoder, `config` its ModelConfig, `embed_dim` the width D of the embeddings. Encoding runs in
+    evaluation mode and without gradients whatever mode the network is in, and leaves that mode as it was. A model of
+    one tower raises ConfigError when the other one is asked for.
+    """
+
+    def __init__(self, network, tokenizer):
+        self.network = network
+        self.tokenizer = tokenizer
+        self.config = network.config
+        self.embed_dim = next(width for width in self.config.embed_dims() if width)
+
+    @property
+    def logit_scale(self):
+        """exp(temperature), a float: what cosine similarities are multiplied with."""
+        for kind in ("image", "text"):
+            self._need(kind)
+        return float(self.network.logit_scale().item())
+
+    def tokenize(self, texts):
+        """int64 [N, L] token ids of a text or of several, padded with 0 to the longest; DataError names a position."""
+        self._need("text")
+        return self.tokenizer.encode(texts)
+
+    def preprocess(self, image):
+        """float32 [3, H, W]: the pixels that the image tower sees; raises ImageError."""
+        return pixels.preprocess(image, self.config.pixels)
+
+    def encode_text(self, texts, normalize=True, *, batch_size=None, on_error="raise"):
+        """Embeddings float32 [N, D] of one text (N = 1) or of an iterable of texts; L2-normalised unless told not to.
+
+        Texts are batched by length and padded to the longest of the batch, so that a caption costs what its own tokens
+        cost. What is no text raises DataError naming its position (from 0); with on_error="skip" its row is NaN, and
+        the result is (embeddings, [(position, reason), ...]).
+        """
+        self._need("text")
+        texts = listed(texts, (str, bytes))
+        failures = Failures("text", on_error)
+        size, workers = self._split("text", len(texts), batch_size)
+
+        def encode(ids):
+            return self.network.encode_text(paddle.to_tensor(ids))
+
+        batches = self._text_batches(texts, size, failures)
+        return self._embed(len(texts), batches, encode, workers, normalize, failures)
+
+    def encode_image(self, images, normalize=True, *, batch_size=None, on_error="raise"):
+        """Embeddings float32 [N, D] of one image (N = 1) or of an iterable of images; L2-normalised unless told not to.
+
+        An image is a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]. What cannot be decoded
+        raises ImageError naming its position (from 0); with on_error="skip" as in `encode_text`.
+        """
+        self._need("image")
+        images = listed(images, (str, os.PathLike, bytes, bytearray, memoryview), single_image)
+        failures = Failures("image", on_error)
+        size, workers = self._split("image", len(images), batch_size)
+
+        def encode(crops):
+            return self.network.encode_image(paddle.to_tensor(pixels.normalise(crops, self.config.pixels)))
+
+        batches = self._image_batches(images, size, failures)
+        return self._embed(len(images), batches, encode, workers, normalize, failures)
+
+    def _need(self, kind):
+        if kind not in self.config.towers():
+            raise ConfigError(f"this model has no {kind} tower; load one that has both, or train it with its fellow")
+
+    def _split(self, kind, count, batch_size):
+        """(items of a batch, workers): as few and as equal batches as keep every worker busy."""
+        on_cpu = self.network.parameters()[0].place.is_cpu_place()
+        most = (CPU_BATCH if on_cpu else GPU_BATCH)[kind] if batch_size is None else batch_size
+        if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
+            raise ConfigError(f"batch_size is {batch_size!r}, but it must be a whole number of at least 1")
+        workers = max(1, min(thread_count(), MOST_WORKERS, count)) if on_cpu else 1
+        rounds = -(-count // (int(most) * workers))
+        return max(1, -(-count // max(1, rounds * workers))), workers
+
+    def _text_batches(self, texts, size, failures):
+        """Yield (positions, token ids [B, L]), longest first within a window."""
+        for start in range(0, len(texts), WINDOW):
+            window = range(start, min(start + WINDOW, len(texts)))
+            positions = []
+            for position in window:
+                if isinstance(texts[position], str):
+                    positions.append(position)
+                else:
+                    failures.add(position, not_text(texts[position]))
+            if not positions:
+                continue
+            ids = self.tokenizer.encode([texts[position] for position in positions])
+            lengths = np.count_nonzero(ids != self.tokenizer.pad_id, axis=1)
+            order = np.argsort(-lengths, kind="stable")
+            for part in (order[first : first + size] for first in range(0, len(order), size)):
+                yield np.take(positions, part), ids[part, : lengths[part[0]]]
+
+    def _image_batches(self, images, size, failures):
+        """Yield (positions, crops uint8 [B, S, S, 3]); images are decoded ahead by threads."""
+        crops = enumerate(ordered_map(self._crop, images, thread_count(), ahead=2 * size))
+        good = ((position, crop) for position, crop in crops if failures.passes(position, crop))
+        while batch := list(islice(good, size)):
+            positions, rows = zip(*batch, strict=True)
+            yield np.array(positions), np.stack(rows)
+
+    def _crop(self, image):
+        """uint8 [S, S, 3], or the ImageError that explains why not: an exception would end the decoding threads."""
+        try:
+            return pixels.crop(pixels.decode(image, self.config.pixels), self.config.pixels)
+        except ImageError as error:
+            return error
+
+    def _embed(self, count, batches, encode, workers, normalize, failures):
+        """Run (positions, array) batches through `encode`; rows that no batch names stay NaN."""
+        embeds = np.full((count, self.embed_dim), np.nan, dtype=np.float32)
+
+        def run(batch):
+            positions, array = batch
+            with paddle.no_grad():
+                return positions, encode(array).astype("float32").numpy()
+
+        with evaluating(self.network), SplitThreads(workers) as threads:
+            for positions, rows in ordered_map(run, batches, workers, ahead=workers, prepare=threads.prepare):
+                embeds[positions] = rows
+        if normalize:
+            norms = np.sqrt(np.einsum("nd,nd->n", embeds, embeds, dtype=np.float64))
+            embeds /= np.maximum(norms, SMALLEST_NORM, dtype=np.float64)[:, None].astype(np.float32)
+        return embeds if failures.raising else (embeds, failures.found)
+
+
+class Failures:
+    """What becomes of broken items: the first one raises, or all are noted as (position, reason)."""
+
+    def __init__(self, kind, on_error="raise"):
+        if on_error not in ("raise", "skip"):
+            raise ConfigError(f"on_error is {on_error!r}, but it must be 'raise' or 'skip'")
+        self.kind = kind
+        self.raising = on_error == "raise"
+        self.found = []
+
+    def add(self, position, error):
+        if self.raising:
+            raise type(error)(f"{self.kind} {position} (counted from 0): {error}")
+        self.found.append((position, str(error)))
+
+    def passes(self, position, value):
+        """Whether `value` is no error; an error is added."""
+        if isinstance(value, DataError):
+            self.add(position, value)
+            return False
+        return True
+
+
+@contextmanager
+def evaluating(network):
+    """Evaluation mode inside the block, the former mode after it."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        if training:
+            network.train()
+
+
+def listed(items, single, is_single=lambda item: False):
+    """A list of items; one item alone becomes a list of one."""
+    if isinstance(items, single) or is_single(items):
+        return [items]
+    try:
+        return list(items)
+    except TypeError:
+        return [items]
+
+
+def single_image(item):
+    """Whether `item` is an image and not a sequence of images: an array of up to three dimensions, or a PIL image."""
+    return item.ndim < 4 if isinstance(item, np.ndarray) and item.dtype != object else hasattr(item, "getbands")
+
+
+def not_text(item):
+    return DataError(f"an object of type {type(item).__name__} is not a text; give a str")

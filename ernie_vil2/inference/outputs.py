@@ -1,0 +1,138 @@
+"""The two output formats of encoding: arrays with ids, and the release's lines of text."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from ..errors import DataError
+from ..files.atomic import atomic_file, sync_directory
+from .journal import DATABASE
+
+HEADER_BYTES = 128
+
+
+class Arrays:
+    """A directory: image.npy [N, D] and text.npy [M, D] float32, image_ids.txt (a distinct id a line, in the order of
+    their first appearance) and text_ids.txt (the image id of each text).
+    """
+
+    name = "npy"
+    files = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", "bad.jsonl")
+    once_per_id = True
+
+    def __init__(self, out, dim):
+        self.out = Path(out)
+        self.work = self.out.with_name(self.out.name + ".partial")
+        self.record = self.out / "run.json"
+        self.bad = self.out / "bad.jsonl"
+        self.dim = dim
+
+    def occupied(self):
+        """Whether something is in the way of the output."""
+        return self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir()))
+
+    def begin(self, journal):
+        """Leave room for the headers, whose row counts are known at the end."""
+        for name in ("image.npy", "text.npy"):
+            journal.write(name, header(0, self.dim))
+
+    def write(self, journal, rows, fresh):
+        """rows: [(id, text vectors, image vector)]; fresh: {id: image vector} of the images not written before."""
+        for key, vector in fresh.items():
+            journal.write("image.npy", vector.astype("<f4").tobytes())
+            journal.write("image_ids.txt", f"{key}\n".encode())
+        for key, texts, _ in rows:
+            for vector in texts:
+                journal.write("text.npy", vector.astype("<f4").tobytes())
+                journal.write("text_ids.txt", f"{key}\n".encode())
+
+    def complete(self, journal):
+        """Write the true headers, before the last commit."""
+        for name in ("image.npy", "text.npy"):
+            handle = journal.files[name]
+            count = (handle.tell() - HEADER_BYTES) // (4 * self.dim)
+            handle.seek(0)
+            handle.write(header(count, self.dim))
+            handle.seek(0, os.SEEK_END)
+
+    def publish(self, record):
+        """Rename the finished directory; may be repeated after a kill at any place in it."""
+        if self.work.exists():
+            if not record["bad rows"]:
+                (self.work / "bad.jsonl").unlink(missing_ok=True)
+            write_record(self.work / "run.json", record)
+            os.replace(self.work, self.out)
+            sync_directory(self.out.parent)
+        (self.out / DATABASE).unlink(missing_ok=True)
+
+
+class ReleaseLines:
+    """A file of lines `text vector TAB image vector TAB 1`, numbers separated by blanks, one per text of a good row."""
+
+    name = "release"
+    files = ("rows.tsv", "bad.jsonl")
+    once_per_id = False
+
+    def __init__(self, out, dim):
+        self.out = Path(out)
+        self.work, self.record, self.bad = (
+            self.out.with_name(self.out.name + suffix) for suffix in (".partial", ".run.json", ".bad.jsonl")
+        )
+        self.dim = dim
+
+    def occupied(self):
+        return self.out.exists()
+
+    def begin(self, journal):
+        """Nothing comes before the first line."""
+
+    def write(self, journal, rows, fresh):
+        """Arguments as for Arrays; every row has its image vector."""
+        for _, texts, image in rows:
+            for vector in texts:
+                journal.write("rows.tsv", f"{numbers(vector)}\t{numbers(image)}\t1\n".encode())
+
+    def complete(self, journal):
+        """Nothing comes after the last line."""
+
+    def publish(self, record):
+        """Move the files to their places, the output last; may be repeated after a kill at any place in it."""
+        if (self.work / "bad.jsonl").exists() and record["bad rows"]:
+            os.replace(self.work / "bad.jsonl", self.bad)
+        write_record(self.record, record)
+        if (self.work / "rows.tsv").exists():
+            os.replace(self.work / "rows.tsv", self.out)
+        sync_directory(self.out.parent)
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+FORMATS = {item.name: item for item in (Arrays, ReleaseLines)}
+
+
+def header(count, dim):
+    """The first 128 bytes of a .npy file of float32 [count, dim]; its length does not depend on the count."""
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {dim}), }}"
+    return b"\x93NUMPY\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little") + f"{text:<{HEADER_BYTES - 11}}\n".encode()
+
+
+def numbers(vector):
+    """The shortest decimals that give the same float32 values back, separated by blanks."""
+    return " ".join(vector.astype("U"))
+
+
+def write_record(path, record):
+    """What was encoded, as JSON."""
+    with atomic_file(path) as handle:
+        handle.write((json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode())
+
+
+def read_record(path):
+    """The record of a finished output, or {} where there is none."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError):
+        raise DataError(f"{path} is damaged; delete it or choose another output") from None
+    return record if isinstance(record, dict) else {}

@@ -1,0 +1,59 @@
+"""What towers that another library builds have in common: the import on demand, its own starting values, our head."""
+
+import contextlib
+import importlib
+
+import paddle
+from paddle import nn
+from paddle.base import initializer as chosen
+
+from ...errors import ConfigError
+from ..layers import Linear
+
+INSTALL = "pip install --no-deps --use-pep517 -r requirements-models.txt"
+
+
+def imported(module, library):
+    """A module of PaddleNLP or PaddleClas; ConfigError that says how to install it when it is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(f"{library} cannot be imported here ({error}); install it with {INSTALL}") from None
+
+
+@contextlib.contextmanager
+def library_initialisers():
+    """Inside the block layers start as their library wants it, also inside `dual_encoder.uninitialised`."""
+    held = chosen._global_weight_initializer_, chosen._global_bias_initializer_
+    nn.initializer.set_global_initializer(None)
+    try:
+        yield
+    finally:
+        nn.initializer.set_global_initializer(*held)
+
+
+def without_tables(layers):
+    """Leave index tables and other buffers of integers out of the state dict: they are computed when it is built."""
+    for layer in layers.sublayers(include_self=True):
+        for name, value in layer._buffers.items():
+            if value is not None and not paddle.is_floating_point(value):
+                layer._non_persistable_buffer_names_set.add(name)
+
+
+class Head(nn.Layer):
+    """Base of these towers: [B, width] -> tanh(Linear(dropout)) [B, projection], or as it is without a projection."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.dropout = nn.Dropout(config.dropout)
+        self.proj = Linear(config.width, config.projection) if config.projection else None
+
+    def head(self, pooled):
+        """pooled [B, width] -> raw embedding [B, D]."""
+        return pooled if self.proj is None else paddle.tanh(self.proj(self.dropout(pooled)))
+
+    def starting_values(self):
+        """Glorot normal for the head; the rest has the values that its library gave it."""
+        if self.proj is not None:
+            nn.initializer.XavierNormal()(self.proj.weight)
+            nn.initializer.Constant(0.0)(self.proj.bias)

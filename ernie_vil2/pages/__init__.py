@@ -1,0 +1,1 @@
+"""What draws for a person: charts, HTML, Markdown."""

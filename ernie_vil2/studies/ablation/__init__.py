@@ -1,0 +1,1 @@
+"""What each pair of views is worth."""

@@ -1,0 +1,1 @@
+"""The demo on drawn scenes, and its page."""

@@ -1,0 +1,70 @@
+"""A baseline that knows colours and words only: ridge regression from colour histogram to bag of words.
+
+What it reaches is what a retrieval data set gives away without shapes, places or word order.
+"""
+
+import itertools
+
+import numpy as np
+
+from ...evaluation.metrics.ranks import retrieval_metrics
+
+BINS = (4, 6)
+PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+
+
+def colour_histogram(images, bins):
+    """Square roots of the shares of colours: uint8 [N, S, S, 3] -> float32 [N, bins^3]."""
+    levels = images.astype(np.int32) * bins // 256
+    codes = (levels[..., 0] * bins + levels[..., 1]) * bins + levels[..., 2]
+    counts = np.stack([np.bincount(code.ravel(), minlength=bins**3) for code in codes])
+    return np.sqrt(counts / counts.sum(1, keepdims=True)).astype(np.float32)
+
+
+def bag_of_words(tokens, vocab_size):
+    """Which words occur: token ids int64 [M, L] padded with 0 -> float32 [M, V]."""
+    bag = np.zeros((len(tokens), vocab_size), np.float32)
+    np.put_along_axis(bag, tokens, 1.0, axis=1)
+    bag[:, 0] = 0
+    return bag
+
+
+class Split:
+    """Images uint8 [N, S, S, 3] and captions of a source, and which image each caption belongs to."""
+
+    def __init__(self, source, tokenizer, size=None):
+        samples = [source[index] for index in range(min(size or len(source), len(source)))]
+        self.images = np.stack([sample.image for sample in samples])
+        texts = [text for sample in samples for text in sample.texts]
+        self.owner = np.repeat(np.arange(len(samples)), [len(sample.texts) for sample in samples])
+        self.words = bag_of_words(tokenizer.encode(texts), tokenizer.vocab_size)
+
+
+def fit(split, bins, penalty):
+    """(mean histogram, weights [bins^3, V], mean bag, idf): ridge regression onto an image's mean bag."""
+    histogram = colour_histogram(split.images, bins)
+    bags = np.zeros((len(histogram), split.words.shape[1]), np.float32)
+    np.add.at(bags, split.owner, split.words)
+    bags /= np.bincount(split.owner)[:, None]
+    centre, mean = histogram.mean(0), bags.mean(0)
+    inner = (histogram - centre).T @ (histogram - centre) + penalty * np.eye(histogram.shape[1], dtype=np.float32)
+    weights = np.linalg.solve(inner, (histogram - centre).T @ (bags - mean))
+    return centre, weights, mean, np.log(1 / np.clip(split.words.mean(0), 1e-4, 1))
+
+
+def score(model, split, bins):
+    """Standard retrieval metrics of the fitted model on a split."""
+    centre, weights, mean, idf = model
+    predicted = (colour_histogram(split.images, bins) - centre) @ weights * idf
+    wanted = (split.words - mean) * idf
+    return retrieval_metrics(predicted, wanted, split.owner, protocol="standard")
+
+
+def colour_baseline(train, valid, test):
+    """Metrics on `test` of the baseline whose bins and penalty are best on `valid`; the arguments are Splits."""
+    trials = {}
+    for bins, penalty in itertools.product(BINS, PENALTIES):
+        model = fit(train, bins, penalty)
+        trials[bins, penalty] = (score(model, valid, bins)["t2i_r1"], model)
+    best = max(trials, key=lambda key: trials[key][0])
+    return {**score(trials[best][1], test, best[0]), "bins": best[0], "penalty": best[1]}

@@ -1,0 +1,150 @@
+"""The demo: train on drawn scenes, measure on the unseen split beside the colour baseline, write a page about it."""
+
+import json
+import platform
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ...config.run import load_run
+from ...data.sources.scenes.scenes import SceneSource
+from ...errors import ConfigError
+from ...evaluation.retrieval import encode_source, evaluate
+from ...inference.model import load
+from ...runtime import cpu_count
+from ...training.trainer import Trainer
+from .colour_baseline import Split, colour_baseline
+from .page import DemoReport, write_report
+
+REQUIRED = {"t2i_r1": 35.0, "i2t_r1": 35.0, "t2i_r10": 85.0, "i2t_r10": 85.0}
+RUN_FILES = {"log.jsonl", "visualdl", "checkpoints", "vocab.txt", "bad.txt"}
+TEST_IMAGES = 1000
+BASELINE_IMAGES = 6000
+SHOWN_QUERIES, SHOWN_IMAGES, BEST = 12, 8, 5
+
+
+def remove_run(folder):
+    """Remove an earlier run, so that the demo can be made anew; ConfigError when the folder holds anything else."""
+    folder = Path(folder)
+    if not folder.exists():
+        return
+    if not folder.is_dir() or {entry.name for entry in folder.iterdir()} - RUN_FILES:
+        raise ConfigError(f"{folder} holds more than a run, so it is not replaced; choose another with -o output=...")
+    shutil.rmtree(folder)
+
+
+def check_scenes(config):
+    """ConfigError unless the sources are drawn scenes, which alone have an unseen split."""
+    for name in ("train", "valid"):
+        spec = getattr(config.data, name)
+        if not isinstance(spec, dict) or spec.get("kind") != "scenes":
+            raise ConfigError(f"data.{name} is {spec!r}, but the demo needs {{kind: scenes, ...}}; use tools/train.py")
+
+
+def unseen_split(config, size=TEST_IMAGES):
+    """The split of combinations never seen in training, drawn like the validation source of the run."""
+    options = {key: value for key, value in config.data.valid.items() if key not in ("kind", "split", "size")}
+    return SceneSource("test", size, **options)
+
+
+def run_demo(path, overrides=(), say=print):
+    """Train the configuration at `path`; returns (path of report.html, result, baseline)."""
+    config = load_run(path, overrides)
+    check_scenes(config)
+    began = time.perf_counter()
+    checkpoint = Trainer(config).run()
+    minutes = (time.perf_counter() - began) / 60
+    model = load(checkpoint)
+    test = unseen_split(config)
+    embeddings = encode_source(model, test)
+    result = evaluate(embeddings, "standard")["standard"]
+    say("fitting the baseline of colours and words ...")
+    baseline = measure_baseline(config, model.tokenizer, test)
+    report = DemoReport(
+        title="ERNIE-ViL 2.0, small: Chinese retrieval on drawn scenes",
+        facts=facts(config, model, minutes),
+        train_log=read_log(config.output, "train"),
+        valid_log=read_log(config.output, "valid"),
+        result=result,
+        baseline=baseline,
+        chance=100.0 / len(test),
+        required=REQUIRED,
+        gallery=query_gallery(embeddings, test),
+        image_gallery=image_gallery(embeddings, test),
+        languages=test.languages,
+    )
+    page = Path(config.output).parent / "report.html"
+    write_report(page, report)
+    return page, result, baseline
+
+
+def measure_baseline(config, tokenizer, test):
+    """The colour baseline on the unseen split, tuned on the validation source."""
+    options = {key: value for key, value in config.data.train.items() if key not in ("kind", "cache", "size")}
+    valid = {key: value for key, value in config.data.valid.items() if key != "kind"}
+    train = Split(SceneSource(size=BASELINE_IMAGES, **options), tokenizer)
+    return colour_baseline(train, Split(SceneSource(**valid), tokenizer), Split(test, tokenizer))
+
+
+def facts(config, model, minutes):
+    """What a reader of the page wants to know about the run: [(name, value)]."""
+    parameters = sum(int(np.prod(parameter.shape)) for parameter in model.network.parameters())
+    return [
+        ("processor", processor()),
+        ("threads", str(cpu_count())),
+        ("training", f"{minutes:.1f} minutes, validation included"),
+        ("steps", f"{config.train.steps} of {config.train.batch_size} pairs"),
+        ("parameters", f"{parameters:,}"),
+        ("pairs of views", ", ".join(f"{a} - {b}" for a, b, _ in config.objective.weighted_pairs())),
+        ("date", time.strftime("%Y-%m-%d")),
+    ]
+
+
+def processor():
+    """The processor's name, as far as the system tells."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return platform.machine()
+
+
+def read_log(folder, kind):
+    """Records of one kind from a run's log.jsonl."""
+    lines = (Path(folder) / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [record for record in map(json.loads, lines) if record["kind"] == kind]
+
+
+def best_of(scores, own):
+    """(rows by falling score, {right, scores} of them): `own` is bool, whether a row is a right answer."""
+    best = np.argsort(-scores)[:BEST]
+    return best, {"right": [bool(own[row]) for row in best], "scores": [float(scores[row]) for row in best]}
+
+
+def query_gallery(embeddings, source):
+    """Evenly spaced caption queries with their best images."""
+    texts = [text for sample in source for text in sample.texts]
+    entries = []
+    for row in np.linspace(0, len(texts) - 1, SHOWN_QUERIES).astype(int):
+        scores = embeddings.image @ embeddings.text[row]
+        own = np.arange(len(scores)) == embeddings.text_image[row]
+        best, marks = best_of(scores, own)
+        rank = int((scores > scores[own].max()).sum()) + 1
+        entries.append(
+            {"query": texts[row], "images": [source[int(index)].image for index in best], "rank": rank, **marks}
+        )
+    return entries
+
+
+def image_gallery(embeddings, source):
+    """Evenly spaced image queries with their best captions."""
+    texts = [text for sample in source for text in sample.texts]
+    entries = []
+    for row in np.linspace(0, len(source) - 1, SHOWN_IMAGES).astype(int):
+        best, marks = best_of(embeddings.text @ embeddings.image[row], embeddings.text_image == row)
+        entries.append({"image": source[int(row)].image, "texts": [texts[index] for index in best], **marks})
+    return entries

@@ -1,0 +1,1 @@
+"""A training step on many cards, worked out from measured values."""

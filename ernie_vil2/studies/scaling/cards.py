@@ -1,0 +1,81 @@
+"""Cards to project a training step to, with what is published of them, and what had to be assumed."""
+
+from dataclasses import dataclass
+
+from ...errors import ConfigError, nearest
+
+CARDS_PER_NODE = 8
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card in its cluster.
+
+    pairs_per_second: of a plain CLIP step (ViT-B/16, an image and a caption) on one card; memory in bytes; fp32_flops:
+    of matrix products per second, for the logits, which stay in fp32; memory_rate: bytes per second of that memory;
+    intra: bytes per second that a card sends within its node; inter: bytes per second that a node sends to others;
+    source: where the numbers come from.
+    """
+
+    name: str
+    pairs_per_second: float
+    memory: float
+    fp32_flops: float
+    memory_rate: float
+    intra: float
+    inter: float
+    source: str
+
+
+CARDS = {
+    "a100": Card(
+        "A100 80 GB",
+        350,
+        80e9,
+        19.5e12,
+        2.0e12,
+        300e9,
+        100e9,
+        "speed: open_clip's published 310 to 396 pairs/s for ViT-B/16, the middle; memory of 2.0 TB/s, 19.5 TFLOP/s "
+        "and NVLink of 300 GB/s a direction: NVIDIA's data sheet; network: 4 ports of 200 Gbit/s a node, an assumption",
+    ),
+    "h800": Card(
+        "H800 80 GB",
+        3200,
+        80e9,
+        67e12,
+        3.35e12,
+        200e9,
+        200e9,
+        "speed: 40 % of the bf16 peak of 989 TFLOP/s, an assumption that nobody measured here; memory of 3.35 TB/s, 67 "
+        "TFLOP/s and NVLink of 200 GB/s a direction: published data sheets; network: 8 ports of 200 Gbit/s a node, an "
+        "assumption",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What is neither measured nor published; every one is an option of `tools/bench.py scale`."""
+
+    bandwidth_share: float = 0.8  # of the nominal bandwidth that a collective reaches
+    latency: float = 20e-6  # seconds a collective takes per doubling of the ranks, beside its bytes
+    activation_share: float = 0.5  # bytes of bf16 activations over those measured in fp32
+    memory_share: float = 0.9  # of a card's memory that a run may fill
+    fp32_share: float = 0.5  # of the fp32 peak that the logits' products reach
+    memory_rate_share: float = 0.8  # of the memory's nominal rate that element-wise kernels reach
+    label_bytes: float = 34  # that kernels move for positives, targets and masks, a logit: mean over PAIRS, see below
+    softmax_bytes: float = 112  # that kernels move to scale, for log softmax and the loss, a logit: 40 forward, 72 back
+
+
+# label_bytes, counted in objectives/positives.py and contrastive.py; a truth value is 1 byte, vectors of ids are not
+# counted. Comparisons and their unions: 1 + 4 for each after the first, of which there are 1, 0, 3 where a pair holds
+# one text, none, two: a mean of 7.4. Targets: as numbers 5, sum 4, division 8. Absent tags in two pairs of five: hidden
+# from the targets 5, and for a pair 38 to make the mask and to add it to both directions, half of it a direction.
+
+
+def card_named(name):
+    """The Card of a name; ConfigError when it is not known."""
+    if name not in CARDS:
+        raise ConfigError(f"--card {name}: did you mean {nearest(name, CARDS) or 'a100'!r}?")
+    return CARDS[name]

@@ -1,0 +1,211 @@
+"""A training step on many cards, worked out from measured values: time, memory, and where more cards stop helping.
+
+What is modelled is this project's step: every rank encodes its share of the batch, in micro-batches with the gradient
+cache when it does not fit at once; embeddings are all-gathered and their gradient is reduce-scattered; logits and which
+of them are positives are worked out on the card; gradients are summed in buckets after the last backward pass, or
+reduced to their owner who broadcasts the new values (sharding).
+Seconds and bytes throughout.
+"""
+
+import math
+from dataclasses import dataclass
+
+from ...errors import UserError
+from .cards import CARDS_PER_NODE, Assumptions
+from .measure import IMAGE_VIEWS, PAIRS, SIZES, TEXT_VIEWS
+
+CLIP_TEXT = {"width": 512, "depth": 12, "length": 77}
+"""The text tower beside ViT-B/16 in the published speeds."""
+
+
+def tower_flops(width, depth, length, mlp_ratio=4.0):
+    """Operations of a forward pass of a transformer over `length` tokens, two for a multiplication and an addition."""
+    matrices = (4 + 2 * mlp_ratio) * width**2
+    return depth * (2 * length * matrices + 4 * length**2 * width)
+
+
+def view_flops(config):
+    """(image view, text view): operations of a forward pass; UserError for a tower whose operations are not counted."""
+    image, text = config.image_tower, config.text_tower
+    if (image.kind, text.kind) != ("vit", "ernie"):
+        raise UserError(
+            f"operations are counted for towers of kind vit and ernie, not {image.kind} and {text.kind}; measure "
+            "one of these"
+        )
+    patches = (image.image_size // image.patch_size) ** 2
+    stem = 2 * patches * 3 * image.patch_size**2 * image.width
+    return (
+        stem + tower_flops(image.width, image.depth, patches + 1, image.mlp_ratio),
+        tower_flops(text.width, text.depth, config.max_length, text.mlp_ratio) + 2 * text.width**2,
+    )
+
+
+def reached_flops(card):
+    """Operations per second that the card's measured speed stands for; backward counts as two forward passes."""
+    return card.pairs_per_second * 3 * (view_flops(SIZES["base"])[0] + tower_flops(**CLIP_TEXT))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A projected step: sizes, parts of its time in seconds, and parts of a rank's memory in bytes."""
+
+    size: str
+    cards: int
+    per_card: int
+    micro: int
+    sharding: int
+    time: dict
+    overlapped: float
+    memory: dict
+    fits: bool
+
+    @property
+    def batch(self):
+        """Pairs of the global batch."""
+        return self.cards * self.per_card
+
+    @property
+    def seconds(self):
+        """Of the whole step."""
+        return sum(self.time.values())
+
+    @property
+    def communication(self):
+        """Share of the step in collectives between cards."""
+        return (self.time["gradients"] + self.time["embeddings"]) / self.seconds
+
+    @property
+    def bytes(self):
+        """Peak memory of a rank."""
+        return peak(self.memory, self.micro == self.per_card)
+
+    def hours(self, pairs):
+        """Time for so many pairs."""
+        return pairs / self.batch * self.seconds / 3600
+
+
+def peak(memory, at_once):
+    """Most bytes of a rank at a time, of parts of its memory.
+
+    at_once: activations of the whole share wait while the loss is worked out; with the gradient cache there are none
+    then, and the logits are gone when the first chunk is replayed.
+    """
+    towers = memory["activations"] + memory["pixels"]
+    rest = sum(memory.values()) - towers - memory["logits"]
+    return rest + (towers + memory["logits"] if at_once else max(towers, memory["logits"]))
+
+
+class Projection:
+    """`step(size, cards, per_card)` from a measurement (`scale_measure.measure`), a Card and Assumptions."""
+
+    def __init__(self, measured, card, assumed=None, recompute=False):
+        self.measured, self.card, self.assumed = measured, card, assumed or Assumptions()
+        self.recompute = recompute
+
+    def bandwidth(self, cards):
+        """Bytes per second that a ring over all cards moves: within a node, or as fast as a node sends."""
+        nominal = self.card.intra if cards <= CARDS_PER_NODE else min(self.card.intra, self.card.inter)
+        return nominal * self.assumed.bandwidth_share
+
+    def wait(self, cards, collectives):
+        """Seconds of latency of so many collectives."""
+        return collectives * self.assumed.latency * math.ceil(math.log2(cards)) if cards > 1 else 0.0
+
+    def gradient_time(self, parameters, cards, sharding):
+        """All-reduce as a ring, 2 (N-1)/N of the bytes, with sharding 1 a broadcast of the new values after it; with
+        sharding 2 a reduction to the owner and that broadcast, once all bytes each."""
+        if cards == 1:
+            return 0.0
+        wire = self.measured["wire"]
+        whole = wire["gradient_per_parameter"] * parameters
+        from ...training.distributed import BUCKET  # here, since it imports Paddle
+
+        count = math.ceil(whole / BUCKET)
+        if sharding == 2:
+            size, count = wire["sharded_per_parameter"] * parameters, 2 * count
+        else:
+            size = whole * 2 * (cards - 1) / cards
+        if sharding == 1:
+            size, count = size + whole, 2 * count
+        return size / self.bandwidth(cards) + self.wait(cards, count)
+
+    def embedding_time(self, width, cards, batch):
+        """All-gather of embeddings and of ids, and reduce-scatter of the embeddings' gradient: (N-1)/N of the bytes."""
+        wire = self.measured["wire"]
+        values = batch * width * (len(IMAGE_VIEWS) + len(TEXT_VIEWS))
+        size = values * (wire["embedding_per_value"] + wire["embedding_gradient_per_value"])
+        size += batch * wire["metadata_per_sample"]
+        return size * (cards - 1) / cards / self.bandwidth(cards) + self.wait(cards, 3)
+
+    def pair_flops(self, size):
+        """Operations of the forward passes of all views of a pair."""
+        image, text = view_flops(SIZES[size])
+        return len(IMAGE_VIEWS) * image + len(TEXT_VIEWS) * text
+
+    def forward_share(self, size):
+        """Share of the forward pass in forward and backward together, measured on this machine."""
+        sides = [self.measured["sizes"][size][tower] for tower in ("image", "text")]
+        weights = len(IMAGE_VIEWS), len(TEXT_VIEWS)
+        forward = sum(weight * side["forward"] for weight, side in zip(weights, sides, strict=True))
+        return forward / (forward + sum(weight * side["backward"] for weight, side in zip(weights, sides, strict=True)))
+
+    def activations(self, size):
+        """Bytes of a pair between forward and backward; with recompute, of block inputs and of one block."""
+        total = 0.0
+        for tower, views in (("image", len(IMAGE_VIEWS)), ("text", len(TEXT_VIEWS))):
+            held, depth = self.measured["sizes"][size][tower], getattr(SIZES[size], f"{tower}_tower").depth
+            each = held["bytes_recompute"] + held["bytes"] / depth if self.recompute else held["bytes"]
+            total += views * each
+        return total * self.assumed.activation_share
+
+    def memory(self, size, cards, per_card, micro, sharding):
+        """Bytes of a rank by what they hold."""
+        config, parameters = SIZES[size], self.measured["sizes"][size]["parameters"]
+        views = len(IMAGE_VIEWS) + len(TEXT_VIEWS)
+        batch, width = cards * per_card, config.embed_dims()[0]
+        pixels = len(IMAGE_VIEWS) * 3 * config.image_tower.image_size**2
+        copies = 4 + 2  # weights in fp32 and their casts in bf16
+        return {
+            "weights": copies * parameters,
+            "gradients": 4 * parameters,  # sharded or not, they are whole until the last micro-batch is done
+            "moments": 8 * parameters / (cards if sharding else 1),
+            "activations": micro * self.activations(size),
+            "pixels": (1 + 4 + 4) * micro * pixels,  # as bytes, in fp32, and normalised
+            "embeddings": 2 * 4 * batch * width * views,
+            "logits": self.measured["loss"]["peak"] * per_card * batch,
+        }
+
+    def micro_batch(self, size, cards, per_card, sharding):
+        """(pairs of a pass, whether they fit): the share of a card, or the largest power of two below it that fits."""
+        limit = self.card.memory * self.assumed.memory_share
+        micro = per_card
+
+        def too_much():
+            return peak(self.memory(size, cards, per_card, micro, sharding), micro == per_card) > limit
+
+        while too_much() and micro > 1:
+            micro = 2 ** math.ceil(math.log2(micro) - 1)
+        return micro, not too_much()
+
+    def step(self, size, cards, per_card, sharding=0):
+        """The Step of a size on so many cards with `per_card` pairs on each."""
+        micro, fits = self.micro_batch(size, cards, per_card, sharding)
+        batch, width = cards * per_card, SIZES[size].embed_dims()[0]
+        parameters = self.measured["sizes"][size]["parameters"]
+        once = per_card * 3 * self.pair_flops(size) / reached_flops(self.card)
+        again = self.forward_share(size) if micro < per_card else 0.0
+        again += self.forward_share(size) if self.recompute else 0.0
+        entries = 2 * len(PAIRS) * per_card * batch  # both directions
+        moved = self.card.memory_rate * self.assumed.memory_rate_share
+        time = {
+            "towers": once * (1 + again),
+            "logits": entries
+            * (3 * 2 * width / (self.card.fp32_flops * self.assumed.fp32_share) + self.assumed.softmax_bytes / moved),
+            "labels": entries * self.assumed.label_bytes / moved,
+            "embeddings": self.embedding_time(width, cards, batch),
+            "gradients": self.gradient_time(parameters, cards, sharding),
+        }
+        last = once * (1 - self.forward_share(size)) * micro / per_card
+        overlapped = sum(time.values()) - min(time["gradients"], last)
+        memory = self.memory(size, cards, per_card, micro, sharding)
+        return Step(size, cards, per_card, micro, sharding, time, overlapped, memory, fits)

@@ -1,0 +1,82 @@
+"""Batches side by side: on a CPU, several batches on one thread each beat one batch on several threads.
+
+Paddle's matrix products use the threads of OMP_NUM_THREADS, its other kernels (softmax, activations, layer norm,
+transposes) use one; Python threads that each run a whole batch keep every core busy in all of them. Kernels release
+the interpreter lock.
+"""
+
+import os
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+from .runtime import cpu_count
+
+MOST_WORKERS = 8
+
+_lock = threading.Lock()
+_splits = 0
+
+
+def thread_count():
+    """Threads this process may compute with: the first number of OMP_NUM_THREADS, else the cores."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdigit() and int(first) else cpu_count()
+
+
+def ordered_map(function, items, workers, ahead, prepare=None):
+    """Yield function(item) in the order of `items`, computed by `workers` threads at most `ahead` items in advance.
+
+    `prepare` is called once in every thread. Items are taken lazily; an exception of `function` or of `items` ends it.
+    """
+    if workers < 2:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(workers, initializer=prepare)
+    waiting = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class SplitThreads:
+    """A context in which `workers` threads share the CPU's threads; each calls `prepare` before its first kernel.
+
+    One worker leaves Paddle's setting alone. The setting is global to the process, so the last context restores it.
+    """
+
+    def __init__(self, workers):
+        self.workers = workers
+        self.each = max(1, thread_count() // workers)
+
+    def __enter__(self):
+        global _splits
+        if self.workers > 1:
+            with _lock:
+                _splits += 1
+        return self
+
+    def prepare(self):
+        """Limit the kernels of the calling thread."""
+        set_kernel_threads(self.each)
+
+    def __exit__(self, *error):
+        global _splits
+        if self.workers > 1:
+            with _lock:
+                _splits -= 1
+                if not _splits:
+                    set_kernel_threads(thread_count())
+
+
+def set_kernel_threads(count):
+    """Threads of matrix products started from the calling thread."""
+    from paddle.base import core
+
+    core.set_num_threads(count)

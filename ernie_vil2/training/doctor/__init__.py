@@ -1,0 +1,1 @@
+"""A run tried in small before it costs anything."""

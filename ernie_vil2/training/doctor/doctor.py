@@ -1,0 +1,217 @@
+"""Five lines on what would go wrong in a run: data, first loss, one batch learnt by heart, loader, memory and time."""
+
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import paddle
+
+from ...data.check.check import check
+from ...data.sources.base import Source
+from ...keys import generator
+from ...objectives.views import group_of
+from ...runtime import cpu_count
+from ..log.run_log import duration, memory
+from ..trainer import Trainer
+from .trial import Learning, timed_batches, trial
+
+ROWS = 512
+FEWEST_STEPS = 12
+LEARNT = 0.75
+"""Share of what could be learnt of the loss that may be left after the steps."""
+MOST_MOVED = 1.0
+"""Share of its own norm that a tower may move in these steps: beyond, a loss that is not learnt was leapt over."""
+LOSS_TOLERANCE = 0.6
+MOST_TRUNCATED, MOST_REPEATED = 10.0, 10.0
+BYTES_PER_PARAMETER = 16
+"""Of fp32: the weight, its gradient and two moments."""
+
+
+@dataclass
+class Line:
+    """What was found on one subject, as a sentence; `ok` is False when the run should not be started like this."""
+
+    subject: str
+    ok: bool
+    text: str
+
+    def __str__(self):
+        return f"{'ok ' if self.ok else 'BAD'} {self.subject}: {self.text}"
+
+
+def report(lines):
+    """The lines as text, for a terminal."""
+    return "\n".join(map(str, lines))
+
+
+def failed(lines):
+    """Exit status: 1 when a line is bad."""
+    return int(not all(line.ok for line in lines))
+
+
+def diagnose(config):
+    """Five Lines for a RunConfig. Nothing is written but in a temporary folder; takes a minute or a few.
+
+    Training is tried on one batch of at most 32 pairs on a CPU and 256 on a GPU, at the peak learning rate, in this
+    process alone. Raises what Trainer raises for a configuration or a source that cannot work at all.
+    """
+    before = memory()
+    with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
+        trainer = Trainer(trial(config, Path(folder) / "run"))
+        try:
+            loader = timed_batches(trainer)
+            learning = Learning(trainer, loader.batch)
+            learning.run()
+            return [
+                data_line(trainer, config),
+                first_loss_line(trainer, learning),
+                learning_line(learning, config),
+                *(measured_lines(loader, learning, config, before) if learning.seconds else unmeasured_lines()),
+            ]
+        finally:
+            trainer.gradients.close()
+
+
+class Sampled(Source):
+    """Some rows of a source."""
+
+    def __init__(self, source, rows):
+        self.source, self.rows, self.name = source, rows, source.name
+
+    def __len__(self):
+        return len(self.rows)
+
+    def load(self, index):
+        return self.source[int(self.rows[index])]
+
+    def where(self, index):
+        return self.source.where(int(self.rows[index]))
+
+
+def data_line(trainer, config):
+    """Bad rows, repeated pairs and truncated texts in a sample of the training source."""
+    source, wanted = trainer.source, config.train.batch_size
+    drawn = generator(config.seed, "doctor").choice(len(source), min(ROWS, len(source)), replace=False)
+    found = check(Sampled(source, np.sort(drawn)), trainer.maker.tokenizer)
+    bad, repeated = 100 * found.bad / found.checked, 100 * found.same_pair.count / max(found.texts, 1)
+    text = (
+        f"{len(source):,} samples; of {found.checked:,} looked at, {bad:.1f} % are bad, {repeated:.1f} % of the pairs "
+        f"repeat another, {found.truncation_rate:.1f} % of the texts are cut at {found.max_length} tokens"
+    )
+    wrong = []
+    if len(source) < wanted:
+        wrong.append(f"there are fewer samples than train.batch_size {wanted}: lower it")
+    if bad > 100 * config.data.max_bad:
+        first = found.bad_rows[0]
+        wrong.append(f"more are bad than data.max_bad allows, {first.where} for example: {first.reason}; {first.fix}")
+    if repeated > MOST_REPEATED:
+        wrong.append("remove repeated pairs: they are learnt by heart")
+    if found.truncation_rate > MOST_TRUNCATED:
+        wrong.append("raise model.max_length: what is cut is never learnt")
+    if found.one_image_many_ids.count:
+        text += f", {found.one_image_many_ids.count} images have several ids and so repel themselves"
+    return Line("data", not wrong, "; ".join([text, *wrong]))
+
+
+def first_loss_line(trainer, learning):
+    """The first loss against ln(B): towers that know nothing must guess, and those that know something do better."""
+    if not learning.losses:
+        return Line("first loss", False, f"there is none: {learning.error}")
+    loss, config = learning.losses[0], trainer.config
+    text = f"{loss:.3f} on {len(learning.batch)} pairs"
+    if config.objective.loss != "infonce":
+        text += f"; ln(B) says nothing about the {config.objective.loss} loss"
+        return Line("first loss", math.isfinite(loss), text)
+    expected, _ = learning.expected()
+    text += f", where guessing gives ln(B) = {expected:.3f}"
+    if not loss < expected + LOSS_TOLERANCE:
+        hint = "the towers disagree more than by chance; check init, the pixel profile and the vocabulary"
+        return Line("first loss", False, f"{text}: {hint}")
+    leaks = [
+        f"{first}-{second}"
+        for (first, second), (guess, _) in learning.bounds().items()
+        if group_of(first, second) == "mm" and learning.first[f"{first}-{second}"] < guess - LOSS_TOLERANCE
+    ]
+    if leaks and not (config.init.text or config.init.image):
+        hint = f"{', '.join(leaks)} is known before anything was learnt; the views leak into each other"
+        return Line("first loss", False, f"{text}: {hint}")
+    return Line("first loss", True, text)
+
+
+def learning_line(learning, config):
+    """Whether one batch is learnt by heart."""
+    if learning.error:
+        return Line("one batch", False, f"stopped after {len(learning.losses)} steps: {learning.error}")
+    least = learning.expected()[1] if config.objective.loss == "infonce" else 0.0
+    first, last, steps = learning.losses[0], min(learning.losses[-3:]), len(learning.losses)
+    left = (last - least) / max(first - least, 1e-9)
+    text = f"the loss went from {first:.3f} to {last:.3f} in {steps} steps on one batch at lr {config.optimizer.lr:g}"
+    if left <= LEARNT:
+        return Line("one batch", True, text)
+    if steps < FEWEST_STEPS:
+        return Line("one batch", True, f"{text}: there was time for too few steps to say more")
+    if learning.moved > MOST_MOVED or max(learning.losses) > 1.05 * first:
+        return Line("one batch", False, f"{text}: it does not learn; lower optimizer.lr, to a third for example")
+    hint = "raise optimizer.lr, three times for example, or freeze less"
+    return Line("one batch", False, f"{text}: that is slow; {hint}")
+
+
+def measured_lines(loader, learning, config, before):
+    """The lines that need the speed of a step."""
+    return [loader_line(loader, learning, config), cost_line(loader, learning, config, before)]
+
+
+def unmeasured_lines():
+    """What can be said of speed, memory and time when not one step could be made."""
+    return [Line(subject, False, "not measured, as no step could be made") for subject in ("loader", "cost")]
+
+
+def loader_line(loader, learning, config):
+    """Who waits for whom, and how many workers would do."""
+    needed, workers, cores = math.ceil(learning.rate / loader.rate), config.data.workers, cpu_count()
+    text = (
+        f"a step takes {learning.rate:,.1f} pairs/s and a loader process makes {loader.rate:,.1f}, "
+        f"so {needed} would keep up, and data.workers is {workers}"
+    )
+    if workers >= needed:
+        return Line("loader", True, f"{text}: the loader waits for the step")
+    if needed > cores:
+        hint = f"here are {cores} cores: take smaller images on disk, or more cores"
+        return Line("loader", False, f"{text}: the step waits; {hint}")
+    if not workers and learning.rate < 0.1 * loader.rate:
+        return Line("loader", True, f"{text}: batches are made between the steps and cost little")
+    return Line("loader", False, f"{text}: the step waits; set data.workers: {needed}")
+
+
+def cost_line(loader, learning, config, before):
+    """Memory and time of the whole run in one process."""
+    train, now = config.train, memory()
+    hours = train.steps * train.batch_size / min(learning.rate, loader.rate * max(config.data.workers, 1))
+    kind = "gpu_memory" if "gpu_memory_mb" in before else "memory"
+    parameters = sum(math.prod(value.shape) for value in learning.trainer.model.parameters())
+    fixed = before[f"{kind}_mb"] + BYTES_PER_PARAMETER * parameters / 2**20
+    of_pair = max(now[f"{kind}_peak_mb"] - fixed, 0.0) / len(learning.batch)
+    needed, there = fixed + of_pair * (train.micro_batch or train.batch_size), memory_there(kind)
+    text = (
+        f"about {needed:,.0f} MB of {there:,.0f} MB, and {duration(hours)} (h:mm:ss) for {train.steps:,} steps of "
+        f"{train.batch_size:,} pairs in one process, validation apart"
+    )
+    if needed <= there:
+        return Line("cost", True, text)
+    fitting = int(0.8 * (there - fixed) / of_pair) if of_pair else 0
+    hint = f"set train.micro_batch: {fitting}" if fitting > 0 else "take a smaller model"
+    return Line("cost", False, f"{text}: that does not fit; {hint}")
+
+
+def memory_there(kind):
+    """MB that this process can have: of the GPU, or of the machine as far as it is free or held by this process."""
+    if kind == "gpu_memory":
+        return paddle.device.cuda.get_device_properties().total_memory / 2**20
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return math.inf
+    return free / 1024 + memory()["memory_mb"]

@@ -1,0 +1,153 @@
+"""What a run tells: one line a record on the terminal, JSON lines in a file, VisualDL, a progress bar."""
+
+import json
+import math
+import resource
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ...files.atomic import atomic_file
+from .visualdl import Visual
+
+
+def duration(seconds):
+    """Seconds as h:mm:ss."""
+    seconds = int(round(seconds))
+    return f"{seconds // 3600}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+
+
+def formatted(value):
+    """A value for the line on the terminal."""
+    if isinstance(value, float):
+        return f"{value:.3e}" if value and abs(value) < 1e-3 else f"{value:.4f}"
+    return str(value)
+
+
+def memory():
+    """{"memory_mb": of this process now, "memory_peak_mb": its most}, and of the GPU's allocator where there is one."""
+    import paddle
+
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        lines = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Vm"))
+        now, most = (int(lines[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))
+    except (OSError, KeyError, ValueError):
+        unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+        now = most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    values = {"memory_mb": round(now, 1), "memory_peak_mb": round(most, 1)}
+    if paddle.get_device().startswith("gpu"):
+        cuda = paddle.device.cuda
+        values["gpu_memory_mb"] = round(cuda.memory_allocated() / 2**20, 1)
+        values["gpu_memory_peak_mb"] = round(cuda.max_memory_allocated() / 2**20, 1)
+    return values
+
+
+class RunLog:
+    """Writes `log.jsonl` and VisualDL records into `folder` and one line per record to the terminal.
+
+    total: steps of the run, for the progress bar, which is drawn on a terminal only. start_step: steps done when the
+    run goes on from a checkpoint; records of later steps, which are done again, are dropped.
+    """
+
+    memory = staticmethod(memory)
+
+    def __init__(self, folder, total, start_step=0):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kept = kept_records(self.folder / "log.jsonl", start_step)
+        self.file = open(self.folder / "log.jsonl", "a", encoding="utf-8")
+        self.visual = Visual(self.folder / "visualdl", start_step)
+        for entry in kept:
+            self.visual.scalars(entry["kind"], entry["step"], numbers(entry))
+        self.bar = tqdm(
+            total=total, initial=start_step, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
+        )
+        self.started = time.time() - max((entry["time"] for entry in kept), default=0.0)
+
+    def say(self, text):
+        """A line for people only."""
+        if self.bar.disable:
+            print(text, flush=True)
+        else:
+            self.bar.write(text)
+
+    def record(self, kind, step, values):
+        """One record, kind train or valid: a line, a JSON line and a scalar for every number in `values`."""
+        entry = {"kind": kind, "step": step, "time": round(time.time() - self.started, 3)}
+        for key, value in values.items():
+            entry[key] = None if isinstance(value, float) and not math.isfinite(value) else value
+        self.file.write(json.dumps(entry) + "\n")
+        self.file.flush()
+        self.visual.scalars(kind, step, values)
+        self.say(f"{kind} step {step}: " + ", ".join(f"{key} {formatted(value)}" for key, value in values.items()))
+
+    def histogram(self, tag, step, values):
+        """A histogram of an array in VisualDL."""
+        self.visual.histogram(tag, step, values)
+
+    def images(self, tag, step, image):
+        """An image in VisualDL, uint8 RGB [H, W, 3]."""
+        self.visual.images(tag, step, image)
+
+    def projector(self, tag, step, embeds, labels):
+        """Embeddings [N, D] in VisualDL's projector, with labels {column: [N texts]}."""
+        self.visual.projector(tag, step, embeds, labels)
+
+    def close(self):
+        """Flush and close everything."""
+        self.bar.close()
+        self.visual.close()
+        self.file.close()
+
+
+class SilentLog:
+    """The log of a rank other than 0: it has the methods of RunLog and writes nothing; `say` prints under the rank."""
+
+    memory = staticmethod(memory)
+
+    def __init__(self, rank=1):
+        self.rank = rank
+        self.bar = tqdm(disable=True)
+
+    def say(self, text):
+        """A line for people, in the output of this rank."""
+        print(f"[rank {self.rank}] {text}", flush=True)
+
+    def nothing(self, *values):
+        """What rank 0 alone does."""
+
+    record = histogram = images = projector = nothing
+
+    def close(self):
+        """There is nothing to flush."""
+        self.bar.close()
+
+
+def kept_records(path, start_step):
+    """The records of a log up to `start_step`; a file that holds others or a torn line is replaced, as a whole."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    kept = [entry for entry in map(parsed, lines) if entry is not None and entry["step"] <= start_step]
+    if len(kept) < len(lines):
+        with atomic_file(path) as handle:
+            handle.write("".join(json.dumps(entry) + "\n" for entry in kept).encode("utf-8"))
+    return kept
+
+
+def parsed(line):
+    """A record, or None for a line that was cut when the run was killed."""
+    try:
+        entry = json.loads(line)
+        return entry if {"kind", "step", "time"} <= set(entry) else None
+    except (ValueError, TypeError):
+        return None
+
+
+def numbers(entry):
+    """The values of a record without what tells its place."""
+    return {key: value for key, value in entry.items() if key not in ("kind", "step", "time")}

@@ -1,0 +1,1 @@
+"""What a step does to parameters once their gradients are there."""

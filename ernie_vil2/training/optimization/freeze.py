@@ -1,0 +1,35 @@
+"""Parameters that do not learn, for a time or for the whole run: LiT (arXiv 2111.07991), Chinese-CLIP's two stages."""
+
+from ..setup.initial_weights import TOWERS
+from .parameter_groups import matches
+
+
+class Freezer:
+    """Freezes what the entries of `config.freeze` name; only what could learn when this was made is ever freed again.
+
+    So low-rank updates are added before. Raises ConfigError when an entry fits no parameter.
+    """
+
+    def __init__(self, model, rules):
+        self.model = model
+        named = dict(model.named_parameters())
+        self.learning = {name for name, parameter in named.items() if not parameter.stop_gradient}
+        self.rules = [(set(matches(rule.match, list(named), "optimizer.freeze")), rule.until) for rule in rules]
+
+    def apply(self, step):
+        """Freeze and free parameters for 0-based `step`; True when one of them changed. Call it before the step."""
+        resting = set().union(*(names for names, until in self.rules if until is None or step < until))
+        changed = False
+        for name, parameter in self.model.named_parameters():
+            if name in self.learning and parameter.stop_gradient != (name in resting):
+                parameter.stop_gradient = name in resting
+                parameter.grad = None
+                changed = True
+        return changed
+
+    def frozen(self, tower):
+        """Whether no parameter of the tower, "image" or "text", learns now, so that it needs no backward pass."""
+        prefix = TOWERS[tower]
+        return all(
+            parameter.stop_gradient for name, parameter in self.model.named_parameters() if name.startswith(prefix)
+        )

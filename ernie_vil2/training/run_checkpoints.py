@@ -1,0 +1,214 @@
+"""Checkpoints: directories that hold all that a run needs to go on, and the pointer to the latest and the best.
+
+`checkpoints/step-0000400/` is a model directory (config.json, model.safetensors, vocab.txt) with, beside it, the
+optimizer's state by parameter name, one file a rank that holds some, `parameters.safetensors` where the model to use is
+not the one that is trained (LoRA, averaged weights), `average.safetensors`, and `state.json`: step, place in the data,
+schedule, loss scale, configuration, versions, and bytes and SHA-256 of every other file. All ranks write into
+`step-0000400.tmp`, which is renamed when state.json is in it: a killed save leaves only that, and the next one
+removes it.
+"""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ..checkpoints.formats.safetensors_file import open_safetensors, write_safetensors
+from ..checkpoints.model_directory import WEIGHTS, replace_directory, write_directory
+from ..errors import CheckpointError
+from ..files.atomic import atomic_file, reported, sync_directory, synced_file
+from ..files.digests import sha256_of
+from ..versions import versions
+
+STATE, POINTER = "state.json", "checkpoints.json"
+PARAMETERS, AVERAGE = "parameters.safetensors", "average.safetensors"
+TEMPORARY, ABANDONED = ".tmp", ".abandoned"
+PATIENCE = 60.0
+"""Seconds in which a shared file system must show what another machine has written."""
+VERSION = 1
+
+
+def arrays_of(model):
+    """{key: float32 array} of the model's parameters."""
+    return {key: np.asarray(value.astype("float32").numpy()) for key, value in model.state_dict().items()}
+
+
+def optimizer_file(rank, size):
+    """Name of the part of the optimizer's state that a rank writes."""
+    return f"optimizer-{rank:04d}-of-{size:04d}.safetensors"
+
+
+class Checkpoints:
+    """The checkpoints of a run in `folder`. The last `keep` and the best one are kept.
+
+    Every method is called by all ranks; rank 0 writes what is written once.
+    """
+
+    def __init__(self, folder, vocab, ranks, keep=2):
+        self.folder, self.vocab, self.ranks, self.keep = Path(folder), vocab, ranks, keep
+        self.best, self.best_score = None, -np.inf
+
+    def path(self, step):
+        """The directory of a step."""
+        return self.folder / f"step-{step:07d}"
+
+    def steps(self):
+        """Steps of the whole checkpoints there are, rising."""
+        found = [path for path in self.folder.glob("step-*") if (path / STATE).is_file()]
+        return sorted(int(path.name[5:]) for path in found if path.name[5:].isdigit())
+
+    def save(self, state, model, config, parameters=None, average=None, optimizer=None, score=None):
+        """Write the checkpoint of state["step"]; returns its path.
+
+        state: what state.json keeps; model: {key: array} in the release's layout; parameters: the trained ones where
+        they differ from it; average: of `Ema.state`; optimizer: {name: array} of this rank; score decides the best one.
+        Raises CheckpointError when the disk refuses; the older checkpoints are then as they were.
+        """
+        path = self.path(state["step"])
+        temporary = path.with_name(path.name + TEMPORARY)
+        with reported(path):
+            try:
+                if self.ranks.main:
+                    self._begin(temporary)
+                    extra = {"step": state["step"], "metrics": state.get("metrics", {})}
+                    write_directory(temporary, model, config, self.vocab, extra)
+                    for name, arrays in ((PARAMETERS, parameters), (AVERAGE, average)):
+                        if arrays is not None:
+                            write_arrays(temporary / name, arrays)
+                self.ranks.wait()
+                if optimizer:
+                    write_arrays(temporary / optimizer_file(self.ranks.rank, self.ranks.size), optimizer)
+                self.ranks.wait()
+                parts = int(self.ranks.sum([bool(optimizer)])[0])
+                if score is not None and score > self.best_score:
+                    self.best, self.best_score = state["step"], score
+                if self.ranks.main:
+                    self._expect(temporary, parts)
+                    self._finish(temporary, path, state)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+        self.ranks.wait()
+        return path
+
+    def _begin(self, temporary):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for entry in self.folder.glob("step-*"):
+            whole = (entry / STATE).is_file() and entry.name[5:].isdigit()
+            if not whole and not entry.name.endswith(ABANDONED):
+                shutil.rmtree(entry, ignore_errors=True)
+
+    def _expect(self, temporary, parts):
+        """Wait until the parts of the optimizer's state that other machines wrote are seen here."""
+        last = time.monotonic() + PATIENCE
+        while (seen := len(list(temporary.glob("optimizer-*")))) < parts:
+            if time.monotonic() > last:
+                raise CheckpointError(
+                    f"{temporary} shows {seen} of {parts} parts of the optimizer's state; all machines must write to "
+                    "one file system, check that output is on it"
+                )
+            time.sleep(0.1)
+
+    def _finish(self, temporary, path, state):
+        files = sorted(file for file in temporary.rglob("*") if file.is_file())
+        listed = {
+            file.relative_to(temporary).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
+            for file in files
+        }
+        best = {"step": self.best, "score": self.best_score if self.best is not None else None}
+        content = {"version": VERSION, **state, "best": best, "versions": versions(), "files": listed}
+        with synced_file(temporary / STATE) as handle:
+            handle.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+        sync_directory(temporary)
+        replace_directory(temporary, path)
+        self._point(path)
+        for step in self.steps()[: -self.keep]:
+            if step != self.best:
+                remove(self.path(step))
+
+    def _point(self, path):
+        best = self.path(self.best).name if self.best is not None else None
+        with atomic_file(self.folder / POINTER) as handle:
+            handle.write(json.dumps({"latest": path.name, "best": best}, indent=1).encode("utf-8"))
+
+    def latest(self):
+        """Path of the newest whole checkpoint, or None; the pointer is a courtesy to readers, the directories count."""
+        steps = self.steps()
+        return self.path(steps[-1]) if steps else None
+
+    def load(self, path):
+        """(state, {name: array} of parameters, {name: array} of the optimizer, {name: array} of the average or None).
+
+        Every file is compared with its checksum first. Raises CheckpointError that names a missing or damaged file
+        and offers the checkpoint before this one.
+        """
+        path = Path(path)
+        state = self._read_state(path)
+        for name, wanted in state["files"].items():
+            file = path / name
+            if not file.is_file():
+                raise CheckpointError(f"{file} is missing; {self._offer(path)}")
+            if file.stat().st_size != wanted["bytes"] or sha256_of(file) != wanted["sha256"]:
+                raise CheckpointError(f"{file} is damaged: it is not the file that {STATE} lists; {self._offer(path)}")
+        best = state["best"]
+        if path.parent.resolve() == self.folder.resolve() and best["step"] is not None:
+            self.best, self.best_score = best["step"], best["score"]
+        names = state["files"]
+        parameters = open_safetensors(path / (PARAMETERS if PARAMETERS in names else WEIGHTS))
+        optimizer = {}
+        for name in sorted(names):
+            if name.startswith("optimizer-"):
+                optimizer.update(open_safetensors(path / name).items())
+        average = open_safetensors(path / AVERAGE) if AVERAGE in names else None
+        return state, parameters, optimizer, average
+
+    def abandon_after(self, step):
+        """Set aside whole checkpoints of later steps: the run goes on from `step`, so they are another branch.
+
+        Returns a sentence about them, or None. For rank 0.
+        """
+        later = [self.path(other) for other in self.steps() if other > step]
+        for path in later:
+            aside = path.with_name(path.name + ABANDONED)
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+        if not later:
+            return None
+        names = ", ".join(path.name + ABANDONED for path in later)
+        return f"later checkpoints are set aside as {names}; remove them when you do not want them"
+
+    def _read_state(self, path):
+        if not path.is_dir():
+            raise CheckpointError(f"there is no checkpoint {path}; correct the path, or give --resume auto")
+        try:
+            state = json.loads((path / STATE).read_text(encoding="utf-8"))
+            version = state["version"]
+            assert isinstance(state["files"], dict) and isinstance(state["step"], int)
+        except (OSError, ValueError, KeyError, TypeError, AssertionError):
+            raise CheckpointError(f"{path / STATE} is missing or damaged; {self._offer(path)}") from None
+        if version != VERSION:
+            raise CheckpointError(
+                f"{path} is of version {version}, this release reads {VERSION}; go on with the release that wrote it"
+            )
+        return state
+
+    def _offer(self, path):
+        others = [step for step in self.steps() if self.path(step).name != path.name]
+        before = [step for step in others if self.path(step).name < path.name] or others
+        if not before:
+            return "there is no other checkpoint; start anew with another output folder"
+        return f"go on from the one before with --resume {self.path(before[-1])}"
+
+
+def write_arrays(path, arrays):
+    """A safetensors file that is on the disk when this returns."""
+    with synced_file(path) as handle:
+        write_safetensors(handle, arrays)
+
+
+def remove(path):
+    """Delete a checkpoint so that it is never seen in part: its state.json goes first."""
+    (path / STATE).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)

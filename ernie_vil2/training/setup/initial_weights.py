@@ -1,0 +1,132 @@
+"""The model a run starts from: random values, or towers of converted weights fitted to this run's sizes."""
+
+import re
+
+import numpy as np
+import paddle
+
+from ...checkpoints.model_directory import open_model
+from ...checkpoints.release_layout import TEMPERATURE
+from ...data.tokenizer import Tokenizer
+from ...errors import ConfigError
+from ...models.dual_encoder import new_model
+from ...models.positions import resize_grid, resize_rows
+from ...models.towers.batch_norm import synchronise
+from ..distributed import launched
+from .library_weights import take_published
+
+TOWERS = {"text": "text_model.", "image": "visual."}
+COMPARED = ("kind", "width", "depth", "heads", "mlp_ratio", "activation", "epsilon", "projection")
+IMAGE_COMPARED = ("patch_size", "patch_bias", "pre_norm", "variant", "padding", "paddleclas")
+READING = ("decoder", "interpolation", "resize", "mean", "std")
+GRID, ROWS = "visual.positional_embedding", "text_model.pos_emb.weight"
+
+
+def check_init(config, tokenizer):
+    """Notes on what `init` lacks; ConfigError, before a model is built, when it names weights that mean something else
+    than this run does."""
+    different, notes = [], []
+    for tower, path in (("text", config.init.text), ("image", config.init.image)):
+        if not path:
+            continue
+        _, theirs, vocab = open_model(path)
+        name = f"{tower}_tower"
+        if tower not in theirs.towers():
+            raise ConfigError(f"init.{tower}: {path} has no {tower} tower; name a model directory that has one")
+        there, here = getattr(theirs, name), getattr(config.model, name)
+        other_head = has_other_head(there, here)
+        if other_head:
+            what = f"a projection to {there.projection}" if there.projection else "no projection"
+            own = "starts at random" if here.projection else "is left out"
+            notes.append(f"{path} has {what}, so that of the {tower} tower {own}{locked(config, tower, here)}")
+        if there.kind != here.kind:
+            different.append(f"{name}.kind is {there.kind} in {path} and {here.kind} here")
+            continue
+        pairs = [
+            (f"{name}.{key}", getattr(there, key, None), getattr(here, key, None))
+            for key in COMPARED + (IMAGE_COMPARED if tower == "image" else ())
+            if not (other_head and key == "projection")
+        ]
+        if tower == "image":
+            both = (theirs.pixels, config.model.pixels)
+            pairs += [(f"pixels.{key}", *(getattr(pixels, key) for pixels in both)) for key in READING]
+        else:
+            pairs.append(("lower_case", theirs.lower_case, config.model.lower_case))
+            pairs.append(("tokenizer", theirs.tokenizer, config.model.tokenizer))
+            if Tokenizer(vocab, lower_case=theirs.lower_case).vocab != tokenizer.vocab:
+                pairs.append(("the vocabulary", str(vocab), "another one"))
+        different += [f"{key} is {there} in {path} and {here} here" for key, there, here in pairs if there != here]
+    if different:
+        raise ConfigError("init does not fit model: " + "; ".join(different) + "; make them equal")
+    tower = config.model.image_tower
+    if not (config.init.image or getattr(tower, "pretrained", None)) and getattr(tower, "batch_norm", "") == "frozen":
+        notes.append(
+            "the image tower starts at random with frozen statistics, which were never taken of any image; set "
+            "init.image, or model.image_tower.batch_norm: train"
+        )
+    return notes
+
+
+def locked(config, tower, here):
+    """The rest of a note, where the projection of a tower starts at random and never learns."""
+    rules = [rule for rule in config.optimizer.freeze if rule.until is None]
+    held = here.projection and any(re.fullmatch(rule.match, f"{TOWERS[tower]}proj.weight") for rule in rules)
+    return ", and optimizer.freeze keeps it as it is; leave it out there" if held else ""
+
+
+def has_other_head(there, here):
+    """Whether the projection of a tower cannot be taken: one of both has none, or another width."""
+    return there.kind == here.kind and there.projection != here.projection
+
+
+def start_model(config, objective, notes=None, fresh=True):
+    """A DualEncoder for a RunConfig and its objective: random values by seed, then the towers that `init` names, or
+    what their library publishes (with notes on it in the list `notes`). fresh False: a checkpoint's weights come next.
+    """
+    model = new_model(config.model, objective.groups, config.seed, objective.biased)
+    for tower, path in (("text", config.init.text), ("image", config.init.image)):
+        if path:
+            take_tower(model, tower, path)
+        elif fresh and getattr(getattr(config.model, f"{tower}_tower"), "pretrained", None):
+            take_published(model, tower, notes if notes is not None else [])
+    if config.init.model:
+        take_temperature(model, config.init.model)
+    if getattr(config.model.image_tower, "batch_norm", "frozen") == "train" and launched() > 1:
+        synchronise(model)
+    return model
+
+
+def take_temperature(model, path):
+    """Copy the cross-modal temperature of the model directory `path`, where this run has one."""
+    state, _, _ = open_model(path)
+    if TEMPERATURE in state and "mm" in model.groups:
+        with paddle.no_grad():
+            model.temperature("mm").temperature_b.set_value(np.asarray(state[TEMPERATURE], np.float32))
+
+
+def take_tower(model, tower, path):
+    """Copy one tower's weights from the model directory `path`; positions are interpolated to this model's sizes."""
+    state, theirs, _ = open_model(path)
+    prefix = TOWERS[tower]
+    head = f"{prefix}proj." if has_other_head(theirs.towers()[tower], model.config.towers()[tower]) else None
+    wrong = []
+    for key, parameter in model.state_dict().items():
+        if not key.startswith(prefix) or (head and key.startswith(head)):
+            continue
+        if key not in state:
+            wrong.append(f"{key} is missing")
+            continue
+        value = np.asarray(state[key], np.float32)
+        if key == GRID and value.shape[-1] == parameter.shape[-1]:
+            value = resize_grid(value, parameter.shape[1])
+        if key == ROWS and value.shape[-1] == parameter.shape[-1]:
+            value = resize_rows(value, parameter.shape[0])
+        if list(value.shape) != list(parameter.shape):
+            wrong.append(f"{key} is {list(value.shape)} there and {list(parameter.shape)} here")
+            continue
+        with paddle.no_grad():
+            parameter.set_value(value)
+    if wrong:
+        raise ConfigError(
+            f"init.{tower}: {path} does not fit model.{tower}_tower: " + "; ".join(wrong) + "; make the sizes equal"
+        )

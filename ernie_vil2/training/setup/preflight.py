@@ -1,0 +1,92 @@
+"""What a run refuses: precisions and divisions that would go wrong silently, a vocabulary that does not fit, nan."""
+
+import paddle
+
+from ...config.model import LIBRARIES
+from ...errors import ConfigError, UserError
+
+
+def check_precision(config):
+    """Refuse what would silently stay fp32 or lose gradients: Paddle has no bf16 or fp16 kernels on a CPU, nor bf16 on
+    older cards, and with fp16 weights (O2) small gradients would vanish when they are unscaled."""
+    precision = config.precision
+    if precision == "fp16" and config.amp_level == "O2":
+        raise ConfigError(
+            "train.amp_level O2 with fp16 keeps gradients in fp16, where small ones vanish; set amp_level: O1, or "
+            "train.precision: bf16"
+        )
+    if precision != "fp32" and not (paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count()):
+        raise ConfigError(
+            f"train.precision {precision} needs a GPU, and Paddle sees none here (on a CPU it would silently stay "
+            "in fp32); set train.precision: fp32"
+        )
+    if precision == "bf16" and not paddle.amp.is_bfloat16_supported():
+        raise ConfigError(
+            "train.precision bf16 needs a GPU of compute capability 8.0 or more; set train.precision: fp16"
+        )
+
+
+def check_finite(model, step):
+    """Refuse to validate or save weights that are no numbers."""
+    for name, parameter in model.named_parameters():
+        if not paddle.isfinite(parameter).all().item():
+            raise UserError(f"step {step}: {name} is no longer finite, so it is not saved; lower optimizer.lr")
+
+
+def fitting_rows(rows, tokens, vocab):
+    """Rows of the word embedding for a vocabulary: 0 means as many as it has tokens."""
+    if rows == 0:
+        return tokens
+    if rows < tokens:
+        raise ConfigError(
+            f"the vocabulary {vocab} has ids up to {tokens - 1} but model.text_tower.vocab_size is {rows}; "
+            "raise it, or set it to 0"
+        )
+    return rows
+
+
+def check_sharding(sharding):
+    """Refuse what does not run here: parameters divided over ranks need Paddle's GPU implementation."""
+    if sharding == 3:
+        raise ConfigError(
+            "train.sharding 3 divides the parameters too, which Paddle does on GPUs only and this project has not "
+            "joined with the gradient cache; set train.sharding: 2, and train.recompute: true to save memory"
+        )
+
+
+def check_towers(config, share):
+    """Refuse what is not exact with batch norm, or not there in another library's tower; share: this rank's Share.
+
+    The settings of a tower of PaddleNLP are looked up here, before they are compared with those of a checkpoint.
+    """
+    for name, tower in config.model.towers().items():
+        if tower.kind == "paddlenlp":
+            from ...models.towers.paddlenlp import look_up
+
+            look_up(tower)
+        if config.train.recompute and tower.kind in LIBRARIES:
+            raise ConfigError(
+                f"train.recompute is not there for model.{name}_tower of kind {tower.kind}, whose blocks only its "
+                "library knows; set train.recompute: false"
+            )
+        if getattr(tower, "batch_norm", "frozen") == "train":
+            check_batch_norm(f"model.{name}_tower.batch_norm: train", config.train, share)
+
+
+def check_batch_norm(key, train, share):
+    """Refuse to learn statistics where they would be of a part of the batch, or be counted twice."""
+    if len(share.chunks()) > 1:
+        raise ConfigError(
+            f"{key} takes the statistics of what is encoded at once, so the gradient cache would compute another "
+            "gradient; set batch_norm: frozen, or train.micro_batch: 0"
+        )
+    if train.recompute:
+        raise ConfigError(
+            f"{key} would count every batch twice with train.recompute; set batch_norm: frozen, or train.recompute: "
+            "false"
+        )
+    if not share.alone and paddle.get_device() == "cpu":
+        raise ConfigError(
+            f"{key} needs statistics over all ranks, which Paddle has on GPUs only; set batch_norm: frozen, or start "
+            "one process"
+        )

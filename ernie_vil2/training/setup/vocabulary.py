@@ -1,0 +1,35 @@
+"""The vocabulary of a run: the one that is named, that of the weights to start from, or one made for drawn scenes."""
+
+import shutil
+from pathlib import Path
+
+from ...data.sources.scenes.scenes import build_vocab
+from ...errors import ConfigError
+
+
+def prepare_vocab(config, folder):
+    """The vocabulary file of a run, copied or built into `folder`; ConfigError when none is known."""
+    target = Path(folder) / "vocab.txt"
+    if config.data.vocab:
+        key, source = "data.vocab", Path(config.data.vocab)
+    elif config.init.text:
+        key, source = "init.text", Path(config.init.text) / "vocab.txt"
+    elif config.model.text_tower.kind == "paddlenlp" and Path(config.model.text_tower.paddlenlp).is_dir():
+        key, source = "text_tower.paddlenlp", Path(config.model.text_tower.paddlenlp) / "vocab.txt"
+    elif is_scenes(config.data.train):
+        build_vocab(target)
+        return target
+    else:
+        raise ConfigError("data.vocab is not set; name the vocabulary file, for example the release's vocab.txt")
+    if not source.is_file():
+        raise ConfigError(f"the vocabulary {source} does not exist; correct {key}")
+    if source.resolve() != target.resolve():
+        shutil.copyfile(source, target)
+    return target
+
+
+def is_scenes(spec):
+    """Whether a source is the embedded data set."""
+    return (isinstance(spec, dict) and spec.get("kind") == "scenes") or (
+        isinstance(spec, str) and spec.split(":")[0] == "scenes"
+    )

@@ -1,0 +1,39 @@
+"""A large batch through the gradient cache needs little more memory than one of its micro-batches."""
+
+import pytest
+
+from ernie_vil2.config.run import load_run
+from ernie_vil2.studies.scaling.project import view_flops
+from ernie_vil2.studies.speed import memory
+from ernie_vil2.studies.speed.training import throughput
+
+OVERRIDES = ["data.train=none", "train.precision=fp32", "objective.pairs=[[image, caption]]", "model.max_length=24"]
+
+
+def config(*overrides):
+    return load_run("configs/ernie_vil2_base_vit_zh.yaml", [*OVERRIDES, *overrides])
+
+
+@pytest.mark.slow
+def test_forty_micro_batches_at_224_pixels_peak_below_one_and_a_half_of_one():
+    tower = "{depth: 4, width: 384, heads: 6}"
+    small = "{depth: 2, width: 384, heads: 6, vocab_size: 2000}"
+    found = memory.compare(config(f"model.image_tower={tower}", f"model.text_tower={small}"), 640, 16)
+    assert found["small"] > 300 and found["ratio"] < 1.5
+
+
+def test_a_step_is_measured_and_a_larger_micro_batch_needs_more():
+    sizes = "{depth: 1, width: 64, heads: 1, image_size: 64}", "{depth: 1, width: 64, heads: 1, vocab_size: 500}"
+    small = config(f"model.image_tower={sizes[0]}", f"model.text_tower={sizes[1]}", "model.pixels={size: 64}")
+    found = memory.compare(small, 512, 8)
+    assert 0 < found["small"] < found["large"] and found["ratio"] == found["large"] / found["small"]
+
+
+def test_throughput_counts_every_view():
+    sizes = "{depth: 1, width: 64, heads: 1, image_size: 64}", "{depth: 1, width: 64, heads: 1, vocab_size: 500}"
+    overrides = [f"model.image_tower={sizes[0]}", f"model.text_tower={sizes[1]}", "model.pixels={size: 64}"]
+    one = throughput(config(*overrides), batch=8, steps=2)
+    two = throughput(config(*overrides, "objective.pairs=[[image, caption], [caption, caption']]"), batch=8, steps=2)
+    per_pair = [found["tflops"] / found["pairs_per_second"] for found in (one, two)]
+    text = view_flops(config(*overrides).model)[1]
+    assert (per_pair[1] - per_pair[0]) * 1e12 == pytest.approx(3 * text)

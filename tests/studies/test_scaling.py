@@ -1,0 +1,199 @@
+"""The projection to many cards: counts that others know, limits that must hold, and a page that the numbers made."""
+
+import argparse
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ernie_vil2.cli.bench import scale
+from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, TextTowerConfig
+from ernie_vil2.config.run import ObjectiveConfig
+from ernie_vil2.data.batches.views import Batch
+from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.models.dual_encoder import new_model
+from ernie_vil2.objectives.contrastive import ContrastiveObjective
+from ernie_vil2.objectives.gather import divide
+from ernie_vil2.objectives.positives import Labels, positives
+from ernie_vil2.studies.scaling import measure, report
+from ernie_vil2.studies.scaling.cards import CARDS, Assumptions
+from ernie_vil2.studies.scaling.measure import PAIRS, SIZES, TEXT_VIEWS
+from ernie_vil2.studies.scaling.project import CLIP_TEXT, Projection, peak, reached_flops, tower_flops, view_flops
+from tests.conftest import ROOT
+
+DOCS = ROOT / "docs"
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return scale.read_measured(DOCS / "scaling.json")
+
+
+@pytest.fixture
+def projection(measured):
+    return Projection(measured, CARDS["a100"])
+
+
+def test_operations_are_those_of_the_literature():
+    base, large = view_flops(SIZES["base"])[0], view_flops(SIZES["large"])[0]
+    assert base == pytest.approx(2 * 17.6e9, rel=0.01) and large == pytest.approx(2 * 81.1e9, rel=0.01)
+    assert tower_flops(**CLIP_TEXT) == pytest.approx(2 * 2.98e9, rel=0.03)
+    assert reached_flops(CARDS["a100"]) / 312e12 == pytest.approx(0.138, abs=0.005)  # open_clip: 11 to 13 % of the peak
+    assert reached_flops(CARDS["h800"]) / 989e12 == pytest.approx(0.40, abs=0.01)
+
+
+def test_what_the_step_really_sends_is_what_was_measured(measured):
+    """A job of two ranks runs the training step itself; docs/scaling.json holds what it sent before."""
+    found = measure.ask({"what": "ranks"})
+    held = measured["wire"]
+    assert found["loss"] == pytest.approx(measured["loss"], rel=0.02)
+    assert 4 * 4 * 2 <= measured["loss"]["held_per_pair"] < 33  # two directions of logits, softmax, targets ... in fp32
+    assert found["wire"] == held
+    assert held["gradient_per_parameter"] == held["embedding_per_value"] == 4 and held["sharded_per_parameter"] == 8
+
+
+def test_one_card_sends_nothing(projection):
+    step = projection.step("base", 1, 128)
+    assert step.communication == 0 and step.overlapped == step.seconds and step.micro == 128
+    plain = 128 / CARDS["a100"].pairs_per_second  # of one image and one caption of another text tower
+    assert step.time["towers"] == pytest.approx(
+        plain * projection.pair_flops("base") / (view_flops(SIZES["base"])[0] + tower_flops(**CLIP_TEXT))
+    )
+    assert step.hours(step.batch) * 3600 == pytest.approx(step.seconds)
+
+
+def test_gradients_go_around_the_ring(projection, measured):
+    size, assumed = 4 * measured["sizes"]["base"]["parameters"], Assumptions(latency=1e-12)
+    exact = Projection(measured, CARDS["a100"], assumed)
+    parameters = measured["sizes"]["base"]["parameters"]
+    assert exact.gradient_time(parameters, 8, 0) == pytest.approx(2 * 7 / 8 * size / (300e9 * 0.8), rel=1e-6)
+    assert exact.gradient_time(parameters, 64, 0) == pytest.approx(2 * 63 / 64 * size / (100e9 * 0.8), rel=1e-6)
+    assert exact.gradient_time(parameters, 64, 1) == pytest.approx((2 * 63 / 64 + 1) * size / (100e9 * 0.8), rel=1e-6)
+    assert exact.gradient_time(parameters, 64, 2) == pytest.approx(2 * size / (100e9 * 0.8), rel=1e-6)
+    assert projection.gradient_time(parameters, 64, 2) > exact.gradient_time(parameters, 64, 2)
+    for cards in (8, 64, 512):
+        step = projection.step("base", cards, 256)
+        assert step.overlapped >= step.seconds - step.time["gradients"] and step.overlapped < step.seconds
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_memory_and_micro_batches(projection, measured, size):
+    limit = CARDS["a100"].memory * 0.9
+    whole, divided = projection.step(size, 64, 32, 0), projection.step(size, 64, 32, 1)
+    assert divided.memory["moments"] * 64 == whole.memory["moments"] == 8 * measured["sizes"][size]["parameters"]
+    cached = projection.step(size, 16, 1024)
+    assert cached.fits and cached.bytes <= limit and cached.micro < 1024 and cached.micro & (cached.micro - 1) == 0
+    twice = projection.memory(size, 16, 1024, 2 * cached.micro, 0)
+    assert peak(twice, at_once=False) > limit
+    once = 1024 * 3 * projection.pair_flops(size) / reached_flops(CARDS["a100"])
+    assert 1.2 * once < cached.time["towers"] < 1.6 * once
+    assert cached.memory["logits"] == 8 * projection.step(size, 8, 512).memory["logits"]
+    assert not projection.step(size, 8192, 8192).fits
+    assert whole.micro == 32 and whole.bytes == sum(whole.memory.values())
+    assert cached.bytes < sum(cached.memory.values())
+    thrifty = Projection(measured, CARDS["a100"], recompute=True)
+    assert thrifty.activations(size) < projection.activations(size) / 4
+
+
+class Counting(np.ndarray):
+    """Counts the bytes that operations on whole matrices read and write; vectors are not counted."""
+
+    moved = 0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        inputs = [np.asarray(value) for value in inputs]
+        result = getattr(ufunc, method)(*inputs, **options)
+        Counting.moved += sum(part.nbytes for part in (*inputs, result) if part.size == result.size)
+        return result.view(Counting)
+
+
+def test_bytes_of_labels_are_those_of_the_code():
+    """Comparisons and unions are counted as they run; the rest is casts, a sum, a division and masks of fp32."""
+    count, sides = 64, []
+    for _ in range(2):
+        ids = np.arange(count).view(Counting)
+        sides.append(Labels(ids, dict.fromkeys(TEXT_VIEWS, ids), {}, ids))
+    Counting.moved = 0
+    for first, second in PAIRS:
+        positives(*sides, first, second)
+    compared = Counting.moved / (count**2 * len(PAIRS))
+    targets, masked, mask = (1 + 4) + 4 + (4 + 4), (1 + 1) + (1 + 1 + 1), 1 + (1 + 4) + (4 + 4) + 2 * (4 + 4 + 4)
+    tags = sum("tags" in pair for pair in PAIRS) / len(PAIRS)
+    assert compared + targets + tags * (masked + mask / 2) == pytest.approx(Assumptions().label_bytes)
+
+
+def test_labels_cost_what_the_cards_memory_moves(measured):
+    fast = dataclasses.replace(CARDS["a100"], memory_rate=2 * CARDS["a100"].memory_rate)
+    slow, twice = (Projection(measured, card).step("base", 64, 512) for card in (CARDS["a100"], fast))
+    entries = 2 * len(PAIRS) * 512 * 64 * 512
+    assert slow.time["labels"] == pytest.approx(entries * Assumptions().label_bytes / (2.0e12 * 0.8))
+    assert twice.time["labels"] == pytest.approx(slow.time["labels"] / 2)
+    assert twice.time["logits"] < slow.time["logits"] and twice.time["towers"] == slow.time["towers"]
+
+
+def test_nothing_of_the_logits_is_left_for_the_chunks_of_the_gradient_cache():
+    """Which is why memory counts activations of a chunk and logits one after the other."""
+    objective = ContrastiveObjective(ObjectiveConfig(pairs=[["image", "image'", 1.0]]))
+    tower = {"width": 32, "depth": 1, "heads": 2}
+    config = ModelConfig(image_tower=ImageTowerConfig(**tower), text_tower=TextTowerConfig(vocab_size=64, **tower))
+    model = new_model(config, objective.groups)
+    share = divide(512)
+    embeds = {view: measure.normal(share, 8) for view in objective.views}
+    place = np.arange(512)
+    batch = Batch(pixels={}, tokens={}, image_ids=place, text_ids={}, present={}, index=place, where=[""] * 512)
+    before = measure.allocated()
+    parts = objective.loss(embeds, batch, model, share)
+    held = measure.allocated() - before
+    parts["loss"].backward()
+    assert held > 16 * 512**2 and measure.allocated() - before < held / 20
+
+
+def test_scaling_stops_where_the_towers_lose_half(projection):
+    cards, reason = report.stop(projection, "base", lambda cards: 512, 1)
+    assert cards and "logits" in reason
+    before, at = (projection.step("base", count, 512, 1) for count in (cards // 2, cards))
+    assert before.fits and before.time["towers"] > before.seconds / 2
+    assert not at.fits or at.time["towers"] < at.seconds / 2
+    slow = dataclasses.replace(CARDS["h800"], memory_rate=1e9)
+    labels = Projection(projection.measured, slow, Assumptions(softmax_bytes=1e-3))
+    assert "labels" in report.stop(labels, "base", lambda cards: 512, 1)[1]
+    assert report.stop(projection, "base", lambda cards: 64 if cards <= 16 else 0, 1)[0] is None
+    assert "memory" in report.stop(projection, "base", lambda cards: 2**17, 1)[1]
+
+
+def test_the_page_is_what_the_numbers_give(measured):
+    """After a change of the model or of docs/scaling.json: tools/bench.py scale --write docs/scaling.md."""
+    text = (DOCS / "scaling.md").read_text(encoding="utf-8")
+    assert text == report.document(measured, Assumptions(), 512, 32768, 1, 1.5e9)
+    for line in text.splitlines():
+        assert len(line) <= 120 or line.startswith("|")
+    faster = {"a100": dataclasses.replace(CARDS["a100"], pairs_per_second=700)}
+    other = report.document(measured, Assumptions(), 512, 32768, 1, 1.5e9, faster)
+    assert other != text and "| A100 80 GB | 700 | 86 TFLOP/s |" in other
+
+
+def test_the_verb(tmp_path, capsys, measured):
+    parser = argparse.ArgumentParser()
+    scale.add_verb(parser.add_subparsers())
+
+    def run(*words):
+        args = parser.parse_args(["scale", "--measured", str(DOCS / "scaling.json"), *words])
+        args.run(args)
+        return capsys.readouterr().out
+
+    shown = run("--card", "a100", "--pairs-per-second", "469", "--assume", "latency=0.001")
+    assert shown.startswith("## A100 80 GB") and "H800" not in shown
+    assert run("--write", str(tmp_path / "x.md")) == f"wrote {tmp_path / 'x.md'}\n"
+    assert (tmp_path / "x.md").read_text(encoding="utf-8") == (DOCS / "scaling.md").read_text(encoding="utf-8")
+    for words in (
+        ["--card", "a10"],
+        ["--pairs-per-second", "1"],
+        ["--assume", "speed=2"],
+        ["--assume", "latency=x"],
+        ["--assume", "latency=-1"],
+    ):
+        with pytest.raises(ConfigError):
+            run(*words)
+    (tmp_path / "empty.json").write_text("{}")
+    with pytest.raises(DataError, match="make one with --measure"):
+        run("--measured", str(tmp_path / "empty.json"))

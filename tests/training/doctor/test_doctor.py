@@ -1,0 +1,189 @@
+"""What the doctor says of runs that are right and of runs that are not."""
+
+import copy
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ernie_vil2.config.run import ObjectiveConfig, RunConfig
+from ernie_vil2.data.sources.base import Sample, Source
+from ernie_vil2.data.tokenizer import Tokenizer
+from ernie_vil2.errors import ConfigError, DataError, UserError
+from ernie_vil2.schema import as_dict, build
+from ernie_vil2.training.doctor import doctor, trial
+from ernie_vil2.training.doctor.doctor import Line, diagnose, failed, report
+from ernie_vil2.training.doctor.trial import Learning, Loading
+
+TOWER = {"width": 32, "depth": 1, "heads": 2, "activation": "relu", "dropout": 0.0}
+
+
+def run_config(output, train=None, **sections):
+    data = {
+        "output": str(output),
+        "model": {
+            "max_length": 64,
+            "pixels": {"size": 32},
+            "image_tower": {**TOWER, "image_size": 32, "patch_size": 8},
+            "text_tower": {**TOWER, "vocab_size": 0, "positions": 64},
+        },
+        "data": {"train": {"kind": "scenes", "size": 64, "image_size": 32, "languages": ["zh"]}, "workers": 1},
+        "objective": {"pairs": [["image", "caption"], ["image", "tags"], ["caption", "caption'", 0.5]]},
+        "optimizer": {"lr": 3e-3, "warmup": 20},
+        "train": {"steps": 600, "batch_size": 16, **(train or {})},
+    }
+    for name, section in sections.items():
+        data[name] = {**data.get(name, {}), **section}
+    return build(RunConfig, data, "test.yaml")
+
+
+def test_a_run_that_is_right_gets_five_good_lines_and_leaves_no_trace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = run_config(tmp_path / "run", data={"workers": 1000})  # none are started; enough for any machine
+    before = copy.deepcopy(as_dict(config))
+    lines = diagnose(config)
+    assert [line.subject for line in lines] == ["data", "first loss", "one batch", "loader", "cost"]
+    assert all(line.ok for line in lines), report(lines)
+    assert not failed(lines) and len(report(lines).splitlines()) == 5
+    assert f"ln(B) = {math.log(16):.3f}" in lines[1].text
+    assert as_dict(config) == before and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rate, hint", [(1e-8, "raise optimizer.lr"), (1.0, "lower optimizer.lr")])
+def test_a_wrong_learning_rate_is_told_which_way(tmp_path, monkeypatch, rate, hint):
+    monkeypatch.setattr(trial, "STEPS", 20)
+    lines = diagnose(run_config(tmp_path / "run", optimizer={"lr": rate}))
+    assert not lines[2].ok and hint in lines[2].text and failed(lines)
+    assert [line.ok for line in lines[:2]] == [True, True]
+
+
+class Rows(Source):
+    """100 rows of one text and one image, of which every fifth is broken."""
+
+    name = "rows"
+
+    def __len__(self):
+        return 100
+
+    def load(self, index):
+        if index % 5 == 0:
+            raise DataError(f"rows:{index + 1}: the image is torn; fetch it again")
+        return Sample(str(index), np.full((8, 8, 3), 9, np.uint8), ("红 " * 9,), (), f"rows:{index + 1}")
+
+
+def test_bad_rows_repeated_pairs_cut_texts_and_a_large_batch_are_told(tmp_path):
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[CLS]\n[SEP]\n[UNK]\n红\n", encoding="utf-8")
+    maker = SimpleNamespace(tokenizer=Tokenizer(tmp_path / "vocab.txt", 8))
+    line = doctor.data_line(SimpleNamespace(source=Rows(), maker=maker), run_config(tmp_path, {"batch_size": 512}))
+    assert not line.ok
+    for words in (
+        "20.0 % are bad",
+        "fetch it again",
+        "100.0 % of the texts are cut",
+        "raise model.max_length",
+        "fewer samples than train.batch_size 512",
+        "remove repeated pairs",
+        "1 images have several ids",
+    ):
+        assert words in line.text, words
+
+
+def test_what_cannot_work_at_all_is_the_trainers_own_error(tmp_path):
+    with pytest.raises(ConfigError):
+        diagnose(run_config(tmp_path / "run", init={"text": str(tmp_path / "none")}, data={"vocab": None}))
+
+
+class Batch(SimpleNamespace):
+    def __len__(self):
+        return len(self.image_ids)
+
+
+def learning_of(pairs, **fields):
+    trainer = SimpleNamespace(config=SimpleNamespace(objective=ObjectiveConfig(pairs=pairs)))
+    return Learning(trainer, Batch(**fields))
+
+
+def test_the_expected_loss_knows_missing_views_and_several_positives():
+    learning = learning_of(
+        [["image", "caption", 3.0], ["image", "tags", 1.0]],
+        image_ids=np.array([1, 1, 2, 3]),
+        text_ids={"caption": np.arange(4), "tags": np.array([7, 8, 8, 9])},
+        present={"tags": np.array([True, True, False, False])},
+    )
+    guess, least = learning.expected()
+    assert guess == pytest.approx((3 * math.log(4) + math.log(2)) / 4)
+    assert least == pytest.approx((3 * (2 * math.log(2) / 4) + math.log(2)) / 4)
+
+
+def stub(rate, batch=16, **fields):
+    """A Learning of which the speed is given."""
+    model = SimpleNamespace(parameters=lambda: [np.zeros((10, 10))])
+    return SimpleNamespace(rate=rate, batch=[0] * batch, trainer=SimpleNamespace(model=model), **fields)
+
+
+@pytest.mark.parametrize(
+    "step, load, workers, ok, words",
+    [
+        (100, 60, 2, True, "the loader waits"),
+        (100, 60, 1, False, "set data.workers: 2"),
+        (1000, 60, 4, False, "here are 4 cores"),
+        (10, 1000, 0, True, "cost little"),
+        (100, 500, 0, False, "set data.workers: 1"),
+    ],
+)
+def test_who_waits_for_whom(tmp_path, monkeypatch, step, load, workers, ok, words):
+    monkeypatch.setattr(doctor, "cpu_count", lambda: 4)
+    line = doctor.loader_line(Loading(None, load), stub(step), run_config(tmp_path, data={"workers": workers}))
+    assert line.ok == ok and words in line.text
+
+
+def test_memory_and_time_are_scaled_to_the_whole_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "memory", lambda: {"memory_mb": 900.0, "memory_peak_mb": 1000.0})
+    monkeypatch.setattr(doctor, "memory_there", lambda kind: 2000.0)
+    before = {"memory_mb": 200.0, "memory_peak_mb": 300.0}
+    small = run_config(tmp_path, {"batch_size": 32, "steps": 900})
+    line = doctor.cost_line(Loading(None, 80.0), stub(10.0), small, before)
+    assert line.ok and "1,800 MB of 2,000 MB" in line.text and "0:48:00" in line.text
+    large = run_config(tmp_path, {"batch_size": 320, "steps": 900})
+    line = doctor.cost_line(Loading(None, 5.0), stub(10.0), large, before)
+    assert not line.ok and "set train.micro_batch: 28" in line.text and "16:00:00" in line.text
+    large.train.micro_batch = 28
+    assert doctor.cost_line(Loading(None, 5.0), stub(10.0), large, before).ok
+
+
+def test_a_first_loss_beyond_chance_or_known_too_early_is_bad(tmp_path):
+    def line(value, **changes):
+        config = run_config(tmp_path, objective={"pairs": [["image", "caption"]]})
+        for name, change in changes.items():
+            setattr(config, name, change)
+        learning = learning_of(
+            [["image", "caption"]], image_ids=np.arange(16), text_ids={"caption": np.arange(16)}, present={}
+        )
+        learning.losses, learning.first = [value], {"image-caption": value}
+        return doctor.first_loss_line(SimpleNamespace(config=config), learning)
+
+    assert line(2.8).ok and line(2.3).ok
+    assert "by chance" in line(6.0).text and not line(6.0).ok and not line(math.nan).ok
+    assert "leak" in line(0.5).text and not line(0.5).ok
+    assert line(0.5, init=SimpleNamespace(text="model", image=None)).ok
+
+
+def test_a_slow_machine_is_not_blamed_on_the_learning_rate(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "PATIENCE", 0.0)
+    lines = diagnose(run_config(tmp_path / "run", optimizer={"lr": 1e-8}))
+    assert lines[2].ok and "too few steps" in lines[2].text
+
+
+def test_a_stop_in_the_middle_is_told(tmp_path, monkeypatch):
+    def step(self, batch, number):
+        raise UserError("step 1: the loss is nan; lower optimizer.lr")
+
+    monkeypatch.setattr(doctor.Trainer, "step", step)
+    lines = diagnose(run_config(tmp_path / "run"))
+    assert not lines[1].ok and not lines[2].ok and "loss is nan" in lines[2].text and len(lines) == 5
+
+
+def test_lines_say_at_once_whether_they_are_good():
+    lines = [Line("data", True, "fine"), Line("cost", False, "too much")]
+    assert report(lines) == "ok  data: fine\nBAD cost: too much" and failed(lines) == 1

@@ -1,0 +1,87 @@
+"""What a run leaves behind: records, VisualDL's components, and a log that goes on after a stop."""
+
+import json
+import resource
+
+import numpy as np
+import pytest
+from visualdl import LogReader
+
+from ernie_vil2.training.log.run_log import RunLog, SilentLog
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def shown(folder):
+    """{component: {tag: [step]}} of what VisualDL shows: the newest file."""
+    reader = LogReader(file_path=str(sorted((folder / "visualdl").iterdir())[-1]))
+    return {
+        kind: {tag.replace("%", "/"): [item.id for item in reader.get_data(kind, tag)] for tag in tags}
+        for kind, tags in reader.get_tags().items()
+        if kind != "meta_data"
+    }
+
+
+def fill(log, steps):
+    for step in steps:
+        log.record("train", step, {"loss": 1.0 / step, "eta": "0:00:01"})
+        log.bar.update()
+        log.histogram("similarity", step, np.linspace(-1, 1, 100))
+        log.images("queries", step, np.zeros((8, 9, 3), np.uint8))
+        log.projector("embeddings", step, np.eye(4), {"kind": ["image"] * 4, "text": list("猫狗ab")})
+
+
+def test_every_component_reaches_visualdl(tmp_path, capsys):
+    log = RunLog(tmp_path, 10)
+    fill(log, (2, 4))
+    log.histogram("empty", 4, [np.nan])
+    log.close()
+    found = shown(tmp_path)
+    assert found["scalar"] == {"train/loss": [2, 4]}
+    assert found["histogram"] == {"similarity": [2, 4]} and found["image"] == {"queries": [2, 4]}
+    assert set(found["embeddings"]) == {"embeddings/step-0000002", "embeddings/step-0000004"}
+    assert [record["step"] for record in records(tmp_path)] == [2, 4]
+    assert "train step 2: loss 0.5000, eta 0:00:01" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("torn", ["", '{"kind": "train", "st'])
+def test_a_log_goes_on_from_a_checkpoint_without_what_is_done_again(tmp_path, torn):
+    log = RunLog(tmp_path, 10)
+    fill(log, (2, 4, 6))
+    log.close()
+    with open(tmp_path / "log.jsonl", "a") as handle:
+        handle.write(torn)
+    before = records(tmp_path)[:2] if not torn else None
+    log = RunLog(tmp_path, 10, start_step=4)
+    assert [record["step"] for record in records(tmp_path)] == [2, 4]
+    fill(log, (5,))
+    log.close()
+    assert [record["step"] for record in records(tmp_path)] == [2, 4, 5]
+    assert before is None or records(tmp_path)[:2] == before
+    assert records(tmp_path)[2]["time"] >= records(tmp_path)[1]["time"]
+    found = shown(tmp_path)
+    assert found["scalar"] == {"train/loss": [2, 4, 5]} and found["image"] == {"queries": [2, 4, 5]}
+    assert found["histogram"] == {"similarity": [2, 4, 5]}
+    assert not [entry for entry in tmp_path.iterdir() if "tmp" in entry.name]
+
+
+def test_other_ranks_write_nothing_and_have_every_method(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    log = SilentLog(3)
+    fill(log, (1, 2))
+    log.say("here")
+    log.close()
+    assert not list(tmp_path.iterdir()) and capsys.readouterr().out == "[rank 3] here\n"
+    assert {name for name in dir(RunLog) if not name.startswith("_")} <= set(dir(log))
+
+
+def test_memory_is_that_of_this_process():
+    held = np.ones((64, 1 << 20), np.uint8)
+    found = RunLog.memory()
+    with open("/proc/self/statm", encoding="ascii") as handle:
+        resident = int(handle.read().split()[1]) * resource.getpagesize() / 2**20
+    assert abs(found["memory_mb"] - resident) < 16 and found["memory_mb"] > 64 and held.any()
+    assert found["memory_peak_mb"] >= found["memory_mb"] - 1
+    assert set(SilentLog().memory()) == set(found)

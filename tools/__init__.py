@@ -1,1 +1,0 @@
-"""Command-line tools: each one is a thin `main` over the library."""
