@@ -11,7 +11,7 @@ from ...config.run import RunConfig, as_dict
 from ...errors import UserError
 from ...schema import build
 
-START = "from ernie_vil2.training import memory_bench; memory_bench.serve()"
+START = "from ernie_vil2.studies.speed import memory; memory.serve()"
 TEXT_LENGTH = 24
 VOCABULARY = 40000
 
