@@ -9,6 +9,7 @@ from ..errors import ConfigError, nearest
 from ..schema import as_dict, build, check_range, document, parse_value, read_yaml
 from .model import PIXEL_PROFILES, TOWER_KINDS, ModelConfig
 
+CONSOLES = ("short", "full")
 VIEWS = ("image", "image'", "caption", "caption'", "tags", "tags'")
 
 
@@ -47,6 +48,17 @@ class AugmentationConfig:
 
 
 @dataclass
+class BatchNegatives:
+    """Negatives are the other samples of the global batch."""
+
+    kind: str = document("batch", "batch: every other sample of the global batch", choices=("batch",))
+
+
+Negatives = BatchNegatives
+"""What samples are told apart from; a union by `kind`, as towers are"""
+
+
+@dataclass
 class ObjectiveConfig:
     """Which pairs of views are pulled together, and against what."""
 
@@ -59,7 +71,7 @@ class ObjectiveConfig:
         "infonce: symmetric cross entropy; sigmoid: every pair of samples by itself (SigLIP, arXiv 2303.15343)",
         choices=("infonce", "sigmoid"),
     )
-    negatives: str = document("batch", "batch: every other sample of the global batch", choices=("batch",))
+    negatives: Negatives = document(BatchNegatives, "what samples are told apart from: a kind, or a mapping with one")
     positives: str = document(
         "by_id",
         "by_id: same image id or same text counts as a positive; one: only the sample itself",
@@ -191,6 +203,9 @@ class TrainConfig:
         0.0, "stop when the loss is over this factor times the median of the last 100; 0: never", minimum=0
     )
     log_every: int = document(10, "steps between log lines", minimum=1)
+    console: str = document(
+        "short", "a line of a step on the terminal: short, or full with all that the log file has", choices=CONSOLES
+    )
     eval_every: int = document(0, "steps between validations and checkpoints; 0 for one at the end", minimum=0)
     save_every: int = document(0, "steps between further checkpoints; 0 for those of eval_every only", minimum=0)
     keep: int = document(2, "latest checkpoints that are kept, beside the best one", minimum=1)

@@ -13,7 +13,8 @@ from ..checkpoints.model_directory import WEIGHTS, open_model
 from ..data.images import pixels
 from ..data.tokenizer import Tokenizer
 from ..errors import CheckpointError, ConfigError, DataError, ImageError
-from ..models.dual_encoder import DualEncoder, fill, uninitialised
+from ..models.dual_encoder import fill, uninitialised
+from ..systems.registry import system_class
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
 
 CPU_BATCH, GPU_BATCH = {"text": 32, "image": 8}, {"text": 512, "image": 128}
@@ -41,7 +42,7 @@ def load(path, vocab=None):
             f"{rows}; give the vocabulary that belongs to these weights"
         )
     with uninitialised():
-        network = DualEncoder(config)
+        network = system_class(config.system).network(config)
     fill(network, state, path)
     if not (Path(path) / WEIGHTS).is_file():  # a model directory says what it is; of other files much is assumed
         for note in state.notes:
@@ -50,11 +51,11 @@ def load(path, vocab=None):
 
 
 class Model:
-    """Two towers with their tokenizer and pixel profile.
+    """A model with its tokenizer and pixel profile.
 
-    `network` is the DualEncoder, `config` its ModelConfig, `embed_dim` the width D of the embeddings. Encoding runs in
-    evaluation mode and without gradients whatever mode the network is in, and leaves that mode as it was. A model of
-    one tower raises ConfigError when the other one is asked for.
+    `network` is the model of a System, such as a DualEncoder, `config` its ModelConfig, `embed_dim` the width D of the
+    embeddings. Encoding runs in evaluation mode and without gradients whatever mode the network is in, and leaves that
+    mode as it was. A model of one tower raises ConfigError when the other one is asked for.
     """
 
     def __init__(self, network, tokenizer):

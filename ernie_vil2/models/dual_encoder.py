@@ -2,10 +2,12 @@
 
 import contextlib
 import math
+from collections.abc import Callable
 
 import paddle
 from paddle import nn
 
+from ..config.model import ModelConfig
 from ..errors import CheckpointError
 from .layers import initialise
 
@@ -145,10 +147,16 @@ def fill(network, state, where):
         )
 
 
-def new_model(config, groups=("mm",), seed=0, biased=False):
-    """A DualEncoder with random starting values that depend on `seed` alone."""
+def new_model(
+    config: ModelConfig,
+    groups: tuple[str, ...] = ("mm",),
+    seed: int = 0,
+    biased: bool = False,
+    network: Callable[..., nn.Layer] = DualEncoder,
+) -> nn.Layer:
+    """`network(config, groups, biased)` with random starting values that depend on `seed` alone."""
     paddle.seed(seed)
     with uninitialised():
-        model = DualEncoder(config, groups, biased)
+        model = network(config, groups, biased)
     initialise(model)
     return model

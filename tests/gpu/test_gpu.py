@@ -20,7 +20,7 @@ from ernie_vil2.models.layers import attention
 from ernie_vil2.models.towers.batch_norm import synchronise
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.studies.speed.training import throughput
-from ernie_vil2.training.distributed import GradientSync, start
+from ernie_vil2.training.distributed import GradientSync, join_ranks
 from ernie_vil2.training.step import GradientStep
 from tests.training.rank_cases import BATCH, CASES, EVERY_PAIR, align, build_vocab, setting
 from tests.training.runs import ROOT, environment, train, write_config
@@ -103,7 +103,7 @@ def test_two_cards_have_the_gradient_of_one(tmp_path, cards):
 
 def batch_norm_gradient(folder):
     """The gradient of one process, or of a rank of two, with statistics of the whole batch, in folder/rank-R.npz."""
-    ranks = start()
+    ranks = join_ranks()
     model, objective, batch = setting(folder, [["image", "caption"]])
     tower = EfficientNetConfig(variant="b0", image_size=32, projection=32, batch_norm="train")
     config = dataclasses.replace(model.config, image_tower=tower)

@@ -10,7 +10,7 @@ import_paddle()
 
 import numpy as np  # noqa: E402
 
-from ernie_vil2.training.distributed import start  # noqa: E402
+from ernie_vil2.training.distributed import join_ranks  # noqa: E402
 from tests.training import rank_cases  # noqa: E402
 
 
@@ -23,6 +23,6 @@ def collectives(folder, ranks):
 
 if __name__ == "__main__":
     name, folder = sys.argv[1], Path(sys.argv[2])
-    ranks = start()
+    ranks = join_ranks()
     {"gradients": rank_cases.main, "collectives": collectives}[name](folder, ranks)
     ranks.leave()
