@@ -23,7 +23,7 @@ class StepTimer:
     first: int
     """steps that were done before"""
     batch_size: int
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=lambda: time.perf_counter())
     since: int = 0
     reading: float = 0.0
 
