@@ -119,7 +119,9 @@ class DataConfig:
     zero_shot: dict[str, typing.Any] = document(
         dict, "{name: source} of other data, measured before and after training beside `valid`: what it forgets"
     )
-    vocab: str | None = document(None, "vocabulary file; null builds one for scenes, or takes the one of init.text")
+    vocab: str | None = document(
+        None, "vocabulary file, as tools/data.py vocab makes it; null builds one for scenes, or takes that of init.text"
+    )
     augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
     workers: int = document(1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0)
     max_bad: float = document(0.01, "share of broken samples at which the run stops", minimum=0)
