@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 
 from ..checkpoints.model_directory import WEIGHTS, open_model
+from ..checkpoints.run_folder import latest_model
 from ..data.images import pixels
 from ..data.tokenizer import Tokenizer
 from ..errors import CheckpointError, ConfigError, DataError, ImageError
@@ -21,16 +22,22 @@ CPU_BATCH, GPU_BATCH = {"text": 32, "image": 8}, {"text": 512, "image": 128}
 WINDOW = 8192
 """Texts that are tokenized and sorted by length together."""
 SMALLEST_NORM = 1e-12
+LOG = logging.getLogger("ernie_vil2")
 
 
 def load(path, vocab=None):
-    """A Model from a model directory, a `.pdparams` in the release's keys, or PaddleNLP's ErnieViL (folder or file).
+    """A Model from a model directory, a `.pdparams` in the release's keys, PaddleNLP's ErnieViL (folder or file), or
+    the folder of a run, of which the latest checkpoint is taken, with a warning in the log that names it.
 
     vocab: vocabulary file; needed for a `.pdparams` unless a vocab.txt lies beside it. Tensors are read and assigned
     one by one, so memory peaks at little more than the model itself. Raises CheckpointError that lists every missing
     and mis-shaped tensor, and names what a pickle asked for that is not allowed. What had to be assumed of a file
     without configuration is logged as a warning.
     """
+    found = latest_model(path)
+    if found != Path(path):
+        LOG.warning("%s is the folder of a run: its latest checkpoint is taken, %s", path, found)
+        path = found
     state, config, vocabulary = open_model(path, vocab)
     tokenizer = None
     if config.text_tower is not None:
@@ -46,7 +53,7 @@ def load(path, vocab=None):
     fill(network, state, path)
     if not (Path(path) / WEIGHTS).is_file():  # a model directory says what it is; of other files much is assumed
         for note in state.notes:
-            logging.getLogger("ernie_vil2").warning("%s: %s", path, note)
+            LOG.warning("%s: %s", path, note)
     return Model(network, tokenizer)
 
 

@@ -23,13 +23,14 @@ import numpy as np
 
 from ..checkpoints.formats.safetensors_file import open_safetensors, write_safetensors
 from ..checkpoints.model_directory import replace_directory, write_directory
+from ..checkpoints.run_folder import STATE, step_name, whole_steps
 from ..config.model import ModelConfig
 from ..errors import CheckpointError
 from ..files.atomic import atomic_file, reported, sync_directory, synced_file
 from ..files.digests import sha256_of
 from ..versions import versions
 
-STATE, POINTER = "state.json", "checkpoints.json"
+POINTER = "checkpoints.json"
 SUFFIX = ".safetensors"
 PART = re.compile(r"(?P<group>\w+)-\d{4}-of-\d{4}")
 TEMPORARY, ABANDONED = ".tmp", ".abandoned"
@@ -64,12 +65,11 @@ class Checkpoints:
 
     def path(self, step):
         """The directory of a step."""
-        return self.folder / f"step-{step:07d}"
+        return self.folder / step_name(step)
 
     def steps(self):
         """Steps of the whole checkpoints there are, rising."""
-        found = [path for path in self.folder.glob("step-*") if (path / STATE).is_file()]
-        return sorted(int(path.name[5:]) for path in found if path.name[5:].isdigit())
+        return whole_steps(self.folder)
 
     def save(
         self,

@@ -8,6 +8,7 @@ from itertools import accumulate
 from tqdm import tqdm
 
 from ....errors import ConfigError, DataError
+from ....files.digests import sha256_of
 from .. import stem_parts
 from ..base import RowError, Source
 from ..stem_parts import IMAGE
@@ -100,7 +101,7 @@ class TarSource(Source):
             except DataError as error:
                 yield str(error)
                 continue
-            if checksums and manifest.sha256_of(self.paths[number]) != shard["sha256"]:
+            if checksums and sha256_of(self.paths[number]) != shard["sha256"]:
                 yield f"{self.paths[number]}: the checksum is not that of {manifest.NAME}; copy or write the tar again"
 
     def _promises(self):
