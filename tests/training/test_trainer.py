@@ -61,7 +61,7 @@ def test_a_run_logs_validates_and_leaves_model_directories(tmp_path, capsys):
     assert list((tmp_path / "run/visualdl").iterdir())
     model = ernie_vil2.load(path)
     assert model.encode_text("红色的圆").shape == (1, 32)
-    assert "train step 2: loss" in capsys.readouterr().out
+    assert "step 2/6: loss" in capsys.readouterr().out
 
 
 def test_the_loss_of_a_few_samples_goes_down_far_below_chance(tmp_path):
