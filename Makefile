@@ -13,20 +13,24 @@ help:  ## show this list
 demo: core  ## train a small model on drawn scenes and write demo/report.html
 	$(RUN) tools/demo.py
 
-test: lint  ## lint, then the tests (under 15 minutes on 2 cores)
+# Budgets, on 2 quiet cores: test 10 minutes, test-slow 10, test-interop 5, all of .ci/run 45 with the environments.
+# What needs a browser, a cluster, a database or root is never part of `make test`.
+
+test: lint  ## lint, then the tests (budget: 10 minutes on 2 quiet cores)
 	$(RUN) -m pytest -q
 
-test-slow: dev  ## the tests that take minutes each
+test-slow: dev  ## the tests that take minutes each (budget: 10 minutes)
 	$(RUN) -m pytest -q -m slow || [ $$? -eq 5 ]
 
 test-gpu: dev  ## bf16, fused attention and several cards against one fp32 process; needs the GPU build of Paddle
 	$(RUN) -m pytest -q -m gpu -rs
 
-test-interop: interop  ## our models against those of other projects, in an environment of its own
+test-interop: interop  ## our models against those of other projects, in an environment of its own (budget: 5 minutes)
 	.venv-interop/bin/python -m pytest -q -m interop
 
-lint: dev  ## ruff and the import rule
+lint: dev  ## ruff, one hand style, and the import rule
 	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check --quiet .
 	$(RUN) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 clean:  ## remove both environments, the demo and all caches
