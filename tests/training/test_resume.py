@@ -82,6 +82,22 @@ def test_in_the_middle_of_an_epoch_with_workers_and_cache(straight, tmp_path):
     assert different(arrays(tmp_path, 8), arrays(folder, 8)) == []
 
 
+def test_a_checkpoint_of_release_0_1_goes_on_with_the_same_bits(straight, tmp_path):
+    """What 0.1 did not know is missing in its state.json, and `negatives` was a word there."""
+    folder, path = straight
+    copy_run(folder, tmp_path, until=7)
+    place = tmp_path / "run/checkpoints/step-0000007/state.json"
+    state = json.loads(place.read_text(encoding="utf-8"))
+    run = state["run"]
+    del run["model"]["system"], run["model"]["settings"], run["train"]["console"]
+    run["objective"]["negatives"] = "batch"
+    place.write_text(json.dumps(state), encoding="utf-8")
+    assert not {"system", "settings"} & set(json.loads((place.parent / "config.json").read_text(encoding="utf-8")))
+    done = train("-c", path, "-o", f"output={tmp_path / 'run'}", "--resume", "auto")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert different(arrays(tmp_path, 8), arrays(folder, 8)) == [] and " was " not in done.stdout
+
+
 def test_on_two_ranks_and_then_on_one(straight_on_two, tmp_path):
     folder, path = straight_on_two
     (tmp_path / "two").mkdir(), (tmp_path / "one").mkdir()
