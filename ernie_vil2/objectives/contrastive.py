@@ -6,18 +6,23 @@ is the sum of gradients. The target of a row is uniform over its positives. Refe
 (2103.00020), ERNIE-ViL 2.0 (2209.15270).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import paddle
+from paddle import nn
 
-from .gather import divide, gather_rows
-from .positives import labels_of, positives, targets
+from ..config.run import ObjectiveConfig
+from ..data.batches.views import Batch
+from .gather import Share, divide, gather_rows
+from .positives import Labels, labels_of, positives, targets
 from .sigmoid import sigmoid_loss
 from .views import group_of
 
 ABSENT = -1e9
 
 
-def cross_entropy(logits, target, rows):
+def cross_entropy(logits: paddle.Tensor, target: paddle.Tensor, rows: paddle.Tensor) -> paddle.Tensor:
     """Sum over `rows` of -sum(target * log softmax(logits)); logits and target [b, B], rows float32 [b]."""
     log_softmax = logits - paddle.logsumexp(logits, axis=1, keepdim=True)
     return -((target * log_softmax).sum(1) * rows).sum()
@@ -27,7 +32,7 @@ class ContrastiveObjective:
     """`loss(embeds, batch, model, share)` over the configured pairs; `views` are what it needs, `groups` its
     temperatures, `biased` whether they need a bias."""
 
-    def __init__(self, config):
+    def __init__(self, config: ObjectiveConfig) -> None:
         self.pairs = config.weighted_pairs()
         self.rule = config.positives
         self.views = tuple(dict.fromkeys(view for pair in self.pairs for view in pair[:2]))
@@ -36,7 +41,9 @@ class ContrastiveObjective:
         self.biased = config.loss == "sigmoid"
         self.pair_loss = self.sigmoid if self.biased else self.info_nce
 
-    def loss(self, embeds, batch, model, share=None):
+    def loss(
+        self, embeds: Mapping[str, paddle.Tensor], batch: Batch, model: nn.Layer, share: Share | None = None
+    ) -> dict[str, paddle.Tensor]:
         """{"loss": scalar, "first-second": scalar ...} from {view: normalised embeds [b, D]} of this rank's rows.
 
         share: which rows of the global batch these are; None for all. Empty on every rank when no sample of the global
@@ -56,7 +63,15 @@ class ContrastiveObjective:
         total = sum(weight * parts[f"{first}-{second}"] for first, second, weight in pairs)
         return {"loss": total / weights, **parts}
 
-    def info_nce(self, embeds, every, labels, model, first, second):
+    def info_nce(
+        self,
+        embeds: Mapping[str, paddle.Tensor],
+        every: Mapping[str, paddle.Tensor],
+        labels: tuple[Labels, Labels, Labels, Labels],
+        model: nn.Layer,
+        first: str,
+        second: str,
+    ) -> paddle.Tensor:
         """Symmetric InfoNCE of one pair, a scalar; labels: rows and columns as arrays, then as tensors."""
         rows, columns, own, all_of_them = labels
         scale = model.logit_scale(group_of(first, second))
@@ -77,7 +92,15 @@ class ContrastiveObjective:
         both_ways = cross_entropy(logits, forward, used) + cross_entropy(other, backward, used)
         return both_ways / (2.0 * there.sum())
 
-    def sigmoid(self, embeds, every, labels, model, first, second):
+    def sigmoid(
+        self,
+        embeds: Mapping[str, paddle.Tensor],
+        every: Mapping[str, paddle.Tensor],
+        labels: tuple[Labels, Labels, Labels, Labels],
+        model: nn.Layer,
+        first: str,
+        second: str,
+    ) -> paddle.Tensor:
         """Sigmoid loss of one pair, a scalar: each sample against each sample, as a yes-no question."""
         rows, columns, own, all_of_them = labels
         group = group_of(first, second)
@@ -89,7 +112,7 @@ class ContrastiveObjective:
         return value / float(there.sum())
 
 
-def gathered(embeds, share):
+def gathered(embeds: Mapping[str, paddle.Tensor], share: Share) -> Mapping[str, paddle.Tensor]:
     """{view: [B, D]} of all ranks from {view: [b, D]}; one collective for all views."""
     if share.alone:
         return embeds

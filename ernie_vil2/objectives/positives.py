@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import paddle
 
-from .gather import all_rows
+from ..data.batches.views import Batch
+from .gather import Share, all_rows
 from .views import TEXT_VIEWS
 
 
@@ -24,7 +25,7 @@ class Labels:
     def __len__(self):
         return len(self.image_ids)
 
-    def on_device(self):
+    def on_device(self) -> "Labels":
         """The same as tensors: b x B comparisons are work for the card, not for the host."""
         return Labels(
             paddle.to_tensor(self.image_ids),
@@ -33,13 +34,13 @@ class Labels:
             paddle.to_tensor(self.place),
         )
 
-    def both(self, first, second):
+    def both(self, first: str, second: str) -> np.ndarray:
         """bool [N]: whether a sample has both views."""
         everywhere = np.ones(len(self), bool)
         return self.present.get(first, everywhere) & self.present.get(second, everywhere)
 
 
-def labels_of(batch, share):
+def labels_of(batch: Batch, share: Share) -> tuple[Labels, Labels]:
     """(Labels of this rank's rows, Labels of the whole batch): one all-gather of whole numbers."""
     place = share.start + np.arange(len(batch))
     own = Labels(batch.image_ids, batch.text_ids, batch.present, place)
@@ -58,7 +59,9 @@ def labels_of(batch, share):
     )
 
 
-def positives(rows, columns, first, second, rule="by_id"):
+def positives(
+    rows: Labels, columns: Labels, first: str, second: str, rule: str = "by_id"
+) -> np.ndarray | paddle.Tensor:
     """bool [b, B]: whether column j of view `second` is a positive of row i of view `first`; arrays or tensors."""
     if rule == "one":
         return rows.place[:, None] == columns.place[None, :]
@@ -71,7 +74,7 @@ def positives(rows, columns, first, second, rule="by_id"):
     return same
 
 
-def targets(same, hidden):
+def targets(same: paddle.Tensor, hidden: paddle.Tensor | None) -> paddle.Tensor:
     """float32 [b, B]: uniform over the positives bool [b, B] that are not hidden; a row without any is zero."""
     same = (same if hidden is None else same & ~hidden).astype("float32")
     return same / paddle.clip(same.sum(1, keepdim=True), min=1.0)

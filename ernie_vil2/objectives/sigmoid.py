@@ -6,6 +6,7 @@ The gradient of a block is worked out in closed form while its logits are there,
 import paddle
 import paddle.nn.functional as F
 from paddle.autograd import PyLayer
+from paddle.autograd.py_layer import PyLayerContext
 
 CHUNK = 1024
 
@@ -14,7 +15,16 @@ class SigmoidLoss(PyLayer):
     """Sum over rows and columns of softplus(-sign * (scale x . y + bias))."""
 
     @staticmethod
-    def forward(ctx, x, y, scale, bias, same, here, there):
+    def forward(
+        ctx: PyLayerContext,
+        x: paddle.Tensor,
+        y: paddle.Tensor,
+        scale: paddle.Tensor,
+        bias: paddle.Tensor,
+        same: paddle.Tensor,
+        here: paddle.Tensor,
+        there: paddle.Tensor,
+    ) -> paddle.Tensor:
         total, dx, dys = paddle.zeros([1]), paddle.zeros_like(x), []
         dscale, dbias = paddle.zeros_like(scale), paddle.zeros_like(bias)
         used, columns = here.astype("float32")[:, None], there.astype("float32")
@@ -36,12 +46,20 @@ class SigmoidLoss(PyLayer):
         return total.sum()
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: PyLayerContext, gradient: paddle.Tensor) -> tuple[paddle.Tensor | None, ...]:
         parts = zip(ctx.saved_tensor(), ctx.wanted, strict=True)  # Paddle wants None for what needs no gradient
         return tuple(part * gradient if wanted else None for part, wanted in parts)
 
 
-def sigmoid_loss(x, y, scale, bias, same, here, there):
+def sigmoid_loss(
+    x: paddle.Tensor,
+    y: paddle.Tensor,
+    scale: paddle.Tensor,
+    bias: paddle.Tensor,
+    same: paddle.Tensor,
+    here: paddle.Tensor,
+    there: paddle.Tensor,
+) -> paddle.Tensor:
     """Scalar: rows x [b, D] against columns y [B, D], summed; scale and bias [1]; same bool [b, B] marks positives,
     here bool [b] and there bool [B] the rows and columns that take part; all tensors."""
     return SigmoidLoss.apply(x, y, scale, bias, same, here, there)

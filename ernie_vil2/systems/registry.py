@@ -3,8 +3,13 @@
 import importlib
 import pkgutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from ..config.run import RunConfig
+    from .system import System
 
 REGISTERED: dict[str, type] = {}
 """{kind: class} of every System that is defined in this process"""
@@ -33,6 +38,6 @@ def system_class(kind: str) -> type:
     return REGISTERED[kind]
 
 
-def build(config):
+def build(config: "RunConfig") -> "System":
     """The system that a RunConfig describes, with random weights by its seed; ConfigError for wrong settings."""
     return system_class(config.model.system).create(config)

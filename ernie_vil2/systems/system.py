@@ -7,7 +7,7 @@ class is defined. docs/architecture.md has the walk, and an example that is test
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import paddle
@@ -66,7 +66,7 @@ class System(ABC):
         self.model, self.objective = model, objective
 
     @classmethod
-    def settings(cls, config: ModelConfig):
+    def settings(cls, config: ModelConfig) -> Any:
         """`model.settings` as a `Settings`; ConfigError for keys or values that it does not know."""
         if cls.Settings is not None:
             return build_record(cls.Settings, config.settings, "the model", "settings")

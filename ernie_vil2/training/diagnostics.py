@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import paddle
 
+from ..data.batches.views import Batch
 from ..objectives.gather import divide
 from ..objectives.positives import labels_of, positives
 from ..systems.system import Tower
@@ -25,13 +26,19 @@ class Similarities:
     hardest_negative: np.ndarray
     negative: np.ndarray
 
-    def scalars(self):
+    def scalars(self) -> dict[str, float]:
         """Means for the log: positive_similarity and hardest_negative_similarity, each where there is any."""
         parts = {"positive_similarity": self.positive, "hardest_negative_similarity": self.hardest_negative}
         return {name: float(values.mean()) for name, values in parts.items() if len(values)}
 
 
-def similarities(embeds, batch, rule="by_id", first="image", second="caption"):
+def similarities(
+    embeds: Mapping[str, np.ndarray | paddle.Tensor],
+    batch: Batch,
+    rule: str = "by_id",
+    first: str = "image",
+    second: str = "caption",
+) -> Similarities | None:
     """Similarities of the normalised {view: embeds [B, D]} (tensors or arrays) of a Batch, or None without these views.
 
     rule: objective.positives, which says what a positive is. Samples that lack a view are left out.

@@ -2,10 +2,12 @@
 
 import json
 import math
+import os
 from collections import deque
 from pathlib import Path
 from statistics import median
 
+from ..data.batches.views import Batch
 from ..errors import UserError
 from ..files.atomic import atomic_file, reported
 
@@ -23,12 +25,12 @@ class Guard:
     be given the same loss and norm, so that they stop together; each then writes about its own share of the batch.
     """
 
-    def __init__(self, folder, factor=0.0, rank=0):
+    def __init__(self, folder: str | os.PathLike, factor: float = 0.0, rank: int = 0) -> None:
         self.folder, self.factor, self.rank = Path(folder), factor, rank
         self.losses = deque(maxlen=REMEMBERED)
         self.skipped = 0
 
-    def check(self, step, loss, norm, batch, skippable=False):
+    def check(self, step: int, loss: float, norm: float, batch: Batch, skippable: bool = False) -> None:
         """Raise UserError that names the file when `step` (from 0), with this loss and gradient norm, must be the last.
 
         Call it before the optimizer's step. skippable: an fp16 loss scaler skips a step whose norm is not finite by
@@ -85,6 +87,6 @@ class Guard:
         return path
 
 
-def plain(value):
+def plain(value: float) -> float | str:
     """A number that JSON knows, or its name."""
     return value if math.isfinite(value) else str(value)

@@ -5,6 +5,7 @@ The trainer, the doctor, the benchmarks and the studies take the same steps, bec
 
 import contextlib
 import math
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
@@ -161,7 +162,7 @@ class Rig:
             return {"optimizer": optimizer_state(self.optimizer, self.model)}
         return {}
 
-    def load(self, groups: Mapping[str, Arrays], state: Mapping, path) -> None:
+    def load(self, groups: Mapping[str, Arrays], state: Mapping, path: str | os.PathLike) -> None:
         """Go on from the groups of a checkpoint (`state` and `shard_state` of all ranks, and "model", the exported
         one) and from its state.json; CheckpointError where they are of another model."""
         restore_parameters(self.model, groups.get("parameters", groups["model"]), path)

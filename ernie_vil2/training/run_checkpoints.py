@@ -29,6 +29,7 @@ from ..errors import CheckpointError
 from ..files.atomic import atomic_file, reported, sync_directory, synced_file
 from ..files.digests import sha256_of
 from ..versions import versions
+from .distributed import Ranks
 
 POINTER = "checkpoints.json"
 SUFFIX = ".safetensors"
@@ -59,15 +60,15 @@ class Checkpoints:
     Every method is called by all ranks; rank 0 writes what is written once.
     """
 
-    def __init__(self, folder, vocab, ranks, keep=2):
+    def __init__(self, folder: str | os.PathLike, vocab: str | os.PathLike, ranks: Ranks, keep: int = 2) -> None:
         self.folder, self.vocab, self.ranks, self.keep = Path(folder), vocab, ranks, keep
         self.best, self.best_score = None, -np.inf
 
-    def path(self, step):
+    def path(self, step: int) -> Path:
         """The directory of a step."""
         return self.folder / step_name(step)
 
-    def steps(self):
+    def steps(self) -> list[int]:
         """Steps of the whole checkpoints there are, rising."""
         return whole_steps(self.folder)
 
@@ -152,7 +153,7 @@ class Checkpoints:
         with atomic_file(self.folder / POINTER) as handle:
             handle.write(json.dumps({"latest": path.name, "best": best}, indent=1).encode("utf-8"))
 
-    def latest(self):
+    def latest(self) -> Path | None:
         """Path of the newest whole checkpoint, or None; the pointer is a courtesy to readers, the directories count."""
         steps = self.steps()
         return self.path(steps[-1]) if steps else None
@@ -184,7 +185,7 @@ class Checkpoints:
                 groups[stem] = open_safetensors(path / name)
         return Saved(state, groups)
 
-    def abandon_after(self, step):
+    def abandon_after(self, step: int) -> str | None:
         """Set aside whole checkpoints of later steps: the run goes on from `step`, so they are another branch.
 
         Returns a sentence about them, or None. For rank 0.
@@ -222,13 +223,13 @@ class Checkpoints:
         return f"go on from the one before with --resume {self.path(before[-1])}"
 
 
-def write_arrays(path, arrays):
+def write_arrays(path: Path, arrays: Arrays) -> None:
     """A safetensors file that is on the disk when this returns."""
     with synced_file(path) as handle:
         write_safetensors(handle, arrays)
 
 
-def remove(path):
+def remove(path: Path) -> None:
     """Delete a checkpoint so that it is never seen in part: its state.json goes first."""
     (path / STATE).unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)

@@ -8,7 +8,7 @@ class StopRequest:
     """While it is entered, SIGTERM sets `asked` instead of ending the process. Further ones change nothing: Paddle's
     launcher sends three within a second."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.asked = False
         self._before = None
 

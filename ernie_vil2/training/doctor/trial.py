@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import statistics
 import time
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import paddle
 
+from ...config.run import RunConfig
 from ...data.batches.loader import Loader
+from ...data.batches.views import Batch
 from ...errors import UserError
 from ...objectives.gather import divide
 from ...objectives.positives import labels_of, positives
 from ..diagnostics import Updates, by_tower, norms
+from ..trainer import Trainer
 
 BATCH_ON_CPU, BATCH_ON_GPU = 32, 256
 """Most pairs of the batch that is tried; memory and time are scaled to the run's own."""
@@ -23,7 +27,7 @@ PATIENCE = 180.0
 LOADER_SECONDS = 10.0
 
 
-def trial(config, folder):
+def trial(config: RunConfig, folder: str | os.PathLike) -> RunConfig:
     """The configuration that is tried: a batch that fits, the peak learning rate at once, a folder of its own."""
     config = copy.deepcopy(config)
     config.output = str(folder)
@@ -43,7 +47,7 @@ class Loading:
     rate: float
 
 
-def timed_batches(trainer):
+def timed_batches(trainer: Trainer) -> Loading:
     """Make batches in this process, on one thread as a worker does."""
     import cv2
 
@@ -67,11 +71,11 @@ class Learning:
     moved: how far the weights of a tower went in all, over their norm.
     """
 
-    def __init__(self, trainer, batch):
+    def __init__(self, trainer: Trainer, batch: Batch) -> None:
         self.trainer, self.batch = trainer, batch
         self.losses, self.seconds, self.first, self.error, self.moved = [], [], {}, None, 0.0
 
-    def run(self):
+    def run(self) -> None:
         """Take up to STEPS steps."""
         towers = self.trainer.rig.towers
         weights, updates = norms(by_tower(towers, lambda parameter: parameter), "norm"), Updates(towers)
@@ -96,11 +100,11 @@ class Learning:
             self.error = str(error)
 
     @property
-    def rate(self):
+    def rate(self) -> float:
         """Pairs a second of a step; the first steps, which warm up, do not count."""
         return len(self.batch) / statistics.median(self.seconds[2:] or self.seconds)
 
-    def bounds(self):
+    def bounds(self) -> dict[tuple[str, str], tuple[float, float]]:
         """{(view, view): (loss of equal similarities, least loss)}: ln of the samples that have both views, whatever
         the number of positives, and the entropy of the targets, above 0 where a row has several positives."""
         objective, found = self.trainer.config.objective, {}
@@ -113,7 +117,7 @@ class Learning:
                 found[first, second] = (math.log(both.sum()), float(least))
         return found
 
-    def expected(self):
+    def expected(self) -> list[float]:
         """(loss of equal similarities, least loss) of the weighted pairs together."""
         bounds = self.bounds()
         weights = {(first, second): weight for first, second, weight in self.trainer.config.objective.weighted_pairs()}

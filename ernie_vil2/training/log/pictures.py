@@ -1,13 +1,19 @@
 """What an evaluation shows: text queries with their best images, and labelled points for the embedding projector."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ...config.model import PixelProfile
 from ...data.images.pixels import decode
+from ...data.sources.base import Source
 from ...errors import DataError
+from ...evaluation.retrieval import Embeddings
+from ...inference.model import Model
 
 TILE, GAP, FRAME, LABEL, FONT_SIZE, LINES = 104, 3, 4, 300, 16, 4
 RIGHT, WRONG, PAPER, INK, GREY = (30, 150, 60), (225, 225, 225), (255, 255, 255), (20, 20, 20), (120, 120, 120)
@@ -24,7 +30,9 @@ CHINESE_FONTS = (
 NO_CHARACTER = "\U0010ffff"
 
 
-def query_grid(model, source, embeddings, queries=8, best=5, places=None):
+def query_grid(
+    model: Model, source: Source, embeddings: Embeddings, queries: int = 8, best: int = 5, places: Mapping | None = None
+) -> np.ndarray | None:
     """uint8 RGB [H, W, 3]: one row per query, its text and the rank of its image at the left, then the best images,
     with a green frame around the right one.
 
@@ -52,7 +60,9 @@ def query_grid(model, source, embeddings, queries=8, best=5, places=None):
     return np.asarray(canvas)
 
 
-def projection(model, source, embeddings, points=500, places=None):
+def projection(
+    model: Model, source: Source, embeddings: Embeddings, points: int = 500, places: Mapping | None = None
+) -> tuple[np.ndarray, dict[str, list[str]]] | None:
     """(embeds [N, D], {"kind": [N], "text": [N]}) for `RunLog.projector`: evenly spaced texts and the images they are
     of, at most `points` together; images are labelled with their id. None as in `query_grid`."""
     places = places or places_of(source, embeddings, model.config.pixels)
@@ -67,7 +77,7 @@ def projection(model, source, embeddings, points=500, places=None):
     return np.concatenate([embeddings.text[rows], embeddings.image[owners]]), {"kind": kinds, "text": labels}
 
 
-def places_of(source, embeddings, profile):
+def places_of(source: Source, embeddings: Embeddings, profile: PixelProfile) -> tuple[list[int], list[tuple[int, int]]] | None:
     """(index in the source of each image row, (index, number of the text) of each text row), or None.
 
     Follows `encode_source`. Images are decoded, to find those that it left out, only if the counts do not agree.
@@ -80,7 +90,7 @@ def places_of(source, embeddings, profile):
     return None
 
 
-def walk(source, decoding, window=256):
+def walk(source: Source, decoding: PixelProfile | None, window: int = 256) -> tuple[list[int], list[tuple[int, int]]]:
     """The places of images and texts in the order of `encode_source`; decoding: a pixel profile to try images with."""
     rows, texts = {}, []
     for start in range(0, len(source), window):
@@ -103,7 +113,7 @@ def walk(source, decoding, window=256):
     return list(rows.values()), texts
 
 
-def decodes(image, profile):
+def decodes(image: Any, profile: PixelProfile) -> bool:
     try:
         decode(image, profile)
     except DataError:
@@ -111,14 +121,14 @@ def decodes(image, profile):
     return True
 
 
-def draw_tile(canvas, left, top, rgb, colour):
+def draw_tile(canvas: np.ndarray, left: int, top: int, rgb: np.ndarray, colour: tuple[int, int, int]) -> None:
     """An image, fitted into its tile, in a frame."""
     ImageDraw.Draw(canvas).rectangle((left + GAP, top + GAP, left + TILE - 1, top + TILE - 1), fill=colour)
     image = ImageOps.contain(Image.fromarray(rgb), (TILE - GAP - 2 * FRAME, TILE - GAP - 2 * FRAME))
     canvas.paste(image, (left + (TILE + GAP - image.width) // 2, top + (TILE + GAP - image.height) // 2))
 
 
-def draw_label(canvas, line, text, where, rank):
+def draw_label(canvas: np.ndarray, line: int, text: str, where: str, rank: int) -> None:
     """The query's text, or its place, and the rank of its image."""
     draw, top = ImageDraw.Draw(canvas), line * TILE + FRAME
     for part in wrapped(readable(text, where), LABEL - 2 * FRAME):
@@ -128,7 +138,7 @@ def draw_label(canvas, line, text, where, rank):
 
 
 @lru_cache(maxsize=1)
-def font():
+def font() -> Any:
     """A font that has Chinese characters where one is installed, else Pillow's own."""
     for name in CHINESE_FONTS:
         try:
@@ -139,7 +149,7 @@ def font():
 
 
 @lru_cache(maxsize=4096)
-def drawable(character):
+def drawable(character: str) -> bool:
     """Whether the font has the character."""
     if character.isspace():
         return True
@@ -147,7 +157,7 @@ def drawable(character):
     return mask.size != nothing.size or bytes(mask) != bytes(nothing)
 
 
-def readable(text, where):
+def readable(text: str, where: str) -> str:
     """The text without what cannot be drawn, or the place of its row when that is most of it."""
     letters = [character for character in text if not character.isspace()]
     kept = "".join(character for character in " ".join(text.split()) if drawable(character))
@@ -156,7 +166,7 @@ def readable(text, where):
     return "".join(character if drawable(character) else "?" for character in Path(where).name)
 
 
-def wrapped(text, width):
+def wrapped(text: str, width: int) -> list[str]:
     """Lines of at most `width` pixels, broken at blanks where there are some; the last of too many ends in dots."""
     lines, line = [], ""
     for character in text:

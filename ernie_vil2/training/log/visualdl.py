@@ -2,6 +2,8 @@
 
 import time
 import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +19,7 @@ class Visual:
     file holds up to there: histograms, images and projections; scalars come from the records of log.jsonl.
     """
 
-    def __init__(self, folder, start_step=0):
+    def __init__(self, folder: Path, start_step: int = 0) -> None:
         from visualdl import LogWriter
 
         older = sorted(folder.glob("vdlrecords.*.log")) if start_step else []
@@ -51,24 +53,24 @@ class Visual:
             if value.WhichOneof("one_value") not in ("value", "meta_data") and value.id <= start_step:
                 self.writer._get_file_writer().add_record(record)
 
-    def scalars(self, kind, step, values):
+    def scalars(self, kind: str, step: int, values: Mapping[str, object]) -> None:
         """A scalar `kind/name` for every number among {name: value}."""
         for key, value in values.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 self.writer.add_scalar(tag=f"{kind}/{key}", step=step, value=value)
 
-    def histogram(self, tag, step, values):
+    def histogram(self, tag: str, step: int, values: np.ndarray) -> None:
         """A histogram of an array of any shape; values that are not finite are left out."""
         values = np.asarray(values, np.float32).ravel()
         values = values[np.isfinite(values)]
         if len(values):
             self.writer.add_histogram(tag=tag, values=values, step=step, buckets=BINS)
 
-    def images(self, tag, step, image):
+    def images(self, tag: str, step: int, image: np.ndarray) -> None:
         """An image, uint8 RGB [H, W, 3]."""
         self.writer.add_image(tag=tag, img=np.asarray(image, np.uint8), step=step, dataformats="HWC")
 
-    def projector(self, tag, step, embeds, labels):
+    def projector(self, tag: str, step: int, embeds: np.ndarray, labels: Mapping[str, Sequence[str]]) -> None:
         """Evenly spaced rows of embeds [N, D], at most 1,000, with their labels {column: [N texts]}."""
         embeds = np.asarray(embeds, np.float32)
         rows = np.unique(np.linspace(0, len(embeds) - 1, min(len(embeds), MOST_POINTS)).astype(int))
@@ -79,6 +81,6 @@ class Visual:
             metadata_header=list(labels),
         )
 
-    def close(self):
+    def close(self) -> None:
         """Flush and close."""
         self.writer.close()

@@ -1,5 +1,10 @@
 """Parameters that do not learn, for a time or for the whole run: LiT (arXiv 2111.07991), Chinese-CLIP's two stages."""
 
+from collections.abc import Sequence
+
+from paddle import nn
+
+from ...config.run import FreezeRule
 from .parameter_groups import matches
 
 
@@ -9,13 +14,13 @@ class Freezer:
     So low-rank updates are added before. Raises ConfigError when an entry fits no parameter.
     """
 
-    def __init__(self, model, rules):
+    def __init__(self, model: nn.Layer, rules: Sequence[FreezeRule]) -> None:
         self.model = model
         named = dict(model.named_parameters())
         self.learning = {name for name, parameter in named.items() if not parameter.stop_gradient}
         self.rules = [(set(matches(rule.match, list(named), "optimizer.freeze")), rule.until) for rule in rules]
 
-    def apply(self, step):
+    def apply(self, step: int) -> bool:
         """Freeze and free parameters for 0-based `step`; True when one of them changed. Call it before the step."""
         resting = set().union(*(names for names, until in self.rules if until is None or step < until))
         changed = False

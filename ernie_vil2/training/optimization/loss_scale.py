@@ -5,6 +5,7 @@ every rank takes or skips the same step. Reference: mixed precision training (ar
 """
 
 import math
+from collections.abc import Mapping
 
 GROWTH_STEPS = 2000
 LARGEST = 2.0**24
@@ -13,10 +14,10 @@ LARGEST = 2.0**24
 class LossScale:
     """`value` multiplies the loss; `update(norm)` tells whether the step may be taken and adapts the value."""
 
-    def __init__(self, value=2.0**15):
+    def __init__(self, value: float = 2.0**15) -> None:
         self.value, self.good = value, 0
 
-    def update(self, norm):
+    def update(self, norm: float) -> bool:
         """Whether the unscaled gradient of this norm is finite; halves the value when not, doubles it after long."""
         if not math.isfinite(norm):
             self.value, self.good = max(self.value / 2, 1.0), 0
@@ -26,10 +27,10 @@ class LossScale:
             self.value, self.good = min(self.value * 2, LARGEST), 0
         return True
 
-    def state(self):
+    def state(self) -> dict[str, float]:
         """What a checkpoint keeps."""
         return {"value": self.value, "good": self.good}
 
-    def load(self, state):
+    def load(self, state: Mapping[str, float]) -> None:
         """Go on from a checkpoint's state."""
         self.value, self.good = float(state["value"]), int(state["good"])

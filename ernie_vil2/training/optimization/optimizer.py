@@ -1,10 +1,13 @@
 """AdamW in groups, warm-up and schedule, clipping by a norm that may be of all ranks, state by parameter name."""
 
 import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import paddle
+from paddle import nn
 
+from ...config.run import OptimizerConfig
 from ...errors import CheckpointError
 from .parameter_groups import decayed, parameter_options
 
@@ -12,7 +15,7 @@ SLOTS = ("moment1", "moment2", "beta1_pow", "beta2_pow")
 IDLE, MASTER = "idle", "master"
 
 
-def learning_rate(step, config, steps):
+def learning_rate(step: int, config: OptimizerConfig, steps: int) -> float:
     """The rate of 0-based `step`: linear from lr/warmup to lr, then as `config.schedule` says, with final_lr at the
     last step."""
     if step < config.warmup:
@@ -24,7 +27,9 @@ def learning_rate(step, config, steps):
     return config.final_lr + (config.lr - config.final_lr) * share
 
 
-def build_optimizer(model, config, steps, only=None):
+def build_optimizer(
+    model: nn.Layer, config: OptimizerConfig, steps: int, only: set[str] | None = None
+) -> tuple[paddle.optimizer.AdamW, paddle.optimizer.lr.LambdaDecay]:
     """(AdamW, LambdaDecay) for the parameters of the model; call the schedule's step() after each step.
 
     only: names of the parameters that this rank owns, or None for all. Frozen parameters (stop_gradient) are listed
@@ -55,12 +60,12 @@ def build_optimizer(model, config, steps, only=None):
     return optimizer, schedule
 
 
-def squared_norm(parameters):
+def squared_norm(parameters: Iterable[paddle.Tensor]) -> float:
     """Sum of the squares of all gradients, a float, with one synchronisation; inf or nan when one is not finite."""
     return total_square([parameter.grad for parameter in parameters if parameter.grad is not None]).item()
 
 
-def total_square(tensors):
+def total_square(tensors: list[paddle.Tensor]) -> paddle.Tensor:
     """Sum of the squares of all elements in fp32, a tensor []: one kernel a tensor, as Paddle's own clipping."""
     if not tensors:
         return paddle.zeros([])
@@ -68,7 +73,7 @@ def total_square(tensors):
         return paddle.concat([paddle._C_ops.squared_l2_norm(tensor.astype("float32")) for tensor in tensors]).sum()
 
 
-def clip_gradients(parameters, limit, norm=None):
+def clip_gradients(parameters: Iterable[paddle.Tensor], limit: float, norm: float | None = None) -> float:
     """Scale all gradients, in place, so that their global norm is at most `limit` (0: leave them); the norm before.
 
     norm: the global norm where these parameters are only a part of it, as under sharding: the root of the sum of
@@ -86,7 +91,7 @@ def clip_gradients(parameters, limit, norm=None):
     return norm
 
 
-def clear_gradients(parameters):
+def clear_gradients(parameters: Iterable[paddle.Tensor]) -> None:
     """Forget all gradients; to be called after each step, instead of `optimizer.clear_grad()`.
 
     Paddle's own leaves zeros, with which AdamW would still move and decay a parameter that a later batch gives no
@@ -96,20 +101,20 @@ def clear_gradients(parameters):
         parameter.grad = None
 
 
-def owned(optimizer, model):
+def owned(optimizer: paddle.optimizer.AdamW, model: nn.Layer) -> dict[str, paddle.Tensor]:
     """{name: parameter} of what an optimizer of this model updates."""
     held = {parameter.name for group in optimizer._param_groups for parameter in group["params"]}
     return {name: parameter for name, parameter in model.named_parameters() if parameter.name in held}
 
 
-def accumulators(optimizer, parameter):
+def accumulators(optimizer: paddle.optimizer.AdamW, parameter: paddle.Tensor) -> dict[str, paddle.Tensor]:
     """{slot: tensor} of a parameter's state; empty before its first update."""
     key = optimizer._master_weights.get(parameter.name, parameter).name
     found = {slot: optimizer._accumulators.get(kind, {}).get(key) for slot, kind in kinds(optimizer).items()}
     return {} if None in found.values() else found
 
 
-def kinds(optimizer):
+def kinds(optimizer: paddle.optimizer.AdamW) -> dict[str, str]:
     """{slot: Paddle's name of it}."""
     names = (
         optimizer._moment1_acc_str,
@@ -120,7 +125,7 @@ def kinds(optimizer):
     return dict(zip(SLOTS, names, strict=True))
 
 
-def optimizer_state(optimizer, model):
+def optimizer_state(optimizer: paddle.optimizer.AdamW, model: nn.Layer) -> dict[str, np.ndarray]:
     """{"parameter name.slot": float32 array} of what this optimizer holds, for `load_optimizer_state`.
 
     Slots are moment1, moment2, beta1_pow, beta2_pow and, for parameters of fp16 or bf16, master. A parameter that was
@@ -140,7 +145,7 @@ def optimizer_state(optimizer, model):
     return state
 
 
-def load_optimizer_state(optimizer, model, arrays):
+def load_optimizer_state(optimizer: paddle.optimizer.AdamW, model: nn.Layer, arrays: Mapping[str, np.ndarray]) -> None:
     """Put the arrays of `optimizer_state` back, bit for bit; what this optimizer does not own is left where it is.
 
     Raises CheckpointError when something is missing or has another shape. The schedule is not part of it: set it with
@@ -165,12 +170,12 @@ def load_optimizer_state(optimizer, model, arrays):
                 put(target, np.asarray(arrays[f"{name}.{slot}"], np.float32), f"{name}.{slot}")
 
 
-def missing_slot(name, arrays):
+def missing_slot(name: str, arrays: Mapping[str, np.ndarray]) -> str | None:
     """The first slot of a parameter that is not among the arrays, or None."""
     return next((f"{name}.{slot}" for slot in SLOTS if f"{name}.{slot}" not in arrays), None)
 
 
-def put(target, array, key):
+def put(target: paddle.Tensor, array: np.ndarray, key: str) -> None:
     """Set a tensor from an array of the same shape."""
     if list(array.shape) != list(target.shape):
         raise CheckpointError(
