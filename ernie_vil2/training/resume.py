@@ -3,8 +3,8 @@
 import numpy as np
 import paddle
 
-from ..config.run import as_dict
 from ..errors import CheckpointError, ConfigError
+from ..schema import as_dict
 
 FIXED = (
     "model",

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import paddle
 
-from ..config.run import as_dict
 from ..data.batches.loader import Loader
 from ..data.batches.order import Order
 from ..data.batches.views import ViewMaker
@@ -24,6 +23,7 @@ from ..models.dual_encoder import Temperature
 from ..models.lora import LoraLinear, add_lora, merged_state
 from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import divide
+from ..schema import as_dict
 from . import diagnostics
 from .before_after import SHOWN, BeforeAfter
 from .distributed import GradientSync, lost_rank, start

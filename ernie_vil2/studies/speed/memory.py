@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...config.run import RunConfig, as_dict
+from ...config.run import RunConfig
 from ...errors import UserError
-from ...schema import build
+from ...schema import as_dict, build
 
 START = "from ernie_vil2.training import memory_bench; memory_bench.serve()"
 TEXT_LENGTH = 24

@@ -3,7 +3,7 @@
 import pytest
 
 import ernie_vil2
-from ernie_vil2.config.run import load_run
+from ernie_vil2.config.load import load_run
 from ernie_vil2.evaluation.retrieval import encode_source, evaluate
 from ernie_vil2.studies.demo import demo
 
