@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..data.images.pixels import decode
+from ..data.images.decode import decode
 from ..errors import CheckpointError, ConfigError, DataError
 from ..runtime import import_paddle
 from ..schema import read_yaml

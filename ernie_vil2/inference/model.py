@@ -10,7 +10,9 @@ import numpy as np
 import paddle
 
 from ..checkpoints.model_directory import WEIGHTS, open_model
-from ..data.images import pixels
+from ..data.images.decode import decode
+from ..data.images.pixels import normalise, preprocess
+from ..data.images.resize import crop
 from ..data.tokenizer import Tokenizer
 from ..errors import CheckpointError, ConfigError, DataError, ImageError
 from ..models.dual_encoder import DualEncoder, fill, uninitialised
@@ -77,7 +79,7 @@ class Model:
 
     def preprocess(self, image):
         """float32 [3, H, W]: the pixels that the image tower sees; raises ImageError."""
-        return pixels.preprocess(image, self.config.pixels)
+        return preprocess(image, self.config.pixels)
 
     def encode_text(self, texts, normalize=True, *, batch_size=None, on_error="raise"):
         """Embeddings float32 [N, D] of one text (N = 1) or of an iterable of texts; L2-normalised unless told not to.
@@ -109,7 +111,7 @@ class Model:
         size, workers = self._split("image", len(images), batch_size)
 
         def encode(crops):
-            return self.network.encode_image(paddle.to_tensor(pixels.normalise(crops, self.config.pixels)))
+            return self.network.encode_image(paddle.to_tensor(normalise(crops, self.config.pixels)))
 
         batches = self._image_batches(images, size, failures)
         return self._embed(len(images), batches, encode, workers, normalize, failures)
@@ -157,7 +159,7 @@ class Model:
     def _crop(self, image):
         """uint8 [S, S, 3], or the ImageError that explains why not: an exception would end the decoding threads."""
         try:
-            return pixels.crop(pixels.decode(image, self.config.pixels), self.config.pixels)
+            return crop(decode(image, self.config.pixels), self.config.pixels)
         except ImageError as error:
             return error
 

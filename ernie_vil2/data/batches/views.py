@@ -6,8 +6,9 @@ import numpy as np
 
 from ...errors import ConfigError, ImageError
 from ...keys import generator, stable_hash
-from ..images import pixels
 from ..images.augment import draw_short, vary
+from ..images.decode import decode, decode_for
+from ..images.resize import crop, resize_short
 from ..tokenizer import tag_prompt
 
 
@@ -95,7 +96,7 @@ class ViewMaker:
 
     views: names out of image, image', caption, caption', tags, tags'; profile: the model's pixel profile; augmentation:
     AugmentationConfig or None for the evaluation pixels; reduced: with augmentation, decode JPEGs only as finely as the
-    views need (image.decode_for). The views of an image share one decode. caption' is another caption of the image
+    views need (decode_for). The views of an image share one decode. caption' is another caption of the image
     where there is one, and else the same caption, told apart by dropout only; so are tags and tags'.
     """
 
@@ -131,11 +132,11 @@ class ViewMaker:
         """{image view: uint8 [S, S, 3]}; decoded once, and resized once per scale that the views draw."""
         size, recipe = self.profile.size, self.augmentation
         if recipe is None:
-            return {view: pixels.crop(pixels.decode(image, self.profile), self.profile) for view in self.image_views}
+            return {view: crop(decode(image, self.profile), self.profile) for view in self.image_views}
         keys = {view: generator(self.seed, epoch, index, view) for view in self.image_views}
         shorts = {view: draw_short(self.profile.resized, key, recipe.crop_scale) for view, key in keys.items()}
-        rgb, sides = pixels.decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
-        resized = {short: pixels.resize_short(rgb, short, self.profile, sides=sides) for short in set(shorts.values())}
+        rgb, sides = decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
+        resized = {short: resize_short(rgb, short, self.profile, sides=sides) for short in set(shorts.values())}
         return {view: vary(resized[shorts[view]], size, key, recipe) for view, key in keys.items()}
 
     def pixel_shapes(self, count):

@@ -13,7 +13,8 @@ import numpy as np
 
 from ...errors import DataError
 from ...runtime import cpu_count
-from ..images.pixels import OFFICIAL, decode
+from ..images.decode import decode
+from ..images.resize import OFFICIAL
 from ..sources.base import RowError, digest
 from .report import SHOWN, BadRow, CheckReport, Repeats
 

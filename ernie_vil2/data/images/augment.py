@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from ...config.run import AugmentationConfig
-from .pixels import DEFAULT_LIMITS, OFFICIAL, check_pixels, resize_short
+from .limits import DEFAULT_LIMITS, check_pixels
+from .resize import OFFICIAL, resize_short
 
 GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
 RELEASED = AugmentationConfig()

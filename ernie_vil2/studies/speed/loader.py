@@ -24,7 +24,9 @@ from ...config.run import AugmentationConfig
 from ...data.batches.loader import Loader, Order
 from ...data.batches.views import ViewMaker
 from ...data.images.augment import draw_short, vary
-from ...data.images.pixels import decode_for, normalise, resize_short
+from ...data.images.decode import decode_for
+from ...data.images.pixels import normalise
+from ...data.images.resize import resize_short
 from ...data.sources.base import Sample, Source
 from ...data.sources.open import open_source
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ...data.images.pixels import decode
+from ...data.images.decode import decode
 from ...errors import DataError
 
 TILE, GAP, FRAME, LABEL, FONT_SIZE, LINES = 104, 3, 4, 300, 16, 4

@@ -70,7 +70,8 @@ def test_any_source_comes_back_with_its_bytes_ids_captions_and_tags(tmp_path):
 def test_drawn_images_and_files_become_bytes(tmp_path):
     scenes = open_source("scenes:size=3,split=test")
     write_shards(scenes, tmp_path / "out")
-    from ernie_vil2.data.images.pixels import OFFICIAL, decode
+    from ernie_vil2.data.images.decode import decode
+    from ernie_vil2.data.images.resize import OFFICIAL
 
     assert all(
         np.array_equal(decode(one.image, OFFICIAL), two.image)
