@@ -17,7 +17,7 @@ from ernie_vil2.config.load import load_run
 from ernie_vil2.config.model import EfficientNetConfig, ModelConfig, PixelProfile
 from ernie_vil2.config.run import DataConfig, LoraConfig, OptimizerConfig, RunConfig, TrainConfig
 from ernie_vil2.data.images import pixels as image
-from ernie_vil2.data.sources.scenes.scenes import build_vocab
+from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.models import dual_encoder
 from ernie_vil2.models.lora import add_lora

@@ -70,7 +70,7 @@ def open_source(spec):
             + (f"did you mean {close!r}?" if close else "known are " + ", ".join(KINDS))
         )
     if kind == "scenes":
-        from .scenes.scenes import SceneSource
+        from .scenes.source import SceneSource
 
         return build(SceneSource, kind, options)
     if kind == "mix":

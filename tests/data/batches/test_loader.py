@@ -244,7 +244,7 @@ SCRIPT = """
 import sys, time
 from ernie_vil2.config.model import PixelProfile
 from ernie_vil2.data.batches.loader import Loader, Order
-from ernie_vil2.data.sources.scenes.scenes import SceneSource
+from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.batches.views import ViewMaker
 
 if __name__ == "__main__":

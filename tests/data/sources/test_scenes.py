@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from ernie_vil2.data.sources.open import open_source
-from ernie_vil2.data.sources.scenes.scenes import Group, Scene, SceneSource, build_vocab, held_out, render
+from ernie_vil2.data.sources.scenes.drawing import render
+from ernie_vil2.data.sources.scenes.scene import Group, Scene, held_out
+from ernie_vil2.data.sources.scenes.source import SceneSource
+from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.data.sources.scenes.words import (
     BACKGROUNDS,
     COLOURS,

@@ -1,6 +1,6 @@
 """Words for drawn scenes: Chinese and English captions with paraphrase, and object tags as a noisy detector gives them.
 
-A scene is a list of groups; a group is `count` copies of one shape in one colour, size and material (scenes.py).
+A scene is a list of groups; a group is `count` copies of one shape in one colour, size and material (scene.py).
 """
 
 SHAPES = {
