@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...errors import CheckpointError
-from ..formats.lazy_tensors import FLOATS, View, printable
+from .lazy_tensors import FLOATS, View, printable
 
 BFLOAT16_EXPONENT = 0x7F80
 
