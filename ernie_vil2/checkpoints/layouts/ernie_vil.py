@@ -14,7 +14,8 @@ from .ernie import EPSILON, NAMES, epsilon_note
 from .layout_record import Found, Layout, Read
 from .mapping import Entry, Mapped, copied, reshaped, stacked
 from .pixels import profile_of
-from .text_tower import ACTIVATIONS, entries_back, model_config, read_tower, settings_back, tokenizer_notes
+from .text_export import entries_back, settings_back
+from .text_tower import ACTIVATIONS, model_config, read_tower, tokenizer_notes
 
 NAME = "PaddleNLP ErnieViL"
 TEXT, IMAGE = "text_model.", "vision_model."

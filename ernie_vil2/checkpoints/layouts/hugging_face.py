@@ -7,7 +7,8 @@ from ..formats.lazy_tensors import Float32View
 from . import shapes
 from .layout_record import Found, Layout, Read
 from .mapping import Mapped
-from .text_tower import WORD, Names, entries_back, model_config, read_tower, settings_back, tokenizer_notes
+from .text_export import entries_back, settings_back
+from .text_tower import WORD, Names, model_config, read_tower, tokenizer_notes
 
 NAMES = Names(
     layout="Hugging Face ERNIE or BERT",
