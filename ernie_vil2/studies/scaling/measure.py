@@ -22,7 +22,7 @@ from ...config.run import ObjectiveConfig
 from ...errors import UserError
 from ...runtime import cpu_count, import_paddle
 
-START = "from ernie_vil2.training import scale_measure; scale_measure.serve()"
+START = f"from {__name__} import serve; serve()"
 LARGE = {"width": 1024, "depth": 24, "heads": 16}
 SIZES = {
     "base": ModelConfig(),

@@ -29,8 +29,8 @@ GRACE = 10
 """Seconds a side has to end by itself."""
 STARTS = {
     "plain": "import warnings, paddle; warnings.simplefilter('ignore'); "
-    "from ernie_vil2.inference import bench; bench.serve('plain')",
-    "ours": "from ernie_vil2.inference import bench; bench.serve('ours')",
+    f"from {__name__} import serve; serve('plain')",
+    "ours": f"from {__name__} import serve; serve('ours')",
 }
 
 

@@ -11,7 +11,7 @@ from ...config.run import RunConfig
 from ...errors import UserError
 from ...schema import as_dict, build
 
-START = "from ernie_vil2.training import memory_bench; memory_bench.serve()"
+START = f"from {__name__} import serve; serve()"
 TEXT_LENGTH = 24
 VOCABULARY = 40000
 
