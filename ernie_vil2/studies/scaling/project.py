@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from ...errors import UserError
 from .cards import CARDS_PER_NODE, Assumptions
-from .measure import IMAGE_VIEWS, PAIRS, SIZES, TEXT_VIEWS
+from .rank_traffic import IMAGE_VIEWS, PAIRS, TEXT_VIEWS
+from .view_costs import SIZES
 
 CLIP_TEXT = {"width": 512, "depth": 12, "length": 77}
 """The text tower beside ViT-B/16 in the published speeds."""
