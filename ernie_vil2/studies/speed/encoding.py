@@ -28,8 +28,7 @@ IMAGE_SIDES = (375, 500)
 GRACE = 10
 """Seconds a side has to end by itself."""
 STARTS = {
-    "plain": "import warnings, paddle; warnings.simplefilter('ignore'); "
-    f"from {__name__} import serve; serve('plain')",
+    "plain": f"import warnings, paddle; warnings.simplefilter('ignore'); from {__name__} import serve; serve('plain')",
     "ours": f"from {__name__} import serve; serve('ours')",
 }
 
