@@ -9,7 +9,7 @@ import numpy as np
 
 from ....errors import ConfigError, nearest
 from ..base import Sample, Source
-from . import words as wording
+from . import captions
 from .drawing import render
 from .scene import sample_scene
 from .words import LANGUAGES
@@ -80,9 +80,9 @@ class SceneSource(Source):
         scene = self.scene(index)
         words = self._rng(index, 1)
         texts = tuple(
-            wording.caption(scene, language, words) for language in self.languages for _ in range(self.captions)
+            captions.caption(scene, language, words) for language in self.languages for _ in range(self.captions)
         )
-        tags = wording.tags(scene, self.languages[0], words)
+        tags = captions.tags(scene, self.languages[0], words)
         if self.noise or self.wrong:
             texts = self.spoil(index, texts)
         image = render(scene, self._rng(index, 2), self.image_size)
@@ -94,11 +94,11 @@ class SceneSource(Source):
         for place, text in enumerate(texts):
             language, chance = self.languages[place // self.captions], float(rng.random())
             if chance < self.wrong / 2:
-                text = wording.chatter(language, rng)
+                text = captions.chatter(language, rng)
             elif chance < self.wrong:
-                text = wording.caption(self.scene(int(rng.integers(2**31))), language, rng)
+                text = captions.caption(self.scene(int(rng.integers(2**31))), language, rng)
             elif chance < self.wrong + self.noise:
-                text = wording.incomplete_caption(self.scene(index), language, rng)
+                text = captions.incomplete_caption(self.scene(index), language, rng)
             spoilt.append(text)
         return tuple(spoilt)
 

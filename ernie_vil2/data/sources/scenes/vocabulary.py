@@ -1,7 +1,7 @@
 """The vocabulary of the drawn scenes."""
 
 from ...tokenizer import write_vocab
-from . import words as wording
+from . import captions
 from .source import SceneSource
 from .words import LANGUAGES
 
@@ -13,7 +13,7 @@ def build_vocab(path, seed=0, scenes=4000):
     for index in range(scenes):
         scene, rng = source.scene(index), source._rng(index, 1)
         for language in LANGUAGES:
-            texts = [wording.caption(scene, language, rng), *wording.tags(scene, language, rng)]
+            texts = [captions.caption(scene, language, rng), *captions.tags(scene, language, rng)]
             for text in texts:
                 if language == "zh":
                     characters.update(text)
