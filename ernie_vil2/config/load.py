@@ -1,7 +1,10 @@
 """From a YAML file, overrides and the weights that `init` names to the RunConfig of a run."""
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError
 from ..schema import as_dict, build, parse_value, read_yaml
@@ -9,7 +12,7 @@ from .model import PIXEL_PROFILES, TOWER_KINDS
 from .run import RunConfig
 
 
-def load_run(path, overrides=()):
+def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
     """A RunConfig from a YAML file and `a.b=value` overrides (YAML values); ConfigError names file and key."""
     data = read_yaml(path)
     if not isinstance(data, dict):
@@ -29,7 +32,7 @@ def load_run(path, overrides=()):
     return build(RunConfig, data, where if len(overrides) == 1 else str(path))
 
 
-def start_from(data, where):
+def start_from(data: dict[str, Any], where: str) -> None:
     """Put the configuration of the weights that `init` names below that of `model`, so that a recipe need not repeat
     it: of a whole model (`init.model`, whose towers become the start), or of a tower of the same kind.
     """
@@ -56,7 +59,7 @@ def start_from(data, where):
     data["model"] = merged(saved, given or {})
 
 
-def below(saved, given, tower):
+def below(saved: dict[str, Any], given: dict[str, Any], tower: str) -> dict[str, Any]:
     """`given`, a model as plain data, on top of what `saved` says of one tower and of what it reads."""
     name = f"{tower}_tower"
     theirs, ours = saved.get(name), given.get(name) or {}
@@ -70,7 +73,7 @@ def below(saved, given, tower):
     return merged({**kept, name: theirs}, given)
 
 
-def saved_model(folder, where, key):
+def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
     """What config.json of a model directory says of the model, as plain data."""
     path = Path(folder) / "config.json"
     try:
@@ -86,7 +89,7 @@ def saved_model(folder, where, key):
         ) from None
 
 
-def merged(below, above):
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Nested plain data, where a value of `above` counts before that of `below`."""
     result = dict(below)
     for key, value in above.items():
@@ -95,7 +98,7 @@ def merged(below, above):
     return result
 
 
-def set_key(data, keys, value):
+def set_key(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
     """Set a nested key of plain data, in place; build() reports unknown ones."""
     for key in keys[:-1]:
         held = data.get(key)

@@ -91,7 +91,7 @@ class ObjectiveConfig:
                 raise ConfigError(f"objective.pairs: {pair[0]}-{pair[1]} is listed twice; add up its weights")
             seen.add(frozenset(pair[:2]))
 
-    def weighted_pairs(self):
+    def weighted_pairs(self) -> list[tuple[str, str, float]]:
         """[(view, view, weight)] with the weight filled in."""
         return [(pair[0], pair[1], float(pair[2]) if len(pair) == 3 else 1.0) for pair in self.pairs]
 
