@@ -11,15 +11,24 @@ import functools
 import os
 import stat
 import sys
+from collections.abc import Callable
 from io import BytesIO
+from types import ModuleType
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
+from ...config.model import PixelProfile
 from ...errors import ImageError
 from .headers import image_size, is_truncated
-from .limits import DEFAULT_LIMITS, check_bytes, check_pixels, check_size, image_error
+from .limits import DEFAULT_LIMITS, Limits, check_bytes, check_pixels, check_size, image_error
 from .resize import OFFICIAL, resized_sides
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+AnyImage = Union[str, os.PathLike, bytes, bytearray, memoryview, np.ndarray, "Image"]
+"""A path, the bytes of a file, RGB uint8 [H, W, 3], or a PIL image"""
 WANTED = "give a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]"
 REDUCED = (8, 4, 2)
 JPEG = b"\xff\xd8\xff"
@@ -42,7 +51,7 @@ PIL_FORMATS = (
 )
 
 
-def decode(image, profile=OFFICIAL, limits=DEFAULT_LIMITS):
+def decode(image: AnyImage, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """Any image as a contiguous RGB uint8 array [H, W, 3].
 
     image: path, bytes of a file, PIL image or RGB uint8 array (returned as it is). A PIL image under an OpenCV profile
@@ -52,7 +61,9 @@ def decode(image, profile=OFFICIAL, limits=DEFAULT_LIMITS):
     return decode_for(image, None, profile, limits)[0]
 
 
-def decode_for(image, short, profile=OFFICIAL, limits=DEFAULT_LIMITS):
+def decode_for(
+    image: AnyImage, short: int | None, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS
+) -> tuple[np.ndarray, tuple[int, int]]:
     """(RGB uint8 [h, w, 3], (H, W)) of an image whose short side is going to be resized to `short` pixels.
 
     Under an OpenCV profile a JPEG comes at the coarsest of 1/8, 1/4, 1/2 and 1 that is in neither direction under its
@@ -83,14 +94,14 @@ def decode_for(image, short, profile=OFFICIAL, limits=DEFAULT_LIMITS):
     return decode_opencv(data, where, limits, short)
 
 
-def reduction(height, width, short):
+def reduction(height: int, width: int, short: int) -> int:
     """The factor of 8, 4, 2 and 1 by which a JPEG can be decoded smaller before its short side becomes `short`."""
     rows, columns = resized_sides(height, width, short)
     fitting = (factor for factor in REDUCED if -(-height // factor) >= rows and -(-width // factor) >= columns)
     return next(fitting, 1)
 
 
-def read_file(path, limits):
+def read_file(path: str, limits: Limits) -> bytes:
     """The bytes of a regular file within the limit; read here, so that OpenCV need not open non-ASCII paths."""
     try:
         status = os.stat(path)
@@ -108,7 +119,7 @@ def read_file(path, limits):
 
 
 @functools.cache
-def opencv():
+def opencv() -> ModuleType:
     """OpenCV, its log silenced unless OPENCV_LOG_LEVEL is set: a broken image is reported once, by its ImageError."""
     import cv2
 
@@ -119,7 +130,9 @@ def opencv():
     return cv2
 
 
-def decode_opencv(data, where, limits, short=None):
+def decode_opencv(
+    data: bytes, where: str, limits: Limits, short: int | None = None
+) -> tuple[np.ndarray, tuple[int, int]]:
     cv2 = opencv()
     size = image_size(data)
     if size is None:
@@ -154,7 +167,7 @@ def decode_opencv(data, where, limits, short=None):
     return rgb, (width, height) if turned else (height, width)
 
 
-def decode_pil(data, where, profile, limits):
+def decode_pil(data: bytes, where: str, profile: PixelProfile, limits: Limits) -> np.ndarray:
     from PIL import Image
 
     size = image_size(data)
@@ -163,7 +176,7 @@ def decode_pil(data, where, profile, limits):
     return load_pil(lambda: Image.open(BytesIO(data), formats=PIL_FORMATS), where, profile, limits)
 
 
-def load_pil(opened, where, profile, limits):
+def load_pil(opened: "Callable[[], Image]", where: str, profile: PixelProfile, limits: Limits) -> np.ndarray:
     """The pixels of the PIL image that `opened` returns; Pillow raises errors of many types for broken files."""
     from .pil_modes import as_opencv, as_pil
 

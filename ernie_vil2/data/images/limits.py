@@ -21,14 +21,14 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def image_error(cause, message):
+def image_error(cause: str, message: str) -> ImageError:
     """An ImageError with the fixed name of its cause, to count by."""
     error = ImageError(message)
     error.cause = cause
     return error
 
 
-def check_pixels(array, dimensions, what, wanted):
+def check_pixels(array: object, dimensions: int, what: str, wanted: str) -> None:
     shape = getattr(array, "shape", ())
     if getattr(array, "dtype", None) != np.uint8 or len(shape) != dimensions or shape[-1] != 3 or 0 in shape[-3:]:
         kind = f"type {type(array).__name__}"
@@ -37,7 +37,7 @@ def check_pixels(array, dimensions, what, wanted):
         raise image_error("not an image", f"{what} of {kind} does not hold RGB pixels; {wanted}")
 
 
-def check_bytes(count, where, limits):
+def check_bytes(count: int, where: str, limits: Limits) -> None:
     if count == 0:
         raise image_error("empty image", f"{where}: is empty; fetch or export the image again")
     if count > limits.max_bytes:
@@ -48,7 +48,7 @@ def check_bytes(count, where, limits):
         )
 
 
-def check_size(size, where, limits):
+def check_size(size: tuple[int, int], where: str, limits: Limits) -> None:
     width, height = size
     if width < 1 or height < 1:
         raise image_error(

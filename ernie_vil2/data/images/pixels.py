@@ -7,17 +7,18 @@ import functools
 
 import numpy as np
 
-from .decode import decode
-from .limits import DEFAULT_LIMITS, check_pixels
+from ...config.model import PixelProfile
+from .decode import AnyImage, decode
+from .limits import DEFAULT_LIMITS, Limits, check_pixels
 from .resize import OFFICIAL, crop
 
 
-def preprocess(image, profile=OFFICIAL, limits=DEFAULT_LIMITS):
+def preprocess(image: AnyImage, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """Any image that `decode` takes, as float32 [3, S, S]; raises ImageError."""
     return normalise(crop(decode(image, profile, limits), profile, limits)[None], profile)[0]
 
 
-def normalise(crops, profile=OFFICIAL):
+def normalise(crops: np.ndarray, profile: PixelProfile = OFFICIAL) -> np.ndarray:
     """(x / 255 - mean) / std of uint8 crops [B, S, S, 3], as contiguous float32 [B, 3, S, S].
 
     A table of the 256 values per channel, rounded where the release rounds: equal to it in every bit.
@@ -34,7 +35,7 @@ def normalise(crops, profile=OFFICIAL):
 
 
 @functools.lru_cache(maxsize=8)
-def normalisation_tables(mean, std):
+def normalisation_tables(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
     """float32 [3, 256]; the release subtracts and divides a float32 array by float64 constants, in place."""
     table = np.tile(np.arange(256, dtype=np.float32) / np.float32(255), (3, 1))
     table -= np.asarray(mean, dtype=np.float64)[:, None]

@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from ...config.model import PIXEL_PROFILES
-from .limits import DEFAULT_LIMITS, check_pixels, image_error
+from ...config.model import PIXEL_PROFILES, PixelProfile
+from .limits import DEFAULT_LIMITS, Limits, check_pixels, image_error
 
 OFFICIAL = PIXEL_PROFILES["official"]
 # Where a centred crop begins, from half of what is cut off: the release's rule, the floor of PaddleNLP, PaddleClas and
@@ -23,7 +23,7 @@ CENTRES = {
 }
 
 
-def resized_sides(height, width, size, rule="official"):
+def resized_sides(height: int, width: int, size: int, rule: str = "official") -> tuple[int, int]:
     """(height, width) after the short side became `size`, by a rule of PixelProfile.resize.
 
     `official`: the long side is int(size / short * long) + 1 in this order of float operations, a square counts as
@@ -44,7 +44,13 @@ def resized_sides(height, width, size, rule="official"):
     return (stretched, size) if width < height else (size, stretched)
 
 
-def resize_short(rgb, size, profile=OFFICIAL, limits=DEFAULT_LIMITS, sides=None):
+def resize_short(
+    rgb: np.ndarray,
+    size: int,
+    profile: PixelProfile = OFFICIAL,
+    limits: Limits = DEFAULT_LIMITS,
+    sides: tuple[int, int] | None = None,
+) -> np.ndarray:
     """RGB uint8 [H, W, 3] with the short side resized to `size` pixels by the profile's rule, library and filter.
 
     The rule `square` resizes both sides. sides: (height, width) of the full image, when `rgb` is a reduced decode of
@@ -70,7 +76,7 @@ def resize_short(rgb, size, profile=OFFICIAL, limits=DEFAULT_LIMITS, sides=None)
     return cv2.resize(rgb, (width, height), interpolation=method)
 
 
-def crop(rgb, profile=OFFICIAL, limits=DEFAULT_LIMITS):
+def crop(rgb: np.ndarray, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """The centre square of an RGB uint8 array [H, W, 3] after the resize of the profile: uint8 [S, S, 3].
 
     The sides before the crop are those of `resized_sides`; where the crop begins is `CENTRES`. Raises ImageError for

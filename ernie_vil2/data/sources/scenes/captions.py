@@ -3,17 +3,22 @@
 A scene is a list of groups; a group is `count` copies of one shape in one colour, size and material (scene.py).
 """
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from .scene import Group, Scene
 from .words import BACKGROUNDS, CHATTER, COLOURS, LANGUAGES, MATERIALS, NUMBERS, PLACES, RELATIONS, SHAPES, SIZES
 
 
-def choose(rng, items):
+def choose(rng: np.random.Generator, items: Sequence[str]) -> str:
     """One of `items`, the first half of the time: common words stay common."""
     if rng.random() < 0.5:
         return items[0]
     return items[int(rng.integers(len(items)))]
 
 
-def phrase(group, language, rng):
+def phrase(group: Group, language: str, rng: np.random.Generator) -> str:
     """A noun phrase such as 两个小的红色条纹五角星; size and material are left out at times."""
     index = LANGUAGES.index(language)
     shape = choose(rng, SHAPES[group.shape][index])
@@ -27,7 +32,7 @@ def phrase(group, language, rng):
     return counted(group.count, [word for word in (size, material, colour, shape) if word], language)
 
 
-def relation(first, second):
+def relation(first: Group, second: Group) -> str | None:
     """How the first group lies to the second, for two single objects clearly apart in one direction; else None."""
     if first.count > 1 or second.count > 1:
         return None
@@ -39,7 +44,7 @@ def relation(first, second):
     return None
 
 
-def listing(phrases, language):
+def listing(phrases: Sequence[str], language: str) -> str:
     """The phrases as one enumeration."""
     if len(phrases) == 1:
         return phrases[0]
@@ -47,7 +52,7 @@ def listing(phrases, language):
     return comma.join(phrases[:-1]) + last + phrases[-1]
 
 
-def placed(groups, phrases, language):
+def placed(groups: Sequence[Group], phrases: Sequence[str], language: str) -> str:
     """The phrases as one enumeration that says where each single object is."""
     index = LANGUAGES.index(language)
     places = [PLACES[group.cells[0]][index] if group.count == 1 else "" for group in groups]
@@ -60,7 +65,7 @@ def placed(groups, phrases, language):
     return "，".join(parts)
 
 
-def caption(scene, language, rng):
+def caption(scene: Scene, language: str, rng: np.random.Generator) -> str:
     """One caption; its form, order, words and left-out details depend on `rng`."""
     index = LANGUAGES.index(language)
     groups = [scene.groups[i] for i in rng.permutation(len(scene.groups))]
@@ -87,7 +92,7 @@ def caption(scene, language, rng):
     return f"a picture of {listing(phrases, language)}, the background is {background}"
 
 
-def incomplete_caption(scene, language, rng):
+def incomplete_caption(scene: Scene, language: str, rng: np.random.Generator) -> str:
     """A caption as people write them in passing: no sizes, materials and places, and some objects or colours missing.
 
     At least one object or the colour of one is left out, and at least one object is named.
@@ -106,7 +111,7 @@ def incomplete_caption(scene, language, rng):
     return f"{background}上的{text}" if language == "zh" else f"{text} on {background}"
 
 
-def brief_phrase(group, coloured, language, rng):
+def brief_phrase(group: Group, coloured: bool, language: str, rng: np.random.Generator) -> str:
     """A noun phrase of number, colour where wanted, and shape."""
     index = LANGUAGES.index(language)
     words = [choose(rng, COLOURS[group.colour][index])] if coloured else []
@@ -114,7 +119,7 @@ def brief_phrase(group, coloured, language, rng):
     return counted(group.count, words, language)
 
 
-def counted(count, words, language):
+def counted(count: int, words: Sequence[str], language: str) -> str:
     """The words with their number in front, or with an article."""
     number = NUMBERS[count][LANGUAGES.index(language)]
     if language == "zh":
@@ -124,13 +129,13 @@ def counted(count, words, language):
     return number + " " + " ".join(words) + ("es" if words[-1].endswith(("s", "x")) else "s")
 
 
-def chatter(language, rng):
+def chatter(language: str, rng: np.random.Generator) -> str:
     """A text that says nothing about the scene: file names and phrases that stand beside many pictures."""
     texts = CHATTER[LANGUAGES.index(language)]
     return texts[int(rng.integers(len(texts)))].format(int(rng.integers(10000)))
 
 
-def tags(scene, language, rng):
+def tags(scene: Scene, language: str, rng: np.random.Generator) -> tuple[str, ...]:
     """Object tags by falling score as a detector gives them: one in ten missed, some wrong, duplicates left in."""
     index = LANGUAGES.index(language)
     found = []

@@ -5,6 +5,8 @@ import functools
 import cv2
 import numpy as np
 
+from .scene import Group, Scene
+
 RGB = {
     "red": (208, 38, 40),
     "orange": (240, 136, 26),
@@ -26,7 +28,7 @@ SUBPIXEL = 4
 
 
 @functools.cache
-def outline(shape):
+def outline(shape: str) -> list[np.ndarray]:
     """Polygons of a shape in the unit square around 0; a second polygon is a hole."""
     turn = np.linspace(0, 2 * np.pi, 25)[:-1]
     circle = np.stack([np.cos(turn), np.sin(turn)], 1)
@@ -72,7 +74,7 @@ def outline(shape):
     return [np.concatenate([outer[order], inner[back]]) * 1.1 + [0.25, 0]]
 
 
-def draw_mask(shape, centre, radius, angle, height, width):
+def draw_mask(shape: str, centre: np.ndarray, radius: float, angle: float, height: int, width: int) -> np.ndarray:
     """Coverage [H, W] float32 in [0, 1] of one object, anti-aliased; `centre` is (x, y) in pixels."""
     mask = np.zeros((height, width), np.uint8)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -84,14 +86,14 @@ def draw_mask(shape, centre, radius, angle, height, width):
     return mask.astype(np.float32) / 255
 
 
-def smooth_noise(rng, cells, size):
+def smooth_noise(rng: np.random.Generator, cells: int, size: int) -> np.ndarray:
     """[S, S] float32, low-frequency noise of about unit spread."""
     return cv2.resize(
         rng.standard_normal((cells, cells), dtype=np.float32), (size, size), interpolation=cv2.INTER_CUBIC
     )
 
 
-def draw_background(background, rng, size):
+def draw_background(background: str, rng: np.random.Generator, size: int) -> np.ndarray:
     """[S, S, 3] float32: the ground's colour with its texture."""
     fine = rng.standard_normal((size, size), dtype=np.float32)
     if background == "water":
@@ -107,7 +109,9 @@ def draw_background(background, rng, size):
     return np.float32(GROUND[background]) + tint + texture[:, :, None]
 
 
-def surface(group, rng, centre, radius, height, width):
+def surface(
+    group: Group, rng: np.random.Generator, centre: np.ndarray, radius: float, height: int, width: int
+) -> np.ndarray:
     """The object's colour, broadcast to [H, W, 3] float32, shaded by its material."""
     colour = np.clip(np.float32(RGB[group.colour]) + rng.normal(0, 9, 3).astype(np.float32), 0, 255)
     if group.material == "plain":
@@ -122,7 +126,7 @@ def surface(group, rng, centre, radius, height, width):
     return colour * (0.75 + 0.2 * along) + 150 * np.exp(-((along + 0.2) ** 2) * 14)
 
 
-def draw_object(canvas, group, row, column, rng):
+def draw_object(canvas: np.ndarray, group: Group, row: int, column: int, rng: np.random.Generator) -> None:
     """Draw one object with its shadow into its cell of `canvas` [S, S, 3], in place."""
     size = len(canvas)
     radius = size * (rng.uniform(0.19, 0.215) if group.size == "big" else rng.uniform(0.125, 0.145))
@@ -140,7 +144,7 @@ def draw_object(canvas, group, row, column, rng):
     patch += mask[:, :, None] * (surface(group, rng, centre, radius, *patch.shape[:2]) - patch)
 
 
-def render(scene, rng, size):
+def render(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarray:
     """The scene as uint8 RGB [S, S, 3]."""
     canvas = draw_background(scene.background, rng, size)
     objects = [(group, cell) for group in scene.groups for cell in group.cells]

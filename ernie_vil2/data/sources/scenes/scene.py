@@ -1,11 +1,14 @@
 """What a scene holds, drawn at random; and which combinations no scene of `train` or `valid` shows."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 from .words import BACKGROUNDS, COLOURS, MATERIALS, SHAPES, SIZES
 
 
-def held_out(shape, colour, size):
+def held_out(shape: str, colour: str, size: str) -> bool:
     """Whether the combination is kept from `train` and `valid`.
 
     One in four is, spread evenly over shapes, colours and sizes, so that training knows each of the three, and each two
@@ -26,7 +29,7 @@ class Group:
     cells: tuple
 
     @property
-    def count(self):
+    def count(self) -> int:
         return len(self.cells)
 
 
@@ -38,12 +41,12 @@ class Scene:
     background: str
 
 
-def pick(rng, names):
+def pick(rng: np.random.Generator, names: Iterable[str]) -> str:
     names = list(names)
     return names[int(rng.integers(len(names)))]
 
 
-def sample_scene(rng, split):
+def sample_scene(rng: np.random.Generator, split: str) -> Scene:
     """A random scene of the split; every test scene holds at least one combination unknown to training."""
     cells = [divmod(int(cell), 3) for cell in rng.permutation(9)]
     number = int(rng.integers(2, 4))

@@ -5,13 +5,16 @@ under uneven light, a colour cast, sensor noise and partial occlusion: neither c
 The `test` split shows combinations of shape, colour and size that no scene of `train` or `valid` holds.
 """
 
+from collections.abc import Sequence
+from typing import SupportsIndex
+
 import numpy as np
 
 from ....errors import ConfigError, nearest
 from ..base import Sample, Source
 from . import captions
 from .drawing import render
-from .scene import sample_scene
+from .scene import Scene, sample_scene
 from .words import LANGUAGES
 
 SPLITS = ("train", "valid", "test")
@@ -32,7 +35,7 @@ class SceneSource(Source):
         size: int = 20000,
         seed: int = 0,
         image_size: int = 60,
-        languages=("zh", "en"),
+        languages: str | Sequence[str] = ("zh", "en"),
         captions: int = 2,
         cache: bool = False,
         noise: float = 0.0,
@@ -61,21 +64,21 @@ class SceneSource(Source):
     def _rng(self, index, purpose):
         return np.random.default_rng([self.seed, SPLITS.index(self.split), index, purpose])
 
-    def scene(self, index):
+    def scene(self, index: int) -> Scene:
         """The Scene behind sample `index`."""
         return sample_scene(self._rng(index, 0), self.split)
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         return f"{self.split}-{self.seed}-{self.position(index)}"
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         if self.cached is None:
             return self.draw(index)
         if index not in self.cached:
             self.cached[index] = self.draw(index)
         return self.cached[index]
 
-    def draw(self, index):
+    def draw(self, index: int) -> Sample:
         """The Sample at `index`, drawn anew."""
         scene = self.scene(index)
         words = self._rng(index, 1)
@@ -88,7 +91,7 @@ class SceneSource(Source):
         image = render(scene, self._rng(index, 2), self.image_size)
         return Sample(id=self.key(index), image=image, texts=texts, tags=tags, where=self.where(index))
 
-    def spoil(self, index, texts):
+    def spoil(self, index: int, texts: tuple[str, ...]) -> tuple[str, ...]:
         """The captions of a scene with the shares `noise` and `wrong` of them exchanged, each by its own chance."""
         rng, spoilt = self._rng(index, 3), []
         for place, text in enumerate(texts):
@@ -102,13 +105,13 @@ class SceneSource(Source):
             spoilt.append(text)
         return tuple(spoilt)
 
-    def describe(self):
+    def describe(self) -> str:
         captions = len(self.languages) * self.captions
         noisy = f", {self.noise:.0%} incomplete and {self.wrong:.0%} wrong" if self.noise or self.wrong else ""
         return f"{self.name}: {self.size:,} drawn scenes of {self.image_size} px, {captions} captions each{noisy}"
 
 
-def check_shares(split, noise, wrong):
+def check_shares(split: str, noise: float, wrong: float) -> None:
     """ConfigError unless `noise` and `wrong` are shares that fit together, of a split that is trained on."""
     for name, share in (("noise", noise), ("wrong", wrong)):
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:

@@ -1,12 +1,14 @@
 """The vocabulary of the drawn scenes."""
 
+import os
+
 from ...tokenizer import write_vocab
 from . import captions
 from .source import SceneSource
 from .words import LANGUAGES
 
 
-def build_vocab(path, seed=0, scenes=4000):
+def build_vocab(path: str | os.PathLike, seed: int = 0, scenes: int = 4000) -> None:
     """Write the vocabulary of the scenes' words: every character and whole English word that captions and tags use."""
     source = SceneSource("train", scenes, seed)
     characters, words = set(), set()
