@@ -5,7 +5,7 @@ Nothing of torch is imported or called.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,11 +57,11 @@ class Storage:
     first: int = 0
 
     @property
-    def itemsize(self):
+    def itemsize(self) -> int:
         return np.dtype(DTYPES[self.dtype]).itemsize
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         return self.count * self.itemsize
 
 
@@ -76,11 +76,11 @@ class View:
     stride: tuple
 
 
-def is_size(value):
+def is_size(value: Any) -> bool:
     return type(value) is int and 0 <= value < HUGE
 
 
-def view(storage, offset, size, stride, dtype=None):
+def view(storage: Any, offset: Any, size: Any, stride: Any, dtype: str | None = None) -> View:
     """The View that these arguments of a torch constructor describe; its elements must lie in the storage."""
     if not isinstance(storage, Storage):
         raise Refused("makes a tensor of something that is not a storage")
@@ -103,13 +103,13 @@ def view(storage, offset, size, stride, dtype=None):
     return made
 
 
-def rebuild_tensor(args):
+def rebuild_tensor(args: tuple) -> View:
     if len(args) not in (4, 6, 7):
         raise Refused("calls torch._utils._rebuild_tensor_v2 in a way that torch does not")
     return view(*args[:4])
 
 
-def rebuild_typed(args):
+def rebuild_typed(args: tuple) -> View:
     if len(args) not in (7, 8) or not isinstance(args[6], Plain):
         raise Refused("calls torch._utils._rebuild_tensor_v3 in a way that torch does not")
     dtype = args[6].name.removeprefix("torch.")
@@ -118,25 +118,25 @@ def rebuild_typed(args):
     return view(*args[:4], dtype)
 
 
-def rebuild_parameter(args):
+def rebuild_parameter(args: tuple) -> View:
     if len(args) not in (3, 4) or not isinstance(args[0], View):
         raise Refused("calls torch._utils._rebuild_parameter in a way that torch does not")
     return args[0]
 
 
-def make_size(args):
+def make_size(args: tuple) -> tuple[int, ...]:
     if len(args) != 1 or type(args[0]) not in (tuple, list) or not all(map(is_size, args[0])):
         raise Refused("calls torch.Size for something that is not a shape")
     return tuple(args[0])
 
 
-def make_device(args):
+def make_device(args: tuple) -> Plain:
     if not args or type(args[0]) is not str:
         raise Refused("calls torch.device for something that is not a name")
     return Plain(args[0])
 
 
-def tagged(args):
+def tagged(args: tuple) -> list | dict | tuple:
     """TorchScript's way to write a list or dictionary with the type of its elements."""
     if len(args) not in (1, 2) or type(args[0]) not in (list, dict, tuple):
         raise Refused("calls a constructor of torch.jit._pickle in a way that torch does not")

@@ -5,9 +5,12 @@ the other with the storages behind them.
 """
 
 import math
+import os
 import struct
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,13 +18,15 @@ from ...errors import CheckpointError
 from .lazy_tensors import Piece, Spec, Stored, TensorFile, printable
 from .paddle_file import MAX_TIES, identify
 from .pickle_constructors import KNOWN as PADDLE
-from .torch_constructors import DTYPES, KNOWN
+from .torch_constructors import DTYPES, KNOWN, Storage, View
 from .torch_pickle import TorchMachine
 from .torch_state import named_views
 from .zip_members import Archive
 
 MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 LEGACY_HEAD = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
+Locate = Callable[[Iterable[Storage]], dict[Storage, tuple[int, str, int | None]]]
+"""Offset, byte order and CRC-32 or None of storages"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Strided:
 class TorchFile(TensorFile):
     """A TensorFile that also reads views with strides, such as transposed matrices."""
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str) -> np.ndarray:
         entry = self.entries[key]
         if not isinstance(entry, Strided):
             return super().__getitem__(key)
@@ -49,7 +54,7 @@ class TorchFile(TensorFile):
         return np.array(view, entry.dtype.newbyteorder("="), order="C")
 
 
-def open_torch(path) -> TorchFile:
+def open_torch(path: str | os.PathLike) -> TorchFile:
     """The tensors of a torch file as a lazy mapping, without the containers around them; `notes` say what was left out.
 
     bfloat16 comes as uint16, as everywhere here. Raises CheckpointError, in one sentence, for every other kind of file,
@@ -78,12 +83,12 @@ def open_torch(path) -> TorchFile:
         raise
 
 
-def is_torch(head):
+def is_torch(head: bytes) -> bool:
     """Whether the first bytes are those of a file that torch.save wrote."""
     return head.startswith((b"PK\x03\x04", LEGACY_HEAD))
 
 
-def read_tree(handle, path):
+def read_tree(handle: BinaryIO, path: str | os.PathLike) -> tuple[Any, Locate, int]:
     """(what the pickle describes, function {Storage} -> {Storage: (offset, byte order, CRC-32 or None)}, file size)."""
     head = handle.read(512)
     handle.seek(0)
@@ -96,7 +101,7 @@ def read_tree(handle, path):
     raise CheckpointError(f"{path} is a pickle that torch.save did not write; save the model's state_dict() again")
 
 
-def read_zip(handle, path):
+def read_zip(handle: BinaryIO, path: str | os.PathLike) -> tuple[Any, Locate, int]:
     archive = Archive(handle, path)
     plans = [name for name in archive.members if name.count("/") <= 1 and name.rpartition("/")[2] == "data.pkl"]
     if len(plans) != 1:
@@ -129,7 +134,7 @@ def read_zip(handle, path):
     return tree, locate, archive.size
 
 
-def read_legacy(handle, path):
+def read_legacy(handle: BinaryIO, path: str | os.PathLike) -> tuple[Any, Locate, int]:
     """The form of torch before 1.6: magic number, version, system, the object, keys of storages, then their data."""
     machine = TorchMachine(handle, path)
     parts = []
@@ -161,11 +166,11 @@ def read_legacy(handle, path):
     return tree, locate, machine.size
 
 
-def item_size(view):
+def item_size(view: View) -> int:
     return np.dtype(DTYPES[view.dtype]).itemsize
 
 
-def entry_of(view, start, order, crc32):
+def entry_of(view: View, start: int, order: str, crc32: int | None) -> Stored | Strided:
     """Where and how the elements of a view lie, its storage being at `start`."""
     dtype = np.dtype(DTYPES[view.dtype]).newbyteorder(order)
     spec, offset = Spec(view.dtype, view.size), start + view.offset * dtype.itemsize

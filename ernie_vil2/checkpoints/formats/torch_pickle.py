@@ -3,6 +3,9 @@
 Objects of a TorchScript archive (`__torch__. ...` classes) become records of their attributes.
 """
 
+import os
+from typing import Any, BinaryIO
+
 from .lazy_tensors import printable
 from .pickle_machine import ACTIONS, Buildable, Global, Machine, Refused
 from .torch_constructors import KNOWN, STORAGES, Storage, TorchGlobal, is_size
@@ -18,7 +21,7 @@ class Record(Buildable):
     def __init__(self):
         self.attributes = {}
 
-    def build(self, state):
+    def build(self, state: Any) -> None:
         if type(state) is not dict:
             raise Refused("sets the state of a TorchScript object to something that is not its attributes")
         self.attributes = state
@@ -31,43 +34,43 @@ class TorchMachine(Machine):
     writer = "torch"
     advice = "save the state_dict() of the model alone, or take the file from a source that you trust"
 
-    def __init__(self, handle, path, end=None, known=KNOWN):
+    def __init__(self, handle: BinaryIO, path: str | os.PathLike, end: int | None = None, known: dict = KNOWN):
         super().__init__(handle, known, path, end)
         self.storages = {}
         own = {b"Q": TorchMachine.persistent, b"\x81": TorchMachine.new_object, b"b": TorchMachine.build}
         self.actions = ACTIONS | own
 
-    def run(self):
+    def run(self) -> Any:
         value = super().run()
         if self.handle.tell() > self.size:
             raise self.cut()
         return value
 
-    def find(self, module, name):
+    def find(self, module: Any, name: Any) -> Any:
         if isinstance(module, str) and isinstance(name, str) and f"{module}.".startswith("__torch__."):
             return RecordClass(f"{module}.{name}")
         return super().find(module, name)
 
-    def pairs(self, values):
+    def pairs(self, values: list) -> list[tuple[Any, Any]]:
         if len(values) % 2 or any(type(key) not in (str, int, float, bool) for key in values[::2]):
             raise Refused("holds a dictionary whose keys are neither text nor numbers")
         return list(zip(values[::2], values[1::2], strict=True))
 
-    def build(self):
+    def build(self) -> None:
         """The attributes of a state dict, its `_metadata`, are dropped; other states go to their records."""
         if len(self.stack) > 1 and type(self.stack[-2]) is dict and type(self.stack[-1]) is dict:
             self.pop()
         else:
             super().build()
 
-    def new_object(self):
+    def new_object(self) -> None:
         kind, args = self.pop_many(2)
         if not isinstance(kind, RecordClass) or args != ():
             name = kind.name if isinstance(kind, Global) else type(kind).__name__
             raise Refused(f"makes an object of {printable(name)}, which no torch weights file needs")
         self.push(Record())
 
-    def persistent(self):
+    def persistent(self) -> None:
         """A storage: ('storage', class, key, place, elements), in old files then (view key, first, count) or None."""
         about = self.pop()
         if (

@@ -1,5 +1,8 @@
 """The state dict in what a torch pickle describes, whatever it is wrapped in."""
 
+import os
+from typing import Any
+
 from ...errors import CheckpointError
 from .lazy_tensors import printable
 from .torch_constructors import View
@@ -11,7 +14,7 @@ MAX_DEPTH = 30  # objects of a TorchScript archive within each other
 MAX_OBJECTS = 100_000
 
 
-def named_views(tree, path):
+def named_views(tree: Any, path: str | os.PathLike) -> tuple[dict[str, View], list[str]]:
     """({name: View}, notes) of the state dict in what a pickle describes, whatever it is wrapped in."""
     notes, entered = [], []
     if isinstance(tree, Record):
@@ -41,7 +44,7 @@ def named_views(tree, path):
     return views, notes
 
 
-def container(tree):
+def container(tree: Any) -> str | None:
     """The entry of a dictionary that holds the state dict, or None where the dictionary is one."""
     if type(tree) is not dict:
         return None
@@ -52,7 +55,7 @@ def container(tree):
     return (preferred or holders or [None])[0]
 
 
-def count_views(tree, depth, counted):
+def count_views(tree: Any, depth: int, counted: dict[tuple[int, int], int]) -> int:
     """Tensors in a dictionary keyed by text, or in the fullest of those in it: those of an optimiser have numbers.
 
     counted: what was counted before, since a file may put one dictionary into many places.
@@ -66,7 +69,7 @@ def count_views(tree, depth, counted):
     return counted[id(tree), depth]
 
 
-def add_attributes(root, path, views):
+def add_attributes(root: Record, path: str | os.PathLike, views: dict[str, View]) -> None:
     """Add {dotted name: View} of the tensors of a TorchScript object and of those in it."""
     waiting, seen = [("", root, 0)], 0
     while waiting:

@@ -1,5 +1,7 @@
 """Our text tower in another layout: its entries, and what its config.json says."""
 
+from typing import Any
+
 import numpy as np
 
 from ...config.model import TextTowerConfig
@@ -8,7 +10,7 @@ from .mapping import Entry, copied, transposed
 from .text_tower import POSITION, TOKEN_TYPE, WORD, Names, layers
 
 
-def entries_back(tower: TextTowerConfig, names: Names, prefix, types=0):
+def entries_back(tower: TextTowerConfig, names: Names, prefix: str, types: int = 0) -> dict[str, Entry]:
     """{their key: Entry} from a state of ours; `types`: rows of zero token type embeddings that are made up."""
     if tower.kind != "ernie" or tower.projection:
         raise CheckpointError(
@@ -37,7 +39,7 @@ def entries_back(tower: TextTowerConfig, names: Names, prefix, types=0):
     return entries
 
 
-def settings_back(tower: TextTowerConfig):
+def settings_back(tower: TextTowerConfig) -> dict[str, Any]:
     """What a config.json of BERT's kind says about a tower of ours."""
     return {
         "vocab_size": tower.vocab_size,
