@@ -7,21 +7,23 @@ from pathlib import Path
 import numpy as np
 
 from ..checkpoints.model_directory import CONFIG
-from ..data.sources.base import RowError
+from ..data.sources.base import RowError, Source
 from ..errors import DataError
 
 PROBED_ROWS = 64
 HASHED_BYTES = 64 * 2**20
 
 
-def as_bytes(image):
+def as_bytes(image: bytes | str | os.PathLike | np.ndarray) -> bytes:
     """Bytes that stand for an image: its own, its path, or its pixels."""
     if isinstance(image, np.ndarray):
         return str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
     return os.fsencode(image) if isinstance(image, (str, os.PathLike)) else bytes(image)
 
 
-def describe(model_path, vocab, input_spec, source):
+def describe(
+    model_path: str | os.PathLike, vocab: str | os.PathLike | None, input_spec: str | os.PathLike, source: Source
+) -> dict[str, str]:
     """The identity of a run: digests of model and input, so that neither may change half-way nor is bound to a path.
 
     A model directory is known by its config.json, which lists digests of the rest; a big input by its size, some of
@@ -42,7 +44,7 @@ def describe(model_path, vocab, input_spec, source):
     return {**identity, "vocabulary": file_digest(vocab, whole=True)} if vocab else identity
 
 
-def file_digest(path, whole=False):
+def file_digest(path: str | os.PathLike, whole: bool = False) -> str:
     """SHA-256 of a file; of one over 64 MiB, unless `whole`, of its size and of 64 blocks of it."""
     try:
         size, block = os.path.getsize(path), 2**20
