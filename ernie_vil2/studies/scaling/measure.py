@@ -8,6 +8,8 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ...errors import UserError
 from ...runtime import cpu_count, import_paddle
@@ -18,7 +20,7 @@ START = f"from {__name__} import serve; serve()"
 TIMEOUT = 900
 
 
-def measure(say=lambda line: None):
+def measure(say: Callable[[str], object] = lambda line: None) -> dict[str, Any]:
     """Everything, as JSON-able data: sizes.{base,large}, wire, loss, and on what it was measured."""
     sizes = {}
     for size in SIZES:
@@ -28,7 +30,7 @@ def measure(say=lambda line: None):
     return {"machine": f"{platform.machine()}, {cpu_count()} cores", "sizes": sizes, **ask({"what": "ranks"})}
 
 
-def ask(job):
+def ask(job: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of a process to a job; UserError with its last line when it fails."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", START],
@@ -42,7 +44,7 @@ def ask(job):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def serve():
+def serve() -> None:
     """One process of `ask`: a job as JSON on standard input, the answer as JSON on the last line."""
     import_paddle()
     job = json.loads(sys.stdin.read())

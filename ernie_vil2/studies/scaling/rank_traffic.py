@@ -4,7 +4,9 @@ import contextlib
 import gc
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,13 +14,21 @@ from ...config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTow
 from ...config.run import ObjectiveConfig
 from .view_costs import allocated
 
+if TYPE_CHECKING:
+    import paddle
+
+    from ...data.batches.views import Batch
+    from ...models.dual_encoder import DualEncoder
+    from ...objectives.contrastive import ContrastiveObjective
+    from ...objectives.gather import Share
+
 PAIRS = (("image", "caption"), ("image", "tags"), ("image", "image'"), ("caption", "caption'"), ("caption", "tags"))
 IMAGE_VIEWS, TEXT_VIEWS = ("image", "image'"), ("caption", "caption'", "tags")
 RANK_BATCH = 512
 NARROW = 8
 
 
-def measure_ranks():
+def measure_ranks() -> dict[str, Any]:
     """From a job of two ranks: `wire`, bytes handed to collectives per parameter, embedding value and sample; `loss`,
     bytes that the loss holds for each row and column."""
     import tempfile
@@ -31,7 +41,7 @@ def measure_ranks():
         return json.loads(path.read_text())
 
 
-def rank_job(path):
+def rank_job(path: str) -> None:
     """One of two ranks: the step's collectives are counted by what they carry, the loss by what it holds."""
     import paddle.distributed as dist
 
@@ -82,7 +92,9 @@ def rank_job(path):
         )
 
 
-def loss_bytes(objective, batch, model, share):
+def loss_bytes(
+    objective: "ContrastiveObjective", batch: "Batch", model: "DualEncoder", share: "Share"
+) -> tuple[float, float]:
     """(held between forward and backward, peak of both): bytes for each of b x B rows and columns, all pairs together.
 
     Both directions, targets and masks are in it. Embeddings are narrow here, so that what they take is not.
@@ -99,7 +111,7 @@ def loss_bytes(objective, batch, model, share):
     return held / entries, (core.host_memory_stat_peak_value("Allocated", 0) - before) / entries
 
 
-def normal(share, width):
+def normal(share: "Share", width: int) -> "paddle.Tensor":
     """Embeddings of noise that want a gradient."""
     import paddle
 
@@ -108,7 +120,7 @@ def normal(share, width):
     return value
 
 
-def random_batch(share, config):
+def random_batch(share: "Share", config: ModelConfig) -> "Batch":
     """A Batch of noise with every view; every eighth sample has no tags, so that masks are needed."""
     from ...data.batches.views import Batch
 
@@ -126,7 +138,7 @@ def random_batch(share, config):
 
 
 @contextlib.contextmanager
-def counted():
+def counted() -> Iterator[Counter]:
     """A Counter {(collective, type): bytes} of what this rank's collectives carry while the block runs.
 
     An all-gather counts with what it gives, the others with the tensor that they are given.

@@ -1,7 +1,10 @@
 """The projection to many cards as Markdown: tables and sentences, all of them filled from measured values."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ...pages.markdown import filled
-from .cards import CARDS
+from .cards import CARDS, Assumptions, Card
 from .project import Projection
 from .rank_traffic import IMAGE_VIEWS, PAIRS, TEXT_VIEWS
 from .stops import stop_table, stopped
@@ -9,7 +12,15 @@ from .tables import COUNTS, assumption_table, card_table, measured_tables, memor
 from .view_costs import SIZES
 
 
-def document(measured, assumed, per_card, batch, sharding, pairs, cards=CARDS):
+def document(
+    measured: Mapping[str, Any],
+    assumed: Assumptions,
+    per_card: int,
+    batch: int,
+    sharding: int,
+    pairs: float,
+    cards: Mapping[str, Card] = CARDS,
+) -> str:
     """The Markdown text."""
     projections = {name: Projection(measured, card, assumed) for name, card in cards.items()}
     first = next(iter(projections.values()))
@@ -96,7 +107,7 @@ The time of the towers on a card is taken in proportion to operations; the secon
 """
 
 
-def card_section(projection, per_card, batch, sharding, pairs):
+def card_section(projection: Projection, per_card: int, batch: int, sharding: int, pairs: float) -> str:
     """The tables of a card."""
     return f"""## {projection.card.name}
 

@@ -1,7 +1,10 @@
 """Where more cards stop helping, and why."""
 
+from collections.abc import Callable
+
 from ...pages.markdown import markdown
 from .cards import CARDS_PER_NODE
+from .project import Projection
 from .tables import percent
 from .view_costs import SIZES
 
@@ -15,7 +18,9 @@ PARTS = {
 MOST_CARDS = 2**16
 
 
-def stop(projection, size, per_card, sharding, first=CARDS_PER_NODE):
+def stop(
+    projection: Projection, size: str, per_card: Callable[[int], int], sharding: int, first: int = CARDS_PER_NODE
+) -> tuple[int | None, str]:
     """(cards, reason) from which on more cards do not pay: the towers take less than half of the step, or no memory.
 
     per_card: function of the number of cards, 0 where none is left. Powers of two are tried, up to MOST_CARDS.
@@ -35,7 +40,7 @@ def stop(projection, size, per_card, sharding, first=CARDS_PER_NODE):
     return None, f"nothing does; above {cards // 2:,} cards no pair is left for a card"
 
 
-def stop_table(projection, per_card, batch, sharding):
+def stop_table(projection: Projection, per_card: int, batch: int, sharding: int) -> str:
     """Where each size stops scaling, with as many pairs on each card, and with the same batch over more cards."""
     rows = []
     for size in SIZES:
@@ -46,7 +51,7 @@ def stop_table(projection, per_card, batch, sharding):
     return markdown(["size and batch", "stops at cards", "because"], rows)
 
 
-def stopped(projection, per_card, batch, sharding):
+def stopped(projection: Projection, per_card: int, batch: int, sharding: int) -> str:
     """A sentence on what ends scaling on a card, of all rows of its stop_table."""
     found = [stop(projection, size, share, sharding) for size in SIZES for share in both_ways(per_card, batch)]
     reasons = dict.fromkeys(reason.split(":")[0] for cards, reason in found if cards)
@@ -56,6 +61,6 @@ def stopped(projection, per_card, batch, sharding):
     return f"What stops scaling on the {projection.card.name}, from {least:,} cards on: {', '.join(reasons)}."
 
 
-def both_ways(per_card, batch):
+def both_ways(per_card: int, batch: int) -> tuple[Callable[[int], int], Callable[[int], int]]:
     """Pairs of a card as a function of the number of cards: as many on each, and the same batch over more."""
     return (lambda cards: per_card), (lambda cards: batch // cards)

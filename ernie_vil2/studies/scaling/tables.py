@@ -1,16 +1,19 @@
 """Tables of the projection to many cards, as Markdown."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ...pages.markdown import markdown
-from .project import reached_flops, view_flops
+from .cards import Assumptions, Card
+from .project import Projection, reached_flops, view_flops
 from .view_costs import SIZES
 
 COUNTS = (8, 64, 512)
 TITLES = {"base": "base (ViT-B/16)", "large": "large (ViT-L/14)"}
 
 
-def step_table(projection, per_card, sharding, pairs):
+def step_table(projection: Projection, per_card: Callable[[int], int], sharding: int, pairs: float) -> str:
     """A line for each size and number of cards; `per_card` is a function of the number of cards."""
     rows = []
     for size in SIZES:
@@ -48,22 +51,22 @@ def step_table(projection, per_card, sharding, pairs):
     return markdown(head, rows)
 
 
-def percent(share):
+def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def days(hours):
+def days(hours: float) -> str:
     return f"{hours / 24:,.1f} days" if hours >= 48 else f"{hours:,.1f} h"
 
 
-def memory_table(projection, per_card, sharding, cards=64):
+def memory_table(projection: Projection, per_card: int, sharding: int, cards: int = 64) -> str:
     """What fills a rank."""
     steps = {size: projection.step(size, cards, per_card, sharding) for size in SIZES}
     rows = [[part, *(f"{step.memory[part] / 1e9:.2f} GB" for step in steps.values())] for part in steps["base"].memory]
     return markdown([f"{cards} cards", *(TITLES[size] for size in SIZES)], rows)
 
 
-def measured_tables(measured):
+def measured_tables(measured: Mapping[str, Any]) -> str:
     """What was measured, and how it compares with the count of operations."""
     rows, ratios = [], []
     for size, values in measured["sizes"].items():
@@ -97,7 +100,7 @@ def measured_tables(measured):
     return markdown(head, rows) + "\n\n" + markdown(["ratio", "measured seconds", "operations"], ratios)
 
 
-def card_table(cards):
+def card_table(cards: Mapping[str, Card]) -> str:
     """The cards and where their numbers come from."""
     rows = [
         [
@@ -115,7 +118,7 @@ def card_table(cards):
     return markdown(head, rows)
 
 
-def assumption_table(assumed):
+def assumption_table(assumed: Assumptions) -> str:
     """The assumptions with their values."""
     words = {
         "bandwidth_share": "share of the nominal bandwidth that a collective reaches",

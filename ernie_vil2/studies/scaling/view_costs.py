@@ -2,9 +2,16 @@
 
 import gc
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ...config.model import ImageTowerConfig, ModelConfig, TextTowerConfig
+
+if TYPE_CHECKING:
+    import paddle
+
+    from ...models.dual_encoder import DualEncoder
 
 LARGE = {"width": 1024, "depth": 24, "heads": 16}
 SIZES = {
@@ -19,7 +26,7 @@ MICRO = {"base": 4, "large": 2}
 TURNS = 2
 
 
-def measure_size(size):
+def measure_size(size: str) -> dict[str, Any]:
     """Parameters, and per view of a tower: seconds of forward and backward, bytes that forward leaves for backward."""
     import paddle
 
@@ -44,7 +51,9 @@ def measure_size(size):
     return result
 
 
-def one_turn(model, encode, value):
+def one_turn(
+    model: "DualEncoder", encode: "Callable[[paddle.Tensor], paddle.Tensor]", value: "paddle.Tensor"
+) -> dict[str, float]:
     """Seconds of a forward and a backward pass, and bytes held between them."""
     gc.collect()
     before, start = allocated(), time.perf_counter()
@@ -56,7 +65,7 @@ def one_turn(model, encode, value):
     return {"forward": middle - start, "backward": end - middle, "bytes": held}
 
 
-def allocated():
+def allocated() -> int:
     """Bytes of Paddle's tensors in the computer's memory."""
     from paddle.base import core
 

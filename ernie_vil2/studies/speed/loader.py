@@ -12,7 +12,9 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,12 +25,13 @@ from ...data.images.augment import draw_short, vary
 from ...data.images.decode import decode_for
 from ...data.images.pixels import normalise
 from ...data.images.resize import resize_short
+from ...data.sources.base import Source
 from ...data.sources.open import open_source
 from .photos import write_tars
 from .plain_loader import BATCH, PROFILE, RECIPE, STAGES, VIEWS, Clock, plain_turn
 
 
-def staged_turn(source, maker, order):
+def staged_turn(source: Source, maker: ViewMaker, order: Order) -> dict[str, float]:
     """{stage: CPU seconds} of one epoch by our steps in this process; transport is collation alone."""
     clock = Clock()
     for step in range(order.batches_per_epoch):
@@ -51,7 +54,7 @@ def staged_turn(source, maker, order):
     return clock.seconds
 
 
-def loader_turn(source, maker, order):
+def loader_turn(source: Source, maker: ViewMaker, order: Order) -> float:
     """CPU seconds of one epoch through the Loader with one worker, this process and the worker together."""
     loader = Loader(source, maker, order, order.batches_per_epoch + 4, workers=1)
     batches = iter(loader)
@@ -68,7 +71,9 @@ def loader_turn(source, maker, order):
     return spent * order.batches_per_epoch / (order.batches_per_epoch - 4)
 
 
-def compare(count=1024, quality=85, repeats=3, note=lambda line: None):
+def compare(
+    count: int = 1024, quality: int = 85, repeats: int = 3, note: Callable[[str], object] = lambda line: None
+) -> dict[str, Any]:
     """{"bytes": mean file size, "plain" and "ours": {stage or "all": samples/s per core}, "ratio": ours / plain}.
 
     Medians over `repeats` turns that alternate between the sides; "all" of ours is the whole Loader.
@@ -103,7 +108,7 @@ def compare(count=1024, quality=85, repeats=3, note=lambda line: None):
     return {"bytes": size, "plain": speeds[0], "ours": speeds[1], "ratio": ratio}
 
 
-def table(result):
+def table(result: Mapping[str, Any]) -> str:
     """The figures of `compare` as lines."""
     lines = [
         f"640 x 480 JPEGs of {result['bytes'] / 1000:.0f} kB in tars, 2 views each; samples/s per core",
@@ -113,7 +118,7 @@ def table(result):
     return "\n".join([*lines, f"{'ratio':10}{result['ratio']:19.2f}x"])
 
 
-def cpu_seconds(pid):
+def cpu_seconds(pid: int) -> float:
     """Seconds of CPU that a process has used."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

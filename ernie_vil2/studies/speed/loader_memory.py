@@ -1,6 +1,7 @@
 """Resident memory of the loader's processes, as samples go by."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -17,19 +18,21 @@ class Drawn(Source):
 
     name = "drawn"
 
-    def __init__(self, size):
+    def __init__(self, size: int):
         self.size = size
 
     def __len__(self):
         return self.size
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         rng = np.random.default_rng(index)
         pixels = cv2.resize(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), (80, 64))
         return Sample(str(index), cv2.imencode(".jpg", pixels)[1].tobytes(), ("图",), (), self.where(index))
 
 
-def memory(count=100_000, workers=2, every=20_000, note=lambda line: None):
+def memory(
+    count: int = 100_000, workers: int = 2, every: int = 20_000, note: Callable[[str], object] = lambda line: None
+) -> list[tuple[int, float]]:
     """[(samples, MB)]: resident memory of this process and its loader's workers together, as samples go by."""
     maker = ViewMaker(VIEWS, None, PROFILE, RECIPE)
     loader = Loader(Drawn(count), maker, Order(count, BATCH, 0), -(-count // BATCH), workers=workers)
@@ -42,6 +45,6 @@ def memory(count=100_000, workers=2, every=20_000, note=lambda line: None):
     return found
 
 
-def memory_of(pid):
+def memory_of(pid: int) -> int:
     """Resident bytes of a process."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -3,20 +3,26 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...config.model import ModelConfig
 from ...config.run import RunConfig
 from ...errors import UserError
 from ...schema import as_dict, build
+
+if TYPE_CHECKING:
+    from ...data.batches.views import Batch
 
 START = f"from {__name__} import serve; serve()"
 TEXT_LENGTH = 24
 VOCABULARY = 40000
 
 
-def compare(config, batch, micro):
+def compare(config: RunConfig, batch: int, micro: int) -> dict[str, float]:
     """{"small": MiB, "large": MiB, "ratio": ...}: peak above the resident memory after loading of a training step with
     `micro` pairs and with `batch` pairs in micro-batches of `micro`. config: a RunConfig; its data are not read."""
     peaks = {}
@@ -30,7 +36,7 @@ def compare(config, batch, micro):
     return {**peaks, "ratio": peaks["large"] / peaks["small"]}
 
 
-def serve():
+def serve() -> None:
     """One side of the comparison: the job as JSON on standard input, the answer in MiB."""
     from ...runtime import import_paddle
 
@@ -39,7 +45,7 @@ def serve():
     print(step_peak(build(RunConfig, job["run"], "the job"), job["batch"], job["micro"]))
 
 
-def step_peak(config, size, micro):
+def step_peak(config: RunConfig, size: int, micro: int) -> float:
     """MiB that one step of `size` pairs in micro-batches of `micro` needs above what is resident after loading."""
     from ...objectives.contrastive import ContrastiveObjective
     from ...objectives.gather import divide
@@ -60,7 +66,7 @@ def step_peak(config, size, micro):
     return resident("VmHWM") - loaded
 
 
-def random_batch(config, views, size):
+def random_batch(config: ModelConfig, views: Iterable[str], size: int) -> "Batch":
     """A Batch of noise: uint8 crops and captions of TEXT_LENGTH tokens."""
     from ...data.batches.views import Batch
     from ...objectives.views import IMAGE_VIEWS
@@ -82,7 +88,7 @@ def random_batch(config, views, size):
     )
 
 
-def resident(field):
+def resident(field: str) -> float:
     """MiB of this process: VmRSS now, VmHWM at most so far. UserError where the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()

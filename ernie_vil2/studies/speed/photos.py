@@ -1,6 +1,7 @@
 """Photographs that nobody took: JPEGs with detail at every scale, in tars."""
 
 import io
+import os
 import statistics
 import tarfile
 from pathlib import Path
@@ -12,7 +13,7 @@ SIDES = 480, 640
 SHARDS = 4
 
 
-def photo(rng, height=SIDES[0], width=SIDES[1]):
+def photo(rng: np.random.Generator, height: int = SIDES[0], width: int = SIDES[1]) -> np.ndarray:
     """Pixels uint8 [H, W, 3] with detail at every scale, less of it at the finer ones, as photographs have."""
     picture = np.full((height, width, 3), 128, np.float32)
     for cells in (4, 16, 64, 160, 320, 640):
@@ -21,7 +22,7 @@ def photo(rng, height=SIDES[0], width=SIDES[1]):
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def write_tars(folder, count, quality=85, photos=32):
+def write_tars(folder: str | os.PathLike, count: int, quality: int = 85, photos: int = 32) -> tuple[list[Path], float]:
     """Paths of SHARDS tars with `count` JPEGs of 640 x 480, of `photos` different ones; and a file's mean bytes."""
     encode = [cv2.IMWRITE_JPEG_QUALITY, quality]
     files = [

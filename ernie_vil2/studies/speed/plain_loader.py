@@ -1,12 +1,15 @@
 """The plain side of the loader's comparison: the release's steps as a training script holds them, timed by stage."""
 
 import time
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from ...config.model import PIXEL_PROFILES
 from ...config.run import AugmentationConfig
+from ...data.batches.order import Order
+from ...data.sources.base import Source
 
 BATCH = 64
 VIEWS = "image", "image'"
@@ -15,7 +18,7 @@ RECIPE = AugmentationConfig()
 STAGES = "read", "decode", "augment", "normalise", "transport"
 
 
-def plain_view(data, rng, clock):
+def plain_view(data: bytes, rng: np.random.Generator, clock: Callable[[str], object]) -> np.ndarray:
     """One view float32 [3, 224, 224] by the release's steps, as a plain script has them."""
     from PIL import Image, ImageEnhance
 
@@ -54,7 +57,7 @@ def plain_view(data, rng, clock):
     return pixels
 
 
-def plain_turn(source, order):
+def plain_turn(source: Source, order: Order) -> dict[str, float]:
     """{stage: CPU seconds} of one epoch by the plain side, a batch at a time."""
     clock = Clock()
     rng = np.random.default_rng(0)

@@ -2,11 +2,12 @@
 
 import time
 
+from ...config.run import RunConfig
 from ..scaling.project import view_flops
 from .memory import VOCABULARY, random_batch
 
 
-def throughput(config, batch, steps):
+def throughput(config: RunConfig, batch: int, steps: int) -> dict[str, float]:
     """{"pairs_per_second", "tflops"} of whole steps on noise, the first two left out; config: a RunConfig.
 
     tflops counts the operations that the gradient needs, 3 forward passes of every view; what the gradient cache and
