@@ -71,6 +71,8 @@ def build(cls: type[Record], mapping: typing.Any, where: str, path: str = "") ->
 def coerce(kind: typing.Any, value: typing.Any, where: str, path: str) -> typing.Any:
     """`value` as `kind`, or ConfigError; YAML's '1e-4' strings become floats."""
     origin = typing.get_origin(kind)
+    if isinstance(value, str) and any(map(kind_of, (kind, *typing.get_args(kind)))):
+        value = {"kind": value}
     if dataclasses.is_dataclass(kind):
         return build(kind, {} if value is None else value, where, path)
     if origin in (typing.Union, types.UnionType):

@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..config.model import ModelConfig
+import numpy as np
+
+from ..config.model import PLAIN, ModelConfig
 from ..errors import CheckpointError
 from ..files.atomic import reported, sync_directory, synced_file, temporary_name
 from . import release_layout
-from .formats.lazy_tensors import Float32View, TensorFile
+from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
 from .formats.safetensors_file import header_digest, open_safetensors, write_safetensors
 from .layouts import ernie_vil, official
 from .layouts.any_source import open_source
@@ -50,7 +52,7 @@ def save_model(
     `<path>.tmp-<process>`; a run that is killed leaves only that. Raises CheckpointError when the state does not fit,
     the target is something else, or the disk refuses.
     """
-    release_layout.check(state, config, "the state to be saved")
+    check_state(state, config, "the state to be saved")
     path = Path(os.path.realpath(path))
     refuse_other_target(path)
     temporary = temporary_name(path)
@@ -62,6 +64,20 @@ def save_model(
             replace_directory(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_state(state: Mapping[str, np.ndarray], config: ModelConfig, where: str | Path) -> list[str]:
+    """Notes on harmless differences of `state` from what `config` needs; CheckpointError for all others.
+
+    The keys of the plain system are known here; those of another one when its model is built (`inference.model.load`).
+    """
+    if config.system == PLAIN:
+        return release_layout.check(state, config, where)
+    wrong = {key: spec_of(state, key).dtype for key in state}
+    wrong = [f"{printable(key)} ({kind})" for key, kind in wrong.items() if kind not in FLOATS]
+    if wrong:
+        raise CheckpointError(f"{where}: not floating point: {', '.join(wrong)}; save it again from its training")
+    return []
 
 
 def refuse_other_target(path: Path) -> None:
@@ -140,7 +156,7 @@ def open_model(
         if waiting:
             hint = f"a save that was interrupted left {waiting[0]}: rename it to {path.name}"
         raise CheckpointError(f"{path} does not exist; {hint}")
-    state.notes += release_layout.check(state, config, path)
+    state.notes += check_state(state, config, path)
     if config.text_tower is None:
         return state if raw else Float32View(state), config, None
     vocab = Path(vocab) if vocab is not None else found

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from ..errors import ConfigError
 from ..schema import as_dict, build, document, kind_of
 
+PLAIN = "ernie_vil2"
+"""The system of two separate towers: what a configuration without a system is"""
+BESIDE = ("system", "settings")
 TOKENIZERS = ("bert", "paddlenlp")
 ACTIVATIONS = ("quick_gelu", "gelu", "relu")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -257,6 +260,8 @@ class ModelConfig:
     """What config.json of a model directory holds."""
 
     layout_version: int = document(1, "version of this layout", choices=(1,))
+    system: str = document(PLAIN, "what model and objective are together: the name of a module of ernie_vil2/systems/")
+    settings: dict[str, typing.Any] = document(dict, "what this system needs beside towers and objective")
     image_tower: ImageTower | None = document(ImageTowerConfig, "the image tower; null where there is only the other")
     text_tower: TextTower | None = document(TextTowerConfig, "the text tower; null where there is only the other")
     max_length: int = document(48, "tokens of a text, [CLS] and [SEP] included", minimum=3)
@@ -306,5 +311,9 @@ class ModelConfig:
         return build(cls, mapping, where)
 
     def to_dict(self):
-        """Plain JSON-able dictionary; from_dict of it gives an equal configuration."""
-        return as_dict(self)
+        """Plain JSON-able dictionary; from_dict of it gives an equal configuration.
+
+        The plain system is not named, so that earlier releases read its model directories.
+        """
+        found = as_dict(self)
+        return {key: value for key, value in found.items() if key not in BESIDE or value not in (PLAIN, {})}

@@ -7,6 +7,7 @@ from ..errors import ConfigError, nearest
 from ..schema import build, check_range, document
 from .model import ModelConfig
 
+CONSOLES = ("short", "full")
 VIEWS = ("image", "image'", "caption", "caption'", "tags", "tags'")
 
 
@@ -45,6 +46,17 @@ class AugmentationConfig:
 
 
 @dataclass
+class BatchNegatives:
+    """Negatives are the other samples of the global batch."""
+
+    kind: str = document("batch", "batch: every other sample of the global batch", choices=("batch",))
+
+
+Negatives = BatchNegatives
+"""What samples are told apart from; a union by `kind`, as towers are"""
+
+
+@dataclass
 class ObjectiveConfig:
     """Which pairs of views are pulled together, and against what."""
 
@@ -57,7 +69,7 @@ class ObjectiveConfig:
         "infonce: symmetric cross entropy; sigmoid: every pair of samples by itself (SigLIP, arXiv 2303.15343)",
         choices=("infonce", "sigmoid"),
     )
-    negatives: str = document("batch", "batch: every other sample of the global batch", choices=("batch",))
+    negatives: Negatives = document(BatchNegatives, "what samples are told apart from: a kind, or a mapping with one")
     positives: str = document(
         "by_id",
         "by_id: same image id or same text counts as a positive; one: only the sample itself",
@@ -105,7 +117,9 @@ class DataConfig:
     zero_shot: dict[str, typing.Any] = document(
         dict, "{name: source} of other data, measured before and after training beside `valid`: what it forgets"
     )
-    vocab: str | None = document(None, "vocabulary file; null builds one for scenes, or takes the one of init.text")
+    vocab: str | None = document(
+        None, "vocabulary file, as tools/data.py vocab makes it; null builds one for scenes, or takes that of init.text"
+    )
     augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
     workers: int = document(1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0)
     max_bad: float = document(0.01, "share of broken samples at which the run stops", minimum=0)
@@ -189,6 +203,9 @@ class TrainConfig:
         0.0, "stop when the loss is over this factor times the median of the last 100; 0: never", minimum=0
     )
     log_every: int = document(10, "steps between log lines", minimum=1)
+    console: str = document(
+        "short", "a line of a step on the terminal: short, or full with all that the log file has", choices=CONSOLES
+    )
     eval_every: int = document(0, "steps between validations and checkpoints; 0 for one at the end", minimum=0)
     save_every: int = document(0, "steps between further checkpoints; 0 for those of eval_every only", minimum=0)
     keep: int = document(2, "latest checkpoints that are kept, beside the best one", minimum=1)

@@ -55,7 +55,12 @@ def _clean(code):
         return " "
     if category[0] == "C" or code == 0xFFFD:
         return None
-    return f" {chr(code)} " if any(first <= code <= last for first, last in CJK) else code
+    return f" {chr(code)} " if is_cjk(code) else code
+
+
+def is_cjk(code: int) -> bool:
+    """Whether a code point is a CJK ideograph, which is a word by itself."""
+    return any(first <= code <= last for first, last in CJK)
 
 
 def _set_apart(code):
@@ -82,6 +87,13 @@ APART = {
 """{rules: {whether text is lower-cased: the table that sets punctuation apart}}."""
 
 
+def words(token: str, lower_case: bool = True, rules: str = "bert") -> list[str]:
+    """The words, which WordPiece cuts into pieces, of one token between the white space of a cleaned text."""
+    if lower_case:
+        token = unicodedata.normalize("NFD", token.lower())
+    return token.translate(APART[rules][lower_case]).split()
+
+
 class TokenIds(dict):
     """Token between white space -> ids of its pieces; short tokens are remembered, REMEMBERED_TOKENS at most."""
 
@@ -89,7 +101,7 @@ class TokenIds(dict):
         from tokenizers.models import WordPiece
 
         super().__init__()
-        self.vocab, self.lower_case, self.apart = vocab, lower_case, APART[rules][lower_case]
+        self.vocab, self.lower_case, self.rules = vocab, lower_case, rules
         self.model = WordPiece(vocab=vocab, unk_token=UNK, max_input_chars_per_word=LONGEST_WORD)
 
     def __missing__(self, token):
@@ -103,11 +115,7 @@ class TokenIds(dict):
 
     def pieces(self, token: str) -> Iterator[str]:
         """Yield the pieces, as strings, of one token."""
-        if self.lower_case:
-            words = unicodedata.normalize("NFD", token.lower()).translate(self.apart)
-        else:
-            words = token.translate(self.apart)
-        for word in words.split():
+        for word in words(token, self.lower_case, self.rules):
             if len(word) > LONGEST_WORD:
                 yield UNK
             elif word in self.vocab:

@@ -12,12 +12,14 @@ import numpy as np
 import paddle
 
 from ..checkpoints.model_directory import WEIGHTS, open_model
+from ..checkpoints.run_folder import latest_model
 from ..data.images.decode import AnyImage, decode
 from ..data.images.pixels import normalise, preprocess
 from ..data.images.resize import crop
 from ..data.tokenizer import Tokenizer
 from ..errors import CheckpointError, ConfigError, ImageError
-from ..models.dual_encoder import DualEncoder, fill, uninitialised
+from ..models.dual_encoder import fill, uninitialised
+from ..systems.registry import system_class
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
 from .items import Failures, listed, not_text, single_image
 
@@ -28,16 +30,22 @@ SMALLEST_NORM = 1e-12
 Texts, Images = str | Iterable[str], AnyImage | Iterable[AnyImage]
 WithFailures = tuple[np.ndarray, list[tuple[int, str]]]
 """Embeddings, and (position, reason) of what could not be encoded"""
+LOG = logging.getLogger("ernie_vil2")
 
 
-def load(path, vocab=None):
-    """A Model from a model directory, a `.pdparams` in the release's keys, or PaddleNLP's ErnieViL (folder or file).
+def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None) -> "Model":
+    """A Model from a model directory, a `.pdparams` in the release's keys, PaddleNLP's ErnieViL (folder or file), or
+    the folder of a run, of which the latest checkpoint is taken, with a warning in the log that names it.
 
     vocab: vocabulary file; needed for a `.pdparams` unless a vocab.txt lies beside it. Tensors are read and assigned
     one by one, so memory peaks at little more than the model itself. Raises CheckpointError that lists every missing
     and mis-shaped tensor, and names what a pickle asked for that is not allowed. What had to be assumed of a file
     without configuration is logged as a warning.
     """
+    found = latest_model(path)
+    if found != Path(path):
+        LOG.warning("%s is the folder of a run: its latest checkpoint is taken, %s", path, found)
+        path = found
     state, config, vocabulary = open_model(path, vocab)
     tokenizer = None
     if config.text_tower is not None:
@@ -49,23 +57,23 @@ def load(path, vocab=None):
             f"{rows}; give the vocabulary that belongs to these weights"
         )
     with uninitialised():
-        network = DualEncoder(config)
+        network = system_class(config.system).network(config)
     fill(network, state, path)
     if not (Path(path) / WEIGHTS).is_file():  # a model directory says what it is; of other files much is assumed
         for note in state.notes:
-            logging.getLogger("ernie_vil2").warning("%s: %s", path, note)
+            LOG.warning("%s: %s", path, note)
     return Model(network, tokenizer)
 
 
 class Model:
-    """Two towers with their tokenizer and pixel profile.
+    """A model with its tokenizer and pixel profile.
 
-    `network` is the DualEncoder, `config` its ModelConfig, `embed_dim` the width D of the embeddings. Encoding runs in
-    evaluation mode and without gradients whatever mode the network is in, and leaves that mode as it was. A model of
-    one tower raises ConfigError when the other one is asked for.
+    `network` is the model of a System, such as a DualEncoder, `config` its ModelConfig, `embed_dim` the width D of the
+    embeddings. Encoding runs in evaluation mode and without gradients whatever mode the network is in, and leaves that
+    mode as it was. A model of one tower raises ConfigError when the other one is asked for.
     """
 
-    def __init__(self, network: DualEncoder, tokenizer: Tokenizer | None):
+    def __init__(self, network: paddle.nn.Layer, tokenizer: Tokenizer | None):
         self.network = network
         self.tokenizer = tokenizer
         self.config = network.config

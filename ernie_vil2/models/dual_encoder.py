@@ -1,21 +1,17 @@
 """Two towers and the learnable temperatures: the one model behind every contrastive system here."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import paddle
 from paddle import nn
 
+from ..config.model import ModelConfig, Tower
 from ..errors import CheckpointError
 from .layers import initialise
-
-if TYPE_CHECKING:
-    from ..config.model import ModelConfig, Tower
 
 INITIAL_TEMPERATURE = 2.65926
 INITIAL_BIAS = -10.0
@@ -153,10 +149,16 @@ def fill(network: nn.Layer, state: Mapping[str, Any], where: str | os.PathLike) 
         )
 
 
-def new_model(config: ModelConfig, groups: Iterable[str] = ("mm",), seed: int = 0, biased: bool = False) -> DualEncoder:
-    """A DualEncoder with random starting values that depend on `seed` alone."""
+def new_model(
+    config: ModelConfig,
+    groups: Iterable[str] = ("mm",),
+    seed: int = 0,
+    biased: bool = False,
+    network: Callable[..., nn.Layer] = DualEncoder,
+) -> nn.Layer:
+    """`network(config, groups, biased)` with random starting values that depend on `seed` alone."""
     paddle.seed(seed)
     with uninitialised():
-        model = DualEncoder(config, groups, biased)
+        model = network(config, groups, biased)
     initialise(model)
     return model

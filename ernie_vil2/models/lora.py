@@ -4,22 +4,16 @@ The keys of the model's own weights stay as they are; `lora_a` [in, rank] and `l
 The fused query, key and value of the image tower share one A.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 import paddle
 from paddle import nn
 
+from ..config.run import LoraConfig
 from ..errors import ConfigError
 from ..keys import generator
+from .dual_encoder import DualEncoder
 from .layers import Linear
 from .towers import ernie, vit
-
-if TYPE_CHECKING:
-    from ..config.run import LoraConfig
-    from .dual_encoder import DualEncoder
 
 ADAPTED = {vit.Attention: ("qkv", "proj"), ernie.Attention: ("q", "k", "v", "o")}
 TOWERS = {"image": "visual", "text": "text_model"}

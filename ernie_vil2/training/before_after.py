@@ -1,11 +1,19 @@
 """What a model could do before training, and what it can after: recalls on validation and on data of other kinds."""
 
+from collections.abc import Callable
+
+from ..config.run import DataConfig
+from ..data.sources.base import Source
 from ..data.sources.open import open_source
 from ..errors import ConfigError
-from .validation import validate
+from ..evaluation.retrieval import Embeddings
+from .log.run_log import RunLog, SilentLog
 
 SHOWN = ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "mean_recall")
 VALID = "valid"
+Measured = tuple[dict[str, float], Embeddings]
+Measure = Callable[[str, Source, int, RunLog | SilentLog], Measured]
+"""(name, source, step, log) -> metrics, on rank 0, and Embeddings of a source; it tells the log."""
 
 
 class BeforeAfter:
@@ -15,7 +23,7 @@ class BeforeAfter:
     checkpoint. A run from random weights has none: it could do nothing.
     """
 
-    def __init__(self, config, valid, before=None):
+    def __init__(self, config: DataConfig, valid: Source | None, before: dict | None = None) -> None:
         self.sources = {VALID: valid} if valid is not None else {}
         for key, spec in config.zero_shot.items():
             name = str(key)  # YAML reads 2017 as a number
@@ -24,32 +32,23 @@ class BeforeAfter:
             self.sources[name] = open_source(spec)
         self.before, self.after = dict(before or {}), {}
 
-    def start(self, encoder, ranks, log):
+    def start(self, measure: Measure, log: RunLog | SilentLog) -> None:
         """Measure everything with the weights to start from, and log it as step 0."""
-        self.before.update(self._measure(self.sources, 0, encoder, ranks, log))
+        self.before.update(self._found(self.sources, 0, measure, log))
 
-    def end(self, step, encoder, ranks, log, valid):
+    def end(self, step: int, measure: Measure, log: RunLog | SilentLog, valid: dict[str, float]) -> None:
         """Measure the other sources again; `valid` has been measured at this step: its metrics. Prints the table."""
         self.after.update({VALID: valid} if valid else {})
         others = {name: source for name, source in self.sources.items() if name != VALID}
-        self.after.update(self._measure(others, step, encoder, ranks, log))
+        self.after.update(self._found(others, step, measure, log))
         for line in self.table():
             log.say(line)
 
-    def _measure(self, sources, step, encoder, ranks, log):
-        found = {}
-        for name, source in sources.items():
-            metrics, embeddings = validate(encoder, source, ranks)
-            ranks.wait()
-            for note in embeddings.notes:
-                log.say(f"{name}: {note}")
-            if ranks.main:
-                found[name] = {key: metrics[key] for key in SHOWN}
-                kind = "valid" if name == VALID else "zero_shot"
-                log.record(kind, step, {**found[name], "source": source.name if name == VALID else name})
-        return found
+    def _found(self, sources: dict[str, Source], step: int, measure: Measure, log: RunLog | SilentLog) -> dict:
+        found = {name: measure(name, source, step, log)[0] for name, source in sources.items()}
+        return {name: {key: metrics[key] for key in SHOWN} for name, metrics in found.items() if metrics}
 
-    def table(self):
+    def table(self) -> list[str]:
         """Lines of a table for people; none without a measurement before."""
         rows = [(name, self.before[name], self.after[name]) for name in self.before if name in self.after]
         if not rows:

@@ -1,6 +1,7 @@
 """What is measured beside the loss: similarities, and norms of gradients and updates per tower."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +9,8 @@ import paddle
 
 from ..objectives.gather import divide
 from ..objectives.positives import labels_of, positives
+from ..systems.system import Tower
 from .optimization.optimizer import total_square
-from .setup.initial_weights import TOWERS
 
 
 @dataclass
@@ -49,25 +50,24 @@ def similarities(embeds, batch, rule="by_id", first="image", second="caption"):
     return Similarities(scores[same], hardest[np.isfinite(hardest)], scores[~same])
 
 
-def by_tower(model, wanted):
-    """{tower: [wanted(name, parameter)]}, without None."""
-    found = {tower: [] for tower in TOWERS}
-    for name, parameter in model.named_parameters():
-        for tower, prefix in TOWERS.items():
-            if name.startswith(prefix) and (value := wanted(name, parameter)) is not None:
-                found[tower].append(value)
-    return found
+Towers = Mapping[str, Tower]
 
 
-def norms(tensors, name):
+def by_tower(towers: Towers, wanted: Callable[[paddle.Tensor], paddle.Tensor | None]) -> dict[str, list]:
+    """{tower: [wanted(parameter)]}, without None; a parameter of two towers counts in both."""
+    found = {name: map(wanted, tower.parameters()) for name, tower in towers.items()}
+    return {name: [value for value in values if value is not None] for name, values in found.items()}
+
+
+def norms(tensors: Mapping[str, list], name: str) -> dict[str, float]:
     """{name_image: ..., name_text: ...}: the norm of all tensors of each tower in fp32, with one synchronisation."""
     found = paddle.stack([total_square(group) for group in tensors.values()]).numpy()
     return {f"{name}_{tower}": math.sqrt(value) for tower, value in zip(tensors, found.tolist(), strict=True)}
 
 
-def gradient_norms(model):
+def gradient_norms(towers: Towers) -> dict[str, float]:
     """{"grad_norm_image": ..., "grad_norm_text": ...} of the gradients that the towers hold now; 0 for none."""
-    return norms(by_tower(model, lambda name, parameter: parameter.grad), "grad_norm")
+    return norms(by_tower(towers, lambda parameter: parameter.grad), "grad_norm")
 
 
 class Updates:
@@ -76,25 +76,22 @@ class Updates:
     It costs a copy of these weights in memory for the time between, so it is meant for steps that are logged.
     """
 
-    def __init__(self, model):
-        self.model, self.held = model, None
+    def __init__(self, towers: Towers) -> None:
+        self.towers, self.held = towers, None
 
-    def before(self):
+    def before(self) -> None:
         """Remember the weights; to be called right before the optimizer's step."""
-        self.held = {
-            name: parameter.detach().clone()
-            for name, parameter in self.model.named_parameters()
-            if not parameter.stop_gradient
-        }
+        learning = (value for tower in self.towers.values() for value in tower.parameters() if not value.stop_gradient)
+        self.held = {id(parameter): parameter.detach().clone() for parameter in learning}
 
-    def after(self):
+    def after(self) -> dict[str, float]:
         """{"update_norm_image": ..., "update_norm_text": ...}; {} when `before` was not called."""
         held, self.held = self.held, None
         if held is None:
             return {}
 
-        def moved(name, parameter):
-            return parameter.detach() - held[name] if name in held else None
+        def moved(parameter):
+            return parameter.detach() - held[id(parameter)] if id(parameter) in held else None
 
         with paddle.no_grad():
-            return norms(by_tower(self.model, moved), "update_norm")
+            return norms(by_tower(self.towers, moved), "update_norm")

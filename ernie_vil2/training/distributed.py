@@ -98,7 +98,7 @@ def launched():
     return int(os.environ.get("PADDLE_TRAINERS_NUM") or 1)
 
 
-def start():
+def join_ranks() -> "Ranks":
     """The Ranks of this run; joins the other processes through fleet when there are any.
 
     On gloo only the one group that is used is made: fleet.init makes one for every kind of parallelism, and with four

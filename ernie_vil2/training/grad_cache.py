@@ -6,23 +6,29 @@ drawn again. Reference: GradCache (arXiv 2101.06983); the random state that it m
 
 import paddle
 
-from ..objectives.views import encode
+from ..data.batches.views import Batch
+from ..objectives.gather import Share
+from ..systems.system import System
+
+Embeds = dict[str, paddle.Tensor]
 
 
-def embed(model, batch, share, key, views, graph):
+def embed(
+    system: System, batch: Batch, share: Share, key: tuple[int, int], views: tuple[str, ...], graph: bool
+) -> Embeds:
     """{view: embeds [b, D]} of the given views, chunk after chunk; `graph` keeps what one chunk's backward needs."""
     parts = []
     with paddle.set_grad_enabled(graph):
         for micro, rows in share.chunks():
-            parts.append(encode(model, batch.rows(rows), *key, micro, views))
+            parts.append(system.encode(batch.rows(rows), *key, micro, views))
     if len(parts) == 1:
         return parts[0]
     return {view: paddle.concat([part[view] for part in parts]) for view in parts[0]}
 
 
-def replay(model, batch, share, key, gradients):
+def replay(system: System, batch: Batch, share: Share, key: tuple[int, int], gradients: Embeds) -> None:
     """Leave the parameters' gradients in the model: chunk by chunk, from {view: gradient [b, D]} at the embeddings."""
     for micro, rows in share.chunks():
-        embeds = encode(model, batch.rows(rows), *key, micro, tuple(gradients))
+        embeds = system.encode(batch.rows(rows), *key, micro, tuple(gradients))
         paddle.autograd.backward(list(embeds.values()), [gradients[view][rows] for view in embeds])
         del embeds  # what layers keep for the backward pass lives as long as their output does

@@ -3,8 +3,9 @@
 import numpy as np
 import paddle
 
+from ..config.run import RunConfig
 from ..errors import CheckpointError, ConfigError
-from ..schema import as_dict
+from ..schema import as_dict, build
 
 FIXED = (
     "model",
@@ -17,7 +18,16 @@ FIXED = (
     "data.reduced_decode",
 )
 """What the state in a checkpoint belongs to; another value would make it a different run."""
-FREE = ("output", "init", "data.workers", "data.timeout", "data.vocab", "train.log_every", "train.keep")
+FREE = (
+    "output",
+    "init",
+    "data.workers",
+    "data.timeout",
+    "data.vocab",
+    "train.log_every",
+    "train.keep",
+    "train.console",
+)
 """What changes nothing of the training itself."""
 
 
@@ -40,7 +50,7 @@ def under(name, keys):
 
 def compare(config, saved, where):
     """Sentences on what differs from the run that wrote the checkpoint; ConfigError when its state would not fit."""
-    now, then = flat(as_dict(config)), flat(saved)
+    now, then = flat(as_dict(config)), flat(completed(saved))
     different = [name for name in {**then, **now} if plain(now.get(name)) != plain(then.get(name))]
     refused = [name for name in different if under(name, FIXED)]
     if refused:
@@ -54,6 +64,14 @@ def compare(config, saved, where):
         for name in different
         if not under(name, FREE)
     ]
+
+
+def completed(saved: dict) -> dict:
+    """A run's configuration as it was saved, with the defaults of keys that came later, in today's form."""
+    try:
+        return as_dict(build(RunConfig, saved, "the checkpoint"))
+    except ConfigError:  # it is compared as it stands, and names what differs
+        return saved
 
 
 def check_size(now, then, where):

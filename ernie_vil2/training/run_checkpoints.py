@@ -1,43 +1,56 @@
 """Checkpoints: directories that hold all that a run needs to go on, and the pointer to the latest and the best.
 
-`checkpoints/step-0000400/` is a model directory (config.json, model.safetensors, vocab.txt) with, beside it, the
-optimizer's state by parameter name, one file a rank that holds some, `parameters.safetensors` where the model to use is
-not the one that is trained (LoRA, averaged weights), `average.safetensors`, and `state.json`: step, place in the data,
-schedule, loss scale, configuration, versions, and bytes and SHA-256 of every other file. All ranks write into
+`checkpoints/step-0000400/` is a model directory (config.json, model.safetensors, vocab.txt) with, beside it, named
+groups of arrays and `state.json`: step, place in the data, schedule, loss scale, configuration, versions, and bytes and
+SHA-256 of every other file. A group that every rank has alike is one file, `GROUP.safetensors`: `parameters` where the
+model to use is not the one that is trained (LoRA, averaged weights), `average`, `system`. A group of which every rank
+has a part is one file a rank, `GROUP-0000-of-0002.safetensors`: `optimizer`, by parameter name. All ranks write into
 `step-0000400.tmp`, which is renamed when state.json is in it: a killed save leaves only that, and the next one
 removes it.
 """
 
 import json
+import os
+import re
 import shutil
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..checkpoints.formats.safetensors_file import open_safetensors, write_safetensors
-from ..checkpoints.model_directory import WEIGHTS, replace_directory, write_directory
+from ..checkpoints.model_directory import replace_directory, write_directory
+from ..checkpoints.run_folder import STATE, step_name, whole_steps
+from ..config.model import ModelConfig
 from ..errors import CheckpointError
 from ..files.atomic import atomic_file, reported, sync_directory, synced_file
 from ..files.digests import sha256_of
 from ..versions import versions
 
-STATE, POINTER = "state.json", "checkpoints.json"
-PARAMETERS, AVERAGE = "parameters.safetensors", "average.safetensors"
+POINTER = "checkpoints.json"
+SUFFIX = ".safetensors"
+PART = re.compile(r"(?P<group>\w+)-\d{4}-of-\d{4}")
 TEMPORARY, ABANDONED = ".tmp", ".abandoned"
 PATIENCE = 60.0
 """Seconds in which a shared file system must show what another machine has written."""
 VERSION = 1
+Arrays = Mapping[str, np.ndarray]
 
 
-def arrays_of(model):
-    """{key: float32 array} of the model's parameters."""
-    return {key: np.asarray(value.astype("float32").numpy()) for key, value in model.state_dict().items()}
+def part_file(group: str, rank: int, size: int) -> str:
+    """Name of the part of a group that a rank writes."""
+    return f"{group}-{rank:04d}-of-{size:04d}{SUFFIX}"
 
 
-def optimizer_file(rank, size):
-    """Name of the part of the optimizer's state that a rank writes."""
-    return f"optimizer-{rank:04d}-of-{size:04d}.safetensors"
+@dataclass
+class Saved:
+    """A checkpoint as it was read: state.json, and {group: {name: array}}, read when an array is asked for."""
+
+    state: dict[str, Any]
+    groups: dict[str, Arrays]
 
 
 class Checkpoints:
@@ -52,19 +65,26 @@ class Checkpoints:
 
     def path(self, step):
         """The directory of a step."""
-        return self.folder / f"step-{step:07d}"
+        return self.folder / step_name(step)
 
     def steps(self):
         """Steps of the whole checkpoints there are, rising."""
-        found = [path for path in self.folder.glob("step-*") if (path / STATE).is_file()]
-        return sorted(int(path.name[5:]) for path in found if path.name[5:].isdigit())
+        return whole_steps(self.folder)
 
-    def save(self, state, model, config, parameters=None, average=None, optimizer=None, score=None):
+    def save(
+        self,
+        state: dict[str, Any],
+        model: Arrays,
+        config: ModelConfig,
+        groups: Mapping[str, Arrays],
+        parts: Mapping[str, Arrays],
+        score: float | None = None,
+    ) -> Path:
         """Write the checkpoint of state["step"]; returns its path.
 
-        state: what state.json keeps; model: {key: array} in the release's layout; parameters: the trained ones where
-        they differ from it; average: of `Ema.state`; optimizer: {name: array} of this rank; score decides the best one.
-        Raises CheckpointError when the disk refuses; the older checkpoints are then as they were.
+        state: what state.json keeps; model: {key: array} in the release's layout; groups: {group: {name: array}} of
+        rank 0, `parts` of this rank; score decides the best one. Raises CheckpointError when the disk refuses; the
+        older checkpoints are then as they were.
         """
         path = self.path(state["step"])
         temporary = path.with_name(path.name + TEMPORARY)
@@ -74,18 +94,17 @@ class Checkpoints:
                     self._begin(temporary)
                     extra = {"step": state["step"], "metrics": state.get("metrics", {})}
                     write_directory(temporary, model, config, self.vocab, extra)
-                    for name, arrays in ((PARAMETERS, parameters), (AVERAGE, average)):
-                        if arrays is not None:
-                            write_arrays(temporary / name, arrays)
+                    for name, arrays in groups.items():
+                        write_arrays(temporary / f"{name}{SUFFIX}", arrays)
                 self.ranks.wait()
-                if optimizer:
-                    write_arrays(temporary / optimizer_file(self.ranks.rank, self.ranks.size), optimizer)
+                for name, arrays in parts.items():
+                    write_arrays(temporary / part_file(name, self.ranks.rank, self.ranks.size), arrays)
                 self.ranks.wait()
-                parts = int(self.ranks.sum([bool(optimizer)])[0])
+                written = int(self.ranks.sum([len(parts)])[0])
                 if score is not None and score > self.best_score:
                     self.best, self.best_score = state["step"], score
                 if self.ranks.main:
-                    self._expect(temporary, parts)
+                    self._expect(temporary, written)
                     self._finish(temporary, path, state)
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -100,10 +119,10 @@ class Checkpoints:
             if not whole and not entry.name.endswith(ABANDONED):
                 shutil.rmtree(entry, ignore_errors=True)
 
-    def _expect(self, temporary, parts):
-        """Wait until the parts of the optimizer's state that other machines wrote are seen here."""
+    def _expect(self, temporary: Path, parts: int) -> None:
+        """Wait until the parts that other machines wrote are seen here."""
         last = time.monotonic() + PATIENCE
-        while (seen := len(list(temporary.glob("optimizer-*")))) < parts:
+        while (seen := sum(bool(PART.fullmatch(file.stem)) for file in temporary.glob(f"*{SUFFIX}"))) < parts:
             if time.monotonic() > last:
                 raise CheckpointError(
                     f"{temporary} shows {seen} of {parts} parts of the optimizer's state; all machines must write to "
@@ -138,8 +157,8 @@ class Checkpoints:
         steps = self.steps()
         return self.path(steps[-1]) if steps else None
 
-    def load(self, path):
-        """(state, {name: array} of parameters, {name: array} of the optimizer, {name: array} of the average or None).
+    def load(self, path: str | os.PathLike) -> Saved:
+        """What a checkpoint holds; the exported model is its group "model".
 
         Every file is compared with its checksum first. Raises CheckpointError that names a missing or damaged file
         and offers the checkpoint before this one.
@@ -155,14 +174,15 @@ class Checkpoints:
         best = state["best"]
         if path.parent.resolve() == self.folder.resolve() and best["step"] is not None:
             self.best, self.best_score = best["step"], best["score"]
-        names = state["files"]
-        parameters = open_safetensors(path / (PARAMETERS if PARAMETERS in names else WEIGHTS))
-        optimizer = {}
-        for name in sorted(names):
-            if name.startswith("optimizer-"):
-                optimizer.update(open_safetensors(path / name).items())
-        average = open_safetensors(path / AVERAGE) if AVERAGE in names else None
-        return state, parameters, optimizer, average
+        groups = {}
+        for name in sorted(name for name in state["files"] if name.endswith(SUFFIX)):
+            stem = name.removesuffix(SUFFIX)
+            part = PART.fullmatch(stem)
+            if part:
+                groups.setdefault(part["group"], {}).update(open_safetensors(path / name).items())
+            else:
+                groups[stem] = open_safetensors(path / name)
+        return Saved(state, groups)
 
     def abandon_after(self, step):
         """Set aside whole checkpoints of later steps: the run goes on from `step`, so they are another branch.

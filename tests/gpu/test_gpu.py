@@ -20,7 +20,8 @@ from ernie_vil2.models.layers import attention
 from ernie_vil2.models.towers.batch_norm import synchronise
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.studies.speed.training import throughput
-from ernie_vil2.training.distributed import GradientSync, start
+from ernie_vil2.systems.ernie_vil2 import ErnieVil2
+from ernie_vil2.training.distributed import GradientSync, join_ranks
 from ernie_vil2.training.step import GradientStep
 from tests.training.rank_cases import BATCH, CASES, EVERY_PAIR, align, build_vocab, setting
 from tests.training.runs import ROOT, environment, train, write_config
@@ -46,12 +47,12 @@ def gradient(folder, precision, level="O1", recompute=False):
         for field in ("dropout", "p", "rate"):
             if isinstance(getattr(layer, field, None), float):
                 setattr(layer, field, 0.0)
-    align(model, objective, batch)
+    align(ErnieVil2(model, objective), batch)
     model.clear_gradients(set_to_zero=False)
     if level == "O2":
         model = paddle.amp.decorate(model, level="O2", dtype="bfloat16" if precision == "bf16" else "float16")
     model.recompute = recompute
-    step = GradientStep(model, objective, share=divide(BATCH, 4), precision=precision, level=level)
+    step = GradientStep(ErnieVil2(model, objective), share=divide(BATCH, 4), precision=precision, level=level)
     step.scale = 1024.0 if precision == "fp16" else 1.0
     step(batch, 1)
     found = [p.grad.astype("float32").flatten().numpy() / step.scale for p in model.parameters() if p.grad is not None]
@@ -103,7 +104,7 @@ def test_two_cards_have_the_gradient_of_one(tmp_path, cards):
 
 def batch_norm_gradient(folder):
     """The gradient of one process, or of a rank of two, with statistics of the whole batch, in folder/rank-R.npz."""
-    ranks = start()
+    ranks = join_ranks()
     model, objective, batch = setting(folder, [["image", "caption"]])
     tower = EfficientNetConfig(variant="b0", image_size=32, projection=32, batch_norm="train")
     config = dataclasses.replace(model.config, image_tower=tower)
@@ -113,7 +114,7 @@ def batch_norm_gradient(folder):
     if ranks.size > 1:
         synchronise(model)
     share = divide(BATCH, 0, ranks.rank, ranks.size)
-    GradientStep(model, objective, share=share)(batch.rows(slice(share.start, share.start + share.rows)), 1)
+    GradientStep(ErnieVil2(model, objective), share=share)(batch.rows(slice(share.start, share.start + share.rows)), 1)
     GradientSync(model, ranks).reduce()
     found = {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
     np.savez(folder / f"rank-{ranks.rank}.npz", **found)

@@ -19,10 +19,9 @@ from ernie_vil2.models.towers.library_tower import INSTALL
 from ernie_vil2.models.towers.paddleclas import architecture
 from ernie_vil2.models.towers.paddleclas import published_weights as published_backbone
 from ernie_vil2.models.towers.paddlenlp import look_up
-from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.optimization.parameter_groups import layer_factors
-from ernie_vil2.training.setup.initial_weights import start_model
+from ernie_vil2.training.setup.initial_weights import start_system
 from ernie_vil2.training.setup.preflight import check_towers
 from ernie_vil2.training.trainer import Trainer
 from tests.training import runs
@@ -221,7 +220,7 @@ def test_published_weights_are_read_without_running_the_pickle(tmp_path):
     model.text_tower = paddlenlp(paddlenlp=str(folder), settings={}, projection=32)
     model.image_tower.pretrained = str(tmp_path / "backbone.pdparams")
     config, notes = run_of(model), []
-    started = start_model(config, ContrastiveObjective(config.objective), notes)
+    started = start_system(config, notes).model
     assert model.text_tower.settings["hidden_size"] == 32
     for ours, library in ((started.visual.backbone, backbone), (started.text_model.encoder, theirs.ernie)):
         states = ours.state_dict(), library.state_dict()
@@ -232,11 +231,11 @@ def test_published_weights_are_read_without_running_the_pickle(tmp_path):
 
     (folder / "model_state.pdparams").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
     with pytest.raises(CheckpointError, match="system"):
-        start_model(config, ContrastiveObjective(config.objective), notes)
+        start_system(config, notes)
     model.image_tower.pretrained = str(folder / "model_state.pdparams")
     model.text_tower.pretrained = False
     with pytest.raises(CheckpointError):
-        start_model(config, ContrastiveObjective(config.objective), notes)
+        start_system(config, notes)
 
 
 def test_a_file_of_another_architecture_is_a_sentence(tmp_path):
@@ -244,7 +243,7 @@ def test_a_file_of_another_architecture_is_a_sentence(tmp_path):
     model = small_model()
     model.text_tower.pretrained, model.image_tower.pretrained = False, str(tmp_path / "other.pdparams")
     with pytest.raises(ConfigError, match="is missing.*give the weights of the same model"):
-        start_model(run_of(model), ContrastiveObjective(run_of(model).objective))
+        start_system(run_of(model), [])
 
 
 def test_no_network_is_a_sentence(monkeypatch):
@@ -289,10 +288,10 @@ def test_a_run_learns_resumes_and_refuses_what_the_libraries_cannot(tmp_path):
             trainer.run()
         kept[name] = runs.arrays(tmp_path / name, 4)
     assert runs.different(kept["straight"], kept["resumed"]) == []
-    assert not trainer.model.visual.backbone.parameters()[0].name.startswith("conv2d_")
+    assert not trainer.rig.model.visual.backbone.parameters()[0].name.startswith("conv2d_")
     with pytest.raises(ConfigError, match="recompute is not there for model.image_tower of kind paddleclas"):
         check_towers(run_of(small_model(), recompute=True), divide(8))
-    names = [name for name, _ in trainer.model.named_parameters()]
+    names = [name for name, _ in trainer.rig.model.named_parameters()]
     with pytest.raises(ConfigError, match="numbered blocks"):
         layer_factors(names, 0.9)
     factors = layer_factors([name for name in names if name.startswith("text_model.")], 0.5)

@@ -17,9 +17,11 @@ from ernie_vil2.inference.model import Model
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
+from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training.distributed import GradientSync
 from ernie_vil2.training.step import GradientStep
 from ernie_vil2.training.validation import validate
+from tests.systems.shared_layer import SharedLayer
 
 BATCH, MICRO = 14, 3
 EVERY_PAIR = [
@@ -52,13 +54,17 @@ CASES = {
     "temperature-frozen": {"pairs": EVERY_PAIR, "loss": "sigmoid", "frozen": "contrastive_loss"},
     "one-chunk": {"pairs": EVERY_PAIR, "micro": 7},
     "one-chunk-recompute": {"pairs": EVERY_PAIR, "micro": 7, "recompute": True},
+    "shared-layer": {"pairs": EVERY_PAIR, "kind": SharedLayer},
+    "shared-layer-one-chunk": {"pairs": EVERY_PAIR, "kind": SharedLayer, "micro": 7},
+    "shared-layer-recompute-sharding-1": {"pairs": EVERY_PAIR, "kind": SharedLayer, "recompute": True, "sharding": 1},
+    "shared-layer-sharding-2": {"pairs": EVERY_PAIR, "kind": SharedLayer, "sharding": 2},
 }
 """Options of the objective, and: frozen, a prefix of parameters that do not learn; untagged, rows without tags; same,
 rows that show one image with one caption."""
 
 
-def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=()):
-    """(model, objective, Batch of BATCH rows)."""
+def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=(), kind=ErnieVil2):
+    """(model, objective, Batch of BATCH rows); kind: the class of the system."""
     if not (folder / "vocab.txt").exists():
         build_vocab(folder / "vocab.txt", scenes=300)
     tokenizer = Tokenizer(folder / "vocab.txt", 32)
@@ -70,7 +76,7 @@ def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=
         pixels=PixelProfile(size=32),
     )
     objective = ContrastiveObjective(ObjectiveConfig(pairs=pairs, positives=positives, loss=loss))
-    model = new_model(config, objective.groups, biased=objective.biased)
+    model = new_model(config, objective.groups, 0, objective.biased, kind.network)
     model.train()
     maker = ViewMaker(objective.views, tokenizer, config.pixels, AugmentationConfig())
     source = SceneSource(size=BATCH, image_size=32)
@@ -85,9 +91,9 @@ def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=
     return model, objective, batch
 
 
-def align(model, objective, batch, steps=15):
+def align(system, batch, steps=15):
     """Train on the batch, so that its embeddings agree: wrong gathers are invisible on random ones."""
-    step = GradientStep(model, objective, side_by_side=False)
+    step, model = GradientStep(system, side_by_side=False), system.model
     optimizer = paddle.optimizer.AdamW(2e-3, parameters=model.parameters())
     for number in range(steps):
         first = step(batch, number)["loss"].item()
@@ -120,15 +126,16 @@ def gradient(folder, name, ranks):
     options = dict(CASES[name])
     recompute, sharding = options.pop("recompute", False), options.pop("sharding", 0)
     micro, frozen = options.pop("micro", MICRO), options.pop("frozen", None)
+    kind = options.setdefault("kind", ErnieVil2)
     model, objective, batch = setting(folder, **options)
-    align(model, objective, batch)
+    system = kind(model, objective)
+    align(system, batch)
     model.recompute = recompute
     share = divide(BATCH, micro, ranks.rank, ranks.size)
-    step = GradientStep(model, objective, seed=3, share=share, side_by_side=False)
+    step = GradientStep(system, seed=3, share=share, side_by_side=False)
     for key, parameter in model.named_parameters():
         if frozen and key.startswith(frozen):
             parameter.stop_gradient, parameter.grad = True, None
-    step.frozen = {"visual.": ("image",), "text_model.": ("text",)}.get(frozen, ())
     with largest_product() as largest:
         parts = step(batch.rows(slice(share.start, share.start + share.rows)), 77)
     assert largest == [share.rows * BATCH], "a rank holds its rows times all columns, and nothing larger"

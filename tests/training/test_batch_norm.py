@@ -22,12 +22,12 @@ from ernie_vil2.errors import ConfigError
 from ernie_vil2.models import dual_encoder
 from ernie_vil2.models.lora import add_lora
 from ernie_vil2.models.towers import batch_norm
-from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
+from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training.distributed import GradientSync, Ranks, launched
 from ernie_vil2.training.optimization.ema import Ema
 from ernie_vil2.training.optimization.parameter_groups import layer_factors
-from ernie_vil2.training.setup.initial_weights import check_init, start_model, take_tower
+from ernie_vil2.training.setup.initial_weights import check_init, start_system, take_tower
 from ernie_vil2.training.setup.preflight import check_towers
 from ernie_vil2.training.step import GradientStep
 from ernie_vil2.training.trainer import Trainer
@@ -89,7 +89,7 @@ def statistics(model):
 def test_the_gradient_cache_is_exact_with_frozen_statistics(tmp_path, micro):
     model, objective, batch = small_setting(tmp_path, "frozen")
     before = statistics(model)
-    step = GradientStep(model, objective, seed=5, share=divide(BATCH, micro), side_by_side=micro == 5)
+    step = GradientStep(ErnieVil2(model, objective), seed=5, share=divide(BATCH, micro), side_by_side=micro == 5)
     loss = step(batch, 9)["loss"].item()
     found = gradients(model)
     step.close()
@@ -110,7 +110,7 @@ def rank_gradient(folder):
     ranks = Ranks(dist.get_rank(), dist.get_world_size())
     model, objective, batch = small_setting(folder, "frozen")
     share = divide(BATCH, 3, ranks.rank, ranks.size)
-    step = GradientStep(model, objective, seed=3, share=share, side_by_side=False)
+    step = GradientStep(ErnieVil2(model, objective), seed=3, share=share, side_by_side=False)
     step(batch.rows(slice(share.start, share.start + share.rows)), 7)
     GradientSync(model, ranks).reduce()
     np.savez(folder / f"rank-{ranks.rank}.npz", **gradients(model))
@@ -150,7 +150,10 @@ def test_two_ranks_have_the_gradient_of_one_process_with_frozen_statistics(tmp_p
 
 def test_with_learning_statistics_chunks_have_another_gradient_which_is_why_they_are_refused(tmp_path):
     model, objective, batch = small_setting(tmp_path, "train")
-    losses = [GradientStep(model, objective, share=divide(BATCH, micro))(batch, 1)["loss"].item() for micro in (7, 14)]
+    losses = [
+        GradientStep(ErnieVil2(model, objective), share=divide(BATCH, micro))(batch, 1)["loss"].item()
+        for micro in (7, 14)
+    ]
     assert abs(losses[0] - losses[1]) > 1e-4
 
 
@@ -229,7 +232,7 @@ def test_a_run_takes_a_backbone_with_its_statistics_and_puts_a_random_head_on_it
     config = run_config(batch_norm="frozen")
     config.init.image = str(tmp_path / "backbone")
     assert "projection" in " ".join(check_init(config, None))
-    model = start_model(config, ContrastiveObjective(config.objective))
+    model = start_system(config, []).model
     assert all(np.array_equal(model.state_dict()[key].numpy(), value) for key, value in arrays.items())
     assert model.visual.proj.weight.numpy().std() > 0
     config.model.image_tower.padding = "same"

@@ -84,7 +84,7 @@ def test_the_temperature_of_the_start_is_taken(start, tmp_path):
     scale = load(warm).logit_scale
     assert abs(scale - load(start).logit_scale) > 0.5
     tuned = Trainer(load_run(recipe(tmp_path, warm)))
-    assert tuned.model.logit_scale().item() == pytest.approx(scale)
+    assert tuned.rig.model.logit_scale().item() == pytest.approx(scale)
 
 
 def test_a_folder_of_another_program_is_no_start(start, tmp_path):
@@ -152,13 +152,13 @@ def test_what_fails_in_measuring_at_the_end_does_not_cost_the_weights(start, tmp
         )
     )
     trainer = Trainer(config)
-    measured = trainer.around.end
+    measured = trainer.validation.end
 
     def failing(*arguments):
         measured(*arguments)
         raise KeyboardInterrupt
 
-    trainer.around.end = failing
+    trainer.validation.end = failing
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
     assert load(tmp_path / "tuned" / "checkpoints" / "step-0000002") is not None

@@ -12,6 +12,7 @@ from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.views import encode
+from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.threads import set_kernel_threads, thread_count
 from ernie_vil2.training.step import GradientStep
 
@@ -51,7 +52,7 @@ def test_the_cut_changes_no_gradient(setting):
     model, objective, batch = setting
     objective.loss(encode(model, batch), batch, model)["loss"].backward()
     whole = gradients(model)
-    step = GradientStep(model, objective, side_by_side=False)
+    step = GradientStep(ErnieVil2(model, objective), side_by_side=False)
     step(batch, 0)
     cut = gradients(model)
     assert set(cut) == set(whole) == {name for name, _ in model.named_parameters()}
@@ -67,7 +68,7 @@ def test_towers_side_by_side_give_the_same_bits(setting, dropout, one_kernel_thr
             if isinstance(getattr(layer, field, None), float):
                 setattr(layer, field, dropout)
     model.config.text_tower.dropout = model.config.image_tower.dropout = dropout
-    one, two = (GradientStep(model, objective, seed=4, side_by_side=choice) for choice in (False, True))
+    one, two = (GradientStep(ErnieVil2(model, objective), seed=4, side_by_side=choice) for choice in (False, True))
     one(batch, 7)
     wanted = gradients(model)
     for _ in range(10):
@@ -85,7 +86,7 @@ def test_every_group_of_the_clipped_gradient_keeps_its_direction(setting):
     from ernie_vil2.training.optimization.optimizer import clip_gradients
 
     model, objective, batch = setting
-    GradientStep(model, objective, side_by_side=False)(batch, 0)
+    GradientStep(ErnieVil2(model, objective), side_by_side=False)(batch, 0)
     before = {name: value.grad.numpy().copy() for name, value in model.named_parameters()}
     norm = np.sqrt(sum((gradient.astype(np.float64) ** 2).sum() for gradient in before.values()))
     assert clip_gradients(model.parameters(), norm / 4) == pytest.approx(norm, rel=1e-5)
@@ -97,6 +98,6 @@ def test_every_group_of_the_clipped_gradient_keeps_its_direction(setting):
 def test_a_step_on_a_tower_with_unused_temperature_leaves_it_alone(setting):
     model, _, batch = setting
     objective = ContrastiveObjective(ObjectiveConfig(pairs=[["caption", "caption'"]]))
-    GradientStep(model, objective, side_by_side=True)(batch, 0)
+    GradientStep(ErnieVil2(model, objective), side_by_side=True)(batch, 0)
     assert model.temperature("mm").temperature_b.grad is None and model.visual.class_embedding.grad is None
     assert paddle.abs(model.temperature("tt").temperature_b.grad).item() > 0

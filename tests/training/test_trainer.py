@@ -98,12 +98,12 @@ def test_the_same_seed_gives_the_same_run_and_dropout_is_keyed(tmp_path):
 
 def test_temperatures_move_and_no_decay_touches_bias_norm_or_temperature(tmp_path):
     trainer = Trainer(run_config(tmp_path / "run", optimizer={"lr": 1e-3, "warmup": 0, "weight_decay": 100.0}))
-    before = {name: value.numpy().copy() for name, value in trainer.model.named_parameters()}
-    for parameter in trainer.model.parameters():
+    before = {name: value.numpy().copy() for name, value in trainer.rig.model.named_parameters()}
+    for parameter in trainer.rig.model.parameters():
         parameter.grad = None
         (parameter * 0.0).sum().backward()
-    trainer.optimizer.step()
-    for name, parameter in trainer.model.named_parameters():
+    trainer.rig.optimizer.step()
+    for name, parameter in trainer.rig.model.named_parameters():
         shrunk = not np.allclose(parameter.numpy(), before[name], atol=1e-7)
         matrix = parameter.ndim >= 2
         assert shrunk == (matrix and np.abs(before[name]).max() > 0), name
@@ -122,13 +122,13 @@ def test_init_takes_towers_from_model_directories(tmp_path):
     start = Trainer(run_config(tmp_path / "one")).run()
     init = {"text": str(start), "image": str(start)}
     trainer = Trainer(run_config(tmp_path / "two", seed=9, init=init))
-    old, new = ernie_vil2.load(start).network.state_dict(), trainer.model.state_dict()
+    old, new = ernie_vil2.load(start).network.state_dict(), trainer.rig.model.state_dict()
     same = {key: np.array_equal(old[key].numpy(), new[key].numpy()) for key in old if "temperature" not in key}
     assert all(same.values())
     wider = {**run_config(tmp_path / "x").model.to_dict(), "pixels": {"size": 64}}
     wider["image_tower"] = {**wider["image_tower"], "image_size": 64}
     larger = Trainer(run_config(tmp_path / "three", init={"image": str(start), "text": str(start)}, model=wider))
-    assert larger.model.visual.positional_embedding.shape == [1, 65, 32]
+    assert larger.rig.model.visual.positional_embedding.shape == [1, 65, 32]
     wider["image_tower"] = {**wider["image_tower"], "depth": 2}
     with pytest.raises(ConfigError, match="image_tower.depth is 1 in .* and 2 here; make them equal"):
         Trainer(run_config(tmp_path / "four", init={"image": str(start)}, model=wider))
@@ -146,7 +146,7 @@ def test_init_takes_towers_from_model_directories(tmp_path):
     ],
 )
 def test_what_cannot_work_is_one_sentence_before_a_model_is_built(tmp_path, changes, hint, monkeypatch):
-    monkeypatch.setattr("ernie_vil2.training.trainer.start_model", lambda *_: pytest.fail("a model was built"))
+    monkeypatch.setattr("ernie_vil2.training.rig.start_system", lambda *_: pytest.fail("a model was built"))
     with pytest.raises(UserError) as error:
         Trainer(run_config(tmp_path / "run", **changes))
     assert hint in str(error.value) and "\n" not in str(error.value)
@@ -215,7 +215,7 @@ def test_a_broken_image_is_listed_and_the_run_goes_on(tmp_path, random_image, ti
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_samples(tmp_path):
     trainer = Trainer(run_config(tmp_path / "run"))
-    weight = trainer.model.visual.norm_post.weight
+    weight = trainer.rig.model.visual.norm_post.weight
     weight.set_value(np.full(weight.shape, np.nan, np.float32))
     told = "step 1: the loss is nan; .*stopped-step-0000001.json names the rows.* lower optimizer.lr"
     with pytest.raises(UserError, match=told):
@@ -228,13 +228,14 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_samples(tmp_path):
 )
 def test_old_checkpoints_go_but_the_best_stays(tmp_path, keep, left):
     from ernie_vil2.training.distributed import Ranks
-    from ernie_vil2.training.run_checkpoints import Checkpoints, arrays_of
+    from ernie_vil2.training.rig import arrays_of
+    from ernie_vil2.training.run_checkpoints import Checkpoints
 
     trainer = Trainer(run_config(tmp_path / "run"))
     checkpoints = Checkpoints(tmp_path / "kept", tmp_path / "run/vocab.txt", Ranks(), keep)
     for step, score in ((1, 10.0), (2, 30.0), (3, 20.0), (4, 5.0), (5, 6.0)):
         (tmp_path / "kept/step-0000099").mkdir(parents=True, exist_ok=True)  # as a kill within a removal leaves it
-        checkpoints.save({"step": step}, arrays_of(trainer.model), trainer.config.model, score=score)
+        checkpoints.save({"step": step}, arrays_of(trainer.rig.model), trainer.config.model, {}, {}, score)
     assert sorted(path.name for path in (tmp_path / "kept").glob("step-*")) == [f"step-{step:07d}" for step in left]
     assert json.loads((tmp_path / "kept/checkpoints.json").read_text())["best"] == "step-0000002"
 
@@ -249,8 +250,8 @@ def test_one_broken_validation_image_does_not_end_the_run(tmp_path, random_image
 
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     trainer = Trainer(run_config(tmp_path / "run", train__steps=1, optimizer={"warmup": 0}))
-    bias = trainer.model.visual.norm_post.bias
-    trainer.optimizer.step = lambda: bias.set_value(np.full(bias.shape, np.inf, np.float32))
+    bias = trainer.rig.model.visual.norm_post.bias
+    trainer.rig.optimizer.step = lambda: bias.set_value(np.full(bias.shape, np.inf, np.float32))
     with pytest.raises(UserError, match="step 1: visual.norm_post.bias is no longer finite"):
         trainer.run()
     assert not (tmp_path / "run/checkpoints").exists()
@@ -264,8 +265,8 @@ def test_speed_in_the_log_leaves_out_the_validation(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(trainer, "evaluate", lambda *_: now.__setitem__(0, now[0] + 100.0))
-    original = trainer.step
-    monkeypatch.setattr(trainer, "step", lambda *a: (now.__setitem__(0, now[0] + 2.0), original(*a))[1])
+    original = trainer.rig.step
+    monkeypatch.setattr(trainer.rig, "step", lambda *a: (now.__setitem__(0, now[0] + 2.0), original(*a))[1])
     trainer.run()
     assert [record["batch_cost"] for record in records(tmp_path / "run", "train")] == pytest.approx([2.0, 2.0])
 

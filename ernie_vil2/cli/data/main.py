@@ -2,9 +2,9 @@
 
 import argparse
 
-from . import check, pairs, shard, tags
+from . import check, pairs, shard, tags, vocab
 
-VERBS = (check, shard, tags, pairs)
+VERBS = (check, shard, tags, pairs, vocab)
 
 
 def main(argv: list[str] | None = None) -> int | None:

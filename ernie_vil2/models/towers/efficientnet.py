@@ -5,20 +5,15 @@ timm's models, and `checkpoints/layouts/efficientnet.py` knows their keys. It is
 function, because the gradient of Paddle's silu on a CPU is NaN below -88.
 """
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from ...config.model import EfficientNetConfig, MBConv
 from ..layers import DropPath, Linear, drop_path_rates, run_blocks
 from .batch_norm import MOMENTUM, BatchNorm, frozen_or_not
-
-if TYPE_CHECKING:
-    from ...config.model import EfficientNetConfig, MBConv
 
 
 def convolution(

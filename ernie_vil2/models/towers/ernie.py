@@ -3,17 +3,11 @@
 Keys, shapes and arithmetic are those of the ERNIE-ViL 2.0 release; Linear weights are [in, out].
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import paddle
 from paddle import nn
 
+from ...config.model import TextTowerConfig
 from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
-
-if TYPE_CHECKING:
-    from ...config.model import TextTowerConfig
 
 PAD_ID = 0
 MASKED = -10000.0

@@ -1,22 +1,17 @@
 """What towers that another library builds have in common: the import on demand, its own starting values, our head."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import paddle
 from paddle import nn
 from paddle.base import initializer as chosen
 
+from ...config.model import PaddleClasConfig, PaddleNLPConfig
 from ...errors import ConfigError
 from ..layers import Linear
-
-if TYPE_CHECKING:
-    from ...config.model import PaddleClasConfig, PaddleNLPConfig
 
 INSTALL = "pip install --no-deps --use-pep517 -r requirements-models.txt"
 

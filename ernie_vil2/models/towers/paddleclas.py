@@ -5,23 +5,18 @@ the one layer of that many outputs is left out. PaddleClas gives some parameters
 in a process, so each tower is built under a name space of its own.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import paddle
 from paddle import nn
 
+from ...config.model import PaddleClasConfig
 from ...errors import ConfigError, nearest
 from ..layers import drop_path_rates
 from .batch_norm import frozen_or_not
 from .library_tower import Head, imported, library_initialisers, without_tables
-
-if TYPE_CHECKING:
-    from ...config.model import PaddleClasConfig
 
 CLASSES = 1009
 """A prime, and the width of no layer"""

@@ -4,26 +4,22 @@ It is built from its configuration, which is kept in ours (`settings`), so a sav
 never loads the weights: its loader runs pickles (`training/pretrained.py` reads them).
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle import nn
 
+from ...config.model import PaddleNLPConfig
 from ...errors import ConfigError
 from .ernie import PAD_ID
 from .library_tower import Head, imported, library_initialisers, without_tables
-
-if TYPE_CHECKING:
-    from ...config.model import PaddleNLPConfig
 
 CONFIG, WEIGHTS = "config.json", "model_state.pdparams"
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")

@@ -3,18 +3,13 @@
 Keys, shapes and arithmetic are those of the ERNIE-ViL 2.0 release; Linear weights are [in, out].
 """
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
 
 import paddle
 from paddle import nn
 
+from ...config.model import ImageTowerConfig
 from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
-
-if TYPE_CHECKING:
-    from ...config.model import ImageTowerConfig
 
 
 class PatchEmbed(nn.Layer):

@@ -16,7 +16,7 @@ from ...runtime import cpu_count, import_paddle
 from .rank_traffic import measure_ranks
 from .view_costs import SIZES, measure_size
 
-START = f"from {__name__} import serve; serve()"
+START = "from ernie_vil2.studies.scaling import measure; measure.serve()"
 TIMEOUT = 900
 
 

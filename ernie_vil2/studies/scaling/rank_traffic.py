@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
-from ...config.run import ObjectiveConfig
+from ...config.run import DataConfig, ObjectiveConfig, RunConfig
+from ..noise import random_batch
 from .view_costs import allocated
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ PAIRS = (("image", "caption"), ("image", "tags"), ("image", "image'"), ("caption
 IMAGE_VIEWS, TEXT_VIEWS = ("image", "image'"), ("caption", "caption'", "tags")
 RANK_BATCH = 512
 NARROW = 8
+UNTAGGED = 8
+"""Every eighth sample has no tags, so that masks are needed"""
 
 
 def measure_ranks() -> dict[str, Any]:
@@ -45,9 +46,8 @@ def rank_job(path: str) -> None:
     """One of two ranks: the step's collectives are counted by what they carry, the loss by what it holds."""
     import paddle.distributed as dist
 
-    from ...models.dual_encoder import new_model
-    from ...objectives.contrastive import ContrastiveObjective
     from ...objectives.gather import divide
+    from ...systems.registry import build
     from ...training.distributed import GradientSync, Ranks
     from ...training.step import GradientStep
 
@@ -60,13 +60,14 @@ def rank_job(path: str) -> None:
         max_length=8,
         pixels=PixelProfile(size=16),
     )
-    objective = ContrastiveObjective(ObjectiveConfig(pairs=[[*pair, 1.0] for pair in PAIRS]))
-    model = new_model(config, objective.groups)
+    objective = ObjectiveConfig(pairs=[[*pair, 1.0] for pair in PAIRS])
+    system = build(RunConfig(model=config, objective=objective, data=DataConfig(train="noise")))
+    model, objective = system.model, system.objective
     share = divide(RANK_BATCH * ranks.size, RANK_BATCH, ranks.rank, ranks.size)
-    batch = random_batch(share, config)
+    batch = random_batch(config, objective.views, share.rows, config.max_length, share.start, UNTAGGED)
     values, parameters = share.total * len(objective.views) * 32, sum(int(p.size) for p in model.parameters())
     with counted() as step:
-        GradientStep(model, objective, share=share, side_by_side=False)(batch, 0)
+        GradientStep(system, share=share, side_by_side=False)(batch, 0)
     with counted() as plain:
         GradientSync(model, ranks).reduce()
     with counted() as sharded:
@@ -118,23 +119,6 @@ def normal(share: "Share", width: int) -> "paddle.Tensor":
     value = paddle.randn([share.rows, width])
     value.stop_gradient = False
     return value
-
-
-def random_batch(share: "Share", config: ModelConfig) -> "Batch":
-    """A Batch of noise with every view; every eighth sample has no tags, so that masks are needed."""
-    from ...data.batches.views import Batch
-
-    rng, rows, side = np.random.default_rng(share.rank), share.rows, config.pixels.size
-    place = share.start + np.arange(rows)
-    return Batch(
-        pixels={view: rng.integers(0, 256, (rows, side, side, 3), dtype=np.uint8) for view in IMAGE_VIEWS},
-        tokens={view: rng.integers(1, config.text_tower.vocab_size, (rows, config.max_length)) for view in TEXT_VIEWS},
-        image_ids=place,
-        text_ids=dict.fromkeys(TEXT_VIEWS, place),
-        present={view: (place % 8 > 0) | (view != "tags") for view in TEXT_VIEWS},
-        index=place,
-        where=[str(row) for row in place],
-    )
 
 
 @contextlib.contextmanager

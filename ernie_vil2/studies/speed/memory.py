@@ -3,23 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ...config.model import ModelConfig
 from ...config.run import RunConfig
 from ...errors import UserError
-from ...schema import as_dict, build
+from ...schema import as_dict
+from ...schema import build as build_record
+from ..noise import VOCABULARY, random_batch
 
-if TYPE_CHECKING:
-    from ...data.batches.views import Batch
-
-START = f"from {__name__} import serve; serve()"
-TEXT_LENGTH = 24
-VOCABULARY = 40000
+START = "from ernie_vil2.studies.speed import memory; memory.serve()"
 
 
 def compare(config: RunConfig, batch: int, micro: int) -> dict[str, float]:
@@ -42,50 +34,20 @@ def serve() -> None:
 
     import_paddle()
     job = json.loads(sys.stdin.read())
-    print(step_peak(build(RunConfig, job["run"], "the job"), job["batch"], job["micro"]))
+    print(step_peak(build_record(RunConfig, job["run"], "the job"), job["batch"], job["micro"]))
 
 
 def step_peak(config: RunConfig, size: int, micro: int) -> float:
     """MiB that one step of `size` pairs in micro-batches of `micro` needs above what is resident after loading."""
-    from ...objectives.contrastive import ContrastiveObjective
-    from ...objectives.gather import divide
-    from ...training.optimization.optimizer import build_optimizer
-    from ...training.setup.initial_weights import start_model
-    from ...training.step import GradientStep
+    from ...training.rig import build
 
     config.model.text_tower.vocab_size = config.model.text_tower.vocab_size or VOCABULARY
-    objective = ContrastiveObjective(config.objective)
-    model = start_model(config, objective)
-    model.train()
-    model.recompute = config.train.recompute
-    optimizer, _ = build_optimizer(model, config.optimizer, config.train.steps)
-    step = GradientStep(model, objective, share=divide(size, micro))
+    config.train.micro_batch = micro
+    rig = build(config, size)
+    batch = random_batch(config.model, rig.system.views, size)
     loaded = resident("VmRSS")
-    step(random_batch(config.model, objective.views, size), 0)
-    optimizer.step()
+    rig.step(batch, 0, show=False)
     return resident("VmHWM") - loaded
-
-
-def random_batch(config: ModelConfig, views: Iterable[str], size: int) -> "Batch":
-    """A Batch of noise: uint8 crops and captions of TEXT_LENGTH tokens."""
-    from ...data.batches.views import Batch
-    from ...objectives.views import IMAGE_VIEWS
-
-    rng = np.random.default_rng(0)
-    side = config.pixels.size
-    texts = [view for view in views if view not in IMAGE_VIEWS]
-    length = min(TEXT_LENGTH, config.max_length)
-    return Batch(
-        pixels={
-            view: rng.integers(0, 256, (size, side, side, 3), dtype=np.uint8) for view in views if view in IMAGE_VIEWS
-        },
-        tokens={view: rng.integers(1, config.text_tower.vocab_size, (size, length)) for view in texts},
-        image_ids=np.arange(size),
-        text_ids={view: np.arange(size) for view in texts},
-        present={view: np.ones(size, bool) for view in texts},
-        index=np.arange(size),
-        where=[f"noise:{row}" for row in range(size)],
-    )
 
 
 def resident(field: str) -> float:

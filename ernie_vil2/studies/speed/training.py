@@ -1,50 +1,36 @@
 """Training speed on this device: pairs a second, and what share of the device's peak they are."""
 
+import copy
 import time
 
 from ...config.run import RunConfig
+from ..noise import IMAGE_VIEWS, VOCABULARY, random_batch
 from ..scaling.project import view_flops
-from .memory import VOCABULARY, random_batch
 
 
 def throughput(config: RunConfig, batch: int, steps: int) -> dict[str, float]:
-    """{"pairs_per_second", "tflops"} of whole steps on noise, the first two left out; config: a RunConfig.
+    """{"pairs_per_second", "tflops"} of whole steps on noise, the first two left out.
 
     tflops counts the operations that the gradient needs, 3 forward passes of every view; what the gradient cache and
     recompute do again is not counted, so the share of peak tells what they cost.
     """
     import paddle
 
-    from ...objectives.contrastive import ContrastiveObjective
-    from ...objectives.gather import divide
-    from ...objectives.views import IMAGE_VIEWS
-    from ...training.optimization.optimizer import build_optimizer, clear_gradients
-    from ...training.setup.initial_weights import start_model
-    from ...training.step import GradientStep
+    from ...training.rig import build
 
     image, text = view_flops(config.model)
+    config = copy.deepcopy(config)
     config.model.text_tower.vocab_size = config.model.text_tower.vocab_size or VOCABULARY
-    objective = ContrastiveObjective(config.objective)
-    model = start_model(config, objective)
-    model.train()
-    model.recompute = config.train.recompute
-    if config.train.precision != "fp32" and config.train.amp_level == "O2":
-        dtype = "bfloat16" if config.train.precision == "bf16" else "float16"
-        model = paddle.amp.decorate(model, level="O2", dtype=dtype)
-    optimizer, _ = build_optimizer(model, config.optimizer, config.train.steps)
-    share = divide(batch, config.train.micro_batch)
-    step = GradientStep(model, objective, 0, share, config.train.precision, config.train.amp_level)
+    rig = build(config, batch)
     synchronise = paddle.device.synchronize if paddle.get_device().startswith("gpu") else lambda: None
-    pairs = random_batch(config.model, objective.views, batch)
+    pairs = random_batch(config.model, rig.system.views, batch)
     for number in range(steps + 2):
         if number == 2:
             synchronise()
             began = time.perf_counter()
-        step(pairs, number)
-        optimizer.step()
-        clear_gradients(model.parameters())
+        rig.step(pairs, number, show=False)
     synchronise()
     rate = steps * batch / (time.perf_counter() - began)
-    step.close()
-    operations = 3 * sum(image if view in IMAGE_VIEWS else text for view in objective.views)
+    rig.close()
+    operations = 3 * sum(image if view in IMAGE_VIEWS else text for view in rig.system.views)
     return {"pairs_per_second": rate, "tflops": rate * operations / 1e12}

@@ -71,7 +71,7 @@ def diagnose(config):
                 *(measured_lines(loader, learning, config, before) if learning.seconds else unmeasured_lines()),
             ]
         finally:
-            trainer.gradients.close()
+            trainer.close()
 
 
 class Sampled(Source):
@@ -190,8 +190,7 @@ def cost_line(loader, learning, config, before):
     train, now = config.train, memory()
     hours = train.steps * train.batch_size / min(learning.rate, loader.rate * max(config.data.workers, 1))
     kind = "gpu_memory" if "gpu_memory_mb" in before else "memory"
-    parameters = sum(math.prod(value.shape) for value in learning.trainer.model.parameters())
-    fixed = before[f"{kind}_mb"] + BYTES_PER_PARAMETER * parameters / 2**20
+    fixed = before[f"{kind}_mb"] + BYTES_PER_PARAMETER * learning.trainer.rig.parameter_count / 2**20
     of_pair = max(now[f"{kind}_peak_mb"] - fixed, 0.0) / len(learning.batch)
     needed, there = fixed + of_pair * (train.micro_batch or train.batch_size), memory_there(kind)
     text = (

@@ -73,20 +73,20 @@ class Learning:
 
     def run(self):
         """Take up to STEPS steps."""
-        model = self.trainer.model
-        weights, updates = norms(by_tower(model, lambda name, parameter: parameter), "norm"), Updates(model)
+        towers = self.trainer.rig.towers
+        weights, updates = norms(by_tower(towers, lambda parameter: parameter), "norm"), Updates(towers)
         updates.before()
         self._steps()
         moved = updates.after().values()
         self.moved = max(update / max(weight, 1e-9) for update, weight in zip(moved, weights.values(), strict=True))
 
     def _steps(self):
-        self.trainer.model.train()
+        self.trainer.rig.model.train()
         began = time.perf_counter()
         try:
             for step in range(STEPS):
                 start = time.perf_counter()
-                values = self.trainer.step(self.batch, step)
+                values = self.trainer.rig.step(self.batch, step)
                 self.seconds.append(time.perf_counter() - start)
                 self.first = self.first or values
                 self.losses.append(values["loss"])

@@ -2,28 +2,27 @@
 
 import json
 import math
+import os
 import resource
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
 from ...files.atomic import atomic_file
+from .console import Values, full_line, short_line, step_summary
 from .visualdl import Visual
+
+if TYPE_CHECKING:
+    from ..diagnostics import Similarities
 
 
 def duration(seconds):
     """Seconds as h:mm:ss."""
     seconds = int(round(seconds))
     return f"{seconds // 3600}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
-
-
-def formatted(value):
-    """A value for the line on the terminal."""
-    if isinstance(value, float):
-        return f"{value:.3e}" if value and abs(value) < 1e-3 else f"{value:.4f}"
-    return str(value)
 
 
 def memory():
@@ -48,14 +47,15 @@ def memory():
 class RunLog:
     """Writes `log.jsonl` and VisualDL records into `folder` and one line per record to the terminal.
 
-    total: steps of the run, for the progress bar, which is drawn on a terminal only. start_step: steps done when the
-    run goes on from a checkpoint; records of later steps, which are done again, are dropped.
+    total: steps of the run. start_step: steps done when the run goes on from a checkpoint; records of later steps,
+    which are done again, are dropped. console: "short" for what a person looks at, "full" for all of a record. On a
+    terminal there is a progress bar, which shows the short line of a step by itself.
     """
 
-    memory = staticmethod(memory)
-
-    def __init__(self, folder, total, start_step=0):
-        self.folder = Path(folder)
+    def __init__(
+        self, folder: str | os.PathLike, total: int, start_step: int = 0, console: Literal["short", "full"] = "short"
+    ) -> None:
+        self.folder, self.total, self.console = Path(folder), total, console
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = kept_records(self.folder / "log.jsonl", start_step)
         self.file = open(self.folder / "log.jsonl", "a", encoding="utf-8")
@@ -67,14 +67,25 @@ class RunLog:
         )
         self.started = time.time() - max((entry["time"] for entry in kept), default=0.0)
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """A line for people only."""
         if self.bar.disable:
             print(text, flush=True)
         else:
             self.bar.write(text)
 
-    def record(self, kind, step, values):
+    def advance(self) -> None:
+        """One more step is done."""
+        self.bar.update()
+
+    def step(self, done: int, values: Values, similarities: "Similarities | None" = None) -> None:
+        """The record of a training step, with its similarities as histograms."""
+        self.record("train", done, values)
+        if similarities is not None:
+            self.histogram("train/similarity/positive", done, similarities.positive)
+            self.histogram("train/similarity/negative", done, similarities.negative)
+
+    def record(self, kind: str, step: int, values: Values) -> None:
         """One record, kind train or valid: a line, a JSON line and a scalar for every number in `values`."""
         entry = {"kind": kind, "step": step, "time": round(time.time() - self.started, 3)}
         for key, value in values.items():
@@ -82,7 +93,12 @@ class RunLog:
         self.file.write(json.dumps(entry) + "\n")
         self.file.flush()
         self.visual.scalars(kind, step, values)
-        self.say(f"{kind} step {step}: " + ", ".join(f"{key} {formatted(value)}" for key, value in values.items()))
+        if self.console == "full":
+            self.say(full_line(kind, step, values))
+        elif kind == "train" and not self.bar.disable:
+            self.bar.set_postfix_str(step_summary(values))
+        else:
+            self.say(short_line(kind, step, self.total, values))
 
     def histogram(self, tag, step, values):
         """A histogram of an array in VisualDL."""
@@ -106,9 +122,7 @@ class RunLog:
 class SilentLog:
     """The log of a rank other than 0: it has the methods of RunLog and writes nothing; `say` prints under the rank."""
 
-    memory = staticmethod(memory)
-
-    def __init__(self, rank=1):
+    def __init__(self, rank: int = 1) -> None:
         self.rank = rank
         self.bar = tqdm(disable=True)
 
@@ -116,10 +130,10 @@ class SilentLog:
         """A line for people, in the output of this rank."""
         print(f"[rank {self.rank}] {text}", flush=True)
 
-    def nothing(self, *values):
+    def nothing(self, *values) -> None:
         """What rank 0 alone does."""
 
-    record = histogram = images = projector = nothing
+    advance = step = record = histogram = images = projector = nothing
 
     def close(self):
         """There is nothing to flush."""

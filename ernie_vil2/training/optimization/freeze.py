@@ -1,6 +1,5 @@
 """Parameters that do not learn, for a time or for the whole run: LiT (arXiv 2111.07991), Chinese-CLIP's two stages."""
 
-from ..setup.initial_weights import TOWERS
 from .parameter_groups import matches
 
 
@@ -26,10 +25,3 @@ class Freezer:
                 parameter.grad = None
                 changed = True
         return changed
-
-    def frozen(self, tower):
-        """Whether no parameter of the tower, "image" or "text", learns now, so that it needs no backward pass."""
-        prefix = TOWERS[tower]
-        return all(
-            parameter.stop_gradient for name, parameter in self.model.named_parameters() if name.startswith(prefix)
-        )

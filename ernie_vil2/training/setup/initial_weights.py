@@ -7,11 +7,13 @@ import paddle
 
 from ...checkpoints.model_directory import open_model
 from ...checkpoints.release_layout import TEMPERATURE
+from ...config.run import RunConfig
 from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
-from ...models.dual_encoder import new_model
 from ...models.positions import resize_grid, resize_rows
 from ...models.towers.batch_norm import synchronise
+from ...systems.registry import build
+from ...systems.system import System
 from ..distributed import launched
 from .library_weights import take_published
 
@@ -79,21 +81,22 @@ def has_other_head(there, here):
     return there.kind == here.kind and there.projection != here.projection
 
 
-def start_model(config, objective, notes=None, fresh=True):
-    """A DualEncoder for a RunConfig and its objective: random values by seed, then the towers that `init` names, or
-    what their library publishes (with notes on it in the list `notes`). fresh False: a checkpoint's weights come next.
+def start_system(config: RunConfig, notes: list[str], fresh: bool = True) -> System:
+    """The system of a run: random values by seed, then the towers that `init` names, or what their library publishes
+    (with notes on it in the list `notes`). fresh False: a checkpoint's weights come next.
     """
-    model = new_model(config.model, objective.groups, config.seed, objective.biased)
+    system = build(config)
+    model = system.model
     for tower, path in (("text", config.init.text), ("image", config.init.image)):
         if path:
             take_tower(model, tower, path)
         elif fresh and getattr(getattr(config.model, f"{tower}_tower"), "pretrained", None):
-            take_published(model, tower, notes if notes is not None else [])
+            take_published(model, tower, notes)
     if config.init.model:
         take_temperature(model, config.init.model)
     if getattr(config.model.image_tower, "batch_norm", "frozen") == "train" and launched() > 1:
         synchronise(model)
-    return model
+    return system
 
 
 def take_temperature(model, path):

@@ -33,18 +33,6 @@ def check_finite(model, step):
             raise UserError(f"step {step}: {name} is no longer finite, so it is not saved; lower optimizer.lr")
 
 
-def fitting_rows(rows, tokens, vocab):
-    """Rows of the word embedding for a vocabulary: 0 means as many as it has tokens."""
-    if rows == 0:
-        return tokens
-    if rows < tokens:
-        raise ConfigError(
-            f"the vocabulary {vocab} has ids up to {tokens - 1} but model.text_tower.vocab_size is {rows}; "
-            "raise it, or set it to 0"
-        )
-    return rows
-
-
 def check_sharding(sharding):
     """Refuse what does not run here: parameters divided over ranks need Paddle's GPU implementation."""
     if sharding == 3:
@@ -55,15 +43,8 @@ def check_sharding(sharding):
 
 
 def check_towers(config, share):
-    """Refuse what is not exact with batch norm, or not there in another library's tower; share: this rank's Share.
-
-    The settings of a tower of PaddleNLP are looked up here, before they are compared with those of a checkpoint.
-    """
+    """Refuse what is not exact with batch norm, or not there in another library's tower; share: this rank's Share."""
     for name, tower in config.model.towers().items():
-        if tower.kind == "paddlenlp":
-            from ...models.towers.paddlenlp import look_up
-
-            look_up(tower)
         if config.train.recompute and tower.kind in LIBRARIES:
             raise ConfigError(
                 f"train.recompute is not there for model.{name}_tower of kind {tower.kind}, whose blocks only its "

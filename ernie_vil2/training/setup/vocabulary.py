@@ -20,7 +20,10 @@ def prepare_vocab(config, folder):
         build_vocab(target)
         return target
     else:
-        raise ConfigError("data.vocab is not set; name the vocabulary file, for example the release's vocab.txt")
+        raise ConfigError(
+            "data.vocab is not set; name the vocabulary file, for example the release's vocab.txt, or one made of your "
+            "captions by `python tools/data.py vocab SOURCE vocab.txt --size 20000`"
+        )
     if not source.is_file():
         raise ConfigError(f"the vocabulary {source} does not exist; correct {key}")
     if source.resolve() != target.resolve():

@@ -15,6 +15,7 @@ from ernie_vil2.schema import as_dict, build
 from ernie_vil2.training.doctor import doctor, trial
 from ernie_vil2.training.doctor.doctor import Line, diagnose, failed, report
 from ernie_vil2.training.doctor.trial import Learning, Loading
+from ernie_vil2.training.rig import Rig
 
 TOWER = {"width": 32, "depth": 1, "heads": 2, "activation": "relu", "dropout": 0.0}
 
@@ -118,8 +119,8 @@ def test_the_expected_loss_knows_missing_views_and_several_positives():
 
 def stub(rate, batch=16, **fields):
     """A Learning of which the speed is given."""
-    model = SimpleNamespace(parameters=lambda: [np.zeros((10, 10))])
-    return SimpleNamespace(rate=rate, batch=[0] * batch, trainer=SimpleNamespace(model=model), **fields)
+    rig = SimpleNamespace(parameter_count=100)
+    return SimpleNamespace(rate=rate, batch=[0] * batch, trainer=SimpleNamespace(rig=rig), **fields)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_a_stop_in_the_middle_is_told(tmp_path, monkeypatch):
     def step(self, batch, number):
         raise UserError("step 1: the loss is nan; lower optimizer.lr")
 
-    monkeypatch.setattr(doctor.Trainer, "step", step)
+    monkeypatch.setattr(Rig, "step", step)
     lines = diagnose(run_config(tmp_path / "run"))
     assert not lines[1].ok and not lines[2].ok and "loss is nan" in lines[2].text and len(lines) == 5
 

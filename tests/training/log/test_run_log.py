@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from visualdl import LogReader
 
-from ernie_vil2.training.log.run_log import RunLog, SilentLog
+from ernie_vil2.training.log.run_log import RunLog, SilentLog, memory
 
 
 def records(folder):
@@ -27,7 +27,7 @@ def shown(folder):
 def fill(log, steps):
     for step in steps:
         log.record("train", step, {"loss": 1.0 / step, "eta": "0:00:01"})
-        log.bar.update()
+        log.advance()
         log.histogram("similarity", step, np.linspace(-1, 1, 100))
         log.images("queries", step, np.zeros((8, 9, 3), np.uint8))
         log.projector("embeddings", step, np.eye(4), {"kind": ["image"] * 4, "text": list("猫狗ab")})
@@ -43,7 +43,7 @@ def test_every_component_reaches_visualdl(tmp_path, capsys):
     assert found["histogram"] == {"similarity": [2, 4]} and found["image"] == {"queries": [2, 4]}
     assert set(found["embeddings"]) == {"embeddings/step-0000002", "embeddings/step-0000004"}
     assert [record["step"] for record in records(tmp_path)] == [2, 4]
-    assert "train step 2: loss 0.5000, eta 0:00:01" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == ["step 2/10: loss 0.5000", "step 4/10: loss 0.2500"]
 
 
 @pytest.mark.parametrize("torn", ["", '{"kind": "train", "st'])
@@ -79,9 +79,54 @@ def test_other_ranks_write_nothing_and_have_every_method(tmp_path, capsys, monke
 
 def test_memory_is_that_of_this_process():
     held = np.ones((64, 1 << 20), np.uint8)
-    found = RunLog.memory()
+    found = memory()
     with open("/proc/self/statm", encoding="ascii") as handle:
         resident = int(handle.read().split()[1]) * resource.getpagesize() / 2**20
     assert abs(found["memory_mb"] - resident) < 16 and found["memory_mb"] > 64 and held.any()
     assert found["memory_peak_mb"] >= found["memory_mb"] - 1
-    assert set(SilentLog().memory()) == set(found)
+
+
+STEP = {"loss": 0.25, "image-caption": 0.3, "caption-caption'": 0.1, "grad_norm": 2.0, "lr": 3e-5}
+STEP |= {"logit_scale_mm": 14.3, "reader_cost": 0.01, "ips": 1234.56, "eta": "1:02:03", "memory_mb": 800.0}
+VALID = {f"{way}_r{k}": 10.0 * k for way in ("t2i", "i2t") for k in (1, 5, 10)} | {"mean_recall": 53.3, "source": "v"}
+
+
+def test_a_person_reads_loss_parts_rate_speed_and_time_and_the_file_has_all(tmp_path, capsys):
+    log = RunLog(tmp_path, 2000)
+    log.step(1500, STEP)
+    log.record("valid", 1500, VALID)
+    log.close()
+    assert capsys.readouterr().out.splitlines() == [
+        "step 1,500/2,000: loss 0.2500 (image-caption 0.3000, caption-caption' 0.1000), lr 3.00e-05, "
+        "1,234.6 pairs/s, 1:02:03 left",
+        "valid step 1,500/2,000 on v: text to image R@1/5/10 10.0/50.0/100.0, image to text R@1/5/10 10.0/50.0/100.0, "
+        "mean recall 53.3",
+    ]
+    first, second = records(tmp_path)
+    assert {**STEP, "kind": "train", "step": 1500} == {key: first[key] for key in first if key != "time"}
+    assert second["t2i_r10"] == 100.0
+    assert set(shown(tmp_path)["scalar"]) == {
+        *(f"train/{key}" for key, value in STEP.items() if not isinstance(value, str)),
+        *(f"valid/{key}" for key in VALID if key != "source"),
+    }
+
+
+def test_the_full_line_comes_back(tmp_path, capsys):
+    log = RunLog(tmp_path, 10, console="full")
+    log.step(2, STEP)
+    log.close()
+    told = capsys.readouterr().out
+    assert told.startswith("train step 2: loss 0.2500, image-caption 0.3000, caption-caption' 0.1000, grad_norm 2.0000")
+    assert all(key in told for key in STEP)
+
+
+def test_on_a_terminal_the_bar_shows_the_step_and_lines_are_for_the_rest(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    log = RunLog(tmp_path, 10)
+    log.advance()
+    log.step(1, STEP)
+    assert capsys.readouterr().out == ""
+    assert "loss 0.2500" in str(log.bar) and "1:02:03 left" in str(log.bar)
+    log.record("valid", 1, VALID)
+    assert "mean recall 53.3" in capsys.readouterr().out
+    log.close()

@@ -18,6 +18,10 @@ def freezer(model, *rules):
     return Freezer(model, OptimizerConfig(freeze=list(rules)).freeze)
 
 
+def rests(model, prefix):
+    return all(value.stop_gradient for name, value in model.named_parameters() if name.startswith(prefix))
+
+
 def step(model, optimizer):
     image, text = model(paddle.rand([2, 3, 32, 32]), paddle.to_tensor([[1, 2, 3], [1, 4, 3]]))
     ((image * text).sum() * model.logit_scale()).backward()
@@ -29,7 +33,7 @@ def test_a_locked_tower_stays_bit_for_bit_and_the_other_learns(tiny_config):
     model = new_model(tiny_config)
     locked = freezer(model, LIT)
     assert locked.apply(0) and not locked.apply(1)
-    assert locked.frozen("image") and not locked.frozen("text")
+    assert rests(model, "visual.") and not rests(model, "text_model.")
     optimizer, _ = build_optimizer(model, OptimizerConfig(lr=0.1, warmup=0, weight_decay=1.0), 10)
     before = {name: value.numpy().copy() for name, value in model.named_parameters()}
     step(model, optimizer)
@@ -51,7 +55,7 @@ def test_a_second_stage_frees_the_tower_at_its_step(tiny_config):
         moved.append(not np.array_equal(before, weight.numpy()))
     assert changes == [True, False, True, False] and moved == [False, False, True, True]
     again = freezer(model, {**LIT, "until": 2})
-    assert not again.apply(3) and not again.frozen("image")
+    assert not again.apply(3) and not rests(model, "visual.")
 
 
 def test_the_lower_half_of_a_tower_can_be_frozen_with_the_towers_own_gradients_elsewhere(tiny_config):
@@ -77,7 +81,7 @@ def test_what_low_rank_updates_froze_is_not_freed(tiny_config):
     add_lora(model, LoraConfig(rank=2, towers=("image",)))
     stages = freezer(model, {"match": r"visual\..*", "until": 1})
     stages.apply(0)
-    assert stages.frozen("image")
+    assert rests(model, "visual.")
     stages.apply(1)
     learning = {name for name, value in model.named_parameters() if not value.stop_gradient}
     assert {name for name in learning if name.startswith("visual.")} == set(lora_parameters(model))

@@ -11,9 +11,9 @@ from tests.training.test_trainer import run_config
 
 def weights_after(tmp_path, name, scale):
     trainer = Trainer(run_config(tmp_path / name, train__steps=4))
-    trainer.scale = scale
+    trainer.rig.scale = scale
     trainer.run()
-    return {key: value.numpy() for key, value in trainer.model.state_dict().items()}
+    return {key: value.numpy() for key, value in trainer.rig.model.state_dict().items()}
 
 
 def test_a_power_of_two_changes_no_bit(tmp_path):
@@ -23,12 +23,12 @@ def test_a_power_of_two_changes_no_bit(tmp_path):
 
 def test_an_overflow_skips_the_step_and_halves_the_scale(tmp_path):
     trainer = Trainer(run_config(tmp_path / "run", train__steps=1, optimizer={"warmup": 0}))
-    trainer.scale = LossScale(2.0**40 * 1e300)
-    before = {key: value.numpy().copy() for key, value in trainer.model.state_dict().items()}
-    value = trainer.scale.value
+    trainer.rig.scale = LossScale(2.0**40 * 1e300)
+    before = {key: value.numpy().copy() for key, value in trainer.rig.model.state_dict().items()}
+    value = trainer.rig.scale.value
     trainer.run()
-    assert trainer.scale.value == value / 2
-    assert all(np.array_equal(before[key], value.numpy()) for key, value in trainer.model.state_dict().items())
+    assert trainer.rig.scale.value == value / 2
+    assert all(np.array_equal(before[key], value.numpy()) for key, value in trainer.rig.model.state_dict().items())
 
 
 def test_it_grows_after_a_long_time_without_overflow_and_comes_back_from_its_state():

@@ -12,9 +12,8 @@ from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, PixelProfile
 from ernie_vil2.config.run import RunConfig
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.models.dual_encoder import new_model
-from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.schema import build
-from ernie_vil2.training.setup.initial_weights import check_init, start_model
+from ernie_vil2.training.setup.initial_weights import check_init, start_system
 
 IMAGE = {"width": 32, "depth": 1, "heads": 2, "image_size": 32, "patch_size": 8}
 TEXT = {"width": 32, "depth": 1, "heads": 2, "vocab_size": 20, "positions": 16}
@@ -45,7 +44,7 @@ def test_a_head_of_another_width_is_left_out_and_said(tmp_path, theirs, ours, no
     config = build(RunConfig, {"model": model, "init": {"image": str(path)}, "data": {"train": "x"}}, "test.yaml")
     notes = check_init(config, None)
     assert [part for part in notes if "projection" in part] == ([f"{path} has {note}"] if note else [])
-    state = start_model(config, ContrastiveObjective(config.objective)).state_dict()
+    state = start_system(config, []).model.state_dict()
     same = [key for key in arrays if key in state and np.array_equal(state[key].numpy(), arrays[key])]
     assert set(arrays) - set(same) == ({"visual.proj.weight"} if theirs and theirs != ours else set())
     assert ("visual.proj.weight" in state) == bool(ours)

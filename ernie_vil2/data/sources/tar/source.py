@@ -10,6 +10,7 @@ from typing import SupportsIndex
 from tqdm import tqdm
 
 from ....errors import ConfigError, DataError
+from ....files.digests import sha256_of
 from .. import stem_parts
 from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE
@@ -102,7 +103,7 @@ class TarSource(Source):
             except DataError as error:
                 yield str(error)
                 continue
-            if checksums and manifest.sha256_of(self.paths[number]) != shard["sha256"]:
+            if checksums and sha256_of(self.paths[number]) != shard["sha256"]:
                 yield f"{self.paths[number]}: the checksum is not that of {manifest.NAME}; copy or write the tar again"
 
     def _promises(self):

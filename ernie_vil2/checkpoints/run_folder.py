@@ -1,0 +1,26 @@
+"""Where the checkpoints of a run lie: `RUN/checkpoints/step-0000400/`, whole when state.json is in it."""
+
+import os
+from pathlib import Path
+
+STATE, CHECKPOINTS, STEP = "state.json", "checkpoints", "step-"
+
+
+def step_name(step: int) -> str:
+    """The name of the directory of a step."""
+    return f"{STEP}{step:07d}"
+
+
+def whole_steps(folder: Path) -> list[int]:
+    """Steps of the whole checkpoints in the folder of a run's checkpoints, rising."""
+    found = [path.name.removeprefix(STEP) for path in folder.glob(f"{STEP}*") if (path / STATE).is_file()]
+    return sorted(int(step) for step in found if step.isdigit())
+
+
+def latest_model(path: str | os.PathLike) -> Path:
+    """`path` as it is, or the latest whole checkpoint where it is the folder of a run, or of its checkpoints."""
+    path = Path(path)
+    for folder in (path / CHECKPOINTS, path):
+        if steps := whole_steps(folder):
+            return folder / step_name(steps[-1])
+    return path

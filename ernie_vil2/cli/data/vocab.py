@@ -1,0 +1,43 @@
+"""The verb `vocab` of `data`: a vocabulary of a source's captions, to train from nothing with."""
+
+import argparse
+import os
+
+from ...data.vocabulary import write_vocabulary
+from ...errors import ConfigError
+from ..arguments import count
+from .sources import SOURCE, bar, opened
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write a vocabulary of the captions of a source, and print what it holds and what it leaves unknown."""
+    if not os.path.isdir(os.path.dirname(options.out) or "."):
+        raise ConfigError(f"the folder of {options.out} does not exist; create it first")
+    if os.path.isdir(options.out):
+        raise ConfigError(f"{options.out} is a folder; name the file to write, for example {options.out}/vocab.txt")
+    source = opened(options.source)
+    print(write_vocabulary(source, options.out, options.size, options.lower_case, options.coverage, bar(source)))
+    cased = "" if options.lower_case else " -o model.lower_case=false"
+    print(f"wrote {options.out}; train with it by `-o data.vocab={options.out}{cased}`")
+
+
+def add_verb(verbs) -> None:
+    """Add `vocab` to the verbs of an argument parser."""
+    verb = verbs.add_parser("vocab", help="make a vocabulary of the captions of a source", description=run.__doc__)
+    verb.add_argument("source", metavar="SOURCE", help=SOURCE)
+    verb.add_argument("out", metavar="OUT", help="vocabulary file to write, lines `token TAB id`")
+    verb.add_argument("--size", type=count, required=True, metavar="N", help="most tokens; the release has 39979")
+    verb.add_argument(
+        "--coverage",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="share of all characters of the texts that must be known; rare ones go first (default 1, all)",
+    )
+    verb.add_argument(
+        "--lower-case",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="lower-case and strip accents, as model.lower_case of a run (default: yes)",
+    )
+    verb.set_defaults(run=run)

@@ -1,0 +1,38 @@
+"""Systems by name: the modules of this folder, and classes that somebody else defined."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+from ..errors import ConfigError, nearest
+
+REGISTERED: dict[str, type] = {}
+"""{kind: class} of every System that is defined in this process"""
+NO_SYSTEMS = ("registry", "system")
+
+
+def known_systems() -> list[str]:
+    """Names that `model.system` may have, without importing anything."""
+    modules = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return sorted({*REGISTERED, *(name for name in modules if name not in NO_SYSTEMS)})
+
+
+def check_system(kind: str) -> None:
+    """ConfigError, naming the nearest, for a system that is not known here."""
+    if kind not in known_systems():
+        close = nearest(kind, known_systems())
+        hint = f"did you mean {close!r}?" if close else "known are " + ", ".join(known_systems())
+        raise ConfigError(f"model.system is {kind!r}; {hint}; a system of your own is known once its class is imported")
+
+
+def system_class(kind: str) -> type:
+    """The class of a system; ConfigError when there is none."""
+    check_system(kind)
+    if kind not in REGISTERED:
+        importlib.import_module(f".{kind}", __package__)
+    return REGISTERED[kind]
+
+
+def build(config):
+    """The system that a RunConfig describes, with random weights by its seed; ConfigError for wrong settings."""
+    return system_class(config.model.system).create(config)

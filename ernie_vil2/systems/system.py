@@ -1,0 +1,133 @@
+"""What a system is: a model and an objective, with what belongs to both.
+
+A module of this folder holds one system under its own name, `kind`; a system of somebody else's is known once the
+class is defined. docs/architecture.md has the walk, and an example that is tested.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from ..config.model import ModelConfig
+from ..config.run import RunConfig
+from ..data.batches.views import Batch
+from ..errors import ConfigError
+from ..models.dual_encoder import new_model
+from ..objectives.contrastive import ContrastiveObjective
+from ..objectives.gather import Share
+from ..objectives.views import encode
+from ..schema import build as build_record
+from .registry import REGISTERED
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A part of a model: it encodes `views` through `layers`, may be frozen as a whole and has norms of its own.
+
+    Towers whose layers have parameters in common never run backward at the same time.
+    """
+
+    views: tuple[str, ...]
+    layers: tuple[nn.Layer, ...]
+
+    def parameters(self) -> list[paddle.Tensor]:
+        """Every parameter once, also one that several layers hold."""
+        held = {id(value): value for layer in self.layers for value in layer.parameters()}
+        return list(held.values())
+
+    @property
+    def frozen(self) -> bool:
+        """Whether none of its parameters learns now, so that it needs no backward pass."""
+        return all(parameter.stop_gradient for parameter in self.parameters())
+
+
+class System(ABC):
+    """A model and an objective; what the trainer asks of them, with answers that hold for most systems.
+
+    kind: the name in `model.system`. Settings: a dataclass of what `model.settings` may hold, or None for nothing.
+    `model` is a layer with `config` (ModelConfig), `encode_image(pixels [B, 3, S, S])` and `encode_text(ids [B, L])`,
+    both [B, D], and `logit_scale(group)`, as models.dual_encoder has them.
+    """
+
+    kind: ClassVar[str]
+    Settings: ClassVar[type | None] = None
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if "kind" in vars(cls):
+            REGISTERED[cls.kind] = cls
+
+    def __init__(self, model: nn.Layer, objective: ContrastiveObjective) -> None:
+        self.model, self.objective = model, objective
+
+    @classmethod
+    def settings(cls, config: ModelConfig):
+        """`model.settings` as a `Settings`; ConfigError for keys or values that it does not know."""
+        if cls.Settings is not None:
+            return build_record(cls.Settings, config.settings, "the model", "settings")
+        if config.settings:
+            raise ConfigError(f"model.settings has {', '.join(config.settings)}, but the system {cls.kind} has none")
+        return None
+
+    @classmethod
+    @abstractmethod
+    def network(cls, config: ModelConfig, groups: tuple[str, ...] = ("mm",), biased: bool = False) -> nn.Layer:
+        """The model without weights, for training and for loading alike; `groups` and `biased` are of the objective."""
+
+    @classmethod
+    def create(cls, config: RunConfig) -> "System":
+        """The system of a run with random weights, which depend on its seed alone."""
+        cls.settings(config.model)
+        objective = ContrastiveObjective(config.objective)
+        return cls(
+            new_model(config.model, objective.groups, config.seed, objective.biased, cls.network),
+            objective,
+        )
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that a batch must have."""
+        return self.objective.views
+
+    @abstractmethod
+    def towers(self) -> dict[str, Tower]:
+        """The parts by name; every view of the objective is of one of them."""
+
+    def draws_masks(self) -> bool:
+        """Whether a forward pass in training is random: towers then take turns, the generator is one a process."""
+        return True
+
+    def encode(
+        self, batch: Batch, seed: int = 0, step: int = 0, micro: int = 0, views: tuple[str, ...] | None = None
+    ) -> dict[str, paddle.Tensor]:
+        """{view: L2-normalised embeddings [B, D]} of `views`, by default of all that the batch has.
+
+        What is random in it is keyed by (seed, step, global micro-batch, view), so that it can be drawn again.
+        """
+        return encode(self.model, batch, seed, step, micro, views)
+
+    def loss(
+        self, embeds: Mapping[str, paddle.Tensor], batch: Batch, share: Share | None = None
+    ) -> dict[str, paddle.Tensor]:
+        """{"loss": scalar, name of a part: scalar ...} of this rank's rows, to be summed over ranks; {} where no
+        sample of the global batch has what the objective compares."""
+        return self.objective.loss(embeds, batch, self.model, share)
+
+    def before_keys(self) -> None:
+        """After the queries are encoded and before the loss: where a momentum copy follows the model."""
+
+    def after_step(self) -> None:
+        """After the optimizer's step: temperatures go back into their range; a queue takes the keys in here."""
+        self.model.clamp_temperatures()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """{name: array} of what is neither parameter nor optimizer, the same on every rank; a checkpoint keeps it."""
+        return {}
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `state` gave, bit for bit."""

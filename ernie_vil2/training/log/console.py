@@ -1,0 +1,53 @@
+"""What a person reads of a run: a line of a step, and a line of an evaluation; the log file has the rest."""
+
+from collections.abc import Mapping
+
+Values = Mapping[str, float | int | str | None]
+DIRECTIONS = (("text to image", "t2i"), ("image to text", "i2t"))
+
+
+def formatted(value: float | int | str | None) -> str:
+    """A value of the full line."""
+    if isinstance(value, float):
+        return f"{value:.3e}" if value and abs(value) < 1e-3 else f"{value:.4f}"
+    return str(value)
+
+
+def full_line(kind: str, step: int, values: Values) -> str:
+    """Everything that a record holds."""
+    return f"{kind} step {step}: " + ", ".join(f"{key} {formatted(value)}" for key, value in values.items())
+
+
+def parts_of(values: Values) -> dict[str, float]:
+    """The parts of the loss, each named by its two views."""
+    return {key: value for key, value in values.items() if "-" in key and isinstance(value, float)}
+
+
+def step_summary(values: Values) -> str:
+    """Loss and its parts, learning rate, speed, remaining time."""
+    parts = ", ".join(f"{name} {value:.4f}" for name, value in parts_of(values).items())
+    found = [f"loss {values['loss']:.4f}" + (f" ({parts})" if parts else "")]
+    if "lr" in values:
+        found.append(f"lr {values['lr']:.2e}")
+    if "ips" in values:
+        found += [f"{values['ips']:,.1f} pairs/s", f"{values['eta']} left"]
+    return ", ".join(found)
+
+
+def recall_summary(values: Values) -> str:
+    """Recall at 1, 5 and 10 of both directions, and their mean, in percent."""
+    found = [
+        f"{words} R@1/5/10 " + "/".join(f"{values[f'{short}_r{k}']:.1f}" for k in (1, 5, 10))
+        for words, short in DIRECTIONS
+    ]
+    return ", ".join([*found, f"mean recall {values['mean_recall']:.1f}"])
+
+
+def short_line(kind: str, step: int, total: int, values: Values) -> str:
+    """A step of all steps with what a person looks at."""
+    if "mean_recall" in values:
+        source = values.get("source")
+        return f"{kind} step {step:,}/{total:,}" + (f" on {source}" if source else "") + f": {recall_summary(values)}"
+    if "loss" in values:
+        return f"step {step:,}/{total:,}: {step_summary(values)}"
+    return full_line(kind, step, values)

@@ -1,0 +1,126 @@
+"""The loop: batches into steps, a line every so often, validations and checkpoints when they are due."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..config.run import TrainConfig
+from ..data.batches.loader import Loader
+from .log.run_log import RunLog, SilentLog, duration, memory
+from .stop import StopRequest
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+
+@dataclass
+class StepTimer:
+    """What steps cost since the last line, and how long the rest will take; pauses for checkpoints do not count."""
+
+    steps: int
+    """of the whole run"""
+    first: int
+    """steps that were done before"""
+    batch_size: int
+    began: float = field(default_factory=lambda: time.perf_counter())
+    since: int = 0
+    reading: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.clock = self.began
+
+    def read(self, seconds: float) -> None:
+        """Note that the step waited this long for its batch."""
+        self.reading += seconds
+        self.since += 1
+
+    def line(self, done: int) -> dict[str, float | str]:
+        """reader_cost and batch_cost in seconds a step, ips in pairs a second, eta; starts the next line."""
+        now = time.perf_counter()
+        cost = (now - self.clock) / self.since
+        values = {
+            "reader_cost": self.reading / self.since,
+            "batch_cost": cost,
+            "ips": self.batch_size / cost,
+            "eta": duration((self.steps - done) * (now - self.began) / (done - self.first)),
+        }
+        self.clock, self.reading, self.since = now, 0.0, 0
+        return values
+
+    def pause(self, seconds: float) -> None:
+        """Leave a time out."""
+        self.clock += seconds
+
+
+class BadRows:
+    """The rows that were replaced by others, listed in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.count = path, 0
+
+    def note(self, errors: list) -> None:
+        """Add what was wrong with rows of a batch."""
+        self.count += len(errors)
+        if errors:
+            with open(self.path, "a", encoding="utf-8") as handle:
+                handle.writelines(f"{error}\n" for error in errors)
+
+    def summary(self) -> str:
+        """A sentence, or nothing when every row was good."""
+        return f"note: {self.count:,} bad rows were replaced, they are listed in {self.path}" if self.count else ""
+
+
+def is_due(every: int, done: int) -> bool:
+    """Whether something that happens every so many steps happens after `done` of them; 0 is never."""
+    return bool(every) and done % every == 0
+
+
+def train(trainer: "Trainer", loader: Loader, log: RunLog | SilentLog, stop: StopRequest) -> Path | None:
+    """Walk from the trainer's first step to the last, or to a signal; returns the path of the last checkpoint."""
+    bad = BadRows(trainer.folder / "bad.txt")
+    try:
+        return walk(trainer, loader, log, stop, bad)
+    finally:
+        if bad.count:
+            log.say(bad.summary())
+
+
+def walk(trainer: "Trainer", loader: Loader, log: RunLog | SilentLog, stop: StopRequest, bad: BadRows) -> Path | None:
+    """Every step, then what is due after it."""
+    rig, config, path = trainer.rig, trainer.config.train, None
+    with rig.precision():
+        trainer.validation.start(log)
+    timer = StepTimer(config.steps, trainer.first, config.batch_size)
+    rig.model.train()
+    batches = iter(loader)
+    for step in range(trainer.first, config.steps):
+        waiting = time.perf_counter()
+        batch, errors = next(batches)
+        if step == trainer.first and loader.note:
+            log.say(f"note: {loader.note}")
+        trainer.ranks.meet()
+        timer.read(time.perf_counter() - waiting)
+        bad.note(errors)
+        done = step + 1
+        show = is_due(config.log_every, done) or done == config.steps
+        values = rig.step(batch, step, show, stop.asked)
+        log.advance()
+        if show:
+            log.step(done, {**values, **timer.line(done), **memory()}, rig.similarities)
+        paused = time.perf_counter()
+        path = after_step(trainer, config, done, log) or path
+        timer.pause(time.perf_counter() - paused)
+        if rig.stopped:
+            break
+    return path
+
+
+def after_step(trainer: "Trainer", config: TrainConfig, done: int, log: RunLog | SilentLog) -> Path | None:
+    """Validate or save where that is due; a run that was asked to stop saves and no more, but at its last step."""
+    last, stopped = done == config.steps, trainer.rig.stopped
+    if last or (is_due(config.eval_every, done) and not stopped):
+        return trainer.evaluate(done, log)
+    if stopped or is_due(config.eval_every, done) or is_due(config.save_every, done):
+        return trainer.save(done, log)
+    return None

@@ -1,0 +1,191 @@
+"""What takes steps: a system with its optimizer, the sum of gradients over ranks, loss scale, average and guard.
+
+The trainer, the doctor, the benchmarks and the studies take the same steps, because `build` makes the one rig of all.
+"""
+
+import contextlib
+import math
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+import numpy as np
+import paddle
+
+from ..config.run import RunConfig
+from ..data.batches.views import Batch
+from ..errors import DataError
+from ..models.dual_encoder import Temperature
+from ..models.lora import LoraLinear, add_lora, merged_state
+from ..objectives.gather import Share, divide
+from . import diagnostics
+from .distributed import GradientSync, Ranks
+from .guard import Guard
+from .optimization.ema import Ema
+from .optimization.freeze import Freezer
+from .optimization.loss_scale import LossScale
+from .optimization.optimizer import (
+    build_optimizer,
+    clear_gradients,
+    clip_gradients,
+    load_optimizer_state,
+    optimizer_state,
+    squared_norm,
+)
+from .resume import restore_parameters
+from .setup.initial_weights import start_system
+from .step import GradientStep, autocast
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Rig:
+    """`step(batch, number)` takes one optimizer step on this rank's rows of a global batch.
+
+    system and model are what learns; share says which rows are this rank's; `similarities` are those of the last
+    step that was shown, `stopped` whether any rank had asked to stop before the last step.
+    """
+
+    def __init__(self, config: RunConfig, ranks: Ranks, share: Share, notes: list[str], fresh: bool = True) -> None:
+        train = config.train
+        self.config, self.ranks, self.share = config, ranks, share
+        with paddle.utils.unique_name.guard():
+            self.system = start_system(config, notes, fresh)
+            add_lora(self.system.model, config.lora, config.seed)
+        self.model = self.system.model
+        self.model.recompute = train.recompute
+        self.freezer = Freezer(self.model, config.optimizer.freeze)
+        self.sync = GradientSync(self.model, ranks, train.sharding)
+        ranks.wait()
+        self.sync.same_start()
+        if train.precision != "fp32" and train.amp_level == "O2":
+            paddle.amp.decorate(self.model, level="O2", dtype="bfloat16", excluded_layers=[Temperature, LoraLinear])
+        self.optimizer, self.schedule = build_optimizer(self.model, config.optimizer, train.steps, self.sync.mine())
+        self.scale = LossScale() if train.precision == "fp16" else None
+        self.ema = Ema(self.model, train.ema) if train.ema else None
+        self.gradients = GradientStep(self.system, config.seed, share, train.precision, train.amp_level)
+        self.guard = Guard(config.output, train.spike, ranks.rank)
+        self.towers = self.system.towers()
+        self.updates = diagnostics.Updates(self.towers)
+        self.similarities, self.stopped = None, False
+        self.model.train()
+
+    @property
+    def parameter_count(self) -> int:
+        """Values of all parameters together."""
+        return sum(math.prod(value.shape) for value in self.model.parameters())
+
+    def step(self, batch: Batch, number: int, show: bool = True, asked: bool = False) -> dict[str, float]:
+        """One optimizer step, `number` from 0; returns what the log shows of it, with `show` the costlier figures too.
+
+        asked: whether this rank has been asked to stop; one such rank sets `stopped` on all. Raises DataError where no
+        sample of the batch has both views of any pair, UserError where the loss or the gradient is no number.
+        """
+        self.freezer.apply(number)
+        parts = self.gradients(batch, number, self.scale.value if self.scale else 1.0)
+        stopped, *sums = self.ranks.sum([asked, *(part.item() for part in parts.values())])
+        self.stopped = bool(stopped)
+        if not parts:
+            raise DataError(
+                f"step {number + 1}: no sample of the batch has both views of any pair; check that the source has the "
+                f"views {', '.join(self.system.views)}, first sample {batch.where[0]}"
+            )
+        values = {name: float(value) for name, value in zip(parts, sums, strict=True)}
+        self.sync.reduce()
+        norm, taken = self._norm(), True
+        if self.scale:
+            taken = self.scale.update(norm)
+            values["loss_scale"] = self.scale.value
+        self.guard.check(number, values["loss"], norm, batch, skippable=self.scale is not None)
+        if show:
+            values.update(self._shown(batch))
+            self.updates.before()
+        values["lr"], values["grad_norm"] = self.optimizer.get_lr(), norm
+        if taken:
+            clip_gradients(self.model.parameters(), self.config.optimizer.clip, norm)
+            self.optimizer.step()
+            self.sync.publish()
+        clear_gradients(self.model.parameters())
+        self.schedule.step()
+        self.system.after_step()
+        if self.ema is not None:
+            self.ema.update()
+        if show:
+            values.update(self.updates.after())
+        values.update({f"logit_scale_{group}": self.model.logit_scale(group).item() for group in self.model.groups})
+        return values
+
+    def _norm(self) -> float:
+        """The norm of the whole gradient, unscaled; gradients are unscaled in place where the loss was scaled."""
+        if self.scale:
+            with paddle.no_grad():
+                for parameter in self.model.parameters():
+                    if parameter.grad is not None:
+                        parameter.grad.scale_(1.0 / self.scale.value)
+        return math.sqrt(self.sync.squared_norm(squared_norm(self.model.parameters())))
+
+    def _shown(self, batch: Batch) -> dict[str, float]:
+        """Similarities, and norms of gradients by tower."""
+        self.similarities = diagnostics.similarities(self.gradients.embeds, batch, self.config.objective.positives)
+        norms = diagnostics.gradient_norms(self.towers)
+        norms = {name: math.sqrt(self.sync.squared_norm(norm**2)) for name, norm in norms.items()}
+        return {**(self.similarities.scalars() if self.similarities else {}), **norms}
+
+    def averaged(self) -> AbstractContextManager:
+        """Inside the block the model has the weights that are evaluated and saved."""
+        return self.ema.applied() if self.ema is not None else contextlib.nullcontext()
+
+    def precision(self) -> AbstractContextManager:
+        """Inside the block towers run in the precision of the run."""
+        return autocast(self.config.train.precision, self.config.train.amp_level)
+
+    def exported(self) -> dict[str, np.ndarray]:
+        """{key: array} of the model to use, in its released layout: averaged and merged where the run does that."""
+        with self.averaged():
+            return merged_state(self.model)
+
+    def state(self) -> dict[str, dict[str, np.ndarray]]:
+        """{group: {name: array}}, beside the exported model, of all that a step goes on from; the same on every rank.
+
+        parameters: the trained ones, where they differ from the exported model; average: of `Ema`; system: its own.
+        """
+        groups = {"system": self.system.state()}
+        if self.ema is not None or self.config.lora.rank:
+            groups["parameters"] = arrays_of(self.model)
+        if self.ema is not None:
+            groups["average"] = self.ema.state()
+        return {name: arrays for name, arrays in groups.items() if arrays}
+
+    def shard_state(self) -> dict[str, dict[str, np.ndarray]]:
+        """{group: {name: array}} of what this rank holds, to be joined over ranks: the optimizer's state."""
+        if self.ranks.main or self.sync.owner is not None:
+            return {"optimizer": optimizer_state(self.optimizer, self.model)}
+        return {}
+
+    def load(self, groups: Mapping[str, Arrays], state: Mapping, path) -> None:
+        """Go on from the groups of a checkpoint (`state` and `shard_state` of all ranks, and "model", the exported
+        one) and from its state.json; CheckpointError where they are of another model."""
+        restore_parameters(self.model, groups.get("parameters", groups["model"]), path)
+        load_optimizer_state(self.optimizer, self.model, groups.get("optimizer", {}))
+        self.schedule.step(state["step"])
+        if self.scale is not None and state["loss_scale"]:
+            self.scale.load(state["loss_scale"])
+        if self.ema is not None:
+            self.ema = Ema(self.model, self.config.train.ema)
+            if "average" in groups:
+                self.ema.load(groups["average"])
+        self.system.load(groups.get("system", {}))
+
+    def close(self) -> None:
+        """End the threads."""
+        self.gradients.close()
+
+
+def arrays_of(model: paddle.nn.Layer) -> dict[str, np.ndarray]:
+    """{key: float32 array} of the model's parameters."""
+    return {key: np.asarray(value.astype("float32").numpy()) for key, value in model.state_dict().items()}
+
+
+def build(config: RunConfig, batch_size: int | None = None) -> Rig:
+    """The rig of a configuration for one process by itself, on batches of `batch_size` (default: the run's own)."""
+    share = divide(batch_size or config.train.batch_size, config.train.micro_batch)
+    return Rig(config, Ranks(), share, [])

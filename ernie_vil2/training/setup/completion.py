@@ -1,0 +1,26 @@
+"""What a configuration leaves open and a run fills in, in its own copy of it."""
+
+from ...config.model import ModelConfig
+from ...errors import ConfigError
+
+
+def look_up_settings(model: ModelConfig) -> None:
+    """Fill in the settings of towers of PaddleNLP, so that they are compared with those of a checkpoint and kept in the
+    model directory; ConfigError when the model is not known."""
+    for tower in model.towers().values():
+        if tower.kind == "paddlenlp":
+            from ...models.towers.paddlenlp import look_up
+
+            look_up(tower)
+
+
+def fitting_rows(rows: int, tokens: int, vocab: object) -> int:
+    """Rows of the word embedding for a vocabulary: 0 means as many as it has tokens."""
+    if rows == 0:
+        return tokens
+    if rows < tokens:
+        raise ConfigError(
+            f"the vocabulary {vocab} has ids up to {tokens - 1} but model.text_tower.vocab_size is {rows}; "
+            "raise it, or set it to 0"
+        )
+    return rows
