@@ -23,6 +23,7 @@ FINISHED = (
     "checkpoints/layouts",
     "checkpoints/model_directory.py",
     "config/load.py",
+    "config/optimizer.py",
     "config/run.py",
     "data",
     "errors.py",
