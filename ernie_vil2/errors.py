@@ -2,6 +2,8 @@
 
 import difflib
 import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -24,13 +26,13 @@ class ImageError(DataError):
     """The bytes of one image cannot be decoded, or are over a limit."""
 
 
-def nearest(word, known):
+def nearest(word: object, known: Iterable[object]) -> str | None:
     """The known word closest in spelling to `word`, or None when none is close."""
     match = difflib.get_close_matches(str(word), [str(item) for item in known], n=1, cutoff=0.5)
     return match[0] if match else None
 
 
-def run_tool(main, argv=None):
+def run_tool(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> NoReturn:
     """Run a tool's `main` and leave the process: 0 on success, 1 on a UserError (one line), 130 on Ctrl-C."""
     try:
         status = main(argv)

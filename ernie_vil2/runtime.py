@@ -17,14 +17,14 @@ import threading
 import warnings
 
 
-def cpu_count():
+def cpu_count() -> int:
     """Cores this process may use: the scheduling affinity, where the system has one."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def is_amd():
+def is_amd() -> bool:
     """Whether the processor names itself AuthenticAMD (Linux; elsewhere False)."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as handle:
@@ -33,7 +33,7 @@ def is_amd():
         return False
 
 
-def is_cpu_build():
+def is_cpu_build() -> bool:
     """Whether the installed Paddle is the CPU one; on a GPU build strided views stay on, they cost nothing there."""
     try:
         importlib.metadata.distribution("paddlepaddle-gpu")
@@ -42,7 +42,7 @@ def is_cpu_build():
     return False
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Let glibc keep freed blocks of up to 32 MiB, so that each tensor does not fault in its pages anew."""
     trim_threshold, top_pad, mmap_threshold = -1, -2, -3
     if any(name.startswith("MALLOC_") for name in os.environ) or not sys.platform.startswith("linux"):
@@ -56,7 +56,7 @@ def keep_freed_memory():
     mallopt(top_pad, 64 << 20)
 
 
-def prepare():
+def prepare() -> None:
     """Make the settings; warn when Paddle is already imported, since it then runs with its own."""
     wanted = {"OMP_NUM_THREADS": str(cpu_count())}
     if is_amd():
@@ -76,7 +76,7 @@ def prepare():
     os.environ.update(wanted)
 
 
-def import_paddle():
+def import_paddle() -> None:
     """Import Paddle without its remarks on threads and compilers, which tell a user of the tools nothing to act on."""
     remarks = io.StringIO()
     try:
@@ -89,7 +89,7 @@ def import_paddle():
     plain_termination()
 
 
-def plain_termination():
+def plain_termination() -> None:
     """Take SIGTERM back from Paddle, whose handler allocates memory and so can wait for ever for its own thread's lock.
 
     A handler that Python code has set stays.

@@ -2,23 +2,28 @@
 
 import dataclasses
 import math
+import os
 import re
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 
 from .errors import ConfigError, nearest
 
+Record = typing.TypeVar("Record")
+"""A dataclass of the configuration"""
 
-def document(default, text, **options):
+
+def document(default: object, text: str, **options: object) -> typing.Any:
     """A dataclass field with its documentation; mutable defaults are given as factories."""
     if callable(default):
         return field(default_factory=default, metadata={"doc": text, **options})
     return field(default=default, metadata={"doc": text, **options})
 
 
-def as_dict(value):
+def as_dict(value: typing.Any) -> typing.Any:
     """Dataclasses to plain dictionaries and lists."""
     if dataclasses.is_dataclass(value):
         return {item.name: as_dict(getattr(value, item.name)) for item in dataclasses.fields(value)}
@@ -29,7 +34,7 @@ def as_dict(value):
     return value
 
 
-def build(cls, mapping, where, path=""):
+def build(cls: type[Record], mapping: typing.Any, where: str, path: str = "") -> Record:
     """A dataclass from a mapping: unknown keys, wrong types and values out of range raise ConfigError."""
     if dataclasses.is_dataclass(mapping):
         return mapping
@@ -63,7 +68,7 @@ def build(cls, mapping, where, path=""):
         raise ConfigError(f"{where}: {error}") from None
 
 
-def coerce(kind, value, where, path):
+def coerce(kind: typing.Any, value: typing.Any, where: str, path: str) -> typing.Any:
     """`value` as `kind`, or ConfigError; YAML's '1e-4' strings become floats."""
     origin = typing.get_origin(kind)
     if isinstance(value, str) and any(map(kind_of, (kind, *typing.get_args(kind)))):
@@ -107,13 +112,13 @@ def coerce(kind, value, where, path):
     raise ConfigError(f"{where}: {path} must be of type {name}, not {value!r}")
 
 
-def kind_of(cls):
+def kind_of(cls: typing.Any) -> str | None:
     """The default of the field `kind`, by which dataclasses that stand in one place are told apart; else None."""
     fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
     return next((item.default for item in fields if item.name == "kind"), None)
 
 
-def build_kind(kinds, value, where, path):
+def build_kind(kinds: Mapping[str, type], value: typing.Any, where: str, path: str) -> typing.Any:
     """The dataclass of {kind: dataclass} that `kind` names, or a key that is a kind; without both the first one."""
     if dataclasses.is_dataclass(value):
         return value
@@ -127,7 +132,7 @@ def build_kind(kinds, value, where, path):
     return build(kinds[named], value, where, path)
 
 
-def check_range(value, rules, where, path):
+def check_range(value: typing.Any, rules: Mapping[str, typing.Any], where: str, path: str) -> None:
     """The bounds that `document` declared for a field."""
     wrong = None
     if value is None:
@@ -148,7 +153,7 @@ def check_range(value, rules, where, path):
         raise ConfigError(f"{where}: {path} is {value!r} but must be {wrong}")
 
 
-def pattern_error(pattern):
+def pattern_error(pattern: str) -> str | None:
     """What is wrong with a regular expression, or None."""
     try:
         re.compile(pattern)
@@ -157,7 +162,7 @@ def pattern_error(pattern):
     return None if pattern else "a regular expression that is not empty"
 
 
-def read_yaml(path):
+def read_yaml(path: str | os.PathLike) -> typing.Any:
     """A YAML file as plain data; ConfigError names file and line."""
     import yaml
 
@@ -178,7 +183,7 @@ def read_yaml(path):
         ) from None
 
 
-def parse_value(override, text):
+def parse_value(override: str, text: str) -> typing.Any:
     """A YAML value from the command line."""
     import yaml
 

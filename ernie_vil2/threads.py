@@ -8,23 +8,33 @@ the interpreter lock.
 import os
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from .runtime import cpu_count
 
 MOST_WORKERS = 8
 
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
 _lock = threading.Lock()
 _splits = 0
 
 
-def thread_count():
+def thread_count() -> int:
     """Threads this process may compute with: the first number of OMP_NUM_THREADS, else the cores."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdigit() and int(first) else cpu_count()
 
 
-def ordered_map(function, items, workers, ahead, prepare=None):
+def ordered_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    ahead: int,
+    prepare: Callable[[], object] | None = None,
+) -> Iterator[Result]:
     """Yield function(item) in the order of `items`, computed by `workers` threads at most `ahead` items in advance.
 
     `prepare` is called once in every thread. Items are taken lazily; an exception of `function` or of `items` ends it.
@@ -51,7 +61,7 @@ class SplitThreads:
     One worker leaves Paddle's setting alone. The setting is global to the process, so the last context restores it.
     """
 
-    def __init__(self, workers):
+    def __init__(self, workers: int):
         self.workers = workers
         self.each = max(1, thread_count() // workers)
 
@@ -62,7 +72,7 @@ class SplitThreads:
                 _splits += 1
         return self
 
-    def prepare(self):
+    def prepare(self) -> None:
         """Limit the kernels of the calling thread."""
         set_kernel_threads(self.each)
 
@@ -75,7 +85,7 @@ class SplitThreads:
                     set_kernel_threads(thread_count())
 
 
-def set_kernel_threads(count):
+def set_kernel_threads(count: int) -> None:
     """Threads of matrix products started from the calling thread."""
     from paddle.base import core
 

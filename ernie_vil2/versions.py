@@ -11,7 +11,7 @@ DISTRIBUTIONS = {
 }
 
 
-def versions():
+def versions() -> dict[str, str | None]:
     """Versions of this project, of Python and of what computes; None where something is not installed."""
     found = {"ernie_vil2": __version__, "python": platform.python_version()}
     for name, distributions in DISTRIBUTIONS.items():
@@ -19,7 +19,7 @@ def versions():
     return found
 
 
-def installed_version(distribution):
+def installed_version(distribution: str) -> str | None:
     """The version of an installed distribution, or None; nothing is imported."""
     try:
         return importlib.metadata.version(distribution)

@@ -17,6 +17,33 @@ PYTHON_FILES = [*LIBRARY, *sorted(ROOT.glob("tests/**/*.py"))]
 TOOLS = sorted(ROOT.glob("tools/*.py"))
 WIDEST = 16
 """Modules of a folder: one idea, and what can be seen at a glance."""
+FINISHED = (
+    "checkpoints/download",
+    "checkpoints/formats",
+    "checkpoints/layouts",
+    "checkpoints/model_directory.py",
+    "config/load.py",
+    "config/optimizer.py",
+    "config/run.py",
+    "data",
+    "errors.py",
+    "files",
+    "inference/detector.py",
+    "inference/identity.py",
+    "inference/items.py",
+    "inference/journal.py",
+    "inference/outputs.py",
+    "inference/writer.py",
+    "keys.py",
+    "models",
+    "runtime.py",
+    "schema.py",
+    "studies/scaling",
+    "studies/speed",
+    "threads.py",
+    "versions.py",
+)
+"""Packages and modules whose public signatures are typed as a whole"""
 REQUIREMENTS = sorted(ROOT.glob("requirements*.txt"))
 # Brackets keep this file from matching itself.
 FORBIDDEN = {
@@ -85,6 +112,65 @@ def test_a_tool_is_its_verb_and_nothing_else(path):
 
 def test_every_verb_is_a_tool():
     assert {path.stem for path in TOOLS} == set(modules())
+
+
+def public_functions(tree):
+    """(name, node, whether its first argument is the object) of the functions and methods without an underscore."""
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
+            yield node.name, node, False
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for method in node.body:
+                if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    if not method.name.startswith("_") or method.name == "__init__":
+                        plain = any(ast.unparse(mark) == "staticmethod" for mark in method.decorator_list)
+                        yield f"{node.name}.{method.name}", method, not plain
+
+
+def untyped(tree):
+    """`name(argument, ->)` of public functions without an annotation of these; what `__init__` returns goes unsaid."""
+    for name, node, bound in public_functions(tree):
+        given = node.args
+        named = [*given.posonlyargs, *given.args][bound:] + given.kwonlyargs
+        lacking = [
+            argument.arg for argument in (*named, given.vararg, given.kwarg) if argument and argument.annotation is None
+        ]
+        if node.returns is None and node.name != "__init__":
+            lacking.append("->")
+        if lacking:
+            yield f"{name}({', '.join(lacking)})"
+
+
+@pytest.mark.parametrize("place", FINISHED)
+def test_public_signatures_are_typed(place):
+    root = ROOT / "ernie_vil2" / place
+    paths = sorted(root.rglob("*.py")) if root.is_dir() else [root]
+    assert paths
+    assert [f"{relative(path)}: {name}" for path in paths for name in untyped(ast.parse(path.read_text("utf-8")))] == []
+
+
+def test_a_signature_without_types_is_found():
+    source = """
+def plain(a, *b: int, c=1, **d) -> None: ...
+def typed(a: int, /, *b: int, c: int = 1, **d: int) -> int: ...
+def _hidden(a): ...
+class Shown:
+    def __init__(self, a): ...
+    def typed(self) -> None: ...
+    @staticmethod
+    def free(a): ...
+    def __len__(self): ...
+    def _hidden(self, a): ...
+class _Hidden:
+    def shown(self, a): ...
+"""
+    assert list(untyped(ast.parse(source))) == ["plain(a, c, d)", "Shown.__init__(a)", "Shown.free(a, ->)"]
+
+
+def test_hints_are_shipped():
+    assert (ROOT / "ernie_vil2" / "py.typed").is_file()
+    listed = (ROOT / "pyproject.toml").read_text().partition("[tool.setuptools.package-data]\n")[2].partition("\n[")[0]
+    assert re.search(r'^"ernie_vil2" = \[.*"py\.typed".*\]$', listed, re.MULTILINE)
 
 
 def test_folders_hold_one_idea():

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from ..config.model import PLAIN, ModelConfig
 from ..errors import CheckpointError
 from ..files.atomic import reported, sync_directory, synced_file, temporary_name
 from . import release_layout
-from .formats.lazy_tensors import FLOATS, Float32View, printable, spec_of
+from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
 from .formats.safetensors_file import header_digest, open_safetensors, write_safetensors
 from .layouts import ernie_vil, official
 from .layouts.any_source import open_source
@@ -37,7 +38,13 @@ VOCAB_SOURCE = (
 )
 
 
-def save_model(path, state, config: ModelConfig, vocab, extra=None):
+def save_model(
+    path: str | os.PathLike,
+    state: Mapping[str, Any],
+    config: ModelConfig,
+    vocab: str | os.PathLike | None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
     """Write a model directory at `path`, in place of an older one if there is one.
 
     `state` is {key: array} in the release's layout, `vocab` the vocabulary file that is copied (None for an image tower
@@ -73,14 +80,20 @@ def check_state(state: Mapping[str, np.ndarray], config: ModelConfig, where: str
     return []
 
 
-def refuse_other_target(path):
+def refuse_other_target(path: Path) -> None:
     if path.exists() and not (path.is_dir() and ((path / CONFIG).is_file() or not any(path.iterdir()))):
         raise CheckpointError(
             f"{path} exists and is not a model directory, so it is not replaced; choose another name or remove it"
         )
 
 
-def write_directory(folder, state, config, vocab, extra):
+def write_directory(
+    folder: Path,
+    state: Mapping[str, Any],
+    config: ModelConfig,
+    vocab: str | os.PathLike | None,
+    extra: Mapping[str, Any] | None,
+) -> None:
     folder.mkdir()
     with synced_file(folder / WEIGHTS) as handle:
         write_safetensors(handle, state)
@@ -96,7 +109,7 @@ def write_directory(folder, state, config, vocab, extra):
     sync_directory(folder)
 
 
-def read_vocab(vocab):
+def read_vocab(vocab: str | os.PathLike) -> bytes:
     try:
         data = Path(vocab).read_bytes()
     except OSError as error:
@@ -106,7 +119,7 @@ def read_vocab(vocab):
     return data
 
 
-def replace_directory(new, path):
+def replace_directory(new: Path, path: Path) -> None:
     """Rename `new` to `path`; an older directory steps aside first, and `open_model` names it if this stops between."""
     aside = path.with_name(f"{path.name}{ASIDE}{os.getpid()}")
     if path.exists():
@@ -117,7 +130,12 @@ def replace_directory(new, path):
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def open_model(path, vocab=None, config=None, raw=False):
+def open_model(
+    path: str | os.PathLike,
+    vocab: str | os.PathLike | None = None,
+    config: ModelConfig | None = None,
+    raw: bool = False,
+) -> tuple[Mapping[str, Any], ModelConfig, Path | None]:
     """(state, config, vocabulary path) of a model directory, of a `.pdparams` in the release's keys, or of weights of
     PaddleNLP's ErnieViL (a file or a folder); the path is None for an image tower alone.
 
@@ -148,7 +166,7 @@ def open_model(path, vocab=None, config=None, raw=False):
     return state if raw else Float32View(state), config, vocab
 
 
-def open_other(path, config):
+def open_other(path: Path, config: ModelConfig | None) -> tuple[Mapping[str, Any], ModelConfig, Path]:
     """(state, config, vocabulary beside it) of weights in the release's layout or in PaddleNLP's of the same model."""
     source = open_source(path)
     kind = recognise(source, ours=config is not None)
@@ -165,7 +183,7 @@ def open_other(path, config):
     return read.state, config or read.config, vocab
 
 
-def open_directory(path):
+def open_directory(path: Path) -> tuple[TensorFile, ModelConfig, Path]:
     """(raw state, config, vocabulary) after comparing the directory with what its config.json lists."""
     if not (path / CONFIG).is_file():
         inside = sorted(path.glob("*.pdparams"))

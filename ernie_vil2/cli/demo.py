@@ -16,7 +16,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
 
     import_paddle()
-    from ..config.run import load_run
+    from ..config.load import load_run
     from ..studies.demo.demo import REQUIRED, remove_run, run_demo
 
     remove_run(load_run(options.config, options.override).output)

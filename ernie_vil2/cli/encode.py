@@ -13,6 +13,7 @@ import ernie_vil2
 
 from ..data.sources.open import open_source
 from ..inference import writer
+from ..inference.identity import describe
 
 
 def progress_line():
@@ -51,7 +52,7 @@ def main(argv=None):
     for note in source.notes:
         print(f"note: {note}", file=sys.stderr)
     model = ernie_vil2.load(args.model, args.vocab)
-    identity = writer.describe(args.model, args.vocab, args.input, source)
+    identity = describe(args.model, args.vocab, args.input, source)
     record = writer.encode_source(
         model,
         source,

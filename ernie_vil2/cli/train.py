@@ -31,7 +31,7 @@ def main(argv=None):
     parser.add_argument("--doctor", action="store_true", help="say in five lines what would go wrong, and stop")
     options = parser.parse_args(argv)
 
-    from ..config.run import load_run
+    from ..config.load import load_run
 
     config = load_run(options.config, options.override)
     if options.check:

@@ -1,13 +1,12 @@
-"""Configuration: dataclasses with a docstring per field, read from YAML or JSON, checked before any model is built."""
+"""Configuration of a run: dataclasses with a docstring per field, checked before any model is built."""
 
-import json
 import typing
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..errors import ConfigError, nearest
-from ..schema import as_dict, build, check_range, document, parse_value, read_yaml
-from .model import PIXEL_PROFILES, TOWER_KINDS, ModelConfig
+from ..schema import document
+from .model import ModelConfig
+from .optimizer import OptimizerConfig
 
 CONSOLES = ("short", "full")
 VIEWS = ("image", "image'", "caption", "caption'", "tags", "tags'")
@@ -105,7 +104,7 @@ class ObjectiveConfig:
                 raise ConfigError(f"objective.pairs: {pair[0]}-{pair[1]} is listed twice; add up its weights")
             seen.add(frozenset(pair[:2]))
 
-    def weighted_pairs(self):
+    def weighted_pairs(self) -> list[tuple[str, str, float]]:
         """[(view, view, weight)] with the weight filled in."""
         return [(pair[0], pair[1], float(pair[2]) if len(pair) == 3 else 1.0) for pair in self.pairs]
 
@@ -130,57 +129,6 @@ class DataConfig:
     )
     reduced_decode: bool = document(True, "training JPEGs are decoded at 1/2, 1/4 or 1/8 where the crop allows it")
     timeout: float = document(300.0, "seconds that a batch may take before its loader process is named", positive=True)
-
-
-@dataclass
-class GroupRule:
-    """An entry of optimizer.groups."""
-
-    match: str = document("", "regular expression that a whole parameter name fits")
-    lr: float = document(1.0, "factor of the learning rate, on top of layer_decay", positive=True)
-    weight_decay: float | None = document(None, "instead of optimizer.weight_decay", minimum=0)
-
-
-@dataclass
-class FreezeRule:
-    """An entry of optimizer.freeze."""
-
-    match: str = document("", "regular expression that a whole parameter name fits")
-    until: int | None = document(None, "step at which it begins to learn; null: never", minimum=1)
-
-
-@dataclass
-class OptimizerConfig:
-    """AdamW with a warm-up, then a cosine, a line or a constant."""
-
-    lr: float = document(3e-5, "peak learning rate", positive=True)
-    final_lr: float = document(0.0, "learning rate at the last step", minimum=0)
-    warmup: int = document(100, "steps of linear warm-up", minimum=0)
-    weight_decay: float = document(0.01, "on matrices; never on bias, norm or temperature", minimum=0)
-    beta1: float = document(0.9, "decay of the first moment", fraction=True)
-    beta2: float = document(0.997, "decay of the second moment", fraction=True)
-    epsilon: float = document(1e-9, "of AdamW", positive=True)
-    clip: float = document(1.0, "largest global norm of the gradient; 0 for no clipping", minimum=0)
-    schedule: str = document(
-        "cosine", "from the peak to final_lr: cosine, linear, or constant", choices=("cosine", "linear", "constant")
-    )
-    layer_decay: float = document(
-        1.0, "factor of the learning rate per block below the top one; 1 for the same rate everywhere", positive=True
-    )
-    groups: list[typing.Any] = document(
-        list, "list of {match: expression on whole parameter names, lr: factor, weight_decay: value}; first match wins"
-    )
-    freeze: list[typing.Any] = document(
-        list, "list of {match: expression on whole parameter names, until: step}; without until for the whole run"
-    )
-
-    def __post_init__(self):
-        for name, kind in (("groups", GroupRule), ("freeze", FreezeRule)):
-            place = f"optimizer.{name}"
-            rules = [build(kind, rule, place, f"[{at}]") for at, rule in enumerate(getattr(self, name))]
-            for at, rule in enumerate(rules):
-                check_range(rule.match, {"pattern": True}, place, f"[{at}].match")
-            setattr(self, name, rules)
 
 
 @dataclass
@@ -264,103 +212,3 @@ class RunConfig:
             raise ConfigError(
                 f"optimizer.warmup {self.optimizer.warmup} is not below train.steps {self.train.steps}; lower it"
             )
-
-
-def load_run(path, overrides=()):
-    """A RunConfig from a YAML file and `a.b=value` overrides (YAML values); ConfigError names file and key."""
-    data = read_yaml(path)
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: the file must hold keys and values, not {data!r}")
-    where = str(path)
-    for override in overrides:
-        key, separator, value = override.partition("=")
-        if not separator or not key:
-            raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
-        where = f"{path} with -o {override}"
-        set_key(data, key.strip().split("."), parse_value(override, value))
-    try:
-        start_from(data, where if len(overrides) == 1 else str(path))
-    except ConfigError:
-        build(RunConfig, {**data, "init": {**data["init"], "model": None}}, str(path))  # a misspelt key explains more
-        raise
-    return build(RunConfig, data, where if len(overrides) == 1 else str(path))
-
-
-def start_from(data, where):
-    """Put the configuration of the weights that `init` names below that of `model`, so that a recipe need not repeat
-    it: of a whole model (`init.model`, whose towers become the start), or of a tower of the same kind.
-    """
-    init, given = data.get("init"), data.get("model")
-    if not (isinstance(init, dict) and (given is None or isinstance(given, dict))):
-        return
-    folder = init.get("model")
-    if not isinstance(folder, str):
-        for tower in ("text", "image"):
-            if isinstance(init.get(tower), str) and (Path(init[tower]) / "config.json").is_file():
-                data["model"] = below(saved_model(init[tower], where, tower), data.get("model") or {}, tower)
-        return
-    for tower in ("text", "image"):
-        if init.get(tower):
-            raise ConfigError(f"{where}: init.model and init.{tower} are both set; keep one of them")
-        init[tower] = folder
-    saved = saved_model(folder, where, "model")
-    for tower, other in (("text", "image"), ("image", "text")):
-        if saved.get(f"{tower}_tower", {}) is None:
-            raise ConfigError(
-                f"{where}: init.model is {folder!r}, which has no {tower} tower; name one that has both, or set "
-                f"init.{other} instead and describe the towers under model"
-            )
-    data["model"] = merged(saved, given or {})
-
-
-def below(saved, given, tower):
-    """`given`, a model as plain data, on top of what `saved` says of one tower and of what it reads."""
-    name = f"{tower}_tower"
-    theirs, ours = saved.get(name), given.get(name) or {}
-    if not (isinstance(theirs, dict) and isinstance(ours, dict)):
-        return given
-    named = ours.get("kind") or next((kind for kind in TOWER_KINDS if kind in ours), theirs.get("kind"))
-    if named != theirs.get("kind"):
-        return given
-    reading = ("pixels",) if tower == "image" else ("lower_case", "tokenizer")
-    kept = {key: saved[key] for key in reading if key in saved}
-    return merged({**kept, name: theirs}, given)
-
-
-def saved_model(folder, where, key):
-    """What config.json of a model directory says of the model, as plain data."""
-    path = Path(folder) / "config.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or "layout_version" not in content:
-            raise ValueError("it is not that of a model directory of this project")
-        return {key: value for key, value in content.items() if key not in ("files", "extra")}
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"{where}: init.{key} is {folder!r}, but {path} cannot be read ({reason}); "
-            "name a model directory, as tools/convert.py writes it"
-        ) from None
-
-
-def merged(below, above):
-    """Nested plain data, where a value of `above` counts before that of `below`."""
-    result = dict(below)
-    for key, value in above.items():
-        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if nested else value
-    return result
-
-
-def set_key(data, keys, value):
-    """Set a nested key of plain data, in place; build() reports unknown ones."""
-    for key in keys[:-1]:
-        held = data.get(key)
-        if key == "pixels" and isinstance(held, str) and held in PIXEL_PROFILES:
-            data[key] = as_dict(PIXEL_PROFILES[held])
-        elif held is None:
-            data[key] = {}
-        elif not isinstance(held, dict):
-            raise ConfigError(f"-o {'.'.join(keys)}: {key} is {held!r}, which has no keys; give {key} as a whole")
-        data = data[key]
-    data[keys[-1]] = value

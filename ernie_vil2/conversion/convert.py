@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ..checkpoints import model_directory
 from ..checkpoints import release_layout as layout
+from ..checkpoints.formats.finite_weights import Finite
 from ..checkpoints.formats.lazy_tensors import Float32View
 from ..checkpoints.formats.paddle_file import write_pdparams
 from ..checkpoints.layouts import official, recognise
 from ..checkpoints.layouts.any_source import Source, open_source, read_json
-from ..checkpoints.layouts.finite_weights import Finite
 from ..config.model import PIXEL_PROFILES, ModelConfig
 from ..data.tokenizer import read_vocab
 from ..errors import CheckpointError

@@ -86,12 +86,13 @@ def check_fixture(model, fixture, network=None):
     """Checks of a model (as `ernie_vil2.Model`) against a Fixture: tokens, pixels, text, image, loss and, where the
     fixture has them and `network` (its DualEncoder) is given, gradients.
     """
-    from ..data.images import pixels
+    from ..data.images.decode import decode
+    from ..data.images.resize import crop
 
     expected, names = fixture.expected, [path.name for path in fixture.images]
     ids = np.asarray(model.tokenize(fixture.texts))
     profile = model.config.pixels
-    crops = [pixels.crop(pixels.decode(path, profile), profile) for path in fixture.images]
+    crops = [crop(decode(path, profile), profile) for path in fixture.images]
     text = np.asarray(model.encode_text(fixture.texts, normalize=False))
     image = np.asarray(model.encode_image(fixture.images, normalize=False))
     pairs = min(len(text), len(image))

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from numbers import Integral
 
@@ -37,7 +38,7 @@ PROMPTS = {"zh": ("该图片包含", "、"), "en": ("The picture contains ", ", 
 class Characters(dict):
     """A table for `str.translate` that asks `rule` (code point -> str, int or None) once a character."""
 
-    def __init__(self, rule):
+    def __init__(self, rule: Callable[[int], str | int | None]):
         super().__init__()
         self.rule = rule
 
@@ -96,7 +97,7 @@ def words(token: str, lower_case: bool = True, rules: str = "bert") -> list[str]
 class TokenIds(dict):
     """Token between white space -> ids of its pieces; short tokens are remembered, REMEMBERED_TOKENS at most."""
 
-    def __init__(self, vocab, lower_case, rules):
+    def __init__(self, vocab: dict[str, int], lower_case: bool, rules: str):
         from tokenizers.models import WordPiece
 
         super().__init__()
@@ -112,7 +113,7 @@ class TokenIds(dict):
         ids = self[token] = tuple(ids)
         return ids
 
-    def pieces(self, token):
+    def pieces(self, token: str) -> Iterator[str]:
         """Yield the pieces, as strings, of one token."""
         for word in words(token, self.lower_case, self.rules):
             if len(word) > LONGEST_WORD:
@@ -133,7 +134,7 @@ class Tokenizer:
     None where there is no [MASK]. Raises DataError for a vocabulary or a length that cannot work.
     """
 
-    def __init__(self, vocab, max_length=48, lower_case=True, rules="bert"):
+    def __init__(self, vocab: str | os.PathLike, max_length: int = 48, lower_case: bool = True, rules: str = "bert"):
         self.max_length = _checked_length(max_length)
         self.lower_case = bool(lower_case)
         self.rules = rules
@@ -150,7 +151,7 @@ class Tokenizer:
         vars(self).update(state)
         self._ids = TokenIds(self.vocab, self.lower_case, self.rules)
 
-    def encode(self, texts, max_length=None):
+    def encode(self, texts: str | Sequence[str], max_length: int | None = None) -> np.ndarray:
         """Ids int64 [N, L] of one text (N = 1) or a sequence: [CLS], the first max_length - 2 pieces, [SEP], then 0s.
 
         L is the length of the longest row, so a batch of short captions is narrow; no texts give [0, 2]. Raises
@@ -162,11 +163,11 @@ class Tokenizer:
         padding = [self.pad_id] * width
         return np.array([row + padding[len(row) :] for row in rows], np.int64).reshape(len(rows), width)
 
-    def lengths(self, texts):
+    def lengths(self, texts: str | Sequence[str]) -> np.ndarray:
         """int64 [N]: ids that each text needs, [CLS] and [SEP] included, before truncation. Raises as `encode` does."""
         return np.array([2 + sum(1 for _ in self._stream(text)) for text in _checked_texts(texts)], np.int64)
 
-    def tokens(self, text):
+    def tokens(self, text: str) -> list[str]:
         """The pieces of one text as strings, without [CLS] and [SEP], not truncated."""
         _checked_texts([text])
         return [piece for token in text.translate(CLEAN).split() for piece in self._ids.pieces(token)]
@@ -175,7 +176,7 @@ class Tokenizer:
         return chain.from_iterable(map(self._ids.__getitem__, text.translate(CLEAN).split()))
 
 
-def read_vocab(path):
+def read_vocab(path: str | os.PathLike) -> dict[str, int]:
     """{token: id} of a vocabulary: UTF-8 lines `token TAB id`, or one token a line, whose id is then its line (from 0).
 
     The first line that is not blank decides which. Ids may have gaps; of a token that occurs twice the last id wins, as
@@ -209,7 +210,7 @@ def read_vocab(path):
     return vocab
 
 
-def write_vocab(tokens, path):
+def write_vocab(tokens: Iterable[str], path: str | os.PathLike) -> None:
     """Write lines `token TAB id`, ids from 0 in order of `tokens`; `path` is replaced as a whole or not at all.
 
     Raises DataError for a token that could not be read back (not a str, empty, white space around it, a TAB or line
@@ -230,12 +231,12 @@ def write_vocab(tokens, path):
         raise DataError(f"{path}: cannot be written ({error.strerror or error}); {fix}") from None
 
 
-def check_vocab_md5(path):
+def check_vocab_md5(path: str | os.PathLike) -> bool:
     """Whether the file is the release's vocabulary, byte for byte. Raises DataError where it cannot be read."""
     return hashlib.md5(_read(path), usedforsecurity=False).hexdigest() == VOCAB_MD5
 
 
-def tag_prompt(tags, language):
+def tag_prompt(tags: str | Sequence[str], language: str) -> str:
     """One text of object tags: "zh" 该图片包含猫、沙发, "en" The picture contains cat, sofa; without any tag "".
 
     Blank tags are left out. The English words are the paper's, the Chinese separator is ours. Raises DataError.

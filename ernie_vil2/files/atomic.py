@@ -1,19 +1,21 @@
 """Writing so that a reader sees the old file, the new file or none, and never a part of one."""
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import CheckpointError
 
 
-def temporary_name(path):
+def temporary_name(path: str | os.PathLike) -> Path:
     """A sibling of `path` that no other process writes."""
     path = Path(path)
     return path.with_name(f"{path.name}.tmp-{os.getpid()}")
 
 
-def sync_directory(path):
+def sync_directory(path: str | os.PathLike) -> None:
     """Make renames inside `path` last through a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -23,7 +25,7 @@ def sync_directory(path):
 
 
 @contextmanager
-def synced_file(path):
+def synced_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """A binary file open for writing that is on the disk when the block is left."""
     with open(path, "wb") as handle:
         yield handle
@@ -32,7 +34,7 @@ def synced_file(path):
 
 
 @contextmanager
-def atomic_file(path):
+def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """A binary file open for writing; it replaces `path` when the block ends well, and vanishes otherwise."""
     path = Path(path)
     temporary = temporary_name(path)
@@ -46,7 +48,7 @@ def atomic_file(path):
 
 
 @contextmanager
-def reported(path):
+def reported(path: str | os.PathLike) -> Iterator[None]:
     """Turn an operating system's refusal while writing `path` into one sentence."""
     try:
         yield

@@ -8,17 +8,24 @@ box's left, top, right and bottom in pixels of the image.
 
 import hashlib
 import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from ..data.images.pixels import decode
+from ..data.images.decode import decode
+from ..data.sources.base import Source
 from ..errors import CheckpointError, ConfigError, DataError
 from ..runtime import import_paddle
 from ..schema import read_yaml
 from ..threads import thread_count
 from .journal import Journal
+
+if TYPE_CHECKING:
+    from paddle.inference import Predictor
 
 CONFIG, PARAMETERS, PROGRAMS = "infer_cfg.yml", "model.pdiparams", ("model.json", "model.pdmodel")
 DETECTIONS = "detections.jsonl"
@@ -28,7 +35,14 @@ FLOOR = 0.05
 """Detections below this score are not written; the threshold of tags lies far above."""
 
 
-def resize(pixels, info, target_size, keep_ratio=True, interp=cv2.INTER_LINEAR, **_):
+def resize(
+    pixels: np.ndarray,
+    info: dict[str, Any],
+    target_size: int | Sequence[int],
+    keep_ratio: bool = True,
+    interp: int = cv2.INTER_LINEAR,
+    **_: Any,
+) -> np.ndarray:
     """To the target (rows, columns), or by one factor so that short and long side stay within its two sides."""
     target = [target_size, target_size] if isinstance(target_size, int) else list(target_size)
     rows, columns = pixels.shape[:2]
@@ -42,18 +56,26 @@ def resize(pixels, info, target_size, keep_ratio=True, interp=cv2.INTER_LINEAR, 
     return pixels
 
 
-def normalize(pixels, info, mean=(0, 0, 0), std=(1, 1, 1), is_scale=True, norm_type="mean_std", **_):
+def normalize(
+    pixels: np.ndarray,
+    info: dict[str, Any],
+    mean: Sequence[float] = (0, 0, 0),
+    std: Sequence[float] = (1, 1, 1),
+    is_scale: bool = True,
+    norm_type: str = "mean_std",
+    **_: Any,
+) -> np.ndarray:
     """To float32; by 255 where it is scaled, then mean and deviation of each channel."""
     pixels = pixels.astype(np.float32) / (255 if is_scale else 1)
     return (pixels - np.float32(mean)) / np.float32(std) if norm_type == "mean_std" else pixels
 
 
-def permute(pixels, info, **_):
+def permute(pixels: np.ndarray, info: dict[str, Any], **_: Any) -> np.ndarray:
     """[H, W, 3] to [3, H, W]."""
     return pixels.transpose(2, 0, 1)
 
 
-def pad_stride(pixels, info, stride=0, **_):
+def pad_stride(pixels: np.ndarray, info: dict[str, Any], stride: int = 0, **_: Any) -> np.ndarray:
     """Zeros below and to the right, up to a multiple of the stride."""
     if stride <= 1:
         return pixels
@@ -69,7 +91,7 @@ class Detector:
     Raises ConfigError or CheckpointError for a folder that is no export, or one with unknown preprocessing.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
         config = read_yaml(self.folder / CONFIG)
         self.steps = read_steps(config, self.folder / CONFIG)
@@ -90,7 +112,7 @@ class Detector:
                 "export a PaddleDetection detector"
             )
 
-    def build(self, program):
+    def build(self, program: Path) -> "Predictor":
         """A predictor on the GPU where there is one, and else on all threads of the CPU."""
         import_paddle()
         import paddle
@@ -110,7 +132,7 @@ class Detector:
                 f"{program}: not a model that Paddle loads ({str(error).strip()[-200:]}); export it again"
             ) from None
 
-    def identity(self):
+    def identity(self) -> str:
         """What tells this export from another one."""
         parts = (self.folder / CONFIG, self.program, self.folder / PARAMETERS)
         hashed = hashlib.blake2b(digest_size=16)
@@ -118,7 +140,7 @@ class Detector:
             hashed.update(part.read_bytes())
         return f"{hashed.hexdigest()}-{parts[2].stat().st_size}"
 
-    def detect(self, rgb):
+    def detect(self, rgb: np.ndarray) -> np.ndarray:
         """float32 [N, 6] (class, score, left, top, right, bottom) of uint8 RGB [H, W, 3]."""
         info = {"im_shape": rgb.shape[:2], "scale_factor": (1.0, 1.0)}
         pixels = rgb
@@ -136,7 +158,7 @@ class Detector:
             )
         return found[(found[:, 0] >= 0) & (found[:, 1] >= FLOOR)]
 
-    def record(self, key, found):
+    def record(self, key: str, found: np.ndarray) -> dict[str, Any]:
         """The JSON-able row of an image."""
         classes = found[:, 0].astype(int).tolist()
         if self.labels and max(classes, default=0) >= len(self.labels):
@@ -153,7 +175,9 @@ class Detector:
         }
 
 
-def read_steps(config, where):
+def read_steps(
+    config: Mapping[str, Any], where: str | os.PathLike
+) -> list[tuple[Callable[..., np.ndarray], dict[str, Any]]]:
     """[(function, options)] of the preprocessing list; ConfigError for a step that is not known."""
     steps = []
     for entry in config.get("Preprocess") or []:
@@ -167,7 +191,12 @@ def read_steps(config, where):
     return steps
 
 
-def detect_source(detector, source, folder, progress=lambda rows: rows):
+def detect_source(
+    detector: Detector,
+    source: Source,
+    folder: str | os.PathLike,
+    progress: Callable[[Iterable[int]], Iterable[int]] = lambda rows: rows,
+) -> tuple[Path, dict[str, int]]:
     """Write folder/detections.jsonl, a row for each image id of a source; returns (its path, counts).
 
     After an interruption the same call goes on after the last commit, and gives the same bytes. A broken image becomes
@@ -187,7 +216,7 @@ def detect_source(detector, source, folder, progress=lambda rows: rows):
     return Path(folder) / DETECTIONS, {"images": state["images"], "broken": state["broken"]}
 
 
-def one_row(detector, source, row, journal, state):
+def one_row(detector: Detector, source: Source, row: int, journal: Journal, state: dict[str, Any]) -> None:
     """Detect in the image of a row unless its id is done; a row without a usable id is left to the join to count."""
     try:
         key = source.key(row)

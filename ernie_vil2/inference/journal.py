@@ -7,7 +7,9 @@ transaction; opening the files cuts off what was written after the last commit.
 import json
 import os
 import sqlite3
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import DataError
 
@@ -25,7 +27,7 @@ class Journal:
     another process is writing.
     """
 
-    def __init__(self, folder, identity):
+    def __init__(self, folder: str | os.PathLike, identity: Mapping[str, Any]):
         self.folder = Path(folder)
         self.identity = identity
         self.files = {}
@@ -45,7 +47,7 @@ class Journal:
             self.close()
             raise
 
-    def begin(self):
+    def begin(self) -> dict[str, Any]:
         """The state of the last commit; the identity is noted, or compared with the one that was."""
         self.base.execute("PRAGMA locking_mode = EXCLUSIVE")
         self.base.execute("BEGIN IMMEDIATE")
@@ -63,7 +65,7 @@ class Journal:
             self.commit()
         return self.state
 
-    def open(self, names):
+    def open(self, names: Iterable[str]) -> None:
         """Open the files for appending, at the sizes of the last commit."""
         sizes = self.state.get("sizes", {})
         for name in names:
@@ -73,19 +75,19 @@ class Journal:
             handle.seek(size)
             self.files[name] = handle
 
-    def write(self, name, data):
+    def write(self, name: str, data: bytes) -> None:
         """Append bytes to a file."""
         self.files[name].write(data)
 
-    def knows(self, key):
+    def knows(self, key: str) -> bool:
         """Whether an id is in the set."""
         return self.base.execute("SELECT 1 FROM ids WHERE id = ?", (key,)).fetchone() is not None
 
-    def add(self, key):
+    def add(self, key: str) -> None:
         """Put an id into the set."""
         self.base.execute("INSERT INTO ids VALUES (?)", (key,))
 
-    def commit(self, **state):
+    def commit(self, **state: Any) -> None:
         """What was written so far survives from here on; `state` updates the dictionary."""
         for handle in self.files.values():
             handle.flush()
@@ -97,7 +99,7 @@ class Journal:
         self.base.execute("COMMIT")
         self.base.execute("BEGIN IMMEDIATE")
 
-    def close(self):
+    def close(self) -> None:
         """Close everything; what was not committed is given up."""
         for handle in self.files.values():
             handle.close()
@@ -105,6 +107,6 @@ class Journal:
         self.base.close()
 
 
-def differences(old, new):
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """The keys in which two identities differ, as words, or ''."""
     return " and ".join(sorted(key for key in {**old, **new} if old.get(key) != new.get(key)))

@@ -2,30 +2,38 @@
 
 import logging
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 import paddle
 
 from ..checkpoints.model_directory import WEIGHTS, open_model
 from ..checkpoints.run_folder import latest_model
-from ..data.images import pixels
+from ..data.images.decode import AnyImage, decode
+from ..data.images.pixels import normalise, preprocess
+from ..data.images.resize import crop
 from ..data.tokenizer import Tokenizer
-from ..errors import CheckpointError, ConfigError, DataError, ImageError
+from ..errors import CheckpointError, ConfigError, ImageError
 from ..models.dual_encoder import fill, uninitialised
 from ..systems.registry import system_class
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
+from .items import Failures, listed, not_text, single_image
 
 CPU_BATCH, GPU_BATCH = {"text": 32, "image": 8}, {"text": 512, "image": 128}
 WINDOW = 8192
 """Texts that are tokenized and sorted by length together."""
 SMALLEST_NORM = 1e-12
+Texts, Images = str | Iterable[str], AnyImage | Iterable[AnyImage]
+WithFailures = tuple[np.ndarray, list[tuple[int, str]]]
+"""Embeddings, and (position, reason) of what could not be encoded"""
 LOG = logging.getLogger("ernie_vil2")
 
 
-def load(path, vocab=None):
+def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None) -> "Model":
     """A Model from a model directory, a `.pdparams` in the release's keys, PaddleNLP's ErnieViL (folder or file), or
     the folder of a run, of which the latest checkpoint is taken, with a warning in the log that names it.
 
@@ -65,29 +73,39 @@ class Model:
     mode as it was. A model of one tower raises ConfigError when the other one is asked for.
     """
 
-    def __init__(self, network, tokenizer):
+    def __init__(self, network: paddle.nn.Layer, tokenizer: Tokenizer | None):
         self.network = network
         self.tokenizer = tokenizer
         self.config = network.config
         self.embed_dim = next(width for width in self.config.embed_dims() if width)
 
     @property
-    def logit_scale(self):
+    def logit_scale(self) -> float:
         """exp(temperature), a float: what cosine similarities are multiplied with."""
         for kind in ("image", "text"):
             self._need(kind)
         return float(self.network.logit_scale().item())
 
-    def tokenize(self, texts):
+    def tokenize(self, texts: str | Sequence[str]) -> np.ndarray:
         """int64 [N, L] token ids of a text or of several, padded with 0 to the longest; DataError names a position."""
         self._need("text")
         return self.tokenizer.encode(texts)
 
-    def preprocess(self, image):
+    def preprocess(self, image: AnyImage) -> np.ndarray:
         """float32 [3, H, W]: the pixels that the image tower sees; raises ImageError."""
-        return pixels.preprocess(image, self.config.pixels)
+        return preprocess(image, self.config.pixels)
 
-    def encode_text(self, texts, normalize=True, *, batch_size=None, on_error="raise"):
+    @overload
+    def encode_text(
+        self, texts: Texts, normalize: bool = ..., *, batch_size: int | None = ..., on_error: Literal["raise"] = ...
+    ) -> np.ndarray: ...
+    @overload
+    def encode_text(
+        self, texts: Texts, normalize: bool = ..., *, batch_size: int | None = ..., on_error: Literal["skip"]
+    ) -> WithFailures: ...
+    def encode_text(
+        self, texts: Texts, normalize: bool = True, *, batch_size: int | None = None, on_error: str = "raise"
+    ) -> np.ndarray | WithFailures:
         """Embeddings float32 [N, D] of one text (N = 1) or of an iterable of texts; L2-normalised unless told not to.
 
         Texts are batched by length and padded to the longest of the batch, so that a caption costs what its own tokens
@@ -105,7 +123,17 @@ class Model:
         batches = self._text_batches(texts, size, failures)
         return self._embed(len(texts), batches, encode, workers, normalize, failures)
 
-    def encode_image(self, images, normalize=True, *, batch_size=None, on_error="raise"):
+    @overload
+    def encode_image(
+        self, images: Images, normalize: bool = ..., *, batch_size: int | None = ..., on_error: Literal["raise"] = ...
+    ) -> np.ndarray: ...
+    @overload
+    def encode_image(
+        self, images: Images, normalize: bool = ..., *, batch_size: int | None = ..., on_error: Literal["skip"]
+    ) -> WithFailures: ...
+    def encode_image(
+        self, images: Images, normalize: bool = True, *, batch_size: int | None = None, on_error: str = "raise"
+    ) -> np.ndarray | WithFailures:
         """Embeddings float32 [N, D] of one image (N = 1) or of an iterable of images; L2-normalised unless told not to.
 
         An image is a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]. What cannot be decoded
@@ -117,7 +145,7 @@ class Model:
         size, workers = self._split("image", len(images), batch_size)
 
         def encode(crops):
-            return self.network.encode_image(paddle.to_tensor(pixels.normalise(crops, self.config.pixels)))
+            return self.network.encode_image(paddle.to_tensor(normalise(crops, self.config.pixels)))
 
         batches = self._image_batches(images, size, failures)
         return self._embed(len(images), batches, encode, workers, normalize, failures)
@@ -165,7 +193,7 @@ class Model:
     def _crop(self, image):
         """uint8 [S, S, 3], or the ImageError that explains why not: an exception would end the decoding threads."""
         try:
-            return pixels.crop(pixels.decode(image, self.config.pixels), self.config.pixels)
+            return crop(decode(image, self.config.pixels), self.config.pixels)
         except ImageError as error:
             return error
 
@@ -187,31 +215,8 @@ class Model:
         return embeds if failures.raising else (embeds, failures.found)
 
 
-class Failures:
-    """What becomes of broken items: the first one raises, or all are noted as (position, reason)."""
-
-    def __init__(self, kind, on_error="raise"):
-        if on_error not in ("raise", "skip"):
-            raise ConfigError(f"on_error is {on_error!r}, but it must be 'raise' or 'skip'")
-        self.kind = kind
-        self.raising = on_error == "raise"
-        self.found = []
-
-    def add(self, position, error):
-        if self.raising:
-            raise type(error)(f"{self.kind} {position} (counted from 0): {error}")
-        self.found.append((position, str(error)))
-
-    def passes(self, position, value):
-        """Whether `value` is no error; an error is added."""
-        if isinstance(value, DataError):
-            self.add(position, value)
-            return False
-        return True
-
-
 @contextmanager
-def evaluating(network):
+def evaluating(network: paddle.nn.Layer) -> Iterator[None]:
     """Evaluation mode inside the block, the former mode after it."""
     training = network.training
     network.eval()
@@ -220,22 +225,3 @@ def evaluating(network):
     finally:
         if training:
             network.train()
-
-
-def listed(items, single, is_single=lambda item: False):
-    """A list of items; one item alone becomes a list of one."""
-    if isinstance(items, single) or is_single(items):
-        return [items]
-    try:
-        return list(items)
-    except TypeError:
-        return [items]
-
-
-def single_image(item):
-    """Whether `item` is an image and not a sequence of images: an array of up to three dimensions, or a PIL image."""
-    return item.ndim < 4 if isinstance(item, np.ndarray) and item.dtype != object else hasattr(item, "getbands")
-
-
-def not_text(item):
-    return DataError(f"an object of type {type(item).__name__} is not a text; give a str")

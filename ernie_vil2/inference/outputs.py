@@ -3,13 +3,19 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..errors import DataError
 from ..files.atomic import atomic_file, sync_directory
-from .journal import DATABASE
+from .journal import DATABASE, Journal
 
 HEADER_BYTES = 128
+Row = tuple[str, np.ndarray, np.ndarray | None]
+"""Image id, text vectors [N, D], and the image vector [D] where it is asked for"""
 
 
 class Arrays:
@@ -21,23 +27,23 @@ class Arrays:
     files = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", "bad.jsonl")
     once_per_id = True
 
-    def __init__(self, out, dim):
+    def __init__(self, out: str | os.PathLike, dim: int):
         self.out = Path(out)
         self.work = self.out.with_name(self.out.name + ".partial")
         self.record = self.out / "run.json"
         self.bad = self.out / "bad.jsonl"
         self.dim = dim
 
-    def occupied(self):
+    def occupied(self) -> bool:
         """Whether something is in the way of the output."""
         return self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir()))
 
-    def begin(self, journal):
+    def begin(self, journal: Journal) -> None:
         """Leave room for the headers, whose row counts are known at the end."""
         for name in ("image.npy", "text.npy"):
             journal.write(name, header(0, self.dim))
 
-    def write(self, journal, rows, fresh):
+    def write(self, journal: Journal, rows: Sequence[Row], fresh: Mapping[str, np.ndarray]) -> None:
         """rows: [(id, text vectors, image vector)]; fresh: {id: image vector} of the images not written before."""
         for key, vector in fresh.items():
             journal.write("image.npy", vector.astype("<f4").tobytes())
@@ -47,7 +53,7 @@ class Arrays:
                 journal.write("text.npy", vector.astype("<f4").tobytes())
                 journal.write("text_ids.txt", f"{key}\n".encode())
 
-    def complete(self, journal):
+    def complete(self, journal: Journal) -> None:
         """Write the true headers, before the last commit."""
         for name in ("image.npy", "text.npy"):
             handle = journal.files[name]
@@ -56,7 +62,7 @@ class Arrays:
             handle.write(header(count, self.dim))
             handle.seek(0, os.SEEK_END)
 
-    def publish(self, record):
+    def publish(self, record: Mapping[str, Any]) -> None:
         """Rename the finished directory; may be repeated after a kill at any place in it."""
         if self.work.exists():
             if not record["bad rows"]:
@@ -74,29 +80,29 @@ class ReleaseLines:
     files = ("rows.tsv", "bad.jsonl")
     once_per_id = False
 
-    def __init__(self, out, dim):
+    def __init__(self, out: str | os.PathLike, dim: int):
         self.out = Path(out)
         self.work, self.record, self.bad = (
             self.out.with_name(self.out.name + suffix) for suffix in (".partial", ".run.json", ".bad.jsonl")
         )
         self.dim = dim
 
-    def occupied(self):
+    def occupied(self) -> bool:
         return self.out.exists()
 
-    def begin(self, journal):
+    def begin(self, journal: Journal) -> None:
         """Nothing comes before the first line."""
 
-    def write(self, journal, rows, fresh):
+    def write(self, journal: Journal, rows: Sequence[Row], fresh: Mapping[str, np.ndarray]) -> None:
         """Arguments as for Arrays; every row has its image vector."""
         for _, texts, image in rows:
             for vector in texts:
                 journal.write("rows.tsv", f"{numbers(vector)}\t{numbers(image)}\t1\n".encode())
 
-    def complete(self, journal):
+    def complete(self, journal: Journal) -> None:
         """Nothing comes after the last line."""
 
-    def publish(self, record):
+    def publish(self, record: Mapping[str, Any]) -> None:
         """Move the files to their places, the output last; may be repeated after a kill at any place in it."""
         if (self.work / "bad.jsonl").exists() and record["bad rows"]:
             os.replace(self.work / "bad.jsonl", self.bad)
@@ -110,24 +116,24 @@ class ReleaseLines:
 FORMATS = {item.name: item for item in (Arrays, ReleaseLines)}
 
 
-def header(count, dim):
+def header(count: int, dim: int) -> bytes:
     """The first 128 bytes of a .npy file of float32 [count, dim]; its length does not depend on the count."""
     text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {dim}), }}"
     return b"\x93NUMPY\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little") + f"{text:<{HEADER_BYTES - 11}}\n".encode()
 
 
-def numbers(vector):
+def numbers(vector: np.ndarray) -> str:
     """The shortest decimals that give the same float32 values back, separated by blanks."""
     return " ".join(vector.astype("U"))
 
 
-def write_record(path, record):
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """What was encoded, as JSON."""
     with atomic_file(path) as handle:
         handle.write((json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode())
 
 
-def read_record(path):
+def read_record(path: Path) -> dict[str, Any]:
     """The record of a finished output, or {} where there is none."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

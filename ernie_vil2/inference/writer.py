@@ -5,27 +5,41 @@ import json
 import os
 import shutil
 import sqlite3
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checkpoints.model_directory import CONFIG
-from ..data.sources.base import RowError
+from ..data.sources.base import RowError, Sample, Source
 from ..errors import CheckpointError, ConfigError, DataError, ImageError
+from .identity import as_bytes
 from .journal import Journal, differences
-from .outputs import FORMATS, read_record
+from .outputs import FORMATS, Arrays, ReleaseLines, read_record
+
+if TYPE_CHECKING:
+    from .model import Model
 
 CHUNK = 256
 """Rows between two commits. Fixed, since the batches, and with them the last bits, depend on it."""
-PROBED_ROWS = 64
-HASHED_BYTES = 64 * 2**20
+Progress = Callable[[int, int, int], object]
+"""Told the rows done, all rows, and the bad ones"""
 
 
-def encode_source(model, source, out, identity, *, form="npy", on_bad="skip", batch_size=None, progress=None):
+def encode_source(
+    model: "Model",
+    source: Source,
+    out: str | os.PathLike,
+    identity: Mapping[str, Any],
+    *,
+    form: str = "npy",
+    on_bad: str = "skip",
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """Encode all rows of `source` into `out` and return the record, a dictionary of counts.
 
     model: an `ernie_vil2.Model`; form: "npy" or "release"; identity: what must be the same for an interrupted run to
-    be continued, see `describe`. Bad rows are counted and listed in a side file, or the first one raises with
+    be continued, see `identity.describe`. Bad rows are counted and listed in a side file, or the first one raises with
     on_bad="stop". progress: called with (rows done, rows, bad rows). The same call after an interruption goes on where
     it stopped and gives the same bytes; when all is done already it returns at once. Raises DataError, and NotFinite
     for a model that gives numbers that are not finite.
@@ -63,7 +77,7 @@ def encode_source(model, source, out, identity, *, form="npy", on_bad="skip", ba
     return record
 
 
-def finished(target, identity):
+def finished(target: Arrays | ReleaseLines, identity: Mapping[str, Any]) -> dict[str, Any]:
     """The record of an output that exists already, if it is the one that was asked for."""
     record = read_record(target.record)
     different = differences({key: record.get(key) for key in identity}, identity) if record else "command"
@@ -79,7 +93,7 @@ class NotFinite(CheckpointError):
     """A model gives NaN or infinity for an item that can be read: no row is bad, the model is."""
 
 
-def check_finite(sample_id, texts, image):
+def check_finite(sample_id: str, texts: np.ndarray | None, image: np.ndarray | None) -> None:
     """NotFinite that names a row whose text vectors [N, D] or image vector [D] (None: not here) are not finite."""
     for what, vectors in (("a text of", texts), ("image", image)):
         if vectors is not None and not np.isfinite(vectors).all():
@@ -92,13 +106,21 @@ def check_finite(sample_id, texts, image):
 class Encoding:
     """One run over the rows that are left."""
 
-    def __init__(self, model, source, target, journal, on_bad, batch_size):
+    def __init__(
+        self,
+        model: "Model",
+        source: Source,
+        target: Arrays | ReleaseLines,
+        journal: Journal,
+        on_bad: str,
+        batch_size: int | None,
+    ):
         self.model, self.source, self.target, self.journal = model, source, target, journal
         self.stop_at_bad = on_bad == "stop"
         self.batch_size = batch_size
         self.counts = journal.state.get("counts") or {"rows": 0, "texts": 0, "bad rows": 0}
 
-    def run(self, progress=None):
+    def run(self, progress: Progress | None = None) -> None:
         """Encode the chunks that are left, commit each, and complete the files."""
         self.journal.open(self.target.files)
         if not self.counts["rows"]:
@@ -112,7 +134,7 @@ class Encoding:
         self.target.complete(self.journal)
         self.journal.commit(done=True)
 
-    def chunk(self, indices):
+    def chunk(self, indices: range) -> None:
         """Encode and write the rows `indices`."""
         samples, bad = {}, {}
         for index in indices:
@@ -135,7 +157,7 @@ class Encoding:
         self.counts["texts"] += sum(len(vectors) for _, vectors, _ in rows)
         self.counts["bad rows"] += len(bad)
 
-    def texts(self, samples, bad):
+    def texts(self, samples: Mapping[int, Sample], bad: dict[int, DataError]) -> dict[int, np.ndarray]:
         """{row: text vectors}."""
         everything = [text for sample in samples.values() for text in sample.texts]
         vectors, failures = self.model.encode_text(everything, batch_size=self.batch_size, on_error="skip")
@@ -149,7 +171,9 @@ class Encoding:
             start = stop
         return found
 
-    def images(self, samples, bad):
+    def images(
+        self, samples: Mapping[int, Sample], bad: dict[int, DataError]
+    ) -> tuple[dict[int, np.ndarray], dict[str, np.ndarray]]:
         """({row: image vector}, {id: image vector} that are new); an image is encoded once per chunk, or once at all.
 
         A row whose image is broken hands its turn to the next row with the same image id.
@@ -180,13 +204,13 @@ class Encoding:
                 self.journal.add(key)
         return vectors, fresh
 
-    def image_key(self, sample):
+    def image_key(self, sample: Sample) -> str | tuple[str, bytes]:
         """What makes two rows of a chunk show the same image."""
         if self.target.once_per_id:
             return sample.id
         return sample.id, hashlib.sha256(as_bytes(sample.image)).digest()
 
-    def report(self, index, error):
+    def report(self, index: int, error: DataError) -> None:
         """List a bad row, or stop at it."""
         where = getattr(error, "where", None) or self.source.where(index)
         reason, _, fix = str(error).removeprefix(f"{where}: ").rpartition("; ")
@@ -198,7 +222,7 @@ class Encoding:
         self.journal.write("bad.jsonl", line.encode("utf-8", "backslashreplace"))
 
 
-def writable(sample):
+def writable(sample: Sample) -> Sample:
     """The sample, if its id fits on a line of UTF-8 text; else RowError."""
     if sample.id.splitlines() != [sample.id] or any("\ud800" <= character <= "\udfff" for character in sample.id):
         raise RowError(
@@ -208,46 +232,3 @@ def writable(sample):
             "give the image an id without line breaks",
         )
     return sample
-
-
-def as_bytes(image):
-    """Bytes that stand for an image: its own, its path, or its pixels."""
-    if isinstance(image, np.ndarray):
-        return str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
-    return os.fsencode(image) if isinstance(image, (str, os.PathLike)) else bytes(image)
-
-
-def describe(model_path, vocab, input_spec, source):
-    """The identity of a run: digests of model and input, so that neither may change half-way nor is bound to a path.
-
-    A model directory is known by its config.json, which lists digests of the rest; a big input by its size, some of
-    its blocks and some of its rows.
-    """
-    model_path = Path(model_path)
-    weights = file_digest(model_path / CONFIG if model_path.is_dir() else model_path, whole=True)
-    rows = hashlib.sha256(str(len(source)).encode())
-    for index in sorted({round(position) for position in np.linspace(0, len(source) - 1, PROBED_ROWS)}):
-        try:
-            sample = source[index]
-            rows.update(repr((sample.id, sample.texts)).encode("utf-8", "backslashreplace") + as_bytes(sample.image))
-        except RowError as error:
-            rows.update(error.reason.encode("utf-8", "backslashreplace"))
-    if Path(input_spec).is_file():
-        rows.update(file_digest(input_spec).encode())
-    identity = {"model": weights, "input": rows.hexdigest()}
-    return {**identity, "vocabulary": file_digest(vocab, whole=True)} if vocab else identity
-
-
-def file_digest(path, whole=False):
-    """SHA-256 of a file; of one over 64 MiB, unless `whole`, of its size and of 64 blocks of it."""
-    try:
-        size, block = os.path.getsize(path), 2**20
-        step = block if whole or size <= HASHED_BYTES else size // (HASHED_BYTES // block)
-        digest = hashlib.sha256(str(size).encode())
-        with open(path, "rb") as handle:
-            for start in range(0, size, step):
-                handle.seek(start)
-                digest.update(handle.read(block))
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; correct the path") from None
-    return digest.hexdigest()

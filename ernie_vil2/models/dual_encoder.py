@@ -2,12 +2,14 @@
 
 import contextlib
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import paddle
 from paddle import nn
 
-from ..config.model import ModelConfig
+from ..config.model import ModelConfig, Tower
 from ..errors import CheckpointError
 from .layers import initialise
 
@@ -22,7 +24,7 @@ class Temperature(nn.Layer):
     biased: with a learnable `bias_b` too, as the sigmoid loss needs it (initial value of SigLIP, arXiv 2303.15343).
     """
 
-    def __init__(self, biased=False):
+    def __init__(self, biased: bool = False):
         super().__init__()
         self.temperature_b = self.create_parameter([1])
         self.temperature_b.set_value(paddle.to_tensor([INITIAL_TEMPERATURE]))
@@ -30,17 +32,17 @@ class Temperature(nn.Layer):
         if biased:
             self.bias_b.set_value(paddle.to_tensor([INITIAL_BIAS]))
 
-    def clamp(self):
+    def clamp(self) -> None:
         """Put the stored value back into [0, ln 100]; to be called after every optimizer step."""
         with paddle.no_grad():
             self.temperature_b.set_value(self.temperature_b.clip(0.0, MAX_TEMPERATURE))
 
-    def forward(self):
+    def forward(self) -> paddle.Tensor:
         """logit_scale, a tensor [1]."""
         return self.temperature_b.exp()
 
 
-def image_tower(config):
+def image_tower(config: Tower) -> nn.Layer:
     """The layer that a tower's configuration describes: pixels [B, 3, S, S] -> raw embeddings [B, D]."""
     if config.kind == "efficientnet":
         from .towers.efficientnet import EfficientNet as Tower
@@ -51,7 +53,7 @@ def image_tower(config):
     return Tower(config)
 
 
-def text_tower(config):
+def text_tower(config: Tower) -> nn.Layer:
     """The layer that a tower's configuration describes: ids int64 [B, L] -> raw embeddings [B, D]."""
     if config.kind == "paddlenlp":
         from .towers.paddlenlp import PaddleNLPTower as Tower
@@ -67,7 +69,7 @@ class DualEncoder(nn.Layer):
     has a bias, for the sigmoid loss. A model of one tower has the other as None, and no temperature.
     """
 
-    def __init__(self, config, groups=("mm",), biased=False):
+    def __init__(self, config: ModelConfig, groups: Iterable[str] = ("mm",), biased: bool = False):
         super().__init__()
         self.config = config
         self._recompute = False
@@ -78,49 +80,49 @@ class DualEncoder(nn.Layer):
             setattr(self, f"contrastive_loss_{group}", Temperature(biased))
 
     @property
-    def recompute(self):
+    def recompute(self) -> bool:
         """Whether the blocks of both towers keep their input only, and compute the rest again for the gradient."""
         return self._recompute
 
     @recompute.setter
-    def recompute(self, value):
+    def recompute(self, value: bool) -> None:
         self._recompute = value
         for layer in self.sublayers():
             if hasattr(layer, "recompute"):
                 layer.recompute = value
 
-    def encode_image(self, pixels):
+    def encode_image(self, pixels: paddle.Tensor) -> paddle.Tensor:
         """pixels float32 [B, 3, S, S] -> raw embeddings [B, D]."""
         return self.visual(pixels)
 
-    def encode_text(self, ids):
+    def encode_text(self, ids: paddle.Tensor) -> paddle.Tensor:
         """token ids int64 [B, L] -> raw embeddings [B, D]."""
         return self.text_model(ids)
 
-    def temperature(self, group="mm"):
+    def temperature(self, group: str = "mm") -> Temperature:
         """The Temperature layer of a group."""
         return getattr(self, f"contrastive_loss_{group}")
 
-    def logit_scale(self, group="mm"):
+    def logit_scale(self, group: str = "mm") -> paddle.Tensor:
         """exp(temperature) of a group, a tensor [1] that carries gradient."""
         return self.temperature(group)()
 
-    def logit_bias(self, group="mm"):
+    def logit_bias(self, group: str = "mm") -> paddle.Tensor:
         """The bias of a group, a tensor [1] that carries gradient."""
         return self.temperature(group).bias_b
 
-    def clamp_temperatures(self):
+    def clamp_temperatures(self) -> None:
         """Clamp every temperature for real, in place."""
         for group in self.groups:
             self.temperature(group).clamp()
 
-    def forward(self, pixels, ids):
+    def forward(self, pixels: paddle.Tensor, ids: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """Raw embeddings (image [B, D], text [B, D])."""
         return self.encode_image(pixels), self.encode_text(ids)
 
 
 @contextlib.contextmanager
-def uninitialised():
+def uninitialised() -> Iterator[None]:
     """Layers built inside start as zeros: for weights that are loaded next, random numbers would only cost time."""
     nn.initializer.set_global_initializer(nn.initializer.Constant(0.0), nn.initializer.Constant(0.0))
     try:
@@ -129,7 +131,7 @@ def uninitialised():
         nn.initializer.set_global_initializer(None)
 
 
-def fill(network, state, where):
+def fill(network: nn.Layer, state: Mapping[str, Any], where: str | os.PathLike) -> None:
     """Set every tensor of a network from {key: float32 array}, one at a time; CheckpointError names those that a tower
     of another library needs and that are missing or mis-shaped, which `checkpoints.layout.check` cannot know."""
     wanted = network.state_dict()
@@ -149,7 +151,7 @@ def fill(network, state, where):
 
 def new_model(
     config: ModelConfig,
-    groups: tuple[str, ...] = ("mm",),
+    groups: Iterable[str] = ("mm",),
     seed: int = 0,
     biased: bool = False,
     network: Callable[..., nn.Layer] = DualEncoder,

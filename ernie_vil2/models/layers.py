@@ -1,14 +1,15 @@
 """Arithmetic that both towers share: attention, activations, stochastic depth, initial values."""
 
 import math
+from collections.abc import Iterable
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
-from paddle.autograd import PyLayer
+from paddle.autograd import PyLayer, PyLayerContext
 
 
-def quick_gelu(x):
+def quick_gelu(x: paddle.Tensor) -> paddle.Tensor:
     """x * sigmoid(1.702 x), as OpenAI's CLIP and the release; written with swish, which is one kernel less.
 
     Not with silu, the same function: its gradient on a CPU is nan below -88 (Paddle 3.3.1).
@@ -19,7 +20,14 @@ def quick_gelu(x):
 ACTIVATIONS = {"quick_gelu": quick_gelu, "gelu": F.gelu, "relu": F.relu}
 
 
-def attention(query, key, value, bias=None, dropout=0.0, training=False):
+def attention(
+    query: paddle.Tensor,
+    key: paddle.Tensor,
+    value: paddle.Tensor,
+    bias: paddle.Tensor | None = None,
+    dropout: float = 0.0,
+    training: bool = False,
+) -> paddle.Tensor:
     """Multi-head attention.
 
     query, key, value: [B, N, H, D]; bias: added to the scores, broadcast to [B, H, N, N], or None.
@@ -48,13 +56,13 @@ class LinearOnCPU(PyLayer):
     """x W + b whose bias gradient is a matrix product: Paddle's CPU reduction costs half as much as the whole layer."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias):
+    def forward(ctx: PyLayerContext, x: paddle.Tensor, weight: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.wanted = [not tensor.stop_gradient for tensor in (x, weight, bias)]  # Paddle refuses the other gradients
         return paddle.matmul(x, weight).add_(bias)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: PyLayerContext, gradient: paddle.Tensor) -> tuple[paddle.Tensor | None, ...]:
         x, weight = ctx.saved_tensor()
         rows = gradient.reshape([-1, gradient.shape[-1]])
         of_x, of_weight, of_bias = ctx.wanted
@@ -68,13 +76,15 @@ class LinearOnCPU(PyLayer):
 class Linear(nn.Linear):
     """nn.Linear, [..., in] -> [..., out], with a faster gradient on a CPU."""
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if self.training and self.bias is not None and x.place.is_cpu_place() and x.ndim > 1:
             return LinearOnCPU.apply(x, self.weight, self.bias)
         return super().forward(x)
 
 
-def run_blocks(blocks, x, *others, recompute=False):
+def run_blocks(
+    blocks: Iterable[nn.Layer], x: paddle.Tensor, *others: paddle.Tensor, recompute: bool = False
+) -> paddle.Tensor:
     """x through the blocks; with `recompute` a block keeps its input only and runs again in the backward pass.
 
     Paddle's default form of it loses gradients under several conditions, silently; this one is its saved-tensor form.
@@ -93,11 +103,11 @@ def run_blocks(blocks, x, *others, recompute=False):
 class DropPath(nn.Layer):
     """Stochastic depth: the residual branch of a sample is dropped with probability `rate`, the rest scaled up."""
 
-    def __init__(self, rate):
+    def __init__(self, rate: float):
         super().__init__()
         self.rate = rate
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if not self.training or not self.rate:
             return x
         keep = 1.0 - self.rate
@@ -105,12 +115,12 @@ class DropPath(nn.Layer):
         return x * mask / keep
 
 
-def drop_path_rates(last, depth):
+def drop_path_rates(last: float, depth: int) -> list[float]:
     """Rates rising linearly from 0 in the first block to `last` in the last one."""
     return [last * index / max(depth - 1, 1) for index in range(depth)]
 
 
-def initialise(model, std=0.02):
+def initialise(model: nn.Layer, std: float = 0.02) -> None:
     """Random starting values: Glorot normal for Linear and patch weights, as in the vision transformer's paper
     (arXiv 2010.11929), truncated normal of `std` for embeddings and positions, zero biases, unit scales. A layer with
     `starting_values()` sets its own instead."""

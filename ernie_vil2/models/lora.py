@@ -8,8 +8,10 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from ..config.run import LoraConfig
 from ..errors import ConfigError
 from ..keys import generator
+from .dual_encoder import DualEncoder
 from .layers import Linear
 from .towers import ernie, vit
 
@@ -20,7 +22,7 @@ TOWERS = {"image": "visual", "text": "text_model"}
 class LoraLinear(Linear):
     """A Linear with a low-rank update; it takes over the weight and the bias of `base`, [..., in] -> [..., out]."""
 
-    def __init__(self, base, rank, alpha, key):
+    def __init__(self, base: nn.Linear, rank: int, alpha: float, key: tuple[object, ...]):
         nn.Layer.__init__(self)  # no weights of its own: those of base
         self.name = None
         self.weight, self.bias = base.weight, base.bias
@@ -32,10 +34,10 @@ class LoraLinear(Linear):
         bound = inputs**-0.5
         self.lora_a.set_value(generator(*key).uniform(-bound, bound, [inputs, rank]).astype(np.float32))
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return super().forward(x) + paddle.matmul(paddle.matmul(x, self.lora_a), self.lora_b) * self.scale
 
-    def merged(self):
+    def merged(self) -> np.ndarray:
         """float32 array [in, out]: the weight with the update in it."""
         weight, first, second = (
             value.astype("float32").numpy().astype(np.float64) for value in (self.weight, self.lora_a, self.lora_b)
@@ -43,7 +45,7 @@ class LoraLinear(Linear):
         return (weight + self.scale * (first @ second)).astype(np.float32)
 
 
-def add_lora(model, config, seed=0):
+def add_lora(model: DualEncoder, config: LoraConfig, seed: int = 0) -> None:
     """Give the attention of the towers in `config.towers` low-rank updates, once the weights to start from are loaded.
 
     All other parameters of these towers are frozen; temperatures and the other tower are left as they are. B starts at
@@ -67,17 +69,17 @@ def add_lora(model, config, seed=0):
                 setattr(layer, part, LoraLinear(getattr(layer, part), config.rank, config.alpha, key))
 
 
-def adapted_layers(model):
+def adapted_layers(model: nn.Layer) -> dict[str, LoraLinear]:
     """{name: LoraLinear} of a model."""
     return {name: layer for name, layer in model.named_sublayers() if isinstance(layer, LoraLinear)}
 
 
-def lora_parameters(model):
+def lora_parameters(model: nn.Layer) -> dict[str, paddle.Tensor]:
     """{name: parameter} of all A and B, as in `model.named_parameters()`."""
     return {name: value for name, value in model.named_parameters() if name.endswith((".lora_a", ".lora_b"))}
 
 
-def merged_state(model):
+def merged_state(model: nn.Layer) -> dict[str, np.ndarray]:
     """{key: float32 array} in the release's keys and shapes, with every update merged; also of a model without any."""
     added, merged = set(lora_parameters(model)), adapted_layers(model)
     state = {}

@@ -7,7 +7,7 @@ import paddle
 import paddle.nn.functional as F
 
 
-def resize_grid(positions, tokens):
+def resize_grid(positions: np.ndarray, tokens: int) -> np.ndarray:
     """[1, 1 + n^2, W] -> [1, tokens, W]: the class token's row is kept, the n x n grid interpolated bicubically."""
     positions = np.asarray(positions, np.float32)
     if positions.shape[1] == tokens:
@@ -19,7 +19,7 @@ def resize_grid(positions, tokens):
     return np.concatenate([positions[:, :1], grid.transpose(0, 2, 3, 1).reshape(1, new * new, width)], axis=1)
 
 
-def resize_rows(positions, rows):
+def resize_rows(positions: np.ndarray, rows: int) -> np.ndarray:
     """[n, W] -> [rows, W]: the first rows when there are enough, else linear interpolation over the whole length."""
     positions = np.asarray(positions, np.float32)
     if rows <= len(positions):

@@ -5,8 +5,9 @@ import json
 import pytest
 import yaml
 
+from ernie_vil2.config.load import load_run
 from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig
-from ernie_vil2.config.run import RunConfig, load_run
+from ernie_vil2.config.run import RunConfig
 from ernie_vil2.errors import ConfigError, nearest
 from ernie_vil2.keys import generator, random_key, stable_hash
 from ernie_vil2.schema import as_dict, build

@@ -9,8 +9,8 @@ import pytest
 
 import ernie_vil2
 from ernie_vil2.checkpoints import release_layout
+from ernie_vil2.checkpoints.formats.finite_weights import Finite
 from ernie_vil2.checkpoints.formats.paddle_file import load_pdparams, write_pdparams
-from ernie_vil2.checkpoints.layouts.finite_weights import Finite
 from ernie_vil2.checkpoints.model_directory import open_model, save_model
 from ernie_vil2.cli import convert
 from ernie_vil2.config.model import EfficientNetConfig

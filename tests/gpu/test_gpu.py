@@ -13,8 +13,8 @@ import numpy as np
 import paddle
 import pytest
 
+from ernie_vil2.config.load import load_run
 from ernie_vil2.config.model import EfficientNetConfig
-from ernie_vil2.config.run import load_run
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.models.layers import attention
 from ernie_vil2.models.towers.batch_norm import synchronise

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ernie_vil2.cli.data.tags import add_verb
-from ernie_vil2.data.images.pixels import decode
+from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.inference import detector as detection

@@ -11,6 +11,7 @@ import pytest
 from ernie_vil2.data.sources.base import RowError, Sample, Source
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.inference import journal, writer
+from ernie_vil2.inference.identity import describe
 from ernie_vil2.inference.writer import encode_source
 
 DIM = 6
@@ -334,7 +335,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, monkeypatch):
 def test_the_identity_is_of_contents(tmp_path):
     def identity(rows, weights=b"weights", vocab=None):
         (tmp_path / "weights.pdparams").write_bytes(weights)
-        return writer.describe(tmp_path / "weights.pdparams", vocab, str(tmp_path / "none"), Rows(rows))
+        return describe(tmp_path / "weights.pdparams", vocab, str(tmp_path / "none"), Rows(rows))
 
     rows = [(f"{index}", b"image", ("text",)) for index in range(50)]
     assert identity(rows) == identity(list(rows))

@@ -9,9 +9,11 @@ from paddlenlp.transformers import BertConfig, BertModel, ErnieConfig, ErnieForM
 
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
+from ernie_vil2.config.load import load_run
 from ernie_vil2.config.model import ModelConfig, PaddleClasConfig, PaddleNLPConfig, PixelProfile
-from ernie_vil2.config.run import DataConfig, OptimizerConfig, RunConfig, TrainConfig, load_run
-from ernie_vil2.data.sources.scenes.scenes import build_vocab
+from ernie_vil2.config.optimizer import OptimizerConfig
+from ernie_vil2.config.run import DataConfig, RunConfig, TrainConfig
+from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.models.dual_encoder import DualEncoder, image_tower, new_model, text_tower
 from ernie_vil2.models.towers.library_tower import INSTALL

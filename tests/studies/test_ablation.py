@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ernie_vil2.config.run import as_dict, load_run
+from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import ConfigError
+from ernie_vil2.schema import as_dict
 from ernie_vil2.studies.ablation import run as ablation
 from ernie_vil2.studies.ablation.report import NAMES, document, findings, interval, verdict, write_document
 from tests.conftest import ROOT

@@ -17,8 +17,10 @@ from ernie_vil2.objectives.gather import divide
 from ernie_vil2.objectives.positives import Labels, positives
 from ernie_vil2.studies.scaling import measure, report
 from ernie_vil2.studies.scaling.cards import CARDS, Assumptions
-from ernie_vil2.studies.scaling.measure import PAIRS, SIZES, TEXT_VIEWS
 from ernie_vil2.studies.scaling.project import CLIP_TEXT, Projection, peak, reached_flops, tower_flops, view_flops
+from ernie_vil2.studies.scaling.rank_traffic import PAIRS, TEXT_VIEWS, normal
+from ernie_vil2.studies.scaling.stops import stop
+from ernie_vil2.studies.scaling.view_costs import SIZES, allocated
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
@@ -138,27 +140,27 @@ def test_nothing_of_the_logits_is_left_for_the_chunks_of_the_gradient_cache():
     config = ModelConfig(image_tower=ImageTowerConfig(**tower), text_tower=TextTowerConfig(vocab_size=64, **tower))
     model = new_model(config, objective.groups)
     share = divide(512)
-    embeds = {view: measure.normal(share, 8) for view in objective.views}
+    embeds = {view: normal(share, 8) for view in objective.views}
     place = np.arange(512)
     batch = Batch(pixels={}, tokens={}, image_ids=place, text_ids={}, present={}, index=place, where=[""] * 512)
-    before = measure.allocated()
+    before = allocated()
     parts = objective.loss(embeds, batch, model, share)
-    held = measure.allocated() - before
+    held = allocated() - before
     parts["loss"].backward()
-    assert held > 16 * 512**2 and measure.allocated() - before < held / 20
+    assert held > 16 * 512**2 and allocated() - before < held / 20
 
 
 def test_scaling_stops_where_the_towers_lose_half(projection):
-    cards, reason = report.stop(projection, "base", lambda cards: 512, 1)
+    cards, reason = stop(projection, "base", lambda cards: 512, 1)
     assert cards and "logits" in reason
     before, at = (projection.step("base", count, 512, 1) for count in (cards // 2, cards))
     assert before.fits and before.time["towers"] > before.seconds / 2
     assert not at.fits or at.time["towers"] < at.seconds / 2
     slow = dataclasses.replace(CARDS["h800"], memory_rate=1e9)
     labels = Projection(projection.measured, slow, Assumptions(softmax_bytes=1e-3))
-    assert "labels" in report.stop(labels, "base", lambda cards: 512, 1)[1]
-    assert report.stop(projection, "base", lambda cards: 64 if cards <= 16 else 0, 1)[0] is None
-    assert "memory" in report.stop(projection, "base", lambda cards: 2**17, 1)[1]
+    assert "labels" in stop(labels, "base", lambda cards: 512, 1)[1]
+    assert stop(projection, "base", lambda cards: 64 if cards <= 16 else 0, 1)[0] is None
+    assert "memory" in stop(projection, "base", lambda cards: 2**17, 1)[1]
 
 
 def test_the_page_is_what_the_numbers_give(measured):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ernie_vil2.checkpoints.formats.safetensors_file import open_safetensors
-from ernie_vil2.config.run import load_run
+from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.training.trainer import Trainer
 from tests.systems.counting import ROOM, Counting

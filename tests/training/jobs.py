@@ -24,7 +24,7 @@ def collectives(folder, ranks):
 
 def train(folder, *options):
     """The run of run.yaml in the folder, new or resumed."""
-    from ernie_vil2.config.run import load_run
+    from ernie_vil2.config.load import load_run
     from ernie_vil2.training.trainer import Trainer
 
     trainer = Trainer(load_run(folder / "run.yaml"), "auto" if options else None)

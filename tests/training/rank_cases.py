@@ -10,7 +10,8 @@ import paddle
 from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 from ernie_vil2.config.run import AugmentationConfig, ObjectiveConfig
 from ernie_vil2.data.batches.views import ViewMaker
-from ernie_vil2.data.sources.scenes.scenes import SceneSource, build_vocab
+from ernie_vil2.data.sources.scenes.source import SceneSource
+from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.inference.model import Model
 from ernie_vil2.models.dual_encoder import new_model

@@ -13,10 +13,12 @@ from paddle import nn
 
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
+from ernie_vil2.config.load import load_run
 from ernie_vil2.config.model import EfficientNetConfig, ModelConfig, PixelProfile
-from ernie_vil2.config.run import DataConfig, LoraConfig, OptimizerConfig, RunConfig, TrainConfig, load_run
+from ernie_vil2.config.optimizer import OptimizerConfig
+from ernie_vil2.config.run import DataConfig, LoraConfig, RunConfig, TrainConfig
 from ernie_vil2.data.images import pixels as image
-from ernie_vil2.data.sources.scenes.scenes import build_vocab
+from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.models import dual_encoder
 from ernie_vil2.models.lora import add_lora

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from ernie_vil2.config.run import load_run
+from ernie_vil2.config.load import load_run
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.evaluation.retrieval import encode_source, evaluate

@@ -6,7 +6,8 @@ import pytest
 
 from ernie_vil2.config.run import AugmentationConfig, ObjectiveConfig
 from ernie_vil2.data.batches.views import ViewMaker
-from ernie_vil2.data.sources.scenes.scenes import SceneSource, build_vocab
+from ernie_vil2.data.sources.scenes.source import SceneSource
+from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import ernie_vil2
-from ernie_vil2.config.run import RunConfig, load_run
+from ernie_vil2.config.load import load_run
+from ernie_vil2.config.run import RunConfig
 from ernie_vil2.errors import ConfigError, DataError, UserError
 from ernie_vil2.schema import build
 from ernie_vil2.training.trainer import Trainer

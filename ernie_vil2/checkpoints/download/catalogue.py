@@ -14,6 +14,7 @@ PaddleNLP's vocabulary for ERNIE 3.0 (MD5 1c1c...) holds the release's tokens, o
 f3f3...) has `token TAB id`. Both read as the same ids, so either is accepted.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...errors import CheckpointError, nearest
@@ -97,7 +98,7 @@ CATALOGUE = {
 }
 
 
-def files_of(name):
+def files_of(name: str) -> tuple[Published, ...]:
     """The files (Published, ...) of a name, weights first. Raises CheckpointError for a name that is not listed."""
     if name not in CATALOGUE:
         close = nearest(name, CATALOGUE)
@@ -106,7 +107,7 @@ def files_of(name):
     return CATALOGUE[name]
 
 
-def listing():
+def listing() -> str:
     """Text: every name, and below it its files, whether a checksum is public, and where they come from."""
     lines = []
     for name, files in CATALOGUE.items():
@@ -118,7 +119,7 @@ def listing():
     return "\n".join(lines)
 
 
-def addresses(name, file, mirrors=()):
+def addresses(name: str, file: Published, mirrors: Iterable[str] = ()) -> list[str]:
     """URLs to try for a file of `name`: mirrors first, as MIRROR/NAME/FILE (a served downloads folder) and MIRROR/FILE.
 
     MIRROR/FILE is left out where FILE means different things for different names and no checksum could tell.

@@ -11,15 +11,18 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import CheckpointError
 from ...files.atomic import atomic_file, reported, sync_directory
-from .catalogue import addresses, files_of
-from .http_file import Interrupted, Limits, Part, Refused, fetch
+from .catalogue import Published, addresses, files_of
+from .http_file import Interrupted, Limits, Progress, Refused, fetch
+from .part_file import Part
 
 RECORD, LOCK = "checksums.json", ".lock"
 MIRRORS = "ERNIE_VIL2_MIRRORS"
@@ -27,7 +30,16 @@ KINDS = {32: "MD5", 64: "SHA-256"}
 LATER = "put the file there yourself, or run the same command again: it goes on from what arrived"
 
 
-def download(name, output="downloads", mirrors=(), sha256=None, offline=False, limits=None, tell=print, progress=None):
+def download(
+    name: str,
+    output: str | os.PathLike = "downloads",
+    mirrors: Iterable[str] = (),
+    sha256: str | None = None,
+    offline: bool = False,
+    limits: Limits | None = None,
+    tell: Callable[[str], object] = print,
+    progress: Progress | None = None,
+) -> Path:
     """Path of the folder `output/name` with all files of `name` in it, each checked.
 
     `mirrors` are base addresses tried first, before those of the variable ERNIE_VIL2_MIRRORS (separated by blanks or
@@ -59,7 +71,7 @@ def download(name, output="downloads", mirrors=(), sha256=None, offline=False, l
     return folder
 
 
-def checked_mirror(mirror):
+def checked_mirror(mirror: str) -> str:
     """The address, or CheckpointError where it is not a plain http or https one."""
     try:
         parts = urlsplit(mirror)
@@ -75,7 +87,7 @@ def checked_mirror(mirror):
 
 
 @contextmanager
-def locked(folder, tell):
+def locked(folder: Path, tell: Callable[[str], object]) -> Iterator[bool]:
     """Hold the folder's lock: of several processes that want the same name, one fetches and the others wait for it.
 
     Yields False, without a lock, for a folder that is absent or cannot be written: its files can still be checked.
@@ -96,7 +108,7 @@ def locked(folder, tell):
         yield True
 
 
-def digests(path):
+def digests(path: str | os.PathLike) -> dict[str, Any]:
     """{"sha256", "md5", "bytes", "first", "last"} of a file; the last two are its outermost bytes."""
     sha256, md5, size, first, last = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0, b"", b""
     with open(path, "rb") as handle:
@@ -110,12 +122,12 @@ def digests(path):
 class Wanted:
     """One file of a name: where it belongs, and every checksum that it must fit."""
 
-    def __init__(self, folder, file, sha256, tell):
+    def __init__(self, folder: Path, file: Published, sha256: str | None, tell: Callable[[str], object]):
         self.path, self.file, self.sha256, self.tell = folder / file.name, file, sha256, tell
         self.records = read_records(folder / RECORD)
         self.record = self.records.get(file.name)
 
-    def objection(self, found):
+    def objection(self, found: Mapping[str, Any]) -> str | None:
         """Why a file with these digests is not the one, naming both checksums; None where it is."""
         if self.sha256 and found["sha256"] != self.sha256:
             return f"has SHA-256 {found['sha256']}, not the {self.sha256} that was asked for"
@@ -129,11 +141,11 @@ class Wanted:
         return None if self.decided else shape_objection(found, self.path.suffix)
 
     @property
-    def decided(self):
+    def decided(self) -> bool:
         """Whether a checksum is known before the file is here."""
         return bool(self.sha256 or self.file.checksums or self.record)
 
-    def check_present(self, writable):
+    def check_present(self, writable: bool) -> None:
         """Check the file that is there; write a record where there is none."""
         try:
             found = digests(self.path)
@@ -148,7 +160,7 @@ class Wanted:
         if writable:
             self.write_record(found, None)
 
-    def obtain(self, urls, limits, progress):
+    def obtain(self, urls: Iterable[str], limits: Limits, progress: Progress | None) -> None:
         """Fetch from the first address that gives the file; raise CheckpointError that says of each why it did not."""
         failures = []
         for url in urls:
@@ -171,7 +183,7 @@ class Wanted:
         hint = f"{LATER}; where the publisher changed the file, take it out of {RECORD}" if self.record else LATER
         raise CheckpointError(f"{self.path} could not be fetched: {'; '.join(failures)}; {hint}")
 
-    def accept(self, part, url):
+    def accept(self, part: Part, url: str) -> None:
         """Give a whole part its final name, or remove it and raise Refused."""
         found = digests(part.path)
         if objection := self.objection(found):
@@ -189,7 +201,7 @@ class Wanted:
         if url.startswith("http:") and not (self.sha256 or self.file.checksums):
             self.tell("note: http is open to change on the way; compare the SHA-256 above with a second source")
 
-    def assurance(self, found):
+    def assurance(self, found: Mapping[str, Any]) -> str:
         """What is known about a file that fits, as a phrase."""
         if self.sha256:
             return "SHA-256 as asked for"
@@ -199,7 +211,7 @@ class Wanted:
             return f"as recorded on {self.record['date'][:10]} (no published checksum); SHA-256 {found['sha256']}"
         return f"SHA-256 {found['sha256']} recorded now, not verified against a published checksum"
 
-    def write_record(self, found, url):
+    def write_record(self, found: Mapping[str, Any], url: str | None) -> None:
         """Add the file to checksums.json, unless it stands there as it is."""
         if self.record and self.record["sha256"] == found["sha256"]:
             return
@@ -209,7 +221,7 @@ class Wanted:
             handle.write((json.dumps(self.records, indent=2, sort_keys=True) + "\n").encode())
 
 
-def read_records(path):
+def read_records(path: Path) -> dict[str, dict[str, Any]]:
     """{file name: {"sha256", "bytes", "url", "date"}} of a checksums.json; empty where there is none."""
     if not path.exists():
         return {}
@@ -225,7 +237,7 @@ def read_records(path):
     return records
 
 
-def shape_objection(found, suffix):
+def shape_objection(found: Mapping[str, Any], suffix: str) -> str | None:
     """Without any known checksum: what tells that a file is cut or of another kind; None where nothing does."""
     if not found["bytes"]:
         return "is empty"

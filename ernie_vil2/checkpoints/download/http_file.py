@@ -1,35 +1,38 @@
 """Fetching one address into a part file: what has arrived stays, and is gone on from only while the file is the same.
 
-Beside `X.part` lies `X.part.json`: the validator (strong ETag, else Last-Modified) and the whole length that the bytes
-belong to, and for a person the address. A later request sends Range with If-Range; the bytes are joined only when the
-answer is 206, begins where they end, and names the same validator and length. Anything else starts the part again.
+A later request sends Range with If-Range; the bytes are joined only when the answer is 206, begins where they end, and
+names the same validator and length. Anything else starts the part again.
 """
 
-import json
 import re
 import shutil
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
-from pathlib import Path
+from email.message import Message
+from http.client import HTTPException, HTTPResponse
+from typing import IO, Any
 from urllib.parse import urlsplit
 
-from ...files.atomic import atomic_file, reported
+from ...files.atomic import reported
 from ..formats.lazy_tensors import printable
+from .part_file import Part
 
 CHUNK = 1 << 18
 SLOWEST = 100  # bytes a second over one timeout; slower counts as a stall
 SPARE = 64 << 20  # bytes that must stay free on the disk
 PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|head|body|error)", re.IGNORECASE)
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
+Progress = Callable[[int, int | None], object]
+"""Told the bytes so far, and the whole length where it is known"""
 
 
 class Failure(Exception):
     """A reason in one line, fit for a terminal whatever the server wrote."""
 
-    def __init__(self, reason):
+    def __init__(self, reason: str):
         super().__init__(printable(" ".join(reason.split()), 250))
 
 
@@ -54,14 +57,16 @@ class Limits:
 class SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to http and https only (file: is refused by the base class), and never from https to http."""
 
-    def redirect_request(self, request, handle, code, message, headers, newurl):
+    def redirect_request(
+        self, request: urllib.request.Request, handle: IO[bytes], code: int, message: str, headers: Message, newurl: str
+    ) -> urllib.request.Request | None:
         target = urlsplit(newurl).scheme
         if target not in ("http", "https") or (urlsplit(request.full_url).scheme == "https" and target == "http"):
             raise Refused(f"redirects to {newurl[:100]}, which is not followed")
         return super().redirect_request(request, handle, code, message, headers, newurl)
 
 
-def opener():
+def opener() -> urllib.request.OpenerDirector:
     """An opener that knows http and https (through the proxies of the environment), and no file:, ftp: or data:."""
     director = urllib.request.OpenerDirector()
     for handler in (
@@ -77,47 +82,13 @@ def opener():
     return director
 
 
-class Part:
-    """The part file of one address: how much of what is there."""
-
-    def __init__(self, path, url):
-        self.path, self.url = Path(path), url
-        self.joined = False  # whether the bytes come from more than one answer
-        self.note = self.path.with_name(self.path.name + ".json")
-
-    @property
-    def size(self):
-        return self.path.stat().st_size if self.path.is_file() else 0
-
-    def known(self):
-        """{"validator", "bytes"} of what is there, or {} where nothing can be gone on from."""
-        try:
-            content = json.loads(self.note.read_text(encoding="utf-8"))
-            if self.size:
-                return {"validator": str(content["validator"]), "bytes": content["bytes"]}
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-        return {}
-
-    def restart(self, validator, total):
-        """Empty the part, then say what will be in it: old bytes never lie under a new note."""
-        with reported(self.path):
-            self.path.write_bytes(b"")
-            with atomic_file(self.note) as handle:
-                handle.write(json.dumps({"url": self.url, "validator": validator, "bytes": total}).encode())
-
-    def remove(self):
-        self.note.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
-
-
-def validator_of(headers):
+def validator_of(headers: Message) -> str:
     """What If-Range may carry: a strong ETag, else Last-Modified, else nothing."""
     tag = headers.get("ETag") or ""
     return tag if tag.startswith('"') else headers.get("Last-Modified") or ""
 
 
-def fetch(part, limits, length_matters, progress=None):
+def fetch(part: Part, limits: Limits, length_matters: bool, progress: Progress | None = None) -> None:
     """Fetch until `part` is whole; attempts and pauses as `limits` says.
 
     With `length_matters`, an answer that does not say how long it is gets refused: nothing else would show a cut.
@@ -136,7 +107,7 @@ def fetch(part, limits, length_matters, progress=None):
             time.sleep(limits.pause * 2 ** (tries - 1))
 
 
-def attempt(part, limits, length_matters, progress):
+def attempt(part: Part, limits: Limits, length_matters: bool, progress: Progress | None) -> None:
     """One request, and its answer written to the part."""
     known = part.known()
     have = part.size if known else 0
@@ -169,7 +140,9 @@ def attempt(part, limits, length_matters, progress):
         raise Refused(f"cannot be asked ({error})") from None
 
 
-def begin(part, answer, known, have, limits, length_matters):
+def begin(
+    part: Part, answer: HTTPResponse, known: Mapping[str, Any], have: int, limits: Limits, length_matters: bool
+) -> tuple[int, int | None]:
     """(bytes kept, whole length or None) of an answer that may be written; the part is emptied where it must be."""
     headers = answer.headers
     if headers.get_content_type() == "text/html":
@@ -205,7 +178,9 @@ def begin(part, answer, known, have, limits, length_matters):
     return have, total
 
 
-def receive(part, answer, have, total, limits, progress):
+def receive(
+    part: Part, answer: HTTPResponse, have: int, total: int | None, limits: Limits, progress: Progress | None
+) -> None:
     """Append the body to the part; whatever happens, all that arrived is there afterwards."""
     with open(part.path, "ab") as handle:
         since, arrived = time.monotonic(), 0
@@ -234,7 +209,7 @@ def receive(part, answer, have, total, limits, progress):
         raise Interrupted(f"ends at {have:,} of {total:,} bytes")
 
 
-def check_beyond(part, headers, known, have):
+def check_beyond(part: Part, headers: Message, known: Mapping[str, Any], have: int) -> None:
     """After 416: the part is whole where the server says that the file ends just there; else it starts again."""
     span = re.fullmatch(r"bytes \*/(\d+)", headers.get("Content-Range", "").strip())
     named = validator_of(headers)

@@ -7,7 +7,7 @@ import weakref
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -44,14 +44,14 @@ class Stored:
     crc32: int | None = None
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         return math.prod(self.spec.shape) * self.dtype.itemsize
 
 
 class TensorFile(Mapping):
     """{key: array} over an open file. Every access reads a new array (little-endian, C order, bits as stored)."""
 
-    def __init__(self, path, handle, entries: dict):
+    def __init__(self, path: str | os.PathLike, handle: BinaryIO, entries: dict):
         self.path, self.entries, self.notes = path, entries, []
         self.descriptor = handle.fileno()
         weakref.finalize(self, handle.close)
@@ -65,11 +65,11 @@ class TensorFile(Mapping):
     def __contains__(self, key):
         return key in self.entries
 
-    def spec(self, key) -> Spec:
+    def spec(self, key: str) -> Spec:
         """Type and shape of a tensor, from the file's directory."""
         return self.entries[key].spec
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str) -> np.ndarray:
         """The array [shape of spec(key)]; CheckpointError if the file was cut or changed since it was opened."""
         stored = self.entries[key]
         array = np.empty(math.prod(stored.spec.shape), stored.dtype)
@@ -88,12 +88,12 @@ class TensorFile(Mapping):
             return np.array(array.reshape(stored.spec.shape, order="F"), order="C")
         return array.reshape(stored.spec.shape)
 
-    def damaged(self, key):
+    def damaged(self, key: str) -> CheckpointError:
         return CheckpointError(
             f"{self.path}: the data of {key} is damaged or was changed after it was written; copy or download it again"
         )
 
-    def fill(self, piece, view, key):
+    def fill(self, piece: Piece | bytes, view: memoryview, key: str) -> int:
         """Copy a piece to the start of `view`; the number of bytes copied."""
         if isinstance(piece, bytes):
             view[: len(piece)] = piece
@@ -114,7 +114,7 @@ class TensorFile(Mapping):
             done += len(data)
         return done
 
-    def read(self, offset, view, key):
+    def read(self, offset: int, view: memoryview, key: str) -> int:
         done = 0
         while done < len(view):
             count = os.preadv(self.descriptor, [view[done:]], offset + done)
@@ -127,7 +127,7 @@ class TensorFile(Mapping):
 class View(Mapping):
     """Another look at the tensors of a state: the same keys, read when they are asked for."""
 
-    def __init__(self, tensors):
+    def __init__(self, tensors: Mapping[str, Any]):
         self.tensors, self.notes = tensors, tensors.notes
 
     def __len__(self):
@@ -139,7 +139,7 @@ class View(Mapping):
     def __contains__(self, key):
         return key in self.tensors
 
-    def spec(self, key) -> Spec:
+    def spec(self, key: str) -> Spec:
         """Type and shape of a tensor."""
         return spec_of(self.tensors, key)
 
@@ -150,7 +150,7 @@ class View(Mapping):
 class Float32View(View):
     """The same tensors as float32: bfloat16 and float16 widened, float64 rounded; others as they are."""
 
-    def spec(self, key):
+    def spec(self, key: str) -> Spec:
         found = self.tensors.spec(key)
         return Spec("float32", found.shape) if found.dtype in FLOATS else found
 
@@ -161,7 +161,7 @@ class Float32View(View):
         return array.astype(np.float32, copy=False) if kind in FLOATS else array
 
 
-def spec_of(state, key) -> Spec:
+def spec_of(state: Mapping[str, Any], key: str) -> Spec:
     """The Spec of a tensor in a TensorFile, a view of one, or a plain mapping of arrays."""
     if hasattr(state, "spec"):
         return state.spec(key)
@@ -169,11 +169,11 @@ def spec_of(state, key) -> Spec:
     return Spec(dtype_name(array.dtype), array.shape)
 
 
-def dtype_name(dtype):
+def dtype_name(dtype: np.dtype) -> str:
     """NumPy's name of a type, but bfloat16 for uint16: Paddle has no uint16 and keeps bfloat16 in it."""
     return "bfloat16" if dtype == np.uint16 else dtype.name
 
 
-def printable(text, limit=120):
+def printable(text: str, limit: int = 120) -> str:
     """Text from a file, safe to print on a terminal."""
     return ascii(text[:limit])[1:-1]

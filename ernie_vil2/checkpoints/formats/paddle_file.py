@@ -5,9 +5,12 @@ dict), `(name, array)` tuples (a nested dictionary of tensors), arrays behind a 
 listed under `UnpackBigParamInfor@@` (arrays over 1 GiB in protocols 2 and 3), bytes as latin-1 text (protocol 2).
 """
 
+import os
 import re
 import struct
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +26,7 @@ MAX_TIES = 4  # tensors may share data, but not so that a small file fills the m
 OPTIMISER = re.compile(r"_(moment[12]|beta[12]_pow_acc|velocity)_0$|^(LR_Scheduler|master_weights)$")
 
 
-def open_pdparams(path) -> TensorFile:
+def open_pdparams(path: str | os.PathLike) -> TensorFile:
     """The tensors of a `.pdparams` as a lazy mapping; nothing is imported, called or evaluated for it.
 
     Raises CheckpointError, in one sentence, for every other kind of file, and names any other global asked for.
@@ -47,7 +50,7 @@ def open_pdparams(path) -> TensorFile:
         raise
 
 
-def load_pdparams(path) -> dict:
+def load_pdparams(path: str | os.PathLike) -> dict:
     """{key: array} of a `.pdparams`, bits as stored (bfloat16 as uint16); what is one array in the file is one here.
 
     Raises CheckpointError as `open_pdparams` does.
@@ -60,7 +63,7 @@ def load_pdparams(path) -> dict:
     return {key: arrays[id(entry)] for key, entry in tensors.entries.items()}
 
 
-def identify(head, path):
+def identify(head: bytes, path: str | os.PathLike) -> None:
     """Say what a file is when its first bytes are not those of a pickle."""
     found = None
     if not head:
@@ -84,7 +87,7 @@ def identify(head, path):
         )
 
 
-def state_dict(value, path):
+def state_dict(value: Any, path: str | os.PathLike) -> dict[str, Stored]:
     """The entries {key: Stored} of a loaded pickle, with Paddle's wrappings taken off."""
     if type(value) is not dict or not value:
         raise CheckpointError(f"{path} holds no dictionary of tensors; save a model's state_dict()")
@@ -109,14 +112,14 @@ def state_dict(value, path):
     return entries
 
 
-def unwrap(item):
+def unwrap(item: Any) -> Any:
     """The Stored of an array, of a `(name, array)` tuple; anything else as it is."""
     if type(item) is tuple and len(item) == 2 and type(item[0]) is str:
         item = item[1]
     return item.stored or item if isinstance(item, Array) else item
 
 
-def join_slices(entries, slices, path):
+def join_slices(entries: dict[str, Any], slices: Any, path: str | os.PathLike) -> dict[str, Any]:
     """Put the parts of big arrays together again, as the table under UnpackBigParamInfor@@ says."""
     for key, about in slices.items() if type(slices) is dict else [(SLICES, None)]:
         about = about if type(about) is dict else {}
@@ -140,7 +143,7 @@ def join_slices(entries, slices, path):
     return entries
 
 
-def write_pdparams(path, state):
+def write_pdparams(path: str | os.PathLike, state: Mapping[str, Any]) -> None:
     """Write {key: array} so that `paddle.load` of every version from 2.0 and `load_pdparams` read it; atomic.
 
     `state` may be lazy: one tensor is held at a time. Bits are kept; uint16 is bfloat16, as in Paddle. Raises
@@ -158,7 +161,7 @@ def write_pdparams(path, state):
         handle.write(b".")
 
 
-def array_opening(array):
+def array_opening(array: np.ndarray) -> bytes:
     """The pickle instructions of an array up to its data; NumPy 1's module names, which NumPy 2 knows as well."""
     order, code = array.dtype.str[0], array.dtype.str[1:]
     dtype = (
@@ -184,10 +187,10 @@ def array_opening(array):
     )
 
 
-def text(value):
+def text(value: str) -> bytes:
     data = value.encode("utf-8")
     return b"X" + struct.pack("<I", len(data)) + data
 
 
-def integer(value):
+def integer(value: int) -> bytes:
     return b"J" + struct.pack("<i", value)

@@ -5,6 +5,7 @@ numbers that were compared with the bytes that are really there.
 """
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +18,10 @@ MAX_DIMENSIONS = 32
 class Dtype(Buildable):
     """numpy.dtype in a pickle: a letter and a size, then a byte order."""
 
-    def __init__(self, code):
+    def __init__(self, code: str):
         self.code, self.order = code, "|"
 
-    def build(self, state):
+    def build(self, state: Any) -> None:
         if (
             type(state) is not tuple
             or len(state) < 5
@@ -31,7 +32,7 @@ class Dtype(Buildable):
             raise Refused("describes a numpy.dtype that is not a plain number")
         self.order = state[1]
 
-    def resolve(self):
+    def resolve(self) -> np.dtype:
         return np.dtype(self.code).newbyteorder(self.order if self.order in "<>" else "=")
 
 
@@ -40,12 +41,12 @@ class Array(Buildable):
 
     stored = None
 
-    def build(self, state):
+    def build(self, state: Any) -> None:
         if self.stored is not None or type(state) is not tuple or len(state) != 5:
             raise Refused("sets the state of a numpy.ndarray in a way that NumPy does not")
         self.fill(*state[1:])
 
-    def fill(self, shape, dtype, fortran, data):
+    def fill(self, shape: Any, dtype: Any, fortran: Any, data: Any) -> None:
         if (
             type(shape) is not tuple
             or len(shape) > MAX_DIMENSIONS
@@ -69,13 +70,13 @@ class Array(Buildable):
         self.stored = stored
 
 
-def reconstruct(args):
+def reconstruct(args: tuple) -> Array:
     if len(args) != 3 or args[0] is not NDARRAY:
         raise Refused("calls numpy.core.multiarray._reconstruct for something that is not a numpy.ndarray")
     return Array()
 
 
-def from_buffer(args):
+def from_buffer(args: tuple) -> Array:
     if len(args) != 4 or args[3] not in ("C", "F"):
         raise Refused("calls numpy.core.numeric._frombuffer in a way that NumPy does not")
     array = Array()
@@ -83,14 +84,14 @@ def from_buffer(args):
     return array
 
 
-def make_dtype(args):
+def make_dtype(args: tuple) -> Dtype:
     if not args or type(args[0]) is not str or not re.fullmatch(r"[fiu][1248]|b1", args[0]):
         shown = printable(args[0]) if args and type(args[0]) is str else "?"
         raise Refused(f"asks for numpy.dtype('{shown}'), which is not a plain number")
     return Dtype(args[0].replace("f1", "i1"))
 
 
-def encode_latin1(args):
+def encode_latin1(args: tuple) -> bytes | Piece:
     if len(args) != 2 or not (args[1] == "latin1" or args[1] == "latin-1"):
         raise Refused("calls _codecs.encode with a codec other than latin1")
     if isinstance(args[0], Piece):
@@ -101,25 +102,25 @@ def encode_latin1(args):
         raise Refused("calls _codecs.encode for something that is not bytes written as text") from None
 
 
-def empty_bytes(args):
+def empty_bytes(args: tuple) -> bytes:
     if args:
         raise Refused("calls builtins.bytes with an argument, which Paddle does not write")
     return b""
 
 
-def make_tuple(args):
+def make_tuple(args: tuple) -> tuple:
     if len(args) != 1 or type(args[0]) not in (tuple, list):
         raise Refused("calls builtins.tuple for something that is not a sequence")
     return tuple(args[0])
 
 
-def name_of_data(args):
+def name_of_data(args: tuple) -> Any:
     if len(args) != 2 or args[0] != "data" or type(args[1]) is not dict or list(args[1]) != ["data"]:
         raise Refused("asks for builtins.eval of something that is not Paddle's own 'data'")
     return args[1]["data"]
 
 
-def ordered_dict(args):
+def ordered_dict(args: tuple) -> dict[str, Any]:
     if not args:
         return {}
     entries = args[0] if len(args) == 1 and type(args[0]) is list else [None]

@@ -5,12 +5,12 @@ of the file, so a run gives a plan of a few kilobytes: no tensor exists yet when
 The standard unpickler is not used: it lets a file choose attributes, sizes and memo slots before anybody can look.
 """
 
-import io
 import os
 import pickletools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, BinaryIO, NoReturn
 
 from ...errors import CheckpointError
 from .lazy_tensors import Piece, printable
@@ -62,13 +62,13 @@ class Machine:
     writer = "Paddle"
     advice = "take the file again from a source that you trust"
 
-    def __init__(self, handle: io.BufferedReader, known: dict, where, end=None):
+    def __init__(self, handle: BinaryIO, known: dict, where: str | os.PathLike, end: int | None = None):
         self.handle, self.known, self.where = handle, known, where
         self.size = os.fstat(handle.fileno()).st_size if end is None else end
         self.actions = ACTIONS
         self.stack, self.marks, self.memo = [], [], {}
 
-    def run(self):
+    def run(self) -> Any:
         """The value that the pickle describes; CheckpointError when it is cut off or asks for anything unknown."""
         for _ in range(MAX_INSTRUCTIONS):
             try:
@@ -80,10 +80,10 @@ class Machine:
                 self.fail(str(reason))
         self.fail(f"holds over {MAX_INSTRUCTIONS:,} pickle instructions, which no weights file needs")
 
-    def fail(self, reason):
+    def fail(self, reason: str) -> NoReturn:
         raise CheckpointError(f"{self.where}: {reason}; nothing of it was run: {self.advice}")
 
-    def step(self, code):
+    def step(self, code: bytes) -> None:
         if code in LENGTHS:
             self.push(self.string(*LENGTHS[code]))
         elif code in NUMBERS:
@@ -104,19 +104,19 @@ class Machine:
                 f"uses the pickle instruction {known.name if known else code.hex()}, which {self.writer} does not write"
             )
 
-    def take(self, count):
+    def take(self, count: int) -> bytes:
         data = self.handle.read(count)
         if len(data) != count:
             raise self.cut()
         return data
 
-    def cut(self):
+    def cut(self) -> CheckpointError:
         return CheckpointError(f"{self.where} ends early, at byte {self.size:,}; copy or download it again")
 
-    def number(self, layout):
+    def number(self, layout: str) -> int | float:
         return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
-    def line(self):
+    def line(self) -> str:
         data = self.handle.readline(MAX_NAME)
         if len(data) == MAX_NAME:
             raise Refused(f"holds a name of over {MAX_NAME} bytes")
@@ -124,7 +124,7 @@ class Machine:
             raise self.cut()
         return data[:-1].decode("utf-8", "backslashreplace")
 
-    def string(self, layout, kind):
+    def string(self, layout: str, kind: str) -> str | Piece:
         length = self.number(layout)
         start = self.handle.tell()
         if length > self.size - start:
@@ -138,22 +138,22 @@ class Machine:
         except UnicodeDecodeError:
             raise Refused("holds text that is not UTF-8") from None
 
-    def push(self, value):
+    def push(self, value: Any) -> None:
         self.stack.append(value)
 
-    def top(self):
+    def top(self) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise Refused("is not a well-formed pickle (the stack is empty)")
         return self.stack[-1]
 
-    def pop(self):
+    def pop(self) -> Any:
         self.top()
         return self.stack.pop()
 
-    def pop_many(self, count):
+    def pop_many(self, count: int) -> list:
         return [self.pop() for _ in range(count)][::-1]
 
-    def pop_mark(self):
+    def pop_mark(self) -> list:
         if not self.marks:
             raise Refused("is not a well-formed pickle (a mark is missing)")
         start = self.marks.pop()
@@ -161,56 +161,56 @@ class Machine:
         del self.stack[start:]
         return values
 
-    def recall(self, index):
+    def recall(self, index: int) -> Any:
         if index not in self.memo:
             raise Refused("is not a well-formed pickle (a reference to nothing)")
         return self.memo[index]
 
-    def frame(self):
+    def frame(self) -> None:
         if self.number("<Q") > self.size - self.handle.tell():
             raise self.cut()
 
-    def protocol(self):
+    def protocol(self) -> None:
         if (version := self.number("<B")) not in (2, 3, 4, 5):
             raise Refused(f"is a pickle of protocol {version}, while {self.writer} writes 2 to 4")
 
-    def find(self, module, name):
+    def find(self, module: Any, name: Any) -> Any:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise Refused("asks for a global whose name is not text")
         if (module, name) not in self.known:
             raise Refused(f"asks for {printable(module)}.{printable(name)}, which no {self.writer} weights file needs")
         return self.known[module, name]
 
-    def old_instance(self):
+    def old_instance(self) -> NoReturn:
         found = self.find(self.line(), self.line())
         raise Refused(f"makes an instance of {found.name}, which {self.writer} does not write")
 
-    def reduce(self):
+    def reduce(self) -> None:
         function, args = self.pop_many(2)
         if not isinstance(function, Global) or function.call is None or type(args) is not tuple:
             raise Refused(f"calls something that is not one of {self.writer}'s constructors")
         self.push(function.call(args))
 
-    def build(self):
+    def build(self) -> None:
         state = self.pop()
         if not isinstance(self.top(), Buildable):
             raise Refused(f"sets the state of a {type(self.top()).__name__}, which {self.writer} does not write")
         self.top().build(state)
 
-    def append(self, values):
+    def append(self, values: list) -> None:
         if type(self.top()) is not list:
             raise Refused("appends to something that is not a list")
         self.top().extend(values)
 
-    def set_items(self, values):
+    def set_items(self, values: list) -> None:
         self.top_dict().update(self.pairs(values))
 
-    def top_dict(self):
+    def top_dict(self) -> dict:
         if type(self.top()) is not dict:
             raise Refused("sets an item of something that is not a dictionary")
         return self.top()
 
-    def pairs(self, values):
+    def pairs(self, values: list) -> list[tuple[Any, Any]]:
         """[key, value, key, value, ...] as [(key, value), ...]; keys are text only."""
         if len(values) % 2 or any(type(key) is not str for key in values[::2]):
             raise Refused("holds a dictionary whose keys are not all text")

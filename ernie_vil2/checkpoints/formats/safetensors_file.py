@@ -3,9 +3,12 @@
 import hashlib
 import json
 import math
+import os
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -30,7 +33,7 @@ DTYPES = {
 CODES = {name: code for code, (name, _) in DTYPES.items()}
 
 
-def open_safetensors(path) -> TensorFile:
+def open_safetensors(path: str | os.PathLike) -> TensorFile:
     """A lazy mapping of the tensors; the library checks the header, CheckpointError says what is wrong with it."""
     from safetensors import SafetensorError, safe_open
 
@@ -64,7 +67,7 @@ def open_safetensors(path) -> TensorFile:
         raise
 
 
-def header_digest(path) -> str:
+def header_digest(path: str | os.PathLike) -> str:
     """SHA-256 of the header, which holds the checksum of every tensor and so stands for the whole content."""
     with open(path, "rb") as handle:
         first = handle.read(8)
@@ -72,7 +75,7 @@ def header_digest(path) -> str:
         return hashlib.sha256(first + handle.read(min(length, 100_000_000))).hexdigest()
 
 
-def write_safetensors(handle, state, form="np"):
+def write_safetensors(handle: BinaryIO, state: Mapping[str, Any], form: str = "np") -> None:
     """Write {key: array} to an open binary file, bits as they are (uint16 as BF16); a lazy state is read twice.
 
     form: what the header says of the writer; transformers reads `pt` only.
@@ -96,11 +99,11 @@ def write_safetensors(handle, state, form="np"):
         handle.write(data_bytes(contiguous(state[key])))
 
 
-def contiguous(value):
+def contiguous(value: Any) -> np.ndarray:
     """Little-endian array in C order, shape kept."""
     array = np.asarray(value)
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def data_bytes(array):
+def data_bytes(array: np.ndarray) -> memoryview:
     return memoryview(array.reshape(-1).view(np.uint8))

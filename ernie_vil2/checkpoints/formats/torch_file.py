@@ -5,9 +5,12 @@ the other with the storages behind them.
 """
 
 import math
+import os
 import struct
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,15 +18,15 @@ from ...errors import CheckpointError
 from .lazy_tensors import Piece, Spec, Stored, TensorFile, printable
 from .paddle_file import MAX_TIES, identify
 from .pickle_constructors import KNOWN as PADDLE
-from .torch_pickle import DTYPES, KNOWN, Record, TorchMachine, View
+from .torch_constructors import DTYPES, KNOWN, Storage, View
+from .torch_pickle import TorchMachine
+from .torch_state import named_views
 from .zip_members import Archive
 
 MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 LEGACY_HEAD = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
-CONTAINERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights")
-MAX_CONTAINERS = 4
-MAX_DEPTH = 30  # objects of a TorchScript archive within each other
-MAX_OBJECTS = 100_000
+Locate = Callable[[Iterable[Storage]], dict[Storage, tuple[int, str, int | None]]]
+"""Offset, byte order and CRC-32 or None of storages"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Strided:
 class TorchFile(TensorFile):
     """A TensorFile that also reads views with strides, such as transposed matrices."""
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str) -> np.ndarray:
         entry = self.entries[key]
         if not isinstance(entry, Strided):
             return super().__getitem__(key)
@@ -51,7 +54,7 @@ class TorchFile(TensorFile):
         return np.array(view, entry.dtype.newbyteorder("="), order="C")
 
 
-def open_torch(path) -> TorchFile:
+def open_torch(path: str | os.PathLike) -> TorchFile:
     """The tensors of a torch file as a lazy mapping, without the containers around them; `notes` say what was left out.
 
     bfloat16 comes as uint16, as everywhere here. Raises CheckpointError, in one sentence, for every other kind of file,
@@ -80,12 +83,12 @@ def open_torch(path) -> TorchFile:
         raise
 
 
-def is_torch(head):
+def is_torch(head: bytes) -> bool:
     """Whether the first bytes are those of a file that torch.save wrote."""
     return head.startswith((b"PK\x03\x04", LEGACY_HEAD))
 
 
-def read_tree(handle, path):
+def read_tree(handle: BinaryIO, path: str | os.PathLike) -> tuple[Any, Locate, int]:
     """(what the pickle describes, function {Storage} -> {Storage: (offset, byte order, CRC-32 or None)}, file size)."""
     head = handle.read(512)
     handle.seek(0)
@@ -98,7 +101,7 @@ def read_tree(handle, path):
     raise CheckpointError(f"{path} is a pickle that torch.save did not write; save the model's state_dict() again")
 
 
-def read_zip(handle, path):
+def read_zip(handle: BinaryIO, path: str | os.PathLike) -> tuple[Any, Locate, int]:
     archive = Archive(handle, path)
     plans = [name for name in archive.members if name.count("/") <= 1 and name.rpartition("/")[2] == "data.pkl"]
     if len(plans) != 1:
@@ -131,7 +134,7 @@ def read_zip(handle, path):
     return tree, locate, archive.size
 
 
-def read_legacy(handle, path):
+def read_legacy(handle: BinaryIO, path: str | os.PathLike) -> tuple[Any, Locate, int]:
     """The form of torch before 1.6: magic number, version, system, the object, keys of storages, then their data."""
     machine = TorchMachine(handle, path)
     parts = []
@@ -163,81 +166,11 @@ def read_legacy(handle, path):
     return tree, locate, machine.size
 
 
-def named_views(tree, path):
-    """({name: View}, notes) of the state dict in what a pickle describes, whatever it is wrapped in."""
-    notes, entered = [], []
-    if isinstance(tree, Record):
-        views = {}
-        add_attributes(tree, path, views)
-        notes.append("a TorchScript archive: its tensors are read, its code is not")
-        tree = {}
-    else:
-        while len(entered) < MAX_CONTAINERS and (name := container(tree)) is not None:
-            entered.append(name)
-            tree = tree[name]
-        views = {key: value for key, value in tree.items() if isinstance(value, View)} if type(tree) is dict else {}
-    if not views:
-        inside = ", ".join(printable(str(key), 40) for key in list(tree)[:5]) if type(tree) is dict and tree else "none"
-        raise CheckpointError(f"{path} holds no named tensors (its entries: {inside}); save a model's state_dict()")
-    for key in views:
-        if type(key) is not str or not key.isprintable() or len(key) > 200:
-            raise CheckpointError(
-                f"{path}: the key '{printable(str(key))}' is not a tensor's name; "
-                "take the file again from a source that you trust"
-            )
-    if entered:
-        notes.append(f"taken from its entry {'.'.join(map(printable, entered))}; the other entries are left out")
-    if len(tree) > len(views):
-        others = [printable(str(key), 40) for key, value in tree.items() if not isinstance(value, View)]
-        notes.append(f"{len(others)} entries that are no tensors are left out ({', '.join(others[:5])})")
-    return views, notes
-
-
-def container(tree):
-    """The entry of a dictionary that holds the state dict, or None where the dictionary is one."""
-    if type(tree) is not dict:
-        return None
-    counted = {}
-    direct = count_views(tree, 0, counted)
-    holders = [key for key, value in tree.items() if type(key) is str and count_views(value, 2, counted) > direct]
-    preferred = [name for name in CONTAINERS if name in holders]
-    return (preferred or holders or [None])[0]
-
-
-def count_views(tree, depth, counted):
-    """Tensors in a dictionary keyed by text, or in the fullest of those in it: those of an optimiser have numbers.
-
-    counted: what was counted before, since a file may put one dictionary into many places.
-    """
-    if type(tree) is not dict:
-        return 0
-    if (id(tree), depth) not in counted:
-        named = tree.values() if all(type(key) is str for key in tree) else ()
-        inner = [count_views(value, depth - 1, counted) for value in named] if depth else []
-        counted[id(tree), depth] = max([sum(isinstance(value, View) for value in named), *inner])
-    return counted[id(tree), depth]
-
-
-def add_attributes(root, path, views):
-    """Add {dotted name: View} of the tensors of a TorchScript object and of those in it."""
-    waiting, seen = [("", root, 0)], 0
-    while waiting:
-        prefix, record, depth = waiting.pop()
-        seen += 1
-        if depth > MAX_DEPTH or seen > MAX_OBJECTS:
-            raise CheckpointError(f"{path} nests objects too deep or too often; give a file of a model's state_dict()")
-        for name, value in record.attributes.items():
-            if isinstance(value, View):
-                views[f"{prefix}{name}"] = value
-            elif isinstance(value, Record):
-                waiting.append((f"{prefix}{name}.", value, depth + 1))
-
-
-def item_size(view):
+def item_size(view: View) -> int:
     return np.dtype(DTYPES[view.dtype]).itemsize
 
 
-def entry_of(view, start, order, crc32):
+def entry_of(view: View, start: int, order: str, crc32: int | None) -> Stored | Strided:
     """Where and how the elements of a view lie, its storage being at `start`."""
     dtype = np.dtype(DTYPES[view.dtype]).newbyteorder(order)
     spec, offset = Spec(view.dtype, view.size), start + view.offset * dtype.itemsize

@@ -1,79 +1,14 @@
-"""What the pickles inside torch files may ask for, as descriptions of tensors: nothing of torch is imported or called.
+"""The pickles inside torch files, run without torch: what they describe, and nothing else.
 
-A storage is a key, a type and a size; a tensor is a view of one. Where storages lie is known to `torch_file.py` alone.
 Objects of a TorchScript archive (`__torch__. ...` classes) become records of their attributes.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
+import os
+from typing import Any, BinaryIO
 
 from .lazy_tensors import printable
-from .pickle_constructors import MAX_DIMENSIONS, encode_latin1, ordered_dict
 from .pickle_machine import ACTIONS, Buildable, Global, Machine, Refused
-
-DTYPES = {
-    "float32": "f4",
-    "float64": "f8",
-    "float16": "f2",
-    "bfloat16": "u2",
-    "int64": "i8",
-    "int32": "i4",
-    "int16": "i2",
-    "int8": "i1",
-    "uint8": "u1",
-    "bool": "?",
-}
-STORAGES = {
-    "FloatStorage": "float32",
-    "DoubleStorage": "float64",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-    "UntypedStorage": "uint8",
-}
-HUGE = 2**48
-
-
-class Plain(NamedTuple):
-    """A value of torch's own, such as a type or a device, of which only the name is kept."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Storage:
-    """`count` elements from `first` on of the data named `key`, which tensors are views of."""
-
-    key: str
-    dtype: str
-    count: int
-    first: int = 0
-
-    @property
-    def itemsize(self):
-        return np.dtype(DTYPES[self.dtype]).itemsize
-
-    @property
-    def nbytes(self):
-        return self.count * self.itemsize
-
-
-@dataclass(frozen=True)
-class View:
-    """A tensor: elements of a storage by offset, size and stride, all counted in elements of `dtype`."""
-
-    storage: Storage
-    dtype: str
-    offset: int
-    size: tuple
-    stride: tuple
+from .torch_constructors import KNOWN, STORAGES, Storage, TorchGlobal, is_size
 
 
 class RecordClass(Global):
@@ -86,125 +21,10 @@ class Record(Buildable):
     def __init__(self):
         self.attributes = {}
 
-    def build(self, state):
+    def build(self, state: Any) -> None:
         if type(state) is not dict:
             raise Refused("sets the state of a TorchScript object to something that is not its attributes")
         self.attributes = state
-
-
-def is_size(value):
-    return type(value) is int and 0 <= value < HUGE
-
-
-def view(storage, offset, size, stride, dtype=None):
-    """The View that these arguments of a torch constructor describe; its elements must lie in the storage."""
-    if not isinstance(storage, Storage):
-        raise Refused("makes a tensor of something that is not a storage")
-    shapes = [tuple(sides) if type(sides) in (tuple, list) else None for sides in (size, stride)]
-    if (
-        None in shapes
-        or len(shapes[0]) != len(shapes[1])
-        or len(shapes[0]) > MAX_DIMENSIONS
-        or not all(map(is_size, (offset, *shapes[0], *shapes[1])))
-    ):
-        raise Refused("holds a tensor whose offset, size and stride are not whole numbers of one rank")
-    dtype = storage.dtype if dtype is None else dtype
-    made = View(storage, dtype, offset, *shapes)
-    itemsize = np.dtype(DTYPES[dtype]).itemsize
-    last = offset + sum((side - 1) * step for side, step in zip(*shapes, strict=True)) if 0 not in shapes[0] else -1
-    if (last + 1) * itemsize > storage.nbytes:
-        raise Refused(
-            f"holds a tensor of shape {list(shapes[0])} that reaches over its storage of {storage.nbytes:,} bytes"
-        )
-    return made
-
-
-def rebuild_tensor(args):
-    if len(args) not in (4, 6, 7):
-        raise Refused("calls torch._utils._rebuild_tensor_v2 in a way that torch does not")
-    return view(*args[:4])
-
-
-def rebuild_typed(args):
-    if len(args) not in (7, 8) or not isinstance(args[6], Plain):
-        raise Refused("calls torch._utils._rebuild_tensor_v3 in a way that torch does not")
-    dtype = args[6].name.removeprefix("torch.")
-    if dtype not in DTYPES:
-        raise Refused(f"holds a tensor of type {printable(dtype)}, which is not read here")
-    return view(*args[:4], dtype)
-
-
-def rebuild_parameter(args):
-    if len(args) not in (3, 4) or not isinstance(args[0], View):
-        raise Refused("calls torch._utils._rebuild_parameter in a way that torch does not")
-    return args[0]
-
-
-def make_size(args):
-    if len(args) != 1 or type(args[0]) not in (tuple, list) or not all(map(is_size, args[0])):
-        raise Refused("calls torch.Size for something that is not a shape")
-    return tuple(args[0])
-
-
-def make_device(args):
-    if not args or type(args[0]) is not str:
-        raise Refused("calls torch.device for something that is not a name")
-    return Plain(args[0])
-
-
-def tagged(args):
-    """TorchScript's way to write a list or dictionary with the type of its elements."""
-    if len(args) not in (1, 2) or type(args[0]) not in (list, dict, tuple):
-        raise Refused("calls a constructor of torch.jit._pickle in a way that torch does not")
-    return args[0]
-
-
-class TorchGlobal(Global):
-    """A global of torch that is a value, not a function: a storage class or a type."""
-
-
-KNOWN = {
-    ("torch._utils", "_rebuild_tensor"): Global("torch._utils._rebuild_tensor", rebuild_tensor),
-    ("torch._utils", "_rebuild_tensor_v2"): Global("torch._utils._rebuild_tensor_v2", rebuild_tensor),
-    ("torch._utils", "_rebuild_tensor_v3"): Global("torch._utils._rebuild_tensor_v3", rebuild_typed),
-    ("torch._utils", "_rebuild_parameter"): Global("torch._utils._rebuild_parameter", rebuild_parameter),
-    ("torch._utils", "_rebuild_parameter_with_state"): Global("torch._utils._rebuild_parameter", rebuild_parameter),
-    ("collections", "OrderedDict"): Global("collections.OrderedDict", ordered_dict),
-    ("_codecs", "encode"): Global("_codecs.encode", encode_latin1),
-    ("torch", "Size"): Global("torch.Size", make_size),
-    ("torch", "device"): Global("torch.device", make_device),
-}
-for name in STORAGES:
-    for module in ("torch", "torch.storage", "torch.cuda"):
-        KNOWN[module, name] = TorchGlobal(f"torch.{name}")
-for name in (
-    "float32",
-    "float64",
-    "float16",
-    "bfloat16",
-    "int64",
-    "int32",
-    "int16",
-    "int8",
-    "uint8",
-    "bool",
-    "float",
-    "double",
-    "half",
-    "long",
-    "int",
-    "short",
-    "uint16",
-    "uint32",
-    "uint64",
-    "complex64",
-    "complex128",
-    "float8_e4m3fn",
-    "float8_e5m2",
-):
-    KNOWN["torch", name] = Plain(f"torch.{name}")
-for name in ("restore_type_tag", "build_intlist", "build_tensorlist", "build_doublelist", "build_boollist"):
-    KNOWN["torch.jit._pickle", name] = Global(f"torch.jit._pickle.{name}", tagged)
 
 
 class TorchMachine(Machine):
@@ -214,43 +34,43 @@ class TorchMachine(Machine):
     writer = "torch"
     advice = "save the state_dict() of the model alone, or take the file from a source that you trust"
 
-    def __init__(self, handle, path, end=None, known=KNOWN):
+    def __init__(self, handle: BinaryIO, path: str | os.PathLike, end: int | None = None, known: dict = KNOWN):
         super().__init__(handle, known, path, end)
         self.storages = {}
         own = {b"Q": TorchMachine.persistent, b"\x81": TorchMachine.new_object, b"b": TorchMachine.build}
         self.actions = ACTIONS | own
 
-    def run(self):
+    def run(self) -> Any:
         value = super().run()
         if self.handle.tell() > self.size:
             raise self.cut()
         return value
 
-    def find(self, module, name):
+    def find(self, module: Any, name: Any) -> Any:
         if isinstance(module, str) and isinstance(name, str) and f"{module}.".startswith("__torch__."):
             return RecordClass(f"{module}.{name}")
         return super().find(module, name)
 
-    def pairs(self, values):
+    def pairs(self, values: list) -> list[tuple[Any, Any]]:
         if len(values) % 2 or any(type(key) not in (str, int, float, bool) for key in values[::2]):
             raise Refused("holds a dictionary whose keys are neither text nor numbers")
         return list(zip(values[::2], values[1::2], strict=True))
 
-    def build(self):
+    def build(self) -> None:
         """The attributes of a state dict, its `_metadata`, are dropped; other states go to their records."""
         if len(self.stack) > 1 and type(self.stack[-2]) is dict and type(self.stack[-1]) is dict:
             self.pop()
         else:
             super().build()
 
-    def new_object(self):
+    def new_object(self) -> None:
         kind, args = self.pop_many(2)
         if not isinstance(kind, RecordClass) or args != ():
             name = kind.name if isinstance(kind, Global) else type(kind).__name__
             raise Refused(f"makes an object of {printable(name)}, which no torch weights file needs")
         self.push(Record())
 
-    def persistent(self):
+    def persistent(self) -> None:
         """A storage: ('storage', class, key, place, elements), in old files then (view key, first, count) or None."""
         about = self.pop()
         if (

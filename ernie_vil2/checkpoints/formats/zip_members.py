@@ -6,7 +6,8 @@ a member's own header with the directory.
 
 import os
 import struct
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
 from ...errors import CheckpointError
 from .lazy_tensors import printable
@@ -27,7 +28,7 @@ class Member(NamedTuple):
 class Archive:
     """The directory of the zip archive in `handle` (binary, seekable); CheckpointError for one that is damaged."""
 
-    def __init__(self, handle, path):
+    def __init__(self, handle: BinaryIO, path: str | os.PathLike):
         self.handle, self.path = handle, path
         self.size = os.fstat(handle.fileno()).st_size
         try:
@@ -36,17 +37,17 @@ class Archive:
         except (struct.error, IndexError, OverflowError):
             raise self.damaged("its directory is cut") from None
 
-    def damaged(self, reason):
+    def damaged(self, reason: str) -> CheckpointError:
         return CheckpointError(f"{self.path} is a damaged zip archive ({reason}); copy or download it again")
 
-    def at(self, offset, length):
+    def at(self, offset: int, length: int) -> bytes:
         """`length` bytes at `offset`."""
         if not 0 <= offset <= self.size - length:
             raise self.damaged("a part of it lies outside the file")
         self.handle.seek(offset)
         return self.handle.read(length)
 
-    def directory(self):
+    def directory(self) -> tuple[int, bytes]:
         """(offset of the directory, its bytes)."""
         tail = self.at(max(0, self.size - 65557), min(self.size, 65557))
         place = tail.rfind(END)
@@ -63,7 +64,7 @@ class Archive:
             raise self.damaged(f"its directory takes {length:,} bytes")
         return offset, self.at(offset, length)
 
-    def read_entries(self, data):
+    def read_entries(self, data: bytes) -> Iterator[tuple[str, Member]]:
         """Yield (name, Member) of the directory's entries."""
         place, seen = 0, set()
         while place < len(data):
@@ -82,7 +83,7 @@ class Archive:
             yield name, Member(header, length, crc32, method == 0 and not flags & 1 and packed == length)
             place += 46 + names + extras + comments
 
-    def place(self, name):
+    def place(self, name: str) -> tuple[int, Member]:
         """(offset, Member) of the data of a member that is stored as it is."""
         member = self.members[name]
         if not member.stored:
@@ -100,7 +101,7 @@ class Archive:
         return offset, member
 
 
-def large_sizes(extra, values):
+def large_sizes(extra: bytes, values: list[int]) -> list[int]:
     """[length, packed length, header offset] with those that do not fit 32 bits taken from the zip64 field."""
     place = 0
     while place + 4 <= len(extra):

@@ -1,13 +1,15 @@
 """Open whatever weights a user has: a file of Paddle, safetensors or torch, or a folder of one with its settings."""
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ...errors import CheckpointError
-from ..formats.lazy_tensors import printable
+from ..formats.lazy_tensors import Spec, TensorFile, printable
 from ..formats.paddle_file import open_pdparams
 from ..formats.safetensors_file import open_safetensors
 from ..formats.torch_file import is_torch, open_torch
@@ -48,7 +50,7 @@ class Source:
 class Renamed(Mapping):
     """The tensors of other mappings under other keys: {key: (mapping, key there)}."""
 
-    def __init__(self, places, notes=()):
+    def __init__(self, places: Mapping[str, tuple[Mapping, str]], notes: Iterable[str] = ()):
         self.places, self.notes = places, list(notes)
 
     def __len__(self):
@@ -60,7 +62,7 @@ class Renamed(Mapping):
     def __contains__(self, key):
         return key in self.places
 
-    def spec(self, key):
+    def spec(self, key: str) -> Spec:
         """Type and shape of a tensor."""
         state, name = self.places[key]
         return state.spec(name)
@@ -70,7 +72,9 @@ class Renamed(Mapping):
         return state[name]
 
 
-def open_source(path, vocab=None, settings=None) -> Source:
+def open_source(
+    path: str | os.PathLike, vocab: str | os.PathLike | None = None, settings: str | os.PathLike | None = None
+) -> Source:
     """The Source at `path`, a file or a folder; `vocab` and `settings` (path of a config.json) go before its own.
 
     Nothing is executed. Raises CheckpointError when there are no weights, or they cannot be read.
@@ -102,7 +106,7 @@ def open_source(path, vocab=None, settings=None) -> Source:
     return source
 
 
-def weights_of(folder):
+def weights_of(folder: Path) -> Path:
     """The weights file of a folder: one of the known names, or the only file that looks like one."""
     for name in (*SHARDED[:1], *WEIGHTS[:3], *SHARDED[1:], *WEIGHTS[3:]):
         if (folder / name).is_file():
@@ -123,7 +127,7 @@ def weights_of(folder):
     return others[0]
 
 
-def open_weights(path):
+def open_weights(path: Path) -> TensorFile:
     """The tensors of one file, by its first bytes and not by its name."""
     try:
         with open(path, "rb") as handle:
@@ -140,7 +144,7 @@ def open_weights(path):
     return open_pdparams(path)
 
 
-def refuse_unknown(head, path):
+def refuse_unknown(head: bytes, path: Path) -> None:
     """CheckpointError for a file whose first bytes are those of no kind of weights, nor of what a reader names."""
     if not head or KNOWN_HEAD.match(head) or head[8:9] == b"{" or head[257:262] == b"ustar":
         return
@@ -153,7 +157,7 @@ def refuse_unknown(head, path):
     )
 
 
-def open_shards(path):
+def open_shards(path: Path) -> tuple[Renamed, list[str]]:
     """(the tensors of several files as one mapping, notes) by an index `{"weight_map": {key: file}}` beside them."""
     index = read_json(path, required=True).get("weight_map")
     good = type(index) is dict and index and all(type(name) is str for name in index.values())
@@ -170,7 +174,7 @@ def open_shards(path):
     return Renamed({key: (files[name], key) for key, name in index.items()}), notes
 
 
-def unwrapped(state):
+def unwrapped(state: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[str]]:
     """(the state without a prefix that all its keys have because the model was wrapped, notes)."""
     prefix = ""
     while found := next((word for word in WRAPPERS if all(key.startswith(prefix + word) for key in state)), None):
@@ -181,7 +185,7 @@ def unwrapped(state):
     return Renamed(places), [f"every key begins with `{prefix}`, which is taken off"]
 
 
-def read_json(path, required=False):
+def read_json(path: Path, required: bool = False) -> dict[str, Any]:
     """The dictionary in a JSON file; {} where there is none and none is required."""
     if not required and not path.is_file():
         return {}

@@ -5,17 +5,20 @@ The keys do not tell the activation. OpenAI and Chinese-CLIP use quick GELU; ope
 their name ends in -quickgelu, which open_clip_config.json tells, or the option `activation`.
 """
 
+import os
 import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from ...config.model import PIXEL_PROFILES
+from ...config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
 from ...errors import CheckpointError
 from ...schema import as_dict
 from . import shapes
-from .layout_record import Layout
-from .mapping import Entry
+from .layout_record import Found, Layout, Read
+from .mapping import Entry, Mapped
 from .pixels import profile_of
 from .vit_parts import PUBLISHED_HEADS, Part, changed, pair, renamed, section, sizes, tower_read, vit_of, written
 
@@ -57,24 +60,24 @@ ONE_VALUE = {"pool_type": "tok", "attentional_pool": False, "act_kwargs": None, 
 """settings of open_clip's vision_cfg that this image tower has one value of"""
 
 
-def prefix_of(keys):
+def prefix_of(keys: Collection[str]) -> str | None:
     """What stands before the image tower's keys: `visual.`, nothing for a tower alone, or None for another layout."""
     if any(key.startswith("visual." + RESBLOCKS) for key in keys):
         return "visual."
     return "" if "class_embedding" in keys and any(key.startswith(RESBLOCKS) for key in keys) else None
 
 
-def fits(keys):
+def fits(keys: Collection[str]) -> bool:
     """Whether keys are those of OpenAI CLIP, open_clip or Chinese-CLIP with a vision transformer."""
     return prefix_of(set(keys)) is not None
 
 
-def fits_transformers(keys):
+def fits_transformers(keys: Collection[str]) -> bool:
     """Whether keys are those of a CLIP in transformers."""
     return any(key.startswith("vision_model.encoder.layers.") for key in keys)
 
 
-def told_by(settings, where):
+def told_by(settings: Mapping[str, Any], where: str | os.PathLike) -> dict[str, Any]:
     """{field of ImageTowerConfig: value} and maybe `head_width`, as far as a configuration of open_clip, Chinese-CLIP
     or transformers tells them; CheckpointError for what the image tower here does not have."""
     vision = section(settings, "vision_cfg")
@@ -109,7 +112,9 @@ def told_by(settings, where):
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def tower_of(found, table, prefix, ignored=(), quick=False):
+def tower_of(
+    found: Found, table: Mapping[str, Part], prefix: str, ignored: Sequence[str] = (), quick: bool = False
+) -> tuple[dict[str, Entry], dict[str, Any], list[str]]:
     """(entries, fields of ImageTowerConfig, notes) of an image tower by its shapes and settings; quick: whether it is
     known to use quick GELU."""
     settings = section(found.settings, "model_cfg") or found.settings
@@ -131,7 +136,7 @@ def tower_of(found, table, prefix, ignored=(), quick=False):
     return entries, fields | {"pre_norm": True} | told, notes
 
 
-def read(found):
+def read(found: Found) -> Read:
     """The image tower of a CLIP in torch keys, with its projection; see `vit_parts.tower_read` for settings."""
     keys = set(found.state)
     prefix = prefix_of(keys)
@@ -146,7 +151,7 @@ def read(found):
     return tower_read(found, entries, fields, pixels, notes)
 
 
-def read_transformers(found):
+def read_transformers(found: Found) -> Read:
     """The image tower of CLIPModel, CLIPVisionModel or ChineseCLIPModel of transformers, with its projection."""
     own, chinese_text = r"(vision_model|visual_projection)\.", "text_model.encoder.layer."
     chinese = any(key.startswith(chinese_text) for key in found.state) or "chinese" in str(
@@ -160,14 +165,14 @@ def read_transformers(found):
     return tower_read(found, entries, fields, pixels, notes)
 
 
-def left_out(keys):
+def left_out(keys: Iterable[str]) -> list[str]:
     """A note on the tensors that are not the image tower's, or none."""
     names = sorted(keys)
     parts = sorted({name.split(".")[0] for name in names})
     return [f"the text half is left out: {', '.join(parts)} ({len(names)} in all)"] if names else []
 
 
-def open_clip_pixels(told, preset, where):
+def open_clip_pixels(told: Mapping[str, Any], preset: PixelProfile, where: str | os.PathLike) -> PixelProfile:
     """The preset as changed by the `preprocess_cfg` of open_clip_config.json."""
     rules = {"shortest": "torchvision", "squash": "square"}
     filters = {"bicubic": "bicubic", "bilinear": "linear", "random": "bicubic"}
@@ -182,7 +187,7 @@ def open_clip_pixels(told, preset, where):
     return changed(preset, changes)
 
 
-def write(state, config):
+def write(state: Mapping[str, Any], config: ModelConfig) -> Mapped:
     """{OpenAI's key: array} of the image tower. A bias of the patches, which has no place there, is added to the
     positions of the patches, which is the same. What the keys do not tell is in `settings`."""
     tower = vit_of(config, NAME)
@@ -193,12 +198,12 @@ def write(state, config):
     return made
 
 
-def with_bias(positions, bias):
+def with_bias(positions: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """Positions [1, N, W] as [N, W], with the bias added to all but the class token's."""
     return np.concatenate([positions[0, :1], positions[0, 1:] + bias])
 
 
-def settings(config):
+def settings(config: ModelConfig) -> dict[str, Any]:
     """The open_clip_config.json of the tower; `pixels` in it is the profile here, since open_clip has not every one."""
     tower, pixels = vit_of(config, NAME), config.pixels
     if tower.activation not in ("quick_gelu", "gelu"):

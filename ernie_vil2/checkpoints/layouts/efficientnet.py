@@ -5,7 +5,9 @@ it. Convolutions and batch norms are shaped alike everywhere, so every tensor is
 """
 
 import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ...config.model import (
     EFFICIENTNETS,
@@ -20,7 +22,7 @@ from ...config.model import (
 from ...errors import CheckpointError, ConfigError
 from ..release_layout import efficientnet_manifest
 from . import shapes
-from .layout_record import Layout, Read
+from .layout_record import Found, Layout, Read
 from .mapping import Mapped, copied
 from .vit_parts import chosen, section
 
@@ -69,15 +71,17 @@ TIMM_BLOCK = {
 }
 TIMM_FIRST = {**TIMM_BLOCK, "depthwise_norm": "bn1", "project_conv": "conv_pw", "project_norm": "bn2"}
 """The blocks of the first stage have no expansion, so their layers count from another place"""
+KeyName = Callable[[str, Sequence[tuple[int, int]]], str]
+"""Their name of one of our keys, by the stage and the place of every block"""
 
 
-def places(config):
+def places(config: EfficientNetConfig) -> list[tuple[int, int]]:
     """(stage, place in it) of every block, in order."""
     repeats = [math.ceil(count * EFFICIENTNETS[config.variant][1]) for count, *_ in STAGES]
     return [(stage, place) for stage, count in enumerate(repeats) for place in range(count)]
 
 
-def paddleclas_key(key, spots):
+def paddleclas_key(key: str, spots: Sequence[tuple[int, int]]) -> str:
     """PaddleClas's name of one of our keys: the first block of a stage is one of `_blocks`, its others of `block`."""
     parts = key.split(".")[1:]
     if parts[0] != "blocks":
@@ -87,7 +91,7 @@ def paddleclas_key(key, spots):
     return f"_ef.{group}.{index}..{PADDLECLAS[parts[2]]}.{parts[3]}"
 
 
-def timm_key(key, spots):
+def timm_key(key: str, spots: Sequence[tuple[int, int]]) -> str:
     """timm's name of one of our keys."""
     *layer, value = key.split(".")[1:]
     if layer[-1].endswith("norm"):
@@ -99,7 +103,7 @@ def timm_key(key, spots):
     return f"blocks.{stage}.{place}.{names[layer[2]]}.{value}"
 
 
-def read_paddleclas(found):
+def read_paddleclas(found: Found) -> Read:
     """A Read of PaddleClas's weights, with its evaluation's pixels."""
     config = recognised(found, paddleclas_key)
     size = config.image_size
@@ -107,7 +111,7 @@ def read_paddleclas(found):
     return finished(found, config, profile, paddleclas_key, PADDLECLAS_NAME, [])
 
 
-def read_timm(found):
+def read_timm(found: Found) -> Read:
     """A Read of timm's weights; its config.json, where there is one, says which pixels and which padding."""
     config, notes = recognised(found, timm_key), []
     architecture = str(found.settings.get("architecture", ""))
@@ -131,7 +135,7 @@ def read_timm(found):
     return finished(found, config, profile, timm_key, TIMM_NAME, notes)
 
 
-def timm_profile(variant, about):
+def timm_profile(variant: str, about: Mapping[str, Any]) -> PixelProfile:
     """The PixelProfile of timm's evaluation; about: its `pretrained_cfg`, {} for that of the ns weights."""
     size = int((about.get("input_size") or EFFICIENTNETS[variant][2:])[-1])
     return PixelProfile(
@@ -145,7 +149,7 @@ def timm_profile(variant, about):
     )
 
 
-def recognised(found, name):
+def recognised(found: Found, name: KeyName) -> EfficientNetConfig:
     """The EfficientNetConfig, without a head, whose tensors these keys are; CheckpointError when there is none."""
     channels = shapes.sides(found.state, name("visual.head_conv.weight", []), found.path, 4)[0]
     for variant, (_, _, size) in EFFICIENTNETS.items():
@@ -161,7 +165,9 @@ def recognised(found, name):
     )
 
 
-def finished(found, config, profile, name, layout, notes):
+def finished(
+    found: Found, config: EfficientNetConfig, profile: PixelProfile, name: KeyName, layout: str, notes: list[str]
+) -> Read:
     """The Read of a recognised state; CheckpointError lists what is missing or mis-shaped.
 
     The setting `pixels`, the name of a preset or a mapping, goes before the profile.
@@ -181,7 +187,7 @@ def finished(found, config, profile, name, layout, notes):
     return Read(ModelConfig(image_tower=config, text_tower=None, pixels=profile), Mapped(found.state, entries), notes)
 
 
-def written(state, config, name):
+def written(state: Mapping[str, Any], config: ModelConfig, name: KeyName) -> dict[str, Any]:
     """{their key: array} of an image tower without a head."""
     tower = config.image_tower
     if tower is None or tower.kind != "efficientnet" or tower.projection:
@@ -193,17 +199,17 @@ def written(state, config, name):
     return {name(key, spots): state[key] for key in efficientnet_manifest(tower)}
 
 
-def write_paddleclas(state, config):
+def write_paddleclas(state: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
     """{key: array} of an image tower in PaddleClas's names, without the classifier."""
     return written(state, config, paddleclas_key)
 
 
-def write_timm(state, config):
+def write_timm(state: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:
     """{key: array} of an image tower in timm's names, without the classifier."""
     return written(state, config, timm_key)
 
 
-def has(*wanted):
+def has(*wanted: str) -> Callable[[Collection[str]], bool]:
     """A function of keys: whether all of these are among them."""
     return lambda keys: set(wanted) <= set(keys)
 

@@ -1,13 +1,17 @@
 """PaddleNLP's ERNIE models (1.0, 2.0, 3.0) as our text tower, and back."""
 
 import re
+from collections.abc import Collection, Mapping
+from typing import Any
 
+from ...config.model import ModelConfig
 from .. import release_layout
 from ..formats.lazy_tensors import Float32View
 from . import shapes
 from .layout_record import Found, Layout, Read
 from .mapping import Mapped
-from .text_tower import WORD, Names, entries_back, model_config, read_tower, settings_back, tokenizer_notes
+from .text_export import entries_back, settings_back
+from .text_tower import WORD, Names, model_config, read_tower, tokenizer_notes
 
 NAMES = Names(
     layout="PaddleNLP ERNIE",
@@ -28,14 +32,14 @@ EPSILON = 1e-12
 """PaddleNLP 2.8.1 runs every LayerNorm of an ErnieModel with it, whatever `layer_norm_eps` says."""
 
 
-def fits(keys):
+def fits(keys: Collection[str]) -> bool:
     """Whether the keys are those of an ErnieModel, alone or under `ernie.` in a model with a head."""
     return any(key in keys for key in (WORD, f"ernie.{WORD}")) and any(
         re.match(r"(ernie\.)?encoder\.layers\.\d+\.self_attn\.q_proj\.weight$", key) for key in keys
     )
 
 
-def flat(settings):
+def flat(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a config.json, or of the older model_config.json, whose values lie in `init_args`."""
     inner = settings.get("init_args")
     while type(inner) in (list, tuple) and inner and type(inner[0]) is dict:
@@ -44,7 +48,7 @@ def flat(settings):
     return settings
 
 
-def epsilon_note(settings):
+def epsilon_note(settings: Mapping[str, Any]) -> list[str]:
     """A note where the settings say another epsilon than PaddleNLP runs."""
     stated = settings.get("layer_norm_eps", EPSILON)
     return (
@@ -65,12 +69,12 @@ def read(found: Found) -> Read:
     return Read(config, Mapped(found.state, entries), notes)
 
 
-def write(state, config):
+def write(state: Mapping[str, Any], config: ModelConfig) -> Mapped:
     """{key: array} of an ErnieModel without token types."""
     return Mapped(Float32View(state), entries_back(config.text_tower, NAMES, ""))
 
 
-def settings(config):
+def settings(config: ModelConfig) -> dict[str, Any]:
     """What its config.json says."""
     return settings_back(config.text_tower) | {
         "architectures": ["ErnieModel"],

@@ -1,11 +1,14 @@
 """PaddleNLP's ErnieViLModel, both towers or one of them, to ours and back; no number is changed on the way."""
 
 import math
+import os
 import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import numpy as np
 
-from ...config.model import PIXEL_PROFILES, ImageTowerConfig
+from ...config.model import PIXEL_PROFILES, ImageTowerConfig, ModelConfig
 from ...errors import CheckpointError
 from .. import release_layout
 from ..release_layout import TEMPERATURE, heads_of
@@ -14,7 +17,8 @@ from .ernie import EPSILON, NAMES, epsilon_note
 from .layout_record import Found, Layout, Read
 from .mapping import Entry, Mapped, copied, reshaped, stacked
 from .pixels import profile_of
-from .text_tower import ACTIVATIONS, entries_back, model_config, read_tower, settings_back, tokenizer_notes
+from .text_export import entries_back, settings_back
+from .text_tower import ACTIVATIONS, model_config, read_tower, tokenizer_notes
 
 NAME = "PaddleNLP ErnieViL"
 TEXT, IMAGE = "text_model.", "vision_model."
@@ -28,7 +32,7 @@ OTHERS = re.compile(
 """Keys of CLIP models, whose towers have some names in common with these."""
 
 
-def fits(keys):
+def fits(keys: Collection[str]) -> bool:
     """Whether most keys are those of an ErnieViLModel, or of one of its towers."""
     return release_layout.recognise(keys) == "paddlenlp" and not any(OTHERS.match(key) for key in keys)
 
@@ -60,7 +64,7 @@ def read(found: Found) -> Read:
     return Read(config, Mapped(state, entries), notes + shapes.left_out(state, used))
 
 
-def read_image(found, prefix, settings):
+def read_image(found: Found, prefix: str, settings: Mapping[str, Any]) -> tuple[ImageTowerConfig, dict[str, Entry]]:
     """(ImageTowerConfig, {our key: Entry}) of the image tower."""
     state, where = found.state, found.path
     width, _, patch, _ = shapes.sides(state, prefix + PATCHES, where, 4)
@@ -91,7 +95,9 @@ def read_image(found, prefix, settings):
     return tower, image_entries(tower, state, prefix, where)
 
 
-def image_entries(tower, state, prefix, where):
+def image_entries(
+    tower: ImageTowerConfig, state: Mapping[str, Any], prefix: str, where: str | os.PathLike
+) -> dict[str, Entry]:
     """{our key: Entry} of the image tower, after comparing all shapes."""
     width, hidden, patch = tower.width, int(tower.width * tower.mlp_ratio), tower.patch_size
     tokens = (tower.image_size // patch) ** 2 + 1
@@ -123,11 +129,11 @@ def image_entries(tower, state, prefix, where):
     return entries
 
 
-def sizes_of(name, width, hidden):
+def sizes_of(name: str, width: int, hidden: int) -> tuple[int, int]:
     return {"mlp.fc1": (width, hidden), "mlp.fc2": (hidden, width)}.get(name, (width, width))
 
 
-def write(state, config):
+def write(state: Mapping[str, Any], config: ModelConfig) -> Mapped:
     """{key: array} of an ErnieViLModel; CheckpointError for towers that it does not have."""
     image, text = config.image_tower, config.text_tower
     if image is None or text is None:
@@ -152,7 +158,7 @@ def write(state, config):
     return Mapped(state, {"temperature": copied(TEMPERATURE, (1,))} | entries_back(text, NAMES, TEXT) | back(image))
 
 
-def back(tower):
+def back(tower: ImageTowerConfig) -> dict[str, Entry]:
     """{their key: Entry} of the image tower."""
     width, hidden, patch = tower.width, int(tower.width * tower.mlp_ratio), tower.patch_size
     entries = {
@@ -181,12 +187,12 @@ def back(tower):
     return entries
 
 
-def third(place):
+def third(place: int) -> Callable[[np.ndarray], np.ndarray]:
     """Function that takes one of three equal parts of an array's last axis."""
     return lambda array: np.split(array, 3, axis=-1)[place]
 
 
-def settings(config):
+def settings(config: ModelConfig) -> dict[str, Any]:
     """What its config.json says."""
     image = config.image_tower
     vision = {

@@ -1,13 +1,17 @@
 """Hugging Face's ERNIE and BERT (Chinese RoBERTa-wwm and MacBERT too, which are BERT) as our text tower, and back."""
 
 import re
+from collections.abc import Collection, Mapping
+from typing import Any
 
+from ...config.model import ModelConfig
 from .. import release_layout
 from ..formats.lazy_tensors import Float32View
 from . import shapes
 from .layout_record import Found, Layout, Read
 from .mapping import Mapped
-from .text_tower import WORD, Names, entries_back, model_config, read_tower, settings_back, tokenizer_notes
+from .text_export import entries_back, settings_back
+from .text_tower import WORD, Names, model_config, read_tower, tokenizer_notes
 
 NAMES = Names(
     layout="Hugging Face ERNIE or BERT",
@@ -28,7 +32,7 @@ PREFIXES = ("", "ernie.", "bert.", "roberta.")
 EPSILON = 1e-12
 
 
-def fits(keys):
+def fits(keys: Collection[str]) -> bool:
     """Whether the keys are those of one BERT-like encoder, and of no model with an image tower beside it."""
     words = any(prefix + WORD in keys for prefix in PREFIXES)
     blocks = any(re.match(r"(\w+\.)?encoder\.layer\.\d+\.attention\.self\.query\.weight$", key) for key in keys)
@@ -46,12 +50,12 @@ def read(found: Found) -> Read:
     return Read(config, Mapped(found.state, entries), notes)
 
 
-def write(state, config):
+def write(state: Mapping[str, Any], config: ModelConfig) -> Mapped:
     """{key: array} of an ErnieModel of transformers, whose token type rows are zeros."""
     return Mapped(Float32View(state), entries_back(config.text_tower, NAMES, "", types=2))
 
 
-def settings(config):
+def settings(config: ModelConfig) -> dict[str, Any]:
     """What its config.json says."""
     return settings_back(config.text_tower) | {
         "architectures": ["ErnieModel"],

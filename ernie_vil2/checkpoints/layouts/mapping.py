@@ -1,7 +1,8 @@
 """States that are computed from another state, one tensor at a time, when a tensor is asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Entry:
 class Mapped(Mapping):
     """{key: array} of entries {key: Entry} over a source state; arrays that are not copied bit by bit are float32."""
 
-    def __init__(self, source, entries, notes=()):
+    def __init__(self, source: Mapping[str, Any], entries: dict[str, Entry], notes: Iterable[str] = ()):
         self.source, self.entries, self.notes = source, entries, list(notes)
 
     def __len__(self):
@@ -29,7 +30,7 @@ class Mapped(Mapping):
     def __iter__(self):
         return iter(self.entries)
 
-    def spec(self, key):
+    def spec(self, key: str) -> Spec:
         """Type and shape of a tensor."""
         entry = self.entries[key]
         if entry.make is None:
@@ -42,21 +43,21 @@ class Mapped(Mapping):
         return arrays[0] if entry.make is None else np.ascontiguousarray(entry.make(*arrays), np.float32)
 
 
-def copied(key, shape):
+def copied(key: str, shape: Sequence[int]) -> Entry:
     """An Entry that is the source's tensor as it is."""
     return Entry((key,), tuple(shape))
 
 
-def transposed(key, shape):
+def transposed(key: str, shape: Sequence[int]) -> Entry:
     """An Entry that is a torch Linear weight [out, in] as Paddle's [in, out]; `shape` is the latter."""
     return Entry((key,), tuple(shape), lambda array: array.T)
 
 
-def reshaped(key, shape):
+def reshaped(key: str, shape: Sequence[int]) -> Entry:
     """An Entry with the source's elements in another shape."""
     return Entry((key,), tuple(shape), lambda array: array.reshape(shape))
 
 
-def stacked(keys, shape, axis=-1):
+def stacked(keys: Sequence[str], shape: Sequence[int], axis: int = -1) -> Entry:
     """An Entry that joins the sources along an axis, such as query, key and value [in, out] to one [in, 3 out]."""
     return Entry(tuple(keys), tuple(shape), lambda *arrays: np.concatenate(arrays, axis=axis))

@@ -1,5 +1,7 @@
 """The release's own layout, which is ours: nothing is computed, every bit and every type is kept."""
 
+from collections.abc import Collection
+
 from ...config.model import ModelConfig
 from .. import release_layout
 from .layout_record import Found, Layout, Read
@@ -7,12 +9,12 @@ from .layout_record import Found, Layout, Read
 CONTRASTIVE = ("contrastive_loss_mm", "contrastive_loss_ii", "contrastive_loss_tt")
 
 
-def fits(keys):
+def fits(keys: Collection[str]) -> bool:
     """Whether most keys are the release's."""
     return release_layout.recognise(keys) == "official"
 
 
-def of_any_kind(keys):
+def of_any_kind(keys: Collection[str]) -> bool:
     """Whether the keys may be those of a model directory with both towers, whose kinds are more than the release's."""
     named = {key.split(".")[0] for key in keys}
     return {"visual", "text_model"} <= named <= {"visual", "text_model", *CONTRASTIVE}

@@ -1,12 +1,15 @@
 """Vision transformers of PaddleClas: `ViT_*`, and `CLIP_vit_*`, whose weights are OpenAI's."""
 
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
 import numpy as np
 
-from ...config.model import PIXEL_PROFILES
+from ...config.model import PIXEL_PROFILES, ModelConfig
 from ...errors import CheckpointError
 from ..formats.lazy_tensors import spec_of
-from .layout_record import Layout
-from .mapping import Entry
+from .layout_record import Found, Layout, Read
+from .mapping import Entry, Mapped
 from .vit_parts import Part, pair, renamed, sizes, tower_read, vit_of, written
 
 NAME, CLIP_NAME = "PaddleClas ViT", "PaddleClas CLIP ViT"
@@ -28,25 +31,25 @@ SMALL = {"width": 768, "depth": 8, "mlp_ratio": 3.0}
 """sizes of ViT_small_patch16_224: 8 heads, no bias of query, key and value, and a scale of 768^-0.5 for all heads"""
 
 
-def is_vit(keys):
+def is_vit(keys: set[str]) -> bool:
     return bool({"cls_token", "pos_embed"} & keys) and any(
         key.startswith("blocks.") and ".attn.qkv." in key for key in keys
     )
 
 
-def fits(keys):
+def fits(keys: Collection[str]) -> bool:
     """Whether keys are those of a `ViT_*` of PaddleClas."""
     keys = set(keys)
     return is_vit(keys) and not any(key.startswith("ln_pre.") for key in keys)
 
 
-def fits_clip(keys):
+def fits_clip(keys: Collection[str]) -> bool:
     """Whether keys are those of a `CLIP_vit_*` of PaddleClas."""
     keys = set(keys)
     return is_vit(keys) and any(key.startswith("ln_pre.") for key in keys)
 
 
-def read(found):
+def read(found: Found) -> Read:
     """The image tower of a `ViT_*`, without its classifier; see `vit_parts.tower_read` for settings."""
     entries = renamed(found.state, VIT, "", (r"head\..+",))
     refuse_torch(found, entries)
@@ -65,7 +68,7 @@ def read(found):
     return tower_read(found, entries, fields, PIXEL_PROFILES["paddleclas_vit"], notes)
 
 
-def without_bias(entries, width, depth, scale):
+def without_bias(entries: Mapping[str, Entry], width: int, depth: int, scale: float) -> dict[str, Entry]:
     """Entries of query, key and value for blocks that have no bias there, the query times `scale`."""
 
     def scaled(array):
@@ -82,7 +85,7 @@ def without_bias(entries, width, depth, scale):
     return made
 
 
-def read_clip(found):
+def read_clip(found: Found) -> Read:
     """The image tower of a `CLIP_vit_*` with its projection, without a classifier; settings as in `read`."""
     entries = renamed(found.state, CLIP_VIT, "", (r"head\..+",))
     fields = sizes(entries, found.path) | {"activation": "quick_gelu", "epsilon": 1e-5}
@@ -100,12 +103,12 @@ def read_clip(found):
     return tower_read(found, entries, fields, PIXEL_PROFILES["clip"], notes)
 
 
-def head_note(state):
+def head_note(state: Iterable[str]) -> list[str]:
     heads = [key for key in state if key.startswith("head.")]
     return [f"its classifier is left out ({', '.join(heads)})"] if heads else []
 
 
-def refuse_torch(found, entries):
+def refuse_torch(found: Found, entries: Mapping[str, Entry]) -> None:
     """CheckpointError for timm's vision transformers, whose keys are these and whose Linear weights are [out, in]."""
     for key, entry in entries.items():
         if key.endswith(".attn.qkv.weight") and len(entry.shape) == 2 and entry.shape[0] == 3 * entry.shape[1]:
@@ -116,7 +119,7 @@ def refuse_torch(found, entries):
             )
 
 
-def write(state, config):
+def write(state: Mapping[str, Any], config: ModelConfig) -> Mapped:
     """{PaddleClas's key: array} of an image tower without pre-norm and projection, as
     `VisionTransformer(qkv_bias=True, epsilon=1e-6)` there takes it."""
     tower = vit_of(config, NAME)
@@ -126,7 +129,7 @@ def write(state, config):
     return made
 
 
-def write_clip(state, config):
+def write_clip(state: Mapping[str, Any], config: ModelConfig) -> Mapped:
     """{PaddleClas's key: array} of an image tower with pre-norm, as its `CLIP_vit_*` take it."""
     return written(state, vit_of(config, CLIP_NAME), CLIP_VIT)
 

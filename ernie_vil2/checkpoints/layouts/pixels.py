@@ -1,6 +1,8 @@
 """A pixel profile from a preprocessor_config.json, as PaddleNLP and Hugging Face write it, and back."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from ...config.model import PixelProfile
 
@@ -8,7 +10,7 @@ FILTERS = {2: "linear", 3: "bicubic"}
 """Pillow's numbers of the filters that a profile may name."""
 
 
-def profile_of(settings, size, preset: PixelProfile):
+def profile_of(settings: Mapping[str, Any], size: int, preset: PixelProfile) -> tuple[PixelProfile, list[str]]:
     """(PixelProfile for images of `size`, notes) of what a preprocessor_config.json says; the preset for {}.
 
     Where the file asks for what no profile is, the preset stands and a note says so.
@@ -40,13 +42,13 @@ def profile_of(settings, size, preset: PixelProfile):
     return profile, notes
 
 
-def side_of(value, name):
+def side_of(value: Any, name: str) -> int | None:
     """A number from a plain side or from a dictionary with `name`, None where it is something else."""
     value = value.get(name) if type(value) is dict else value
     return value if type(value) is int and value > 0 else None
 
 
-def settings_of(profile: PixelProfile, processor):
+def settings_of(profile: PixelProfile, processor: str) -> tuple[dict[str, Any], list[str]]:
     """(preprocessor_config.json of a profile, notes): `processor` is the class that reads it."""
     notes = []
     if profile.decoder != "pil" or profile.resize == "official":

@@ -1,5 +1,8 @@
 """Which layout a set of keys follows, and a source of any layout as a model of ours."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ...config.model import ACTIVATIONS
 from ...errors import CheckpointError, nearest
 from ..formats.lazy_tensors import Float32View, printable
@@ -24,7 +27,7 @@ TAKEN = {
 """Those that a layout takes, where it does not take all."""
 
 
-def recognise(source: Source, ours=False) -> Layout:
+def recognise(source: Source, ours: bool = False) -> Layout:
     """The layout of a source's keys; CheckpointError that shows some of them where none fits.
 
     ours: whether the configuration of a model directory came with it, so that keys of any kind of tower here are ours.
@@ -47,12 +50,12 @@ def recognise(source: Source, ours=False) -> Layout:
     )
 
 
-def named(name):
+def named(name: str) -> Layout | None:
     """The layout of a name, or None."""
     return next((layout for layout in LAYOUTS if layout.name == name), None)
 
 
-def add_options(source: Source, layout: Layout, options):
+def add_options(source: Source, layout: Layout, options: Mapping[str, Any]) -> None:
     """Put what a user says of a source into its settings, where it goes before the rest.
 
     Raises CheckpointError for an option that the layout does not take, and for an activation that no tower has.

@@ -1,14 +1,17 @@
-"""BERT-like text towers under other names, to ours and back: ERNIE of PaddleNLP, ERNIE and BERT of Hugging Face.
+"""BERT-like text towers under other names, to ours: ERNIE of PaddleNLP, ERNIE and BERT of Hugging Face.
 
 Rows of token types and of task types that every caption uses are added into the position embeddings, where the sum is
 the same for every token.
 """
 
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ...config.model import ModelConfig, TextTowerConfig
+from ...config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 from ...errors import CheckpointError, ConfigError
 from ...schema import as_dict
 from ..release_layout import heads_of
@@ -52,7 +55,7 @@ class Tower:
     notes: list
 
 
-def read_tower(found: Found, names: Names, prefix, settings, epsilon) -> Tower:
+def read_tower(found: Found, names: Names, prefix: str, settings: Mapping[str, Any], epsilon: float) -> Tower:
     """The text tower whose keys begin with `prefix`; CheckpointError lists what is missing or does not fit.
 
     settings: of the text model. epsilon: what its library runs LayerNorm with.
@@ -110,7 +113,7 @@ def read_tower(found: Found, names: Names, prefix, settings, epsilon) -> Tower:
     return Tower(tower, entries, used, notes)
 
 
-def refuse_other_kinds(settings, where):
+def refuse_other_kinds(settings: Mapping[str, Any], where: str | os.PathLike) -> None:
     """CheckpointError for what looks like BERT and computes something else."""
     kind, position = settings.get("model_type", ""), settings.get("position_embedding_type", "absolute")
     if kind in ("roberta", "xlm-roberta", "camembert", "albert", "electra", "distilbert"):
@@ -124,13 +127,15 @@ def refuse_other_kinds(settings, where):
     raise CheckpointError(f"{where} {reason}; take an ERNIE or BERT model with a WordPiece vocabulary")
 
 
-def linear_sides(state, key, names, where):
+def linear_sides(state: Mapping[str, Any], key: str, names: Names, where: str | os.PathLike) -> tuple[int, int]:
     """(inputs, outputs) of a linear weight."""
     first, second = shapes.sides(state, key, where, 2)
     return (second, first) if names.torch else (first, second)
 
 
-def entries_of(tower, state, names, prefix, where):
+def entries_of(
+    tower: TextTowerConfig, state: Mapping[str, Any], names: Names, prefix: str, where: str | os.PathLike
+) -> tuple[dict[str, Entry], set[str]]:
     """({our key: Entry}, keys used) of everything but the embeddings' constant rows, after comparing all shapes."""
     width = tower.width
     wanted, entries = {}, {}
@@ -156,7 +161,7 @@ def entries_of(tower, state, names, prefix, where):
     return entries, set(wanted)
 
 
-def layers(tower: TextTowerConfig, names: Names):
+def layers(tower: TextTowerConfig, names: Names) -> Iterator[tuple[str, str, tuple[int, int] | None]]:
     """Yield (our name, their name, (inputs, outputs), or None for a LayerNorm) of every layer above the embeddings."""
     width, hidden = tower.width, int(tower.width * tower.mlp_ratio)
     yield "ln", names.norm, None
@@ -170,7 +175,14 @@ def layers(tower: TextTowerConfig, names: Names):
     yield "pooler", POOLER, (width, width)
 
 
-def add_constant_rows(entries, used, state, prefix, settings, where):
+def add_constant_rows(
+    entries: dict[str, Entry],
+    used: set[str],
+    state: Mapping[str, Any],
+    prefix: str,
+    settings: Mapping[str, Any],
+    where: str | os.PathLike,
+) -> list[str]:
     """Put the token type row 0 and the task row that is used into the positions; notes about it."""
     position = entries["text_model.pos_emb.weight"]
     sources, rows, notes = list(position.sources), [], []
@@ -199,7 +211,13 @@ def add_constant_rows(entries, used, state, prefix, settings, where):
     return notes
 
 
-def model_config(found: Found, text=None, image=None, pixels=None, tokenizer="bert") -> ModelConfig:
+def model_config(
+    found: Found,
+    text: TextTowerConfig | None = None,
+    image: ImageTowerConfig | None = None,
+    pixels: PixelProfile | None = None,
+    tokenizer: str = "bert",
+) -> ModelConfig:
     """The ModelConfig of a text tower, an image tower or both, with the tokenizer's settings; it is checked, and so is
     that Paddle can run it."""
     towers = {"image_tower": image and as_dict(image), "text_tower": text and as_dict(text)}
@@ -221,7 +239,7 @@ def model_config(found: Found, text=None, image=None, pixels=None, tokenizer="be
     return config
 
 
-def tokenizer_notes(found: Found):
+def tokenizer_notes(found: Found) -> list[str]:
     """Notes on what a tokenizer_config.json asks for that our tokenizer does not do."""
     asked, notes = found.tokenizer, []
     if asked.get("tokenize_chinese_chars") is False:
@@ -230,50 +248,3 @@ def tokenizer_notes(found: Found):
     if accents is not None and bool(accents) != bool(asked.get("do_lower_case", True)):
         notes.append("its tokenizer treats accents apart from case; ours strips them where it lower-cases")
     return notes
-
-
-def entries_back(tower: TextTowerConfig, names: Names, prefix, types=0):
-    """{their key: Entry} from a state of ours; `types`: rows of zero token type embeddings that are made up."""
-    if tower.kind != "ernie" or tower.projection:
-        raise CheckpointError(
-            f"a text tower {'with a projection' if tower.kind == 'ernie' else f'of kind {tower.kind}'} has no form in "
-            f"the layout {names.layout}; write a model directory instead"
-        )
-    width = tower.width
-    entries = {}
-
-    def norm(ours, theirs):
-        for part in ("weight", "bias"):
-            entries[f"{prefix}{theirs}.{part}"] = copied(f"text_model.{ours}.{part}", (width,))
-
-    def linear(ours, theirs, inputs, outputs):
-        key = f"text_model.{ours}.weight"
-        made = transposed(key, (outputs, inputs)) if names.torch else copied(key, (inputs, outputs))
-        entries[f"{prefix}{theirs}.weight"] = made
-        entries[f"{prefix}{theirs}.bias"] = copied(f"text_model.{ours}.bias", (outputs,))
-
-    entries[prefix + WORD] = copied("text_model.word_emb.weight", (tower.vocab_size, width))
-    entries[prefix + POSITION] = copied("text_model.pos_emb.weight", (tower.positions, width))
-    if types:
-        entries[prefix + TOKEN_TYPE] = Entry((), (types, width), lambda: np.zeros((types, width), np.float32))
-    for ours, theirs, sizes in layers(tower, names):
-        linear(ours, theirs, *sizes) if sizes else norm(ours, theirs)
-    return entries
-
-
-def settings_back(tower: TextTowerConfig):
-    """What a config.json of BERT's kind says about a tower of ours."""
-    return {
-        "vocab_size": tower.vocab_size,
-        "hidden_size": tower.width,
-        "num_hidden_layers": tower.depth,
-        "num_attention_heads": tower.heads,
-        "intermediate_size": int(tower.width * tower.mlp_ratio),
-        "hidden_act": tower.activation,
-        "max_position_embeddings": tower.positions,
-        "layer_norm_eps": tower.epsilon,
-        "hidden_dropout_prob": tower.dropout,
-        "attention_probs_dropout_prob": tower.dropout,
-        "pad_token_id": 0,
-        "use_task_id": False,
-    }

@@ -4,8 +4,11 @@ A project's layout is a table {key of ours without `visual.`: Part}; `#` stands 
 """
 
 import math
+import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +17,7 @@ from ...errors import CheckpointError, ConfigError
 from ...schema import as_dict, build
 from .. import release_layout
 from ..formats.lazy_tensors import Float32View, spec_of
-from .layout_record import Read
+from .layout_record import Found, Read
 from .mapping import Entry, Mapped, copied, reshaped, transposed
 
 BLOCK = re.compile(r"(?<=\.)\d+(?=\.)")
@@ -34,7 +37,7 @@ class Part:
     how: str = "same"
 
 
-def pair(ours, *theirs, how="same"):
+def pair(ours: str, *theirs: str, how: str = "same") -> dict[str, Part]:
     """{key: Part} of the weight and the bias of a layer; `how` is about the weight."""
     return {
         f"{ours}.weight": Part(tuple(f"{name}.weight" for name in theirs), how),
@@ -42,7 +45,7 @@ def pair(ours, *theirs, how="same"):
     }
 
 
-def entry(part, names, state):
+def entry(part: Part, names: Sequence[str], state: Mapping[str, Any]) -> Entry:
     """The Entry of ours that the tensors `names` of a state make, with the shape that they give."""
     shape = spec_of(state, names[0]).shape
     if part.how == "flat":
@@ -55,7 +58,9 @@ def entry(part, names, state):
     return Entry(tuple(names), shape[::-1], lambda *arrays: np.concatenate(arrays).T)
 
 
-def renamed(state, table, prefix, ignored=()):
+def renamed(
+    state: Mapping[str, Any], table: Mapping[str, Part], prefix: str, ignored: Sequence[str] = ()
+) -> dict[str, Entry]:
     """{our key: Entry} of what `state` holds under `prefix`; a key that the table lacks stays as it is named there.
 
     ignored: patterns of keys, without the prefix, to leave out.
@@ -78,7 +83,7 @@ def renamed(state, table, prefix, ignored=()):
     return entries
 
 
-def sizes(entries, where, depth=None):
+def sizes(entries: Mapping[str, Entry], where: str | os.PathLike, depth: Any = None) -> dict[str, Any]:
     """{field of ImageTowerConfig: value} that the shapes of `renamed` entries tell; depth: blocks, where it is known.
 
     Widths are what most tensors say, so that a single wrong tensor is reported as such. CheckpointError for a depth
@@ -108,7 +113,9 @@ def sizes(entries, where, depth=None):
     }
 
 
-def tower_read(found, entries, fields, pixels, notes):
+def tower_read(
+    found: Found, entries: dict[str, Entry], fields: dict[str, Any], pixels: PixelProfile, notes: list[str]
+) -> Read:
     """The Read of a vision transformer alone.
 
     entries: as `renamed` gives them. fields: of ImageTowerConfig. pixels: a PixelProfile, whose size becomes that of
@@ -135,7 +142,7 @@ def tower_read(found, entries, fields, pixels, notes):
     return Read(config, state, list(notes))
 
 
-def chosen(told, default, size):
+def chosen(told: Any, default: PixelProfile, size: int) -> PixelProfile:
     """The PixelProfile for images of `size` pixels; `told`: None, the name of a preset, or a mapping of changes."""
     if isinstance(told, str):
         if told not in PIXEL_PROFILES:
@@ -146,25 +153,25 @@ def chosen(told, default, size):
     return changed(replace(default, size=size, resize_to=margin), told or {})
 
 
-def changed(profile, changes):
+def changed(profile: PixelProfile, changes: Any) -> PixelProfile:
     """A PixelProfile with other values; ConfigError for a key or a value that it cannot have."""
     if not isinstance(changes, dict):
         raise ConfigError(f"pixels is {changes!r}, but must be the name of a preset or a mapping")
     return build(PixelProfile, as_dict(profile) | changes, "pixels")
 
 
-def section(settings, name):
+def section(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A mapping inside the settings; {} where there is none."""
     found = settings.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def as_float32(state):
+def as_float32(state: Mapping[str, Any]) -> Mapping[str, Any]:
     """The state with every tensor as float32; a plain mapping of arrays as it is."""
     return Float32View(state) if hasattr(state, "spec") and hasattr(state, "notes") else state
 
 
-def written(state, tower, table, prefix=""):
+def written(state: Mapping[str, Any], tower: ImageTowerConfig, table: Mapping[str, Part], prefix: str = "") -> Mapped:
     """{their key: array} of our image tower, computed when asked for; `tower`: its ImageTowerConfig.
 
     Raises CheckpointError where the table has no place for one of our tensors.
@@ -184,7 +191,7 @@ def written(state, tower, table, prefix=""):
     return Mapped(as_float32(state), entries)
 
 
-def vit_of(config, name):
+def vit_of(config: ModelConfig, name: str) -> ImageTowerConfig:
     """The ImageTowerConfig of a model; CheckpointError when its image tower is something else or absent."""
     if not isinstance(config.image_tower, ImageTowerConfig):
         kind = getattr(config.image_tower, "kind", "absent")

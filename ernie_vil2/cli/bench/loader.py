@@ -3,6 +3,7 @@
 import argparse
 
 from ...studies.speed import loader
+from ...studies.speed.loader_memory import memory
 from ..arguments import count
 from .notes import note
 
@@ -10,7 +11,7 @@ from .notes import note
 def run(args: argparse.Namespace) -> None:
     """Training samples per second and core, by stage; or with --memory whether the loader's memory grows."""
     if args.memory:
-        for seen, megabytes in loader.memory(args.samples or 100_000, args.workers, note=note):
+        for seen, megabytes in memory(args.samples or 100_000, args.workers, note=note):
             print(f"{seen:>9,} samples {megabytes:9.1f} MB resident, {args.workers} workers and their parent")
     else:
         print(loader.table(loader.compare(args.samples or 1024, args.quality, args.repeats, note)))

@@ -9,9 +9,10 @@ from ...errors import ConfigError, DataError, nearest
 from ...files.atomic import atomic_file, reported
 from ...files.json_files import write_json
 from ...studies.scaling.cards import CARDS, Assumptions, card_named
-from ...studies.scaling.measure import SIZES, measure
+from ...studies.scaling.measure import measure
 from ...studies.scaling.project import Projection
 from ...studies.scaling.report import card_section, document
+from ...studies.scaling.view_costs import SIZES
 from ..arguments import count
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ...config.run import load_run
+from ...config.load import load_run
 from ...studies.speed import training
 from ..arguments import add_run, count
 

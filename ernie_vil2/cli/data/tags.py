@@ -4,7 +4,8 @@ import sys
 
 from ...data.sources.open import open_source
 from ...data.tagging.labels import LANGUAGES, read_labels
-from ...data.tagging.tagging import MATCHES, ORDERS, Rules, join
+from ...data.tagging.rules import ORDERS, Rules
+from ...data.tagging.tagging import MATCHES, join
 from ...errors import ConfigError
 
 

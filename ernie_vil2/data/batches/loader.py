@@ -4,9 +4,10 @@ import collections
 import math
 
 from ...errors import DataError
+from ..sources.base import Source
 from .order import Order
 from .shared_memory import open_ring
-from .views import join
+from .views import ViewMaker, join
 from .workers import Crew
 
 __all__ = ["BatchMaker", "Loader", "Order"]
@@ -25,7 +26,7 @@ class BatchMaker:
     Each position that is itself broken gives one error, with `.cause` (a fixed name to count by) and `.where`.
     """
 
-    def __init__(self, source, maker):
+    def __init__(self, source: Source, maker: ViewMaker):
         self.source, self.maker = source, maker
 
     def __call__(self, epoch, positions, into=None, offset=0, current=None):
@@ -76,16 +77,16 @@ class Loader:
 
     def __init__(
         self,
-        source,
-        maker,
-        order,
-        steps,
-        start=0,
-        workers=1,
-        max_bad=0.01,
-        part=slice(None),
-        timeout=300.0,
-        shared_bytes=None,
+        source: Source,
+        maker: ViewMaker,
+        order: Order,
+        steps: int,
+        start: int = 0,
+        workers: int = 1,
+        max_bad: float = 0.01,
+        part: slice = slice(None),
+        timeout: float = 300.0,
+        shared_bytes: float | None = None,
     ):
         self.source, self.maker, self.order, self.steps, self.start = source, maker, order, steps, start
         self.workers, self.max_bad, self.part, self.timeout = workers, max_bad, part, timeout
@@ -97,11 +98,11 @@ class Loader:
         return self.steps - self.start
 
     @property
-    def pids(self):
+    def pids(self) -> list[int]:
         """Process ids of the workers, while there are any."""
         return [worker.process.pid for worker in self._crew.workers] if self._crew is not None else []
 
-    def close(self):
+    def close(self) -> None:
         """End the workers, if there are any; the batches that they were making are dropped."""
         crew, self._crew = self._crew, None
         if crew is not None:

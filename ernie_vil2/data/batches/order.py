@@ -1,5 +1,7 @@
 """The global order of samples: a function of (seed, epoch) alone, entered anywhere without walking to it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...errors import ConfigError
@@ -22,7 +24,14 @@ class Order:
     when `start` is outside the source.
     """
 
-    def __init__(self, sizes, batch_size, seed, window=131072, start=(0, 0)):
+    def __init__(
+        self,
+        sizes: int | Sequence[int] | np.ndarray,
+        batch_size: int,
+        seed: int,
+        window: int = 131072,
+        start: Sequence[int] = (0, 0),
+    ):
         sizes = np.atleast_1d(np.asarray(sizes, np.int64))
         self.size, self.batch_size, self.seed, self.window = int(sizes.sum()), batch_size, seed, window
         if self.size < batch_size:
@@ -41,7 +50,7 @@ class Order:
         self._pieces = pieces(sizes, window) if self.size > window else None
         self._stream, self._windows = None, {}
 
-    def position(self, step):
+    def position(self, step: int) -> tuple[int, int]:
         """(epoch, offset in samples) where the batch of 0-based `step` begins."""
         epoch, offset = self.start
         if step < self.first_batches:
@@ -49,7 +58,7 @@ class Order:
         later, slot = divmod(step - self.first_batches, self.batches_per_epoch)
         return epoch + 1 + later, slot * self.batch_size
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[int, np.ndarray]:
         """(epoch, int64 [batch_size] positions in the source) of the batch of 0-based `step`."""
         epoch, offset = self.position(step)
         width = self.size if self._pieces is None else self.window
@@ -84,7 +93,7 @@ class Order:
         return places - ends[shard] + begins[shard] + np.diff(ends, prepend=0)[shard]
 
 
-def pieces(sizes, longest):
+def pieces(sizes: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """(begins, sizes) of contiguous pieces of the source: its shards in turn, those over `longest` samples cut up."""
     counts = -(-sizes // longest)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

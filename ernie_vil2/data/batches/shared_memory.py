@@ -10,6 +10,7 @@ import mmap
 import os
 import tempfile
 import weakref
+from collections.abc import Mapping
 from multiprocessing import reduction
 
 import numpy as np
@@ -25,7 +26,7 @@ class SharedBytes:
     `array` is uint8 [size]. `release()`, once the processes are started, closes the file and keeps the memory.
     """
 
-    def __init__(self, size, folder=None):
+    def __init__(self, size: int, folder: str | os.PathLike | None = None):
         self.size = size
         with tempfile.TemporaryFile(dir=folder) as file:  # unlinked before it is ever written
             os.posix_fallocate(file.fileno(), 0, size)
@@ -36,7 +37,7 @@ class SharedBytes:
         self.map = mmap.mmap(descriptor, self.size)
         self.array = np.frombuffer(self.map, np.uint8)
 
-    def release(self):
+    def release(self) -> None:
         """Close the file: it can be handed to no further process, and its memory goes with the last array."""
         if self.descriptor is not None:
             os.close(self.descriptor)
@@ -54,15 +55,15 @@ class SharedBytes:
 class PixelRing:
     """Room for the pixels of several batches. `free` holds the numbers of the slots that nobody uses."""
 
-    def __init__(self, shapes, slots, folder=FOLDER):
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], slots: int, folder: str | os.PathLike = FOLDER):
         self.shapes, self.slots, self.free = shapes, slots, collections.deque(range(slots))
         self.memory = SharedBytes(slots * slot_bytes(shapes), folder)
 
-    def slot(self, number):
+    def slot(self, number: int) -> dict[str, np.ndarray]:
         """{view: uint8 array of its shape}, to be written or read while the slot is not free."""
         return self._cut(self.memory.array[number * slot_bytes(self.shapes) :])
 
-    def lend(self, number):
+    def lend(self, number: int) -> dict[str, np.ndarray]:
         """The arrays of `slot`, whose number is in `free` again when the last of them, and of views on them, is gone.
 
         Without another free slot they are copies: work goes on, whatever the borrower keeps.
@@ -85,12 +86,14 @@ class PixelRing:
         return found
 
 
-def slot_bytes(shapes):
+def slot_bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
     """Bytes of one batch of {view: shape} of uint8."""
     return sum(math.prod(shape) for shape in shapes.values())
 
 
-def open_ring(shapes, wanted, limit=None):
+def open_ring(
+    shapes: Mapping[str, tuple[int, ...]], wanted: int, limit: float | None = None
+) -> tuple[PixelRing | None, str]:
     """(PixelRing of 1 to `wanted` slots or None, a sentence why there is none or "").
 
     limit: most bytes to take; None for a share of what is free in /dev/shm.
@@ -109,13 +112,13 @@ def open_ring(shapes, wanted, limit=None):
     return None, f"{reason}, so pixels travel through pipes, which is slower; enlarge it (docker run --shm-size=4g)"
 
 
-def free_bytes(folder):
+def free_bytes(folder: str | os.PathLike) -> int:
     """Bytes that may still be written into the folder's file system."""
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
 
 
-def small_block(size):
+def small_block(size: int) -> SharedBytes:
     """SharedBytes of a few bytes, in /dev/shm or else in the folder for temporary files."""
     try:
         return SharedBytes(size, FOLDER)

@@ -1,14 +1,19 @@
 """From samples to the views of a batch: pixels, captions and tags, drawn by key so that they can be drawn again."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ...config.model import PixelProfile
+from ...config.run import AugmentationConfig
 from ...errors import ConfigError, ImageError
 from ...keys import generator, stable_hash
-from ..images import pixels
 from ..images.augment import draw_short, vary
-from ..tokenizer import tag_prompt
+from ..images.decode import decode, decode_for
+from ..images.resize import crop, resize_short
+from ..sources.base import Sample
+from ..tokenizer import Tokenizer, tag_prompt
 
 
 @dataclass
@@ -31,7 +36,7 @@ class Batch:
     def __len__(self):
         return len(self.image_ids)
 
-    def rows(self, part):
+    def rows(self, part: slice) -> "Batch":
         """The Batch of a slice of the samples: views on the same arrays, texts cut to the longest of them.
 
         The width of a text array then depends on its own rows alone, whoever else is in the batch.
@@ -47,7 +52,7 @@ class Batch:
         )
 
 
-def trimmed(tokens):
+def trimmed(tokens: np.ndarray) -> np.ndarray:
     """[n, L] token ids without the columns at the end that are padding in every row."""
     used = np.flatnonzero(tokens.any(0))
     return tokens[:, : used[-1] + 1 if len(used) else 1]
@@ -64,7 +69,7 @@ class Views:
     where: str
 
 
-def join(batches):
+def join(batches: Sequence[Batch]) -> Batch:
     """One Batch of several whose samples follow each other; tokens are padded to the longest."""
     first = batches[0]
 
@@ -95,11 +100,20 @@ class ViewMaker:
 
     views: names out of image, image', caption, caption', tags, tags'; profile: the model's pixel profile; augmentation:
     AugmentationConfig or None for the evaluation pixels; reduced: with augmentation, decode JPEGs only as finely as the
-    views need (image.decode_for). The views of an image share one decode. caption' is another caption of the image
+    views need (decode_for). The views of an image share one decode. caption' is another caption of the image
     where there is one, and else the same caption, told apart by dropout only; so are tags and tags'.
     """
 
-    def __init__(self, views, tokenizer, profile, augmentation=None, tag_language="zh", seed=0, reduced=True):
+    def __init__(
+        self,
+        views: Collection[str],
+        tokenizer: Tokenizer | None,
+        profile: PixelProfile,
+        augmentation: AugmentationConfig | None = None,
+        tag_language: str = "zh",
+        seed: int = 0,
+        reduced: bool = True,
+    ):
         if {"image", "image'"} <= set(views) and augmentation is None:
             raise ConfigError(
                 "objective.pairs uses both image and image', which are the same pixels without "
@@ -110,7 +124,7 @@ class ViewMaker:
         self.reduced = reduced and augmentation is not None
         self.image_views = [view for view in self.views if view.startswith("image")]
 
-    def make(self, sample, epoch, index):
+    def make(self, sample: Sample, epoch: int, index: int) -> Views:
         """Views of one sample; ImageError that says where the sample stands when its image is broken."""
         texts = {}
         order = generator(self.seed, epoch, index, "caption").permutation(len(sample.texts))
@@ -131,18 +145,18 @@ class ViewMaker:
         """{image view: uint8 [S, S, 3]}; decoded once, and resized once per scale that the views draw."""
         size, recipe = self.profile.size, self.augmentation
         if recipe is None:
-            return {view: pixels.crop(pixels.decode(image, self.profile), self.profile) for view in self.image_views}
+            return {view: crop(decode(image, self.profile), self.profile) for view in self.image_views}
         keys = {view: generator(self.seed, epoch, index, view) for view in self.image_views}
         shorts = {view: draw_short(self.profile.resized, key, recipe.crop_scale) for view, key in keys.items()}
-        rgb, sides = pixels.decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
-        resized = {short: pixels.resize_short(rgb, short, self.profile, sides=sides) for short in set(shorts.values())}
+        rgb, sides = decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
+        resized = {short: resize_short(rgb, short, self.profile, sides=sides) for short in set(shorts.values())}
         return {view: vary(resized[shorts[view]], size, key, recipe) for view, key in keys.items()}
 
-    def pixel_shapes(self, count):
+    def pixel_shapes(self, count: int) -> dict[str, tuple[int, ...]]:
         """{image view: shape} of the pixels of `count` samples."""
         return dict.fromkeys(self.image_views, (count, self.profile.size, self.profile.size, 3))
 
-    def collate(self, samples):
+    def collate(self, samples: Sequence[Views]) -> Batch:
         """A Batch of a list of Views."""
         texts = {view: [sample.texts[view] for sample in samples] for view in samples[0].texts}
         return Batch(

@@ -11,12 +11,16 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection, resource_tracker, util
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from typing import Any
 
 import numpy as np
 
 from ...errors import DataError, UserError
-from .shared_memory import small_block
+from .shared_memory import PixelRing, SharedBytes, small_block
 
 AHEAD = 2
 """Chunks given to a worker at a time: one that it makes, and the next, so that it need not wait for this process."""
@@ -26,7 +30,9 @@ TICK = 1.0
 QUIET = {signal.SIGINT, signal.SIGTERM}
 
 
-def work(number, parent, pipe, make, ring, progress):
+def work(
+    number: int, parent: int, pipe: Connection, make: Callable[..., Any], ring: PixelRing | None, progress: SharedBytes
+) -> None:
     """A worker process: chunks in, chunks out, until its parent ends.
 
     Ctrl-C and SIGTERM reach a whole group of processes; the trainer answers them with a checkpoint, and the workers go
@@ -52,7 +58,7 @@ def work(number, parent, pipe, make, ring, progress):
             current[0] = -1
 
 
-def attempt(*job):
+def attempt(*job: Any) -> tuple[Any, DataError | str | None]:
     """(result, None), or (None, error): a UserError, or the traceback of anything else as text."""
     make, *rest = job
     try:
@@ -66,7 +72,9 @@ def attempt(*job):
 class Worker:
     """What the parent knows of a process: its pipe, the tickets it has, and for how long it has been on the first."""
 
-    def __init__(self, number, context, make, ring, progress):
+    def __init__(
+        self, number: int, context: BaseContext, make: Callable[..., Any], ring: PixelRing | None, progress: SharedBytes
+    ):
         self.number, self.tickets, self.spent, self.started = number, collections.deque(), 0.0, False
         self.pipe, theirs = context.Pipe()
         arguments = number, os.getpid(), theirs, make, ring, progress
@@ -82,7 +90,15 @@ class Crew:
     timeout: seconds that one chunk may take. describe(position) names a sample for messages; name is the source's.
     """
 
-    def __init__(self, make, workers, ring, timeout, name, describe):
+    def __init__(
+        self,
+        make: Callable[..., Any],
+        workers: int,
+        ring: PixelRing | None,
+        timeout: float,
+        name: str,
+        describe: Callable[[int], str],
+    ):
         self.timeout, self.name, self.describe = timeout, name, describe
         self.lock, self.waiting, self.finished = threading.Lock(), collections.deque(), queue.SimpleQueue()
         self.closed = False
@@ -103,14 +119,14 @@ class Crew:
         self.thread = threading.Thread(target=self._watch, name="loader", daemon=True)
         self.thread.start()
 
-    def submit(self, ticket, slot, offset, epoch, positions):
+    def submit(self, ticket: Any, slot: int | None, offset: int, epoch: int, positions: np.ndarray) -> None:
         """Have a chunk made: `positions` of `epoch`, whose pixels belong at `offset` of the ring's `slot`."""
         with self.lock:
             if not self.closed:  # else `take` says so
                 self.waiting.append((ticket, slot, offset, epoch, positions))
                 self._feed()
 
-    def take(self):
+    def take(self) -> tuple[Any, Any]:
         """(ticket, result) of a finished chunk; waits for one. Raises DataError for what stopped the workers."""
         ticket, result, error = self.finished.get()
         if error is not None:
@@ -118,7 +134,7 @@ class Crew:
             raise error
         return ticket, result
 
-    def close(self):
+    def close(self) -> None:
         """End all processes at once; they hold nothing that could be lost."""
         with self.lock:
             self.closed = True
@@ -208,7 +224,7 @@ class Crew:
             return f"{self.name}, row {position + 1}"
 
 
-def end_all(workers):
+def end_all(workers: Iterable[Worker]) -> None:
     """Kill the processes and wait for them."""
     for worker in workers:
         worker.process.kill()
@@ -217,7 +233,7 @@ def end_all(workers):
 
 
 @contextlib.contextmanager
-def quiet_start():
+def quiet_start() -> Iterator[None]:
     """Processes started in here have SIGINT and SIGTERM blocked from birth; here, both arrive afterwards."""
     resource_tracker.ensure_running()  # it would take the block away when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, QUIET)

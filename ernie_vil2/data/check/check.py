@@ -5,6 +5,7 @@ Memory: 28 bytes for a row of one caption (hashes of id, image and text, and a c
 
 from array import array
 from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -13,16 +14,27 @@ import numpy as np
 
 from ...errors import DataError
 from ...runtime import cpu_count
-from ..images.pixels import OFFICIAL, decode
-from ..sources.base import RowError, digest
+from ..images.decode import decode
+from ..images.resize import OFFICIAL
+from ..sources.base import RowError, Source, digest
+from ..tokenizer import Tokenizer
 from .report import SHOWN, BadRow, CheckReport, Repeats
 
 TOKEN_BATCH = 1024
 LONGEST = 1 << 16
 WINDOW = 16  # rows in flight per thread
+Outcome = tuple[int, int, tuple[str, ...], tuple[int, int] | None] | RowError
+"""(id hash, image hash, texts, (height, width) or None) of a row, or why it is bad"""
 
 
-def check(source, tokenizer=None, limit=None, decode_images=True, keep_bad=SHOWN, progress=iter):
+def check(
+    source: Source,
+    tokenizer: Tokenizer | None = None,
+    limit: int | None = None,
+    decode_images: bool = True,
+    keep_bad: int | None = SHOWN,
+    progress: Callable[[Iterable[Outcome]], Iterable[Outcome]] = iter,
+) -> CheckReport:
     """Read the first `limit` rows of a Source and return a CheckReport.
 
     tokenizer: gives token lengths and the truncation rate; decode_images: without it images are hashed, not decoded;
@@ -35,7 +47,7 @@ def check(source, tokenizer=None, limit=None, decode_images=True, keep_bad=SHOWN
     return tally.report(rows)
 
 
-def outcomes(source, rows, decode_images):
+def outcomes(source: Source, rows: int, decode_images: bool) -> Iterator[Outcome]:
     """Yield what `examine` says of each row, in order; threads read and decode a window of rows ahead."""
     threads = cpu_count()
     with ThreadPoolExecutor(threads) as pool:
@@ -48,7 +60,7 @@ def outcomes(source, rows, decode_images):
             yield future.result()
 
 
-def examine(source, index, decode_images):
+def examine(source: Source, index: int, decode_images: bool) -> Outcome:
     """(id hash, image hash, texts, (height, width) or None) of a row, or the RowError that says why it is bad."""
     try:
         sample = source[index]
@@ -67,7 +79,7 @@ def examine(source, index, decode_images):
 class Tally:
     """Collects the outcome of every row."""
 
-    def __init__(self, source, tokenizer, keep_bad):
+    def __init__(self, source: Source, tokenizer: Tokenizer | None, keep_bad: int | None):
         self.source, self.tokenizer, self.keep_bad = source, tokenizer, keep_bad
         self.captions = array("I")  # of each row in turn; 0 for a bad one
         self.ids, self.contents, self.texts = array("Q"), array("Q"), array("Q")
@@ -75,7 +87,7 @@ class Tally:
         self.characters, self.tokens, self.widths, self.heights = (Spread() for _ in range(4))
         self.waiting, self.small = [], 0
 
-    def add(self, outcome):
+    def add(self, outcome: Outcome) -> None:
         """Count one row: what `examine` said of it, in order."""
         self.captions.append(0 if isinstance(outcome, RowError) else len(outcome[2]))
         if isinstance(outcome, RowError):
@@ -97,12 +109,12 @@ class Tally:
             self.widths.add([size[1]])
             self.small += min(size) < OFFICIAL.size
 
-    def count_tokens(self):
+    def count_tokens(self) -> None:
         if self.waiting:
             self.tokens.add(self.tokenizer.lengths(self.waiting))
             self.waiting = []
 
-    def report(self, checked):
+    def report(self, checked: int) -> CheckReport:
         self.count_tokens()
         ids, contents, texts = (np.array(values, np.uint64) for values in (self.ids, self.contents, self.texts))
         captions = np.array(self.captions, np.int64)
@@ -141,20 +153,20 @@ class Tally:
             small_side=OFFICIAL.size,
         )
 
-    def repeats(self, values, rows):
+    def repeats(self, values: np.ndarray, rows: np.ndarray) -> Repeats:
         """Repeats of equal hashes; `rows` gives the row of each."""
         order = np.argsort(values, kind="stable")
         again = np.flatnonzero(values[order[1:]] == values[order[:-1]])
         return self.examples(len(again), order[again + 1], order[again], rows)
 
-    def several(self, values, others, rows):
+    def several(self, values: np.ndarray, others: np.ndarray, rows: np.ndarray) -> Repeats:
         """Values that occur with more than one of `others`."""
         order = np.lexsort((others, values))
         same = values[order[1:]] == values[order[:-1]]
         differ = np.flatnonzero(same & (others[order[1:]] != others[order[:-1]]))
         return self.examples(len(np.unique(values[order[differ]])), order[differ + 1], order[differ], rows)
 
-    def examples(self, count, later, earlier, rows):
+    def examples(self, count: int, later: np.ndarray, earlier: np.ndarray, rows: np.ndarray) -> Repeats:
         """A Repeats with its first examples, each as (place of the later row, place of the earlier row)."""
         pairs = np.sort(np.stack([rows[later[:SHOWN]], rows[earlier[:SHOWN]]], axis=1), axis=1)
         return Repeats(count, [(self.source.where(late), self.source.where(early)) for early, late in pairs.tolist()])
@@ -167,18 +179,18 @@ class Spread:
         self.bins = np.zeros(LONGEST + 1, np.int64)
         self.count, self.sum, self.max = 0, 0, 0
 
-    def add(self, values):
+    def add(self, values: Sequence[int] | np.ndarray) -> None:
         values = np.asarray(values, np.int64)
         np.add.at(self.bins, np.minimum(values, LONGEST), 1)
         self.count += len(values)
         self.sum += int(values.sum())
         self.max = max(self.max, int(values.max()))
 
-    def over(self, limit):
+    def over(self, limit: int) -> int:
         """How many values are greater than `limit`."""
         return int(self.bins[limit + 1 :].sum())
 
-    def summary(self):
+    def summary(self) -> dict[str, float]:
         if not self.count:
             return {"count": 0}
         below = np.cumsum(self.bins)

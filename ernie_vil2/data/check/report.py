@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 SHOWN = 20
 
@@ -59,15 +61,15 @@ class CheckReport:
     small_side: int = 0
 
     @property
-    def truncation_rate(self):
+    def truncation_rate(self) -> float:
         """Share of the texts, in percent, that have more tokens than max_length; 0 without a vocabulary."""
         return 100 * self.truncated / max(self.texts, 1)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able dictionary."""
         return {**dataclasses.asdict(self), "truncation_rate": self.truncation_rate}
 
-    def write(self, path):
+    def write(self, path: str | os.PathLike) -> None:
         """Write the JSON, as a whole or not at all."""
         path = Path(path)
         part = path.with_name(path.name + ".tmp")
@@ -136,7 +138,7 @@ REPEATS = {
 }
 
 
-def spread_text(spread):
+def spread_text(spread: Mapping[str, float]) -> str:
     """One line of a spread."""
     if not spread["count"]:
         return "none"

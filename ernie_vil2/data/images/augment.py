@@ -10,13 +10,20 @@ import cv2
 import numpy as np
 
 from ...config.run import AugmentationConfig
-from .pixels import DEFAULT_LIMITS, OFFICIAL, check_pixels, resize_short
+from .limits import DEFAULT_LIMITS, Limits, check_pixels
+from .resize import OFFICIAL, resize_short
 
 GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
 RELEASED = AugmentationConfig()
 
 
-def augment(rgb, size, rng, recipe=RELEASED, limits=DEFAULT_LIMITS):
+def augment(
+    rgb: np.ndarray,
+    size: int,
+    rng: np.random.Generator,
+    recipe: AugmentationConfig = RELEASED,
+    limits: Limits = DEFAULT_LIMITS,
+) -> np.ndarray:
     """A random view of an RGB uint8 array [H, W, 3]: contiguous uint8 [S, S, 3] with S = `size`.
 
     rng: np.random.Generator, advanced by a number of draws that depends on the outcome. recipe: AugmentationConfig.
@@ -27,7 +34,7 @@ def augment(rgb, size, rng, recipe=RELEASED, limits=DEFAULT_LIMITS):
     return vary(resize_short(rgb, short, OFFICIAL, limits), size, rng, recipe)
 
 
-def draw_short(size, rng, scale=1.0):
+def draw_short(size: int, rng: np.random.Generator, scale: float = 1.0) -> int:
     """Pixels that the short side is resized to before a `size` square is cut out: size / f, f drawn from [scale, 1].
 
     f = 1 is the release's rule: the crop is as large as the short side.
@@ -35,7 +42,7 @@ def draw_short(size, rng, scale=1.0):
     return size if scale == 1 else max(size, round(size / rng.uniform(scale, 1.0)))
 
 
-def vary(resized, size, rng, recipe=RELEASED):
+def vary(resized: np.ndarray, size: int, rng: np.random.Generator, recipe: AugmentationConfig = RELEASED) -> np.ndarray:
     """The steps after the resize: a random square of uint8 [h, w, 3] with flip, jitter, grey and blur as drawn."""
     top, left = (int(rng.integers(0, side - size, endpoint=True)) for side in resized.shape[:2])
     rgb = resized[top : top + size, left : left + size]
@@ -50,7 +57,7 @@ def vary(resized, size, rng, recipe=RELEASED):
     return rgb
 
 
-def jitter(rgb, rng, recipe=RELEASED):
+def jitter(rgb: np.ndarray, rng: np.random.Generator, recipe: AugmentationConfig = RELEASED) -> np.ndarray:
     """Brightness, contrast, saturation and hue changed by random amounts in random order: uint8 [H, W, 3]."""
     for step in rng.permutation(4):
         if step == 3:
@@ -62,24 +69,24 @@ def jitter(rgb, rng, recipe=RELEASED):
     return rgb
 
 
-def adjust_brightness(rgb, factor):
+def adjust_brightness(rgb: np.ndarray, factor: float) -> np.ndarray:
     """Every value times `factor` >= 0, rounded and clipped; 1 changes nothing."""
     return cv2.convertScaleAbs(rgb, alpha=factor)
 
 
-def adjust_contrast(rgb, factor):
+def adjust_contrast(rgb: np.ndarray, factor: float) -> np.ndarray:
     """Distances from the image's mean grey times `factor` >= 0; 0 gives one flat grey, 1 changes nothing."""
     middle = float(np.dot(cv2.mean(rgb)[:3], GREY_WEIGHTS))
     return cv2.transform(rgb, np.column_stack([factor * np.eye(3), np.full(3, (1 - factor) * middle)]))
 
 
-def adjust_saturation(rgb, factor):
+def adjust_saturation(rgb: np.ndarray, factor: float) -> np.ndarray:
     """Distances from each pixel's grey times `factor` >= 0; 0 gives a grey image, 1 changes nothing."""
     matrix = factor * np.eye(3) + (1 - factor) * np.tile(GREY_WEIGHTS, (3, 1))
     return cv2.transform(rgb, matrix)
 
 
-def shift_hue(rgb, shift):
+def shift_hue(rgb: np.ndarray, shift: float) -> np.ndarray:
     """Hues moved by `shift` of the circle, in steps of 1/256 (8-bit HSV); under half a step nothing changes."""
     steps = round(shift * 256)
     if steps % 256 == 0:

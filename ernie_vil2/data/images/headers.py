@@ -6,13 +6,14 @@ allocates is given, or the largest.
 
 import re
 import struct
+from collections.abc import Iterator
 
 JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_BARE_MARKERS = frozenset(range(0xD0, 0xD9)) | {0x01}
 END_OF_IMAGE = b"\xff\xd9"
 
 
-def image_size(data):
+def image_size(data: bytes) -> tuple[int, int] | None:
     """(width, height) that the header declares, or None when the bytes are of no known format or end too early."""
     for signature, read in READERS:
         if re.match(signature, data, re.DOTALL):
@@ -23,7 +24,7 @@ def image_size(data):
     return None
 
 
-def is_truncated(data):
+def is_truncated(data: bytes) -> bool:
     """Whether a JPEG or PNG lacks its end marker, as a cut download does; False for other formats.
 
     Bytes after the end marker are allowed. Some OpenCV versions would fill the missing part of such a file silently.
@@ -37,7 +38,7 @@ def is_truncated(data):
     return False
 
 
-def jpeg_segments(data):
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """(marker, offset of its payload) up to and including the first scan."""
     place = 2
     while place + 4 <= len(data):
@@ -56,7 +57,7 @@ def jpeg_segments(data):
             place += 2 + struct.unpack_from(">H", data, place + 2)[0]
 
 
-def read_jpeg(data):
+def read_jpeg(data: bytes) -> tuple[int, int] | None:
     for marker, place in jpeg_segments(data):
         if marker in JPEG_SIZE_MARKERS:
             height, width = struct.unpack_from(">HH", data, place + 1)
@@ -64,14 +65,14 @@ def read_jpeg(data):
     return None
 
 
-def read_bmp(data):
+def read_bmp(data: bytes) -> tuple[int, int]:
     if struct.unpack_from("<I", data, 14)[0] == 12:
         return struct.unpack_from("<HH", data, 18)
     width, height = struct.unpack_from("<ii", data, 18)
     return abs(width), abs(height)
 
 
-def read_webp(data):
+def read_webp(data: bytes) -> tuple[int, int]:
     kind = data[12:16]
     if kind == b"VP8X":
         return tuple(int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
@@ -82,7 +83,7 @@ def read_webp(data):
     return width & 0x3FFF, height & 0x3FFF
 
 
-def read_tiff(data):
+def read_tiff(data: bytes) -> tuple[int, int] | None:
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
     (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
@@ -96,28 +97,28 @@ def read_tiff(data):
     return (sides[256], sides[257]) if len(sides) == 2 else None
 
 
-def read_netpbm(data):
+def read_netpbm(data: bytes) -> tuple[int, int]:
     """P1 to P6 and the float PF, Pf: two numbers after the kind; comments run from # to the end of the line."""
     words = re.sub(rb"#[^\r\n]*", b" ", data[2:4096]).split(None, 2)
     return int(words[0]), int(words[1])
 
 
-def read_pam(data):
+def read_pam(data: bytes) -> tuple[int, int]:
     return tuple(int(re.search(name + rb"\s+(\d+)", data[:4096])[1]) for name in (rb"\nWIDTH", rb"\nHEIGHT"))
 
 
-def read_radiance(data):
+def read_radiance(data: bytes) -> tuple[int, int]:
     found = re.search(rb"\n[-+]([XY]) (\d+) [-+][XY] (\d+)", data[:65536])
     first, second = int(found[2]), int(found[3])
     return (second, first) if found[1] == b"Y" else (first, second)
 
 
-def read_jpeg2000(data):
+def read_jpeg2000(data: bytes) -> tuple[int, int]:
     right, bottom, left, top = struct.unpack_from(">IIII", data, data.index(b"\xff\x4f\xff\x51") + 8)
     return right - left, bottom - top
 
 
-def read_avif(data):
+def read_avif(data: bytes) -> tuple[int, int] | None:
     found = [struct.unpack_from(">II", data, match.end() + 4) for match in re.finditer(b"ispe", data[: 1 << 20])]
     return max(found, key=lambda size: size[0] * size[1]) if found else None
 

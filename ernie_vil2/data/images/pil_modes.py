@@ -17,14 +17,14 @@ TRANSPOSE = {
 }
 
 
-def as_pil(image):
+def as_pil(image: Image.Image) -> np.ndarray:
     """Pillow's own conversion to RGB, alpha dropped and EXIF orientation not applied: uint8 [H, W, 3]."""
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")  # the same colours as straight to RGB, without Pillow's warning on transparency
     return np.array(image.convert("RGB"))
 
 
-def as_opencv(image):
+def as_opencv(image: Image.Image) -> np.ndarray:
     """What OpenCV gives for the file of this image: uint8 [H, W, 3].
 
     Known differences, which need the file itself: transparent pixels of a GIF, alpha in TIFF (premultiplied by
@@ -48,7 +48,7 @@ def as_opencv(image):
     return as_pil(image)
 
 
-def orientation(image):
+def orientation(image: Image.Image) -> int:
     """EXIF orientation 1 to 8 that OpenCV would apply: from EXIF, not XMP, and not for AVIF, where it ignores it."""
     raw = image.info.get("exif")
     if not raw or image.format == "AVIF":

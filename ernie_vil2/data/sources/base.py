@@ -3,8 +3,10 @@
 import hashlib
 import operator
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -26,7 +28,7 @@ class Sample:
     where: str
 
 
-def digest(data):
+def digest(data: bytes | memoryview) -> int:
     """64 bits of a hash of bytes, as a Python integer."""
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
@@ -34,7 +36,7 @@ def digest(data):
 class RowError(DataError):
     """One unusable row: `where` (file:line), `cause` (a fixed name to count by), `reason` and `fix` as clauses."""
 
-    def __init__(self, where, cause, reason, fix):
+    def __init__(self, where: str, cause: str, reason: str, fix: str):
         super().__init__(where, cause, reason, fix)
         self.where, self.cause, self.reason, self.fix = where, cause, reason, fix
 
@@ -57,55 +59,57 @@ class Source(ABC):
     def load(self, index: int) -> "Sample":
         """The Sample at a checked index; raises DataError naming file:line, reason and fix."""
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: SupportsIndex) -> Sample:
         return self.load(self.position(index))
 
-    def position(self, index):
+    def position(self, index: SupportsIndex) -> int:
         """`index` (any integer type, negative from the end) as 0 <= i < len; IndexError outside."""
         index, count = operator.index(index), len(self)
         if not -count <= index < count:
             raise IndexError(f"{self.name} has {count} rows, so there is no row {index}")
         return index % count
 
-    def where(self, index):
+    def where(self, index: SupportsIndex) -> str:
         """The place of a row for messages, without reading it."""
         return f"{self.name}:{self.position(index) + 1}"
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         """The image id of a row, without decoding its image."""
         return self[index].id
 
-    def qualify_ids(self):
+    def qualify_ids(self) -> None:
         """Make ids that stem from relative paths tell folders apart, for a join of sources of several folders."""
 
-    def describe(self):
+    def describe(self) -> str:
         """One line on what was found, to be shown before a model is loaded."""
         return f"{self.name}: {len(self):,} samples"
 
     @property
-    def notes(self):
+    def notes(self) -> list[str]:
         """Sentences on what the source leaves out and why, to be shown beside `describe`; none when all is there."""
         return []
 
-    def shard_sizes(self):
+    def shard_sizes(self) -> list[int]:
         """Row counts of the files that rows lie in, in order; their sum is len(self). Shuffling goes by them."""
         return [len(self)]
 
-    def faults(self, checksums=False):
+    def faults(self, checksums: bool = False) -> Iterator[str]:
         """Sentences on files that are not as they were written: cut, changed; `checksums` reads all of them."""
         return iter(())
 
-    def unused_files(self):
+    def unused_files(self) -> Iterator[Path]:
         """Paths of image files that belong to the source but to none of its rows; only a folder can have some."""
         return iter(())
 
-    def samples(self, on_error="raise", errors=None, start=0, stop=None):
+    def samples(
+        self, on_error: str = "raise", errors: list[DataError] | None = None, start: int = 0, stop: int | None = None
+    ) -> Iterator[Sample]:
         """Iterate over rows start..stop; on_error="skip" leaves bad rows out and puts their errors in `errors`."""
         if on_error not in ("raise", "skip"):
             raise ConfigError(f"on_error is {on_error!r}, but it must be 'raise' or 'skip'")
         return self._walk(on_error, errors, range(len(self))[start:stop])
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Sample]:
         return self.samples()
 
     def _walk(self, on_error, errors, rows):

@@ -6,6 +6,7 @@ Format: the README of OFA-Sys/Chinese-CLIP, "Dataset format preparation". A samp
 import glob
 import os
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Grouping:
     the texts name, and int64 [P] numbers of these texts. `rows`: int64 [samples] images that have texts.
     """
 
-    def __init__(self, image_ids, pair_ids, pair_texts):
+    def __init__(self, image_ids: np.ndarray, pair_ids: np.ndarray, pair_texts: np.ndarray):
         order = np.argsort(image_ids, kind="stable")
         sorted_ids = image_ids[order]
         first = np.r_[True, sorted_ids[1:] != sorted_ids[:-1]] if len(order) else np.zeros(0, bool)
@@ -40,7 +41,7 @@ class Grouping:
         self._ends = np.r_[starts, len(text)]
         self.lost_images = np.setdiff1d(rows, self.rows)
 
-    def texts(self, row):
+    def texts(self, row: int) -> np.ndarray:
         """Numbers of the texts of a sample."""
         return self._texts[self._ends[row] : self._ends[row + 1]]
 
@@ -51,7 +52,7 @@ class ChineseClipSource(Source):
     Ids of images are compared as text: 7 and "7" are one id. What has no partner is left out and counted in `notes`.
     """
 
-    def __init__(self, path, split: str = "train", max_line_bytes: int = MAX_LINE_BYTES):
+    def __init__(self, path: str | os.PathLike, split: str = "train", max_line_bytes: int = MAX_LINE_BYTES):
         self.folder, self.name, self.prefix = Path(path), f"{path} ({split})", ""
         images, texts = (self.folder / f"{split}_{part}" for part in ("imgs.tsv", "texts.jsonl"))
         for file in (images, texts):
@@ -74,28 +75,28 @@ class ChineseClipSource(Source):
     def __len__(self):
         return len(self.groups.rows)
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         line = int(self.groups.rows[index])
         where = self.images.where(line)
         image_id, image = self._image(line, where)
         texts = tuple(self._text(int(number))[0] for number in self.groups.texts(index))
         return Sample(self.prefix + image_id, fields.decode_base64(image, where), texts, (), where)
 
-    def where(self, index):
+    def where(self, index: SupportsIndex) -> str:
         return self.images.where(int(self.groups.rows[self.position(index)]))
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
         return self.prefix + self._image(int(self.groups.rows[index]), self.where(index), head=HEAD_BYTES)[0]
 
-    def qualify_ids(self):
+    def qualify_ids(self) -> None:
         self.prefix = f"{self.folder}/"
 
-    def describe(self):
+    def describe(self) -> str:
         return f"{self.name}: {len(self):,} images with texts, {self.images.size / 1e6:,.1f} MB"
 
     @property
-    def notes(self):
+    def notes(self) -> list[str]:
         groups = self.groups
         found = (
             ("images that no text names are left out", groups.lost_images, self.images),
@@ -147,7 +148,7 @@ class ChineseClipSource(Source):
         return fields.decode_utf8(columns[0].strip(), where, "image id"), columns[1]
 
 
-def other_split(folder, split):
+def other_split(folder: str | os.PathLike, split: str) -> str:
     """What to do when a split is not there."""
     found = sorted(os.path.basename(path).removesuffix("_imgs.tsv") for path in glob.glob(f"{folder}/*_imgs.tsv"))
     close = nearest(split, found) or next(iter(found), None)

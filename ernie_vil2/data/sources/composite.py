@@ -2,9 +2,12 @@
 
 from abc import abstractmethod
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from pathlib import Path
+from typing import SupportsIndex
 
-from .base import Source
+from .base import Sample, Source
 
 
 class CompositeSource(Source):
@@ -14,36 +17,36 @@ class CompositeSource(Source):
     def locate(self, index: int) -> tuple[Source, int]:
         """(part, row in it) of a position 0 <= index < len."""
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         part, row = self.locate(index)
         return part.load(row)
 
-    def where(self, index):
+    def where(self, index: SupportsIndex) -> str:
         part, row = self.locate(self.position(index))
         return part.where(row)
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         part, row = self.locate(self.position(index))
         return part.key(row)
 
-    def tell_folders_apart(self):
+    def tell_folders_apart(self) -> None:
         """Qualify ids when the parts lie in several folders; to be called once `parts` are set."""
         if len({getattr(part, "folder", None) for part in self.parts}) > 1:
             self.qualify_ids()
 
-    def qualify_ids(self):
+    def qualify_ids(self) -> None:
         for part in self.parts:
             part.qualify_ids()
 
     @property
-    def notes(self):
+    def notes(self) -> list[str]:
         return [note for part in self.parts for note in part.notes]
 
-    def faults(self, checksums=False):
+    def faults(self, checksums: bool = False) -> Iterator[str]:
         for part in self.parts:
             yield from part.faults(checksums)
 
-    def unused_files(self):
+    def unused_files(self) -> Iterator[Path]:
         for part in self.parts:
             yield from part.unused_files()
 
@@ -51,7 +54,7 @@ class CompositeSource(Source):
 class JoinedSource(CompositeSource):
     """Several sources one after the other, as one."""
 
-    def __init__(self, parts, name):
+    def __init__(self, parts: Iterable[Source], name: str):
         self.parts = list(parts)
         self.name = name
         self.ends = list(accumulate(len(part) for part in self.parts))
@@ -60,13 +63,13 @@ class JoinedSource(CompositeSource):
     def __len__(self):
         return self.ends[-1]
 
-    def describe(self):
+    def describe(self) -> str:
         first, last = self.parts[0].name, self.parts[-1].name
         return f"{self.name}: {len(self):,} samples in {len(self.parts)} sources, from {first} to {last}"
 
-    def shard_sizes(self):
+    def shard_sizes(self) -> list[int]:
         return [size for part in self.parts for size in part.shard_sizes()]
 
-    def locate(self, index):
+    def locate(self, index: int) -> tuple[Source, int]:
         number = bisect_right(self.ends, index)
         return self.parts[number], index - (self.ends[number - 1] if number else 0)

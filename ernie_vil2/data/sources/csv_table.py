@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import os
+from typing import Any
 
 from ...errors import DataError, nearest
 from . import fields
 from .base import RowError
 from .line_files import MappingSource
-from .lines import MAX_LINE_BYTES
+from .lines import MAX_LINE_BYTES, LineFile
 
 MAX_RECORD_LINES = 100  # a quoted caption over more lines than this is taken for a quote that was never closed
 
@@ -18,7 +20,7 @@ class CsvSource(MappingSource):
 
     title = "CSV rows"
 
-    def __init__(self, path, allow_outside: bool = False, max_line_bytes: int = MAX_LINE_BYTES):
+    def __init__(self, path: str | os.PathLike, allow_outside: bool = False, max_line_bytes: int = MAX_LINE_BYTES):
         super().__init__(path, allow_outside, max_line_bytes)
         self.delimiter, self.header = self._read_header()
         first = self.lines.line(0)
@@ -27,7 +29,7 @@ class CsvSource(MappingSource):
         if not len(self):
             raise DataError(f"{path}: the file holds a header but no rows; write a row per caption into it")
 
-    def mapping(self, index):
+    def mapping(self, index: int) -> dict[str, Any]:
         """The fields of a row as a dict of strings; empty optional fields are left out."""
         where = self.lines.where(index)
         raw = self.lines.read(index, through=True)
@@ -75,7 +77,7 @@ class CsvSource(MappingSource):
         return delimiter, header
 
 
-def json_list(text):
+def json_list(text: str) -> list | str:
     """The list in a `texts` cell, or the cell itself where it only looks like one."""
     try:
         value = json.loads(text)
@@ -84,7 +86,7 @@ def json_list(text):
     return value if isinstance(value, list) else text
 
 
-def continuation_lines(lines, first, delimiter):
+def continuation_lines(lines: LineFile, first: int, delimiter: bytes) -> list[int]:
     """Physical lines that go on a quoted field begun before them, so that no row begins there."""
     found, until = [], first
     for line, fetch in lines.walk(first):
@@ -102,7 +104,7 @@ def continuation_lines(lines, first, delimiter):
     return found
 
 
-def leaves_quote_open(record, delimiter):
+def leaves_quote_open(record: bytes, delimiter: bytes) -> bool:
     """Whether a record ends inside a field that began with a quote; elsewhere in a field a quote is a character."""
     at = 0
     while True:

@@ -7,7 +7,9 @@ import json
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ...errors import nearest
 from .base import RowError, Sample
@@ -19,7 +21,9 @@ URL_SAFE = bytes.maketrans(b"-_", b"+/")
 SEPARATORS = re.compile("[,、，]")
 
 
-def sample(mapping, where, folder, allow_outside=False, prefix=""):
+def sample(
+    mapping: Mapping[str, Any], where: str, folder: str | os.PathLike, allow_outside: bool = False, prefix: str = ""
+) -> Sample:
     """The Sample of a mapping {image or image_base64, text or texts, tags?, id?}; RowError at the first fault."""
     texts = captions(mapping, where)
     tags = tag_list(mapping.get("tags"), where)
@@ -28,7 +32,7 @@ def sample(mapping, where, folder, allow_outside=False, prefix=""):
     return Sample(image_id(mapping, where, prefix), image, texts, tags, where)
 
 
-def image_id(mapping, where, prefix=""):
+def image_id(mapping: Mapping[str, Any], where: str, prefix: str = "") -> str:
     """The `id` of a row; by default `prefix` and the image's path, or a digest of the bytes in the row itself."""
     value = mapping.get("id")
     if value is None or value == "":
@@ -43,7 +47,7 @@ def image_id(mapping, where, prefix=""):
     return plain_text(value, where, "id")
 
 
-def image_field(mapping, where):
+def image_field(mapping: Mapping[str, Any], where: str) -> tuple[str, str]:
     """(key, value) of the one field that names or holds the image."""
     present = [key for key in (*IMAGE_KEYS, "image_base64") if mapping.get(key) not in (None, "")]
     if not present:
@@ -61,7 +65,7 @@ def image_field(mapping, where):
     return present[0], plain_text(value, where, present[0])
 
 
-def captions(mapping, where):
+def captions(mapping: Mapping[str, Any], where: str) -> tuple[str, ...]:
     """The captions of a row as a tuple of at least one non-empty string."""
     present = [key for key in TEXT_KEYS if mapping.get(key) is not None]
     if not present:
@@ -86,14 +90,14 @@ def captions(mapping, where):
     return tuple(caption(text, where) for text in texts)
 
 
-def caption(text, where):
+def caption(text: str, where: str) -> str:
     """One caption, checked to be neither blank nor broken Unicode."""
     if not text.strip():
         raise RowError(where, "empty caption", "a caption is empty", "write a caption or delete the row")
     return plain_text(text, where, "caption")
 
 
-def tag_list(value, where):
+def tag_list(value: Any, where: str) -> tuple[str, ...]:
     """Tags from a list of strings, or from a string separated by commas or 、; empty ones are left out."""
     if value is None:
         return ()
@@ -105,7 +109,7 @@ def tag_list(value, where):
     return tuple(plain_text(tag.strip(), where, "tag") for tag in tags if tag.strip())
 
 
-def image_path(value, where, folder, allow_outside):
+def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside: bool) -> Path:
     """The path of an existing file; one that leaves `folder` (by `..`, link or from /) is refused unless allowed."""
     if value.startswith(("http://", "https://")):
         raise RowError(
@@ -150,7 +154,7 @@ def image_path(value, where, folder, allow_outside):
     return path
 
 
-def decode_base64(value, where):
+def decode_base64(value: bytes | str, where: str) -> bytes:
     """Bytes of a base64 field (bytes or ASCII str), standard or url-safe alphabet, padded or not."""
     try:
         raw = value.strip() if isinstance(value, bytes) else value.strip().encode("ascii")
@@ -169,7 +173,7 @@ def decode_base64(value, where):
     return image
 
 
-def base64_fault(value):
+def base64_fault(value: bytes | str) -> str:
     """What is wrong with a field that is not base64."""
     text = value.strip() if isinstance(value, str) else value.strip().decode("latin-1")
     wrong = re.search(r"[^A-Za-z0-9+/_=-]", text)
@@ -178,7 +182,7 @@ def base64_fault(value):
     return f"its {len(text):,} characters end in the middle of a group or go on after the padding"
 
 
-def decode_utf8(raw, where, what):
+def decode_utf8(raw: bytes, where: str, what: str) -> str:
     """Text of UTF-8 bytes; RowError names the first bad byte."""
     try:
         return raw.decode("utf-8")
@@ -191,7 +195,7 @@ def decode_utf8(raw, where, what):
         ) from None
 
 
-def plain_text(text, where, what):
+def plain_text(text: str, where: str, what: str) -> str:
     """`text` itself, checked to have no lone surrogates: JSON escapes can bring them in and nothing can write them."""
     try:
         text.encode("utf-8")
@@ -205,7 +209,7 @@ def plain_text(text, where, what):
     return text
 
 
-def json_object(text, where, example='{"image": ..., "text": ...}'):
+def json_object(text: str, where: str, example: str = '{"image": ..., "text": ...}') -> dict[str, Any]:
     """The JSON object that `text` is, as a dict; RowError when it is anything else."""
     try:
         row = json.loads(text)
@@ -220,14 +224,14 @@ def json_object(text, where, example='{"image": ..., "text": ...}'):
     return row
 
 
-def misspelt(mapping, wanted):
+def misspelt(mapping: Mapping[str, Any], wanted: str) -> str:
     """A hint at the key that was probably meant, or nothing."""
     unknown = [str(key) for key in mapping if key not in KEYS]
     close = nearest(wanted, unknown)
     return f" (is {close!r} meant to be {wanted!r}?)" if close else ""
 
 
-def shorten(value, limit=60):
+def shorten(value: object, limit: int = 60) -> str:
     """A value quoted for a message, cut to `limit` characters."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list, bool, type(None))) else repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,13 +1,15 @@
 """A folder of images with one table of captions in it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 
 from ...errors import ConfigError, DataError
 from . import fields
-from .base import Source, digest
+from .base import Sample, Source, digest
 from .csv_table import CsvSource
 from .line_files import JsonlSource
 from .lines import MAX_LINE_BYTES
@@ -22,7 +24,13 @@ class FolderSource(Source):
     `metadata` names the table where there are several or where it has another name.
     """
 
-    def __init__(self, path, metadata: str = "", allow_outside: bool = False, max_line_bytes: int = MAX_LINE_BYTES):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        metadata: str = "",
+        allow_outside: bool = False,
+        max_line_bytes: int = MAX_LINE_BYTES,
+    ):
         self.folder = Path(path)
         self.name = str(path)
         table = self.folder / (metadata or self._table())
@@ -39,22 +47,22 @@ class FolderSource(Source):
     def __len__(self):
         return len(self.table)
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         return self.table.load(index)
 
-    def where(self, index):
+    def where(self, index: SupportsIndex) -> str:
         return self.table.where(index)
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         return self.table.key(index)
 
-    def qualify_ids(self):
+    def qualify_ids(self) -> None:
         self.table.qualify_ids()
 
-    def describe(self):
+    def describe(self) -> str:
         return f"{self.name}: {len(self):,} rows of {self.table.lines.path.name} over a folder of images"
 
-    def unused_files(self):
+    def unused_files(self) -> Iterator[Path]:
         """Yield the image files below the folder that no row names, by 8 bytes of memory a row."""
         named = np.fromiter(self._named(), np.uint64)
         named.sort()

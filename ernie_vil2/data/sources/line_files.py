@@ -1,6 +1,8 @@
 """Files with a row per line: the release's TSV, and JSON lines."""
 
+import os
 from pathlib import Path
+from typing import Any, SupportsIndex
 
 from . import fields
 from .base import RowError, Sample, Source
@@ -14,17 +16,17 @@ class LineSource(Source):
 
     title = "rows"
 
-    def __init__(self, path, max_line_bytes: int = MAX_LINE_BYTES):
+    def __init__(self, path: str | os.PathLike, max_line_bytes: int = MAX_LINE_BYTES):
         self.lines = LineFile(path, max_line_bytes)
         self.name = str(path)
 
     def __len__(self):
         return len(self.lines)
 
-    def where(self, index):
+    def where(self, index: SupportsIndex) -> str:
         return self.lines.where(self.position(index))
 
-    def describe(self):
+    def describe(self) -> str:
         return f"{self.name}: {len(self):,} {self.title}, {self.lines.size / 1e6:,.1f} MB"
 
 
@@ -33,14 +35,14 @@ class TsvSource(LineSource):
 
     title = "rows of text, image id and base64 image"
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         where = self.lines.where(index)
         text, image_id, image = self._columns(self.lines.read(index), where)
         return Sample(
             self._id(image_id, where), fields.decode_base64(image, where), (self._text(text, where),), (), where
         )
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
         where = self.lines.where(index)
         columns = self.lines.read(index, head=HEAD_BYTES).split(b"\t")
@@ -79,20 +81,20 @@ class TsvSource(LineSource):
 class MappingSource(LineSource):
     """Rows that are mappings of named fields; images are paths relative to the file's folder, or base64."""
 
-    def __init__(self, path, allow_outside: bool = False, max_line_bytes: int = MAX_LINE_BYTES):
+    def __init__(self, path: str | os.PathLike, allow_outside: bool = False, max_line_bytes: int = MAX_LINE_BYTES):
         super().__init__(path, max_line_bytes)
         self.folder = Path(path).parent
         self.allow_outside = allow_outside
         self.prefix = ""
 
-    def qualify_ids(self):
+    def qualify_ids(self) -> None:
         self.prefix = f"{self.folder}/"
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         where = self.lines.where(index)
         return fields.sample(self.mapping(index), where, self.folder, self.allow_outside, self.prefix)
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
         return fields.image_id(self.mapping(index), self.lines.where(index), self.prefix)
 
@@ -102,7 +104,7 @@ class JsonlSource(MappingSource):
 
     title = "JSON lines"
 
-    def mapping(self, index):
+    def mapping(self, index: int) -> dict[str, Any]:
         """The fields of a row as a dict; raises RowError when the line is not a JSON object."""
         where = self.lines.where(index)
         return fields.json_object(fields.decode_utf8(self.lines.read(index), where, "line"), where)

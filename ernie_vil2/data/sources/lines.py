@@ -2,6 +2,7 @@
 
 import os
 from array import array
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ class LineFile:
     threads, inherited by forks, pickled, and kept for thousands of shards without holding descriptors.
     """
 
-    def __init__(self, path, max_line_bytes=MAX_LINE_BYTES):
+    def __init__(self, path: str | os.PathLike, max_line_bytes: int = MAX_LINE_BYTES):
         self.path = Path(path)
         self.max_line_bytes = max_line_bytes
         try:
@@ -46,31 +47,31 @@ class LineFile:
         return self.count - len(self._skipped)
 
     @property
-    def count(self):
+    def count(self) -> int:
         """Number of physical lines, blank ones included."""
         return len(self._starts) - 1
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Bytes of the file."""
         return int(self._stamp[0])
 
-    def skip(self, lines):
+    def skip(self, lines: Sequence[int]) -> None:
         """Take physical lines (0-based) out of the rows, in addition to those taken out before."""
         self._skipped = np.union1d(
             getattr(self, "_skipped", np.zeros(0, np.int64)), np.asarray(lines, np.int64)
         ).astype(np.int64)
         self._before = self._skipped - np.arange(len(self._skipped))
 
-    def line(self, row):
+    def line(self, row: int) -> int:
         """0-based physical line at which a row begins; for row == len, the number of lines."""
         return self.count if row == len(self) else int(row + np.searchsorted(self._before, row, side="right"))
 
-    def where(self, row):
+    def where(self, row: int) -> str:
         """`file:line` of a row, counted from 1."""
         return f"{self.path}:{self.line(row) + 1}"
 
-    def read(self, row, through=False, head=None):
+    def read(self, row: int, through: bool = False, head: int | None = None) -> bytes:
         """Bytes of a row without its line end: one line, or `through` to the next row; at most `head` bytes."""
         first = self.line(row)
         last = self.line(row + 1) if through else first + 1
@@ -96,14 +97,14 @@ class LineFile:
             ) from None
         return raw.rstrip(b"\r\n") if through else raw.removesuffix(b"\n").removesuffix(b"\r")
 
-    def heads(self, count):
+    def heads(self, count: int) -> Iterator[bytes]:
         """Yield the first `count` bytes of each row, through one descriptor."""
         with open(self.path, "rb", buffering=0) as handle:
             for row in range(len(self)):
                 line = self.line(row)
                 yield self._bytes(handle.fileno(), line, line + 1, count)
 
-    def walk(self, first=0):
+    def walk(self, first: int = 0) -> Iterator[tuple[int, Callable[[int], bytes]]]:
         """One pass: yield (physical line, function giving the bytes of `span` lines from it, cut above the limit)."""
         with open(self.path, "rb") as handle:
             for line in range(first, self.count):

@@ -6,8 +6,10 @@ Format: `build_lmdb_dataset.py` of OFA-Sys/Chinese-CLIP. The pickles are read by
 import io
 import os
 from array import array
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, SupportsIndex
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from . import fields
 from .base import RowError, Sample, Source, digest
 from .chinese_clip import Grouping
 
+if TYPE_CHECKING:
+    import lmdb
+
 MAX_PICKLE = 1 << 20
 MAX_KEY = 511  # of lmdb
 COUNTS = (b"num_samples", b"num_images")
@@ -27,10 +32,10 @@ _environments = {}  # {path: open environment}: lmdb wants one of a file in a pr
 class PairMachine(Machine):
     """The pickle instructions that a tuple of numbers and texts needs, over bytes."""
 
-    def __init__(self, data, where):
+    def __init__(self, data: bytes, where: str):
         super().__init__(io.BytesIO(data), {}, where, end=len(data))
 
-    def find(self, module, name):
+    def find(self, module: object, name: object) -> NoReturn:
         if not (isinstance(module, str) and isinstance(name, str)):
             raise Refused("asks for a global whose name is not text")
         raise Refused(f"asks for {printable(module)}.{printable(name)}, while a pair holds numbers and texts alone")
@@ -42,7 +47,7 @@ class LmdbSource(Source):
     All pairs are read once at opening, for the ids in them. A pair that cannot be used is left out and counted.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.folder, self.name, self.prefix = Path(path), os.fspath(path), ""
         self.bad_pairs, numbers, named = [], array("q"), array("Q")
         total = self._total()
@@ -63,7 +68,7 @@ class LmdbSource(Source):
     def __len__(self):
         return len(self.groups.rows)
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         numbers = self.groups.texts(self.order[index])
         where = self.where(index)
         pairs = [self._pair(int(number)) for number in numbers]
@@ -74,20 +79,20 @@ class LmdbSource(Source):
             self.prefix + pairs[0][0], fields.decode_base64(image, where), tuple(text for _, text in pairs), (), where
         )
 
-    def where(self, index):
+    def where(self, index: SupportsIndex) -> str:
         return f"{self.name}/pairs:{self.groups.texts(self.order[self.position(index)])[0]}"
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         return self.prefix + self._pair(int(self.groups.texts(self.order[self.position(index)])[0]))[0]
 
-    def qualify_ids(self):
+    def qualify_ids(self) -> None:
         self.prefix = f"{self.folder}/"
 
-    def describe(self):
+    def describe(self) -> str:
         return f"{self.name}: {len(self):,} images with texts in an lmdb"
 
     @property
-    def notes(self):
+    def notes(self) -> list[str]:
         lost = self.groups.lost_texts
         notes = []
         if len(self.groups.lost_images):
@@ -139,7 +144,7 @@ class LmdbSource(Source):
         return fields.plain_text(str(image_id), where, "id"), fields.caption(text, where)
 
 
-def read_pair(raw, where):
+def read_pair(raw: bytes, where: str) -> tuple:
     """The tuple of three in a pickle; RowError when it is anything else, naming a global that it asks for."""
     try:
         value = PairMachine(raw, where).run()
@@ -154,7 +159,7 @@ def read_pair(raw, where):
 
 
 @contextmanager
-def reading(path):
+def reading(path: str | os.PathLike) -> "Iterator[lmdb.Transaction]":
     """A transaction over the lmdb in a folder, opened once a process and without a lock; DataError when it is none."""
     import lmdb
 

@@ -5,8 +5,11 @@ rows than its share of n is read through several times, and then once more in pa
 """
 
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ...errors import ConfigError, nearest
+from .base import Source
 from .composite import CompositeSource
 
 BLOCK = 8192  # positions that stay together when a source is shuffled by its shards; each holds every part's share
@@ -18,7 +21,7 @@ class MixedSource(CompositeSource):
     `open_part` opens a SPEC. A part with share p has round(p n) of the n positions, evenly spread.
     """
 
-    def __init__(self, sources, open_part):
+    def __init__(self, sources: Sequence[Mapping[str, Any]], open_part: Callable[[Any], Source]):
         weights = [checked_weight(number, entry) for number, entry in enumerate(checked_list(sources))]
         self.parts = [open_part(entry["source"]) for entry in sources]
         self.name = f"a mix of {len(self.parts)} sources"
@@ -29,7 +32,7 @@ class MixedSource(CompositeSource):
     def __len__(self):
         return self.total
 
-    def place(self, index):
+    def place(self, index: int) -> tuple[int, int]:
         """(part, row in it) of a position 0 <= index < len."""
         rest, total = index, self.total
         for number, count in enumerate(self.counts):
@@ -40,23 +43,23 @@ class MixedSource(CompositeSource):
             rest, total = rest - before, total - count
         raise IndexError(f"{self.name} has {len(self)} rows, so there is no row {index}")
 
-    def describe(self):
+    def describe(self) -> str:
         shares = (
             f"{100 * count / self.total:.1f} % from {part.name} ({count / len(part):.2f} times its {len(part):,})"
             for part, count in zip(self.parts, self.counts, strict=True)
         )
         return f"{self.name}: {len(self):,} samples a pass: {', '.join(shares)}"
 
-    def shard_sizes(self):
+    def shard_sizes(self) -> list[int]:
         whole, rest = divmod(self.total, BLOCK)
         return [BLOCK] * whole + [rest] * bool(rest)
 
-    def locate(self, index):
+    def locate(self, index: int) -> tuple[Source, int]:
         number, row = self.place(index)
         return self.parts[number], row
 
 
-def pass_counts(sizes, weights):
+def pass_counts(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
     """How many positions of a pass each part has: its share of a pass in which every part is read at least once."""
     total = math.fsum(weights)
     length = max(size * total / weight for size, weight in zip(sizes, weights, strict=True))
@@ -66,20 +69,20 @@ def pass_counts(sizes, weights):
     return counts
 
 
-def row_of(draw, count, size):
+def row_of(draw: int, count: int, size: int) -> int:
     """Row of draw 0 <= draw < count: whole passes over `size` rows, then one over rows evenly spaced."""
     whole = count // size * size
     return draw % size if draw < whole else (draw - whole) * size // (count - whole)
 
 
-def checked_list(sources):
+def checked_list(sources: Any) -> Sequence[Any]:
     """The entries, or ConfigError when they are no list of mappings."""
     if not isinstance(sources, (list, tuple)) or not sources:
         raise ConfigError("a mix needs sources: a list of {source: SPEC, weight: NUMBER}")
     return sources
 
 
-def checked_weight(number, entry):
+def checked_weight(number: int, entry: Any) -> float:
     """The weight of one entry as a float; ConfigError naming the entry."""
     if not isinstance(entry, dict) or "source" not in entry:
         raise ConfigError(f"mix: entry {number + 1} is {entry!r}; write {{source: SPEC, weight: NUMBER}}")

@@ -3,7 +3,9 @@
 import glob
 import inspect
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -33,7 +35,7 @@ KINDS = (*FILES, "mix", "scenes")
 SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
-def open_source(spec):
+def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any]) -> Source:
     """Open a source.
 
     `spec` is a path (.tsv, .jsonl, .ndjson or .tar file, folder of tars or with a table of captions, or that .csv
@@ -70,7 +72,7 @@ def open_source(spec):
             + (f"did you mean {close!r}?" if close else "known are " + ", ".join(KINDS))
         )
     if kind == "scenes":
-        from .scenes.scenes import SceneSource
+        from .scenes.source import SceneSource
 
         return build(SceneSource, kind, options)
     if kind == "mix":
@@ -85,7 +87,7 @@ def open_source(spec):
     return parts[0] if len(parts) == 1 else JoinedSource(parts, os.fspath(path))
 
 
-def open_path(kind, path, options):
+def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, Any]) -> Source:
     """One file or folder as a source; without `kind`, by suffix or by what is in the folder."""
     path = Path(path)
     is_folder = path.is_dir()
@@ -105,7 +107,7 @@ def open_path(kind, path, options):
     return build(FILES[kind], kind, {"path": path, **options})
 
 
-def kind_of_folder(path, options):
+def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
     """What a folder is a source of, by the names in it."""
     names = os.listdir(path)
     if not options.get("metadata") and not set(names) & set(TABLES):
@@ -120,7 +122,7 @@ def kind_of_folder(path, options):
     return "folder"
 
 
-def matches(text):
+def matches(text: str | os.PathLike) -> list[str]:
     """The paths that a path or a glob stands for, sorted; DataError when there is none."""
     text = os.fspath(text)
     if os.path.exists(text):
@@ -137,7 +139,7 @@ def matches(text):
     raise DataError(f"{text}: no such file or folder; {hint}")
 
 
-def build(factory, kind, options):
+def build(factory: Callable[..., Source], kind: str, options: Mapping[str, Any]) -> Source:
     """`factory(**options)`, after checking names and types of the options against its signature."""
     known = inspect.signature(factory).parameters
     named = {name: item for name, item in known.items() if item.kind is not inspect.Parameter.VAR_KEYWORD}
@@ -151,7 +153,7 @@ def build(factory, kind, options):
     return factory(**options)
 
 
-def written_mapping(text):
+def written_mapping(text: str) -> Any:
     """The mapping in a string such as `{kind: lmdb, path: train}`."""
     try:
         return yaml.safe_load(text)
@@ -159,7 +161,7 @@ def written_mapping(text):
         raise ConfigError(f"{text} is not a YAML mapping; write for example '{{kind: lmdb, path: train}}'") from None
 
 
-def scene_options(text):
+def scene_options(text: str) -> dict[str, Any]:
     """`split=test,size=1000` as a dict; numbers and true/false are read as such."""
     options = {}
     for item in filter(None, text.split(",")):
@@ -170,7 +172,7 @@ def scene_options(text):
     return options
 
 
-def plain_value(text):
+def plain_value(text: str) -> bool | int | float | str:
     """A number, a truth value, or the text itself."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"

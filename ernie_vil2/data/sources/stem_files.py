@@ -1,11 +1,13 @@
 """A tree of files in which an image and its captions share a stem: img2dataset's output format `files`."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
+from typing import SupportsIndex
 
 from ...errors import DataError
 from . import stem_parts
-from .base import RowError, Source
+from .base import RowError, Sample, Source
 from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
 
 
@@ -15,7 +17,7 @@ class FilesSource(Source):
     The names are held in memory, so it is for thousands of images; `tools/data.py shard` makes tars of them.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.folder, self.name, self.prefix = Path(path), os.fspath(path), ""
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
         for parent, folders, files in os.walk(self.folder):
@@ -41,30 +43,30 @@ class FilesSource(Source):
     def __len__(self):
         return len(self.stems)
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         stem, suffixes = self.stems[index]
         where = self.where(index)
         image = self._path(stem, suffixes[IMAGE], where)
         return stem_parts.sample(image, self._read(index, TEXT), self._read(index, JSON), where, self.prefix + stem)
 
-    def where(self, index):
+    def where(self, index: SupportsIndex) -> str:
         stem, suffixes = self.stems[self.position(index)]
         return os.path.join(self.name, stem + suffixes[IMAGE])
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
         document = self._read(index, JSON)
         mapping = stem_parts.parse(document, self.where(index)) if document is not None else {}
         return stem_parts.image_id(mapping, self.where(index), self.prefix + self.stems[index][0])
 
-    def qualify_ids(self):
+    def qualify_ids(self) -> None:
         self.prefix = f"{self.folder}/"
 
-    def describe(self):
+    def describe(self) -> str:
         return f"{self.name}: {len(self):,} images with captions beside them"
 
     @property
-    def notes(self):
+    def notes(self) -> list[str]:
         return [
             f"{self.name}: {len(stems):,} {what}, for example {stems[0]}"
             for what, stems in (
@@ -108,7 +110,7 @@ class FilesSource(Source):
         return data
 
 
-def holds_stems(path, names):
+def holds_stems(path: str | os.PathLike, names: Collection[str]) -> bool:
     """Whether a folder, or its first sub-folder, holds an image beside a .txt or .json of its stem."""
     below = next((name for name in sorted(names) if os.path.isdir(os.path.join(path, name)) and name[0] != "."), None)
     for found in (names, os.listdir(os.path.join(path, below)) if below else ()):

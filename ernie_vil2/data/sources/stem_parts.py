@@ -1,6 +1,9 @@
 """Samples that lie in several parts of one stem, as webdataset and img2dataset write them: an image, .txt, .json."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from . import fields
 from .base import RowError, Sample
@@ -14,7 +17,7 @@ CAPTION_KEYS = ("captions", "texts", "caption", "text")
 ID_KEYS = ("id", "image_id")
 
 
-def sample(image, text, document, where, default_id):
+def sample(image: bytes | Path, text: bytes | None, document: bytes | None, where: str, default_id: str) -> Sample:
     """The Sample of an image (bytes or a path) with the bytes of its .txt and .json, either of which may be None.
 
     Captions are those of the first of `captions`, `texts`, `caption` and `text` that the .json fills, and else the
@@ -30,13 +33,13 @@ def sample(image, text, document, where, default_id):
     )
 
 
-def image_id(mapping, where, default):
+def image_id(mapping: Mapping[str, Any], where: str, default: str) -> str:
     """The id that a .json gives, or the default."""
     value = next((mapping[key] for key in ID_KEYS if mapping.get(key) not in (None, "")), None)
     return default if value is None else fields.image_id({"id": value}, where)
 
 
-def captions(mapping, text, where):
+def captions(mapping: Mapping[str, Any], text: bytes | None, where: str) -> tuple[str, ...]:
     """The captions as a tuple of at least one."""
     filled = [key for key in CAPTION_KEYS if mapping.get(key) not in (None, "", [])]
     if filled:
@@ -46,12 +49,12 @@ def captions(mapping, text, where):
     return (fields.caption(fields.decode_utf8(text, where, "caption").removeprefix("\ufeff").strip("\r\n"), where),)
 
 
-def parse(document, where):
+def parse(document: bytes, where: str) -> dict[str, Any]:
     """The mapping in the bytes of a .json."""
     return fields.json_object(fields.decode_utf8(document, where, "JSON").removeprefix("\ufeff"), where)
 
 
-def suffix_of(data):
+def suffix_of(data: bytes) -> str:
     """The suffix that fits the bytes of an image, .img for an unknown kind."""
     for signature, suffix in SIGNATURES:
         if data.startswith(signature):
@@ -69,7 +72,7 @@ SIGNATURES = (
 )
 
 
-def document_of(sample):
+def document_of(sample: Sample) -> bytes:
     """The bytes of a .json from which `sample` reads id, captions and tags back."""
     content = {"id": sample.id, "texts": list(sample.texts)}
     if sample.tags:

@@ -2,14 +2,16 @@
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from ...errors import ConfigError, DataError
 from . import fields
-from .base import RowError, Source, digest
+from .base import RowError, Sample, Source, digest
 from .lines import LineFile
 
 
@@ -20,7 +22,7 @@ class TagFile:
     that occurs twice.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         if not isinstance(path, (str, os.PathLike)):
             raise ConfigError(f"tags: {path!r} is no file; name the JSON lines that tools/data.py tags has written")
         self.path = Path(path)
@@ -43,7 +45,7 @@ class TagFile:
     def __len__(self):
         return len(self.lines)
 
-    def get(self, key):
+    def get(self, key: str) -> tuple[str, ...] | None:
         """The tags of an image id as a tuple, or None when the file does not know it."""
         mark = np.uint64(digest(key.encode("utf-8", "surrogatepass")))
         place = int(np.searchsorted(self.hashes, mark))
@@ -55,7 +57,7 @@ class TagFile:
             place += 1
         return None
 
-    def parse(self, raw, row):
+    def parse(self, raw: bytes, row: int) -> tuple[str, dict[str, Any]]:
         """(id, content) of a row."""
         try:
             content = json.loads(raw)
@@ -77,14 +79,14 @@ class TagFile:
 class TaggedSource(Source):
     """A source whose samples take the tags that a TagFile has for their image id; others keep their own."""
 
-    def __init__(self, source, path):
+    def __init__(self, source: Source, path: str | os.PathLike):
         self.source, self.tags = source, TagFile(path)
         self.name, self.folder = source.name, getattr(source, "folder", None)
 
     def __len__(self):
         return len(self.source)
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         sample = self.source.load(index)
         tags = self.tags.get(sample.id)
         prefix = getattr(self.source, "prefix", "")
@@ -92,27 +94,27 @@ class TaggedSource(Source):
             tags = self.tags.get(sample.id.removeprefix(prefix))
         return sample if tags is None else replace(sample, tags=tags)
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         return self.source.key(index)
 
-    def where(self, index):
+    def where(self, index: SupportsIndex) -> str:
         return self.source.where(index)
 
-    def qualify_ids(self):
+    def qualify_ids(self) -> None:
         self.source.qualify_ids()
 
-    def unused_files(self):
+    def unused_files(self) -> Iterator[Path]:
         return self.source.unused_files()
 
     @property
-    def notes(self):
+    def notes(self) -> list[str]:
         return self.source.notes
 
-    def shard_sizes(self):
+    def shard_sizes(self) -> list[int]:
         return self.source.shard_sizes()
 
-    def faults(self, checksums=False):
+    def faults(self, checksums: bool = False) -> Iterator[str]:
         return self.source.faults(checksums)
 
-    def describe(self):
+    def describe(self) -> str:
         return f"{self.source.describe()}; tags of {len(self.tags):,} ids from {self.tags.path}"

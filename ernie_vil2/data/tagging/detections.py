@@ -3,12 +3,16 @@
 import contextlib
 import json
 import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...errors import DataError
 from ..sources.base import RowError
 from ..sources.lines import LineFile
+from .labels import Labels
 
 ID_KEYS = ("image_id", "id", "image", "file_name")
 LABEL_KEYS = ("labels", "objects", "classes", "category_id", "label", "category", "class", "names", "name")
@@ -28,16 +32,16 @@ class Found:
     left: float = math.nan
 
 
-def first_of(entry, keys):
+def first_of(entry: Mapping[str, Any], keys: Iterable[str]) -> tuple[str | None, Any]:
     """(key, value) of the first key that an entry has, or (None, None)."""
     return next(((key, entry[key]) for key in keys if entry.get(key) is not None), (None, None))
 
 
-def as_list(value):
+def as_list(value: Any) -> list:
     return value if isinstance(value, list) else [value]
 
 
-def read_entry(entry, labels, where):
+def read_entry(entry: Any, labels: Labels, where: str) -> tuple[str, list[Found]]:
     """(image id, [Found]) of one entry: a row of an image with lists, or a single detection as COCO's results have it.
 
     Raises RowError for an entry that cannot be used, DataError for a class that the labels do not know.
@@ -78,7 +82,7 @@ def read_entry(entry, labels, where):
     return str(key), found
 
 
-def entry_boxes(entry, single):
+def entry_boxes(entry: Mapping[str, Any], single: bool) -> list | None:
     """The boxes of an entry as a list, or None; Visual Genome's objects have x, y, w, h of their own."""
     if single and {"x", "y", "w", "h"} <= entry.keys():
         return [[entry[side] for side in "xywh"]]
@@ -86,14 +90,14 @@ def entry_boxes(entry, single):
     return boxes if boxes is None or not single else [boxes]
 
 
-def measures(box, single):
+def measures(box: Iterable[float], single: bool) -> tuple[float, float]:
     """(area, left edge) of a box: x, y, width, height in a single detection, two corners in a row of lists."""
     left, top, third, fourth = map(float, box)
     width, height = (third, fourth) if single else (third - left, fourth - top)
     return max(width, 0.0) * max(height, 0.0), left
 
 
-def entries(path):
+def entries(path: str | os.PathLike) -> Iterator[tuple[str, Any]]:
     """Yield (where, entry) of a file: JSON lines, a JSON list, or a JSON object with `annotations`.
 
     A line that is not JSON comes as (where, RowError). Lines with `error` are a detector's note of a broken image.

@@ -1,8 +1,11 @@
 """Names of a detector's classes, English and Chinese: label files of COCO and Visual Genome, and plain lists."""
 
 import json
+import os
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ...errors import ConfigError, DataError
 
@@ -33,7 +36,13 @@ class Labels:
     a class is called as in the file, with zh by its Chinese name, or as in the file where that is Chinese already.
     """
 
-    def __init__(self, names=(), chinese=(), language="zh", where="the labels"):
+    def __init__(
+        self,
+        names: Mapping[int, str] | Iterable[tuple[int, str]] = (),
+        chinese: Mapping[int, str] | Iterable[tuple[int, str]] = (),
+        language: str = "zh",
+        where: str = "the labels",
+    ):
         self.names, self.chinese = dict(names), dict(chinese)
         self.language, self.where = language, where
         self.numbers = {name: number for number, name in {**self.names, **self.chinese}.items()}
@@ -42,7 +51,7 @@ class Labels:
     def __len__(self):
         return len(self.names)
 
-    def name(self, label, where):
+    def name(self, label: Any, where: str) -> str:
         """The tag of a class number or name; a name that no label file holds stays as it is.
 
         Raises DataError at `where` for a number without a name, or without a Chinese one when that is wanted.
@@ -73,7 +82,12 @@ class Labels:
         return name
 
 
-def read_labels(path=None, chinese=None, language="zh", first=0):
+def read_labels(
+    path: str | os.PathLike | None = None,
+    chinese: str | os.PathLike | None = None,
+    language: str = "zh",
+    first: int = 0,
+) -> Labels:
     """Labels from a file, `coco` (the category ids of COCO) or `coco80` (its 80 classes from 0, as detectors count).
 
     A file is text with a name a line in the order of class numbers from `first` (Visual Genome's objects_vocab.txt with
@@ -100,7 +114,7 @@ def read_labels(path=None, chinese=None, language="zh", first=0):
     return Labels(names, translated, language, str(path or "the labels (none given: add --labels coco80 or a file)"))
 
 
-def coco_names(contiguous):
+def coco_names(contiguous: bool) -> tuple[dict[int, str], dict[int, str]]:
     """({number: English name}, {number: Chinese name}) of COCO's 80 classes."""
     entries = [entry.split() for entry in COCO.replace("\n", " ").split(",")]
     numbers = range(len(entries)) if contiguous else [int(entry[0]) for entry in entries]
@@ -108,7 +122,7 @@ def coco_names(contiguous):
     return {number: " ".join(entry[1:-1]) for number, entry in pairs}, {number: entry[-1] for number, entry in pairs}
 
 
-def label_file(path, first):
+def label_file(path: Path, first: int) -> tuple[dict[int, str], dict[int, str]]:
     """({number: name}, {number: Chinese name}) of a label file."""
     if path.suffix.lower() == ".json":
         return json_labels(path, first), {}
@@ -121,7 +135,7 @@ def label_file(path, first):
     return names, translated
 
 
-def json_labels(path, first):
+def json_labels(path: Path, first: int) -> dict[int, str]:
     """{number: name} of a JSON file of labels."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -143,7 +157,7 @@ def json_labels(path, first):
     return {number: first_name(name) for number, name in names.items()}
 
 
-def text_lines(path):
+def text_lines(path: Path) -> list[str]:
     """Lines of a text file of names, none of them empty."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -161,6 +175,6 @@ def text_lines(path):
     return lines
 
 
-def first_name(text):
+def first_name(text: str) -> str:
     """The first of the synonyms that a label file separates by commas."""
     return re.split("[,，]", text)[0].strip() or text.strip()

@@ -9,57 +9,25 @@ import math
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ConfigError, DataError
 from ...files.atomic import atomic_file, reported
-from ..sources.base import RowError
+from ..sources.base import RowError, Source
 from .detections import Found, entries, read_entry
+from .labels import Labels
+from .rules import Rules
 
-ORDERS = ("score", "area", "left")
 SHOWN = 3
 
 
-@dataclass(frozen=True)
-class Rules:
-    """Which detections become tags: score of at least `threshold`, each tag once with its best score, the `most` best.
-
-    order: of the tags that are kept, by falling score, by falling box area, or from left to right.
-    """
-
-    threshold: float = 0.3
-    most: int = 10
-    order: str = "score"
-    once: bool = True
-
-    def __post_init__(self):
-        if self.order not in ORDERS:
-            raise ConfigError(f"--order {self.order}: tags are ordered by {', '.join(ORDERS)}")
-        if self.most < 1 or not math.isfinite(self.threshold):
-            raise ConfigError("--most must be at least 1 and --threshold a number")
-
-    def tags(self, found):
-        """The tags of one image as a list; equal scores and places keep the order of the detector."""
-        best = sorted((item for item in found if item.score >= self.threshold), key=lambda item: -item.score)
-        if self.once:
-            first = {}
-            for item in best:
-                first.setdefault(item.tag, item)
-            best = list(first.values())
-        best = best[: self.most]
-        if self.order != "score":
-            if any(math.isnan(item.left) for item in best):
-                raise DataError(f"--order {self.order} needs boxes, and some detections have none; order by score")
-            best.sort(key=(lambda item: -item.area) if self.order == "area" else (lambda item: item.left))
-        return [item.tag for item in best]
-
-
-def plain_id(key):
+def plain_id(key: str) -> str:
     return key
 
 
-def stem(key):
+def stem(key: str) -> str:
     """An id without folders, suffix and leading zeros: `val/000000000139.jpg` and 139 are the same image."""
     name = os.path.splitext(os.path.basename(key))[0]
     return name.lstrip("0") or "0" if name.isdigit() else name
@@ -103,15 +71,24 @@ class Joined:
         return "\n".join([*lines, *(f"  {error}" for error in self.bad_entries[:SHOWN])])
 
 
-def bad(count, what):
+def bad(count: int, what: str) -> str:
     return f", {count:,} {what}" if count else ""
 
 
-def examples(ids):
+def examples(ids: Sequence[str]) -> str:
     return f": {', '.join(ids)}" + (", ..." if len(ids) == SHOWN else "") if ids else ""
 
 
-def join(source, paths, out, labels, rules, match="id", max_bad=0.01, progress=lambda rows: rows):
+def join(
+    source: Source,
+    paths: Iterable[str | os.PathLike],
+    out: str | os.PathLike,
+    labels: Labels,
+    rules: Rules,
+    match: str = "id",
+    max_bad: float = 0.01,
+    progress: Callable[[Iterable[int]], Iterable[int]] = lambda rows: rows,
+) -> Joined:
     """Write `out`, JSON lines {id, tags} for the images of a source with at least one tag; returns a Joined.
 
     paths: files of detections; those of one image may be spread over lines and files. match: id, or stem (the file's
@@ -143,7 +120,13 @@ def join(source, paths, out, labels, rules, match="id", max_bad=0.01, progress=l
             scratch.unlink(missing_ok=True)
 
 
-def read_detections(base, paths, labels, reduce, max_bad):
+def read_detections(
+    base: sqlite3.Connection,
+    paths: Iterable[str | os.PathLike],
+    labels: Labels,
+    reduce: Callable[[str], str],
+    max_bad: float,
+) -> tuple[list[RowError], int]:
     """Fill `found` and `seen`; returns (RowErrors, number of images that the detector could not read)."""
     faults, count, broken = [], 0, 0
     for path in paths:
@@ -169,7 +152,12 @@ def read_detections(base, paths, labels, reduce, max_bad):
     return faults, broken
 
 
-def read_ids(base, source, reduce, progress):
+def read_ids(
+    base: sqlite3.Connection,
+    source: Source,
+    reduce: Callable[[str], str],
+    progress: Callable[[Iterable[int]], Iterable[int]],
+) -> int:
     """Fill `rows` with the ids of the source in order; returns the number of rows without a usable id."""
     faults = 0
     for index in progress(range(len(source))):
@@ -182,14 +170,22 @@ def read_ids(base, source, reduce, progress):
     return faults
 
 
-def refuse_ambiguous(base):
+def refuse_ambiguous(base: sqlite3.Connection) -> None:
     """DataError when one stem stands for several ids of the source."""
     found = base.execute("SELECT image, min(id), max(id) FROM rows GROUP BY image HAVING count(*) > 1").fetchone()
     if found:
         raise DataError(f"--match stem: {found[1]} and {found[2]} both have the stem {found[0]}; match by id")
 
 
-def write_tags(base, out, rules, rows, bad_rows, bad_entries, broken):
+def write_tags(
+    base: sqlite3.Connection,
+    out: str | os.PathLike,
+    rules: Rules,
+    rows: int,
+    bad_rows: int,
+    bad_entries: list[RowError],
+    broken: int,
+) -> Joined:
     """Write the file from the filled tables; returns a Joined."""
 
     def one(query):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...data.images.pixels import decode_for
+from ...data.images.decode import decode_for
 from ...errors import UserError
 from ..metrics.ranks import TIE, checked, normalise, positive_pairs, ranks
 from ..metrics.thresholds import SIZE, count_scores

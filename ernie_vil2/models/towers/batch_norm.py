@@ -4,6 +4,7 @@ With frozen statistics a batch norm is a fixed scale and shift, so chunks, views
 lists the statistics among the parameters, without gradient.
 """
 
+import paddle
 import paddle.nn.functional as F
 from paddle import nn
 from paddle.nn.layer.norm import _BatchNormBase
@@ -13,7 +14,7 @@ MOMENTUM = 0.99
 STATISTICS = ("._mean", "._variance")
 
 
-def is_statistic(name):
+def is_statistic(name: str) -> bool:
     """Whether the parameter of that name is a running mean or variance, which no optimizer or average may touch."""
     return name.endswith(STATISTICS)
 
@@ -21,7 +22,7 @@ def is_statistic(name):
 class BatchNorm(nn.BatchNorm2D):
     """nn.BatchNorm2D, [B, C, h, w] -> the same, without its warning in training."""
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return F.batch_norm(
             x,
             self._mean,
@@ -35,7 +36,7 @@ class BatchNorm(nn.BatchNorm2D):
         )
 
 
-def frozen_or_not(layers, mode):
+def frozen_or_not(layers: nn.Layer, mode: str) -> nn.Layer:
     """`layers`, with every batch norm in it as `mode` says: frozen, or train."""
     for layer in layers.sublayers(include_self=True):
         if isinstance(layer, (_BatchNormBase, nn.BatchNorm)):
@@ -47,18 +48,18 @@ def frozen_or_not(layers, mode):
 class SyncBatchNorm(nn.SyncBatchNorm):
     """Batch norm over the ranks' batches, in place of `layer` with its parameters and its activation if it has one."""
 
-    def __init__(self, layer):
+    def __init__(self, layer: nn.Layer):
         super().__init__(layer._mean.shape[0], layer._momentum, layer._epsilon)
         self.weight, self.bias = layer.weight, layer.bias
         self._mean, self._variance = layer._mean, layer._variance
         self.activation = getattr(F, layer._act) if getattr(layer, "_act", None) else None
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         x = super().forward(x)
         return x if self.activation is None else self.activation(x)
 
 
-def synchronise(layers):
+def synchronise(layers: nn.Layer) -> None:
     """Replace, in place, every batch norm that learns its statistics by one over all ranks; GPU only, as Paddle's."""
     for parent in layers.sublayers(include_self=True):
         for name, layer in list(parent.named_children()):

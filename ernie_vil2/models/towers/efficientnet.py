@@ -11,17 +11,20 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from ...config.model import EfficientNetConfig, MBConv
 from ..layers import DropPath, Linear, drop_path_rates, run_blocks
 from .batch_norm import MOMENTUM, BatchNorm, frozen_or_not
 
 
-def convolution(config, inputs, outputs, kernel, stride=1, groups=1):
+def convolution(
+    config: EfficientNetConfig, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Conv2D:
     """A bias-free Conv2D with the padding of the configuration."""
     padding = "SAME" if config.padding == "same" else kernel // 2
     return nn.Conv2D(inputs, outputs, kernel, stride, padding, groups=groups, bias_attr=False)
 
 
-def batch_norm(config, channels):
+def batch_norm(config: EfficientNetConfig, channels: int) -> nn.Layer:
     """The batch norm of a tower, with frozen statistics where the configuration says so."""
     return frozen_or_not(BatchNorm(channels, MOMENTUM, config.epsilon), config.batch_norm)
 
@@ -32,7 +35,7 @@ class Block(nn.Layer):
     `shape` is its `model_config.MBConv`; there is a residual connection where input and output have one shape.
     """
 
-    def __init__(self, config, shape, drop_path):
+    def __init__(self, config: EfficientNetConfig, shape: MBConv, drop_path: float):
         super().__init__()
         kernel, stride, inputs, hidden, outputs = shape
         self.expand_conv = self.expand_norm = None
@@ -48,7 +51,7 @@ class Block(nn.Layer):
         self.residual = stride == 1 and inputs == outputs
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         first = x
         if self.expand_conv is not None:
             x = F.swish(self.expand_norm(self.expand_conv(x)))
@@ -62,7 +65,7 @@ class EfficientNet(nn.Layer):
     """pixels float32 [B, 3, S, S'] of any size -> raw embedding [B, D]: tanh(Linear(pooled features)), or the pooled
     features where there is no projection. `features` gives the feature map."""
 
-    def __init__(self, config):
+    def __init__(self, config: EfficientNetConfig):
         super().__init__()
         self.recompute = False
         shapes = config.blocks()
@@ -75,17 +78,17 @@ class EfficientNet(nn.Layer):
         self.dropout = nn.Dropout(config.dropout)
         self.proj = Linear(config.width, config.projection) if config.projection else None
 
-    def features(self, pixels):
+    def features(self, pixels: paddle.Tensor) -> paddle.Tensor:
         """The feature map after the head convolution: [B, 3, S, S'] -> [B, C, ceil(S / 32), ceil(S' / 32)]."""
         x = F.swish(self.stem_norm(self.stem_conv(pixels)))
         x = run_blocks(self.blocks, x, recompute=self.recompute and self.training)
         return F.swish(self.head_norm(self.head_conv(x)))
 
-    def forward(self, pixels):
+    def forward(self, pixels: paddle.Tensor) -> paddle.Tensor:
         pooled = self.features(pixels).mean([2, 3])
         return pooled if self.proj is None else paddle.tanh(self.proj(self.dropout(pooled)))
 
-    def starting_values(self):
+    def starting_values(self) -> None:
         """Random starting values: normal of variance 2 / fan-out for convolutions, as in the paper's own code, Glorot
         normal for the Linear; the statistics are those of unit variance."""
         for layer in self.sublayers():

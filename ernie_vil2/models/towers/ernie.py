@@ -6,6 +6,7 @@ Keys, shapes and arithmetic are those of the ERNIE-ViL 2.0 release; Linear weigh
 import paddle
 from paddle import nn
 
+from ...config.model import TextTowerConfig
 from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
 
 PAD_ID = 0
@@ -15,7 +16,7 @@ MASKED = -10000.0
 class Attention(nn.Layer):
     """Self-attention with separate query, key and value: [B, L, W] -> [B, L, W]."""
 
-    def __init__(self, config):
+    def __init__(self, config: TextTowerConfig):
         super().__init__()
         self.heads = config.heads
         self.dropout = config.dropout
@@ -24,7 +25,7 @@ class Attention(nn.Layer):
         self.v = Linear(config.width, config.width)
         self.o = Linear(config.width, config.width)
 
-    def forward(self, x, bias):
+    def forward(self, x: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
         batch, length, width = x.shape
         shape = [batch, length, self.heads, width // self.heads]
         query, key, value = (layer(x).reshape(shape) for layer in (self.q, self.k, self.v))
@@ -34,21 +35,21 @@ class Attention(nn.Layer):
 class FeedForward(nn.Layer):
     """Linear, activation, Linear: [B, L, W] -> [B, L, W]."""
 
-    def __init__(self, config):
+    def __init__(self, config: TextTowerConfig):
         super().__init__()
         hidden = int(config.width * config.mlp_ratio)
         self.activation = ACTIVATIONS[config.activation]
         self.i = Linear(config.width, hidden)
         self.o = Linear(hidden, config.width)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.o(self.activation(self.i(x)))
 
 
 class Block(nn.Layer):
     """One post-LN block: each residual sum is normalised."""
 
-    def __init__(self, config, drop_path):
+    def __init__(self, config: TextTowerConfig, drop_path: float):
         super().__init__()
         self.attn = Attention(config)
         self.ln1 = nn.LayerNorm(config.width, epsilon=config.epsilon)
@@ -57,7 +58,7 @@ class Block(nn.Layer):
         self.dropout = nn.Dropout(config.dropout)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x, bias):
+    def forward(self, x: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
         x = self.ln1(x + self.drop_path(self.dropout(self.attn(x, bias))))
         return self.ln2(x + self.drop_path(self.dropout(self.ffn(x))))
 
@@ -65,19 +66,19 @@ class Block(nn.Layer):
 class EncoderStack(nn.Layer):
     """The blocks; a layer of its own because the release's keys say so."""
 
-    def __init__(self, config):
+    def __init__(self, config: TextTowerConfig):
         super().__init__()
         self.recompute = False
         self.block = nn.LayerList([Block(config, rate) for rate in drop_path_rates(config.drop_path, config.depth)])
 
-    def forward(self, x, bias):
+    def forward(self, x: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
         return run_blocks(self.block, x, bias, recompute=self.recompute and self.training)
 
 
 class ErnieEncoder(nn.Layer):
     """token ids int64 [B, L], padded with 0 -> raw embedding [B, D] (tanh pooler, projected where configured)."""
 
-    def __init__(self, config):
+    def __init__(self, config: TextTowerConfig):
         super().__init__()
         self.word_emb = nn.Embedding(config.vocab_size, config.width)
         self.pos_emb = nn.Embedding(config.positions, config.width)
@@ -87,14 +88,14 @@ class ErnieEncoder(nn.Layer):
         self.pooler = Linear(config.width, config.width)
         self.proj = Linear(config.width, config.projection, bias_attr=False) if config.projection else None
 
-    def forward(self, ids):
+    def forward(self, ids: paddle.Tensor) -> paddle.Tensor:
         x = self.word_emb(ids) + self.pos_emb.weight[: ids.shape[1]]
         x = self.dropout(self.ln(x))
         pooled = paddle.tanh(self.pooler(self.encoder_stack(x, padding_bias(ids, x.dtype))[:, 0]))
         return pooled if self.proj is None else self.proj(pooled)
 
 
-def padding_bias(ids, dtype):
+def padding_bias(ids: paddle.Tensor, dtype: paddle.dtype) -> paddle.Tensor:
     """Attention bias [B, 1, 1, L]: -10000 on padding keys.
 
     The release masks padding queries too; their outputs reach nothing, so the embedding is the same.

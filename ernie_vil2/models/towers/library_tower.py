@@ -2,18 +2,21 @@
 
 import contextlib
 import importlib
+from collections.abc import Iterator
+from types import ModuleType
 
 import paddle
 from paddle import nn
 from paddle.base import initializer as chosen
 
+from ...config.model import PaddleClasConfig, PaddleNLPConfig
 from ...errors import ConfigError
 from ..layers import Linear
 
 INSTALL = "pip install --no-deps --use-pep517 -r requirements-models.txt"
 
 
-def imported(module, library):
+def imported(module: str, library: str) -> ModuleType:
     """A module of PaddleNLP or PaddleClas; ConfigError that says how to install it when it is missing."""
     try:
         return importlib.import_module(module)
@@ -22,7 +25,7 @@ def imported(module, library):
 
 
 @contextlib.contextmanager
-def library_initialisers():
+def library_initialisers() -> Iterator[None]:
     """Inside the block layers start as their library wants it, also inside `dual_encoder.uninitialised`."""
     held = chosen._global_weight_initializer_, chosen._global_bias_initializer_
     nn.initializer.set_global_initializer(None)
@@ -32,7 +35,7 @@ def library_initialisers():
         nn.initializer.set_global_initializer(*held)
 
 
-def without_tables(layers):
+def without_tables(layers: nn.Layer) -> None:
     """Leave index tables and other buffers of integers out of the state dict: they are computed when it is built."""
     for layer in layers.sublayers(include_self=True):
         for name, value in layer._buffers.items():
@@ -43,16 +46,16 @@ def without_tables(layers):
 class Head(nn.Layer):
     """Base of these towers: [B, width] -> tanh(Linear(dropout)) [B, projection], or as it is without a projection."""
 
-    def __init__(self, config):
+    def __init__(self, config: PaddleClasConfig | PaddleNLPConfig):
         super().__init__()
         self.dropout = nn.Dropout(config.dropout)
         self.proj = Linear(config.width, config.projection) if config.projection else None
 
-    def head(self, pooled):
+    def head(self, pooled: paddle.Tensor) -> paddle.Tensor:
         """pooled [B, width] -> raw embedding [B, D]."""
         return pooled if self.proj is None else paddle.tanh(self.proj(self.dropout(pooled)))
 
-    def starting_values(self):
+    def starting_values(self) -> None:
         """Glorot normal for the head; the rest has the values that its library gave it."""
         if self.proj is not None:
             nn.initializer.XavierNormal()(self.proj.weight)

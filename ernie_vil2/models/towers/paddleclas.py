@@ -7,10 +7,12 @@ in a process, so each tower is built under a name space of its own.
 
 import inspect
 import re
+from collections.abc import Callable
 
 import paddle
 from paddle import nn
 
+from ...config.model import PaddleClasConfig
 from ...errors import ConfigError, nearest
 from ..layers import drop_path_rates
 from .batch_norm import frozen_or_not
@@ -27,7 +29,7 @@ class PaddleClasTower(Head):
     Dropout inside the architecture stays as it is there.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: PaddleClasConfig):
         super().__init__(config)
         self.width, self.name = config.width, config.paddleclas
         with library_initialisers():
@@ -42,7 +44,7 @@ class PaddleClasTower(Head):
         frozen_or_not(self.backbone, config.batch_norm)
         without_tables(self.backbone)
 
-    def forward(self, pixels):
+    def forward(self, pixels: paddle.Tensor) -> paddle.Tensor:
         features = self.backbone(pixels)
         if not isinstance(features, paddle.Tensor) or features.ndim not in (2, 4) or features.shape[1] != self.width:
             raise ConfigError(
@@ -51,7 +53,7 @@ class PaddleClasTower(Head):
         return self.head(features.mean([2, 3]) if features.ndim == 4 else features)
 
 
-def architecture(name):
+def architecture(name: str) -> Callable[..., nn.Layer]:
     """PaddleClas's function or class of that name; ConfigError with the nearest one when there is none."""
     backbones = imported("paddleclas.ppcls.arch.backbone", "PaddleClas")
     made = {key: value for key, value in vars(backbones).items() if key[0].isupper() and callable(value)}
@@ -62,7 +64,7 @@ def architecture(name):
     return made[name]
 
 
-def build(config):
+def build(config: PaddleClasConfig) -> nn.Layer:
     """The architecture with CLASSES classes, at this image size and with this stochastic depth where it takes them."""
     make = architecture(config.paddleclas)
     options = {"class_num": CLASSES, "img_size": config.image_size, "drop_path_rate": config.drop_path}
@@ -76,7 +78,7 @@ def build(config):
                 raise ConfigError(f"PaddleClas's {config.paddleclas} cannot be built: {error}") from None
 
 
-def leave_out_classifier(backbone, name):
+def leave_out_classifier(backbone: nn.Layer, name: str) -> int:
     """Put Identity in place of the one layer of CLASSES outputs; returns the width of what it is given."""
     found = []
     for parent in backbone.sublayers(include_self=True):
@@ -95,7 +97,7 @@ def leave_out_classifier(backbone, name):
     return width
 
 
-def set_drop_path(backbone, config):
+def set_drop_path(backbone: nn.Layer, config: PaddleClasConfig) -> None:
     """Stochastic depth as configured, whatever the architecture's default is; ConfigError where it has none."""
     layers = [layer for layer in backbone.sublayers() if type(layer).__name__ == "DropPath"]
     for layer, rate in zip(layers, drop_path_rates(config.drop_path, len(layers)), strict=True):
@@ -107,7 +109,7 @@ def set_drop_path(backbone, config):
         )
 
 
-def published_weights(name):
+def published_weights(name: str) -> str:
     """Path of the weights that PaddleClas publishes for an architecture, downloaded by it and not yet read."""
     urls = getattr(inspect.getmodule(architecture(name)), "MODEL_URLS", {})
     if name not in urls:

@@ -6,12 +6,17 @@ never loads the weights: its loader runs pickles (`training/pretrained.py` reads
 
 import copy
 import json
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
+from paddle import nn
 
+from ...config.model import PaddleNLPConfig
 from ...errors import ConfigError
 from .ernie import PAD_ID
 from .library_tower import Head, imported, library_initialisers, without_tables
@@ -24,7 +29,7 @@ COMPARED = {"vocab_size": "vocab_size", "positions": "max_position_embeddings", 
 class PaddleNLPTower(Head):
     """token ids int64 [B, L], padded with 0 -> raw embedding [B, D]. `encoder` has PaddleNLP's keys."""
 
-    def __init__(self, config):
+    def __init__(self, config: PaddleNLPConfig):
         super().__init__(config)
         settings = look_up(config)
         self.model_class, self.source = encoder_class(settings), config.paddlenlp
@@ -42,11 +47,11 @@ class PaddleNLPTower(Head):
             ) from None
         without_tables(self.encoder)
 
-    def forward(self, ids):
+    def forward(self, ids: paddle.Tensor) -> paddle.Tensor:
         return self.head(pooled(self.encoder, ids, self.masked))
 
 
-def pooled(encoder, ids, masked):
+def pooled(encoder: nn.Layer, ids: paddle.Tensor, masked: bool) -> paddle.Tensor:
     """[B, width]: the first output of two dimensions, the pooled token, or else token 0 of the first output; masked:
     whether the encoder is told where padding is."""
     found = encoder(ids, attention_mask=(ids != PAD_ID).astype("int64")) if masked else encoder(ids)
@@ -55,7 +60,7 @@ def pooled(encoder, ids, masked):
     return outputs[0][:, 0] if token is None else token
 
 
-def needs_mask(encoder, config):
+def needs_mask(encoder: nn.Layer, config: PaddleNLPConfig) -> bool:
     """Whether padding changes the pooled token unless the encoder is told of it: most find it by themselves.
 
     Tried on three tokens. ConfigError where it is changed anyhow, and where later tokens do not count, as in a decoder.
@@ -79,12 +84,12 @@ def needs_mask(encoder, config):
     )
 
 
-def known_encoders():
+def known_encoders() -> Mapping[str, str]:
     """{class name without "Model": module} of PaddleNLP's base models."""
     return imported("paddlenlp.transformers.auto.modeling", "PaddleNLP").MAPPING_NAMES
 
 
-def look_up(config):
+def look_up(config: PaddleNLPConfig) -> dict[str, Any]:
     """The settings of the encoder, kept in `config.settings`: as given, of the folder, or of PaddleNLP's own list.
 
     Raises ConfigError when the model is not known; only a name that is not in PaddleNLP itself needs the network.
@@ -98,7 +103,7 @@ def look_up(config):
     return config.settings
 
 
-def read_settings(path):
+def read_settings(path: str | os.PathLike) -> dict[str, Any]:
     """A configuration file as a dictionary."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -110,7 +115,7 @@ def read_settings(path):
     return found
 
 
-def built_in(name):
+def built_in(name: str) -> dict[str, Any] | None:
     """The settings of a name that PaddleNLP knows by heart, or None."""
     modeling = imported("paddlenlp.transformers.auto.modeling", "PaddleNLP")
     for names, class_name in modeling.AutoModel._pretrained_model_dict.items():
@@ -120,7 +125,7 @@ def built_in(name):
     return None
 
 
-def encoder_class(settings):
+def encoder_class(settings: Mapping[str, Any]) -> type[nn.Layer]:
     """PaddleNLP's base model for the architecture that the settings name; ConfigError when it has none."""
     named = str((settings.get("architectures") or [settings.get("init_class") or ""])[0])
     known = known_encoders()
@@ -138,7 +143,7 @@ def encoder_class(settings):
     return found
 
 
-def encoder_config(config, settings):
+def encoder_config(config: PaddleNLPConfig, settings: Mapping[str, Any]) -> Any:
     """PaddleNLP's configuration object with our dropout; ConfigError names every size that ours has otherwise."""
     found = encoder_class(settings).config_class.from_dict(copy.deepcopy(settings))
     for key in DROPOUTS:
@@ -159,7 +164,7 @@ def encoder_config(config, settings):
     return found
 
 
-def fetched(name, files):
+def fetched(name: str, files: list[str]) -> str:
     """Path of a file of a published model, from PaddleNLP's cache or by its downloader."""
     download = imported("paddlenlp.utils.download", "PaddleNLP")
     home = imported("paddlenlp.utils.env", "PaddleNLP").MODEL_HOME
@@ -175,7 +180,7 @@ def fetched(name, files):
     return found
 
 
-def published_weights(tower):
+def published_weights(tower: PaddleNLPTower) -> str | Path:
     """Path of a tower's weights, in its folder or downloaded and not yet read."""
     if Path(tower.source).is_dir():
         return Path(tower.source) / WEIGHTS

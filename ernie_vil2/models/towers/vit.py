@@ -8,20 +8,21 @@ import math
 import paddle
 from paddle import nn
 
+from ...config.model import ImageTowerConfig
 from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
 
 
 class PatchEmbed(nn.Layer):
     """Non-overlapping patches to tokens: [B, 3, S, S] -> [B, (S / patch)^2, W]."""
 
-    def __init__(self, config):
+    def __init__(self, config: ImageTowerConfig):
         super().__init__()
         self.patch_size = config.patch_size
         self.proj = nn.Conv2D(
             3, config.width, config.patch_size, stride=config.patch_size, bias_attr=None if config.patch_bias else False
         )
 
-    def forward(self, pixels):
+    def forward(self, pixels: paddle.Tensor) -> paddle.Tensor:
         batch, channels, height, width = pixels.shape
         patch = self.patch_size
         rows, columns = height // patch, width // patch
@@ -38,14 +39,14 @@ class PatchEmbed(nn.Layer):
 class Attention(nn.Layer):
     """Self-attention with fused query, key and value: [B, N, W] -> [B, N, W]."""
 
-    def __init__(self, config):
+    def __init__(self, config: ImageTowerConfig):
         super().__init__()
         self.heads = config.heads
         self.dropout = config.dropout
         self.qkv = Linear(config.width, 3 * config.width)
         self.proj = Linear(config.width, config.width)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         batch, length, width = x.shape
         parts = self.qkv(x).split(3, axis=-1)
         query, key, value = (part.reshape([batch, length, self.heads, width // self.heads]) for part in parts)
@@ -55,21 +56,21 @@ class Attention(nn.Layer):
 class MLP(nn.Layer):
     """Linear, activation, Linear: [B, N, W] -> [B, N, W]."""
 
-    def __init__(self, config):
+    def __init__(self, config: ImageTowerConfig):
         super().__init__()
         hidden = int(config.width * config.mlp_ratio)
         self.activation = ACTIVATIONS[config.activation]
         self.fc1 = Linear(config.width, hidden)
         self.fc2 = Linear(hidden, config.width)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.fc2(self.activation(self.fc1(x)))
 
 
 class Block(nn.Layer):
     """One pre-LN block: attention and MLP, each a residual branch."""
 
-    def __init__(self, config, drop_path):
+    def __init__(self, config: ImageTowerConfig, drop_path: float):
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width, epsilon=config.epsilon)
         self.attn = Attention(config)
@@ -78,7 +79,7 @@ class Block(nn.Layer):
         self.dropout = nn.Dropout(config.dropout)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         x = x + self.drop_path(self.dropout(self.attn(self.norm1(x))))
         return x + self.drop_path(self.dropout(self.mlp(self.norm2(x))))
 
@@ -86,7 +87,7 @@ class Block(nn.Layer):
 class VisionTransformer(nn.Layer):
     """pixels float32 [B, 3, S, S] -> raw embedding [B, D] (token 0 after `norm_post`, projected where configured)."""
 
-    def __init__(self, config):
+    def __init__(self, config: ImageTowerConfig):
         super().__init__()
         self.recompute = False
         tokens = (config.image_size // config.patch_size) ** 2 + 1
@@ -99,7 +100,7 @@ class VisionTransformer(nn.Layer):
         self.norm_post = nn.LayerNorm(config.width, epsilon=config.epsilon)
         self.proj = Linear(config.width, config.projection, bias_attr=False) if config.projection else None
 
-    def forward(self, pixels):
+    def forward(self, pixels: paddle.Tensor) -> paddle.Tensor:
         x = self.patch_embed(pixels)
         first = self.class_embedding.expand([x.shape[0], -1, -1])
         x = paddle.concat([first, x], axis=1) + self.positional_embedding
@@ -113,7 +114,7 @@ class VisionTransformer(nn.Layer):
         return embeds if self.proj is None else self.proj(embeds)
 
 
-def without_patches(x, rate):
+def without_patches(x: paddle.Tensor, rate: float) -> paddle.Tensor:
     """Tokens [B, 1 + N, W] -> [B, 1 + K, W]: the class token and K = ceil((1 - rate) N) patches, at least 1, drawn for
     each image (FLIP, arXiv 2212.00794)."""
     batch, tokens, width = x.shape

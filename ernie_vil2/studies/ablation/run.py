@@ -13,9 +13,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...config.run import as_dict, load_run
+from ...config.load import load_run
 from ...errors import ConfigError
 from ...files.json_files import write_json
+from ...schema import as_dict
 from .report import NAMES
 
 RESULT = "result.json"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...config.run import load_run
-from ...data.sources.scenes.scenes import SceneSource
+from ...config.load import load_run
+from ...data.sources.scenes.source import SceneSource
 from ...errors import ConfigError
 from ...evaluation.retrieval import encode_source, evaluate
 from ...inference.model import load

@@ -11,7 +11,7 @@ from string import Template
 import cv2
 import numpy as np
 
-from ...data.sources.scenes.scenes import held_out
+from ...data.sources.scenes.scene import held_out
 from ...data.sources.scenes.words import COLOURS, SHAPES, SIZES
 from ...evaluation.metrics.ranks import percent
 from ...files.atomic import atomic_file, reported

@@ -74,7 +74,7 @@ class Assumptions:
 # from the targets 5, and for a pair 38 to make the mask and to add it to both directions, half of it a direction.
 
 
-def card_named(name):
+def card_named(name: str) -> Card:
     """The Card of a name; ConfigError when it is not known."""
     if name not in CARDS:
         raise ConfigError(f"--card {name}: did you mean {nearest(name, CARDS) or 'a100'!r}?")

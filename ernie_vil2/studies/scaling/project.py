@@ -8,23 +8,27 @@ Seconds and bytes throughout.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ...config.model import ModelConfig
 from ...errors import UserError
-from .cards import CARDS_PER_NODE, Assumptions
-from .measure import IMAGE_VIEWS, PAIRS, SIZES, TEXT_VIEWS
+from .cards import CARDS_PER_NODE, Assumptions, Card
+from .rank_traffic import IMAGE_VIEWS, PAIRS, TEXT_VIEWS
+from .view_costs import SIZES
 
 CLIP_TEXT = {"width": 512, "depth": 12, "length": 77}
 """The text tower beside ViT-B/16 in the published speeds."""
 
 
-def tower_flops(width, depth, length, mlp_ratio=4.0):
+def tower_flops(width: int, depth: int, length: int, mlp_ratio: float = 4.0) -> float:
     """Operations of a forward pass of a transformer over `length` tokens, two for a multiplication and an addition."""
     matrices = (4 + 2 * mlp_ratio) * width**2
     return depth * (2 * length * matrices + 4 * length**2 * width)
 
 
-def view_flops(config):
+def view_flops(config: ModelConfig) -> tuple[float, float]:
     """(image view, text view): operations of a forward pass; UserError for a tower whose operations are not counted."""
     image, text = config.image_tower, config.text_tower
     if (image.kind, text.kind) != ("vit", "ernie"):
@@ -40,7 +44,7 @@ def view_flops(config):
     )
 
 
-def reached_flops(card):
+def reached_flops(card: Card) -> float:
     """Operations per second that the card's measured speed stands for; backward counts as two forward passes."""
     return card.pairs_per_second * 3 * (view_flops(SIZES["base"])[0] + tower_flops(**CLIP_TEXT))
 
@@ -60,31 +64,31 @@ class Step:
     fits: bool
 
     @property
-    def batch(self):
+    def batch(self) -> int:
         """Pairs of the global batch."""
         return self.cards * self.per_card
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """Of the whole step."""
         return sum(self.time.values())
 
     @property
-    def communication(self):
+    def communication(self) -> float:
         """Share of the step in collectives between cards."""
         return (self.time["gradients"] + self.time["embeddings"]) / self.seconds
 
     @property
-    def bytes(self):
+    def bytes(self) -> float:
         """Peak memory of a rank."""
         return peak(self.memory, self.micro == self.per_card)
 
-    def hours(self, pairs):
+    def hours(self, pairs: float) -> float:
         """Time for so many pairs."""
         return pairs / self.batch * self.seconds / 3600
 
 
-def peak(memory, at_once):
+def peak(memory: Mapping[str, float], at_once: bool) -> float:
     """Most bytes of a rank at a time, of parts of its memory.
 
     at_once: activations of the whole share wait while the loss is worked out; with the gradient cache there are none
@@ -96,22 +100,24 @@ def peak(memory, at_once):
 
 
 class Projection:
-    """`step(size, cards, per_card)` from a measurement (`scale_measure.measure`), a Card and Assumptions."""
+    """`step(size, cards, per_card)` from a measurement (`measure.measure`), a Card and Assumptions."""
 
-    def __init__(self, measured, card, assumed=None, recompute=False):
+    def __init__(
+        self, measured: Mapping[str, Any], card: Card, assumed: Assumptions | None = None, recompute: bool = False
+    ):
         self.measured, self.card, self.assumed = measured, card, assumed or Assumptions()
         self.recompute = recompute
 
-    def bandwidth(self, cards):
+    def bandwidth(self, cards: int) -> float:
         """Bytes per second that a ring over all cards moves: within a node, or as fast as a node sends."""
         nominal = self.card.intra if cards <= CARDS_PER_NODE else min(self.card.intra, self.card.inter)
         return nominal * self.assumed.bandwidth_share
 
-    def wait(self, cards, collectives):
+    def wait(self, cards: int, collectives: int) -> float:
         """Seconds of latency of so many collectives."""
         return collectives * self.assumed.latency * math.ceil(math.log2(cards)) if cards > 1 else 0.0
 
-    def gradient_time(self, parameters, cards, sharding):
+    def gradient_time(self, parameters: int, cards: int, sharding: int) -> float:
         """All-reduce as a ring, 2 (N-1)/N of the bytes, with sharding 1 a broadcast of the new values after it; with
         sharding 2 a reduction to the owner and that broadcast, once all bytes each."""
         if cards == 1:
@@ -129,7 +135,7 @@ class Projection:
             size, count = size + whole, 2 * count
         return size / self.bandwidth(cards) + self.wait(cards, count)
 
-    def embedding_time(self, width, cards, batch):
+    def embedding_time(self, width: int, cards: int, batch: int) -> float:
         """All-gather of embeddings and of ids, and reduce-scatter of the embeddings' gradient: (N-1)/N of the bytes."""
         wire = self.measured["wire"]
         values = batch * width * (len(IMAGE_VIEWS) + len(TEXT_VIEWS))
@@ -137,19 +143,19 @@ class Projection:
         size += batch * wire["metadata_per_sample"]
         return size * (cards - 1) / cards / self.bandwidth(cards) + self.wait(cards, 3)
 
-    def pair_flops(self, size):
+    def pair_flops(self, size: str) -> float:
         """Operations of the forward passes of all views of a pair."""
         image, text = view_flops(SIZES[size])
         return len(IMAGE_VIEWS) * image + len(TEXT_VIEWS) * text
 
-    def forward_share(self, size):
+    def forward_share(self, size: str) -> float:
         """Share of the forward pass in forward and backward together, measured on this machine."""
         sides = [self.measured["sizes"][size][tower] for tower in ("image", "text")]
         weights = len(IMAGE_VIEWS), len(TEXT_VIEWS)
         forward = sum(weight * side["forward"] for weight, side in zip(weights, sides, strict=True))
         return forward / (forward + sum(weight * side["backward"] for weight, side in zip(weights, sides, strict=True)))
 
-    def activations(self, size):
+    def activations(self, size: str) -> float:
         """Bytes of a pair between forward and backward; with recompute, of block inputs and of one block."""
         total = 0.0
         for tower, views in (("image", len(IMAGE_VIEWS)), ("text", len(TEXT_VIEWS))):
@@ -158,7 +164,7 @@ class Projection:
             total += views * each
         return total * self.assumed.activation_share
 
-    def memory(self, size, cards, per_card, micro, sharding):
+    def memory(self, size: str, cards: int, per_card: int, micro: int, sharding: int) -> dict[str, float]:
         """Bytes of a rank by what they hold."""
         config, parameters = SIZES[size], self.measured["sizes"][size]["parameters"]
         views = len(IMAGE_VIEWS) + len(TEXT_VIEWS)
@@ -175,7 +181,7 @@ class Projection:
             "logits": self.measured["loss"]["peak"] * per_card * batch,
         }
 
-    def micro_batch(self, size, cards, per_card, sharding):
+    def micro_batch(self, size: str, cards: int, per_card: int, sharding: int) -> tuple[int, bool]:
         """(pairs of a pass, whether they fit): the share of a card, or the largest power of two below it that fits."""
         limit = self.card.memory * self.assumed.memory_share
         micro = per_card
@@ -187,7 +193,7 @@ class Projection:
             micro = 2 ** math.ceil(math.log2(micro) - 1)
         return micro, not too_much()
 
-    def step(self, size, cards, per_card, sharding=0):
+    def step(self, size: str, cards: int, per_card: int, sharding: int = 0) -> Step:
         """The Step of a size on so many cards with `per_card` pairs on each."""
         micro, fits = self.micro_batch(size, cards, per_card, sharding)
         batch, width = cards * per_card, SIZES[size].embed_dims()[0]

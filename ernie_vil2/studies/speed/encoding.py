@@ -13,11 +13,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import UserError
+
+if TYPE_CHECKING:
+    from ...data.tokenizer import Tokenizer
+    from ...inference.model import Model
 
 SETTINGS = ("OMP_", "KMP_", "MKL_", "FLAGS_", "MALLOC_", "GOMP_")
 PLAIN_MALLOC = {"MALLOC_ARENA_TEST": "8"}
@@ -34,7 +40,14 @@ STARTS = {
 }
 
 
-def compare(model=None, vocab=None, images=16, texts=64, repeats=3, note=lambda line: None):
+def compare(
+    model: str | os.PathLike | None = None,
+    vocab: str | os.PathLike | None = None,
+    images: int = 16,
+    texts: int = 64,
+    repeats: int = 3,
+    note: Callable[[str], object] = lambda line: None,
+) -> dict[str, dict[str, float]]:
     """{kind: {"plain": items/s, "ours": items/s, "ratio": ...}} for images and texts, medians of `repeats` turns.
 
     model: a path, or None for random weights of the base size. Raises UserError when a side cannot run.
@@ -68,7 +81,7 @@ def compare(model=None, vocab=None, images=16, texts=64, repeats=3, note=lambda 
     return result
 
 
-def table(result):
+def table(result: Mapping[str, Mapping[str, float]]) -> str:
     """The figures of `compare` as lines."""
     lines = [f"{'':8}{'plain':>10}{'ours':>10}{'ratio':>8}"]
     for kind, row in result.items():
@@ -79,7 +92,7 @@ def table(result):
 class Side:
     """A process that measures when asked."""
 
-    def __init__(self, name, job):
+    def __init__(self, name: str, job: Mapping[str, Any]):
         environment = {key: value for key, value in os.environ.items() if not key.startswith(SETTINGS)}
         if name == "plain":
             environment.update(PLAIN_MALLOC)
@@ -96,7 +109,7 @@ class Side:
         )
         self.ask(json.dumps(job))
 
-    def ask(self, line):
+    def ask(self, line: str) -> float:
         """The number that the process answers to a line."""
         try:
             self.process.stdin.write(line + "\n")
@@ -110,7 +123,7 @@ class Side:
         reason = (self.errors.read().strip() or "it gave no reason").split("\n")[-1]
         raise UserError(f"the {self.name} side of the comparison stopped: {reason}")
 
-    def close(self):
+    def close(self) -> None:
         """End the process: at the end of its input, or killed (Paddle's handler of SIGTERM can wait for ever)."""
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
@@ -123,7 +136,7 @@ class Side:
         self.errors.close()
 
 
-def serve(name):
+def serve(name: str) -> None:
     """The loop of a side: a job as JSON on the first line, then "images" or "texts"; answers `seconds S`."""
     job = json.loads(sys.stdin.readline())
     model = prepare(job["model"], job["vocab"])
@@ -141,7 +154,7 @@ def serve(name):
         print(f"seconds {time.perf_counter() - start}", flush=True)
 
 
-def prepare(path, vocab):
+def prepare(path: str | os.PathLike | None, vocab: str | os.PathLike | None) -> "Model":
     """The Model at a path, or one of the base size with random weights and a vocabulary of ideographs."""
     from ...config.model import ModelConfig
     from ...data.tokenizer import Tokenizer, write_vocab
@@ -157,7 +170,7 @@ def prepare(path, vocab):
         return Model(new_model(config), Tokenizer(file, config.max_length, config.lower_case, config.tokenizer))
 
 
-def sample_images(count):
+def sample_images(count: int) -> list[bytes]:
     """JPEG files of photograph size, as bytes."""
     import cv2
 
@@ -166,7 +179,7 @@ def sample_images(count):
     return [cv2.imencode(".jpg", cv2.resize(colours, IMAGE_SIDES[::-1]))[1].tobytes() for colours in smooth]
 
 
-def sample_captions(tokenizer, count):
+def sample_captions(tokenizer: "Tokenizer", count: int) -> list[str]:
     """Chinese captions of CAPTION_TOKENS characters, a token each, [CLS] and [SEP] not counted."""
     characters = [token for token in tokenizer.vocab if len(token) == 1 and "\u4e00" <= token <= "\u9fff"]
     if not characters:
@@ -175,7 +188,7 @@ def sample_captions(tokenizer, count):
     return ["".join(rng.choice(characters, CAPTION_TOKENS)) for _ in range(count)]
 
 
-def plain_images(model, photos):
+def plain_images(model: "Model", photos: Sequence[bytes]) -> None:
     """Batches one after the other: preprocess each image, then forward."""
     import paddle
 
@@ -186,7 +199,7 @@ def plain_images(model, photos):
             model.network.encode_image(paddle.to_tensor(batch)).numpy()
 
 
-def plain_texts(model, captions):
+def plain_texts(model: "Model", captions: Sequence[str]) -> None:
     """Batches one after the other: ids padded to the full length, then forward."""
     import paddle
 

@@ -1,4 +1,4 @@
-"""How fast training samples are made, per core, against a plain use of the release's steps; and whether memory grows.
+"""How fast training samples are made, per core, against a plain use of the release's steps.
 
 Both sides read the same JPEGs from tars and end in normalised float32 with two views an image. The plain side is what
 a training script would hold: OpenCV decodes in full, the short side is resized by the release's rule, a random square
@@ -8,124 +8,30 @@ once per view. Our side is the Loader with one worker process, whole: its figure
 Times are seconds of CPU, of the process or of both, so they are per core whatever else the machine does.
 """
 
-import io
 import os
 import statistics
-import tarfile
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from ...config.model import PIXEL_PROFILES
-from ...config.run import AugmentationConfig
 from ...data.batches.loader import Loader, Order
 from ...data.batches.views import ViewMaker
 from ...data.images.augment import draw_short, vary
-from ...data.images.pixels import decode_for, normalise, resize_short
-from ...data.sources.base import Sample, Source
+from ...data.images.decode import decode_for
+from ...data.images.pixels import normalise
+from ...data.images.resize import resize_short
+from ...data.sources.base import Source
 from ...data.sources.open import open_source
-
-SIDES = 480, 640
-BATCH = 64
-SHARDS = 4
-VIEWS = "image", "image'"
-PROFILE = PIXEL_PROFILES["official"]
-RECIPE = AugmentationConfig()
-STAGES = "read", "decode", "augment", "normalise", "transport"
+from .photos import write_tars
+from .plain_loader import BATCH, PROFILE, RECIPE, STAGES, VIEWS, Clock, plain_turn
 
 
-def photo(rng, height=SIDES[0], width=SIDES[1]):
-    """Pixels uint8 [H, W, 3] with detail at every scale, less of it at the finer ones, as photographs have."""
-    picture = np.full((height, width, 3), 128, np.float32)
-    for cells in (4, 16, 64, 160, 320, 640):
-        layer = rng.standard_normal((max(3, cells * height // width), cells, 3), np.float32)
-        picture += 75 / cells**0.35 * cv2.resize(layer, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(picture, 0, 255).astype(np.uint8)
-
-
-def write_tars(folder, count, quality=85, photos=32):
-    """Paths of SHARDS tars with `count` JPEGs of 640 x 480, of `photos` different ones; and a file's mean bytes."""
-    encode = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    files = [
-        cv2.imencode(".jpg", photo(np.random.default_rng(seed)), encode)[1].tobytes()
-        for seed in range(min(count, photos))
-    ]
-    paths = [Path(folder) / f"{shard:04}.tar" for shard in range(SHARDS)]
-    for shard, path in enumerate(paths):
-        with tarfile.open(path, "w") as tar:
-            for index in range(shard, count, SHARDS):
-                for suffix, data in (("jpg", files[index % len(files)]), ("txt", "图".encode())):
-                    member = tarfile.TarInfo(f"{index:06}.{suffix}")
-                    member.size = len(data)
-                    tar.addfile(member, io.BytesIO(data))
-    return paths, statistics.mean(map(len, files))
-
-
-# The plain side
-
-
-def plain_view(data, rng, clock):
-    """One view float32 [3, 224, 224] by the release's steps, as a plain script has them."""
-    from PIL import Image, ImageEnhance
-
-    rgb = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    clock("decode")
-    size = PROFILE.size
-    height, width = rgb.shape[:2]
-    scale = size / min(height, width)
-    if scale != 1:
-        sides = (size, int(scale * height) + 1) if width < height else (int(scale * width) + 1, size)
-        rgb = cv2.resize(rgb, sides)
-    top, left = (rng.integers(0, side - size, endpoint=True) for side in rgb.shape[:2])
-    rgb = rgb[top : top + size, left : left + size]
-    if rng.random() < RECIPE.flip:
-        rgb = rgb[:, ::-1]
-    image = Image.fromarray(np.ascontiguousarray(rgb))
-    if rng.random() < RECIPE.jitter:
-        for step in rng.permutation(4):
-            if step == 3:
-                hue, saturation, value = image.convert("HSV").split()
-                turned = np.array(hue) + np.uint8(int(rng.uniform(-RECIPE.hue, RECIPE.hue) * 255) % 256)
-                image = Image.merge("HSV", (Image.fromarray(turned), saturation, value)).convert("RGB")
-            else:
-                change = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)[step]
-                image = change(image).enhance(rng.uniform(0.6, 1.4))
-    if rng.random() < RECIPE.grey:
-        image = image.convert("L").convert("RGB")
-    rgb = np.asarray(image)
-    if rng.random() < RECIPE.blur:
-        rgb = cv2.GaussianBlur(rgb, (5, 5), rng.uniform(*RECIPE.blur_sigma))
-    clock("augment")
-    pixels = rgb.astype("float32").transpose(2, 0, 1) / 255
-    pixels -= np.array(PROFILE.mean).reshape(3, 1, 1)
-    pixels /= np.array(PROFILE.std).reshape(3, 1, 1)
-    clock("normalise")
-    return pixels
-
-
-def plain_turn(source, order):
-    """{stage: CPU seconds} of one epoch by the plain side, a batch at a time."""
-    clock = Clock()
-    rng = np.random.default_rng(0)
-    for step in range(order.batches_per_epoch):
-        views = []
-        for position in order.batch(step)[1]:
-            data = source[position].image
-            clock("read")
-            views.append([plain_view(data, rng, clock) for _ in VIEWS])
-        batch = [np.stack(view) for view in zip(*views, strict=True)]
-        clock("transport")
-        del batch
-    return clock.seconds
-
-
-# Our side
-
-
-def staged_turn(source, maker, order):
+def staged_turn(source: Source, maker: ViewMaker, order: Order) -> dict[str, float]:
     """{stage: CPU seconds} of one epoch by our steps in this process; transport is collation alone."""
     clock = Clock()
     for step in range(order.batches_per_epoch):
@@ -148,7 +54,7 @@ def staged_turn(source, maker, order):
     return clock.seconds
 
 
-def loader_turn(source, maker, order):
+def loader_turn(source: Source, maker: ViewMaker, order: Order) -> float:
     """CPU seconds of one epoch through the Loader with one worker, this process and the worker together."""
     loader = Loader(source, maker, order, order.batches_per_epoch + 4, workers=1)
     batches = iter(loader)
@@ -165,7 +71,9 @@ def loader_turn(source, maker, order):
     return spent * order.batches_per_epoch / (order.batches_per_epoch - 4)
 
 
-def compare(count=1024, quality=85, repeats=3, note=lambda line: None):
+def compare(
+    count: int = 1024, quality: int = 85, repeats: int = 3, note: Callable[[str], object] = lambda line: None
+) -> dict[str, Any]:
     """{"bytes": mean file size, "plain" and "ours": {stage or "all": samples/s per core}, "ratio": ours / plain}.
 
     Medians over `repeats` turns that alternate between the sides; "all" of ours is the whole Loader.
@@ -200,7 +108,7 @@ def compare(count=1024, quality=85, repeats=3, note=lambda line: None):
     return {"bytes": size, "plain": speeds[0], "ours": speeds[1], "ratio": ratio}
 
 
-def table(result):
+def table(result: Mapping[str, Any]) -> str:
     """The figures of `compare` as lines."""
     lines = [
         f"640 x 480 JPEGs of {result['bytes'] / 1000:.0f} kB in tars, 2 views each; samples/s per core",
@@ -210,57 +118,7 @@ def table(result):
     return "\n".join([*lines, f"{'ratio':10}{result['ratio']:19.2f}x"])
 
 
-# Memory
-
-
-class Drawn(Source):
-    """Small pictures made from their number."""
-
-    name = "drawn"
-
-    def __init__(self, size):
-        self.size = size
-
-    def __len__(self):
-        return self.size
-
-    def load(self, index):
-        rng = np.random.default_rng(index)
-        pixels = cv2.resize(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), (80, 64))
-        return Sample(str(index), cv2.imencode(".jpg", pixels)[1].tobytes(), ("图",), (), self.where(index))
-
-
-def memory(count=100_000, workers=2, every=20_000, note=lambda line: None):
-    """[(samples, MB)]: resident memory of this process and its loader's workers together, as samples go by."""
-    maker = ViewMaker(VIEWS, None, PROFILE, RECIPE)
-    loader = Loader(Drawn(count), maker, Order(count, BATCH, 0), -(-count // BATCH), workers=workers)
-    found, seen = [], 0
-    for batch, _ in loader:
-        seen += len(batch)
-        if seen // every > len(found):
-            found.append((seen, sum(memory_of(pid) for pid in (os.getpid(), *loader.pids)) / 2**20))
-            note(f"{seen:,} samples: {found[-1][1]:.1f} MB")
-    return found
-
-
-def memory_of(pid):
-    """Resident bytes of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def cpu_seconds(pid):
+def cpu_seconds(pid: int) -> float:
     """Seconds of CPU that a process has used."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-class Clock:
-    """Seconds of CPU of this process by stage: clock(stage) ends a stage."""
-
-    def __init__(self):
-        self.seconds, self.last = dict.fromkeys(STAGES, 0.0), time.process_time()
-
-    def __call__(self, stage):
-        now = time.process_time()
-        self.seconds[stage] += now - self.last
-        self.last = now

@@ -14,7 +14,7 @@ from ..noise import VOCABULARY, random_batch
 START = "from ernie_vil2.studies.speed import memory; memory.serve()"
 
 
-def compare(config, batch, micro):
+def compare(config: RunConfig, batch: int, micro: int) -> dict[str, float]:
     """{"small": MiB, "large": MiB, "ratio": ...}: peak above the resident memory after loading of a training step with
     `micro` pairs and with `batch` pairs in micro-batches of `micro`. config: a RunConfig; its data are not read."""
     peaks = {}
@@ -28,7 +28,7 @@ def compare(config, batch, micro):
     return {**peaks, "ratio": peaks["large"] / peaks["small"]}
 
 
-def serve():
+def serve() -> None:
     """One side of the comparison: the job as JSON on standard input, the answer in MiB."""
     from ...runtime import import_paddle
 
@@ -50,7 +50,7 @@ def step_peak(config: RunConfig, size: int, micro: int) -> float:
     return resident("VmHWM") - loaded
 
 
-def resident(field):
+def resident(field: str) -> float:
     """MiB of this process: VmRSS now, VmHWM at most so far. UserError where the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ...config.model import PixelProfile
-from ...data.images.pixels import decode
+from ...data.images.decode import decode
 from ...data.sources.base import Source
 from ...errors import DataError
 from ...evaluation.retrieval import Embeddings
@@ -77,7 +77,9 @@ def projection(
     return np.concatenate([embeddings.text[rows], embeddings.image[owners]]), {"kind": kinds, "text": labels}
 
 
-def places_of(source: Source, embeddings: Embeddings, profile: PixelProfile) -> tuple[list[int], list[tuple[int, int]]] | None:
+def places_of(
+    source: Source, embeddings: Embeddings, profile: PixelProfile
+) -> tuple[list[int], list[tuple[int, int]]] | None:
     """(index in the source of each image row, (index, number of the text) of each text row), or None.
 
     Follows `encode_source`. Images are decoded, to find those that it left out, only if the counts do not agree.

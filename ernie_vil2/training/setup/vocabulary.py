@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from ...data.sources.scenes.scenes import build_vocab
+from ...data.sources.scenes.vocabulary import build_vocab
 from ...errors import ConfigError
 
 

@@ -18,7 +18,7 @@ from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.sources.base import RowError, Sample, Source
 from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.errors import DataError
-from ernie_vil2.studies.speed.loader import memory_of
+from ernie_vil2.studies.speed.loader_memory import memory_of
 from tests.conftest import ROOT
 
 TEXTS = ("一只猫", "猫", "红 的 大 圆 方 形 在 左 上", "a cat and the dog")
@@ -244,7 +244,7 @@ SCRIPT = """
 import sys, time
 from ernie_vil2.config.model import PixelProfile
 from ernie_vil2.data.batches.loader import Loader, Order
-from ernie_vil2.data.sources.scenes.scenes import SceneSource
+from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.batches.views import ViewMaker
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from ernie_vil2.config.model import PixelProfile
 from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.views import ViewMaker
-from ernie_vil2.data.images.pixels import crop
+from ernie_vil2.data.images.resize import crop
 from ernie_vil2.data.sources.base import Sample
 from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.errors import ConfigError, ImageError

@@ -10,7 +10,7 @@ import pytest
 from ernie_vil2.config.run import AugmentationConfig, build
 from ernie_vil2.data.images import augment as steps
 from ernie_vil2.data.images.augment import augment
-from ernie_vil2.data.images.pixels import resize_short
+from ernie_vil2.data.images.resize import resize_short
 from ernie_vil2.errors import ConfigError, ImageError
 
 OFF = AugmentationConfig(flip=0, jitter=0, grey=0, blur=0)

@@ -13,7 +13,9 @@ from PIL import Image
 from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
 from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.views import ViewMaker
-from ernie_vil2.data.images.pixels import crop, decode, normalise, preprocess, resized_sides
+from ernie_vil2.data.images.decode import decode
+from ernie_vil2.data.images.pixels import normalise, preprocess
+from ernie_vil2.data.images.resize import crop, resized_sides
 from ernie_vil2.data.sources.base import Sample
 
 # (height, width): both orientations, square, enlarged, and long sides that leave 0, 1, 2 and 3 pixels over modulo 4

@@ -14,17 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ernie_vil2.config.model import PIXEL_PROFILES, PixelProfile
-from ernie_vil2.data.images.pixels import (
-    Limits,
-    crop,
-    decode,
-    decode_for,
-    normalise,
-    preprocess,
-    reduction,
-    resize_short,
-    resized_sides,
-)
+from ernie_vil2.data.images.decode import decode, decode_for, reduction
+from ernie_vil2.data.images.limits import Limits
+from ernie_vil2.data.images.pixels import normalise, preprocess
+from ernie_vil2.data.images.resize import crop, resize_short, resized_sides
 from ernie_vil2.errors import ImageError
 
 OFFICIAL, BICUBIC = PIXEL_PROFILES["official"], PIXEL_PROFILES["bicubic"]

@@ -7,17 +7,12 @@ import numpy as np
 import pytest
 
 from ernie_vil2.data.sources.open import open_source
-from ernie_vil2.data.sources.scenes.scenes import Group, Scene, SceneSource, build_vocab, held_out, render
-from ernie_vil2.data.sources.scenes.words import (
-    BACKGROUNDS,
-    COLOURS,
-    SHAPES,
-    SIZES,
-    caption,
-    chatter,
-    incomplete_caption,
-    tags,
-)
+from ernie_vil2.data.sources.scenes.captions import caption, chatter, incomplete_caption, tags
+from ernie_vil2.data.sources.scenes.drawing import render
+from ernie_vil2.data.sources.scenes.scene import Group, Scene, held_out
+from ernie_vil2.data.sources.scenes.source import SceneSource
+from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
+from ernie_vil2.data.sources.scenes.words import BACKGROUNDS, COLOURS, SHAPES, SIZES
 from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.errors import UserError
 

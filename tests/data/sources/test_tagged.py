@@ -12,7 +12,8 @@ from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.data.sources.tagged import TagFile
 from ernie_vil2.data.tagging.detections import Found
 from ernie_vil2.data.tagging.labels import read_labels
-from ernie_vil2.data.tagging.tagging import Rules, join
+from ernie_vil2.data.tagging.rules import Rules
+from ernie_vil2.data.tagging.tagging import join
 from ernie_vil2.errors import ConfigError, DataError, UserError
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ernie_vil2.data.sources.scenes.scenes import SceneSource, build_vocab
+from ernie_vil2.data.sources.scenes.source import SceneSource
+from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.studies.demo.colour_baseline import Split, bag_of_words, colour_baseline, colour_histogram
 

@@ -3,7 +3,7 @@
 import pytest
 
 import ernie_vil2
-from ernie_vil2.config.run import load_run
+from ernie_vil2.config.load import load_run
 from ernie_vil2.evaluation.retrieval import encode_source, evaluate
 from ernie_vil2.studies.demo import demo
 
@@ -40,7 +40,7 @@ def test_the_demo_writes_its_page_and_the_saved_model_gives_its_figures(tmp_path
 def test_the_gallery_marks_the_right_image(small):
     import numpy as np
 
-    from ernie_vil2.data.sources.scenes.scenes import SceneSource
+    from ernie_vil2.data.sources.scenes.source import SceneSource
     from ernie_vil2.evaluation.retrieval import Embeddings
 
     source = SceneSource("test", 30, image_size=16, languages="zh", captions=2)

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ernie_vil2.data.sources.scenes.scenes import SceneSource, held_out
+from ernie_vil2.data.sources.scenes.scene import held_out
+from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.sources.scenes.words import COLOURS, SHAPES, SIZES
 from ernie_vil2.errors import CheckpointError
 from ernie_vil2.studies.demo.page import DemoReport, write_report

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ernie_vil2.config.run import load_run
+from ernie_vil2.config.load import load_run
 from ernie_vil2.studies.scaling.project import view_flops
 from ernie_vil2.studies.speed import memory
 from ernie_vil2.studies.speed.training import throughput

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ernie_vil2.config.model import PixelProfile
-from ernie_vil2.data.images.pixels import decode
+from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.sources.base import Sample, Source
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.retrieval import encode_source

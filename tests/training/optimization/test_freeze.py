@@ -4,7 +4,8 @@ import numpy as np
 import paddle
 import pytest
 
-from ernie_vil2.config.run import LoraConfig, OptimizerConfig
+from ernie_vil2.config.optimizer import OptimizerConfig
+from ernie_vil2.config.run import LoraConfig
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.models.lora import add_lora, lora_parameters

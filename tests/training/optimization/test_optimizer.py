@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ernie_vil2.config.run import OptimizerConfig
+from ernie_vil2.config.optimizer import OptimizerConfig
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.training.optimization import optimizer as optim

@@ -14,7 +14,7 @@ KEPT_OPEN = 64
 class Descriptor:
     """A file open for reading; it is closed when nobody holds it any more, so never while it is read."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = path
         self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for a writer
         if not stat.S_ISREG(os.fstat(self.number).st_mode):
@@ -24,12 +24,12 @@ class Descriptor:
         if hasattr(self, "number"):
             os.close(self.number)
 
-    def stamp(self):
+    def stamp(self) -> tuple[int, int]:
         """(bytes, nanoseconds of the last change), which tells whether a file is still the one that was indexed."""
         status = os.fstat(self.number)
         return status.st_size, status.st_mtime_ns
 
-    def read(self, offset, count):
+    def read(self, offset: int, count: int) -> bytes:
         """At most `count` bytes at `offset`, fewer only at the end of the file."""
         data = os.pread(self.number, count, offset)
         while data and len(data) < count:
@@ -49,7 +49,7 @@ class Descriptors:
     def __init__(self):
         self._open, self._lock, self.indexing = OrderedDict(), threading.Lock(), threading.Lock()
 
-    def get(self, path, stamp=None):
+    def get(self, path: str | os.PathLike, stamp: tuple[int, int] | None = None) -> Descriptor:
         """The Descriptor of a path; DataError when it cannot be opened, or is not the file that bore the `stamp`."""
         path = os.fspath(path)
         with self._lock:

@@ -5,6 +5,7 @@ Read are ustar, GNU long names and numbers, and the pax keys `path` and `size` (
 """
 
 import re
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 BLOCK = 512
@@ -16,12 +17,14 @@ REGULAR, FOLDER, SPARSE = b"0\x007", b"5", b"S"
 PAX, GLOBAL, LONG_NAME, LONG_LINK = b"xX", b"g", b"L", b"K"
 WITHOUT_CONTENT = {b"1": "links", b"2": "links", b"3": "devices", b"4": "devices", b"6": "pipes", b"5": "folders"}
 SUFFIX = re.compile(r"\.[^./\\]+$")
+Reader = Callable[[int, int], bytes]
+"""Bytes at an offset, at most so many of them"""
 
 
 class Cut(Exception):
     """The tar cannot be read beyond the byte `at`, for `reason` (a clause)."""
 
-    def __init__(self, at, reason):
+    def __init__(self, at: int, reason: str):
         super().__init__(at, reason)
         self.at, self.reason = at, reason
 
@@ -40,18 +43,18 @@ class Member(NamedTuple):
     fault: str | None = None
 
     @property
-    def suffix(self):
+    def suffix(self) -> str:
         """`.jpg` of `a/b.c.JPG`, in lower case; empty where there is none."""
         found = SUFFIX.search(self.name)
         return found.group().lower() if found else ""
 
     @property
-    def stem(self):
+    def stem(self) -> str:
         """The name without suffix and without a leading `./`; the parts of a sample share it."""
         return SUFFIX.sub("", self.name).removeprefix("./")
 
 
-def members(read, size):
+def members(read: Reader, size: int) -> Iterator[Member]:
     """Yield the Members of a tar of `size` bytes, `read(offset, count)` -> bytes; Cut where it is damaged or ends.
 
     Ends at the first block of zeros. A tar that ends without one raises Cut behind its last whole member.
@@ -62,7 +65,7 @@ def members(read, size):
         at = member.end
 
 
-def member_at(read, start, size):
+def member_at(read: Reader, start: int, size: int) -> Member | None:
     """The Member whose headers begin at `start`, or None for the end marker; raises Cut."""
     at, fault, names, declared = start, None, {}, None
     for extended in range(size // BLOCK + 2):
@@ -110,12 +113,22 @@ def member_at(read, start, size):
     return build(read, block, kind, start, at, length, size, header_name(block) if name is None else name, fault)
 
 
-def is_header(block):
+def is_header(block: bytes) -> bool:
     """Whether the checksum in a block of 512 bytes is that of a header."""
     return sum(block) - sum(block[148:156]) + 8 * 32 == number(block[148:156])
 
 
-def build(read, block, kind, start, at, length, size, raw_name, fault):
+def build(
+    read: Reader,
+    block: bytes,
+    kind: bytes,
+    start: int,
+    at: int,
+    length: int,
+    size: int,
+    raw_name: bytes,
+    fault: str | None,
+) -> Member:
     """The Member of a header `block` whose content begins at `at`; raises Cut where the content is not all there."""
     name = raw_name.decode("utf-8", "backslashreplace")
     if kind == SPARSE:
@@ -134,7 +147,7 @@ def build(read, block, kind, start, at, length, size, raw_name, fault):
     return Member(name, start, at, length, at + padded(length), fault or name_fault(name))
 
 
-def name_fault(name):
+def name_fault(name: str) -> str | None:
     """Why a member's name is refused, or None: it must stay inside any folder, on any system."""
     if not name or len(name) > MAX_NAME or "\0" in name:
         return "members without a usable name"
@@ -144,13 +157,13 @@ def name_fault(name):
     return None
 
 
-def header_name(block):
+def header_name(block: bytes) -> bytes:
     """The name in a header: the field itself, behind the prefix of ustar where there is one."""
     name, prefix = block[:100].partition(b"\0")[0], block[345:500].partition(b"\0")[0]
     return prefix + b"/" + name if prefix and block[257:263] == b"ustar\0" else name
 
 
-def number(field):
+def number(field: bytes) -> int | None:
     """A numeric field, octal or base 256, or None where it is neither or is negative."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
@@ -161,7 +174,7 @@ def number(field):
         return None
 
 
-def pax_records(data):
+def pax_records(data: bytes) -> dict[bytes, bytes] | None:
     """{key: value} of pax records `length key=value`, or None when they are malformed."""
     records, at = {}, 0
     while at < len(data) and data[at : at + 1] != b"\0":
@@ -174,12 +187,12 @@ def pax_records(data):
     return records
 
 
-def padded(length):
+def padded(length: int) -> int:
     """`length` rounded up to whole blocks."""
     return -(-length // BLOCK) * BLOCK
 
 
-def shown(name, limit=80):
+def shown(name: str, limit: int = 80) -> str:
     """A member's name for a message: what a terminal would act on is written as an escape."""
     text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
     return text if len(text) <= limit else text[: limit - 3] + "..."

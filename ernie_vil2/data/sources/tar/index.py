@@ -22,7 +22,7 @@ from ..base import digest
 from ..lines import FOREIGN
 from ..stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
 from .descriptors import OPEN, Descriptor
-from .headers import BLOCK, ZEROS, Cut, is_header, member_at, members, shown
+from .headers import BLOCK, ZEROS, Cut, Member, is_header, member_at, members, shown
 
 MAGIC = b"tarindx1"
 MAX_HEAD = 1 << 20
@@ -56,7 +56,7 @@ class TarIndex:
     cache_stamp: tuple | None = None
     offset: int = 0
 
-    def row(self, number):
+    def row(self, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(starts, spans) of the parts of a sample."""
         raw = None
         if self.rows is None:
@@ -67,7 +67,7 @@ class TarIndex:
         values = PACKED_ROW.unpack(self.rows[number].tobytes() if raw is None else raw)
         return values[: len(PARTS)], values[len(PARTS) :]
 
-    def parts(self, number, content=True):
+    def parts(self, number: int, content: bool = True) -> list[tuple[Member, bytes] | None]:
         """(Member, bytes), or None, of each part of a sample; without `content` the image's bytes stop at its headers.
 
         Raises DataError when the tar is not what it was.
@@ -93,7 +93,7 @@ class TarIndex:
         return member, raw[member.data : member.data + member.size]
 
 
-def open_index(path):
+def open_index(path: str | os.PathLike) -> TarIndex:
     """The TarIndex of a tar, from the file that keeps it where there is one. Raises DataError for what is no tar."""
     path = os.fspath(path)
     try:
@@ -116,12 +116,12 @@ def open_index(path):
         return index
 
 
-def user_cache():
+def user_cache() -> Path:
     """Folder for what can be made anew, as the XDG Base Directory Specification has it."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
 
 
-def write_index(index, place):
+def write_index(index: TarIndex, place: Path) -> None:
     """Keep an index in a file; raises OSError where that cannot be."""
     content = {"stamp": index.stamp, "count": index.count, "findings": index.findings, "cut": index.cut}
     head = json.dumps(content).encode()
@@ -130,7 +130,7 @@ def write_index(index, place):
         handle.write(np.ascontiguousarray(index.rows).data)
 
 
-def read_index(place, path, stamp):
+def read_index(place: Path, path: str, stamp: tuple[int, int]) -> TarIndex | None:
     """The TarIndex in a file, its rows left there; None when it is missing, of another tar, or not whole."""
     try:
         file = Descriptor(place)
@@ -151,7 +151,7 @@ def read_index(place, path, stamp):
     return TarIndex(path, stamp, count, findings, cut, None, place, cache_stamp, offset)
 
 
-def scan(path):
+def scan(path: str) -> TarIndex:
     """The TarIndex of a tar by one pass over its headers, with its rows in memory; DataError for what is no tar."""
     try:
         file = Descriptor(path)
@@ -166,7 +166,7 @@ def scan(path):
     return TarIndex(path, stamp, len(rows), findings, cut, rows)
 
 
-def check_kind(path, head):
+def check_kind(path: str, head: bytes) -> None:
     """DataError when a file begins as something else than a tar does."""
     for magic, meaning in FOREIGN.items():
         if head.startswith(magic):
@@ -175,7 +175,7 @@ def check_kind(path, head):
         raise DataError(f"{path}: the file does not begin as a tar does; give a tar, or take it out of the folder")
 
 
-def collect(file, size):
+def collect(file: Descriptor, size: int) -> tuple[tuple[array, ...], dict[str, list], str | None]:
     """((stem hashes, parts, starts, spans), findings, cut) of all members, in order."""
     stems, kinds, starts, spans = array("Q"), array("B"), array("q"), array("I")
     findings, cut, end = {}, None, 0
@@ -206,7 +206,7 @@ def collect(file, size):
     return (stems, kinds, starts, spans), findings, cut
 
 
-def note(findings, what, name):
+def note(findings: dict[str, list], what: str, name: str) -> None:
     """Count something that is left out, with the first names."""
     if what not in findings and len(findings) > 50:
         what = "members of further kinds"
@@ -216,7 +216,9 @@ def note(findings, what, name):
         found[1].append(shown(name))
 
 
-def group(stems, kinds, starts, spans, file, size, findings):
+def group(
+    stems: array, kinds: array, starts: array, spans: array, file: Descriptor, size: int, findings: dict[str, list]
+) -> np.ndarray:
     """ROW [samples], in the order of their images; what is incomplete or repeated goes into `findings`."""
     stems, kinds = np.array(stems, np.uint64), np.array(kinds, np.uint8)
     starts, spans = np.array(starts, np.int64), np.array(spans, np.uint32)
@@ -237,7 +239,7 @@ def group(stems, kinds, starts, spans, file, size, findings):
     return rows[np.argsort(rows["starts"][:, IMAGE], kind="stable")]
 
 
-def record(findings, what, starts, file, size):
+def record(findings: dict[str, list], what: str, starts: np.ndarray, file: Descriptor, size: int) -> None:
     """Count members, and name the first by reading their headers again."""
     if len(starts):
         named = [shown(member_at(file.read, int(start), size).name) for start in starts[:EXAMPLES]]

@@ -1,7 +1,10 @@
 """`index.json` of a folder of shards: what `tools/data.py shard` wrote into it, so that it can be checked later."""
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ....errors import DataError
 from ....files.atomic import atomic_file
@@ -11,7 +14,7 @@ FORMAT = "ernie-vil2 shards 1"
 SHARD_FIELDS = {"name": str, "samples": int, "captions": int, "bytes": int, "sha256": str, "rows": list}
 
 
-def read_manifest(folder):
+def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
     """The mapping in `index.json` of a folder; None when there is none, or one that another program wrote.
 
     Raises DataError when the file is ours and cannot be used.
@@ -36,7 +39,7 @@ def read_manifest(folder):
     return content
 
 
-def write_manifest(folder, content):
+def write_manifest(folder: str | os.PathLike, content: Mapping[str, Any]) -> None:
     """Write `index.json`, as a whole or not at all, with the totals of its shards."""
     totals = {key: sum(shard[key] for shard in content["shards"]) for key in ("samples", "captions", "bytes")}
     with atomic_file(Path(folder, NAME)) as handle:

@@ -3,14 +3,16 @@
 import os
 import sys
 from bisect import bisect_right
+from collections.abc import Iterator, Sized
 from itertools import accumulate
+from typing import SupportsIndex
 
 from tqdm import tqdm
 
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
 from .. import stem_parts
-from ..base import RowError, Source
+from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE
 from . import manifest
 from .headers import shown
@@ -31,7 +33,7 @@ class TarSource(Source):
     `index.json` of ours, a tar of the size that stands there is not opened before it is read.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike | list):
         self.name = f"{path[0]} ... {path[-1]}" if isinstance(path, list) else os.fspath(path)
         self.paths = tar_files(path)
         self.folder = os.path.commonpath([os.path.dirname(os.path.abspath(tar)) for tar in self.paths])
@@ -50,7 +52,7 @@ class TarSource(Source):
     def __len__(self):
         return self.ends[-1]
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         number, row = self._place(index)
         tar = self._index(number)
         (member, image), text, document = tar.parts(row)
@@ -61,7 +63,7 @@ class TarSource(Source):
             image, text and text[1], document and document[1], where, self._default_id(number, member)
         )
 
-    def where(self, index):
+    def where(self, index: SupportsIndex) -> str:
         number, row = self._place(self.position(index))
         try:
             name = shown(self._index(number).parts(row, content=False)[IMAGE][0].name)
@@ -69,7 +71,7 @@ class TarSource(Source):
             name = f"sample {row + 1}"
         return f"{self.paths[number]}:{name}"
 
-    def key(self, index):
+    def key(self, index: SupportsIndex) -> str:
         number, row = self._place(self.position(index))
         tar = self._index(number)
         (member, _), _, document = tar.parts(row, content=False)
@@ -77,22 +79,22 @@ class TarSource(Source):
         mapping = stem_parts.parse(document[1], where) if document else {}
         return stem_parts.image_id(mapping, where, self._default_id(number, member))
 
-    def qualify_ids(self):
+    def qualify_ids(self) -> None:
         self.prefix = f"{self.folder}/"
 
-    def shard_sizes(self):
+    def shard_sizes(self) -> list[int]:
         return [self._count(number) for number in range(len(self.paths))]
 
-    def describe(self):
+    def describe(self) -> str:
         size = sum(shard["bytes"] for shard in self.promised.values())
         size += sum(tar.stamp[0] for number, tar in self.indices.items() if number not in self.promised)
         return f"{self.name}: {len(self):,} samples in {count_of(self.paths)}, {size / 1e6:,.1f} MB"
 
     @property
-    def notes(self):
+    def notes(self) -> list[str]:
         return [*self.changed, *self._cuts(SHOWN), *self._left_out()]
 
-    def faults(self, checksums=False):
+    def faults(self, checksums: bool = False) -> Iterator[str]:
         yield from self.changed
         yield from self._cuts()
         for number, shard in self.promised.items():
@@ -173,7 +175,7 @@ class TarSource(Source):
             yield f"{self.name}: left out: {what} ({count:,}), for example {example}; {advice}"
 
 
-def tar_files(path):
+def tar_files(path: str | os.PathLike | list) -> list[str]:
     """The tars that a tar, a folder or a list stands for, as strings, in order of their names in a folder."""
     if isinstance(path, list):
         return [os.fspath(tar) for tar in path]
@@ -188,12 +190,12 @@ def tar_files(path):
     return [os.path.join(path, name) for name in found]
 
 
-def is_tar(path):
+def is_tar(path: str | os.PathLike) -> bool:
     """Whether a name is that of a tar and not hidden; a compressed one counts, so that opening it names it."""
     name = os.path.basename(path)
     return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not name.startswith(".")
 
 
-def count_of(paths):
+def count_of(paths: Sized) -> str:
     """`1 tar`, `12 tars`."""
     return f"{len(paths):,} tar" + ("s" if len(paths) != 1 else "")

@@ -9,15 +9,17 @@ import io
 import os
 import re
 import tarfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ....errors import ConfigError, DataError
 from ....files.atomic import atomic_file
 from ...images.headers import is_truncated
-from ..base import RowError
+from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of
 from .manifest import NAME, read_manifest, write_manifest
 
@@ -36,7 +38,7 @@ class Packed:
     captions: int
 
     @property
-    def members(self):
+    def members(self) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
         return ((self.name, self.image), (os.path.splitext(self.name)[0] + ".json", self.document))
 
     def __len__(self):
@@ -46,16 +48,22 @@ class Packed:
 class HashingFile:
     """A file open for writing that keeps the SHA-256 and the number of what is written."""
 
-    def __init__(self, handle):
+    def __init__(self, handle: BinaryIO):
         self.handle, self.hash, self.bytes = handle, hashlib.sha256(), 0
 
-    def write(self, data):
+    def write(self, data: bytes) -> int:
         self.hash.update(data)
         self.bytes += len(data)
         return self.handle.write(data)
 
 
-def write_shards(source, out, per_shard=10000, size_limit=10**9, progress=iter):
+def write_shards(
+    source: Source,
+    out: str | os.PathLike,
+    per_shard: int = 10000,
+    size_limit: int = 10**9,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> dict[str, Any]:
     """Write `source` as `out`/00000.tar, ... of at most `per_shard` samples and `size_limit` bytes each.
 
     Returns the content of `out`/index.json. Bad rows are left out, counted, and listed in `out`/bad.txt. An `out` of
@@ -91,7 +99,7 @@ def write_shards(source, out, per_shard=10000, size_limit=10**9, progress=iter):
     return read_manifest(out)
 
 
-def beginning(source, out, per_shard, size_limit):
+def beginning(source: Source, out: Path, per_shard: int, size_limit: int) -> dict[str, Any]:
     """What stands in `out` already, checked to be of this source and these options; temporary files are removed."""
     options = {"source": source.name, "rows": len(source), "per_shard": per_shard, "size_limit": size_limit}
     for path in out.glob("*.tmp-*"):
@@ -119,12 +127,12 @@ def beginning(source, out, per_shard, size_limit):
 class Rows:
     """The samples of a source from row `start` on, packed; the next one can be looked at before it is taken."""
 
-    def __init__(self, source, start, progress, bad):
+    def __init__(self, source: Source, start: int, progress: Callable[[Iterable[int]], Iterable[int]], bad: BinaryIO):
         self.source, self.bad, self.counted = source, bad, 0
         self.position = start
         self._rows, self._next = iter(progress(range(start, len(source)))), None
 
-    def peek(self):
+    def peek(self) -> Packed | None:
         """The next Packed, or None at the end; `position` is then its row. Bad rows before it are listed."""
         while self._next is None:
             row = next(self._rows, None)
@@ -138,18 +146,18 @@ class Rows:
                 self.bad.write(f"{error}\n".encode())
         return self._next
 
-    def take(self):
+    def take(self) -> Packed:
         """The next Packed, which `peek` has shown."""
         taken, self._next = self._next, None
         return taken
 
-    def take_bad(self):
+    def take_bad(self) -> int:
         """How many rows were bad since the last call."""
         counted, self.counted = self.counted, 0
         return counted
 
 
-def write_shard(samples, out, number, per_shard, size_limit):
+def write_shard(samples: Rows, out: Path, number: int, per_shard: int, size_limit: int) -> dict[str, Any]:
     """Write one tar, as a whole or not at all; its entry for index.json."""
     name, start, count, captions, size = f"{number:05d}.tar", samples.position, 0, 0, 0
     with atomic_file(out / name) as handle:
@@ -173,7 +181,7 @@ def write_shard(samples, out, number, per_shard, size_limit):
     }
 
 
-def pack(sample, row):
+def pack(sample: Sample, row: int) -> Packed:
     """The Packed of a sample; raises RowError for an image that is missing, cut or over the limit of a tar member."""
     image = sample.image
     if isinstance(image, Path):
@@ -195,7 +203,7 @@ def pack(sample, row):
     return Packed(f"{row:09d}{suffix_of(image)}", image, document_of(sample), len(sample.texts))
 
 
-def png(rgb):
+def png(rgb: np.ndarray) -> bytes:
     """PNG bytes of RGB uint8 [H, W, 3]: drawn images have no bytes of their own."""
     from PIL import Image
 
@@ -204,7 +212,7 @@ def png(rgb):
     return buffer.getvalue()
 
 
-def parse_size(text):
+def parse_size(text: str) -> int:
     """Bytes of `1GB`, `500MB`, `64MiB` or a plain number; ConfigError for anything else."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMG]i?B)?", str(text).strip(), re.IGNORECASE)
     if not match:

@@ -70,7 +70,8 @@ def test_any_source_comes_back_with_its_bytes_ids_captions_and_tags(tmp_path):
 def test_drawn_images_and_files_become_bytes(tmp_path):
     scenes = open_source("scenes:size=3,split=test")
     write_shards(scenes, tmp_path / "out")
-    from ernie_vil2.data.images.pixels import OFFICIAL, decode
+    from ernie_vil2.data.images.decode import decode
+    from ernie_vil2.data.images.resize import OFFICIAL
 
     assert all(
         np.array_equal(decode(one.image, OFFICIAL), two.image)
@@ -109,7 +110,8 @@ def test_bad_rows_are_left_out_counted_and_listed(tmp_path):
 
 KILLED = """
 import os, signal, sys
-from ernie_vil2.data import shards, sources
+from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.data.sources.tar import write as shards
 left = int(sys.argv[3])
 class Watched(shards.HashingFile):
     def write(self, data):
@@ -127,7 +129,7 @@ def manifest(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     before(*arguments)
 shards.write_manifest = manifest
-shards.write_shards(sources.open_source(sys.argv[1]), sys.argv[2], per_shard=3)
+shards.write_shards(open_source(sys.argv[1]), sys.argv[2], per_shard=3)
 """
 
 

@@ -1,9 +1,13 @@
 """Weights that are no numbers: a model of them computes nothing, so they are found as they are read."""
 
+import os
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from ...errors import CheckpointError
-from ..formats.lazy_tensors import FLOATS, View, printable
+from .lazy_tensors import FLOATS, View, printable
 
 BFLOAT16_EXPONENT = 0x7F80
 
@@ -12,7 +16,7 @@ class Finite(View):
     """The same tensors, bits as stored; reading one with a value that float32 holds as NaN or infinite raises
     CheckpointError."""
 
-    def __init__(self, tensors, where):
+    def __init__(self, tensors: Mapping[str, Any], where: str | os.PathLike):
         super().__init__(tensors)
         self.where, self.passed = where, set()
 
@@ -23,7 +27,7 @@ class Finite(View):
             self.passed.add(key)
         return array
 
-    def refuse(self, key, array):
+    def refuse(self, key: str, array: np.ndarray) -> None:
         kind = self.spec(key).dtype
         if kind == "bfloat16":
             good = (array & BFLOAT16_EXPONENT) != BFLOAT16_EXPONENT

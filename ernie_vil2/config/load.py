@@ -1,0 +1,112 @@
+"""From a YAML file, overrides and the weights that `init` names to the RunConfig of a run."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..schema import as_dict, build, parse_value, read_yaml
+from .model import PIXEL_PROFILES, TOWER_KINDS
+from .run import RunConfig
+
+
+def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
+    """A RunConfig from a YAML file and `a.b=value` overrides (YAML values); ConfigError names file and key."""
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: the file must hold keys and values, not {data!r}")
+    where = str(path)
+    for override in overrides:
+        key, separator, value = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
+        where = f"{path} with -o {override}"
+        set_key(data, key.strip().split("."), parse_value(override, value))
+    try:
+        start_from(data, where if len(overrides) == 1 else str(path))
+    except ConfigError:
+        build(RunConfig, {**data, "init": {**data["init"], "model": None}}, str(path))  # a misspelt key explains more
+        raise
+    return build(RunConfig, data, where if len(overrides) == 1 else str(path))
+
+
+def start_from(data: dict[str, Any], where: str) -> None:
+    """Put the configuration of the weights that `init` names below that of `model`, so that a recipe need not repeat
+    it: of a whole model (`init.model`, whose towers become the start), or of a tower of the same kind.
+    """
+    init, given = data.get("init"), data.get("model")
+    if not (isinstance(init, dict) and (given is None or isinstance(given, dict))):
+        return
+    folder = init.get("model")
+    if not isinstance(folder, str):
+        for tower in ("text", "image"):
+            if isinstance(init.get(tower), str) and (Path(init[tower]) / "config.json").is_file():
+                data["model"] = below(saved_model(init[tower], where, tower), data.get("model") or {}, tower)
+        return
+    for tower in ("text", "image"):
+        if init.get(tower):
+            raise ConfigError(f"{where}: init.model and init.{tower} are both set; keep one of them")
+        init[tower] = folder
+    saved = saved_model(folder, where, "model")
+    for tower, other in (("text", "image"), ("image", "text")):
+        if saved.get(f"{tower}_tower", {}) is None:
+            raise ConfigError(
+                f"{where}: init.model is {folder!r}, which has no {tower} tower; name one that has both, or set "
+                f"init.{other} instead and describe the towers under model"
+            )
+    data["model"] = merged(saved, given or {})
+
+
+def below(saved: dict[str, Any], given: dict[str, Any], tower: str) -> dict[str, Any]:
+    """`given`, a model as plain data, on top of what `saved` says of one tower and of what it reads."""
+    name = f"{tower}_tower"
+    theirs, ours = saved.get(name), given.get(name) or {}
+    if not (isinstance(theirs, dict) and isinstance(ours, dict)):
+        return given
+    named = ours.get("kind") or next((kind for kind in TOWER_KINDS if kind in ours), theirs.get("kind"))
+    if named != theirs.get("kind"):
+        return given
+    reading = ("pixels",) if tower == "image" else ("lower_case", "tokenizer")
+    kept = {key: saved[key] for key in reading if key in saved}
+    return merged({**kept, name: theirs}, given)
+
+
+def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
+    """What config.json of a model directory says of the model, as plain data."""
+    path = Path(folder) / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or "layout_version" not in content:
+            raise ValueError("it is not that of a model directory of this project")
+        return {key: value for key, value in content.items() if key not in ("files", "extra")}
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{where}: init.{key} is {folder!r}, but {path} cannot be read ({reason}); "
+            "name a model directory, as tools/convert.py writes it"
+        ) from None
+
+
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Nested plain data, where a value of `above` counts before that of `below`."""
+    result = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if nested else value
+    return result
+
+
+def set_key(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    """Set a nested key of plain data, in place; build() reports unknown ones."""
+    for key in keys[:-1]:
+        held = data.get(key)
+        if key == "pixels" and isinstance(held, str) and held in PIXEL_PROFILES:
+            data[key] = as_dict(PIXEL_PROFILES[held])
+        elif held is None:
+            data[key] = {}
+        elif not isinstance(held, dict):
+            raise ConfigError(f"-o {'.'.join(keys)}: {key} is {held!r}, which has no keys; give {key} as a whole")
+        data = data[key]
+    data[keys[-1]] = value

@@ -1,0 +1,57 @@
+"""Configuration of the optimizer: AdamW, its schedule, and rules on names of parameters."""
+
+import typing
+from dataclasses import dataclass
+
+from ..schema import build, check_range, document
+
+
+@dataclass
+class GroupRule:
+    """An entry of optimizer.groups."""
+
+    match: str = document("", "regular expression that a whole parameter name fits")
+    lr: float = document(1.0, "factor of the learning rate, on top of layer_decay", positive=True)
+    weight_decay: float | None = document(None, "instead of optimizer.weight_decay", minimum=0)
+
+
+@dataclass
+class FreezeRule:
+    """An entry of optimizer.freeze."""
+
+    match: str = document("", "regular expression that a whole parameter name fits")
+    until: int | None = document(None, "step at which it begins to learn; null: never", minimum=1)
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW with a warm-up, then a cosine, a line or a constant."""
+
+    lr: float = document(3e-5, "peak learning rate", positive=True)
+    final_lr: float = document(0.0, "learning rate at the last step", minimum=0)
+    warmup: int = document(100, "steps of linear warm-up", minimum=0)
+    weight_decay: float = document(0.01, "on matrices; never on bias, norm or temperature", minimum=0)
+    beta1: float = document(0.9, "decay of the first moment", fraction=True)
+    beta2: float = document(0.997, "decay of the second moment", fraction=True)
+    epsilon: float = document(1e-9, "of AdamW", positive=True)
+    clip: float = document(1.0, "largest global norm of the gradient; 0 for no clipping", minimum=0)
+    schedule: str = document(
+        "cosine", "from the peak to final_lr: cosine, linear, or constant", choices=("cosine", "linear", "constant")
+    )
+    layer_decay: float = document(
+        1.0, "factor of the learning rate per block below the top one; 1 for the same rate everywhere", positive=True
+    )
+    groups: list[typing.Any] = document(
+        list, "list of {match: expression on whole parameter names, lr: factor, weight_decay: value}; first match wins"
+    )
+    freeze: list[typing.Any] = document(
+        list, "list of {match: expression on whole parameter names, until: step}; without until for the whole run"
+    )
+
+    def __post_init__(self):
+        for name, kind in (("groups", GroupRule), ("freeze", FreezeRule)):
+            place = f"optimizer.{name}"
+            rules = [build(kind, rule, place, f"[{at}]") for at, rule in enumerate(getattr(self, name))]
+            for at, rule in enumerate(rules):
+                check_range(rule.match, {"pattern": True}, place, f"[{at}].match")
+            setattr(self, name, rules)

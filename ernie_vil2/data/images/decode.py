@@ -1,0 +1,193 @@
+"""An image of any kind to RGB bytes, by the decoder of a pixel profile.
+
+The profile `official` gives the release's bytes: OpenCV decodes (EXIF orientation applied, alpha dropped, 16 bits cut
+to the high byte, the first frame of an animation). `bicubic` gives those of PaddleNLP's processor: Pillow decodes (EXIF
+orientation NOT applied). There is no second decoder behind a failing one: a file that the release could not read is an
+ImageError here, so that the same file gives the same pixels on every machine.
+Training may ask for JPEGs at a half, a quarter or an eighth (`decode_for`); evaluation never does.
+"""
+
+import functools
+import os
+import stat
+import sys
+from collections.abc import Callable
+from io import BytesIO
+from types import ModuleType
+from typing import TYPE_CHECKING, Union
+
+import numpy as np
+
+from ...config.model import PixelProfile
+from ...errors import ImageError
+from .headers import image_size, is_truncated
+from .limits import DEFAULT_LIMITS, Limits, check_bytes, check_pixels, check_size, image_error
+from .resize import OFFICIAL, resized_sides
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+AnyImage = Union[str, os.PathLike, bytes, bytearray, memoryview, np.ndarray, "Image"]
+"""A path, the bytes of a file, RGB uint8 [H, W, 3], or a PIL image"""
+WANTED = "give a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]"
+REDUCED = (8, 4, 2)
+JPEG = b"\xff\xd8\xff"
+# Raster formats only: Pillow would hand EPS to an external program.
+PIL_FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "DIB",
+    "TIFF",
+    "AVIF",
+    "JPEG2000",
+    "PPM",
+    "SUN",
+    "ICO",
+    "TGA",
+    "PCX",
+)
+
+
+def decode(image: AnyImage, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+    """Any image as a contiguous RGB uint8 array [H, W, 3].
+
+    image: path, bytes of a file, PIL image or RGB uint8 array (returned as it is). A PIL image under an OpenCV profile
+    gives what its file would have given: EXIF orientation applied, alpha and transparency dropped and not composited,
+    16 bits cut to 8, CMYK by OpenCV's formula. Raises ImageError for everything that cannot be used.
+    """
+    return decode_for(image, None, profile, limits)[0]
+
+
+def decode_for(
+    image: AnyImage, short: int | None, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """(RGB uint8 [h, w, 3], (H, W)) of an image whose short side is going to be resized to `short` pixels.
+
+    Under an OpenCV profile a JPEG comes at the coarsest of 1/8, 1/4, 1/2 and 1 that is in neither direction under its
+    resized size, so nothing is enlarged because of it, and the whole file need not be transformed. (H, W) are the sides
+    of the full image, upright. short None decodes in full, as `decode` does.
+    """
+    if isinstance(image, np.ndarray):
+        check_pixels(image, 3, "an array", WANTED)
+        return np.ascontiguousarray(image), image.shape[:2]
+    pil = sys.modules.get("PIL.Image")
+    if pil is not None and isinstance(image, pil.Image):
+        check_size(image.size, "a PIL image", limits)
+        rgb = load_pil(lambda: image, "a PIL image", profile, limits)
+        return rgb, rgb.shape[:2]
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        count = memoryview(image).nbytes
+        where = f"an image of {count} bytes"
+        check_bytes(count, where, limits)
+        data = bytes(image)
+    elif isinstance(image, (str, os.PathLike)):
+        where = os.fspath(image)
+        data = read_file(where, limits)
+    else:
+        raise image_error("not an image", f"an object of type {type(image).__name__} is not an image; {WANTED}")
+    if profile.decoder == "pil":
+        rgb = decode_pil(data, where, profile, limits)
+        return rgb, rgb.shape[:2]
+    return decode_opencv(data, where, limits, short)
+
+
+def reduction(height: int, width: int, short: int) -> int:
+    """The factor of 8, 4, 2 and 1 by which a JPEG can be decoded smaller before its short side becomes `short`."""
+    rows, columns = resized_sides(height, width, short)
+    fitting = (factor for factor in REDUCED if -(-height // factor) >= rows and -(-width // factor) >= columns)
+    return next(fitting, 1)
+
+
+def read_file(path: str, limits: Limits) -> bytes:
+    """The bytes of a regular file within the limit; read here, so that OpenCV need not open non-ASCII paths."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise image_error("unreadable file", f"{path}: is {kind}; give an image file")
+        check_bytes(status.st_size, path, limits)
+        with open(path, "rb") as handle:
+            return handle.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise image_error(
+            "unreadable file", f"{path}: cannot be read ({reason}); correct the path or its permissions"
+        ) from None
+
+
+@functools.cache
+def opencv() -> ModuleType:
+    """OpenCV, its log silenced unless OPENCV_LOG_LEVEL is set: a broken image is reported once, by its ImageError."""
+    import cv2
+
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        logging = getattr(cv2.utils, "logging", cv2)
+        if hasattr(logging, "setLogLevel"):
+            logging.setLogLevel(0)
+    return cv2
+
+
+def decode_opencv(
+    data: bytes, where: str, limits: Limits, short: int | None = None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    cv2 = opencv()
+    size = image_size(data)
+    if size is None:
+        raise image_error(
+            "not an image",
+            f"{where}: is not an image that OpenCV decodes (JPEG, PNG, WebP, GIF, BMP, "
+            "TIFF, AVIF, JPEG 2000, PNM, HDR), or it ends within its header; convert it to JPEG or PNG",
+        )
+    check_size(size, where, limits)
+    if is_truncated(data):
+        raise image_error(
+            "truncated image", f"{where}: is truncated (its end marker is missing); fetch or export the image again"
+        )
+    width, height = size
+    factor = reduction(height, width, short) if short and data[:3] == JPEG else 1
+    mode = cv2.IMREAD_COLOR if factor == 1 else getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}")
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), mode)
+    except cv2.error:
+        bgr = None
+    if bgr is None or bgr.dtype != np.uint8 or bgr.ndim != 3:
+        raise image_error(
+            "broken image",
+            f"{where}: is broken, cut short or of a kind that OpenCV {cv2.__version__} "
+            "cannot decode; convert it to JPEG or PNG, or fetch it again",
+        )
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    if factor == 1:
+        return rgb, rgb.shape[:2]
+    rows, columns = rgb.shape[:2]
+    turned = rows != columns and (height > width) != (rows > columns)  # by the EXIF orientation
+    return rgb, (width, height) if turned else (height, width)
+
+
+def decode_pil(data: bytes, where: str, profile: PixelProfile, limits: Limits) -> np.ndarray:
+    from PIL import Image
+
+    size = image_size(data)
+    if size is not None:
+        check_size(size, where, limits)
+    return load_pil(lambda: Image.open(BytesIO(data), formats=PIL_FORMATS), where, profile, limits)
+
+
+def load_pil(opened: "Callable[[], Image]", where: str, profile: PixelProfile, limits: Limits) -> np.ndarray:
+    """The pixels of the PIL image that `opened` returns; Pillow raises errors of many types for broken files."""
+    from .pil_modes import as_opencv, as_pil
+
+    try:
+        image = opened()
+        check_size(image.size, where, limits)
+        return as_opencv(image) if profile.decoder == "opencv" else as_pil(image)
+    except ImageError:
+        raise
+    except Exception as error:
+        raise image_error(
+            "broken image",
+            f"{where}: cannot be decoded by Pillow ({error}); convert it to JPEG or PNG, or fetch it again",
+        ) from None

@@ -1,0 +1,122 @@
+"""The embedded data set: drawn scenes with captions and tags, any size, streamed, deterministic by seed.
+
+A scene has two or three groups of objects (shape, colour, size, material, count, position) on a textured background,
+under uneven light, a colour cast, sensor noise and partial occlusion: neither colours nor single words identify it.
+The `test` split shows combinations of shape, colour and size that no scene of `train` or `valid` holds.
+"""
+
+from collections.abc import Sequence
+from typing import SupportsIndex
+
+import numpy as np
+
+from ....errors import ConfigError, nearest
+from ..base import Sample, Source
+from . import captions
+from .drawing import render
+from .scene import Scene, sample_scene
+from .words import LANGUAGES
+
+SPLITS = ("train", "valid", "test")
+
+
+class SceneSource(Source):
+    """Samples drawn on demand: sample i depends on (seed, split, i) alone.
+
+    split: train, valid or test; size: number of samples; languages: of captions and tags; captions: per language;
+    cache: keep drawn samples in memory (3 * image_size^2 bytes each). noise, wrong: shares of the training captions
+    that are incomplete, and that belong to another scene or to none; images, tags and other captions stay the same.
+    Raises ConfigError for an unknown split or language, and for shares that are none.
+    """
+
+    def __init__(
+        self,
+        split: str = "train",
+        size: int = 20000,
+        seed: int = 0,
+        image_size: int = 60,
+        languages: str | Sequence[str] = ("zh", "en"),
+        captions: int = 2,
+        cache: bool = False,
+        noise: float = 0.0,
+        wrong: float = 0.0,
+    ):
+        if split not in SPLITS:
+            raise ConfigError(f"scenes: unknown split {split!r}; did you mean {nearest(split, SPLITS) or SPLITS[0]!r}?")
+        languages = [languages] if isinstance(languages, str) else languages
+        if not isinstance(languages, (list, tuple)) or not languages:
+            raise ConfigError(f"scenes: languages {languages!r} must be a list of {', '.join(LANGUAGES)}")
+        if any(language not in LANGUAGES for language in languages):
+            raise ConfigError(f"scenes: languages {languages!r} must be a list of {', '.join(LANGUAGES)}")
+        if min(size, image_size, captions) < 1 or seed < 0:
+            raise ConfigError("scenes: size, image_size and captions must be at least 1, and seed at least 0")
+        check_shares(split, noise, wrong)
+        languages = tuple(dict.fromkeys(languages))
+        self.noise, self.wrong = noise, wrong
+        self.split, self.size, self.seed = split, int(size), int(seed)
+        self.image_size, self.languages, self.captions = int(image_size), languages, int(captions)
+        self.name = f"scenes:{split}"
+        self.cached = {} if cache else None
+
+    def __len__(self):
+        return self.size
+
+    def _rng(self, index, purpose):
+        return np.random.default_rng([self.seed, SPLITS.index(self.split), index, purpose])
+
+    def scene(self, index: int) -> Scene:
+        """The Scene behind sample `index`."""
+        return sample_scene(self._rng(index, 0), self.split)
+
+    def key(self, index: SupportsIndex) -> str:
+        return f"{self.split}-{self.seed}-{self.position(index)}"
+
+    def load(self, index: int) -> Sample:
+        if self.cached is None:
+            return self.draw(index)
+        if index not in self.cached:
+            self.cached[index] = self.draw(index)
+        return self.cached[index]
+
+    def draw(self, index: int) -> Sample:
+        """The Sample at `index`, drawn anew."""
+        scene = self.scene(index)
+        words = self._rng(index, 1)
+        texts = tuple(
+            captions.caption(scene, language, words) for language in self.languages for _ in range(self.captions)
+        )
+        tags = captions.tags(scene, self.languages[0], words)
+        if self.noise or self.wrong:
+            texts = self.spoil(index, texts)
+        image = render(scene, self._rng(index, 2), self.image_size)
+        return Sample(id=self.key(index), image=image, texts=texts, tags=tags, where=self.where(index))
+
+    def spoil(self, index: int, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """The captions of a scene with the shares `noise` and `wrong` of them exchanged, each by its own chance."""
+        rng, spoilt = self._rng(index, 3), []
+        for place, text in enumerate(texts):
+            language, chance = self.languages[place // self.captions], float(rng.random())
+            if chance < self.wrong / 2:
+                text = captions.chatter(language, rng)
+            elif chance < self.wrong:
+                text = captions.caption(self.scene(int(rng.integers(2**31))), language, rng)
+            elif chance < self.wrong + self.noise:
+                text = captions.incomplete_caption(self.scene(index), language, rng)
+            spoilt.append(text)
+        return tuple(spoilt)
+
+    def describe(self) -> str:
+        captions = len(self.languages) * self.captions
+        noisy = f", {self.noise:.0%} incomplete and {self.wrong:.0%} wrong" if self.noise or self.wrong else ""
+        return f"{self.name}: {self.size:,} drawn scenes of {self.image_size} px, {captions} captions each{noisy}"
+
+
+def check_shares(split: str, noise: float, wrong: float) -> None:
+    """ConfigError unless `noise` and `wrong` are shares that fit together, of a split that is trained on."""
+    for name, share in (("noise", noise), ("wrong", wrong)):
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise ConfigError(f"scenes: {name} is {share!r}, but it must be a share of the captions in [0, 1]")
+    if noise + wrong > 1:
+        raise ConfigError(f"scenes: noise {noise} and wrong {wrong} are over 1 together; lower one of them")
+    if (noise or wrong) and split != "train":
+        raise ConfigError(f"scenes: the split {split!r} measures, so its captions stay clean; drop noise and wrong")

@@ -1,0 +1,59 @@
+"""What makes two runs of encoding the same: digests of the model and of the input."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..checkpoints.model_directory import CONFIG
+from ..data.sources.base import RowError, Source
+from ..errors import DataError
+
+PROBED_ROWS = 64
+HASHED_BYTES = 64 * 2**20
+
+
+def as_bytes(image: bytes | str | os.PathLike | np.ndarray) -> bytes:
+    """Bytes that stand for an image: its own, its path, or its pixels."""
+    if isinstance(image, np.ndarray):
+        return str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
+    return os.fsencode(image) if isinstance(image, (str, os.PathLike)) else bytes(image)
+
+
+def describe(
+    model_path: str | os.PathLike, vocab: str | os.PathLike | None, input_spec: str | os.PathLike, source: Source
+) -> dict[str, str]:
+    """The identity of a run: digests of model and input, so that neither may change half-way nor is bound to a path.
+
+    A model directory is known by its config.json, which lists digests of the rest; a big input by its size, some of
+    its blocks and some of its rows.
+    """
+    model_path = Path(model_path)
+    weights = file_digest(model_path / CONFIG if model_path.is_dir() else model_path, whole=True)
+    rows = hashlib.sha256(str(len(source)).encode())
+    for index in sorted({round(position) for position in np.linspace(0, len(source) - 1, PROBED_ROWS)}):
+        try:
+            sample = source[index]
+            rows.update(repr((sample.id, sample.texts)).encode("utf-8", "backslashreplace") + as_bytes(sample.image))
+        except RowError as error:
+            rows.update(error.reason.encode("utf-8", "backslashreplace"))
+    if Path(input_spec).is_file():
+        rows.update(file_digest(input_spec).encode())
+    identity = {"model": weights, "input": rows.hexdigest()}
+    return {**identity, "vocabulary": file_digest(vocab, whole=True)} if vocab else identity
+
+
+def file_digest(path: str | os.PathLike, whole: bool = False) -> str:
+    """SHA-256 of a file; of one over 64 MiB, unless `whole`, of its size and of 64 blocks of it."""
+    try:
+        size, block = os.path.getsize(path), 2**20
+        step = block if whole or size <= HASHED_BYTES else size // (HASHED_BYTES // block)
+        digest = hashlib.sha256(str(size).encode())
+        with open(path, "rb") as handle:
+            for start in range(0, size, step):
+                handle.seek(start)
+                digest.update(handle.read(block))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; correct the path") from None
+    return digest.hexdigest()

@@ -1,0 +1,50 @@
+"""Items to be encoded: one or many, and what becomes of the broken ones."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigError, DataError
+
+
+class Failures:
+    """What becomes of broken items: the first one raises, or all are noted as (position, reason)."""
+
+    def __init__(self, kind: str, on_error: str = "raise"):
+        if on_error not in ("raise", "skip"):
+            raise ConfigError(f"on_error is {on_error!r}, but it must be 'raise' or 'skip'")
+        self.kind = kind
+        self.raising = on_error == "raise"
+        self.found = []
+
+    def add(self, position: int, error: DataError) -> None:
+        if self.raising:
+            raise type(error)(f"{self.kind} {position} (counted from 0): {error}")
+        self.found.append((position, str(error)))
+
+    def passes(self, position: int, value: Any) -> bool:
+        """Whether `value` is no error; an error is added."""
+        if isinstance(value, DataError):
+            self.add(position, value)
+            return False
+        return True
+
+
+def listed(items: Any, single: type | tuple[type, ...], is_single: Callable[[Any], bool] = lambda item: False) -> list:
+    """A list of items; one item alone becomes a list of one."""
+    if isinstance(items, single) or is_single(items):
+        return [items]
+    try:
+        return list(items)
+    except TypeError:
+        return [items]
+
+
+def single_image(item: Any) -> bool:
+    """Whether `item` is an image and not a sequence of images: an array of up to three dimensions, or a PIL image."""
+    return item.ndim < 4 if isinstance(item, np.ndarray) and item.dtype != object else hasattr(item, "getbands")
+
+
+def not_text(item: Any) -> DataError:
+    return DataError(f"an object of type {type(item).__name__} is not a text; give a str")

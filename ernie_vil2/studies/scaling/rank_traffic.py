@@ -1,0 +1,150 @@
+"""What two ranks hand to collectives in a step, and what their loss holds: counted in a job that runs the real step."""
+
+import contextlib
+import gc
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ...config.run import DataConfig, ObjectiveConfig, RunConfig
+from ..noise import random_batch
+from .view_costs import allocated
+
+if TYPE_CHECKING:
+    import paddle
+
+    from ...data.batches.views import Batch
+    from ...models.dual_encoder import DualEncoder
+    from ...objectives.contrastive import ContrastiveObjective
+    from ...objectives.gather import Share
+
+PAIRS = (("image", "caption"), ("image", "tags"), ("image", "image'"), ("caption", "caption'"), ("caption", "tags"))
+IMAGE_VIEWS, TEXT_VIEWS = ("image", "image'"), ("caption", "caption'", "tags")
+RANK_BATCH = 512
+NARROW = 8
+UNTAGGED = 8
+"""Every eighth sample has no tags, so that masks are needed"""
+
+
+def measure_ranks() -> dict[str, Any]:
+    """From a job of two ranks: `wire`, bytes handed to collectives per parameter, embedding value and sample; `loss`,
+    bytes that the loss holds for each row and column."""
+    import tempfile
+
+    import paddle.distributed as dist
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "counts.json"
+        dist.spawn(rank_job, args=(str(path),), nprocs=2, backend="gloo")
+        return json.loads(path.read_text())
+
+
+def rank_job(path: str) -> None:
+    """One of two ranks: the step's collectives are counted by what they carry, the loss by what it holds."""
+    import paddle.distributed as dist
+
+    from ...objectives.gather import divide
+    from ...systems.registry import build
+    from ...training.distributed import GradientSync, Ranks
+    from ...training.step import GradientStep
+
+    dist.init_parallel_env()
+    ranks = Ranks(dist.get_rank(), dist.get_world_size())
+    tower = {"width": 32, "depth": 1, "heads": 2}
+    config = ModelConfig(
+        image_tower=ImageTowerConfig(image_size=16, patch_size=8, **tower),
+        text_tower=TextTowerConfig(vocab_size=64, positions=8, **tower),
+        max_length=8,
+        pixels=PixelProfile(size=16),
+    )
+    objective = ObjectiveConfig(pairs=[[*pair, 1.0] for pair in PAIRS])
+    system = build(RunConfig(model=config, objective=objective, data=DataConfig(train="noise")))
+    model, objective = system.model, system.objective
+    share = divide(RANK_BATCH * ranks.size, RANK_BATCH, ranks.rank, ranks.size)
+    batch = random_batch(config, objective.views, share.rows, config.max_length, share.start, UNTAGGED)
+    values, parameters = share.total * len(objective.views) * 32, sum(int(p.size) for p in model.parameters())
+    with counted() as step:
+        GradientStep(system, share=share, side_by_side=False)(batch, 0)
+    with counted() as plain:
+        GradientSync(model, ranks).reduce()
+    with counted() as sharded:
+        owner = GradientSync(model, ranks, 2)
+        owner.reduce()
+        owner.publish()
+    held, peak = loss_bytes(objective, batch, model, share)
+    if ranks.main:
+        Path(path).write_text(
+            json.dumps(
+                {
+                    "wire": {
+                        "metadata_per_sample": step["all_gather", "int64"] / share.total,
+                        "embedding_per_value": step["all_gather", "float32"] / values,
+                        "embedding_gradient_per_value": step["all_reduce", "float32"] / values,
+                        "gradient_per_parameter": plain["all_reduce", "float32"] / parameters,
+                        "sharded_per_parameter": (sharded["reduce", "float32"] + sharded["broadcast", "float32"])
+                        / parameters,
+                    },
+                    "loss": {"held_per_pair": held / len(PAIRS), "peak": peak},
+                }
+            )
+        )
+
+
+def loss_bytes(
+    objective: "ContrastiveObjective", batch: "Batch", model: "DualEncoder", share: "Share"
+) -> tuple[float, float]:
+    """(held between forward and backward, peak of both): bytes for each of b x B rows and columns, all pairs together.
+
+    Both directions, targets and masks are in it. Embeddings are narrow here, so that what they take is not.
+    """
+    from paddle.base import core
+
+    embeds = {view: normal(share, NARROW) for view in objective.views}
+    gc.collect()
+    core.host_memory_stat_reset_peak_value("Allocated", 0)
+    before, entries = allocated(), share.rows * share.total
+    parts = objective.loss(embeds, batch, model, share)
+    held = allocated() - before
+    parts["loss"].backward()  # a collective, so every rank takes part
+    return held / entries, (core.host_memory_stat_peak_value("Allocated", 0) - before) / entries
+
+
+def normal(share: "Share", width: int) -> "paddle.Tensor":
+    """Embeddings of noise that want a gradient."""
+    import paddle
+
+    value = paddle.randn([share.rows, width])
+    value.stop_gradient = False
+    return value
+
+
+@contextlib.contextmanager
+def counted() -> Iterator[Counter]:
+    """A Counter {(collective, type): bytes} of what this rank's collectives carry while the block runs.
+
+    An all-gather counts with what it gives, the others with the tensor that they are given.
+    """
+    import paddle.distributed as dist
+
+    names = ("all_gather", "all_reduce", "reduce", "broadcast")
+    counts, kept = Counter(), {name: getattr(dist, name) for name in names}
+
+    def counting(name, collective):
+        def run(*args, **options):
+            tensor = args[1] if name == "all_gather" else args[0]
+            size = int(tensor.size) * tensor.element_size() * (dist.get_world_size() if name == "all_gather" else 1)
+            counts[name, str(tensor.dtype).split(".")[-1]] += size
+            return collective(*args, **options)
+
+        return run
+
+    try:
+        for name, collective in kept.items():
+            setattr(dist, name, counting(name, collective))
+        yield counts
+    finally:
+        for name, collective in kept.items():
+            setattr(dist, name, collective)
