@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from paddle import nn
 
-from ...config.run import FreezeRule
+from ...config.optimizer import FreezeRule
 from .parameter_groups import matches
 
 

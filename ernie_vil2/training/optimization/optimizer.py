@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ...config.run import OptimizerConfig
+from ...config.optimizer import OptimizerConfig
 from ...errors import CheckpointError
 from .parameter_groups import decayed, parameter_options
 

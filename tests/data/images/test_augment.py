@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from ernie_vil2.config.run import AugmentationConfig, build
+from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.images import augment as steps
 from ernie_vil2.data.images.augment import augment
 from ernie_vil2.data.images.resize import resize_short
 from ernie_vil2.errors import ConfigError, ImageError
+from ernie_vil2.schema import build
 
 OFF = AugmentationConfig(flip=0, jitter=0, grey=0, blur=0)
 GREY = np.array([0.299, 0.587, 0.114])
