@@ -268,7 +268,7 @@ def test_tool_usage_errors(arguments):
 
 def test_tool_reports_one_line(tmp_path):
     run = subprocess.run(
-        [sys.executable, "-m", "ernie_vil2.cli.eval.main", "--embeddings", str(tmp_path / "nothing")],
+        [sys.executable, "-m", "tools.eval", "--embeddings", str(tmp_path / "nothing")],
         capture_output=True,
         text=True,
         check=False,

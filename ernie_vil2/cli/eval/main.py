@@ -10,8 +10,9 @@ import argparse
 import sys
 
 from ...evaluation import retrieval
-from ...evaluation.benchmarks import run as public
 from ...evaluation.metrics.finite import finite
+from ...files.json_files import write_json
+from . import benchmark, compare
 
 
 def progress(done, total, what="samples"):
@@ -25,9 +26,7 @@ def main(argv=None):
     """Print a table per protocol; with --json write the figures as well."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv[:1] == ["compare"]:
-        from ...evaluation.compare import markdown
-
-        return markdown.main(argv[1:])
+        return compare.main(argv[1:])
     parser = argparse.ArgumentParser(prog="eval", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--embeddings", metavar="PATH", help="directory written by encode, or the release's text file")
@@ -38,7 +37,7 @@ def main(argv=None):
     parser.add_argument("--protocol", choices=("official", "standard", "both"), help="default both")
     parser.add_argument("--skip-broken", action="store_true", help="leave out broken samples and count them")
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file")
-    public.add_options(parser.add_argument_group("public benchmarks"))
+    benchmark.add_options(parser.add_argument_group("public benchmarks"))
     args = parser.parse_args(argv)
     if args.model and (args.input is None) == (args.benchmark is None):
         parser.error("--model needs --input SOURCE, or --benchmark NAME with --data DIR")
@@ -53,7 +52,7 @@ def main(argv=None):
     if not args.benchmark and (args.data or args.output or args.split or args.allow_counts or args.options):
         parser.error("--data, --output, --split, --allow-counts and -o belong to --benchmark")
     if args.benchmark:
-        return public.run(args, [sys.argv[0], *argv], lambda done, total: progress(done, total, "images and texts"))
+        return benchmark.run(args, [sys.argv[0], *argv], lambda done, total: progress(done, total, "images and texts"))
     return measure(args)
 
 
@@ -78,4 +77,4 @@ def measure(args):
     print(retrieval.table(results), *(f"note: {note}" for note in embeddings.notes), sep="\n")
     if args.json:
         subject = {"embeddings": args.embeddings} if args.embeddings else {"model": args.model, "input": args.input}
-        retrieval.write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results})
+        write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results})

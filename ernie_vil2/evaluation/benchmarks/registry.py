@@ -5,18 +5,18 @@ import importlib
 from ...errors import ConfigError, nearest
 
 MODULES = {
-    "coco-cn": "coco_cn",
-    "flickr30k-cn": "flickr30k_cn",
-    "muge": "muge",
-    "aic-icc": "aic_icc",
-    "flickr30k": "karpathy",
-    "mscoco": "karpathy",
-    "cbvs": "cbvs",
-    "imagenet-zh": "classification",
-    "elevater-zh": "classification",
-    "folder": "classification",
-    "sts": "sts",
-    "image-retrieval": "image_labels",
+    "coco-cn": "retrieval.coco_cn",
+    "flickr30k-cn": "retrieval.flickr30k_cn",
+    "muge": "retrieval.muge",
+    "aic-icc": "retrieval.aic_icc",
+    "flickr30k": "retrieval.karpathy",
+    "mscoco": "retrieval.karpathy",
+    "cbvs": "retrieval.cbvs",
+    "imagenet-zh": "classification.zero_shot_sets",
+    "elevater-zh": "classification.zero_shot_sets",
+    "folder": "classification.zero_shot_sets",
+    "sts": "text_similarity.sts",
+    "image-retrieval": "image_retrieval.shared_labels",
 }
 
 
