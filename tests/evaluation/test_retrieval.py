@@ -10,8 +10,10 @@ import pytest
 
 from ernie_vil2.cli.eval import main as tool
 from ernie_vil2.errors import DataError
+from ernie_vil2.evaluation.embeddings import read_embeddings
+from ernie_vil2.evaluation.encoding import encode_source
 from ernie_vil2.evaluation.metrics.ranks import retrieval_metrics
-from ernie_vil2.evaluation.retrieval import encode_source, evaluate, read_embeddings
+from ernie_vil2.evaluation.retrieval import evaluate
 from tests.conftest import ROOT
 
 

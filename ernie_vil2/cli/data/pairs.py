@@ -34,9 +34,9 @@ def rows(pairs, folder):
 
 def run(args):
     """Write a split of a benchmark as JSON lines {id, image, texts}."""
-    from ...evaluation.benchmarks.registry import reader
+    from ...evaluation.benchmarks.registry import read_sets
 
-    sets = reader(args.name).sets(args.name, args.data, args.split, args.allow_counts)
+    sets = read_sets(args.name, args.data, args.split, args.allow_counts)
     found = max(sets, key=lambda one: len(one.image_ids))  # of equally large ones the first, which is the customary one
     lines = [json.dumps(row, ensure_ascii=False) for row in rows(found, Path(args.output).parent)]
     with reported(args.output), atomic_file(args.output) as handle:

@@ -4,17 +4,14 @@ from dataclasses import asdict
 
 from ...data.sources.open import plain_value
 from ...errors import ConfigError
-from ...evaluation.benchmarks.registry import MODULES
+from ...evaluation.benchmarks.benchmark import kinds
+from ...evaluation.benchmarks.registry import MODULES, benchmark
 from ...evaluation.benchmarks.run import run_benchmark, tables
 from ...evaluation.runs import results as runs
 from ...files.json_files import write_json
 
 SWITCHES = ("split", "allow_counts", "skip_broken")
 """options of benchmarks that have an argument of their own"""
-TEXTS = ("split", "images")
-"""options that are never numbers, though they may look like one"""
-TRUTHS = ("allow_counts", "skip_broken", "synonyms")
-"""options that are true or false: any other word would count as true"""
 
 
 def add_options(group):
@@ -43,7 +40,8 @@ def add_options(group):
 
 
 def given(args):
-    """{option: value} that the parsed arguments set."""
+    """{option: value} that the parsed arguments set; of the words of `-o` each is what the benchmark declares."""
+    known = {"split": str, **kinds(benchmark(args.benchmark).options)}
     options = {name: getattr(args, name) for name in SWITCHES if getattr(args, name)}
     for item in args.options:
         name, equals, value = item.partition("=")
@@ -53,8 +51,9 @@ def given(args):
                 + (f"the second {name}" if equals else "not OPTION=VALUE")
                 + "; write each option once, for example -o language=en"
             )
-        options[name] = value if name in TEXTS else plain_value(value)
-        if name in TRUTHS and not isinstance(options[name], bool):
+        kind = known.get(name)
+        options[name] = value if kind is str else plain_value(value)
+        if kind is bool and not isinstance(options[name], bool):
             raise ConfigError(f"-o {item}: {name} must be true or false")
     return options
 

@@ -10,6 +10,8 @@ import argparse
 import sys
 
 from ...evaluation import retrieval
+from ...evaluation.embeddings import read_embeddings
+from ...evaluation.encoding import encode_source
 from ...evaluation.metrics.finite import finite
 from ...files.json_files import write_json
 from . import benchmark, compare
@@ -59,7 +61,7 @@ def main(argv=None):
 def measure(args):
     """Embeddings, or a model on a source."""
     if args.embeddings:
-        embeddings = retrieval.read_embeddings(args.embeddings, args.ids)
+        embeddings = read_embeddings(args.embeddings, args.ids)
     else:
         import ernie_vil2
 
@@ -67,9 +69,7 @@ def measure(args):
 
         source = open_source(args.input)
         print(source.describe(), *(f"note: {note}" for note in source.notes), sep="\n", file=sys.stderr)
-        embeddings = retrieval.encode_source(
-            ernie_vil2.load(args.model, args.vocab), source, args.skip_broken, progress=progress
-        )
+        embeddings = encode_source(ernie_vil2.load(args.model, args.vocab), source, args.skip_broken, progress=progress)
         owners = embeddings.text_image
         finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
         finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")

@@ -11,7 +11,8 @@ import numpy as np
 from ...config.run import load_run
 from ...data.sources.scenes.scenes import SceneSource
 from ...errors import ConfigError
-from ...evaluation.retrieval import encode_source, evaluate
+from ...evaluation.encoding import encode_source
+from ...evaluation.retrieval import evaluate
 from ...inference.model import load
 from ...runtime import cpu_count
 from ...training.trainer import Trainer
