@@ -9,7 +9,7 @@ from ..conversion import parity
 from ..errors import DataError
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Print the table of checks; the status is 1 when one fails."""
     parser = argparse.ArgumentParser(prog="parity", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="model directory or .pdparams")

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int | None:
         print(f"wrote {args.write} and {Path(args.write).with_suffix('.svg')}")
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `ablation` to the verbs of an argument parser."""
     verb = verbs.add_parser("ablation", help=run.__doc__, description=run.__doc__)
     verb.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="S", help="default: 0 1 2")

@@ -11,20 +11,20 @@ import sys
 
 from ...evaluation import retrieval
 from ...evaluation.embeddings import read_embeddings
-from ...evaluation.encoding import encode_source
+from ...evaluation.encoding import Progress, encode_source
 from ...evaluation.metrics.finite import finite
 from ...files.json_files import write_json
+from ..progress import rewrite
+from ..sources import opened
 from . import benchmark, compare
 
 
-def progress(done, total, what="samples"):
-    """A line that rewrites itself, on a terminal."""
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\rencoded {done:,} of {total:,} {what}", end=end, file=sys.stderr, flush=True)
+def counter(what: str = "samples") -> Progress:
+    """Function (done, all) that keeps one line on a terminal up to date."""
+    return lambda done, total: rewrite(f"encoded {done:,} of {total:,} {what}", done == total)
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Print a table per protocol; with --json write the figures as well."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv[:1] == ["compare"]:
@@ -54,22 +54,21 @@ def main(argv=None):
     if not args.benchmark and (args.data or args.output or args.split or args.allow_counts or args.options):
         parser.error("--data, --output, --split, --allow-counts and -o belong to --benchmark")
     if args.benchmark:
-        return benchmark.run(args, [sys.argv[0], *argv], lambda done, total: progress(done, total, "images and texts"))
+        return benchmark.run(args, [sys.argv[0], *argv], counter("images and texts"))
     return measure(args)
 
 
-def measure(args):
+def measure(args: argparse.Namespace) -> None:
     """Embeddings, or a model on a source."""
     if args.embeddings:
         embeddings = read_embeddings(args.embeddings, args.ids)
     else:
         import ernie_vil2
 
-        from ...data.sources.open import open_source
-
-        source = open_source(args.input)
-        print(source.describe(), *(f"note: {note}" for note in source.notes), sep="\n", file=sys.stderr)
-        embeddings = encode_source(ernie_vil2.load(args.model, args.vocab), source, args.skip_broken, progress=progress)
+        source = opened(args.input, sys.stderr)
+        embeddings = encode_source(
+            ernie_vil2.load(args.model, args.vocab), source, args.skip_broken, progress=counter()
+        )
         owners = embeddings.text_image
         finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
         finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")
