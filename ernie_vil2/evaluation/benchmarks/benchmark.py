@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ...errors import ConfigError, nearest
-from ..runs.results import Outcome
+from ..runs.records import Outcome
 
 Record = TypeVar("Record")
 ARGUMENTS = ("model", "name", "data", "progress")

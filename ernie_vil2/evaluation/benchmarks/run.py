@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ...files.digests import sha256_of
 from ..encoding import Progress
 from ..metrics.ranks import percent
-from ..runs import results as runs
+from ..runs.provenance import provenance
+from ..runs.records import Outcome, Result
 from .benchmark import read_options
 from .registry import benchmark
 
@@ -28,7 +29,7 @@ def run_benchmark(
     options: Mapping[str, Any] | None = None,
     command: str | Sequence[str] = (),
     progress: Progress | None = None,
-) -> runs.Outcome:
+) -> Outcome:
     """The Outcome of a benchmark, with provenance in every Result.
 
     data: folder of its files. model: path of a model. options: {option: value} of the benchmark that were given, such
@@ -40,7 +41,7 @@ def run_benchmark(
     read_options(found.options, {key: value for key, value in options.items() if key != "split"}, name)
     outcome = found.evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
     tokens = {"vocab": sha256_of(vocab)} if vocab else {}
-    origin = runs.provenance(command, model, outcome.data_sha256, {"benchmark": name, **options, **tokens})
+    origin = provenance(command, model, outcome.data_sha256, {"benchmark": name, **options, **tokens})
     return replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
 
 
@@ -62,12 +63,12 @@ class LateModel:
         return getattr(self._load(), name)
 
 
-def tables(results: Iterable[runs.Result]) -> str:
+def tables(results: Iterable[Result]) -> str:
     """Text of a table for each Result with all its notes below, so that none is read without what qualifies it."""
     return "\n\n".join("\n".join([table(result), *(f"note: {note}" for note in result.notes)]) for result in results)
 
 
-def table(result: runs.Result) -> str:
+def table(result: Result) -> str:
     """Text of one Result: a row per direction where there are recalls, then a row per other metric."""
     counts = ", ".join(f"{number:,} {what}" for what, number in result.counts.items())
     lines, rest = [f"{result.benchmark} ({result.task}): {counts}"], dict(result.metrics)

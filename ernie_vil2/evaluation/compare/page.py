@@ -10,7 +10,7 @@ from typing import Any
 
 from ...pages.html import TEMPLATES, note, section, spoken
 from ..metrics.ranks import KS
-from ..runs.results import Run
+from ..runs.records import Run
 from .charts import recall_figure, score_figure
 from .columns import DASH, DECISION_COLUMNS, DIRECTIONS, figure
 from .error_cards import error_section

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import DataError
 from ..metrics import thresholds
-from ..runs.results import Run
+from ..runs.records import Run
 from .columns import COLUMNS, DECISION_COLUMNS, HIDDEN, shown, with_means
 from .published_figures import HARNESS_CAVEAT, protocol_of, published_for
 

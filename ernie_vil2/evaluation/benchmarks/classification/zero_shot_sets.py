@@ -16,7 +16,7 @@ import numpy as np
 from ...encoding import Progress, encode_images
 from ...left_out import LeftOut
 from ...prompts import language_of, templates
-from ...runs.results import Outcome, Result
+from ...runs.records import Outcome, Result
 from ...zero_shot import accuracies, class_embeddings, eleven_point_ap, roc_auc, top_classes
 from ..benchmark import Benchmark, read_options
 from ..counts import check_count

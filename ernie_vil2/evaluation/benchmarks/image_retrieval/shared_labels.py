@@ -14,7 +14,7 @@ from ....errors import ConfigError, DataError
 from ...encoding import Progress, encode_images
 from ...left_out import LeftOut
 from ...metrics.similarity import mean_average_precision, pack_labels
-from ...runs.results import Outcome, Result
+from ...runs.records import Outcome, Result
 from ..benchmark import Benchmark, read_options
 from ..reading import Reading, find, is_folder, missing, set_of
 from .label_files import LabelledImages, Options, coco_splits, nus_wide_splits, read_coco, read_list, read_nus_wide

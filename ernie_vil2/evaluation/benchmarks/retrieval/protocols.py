@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....errors import ConfigError, nearest
 from ...encoding import Progress
-from ...runs.results import Outcome
+from ...runs.records import Outcome
 from ..benchmark import Benchmark, Options, read_options
 from ..benchmark_folder import MissingFile
 from .pairs import Pairs

@@ -13,7 +13,7 @@ from ...left_out import LeftOut
 from ...metrics.finite import finite
 from ...metrics.graded import graded_metrics
 from ...metrics.ranks import TIE, normalise, retrieval_metrics
-from ...runs.results import Outcome, Result
+from ...runs.records import Outcome, Result
 from .pairs import Pairs
 
 if TYPE_CHECKING:

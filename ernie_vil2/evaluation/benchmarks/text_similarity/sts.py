@@ -15,7 +15,7 @@ from ...encoding import Progress
 from ...left_out import LeftOut
 from ...metrics.finite import finite
 from ...metrics.similarity import pearson, spearman
-from ...runs.results import Outcome, Result
+from ...runs.records import Outcome, Result
 from ..benchmark import Benchmark, read_options
 from ..counts import check_count
 from ..reading import Reading, check_split, find, is_folder, missing, set_of
