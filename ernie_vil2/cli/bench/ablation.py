@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from ...errors import UserError
-from ...studies.ablation.report import NAMES, summary_table, write_document
+from ...studies.ablation.comparison import NAMES
+from ...studies.ablation.report import summary_table, write_document
 from ...studies.ablation.run import TEST_IMAGES, plan, results, run_all
 from ..arguments import count
 
