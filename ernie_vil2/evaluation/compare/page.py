@@ -172,4 +172,5 @@ def origin(entry: dict[str, Any]) -> str:
 
 
 def code(value: str | None) -> str:
+    """Text in a fixed width, or a dash."""
     return f"<code>{spoken(value)}</code>" if value else DASH

@@ -108,6 +108,7 @@ def table_row(
     computed: list[str],
     footnotes: list[int],
 ) -> dict[str, Any]:
+    """A row as `compare_runs` describes it."""
     return {
         "name": name,
         "kind": kind,

@@ -52,14 +52,17 @@ def check_analysis(analysis: dict[str, Any]) -> None:
 
 
 def is_count(value: object) -> bool:
+    """Whether a value of JSON is a whole number of at least 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def is_number(value: object) -> bool:
+    """Whether a value of JSON is a number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_base64(value: object) -> bool:
+    """Whether a value of JSON is bytes in base64."""
     try:
         return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
     except ValueError:

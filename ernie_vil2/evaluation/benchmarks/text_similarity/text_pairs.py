@@ -108,14 +108,17 @@ def from_json(text: str, where: str) -> tuple:
 
 
 def tab_columns(text: str) -> list[str]:
+    """Columns that tabs part."""
     return text.split("\t")
 
 
 def bar_columns(text: str) -> list[str]:
+    """Columns that two bars part."""
     return text.split("||")
 
 
 def comma_columns(text: str) -> list[str]:
+    """Columns of comma-separated values, which may be quoted."""
     return next(csv.reader([text]))
 
 
