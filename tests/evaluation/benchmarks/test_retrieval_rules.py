@@ -14,6 +14,7 @@ from ernie_vil2.evaluation.benchmarks.retrieval import (
     coco_cn,
     flickr30k_cn,
     karpathy,
+    outcome,
     rules,
 )
 from ernie_vil2.evaluation.benchmarks.retrieval.pairs import Pairs
@@ -303,8 +304,8 @@ def test_a_broken_image_is_named_with_its_file(tmp_path):
 def test_windows_change_nothing(tmp_path, monkeypatch):
     makers.coco_cn(tmp_path)
     first = evaluate(Hasher(), "coco-cn", tmp_path, allow_counts=True)
-    monkeypatch.setattr(rules, "IMAGE_WINDOW", 4)
-    monkeypatch.setattr(rules, "TEXT_WINDOW", 3)
+    monkeypatch.setattr(outcome, "IMAGE_WINDOW", 4)
+    monkeypatch.setattr(outcome, "TEXT_WINDOW", 3)
     second = evaluate(Hasher(), "coco-cn", tmp_path, allow_counts=True)
     assert first.results == second.results and first.data_sha256 == second.data_sha256
 
@@ -373,7 +374,7 @@ def test_images_that_are_left_of_a_file_are_taken_when_they_are_needed(tmp_path,
     assert (part.image_ids, taken) == (("11", "12", "13"), [])
     assert part.images[2] == picture(2) and taken == [2]
     with pytest.raises(ImageError, match=r"'12', .*valid_imgs\.tsv:2: not an image"):
-        rules.outcome(Hasher(broken=picture(1)), [part])
+        outcome.outcome(Hasher(broken=picture(1)), [part])
 
 
 def test_the_images_kept_are_the_right_ones(tmp_path):

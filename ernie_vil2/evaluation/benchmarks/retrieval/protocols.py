@@ -10,8 +10,8 @@ from ...encoding import Progress
 from ...runs.records import Outcome
 from ..benchmark import Benchmark, Options, read_options
 from ..benchmark_folder import MissingFile
+from .outcome import outcome
 from .pairs import Pairs
-from .rules import outcome
 
 if TYPE_CHECKING:
     from ....inference.model import Model
