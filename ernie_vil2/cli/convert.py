@@ -7,6 +7,7 @@ python tools/convert.py model folder --to paddlenlp
 """
 
 import argparse
+from typing import Any
 
 import yaml
 
@@ -16,7 +17,7 @@ from ..runtime import import_paddle
 TARGETS = ("model-dir", "official", "paddlenlp", "torch")
 
 
-def pair(text):
+def pair(text: str) -> tuple[str, Any]:
     """(name, value) of `name=value`, the value as YAML has it."""
     name, sign, value = text.partition("=")
     if not (name and sign):
@@ -27,7 +28,7 @@ def pair(text):
         raise ConfigError(f"the value of {text!r} cannot be read; write it as in a YAML file") from None
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Convert, and print what was recognised, left out, checked and written."""
     parser = argparse.ArgumentParser(
         prog="convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

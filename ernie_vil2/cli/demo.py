@@ -5,7 +5,8 @@ import argparse
 from ..runtime import import_paddle
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
+    """Train, write the page, and print what was reached."""
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__)
     parser.add_argument(
         "-c", "--config", default="configs/demo.yaml", help="YAML file of the run (default: %(default)s)"

@@ -7,32 +7,33 @@ python tools/download.py ernie-vil2-base-vit-zh --mirror https://files.example.c
 
 import argparse
 import functools
-import sys
 import time
+from collections.abc import Callable
 
 from ..checkpoints.download.catalogue import listing
 from ..checkpoints.download.download import MIRRORS, download
 from ..checkpoints.download.http_file import Limits
+from . import progress
 
 
-def progress_line(stream):
+def byte_counter() -> Callable[[int, int | None], None] | None:
     """Function (bytes so far, whole length or None) that keeps one line on a terminal up to date; None elsewhere."""
-    if not stream.isatty():
+    if not progress.watched():
         return None
-    shown = [0.0]
+    shown = 0.0
 
-    def show(done, total):
+    def show(done: int, total: int | None) -> None:
+        nonlocal shown
         now = time.monotonic()
-        if now - shown[0] > 0.2 or done == total:
-            shown[0] = now
+        if now - shown > 0.2 or done == total:
+            shown = now
             share = f" of {total / 1e6:,.1f} MB, {100 * done / total:.0f} %" if total else " MB"
-            stream.write(f"\r\x1b[K{done / 1e6:,.1f}{share}" + ("\n" if done == total else ""))
-            stream.flush()
+            progress.rewrite(f"{done / 1e6:,.1f}{share}", done == total)
 
     return show
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Print what was found, fetched and checked, and the folder."""
     parser = argparse.ArgumentParser(
         prog="download", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -62,6 +63,6 @@ def main(argv=None):
     if not (0 < args.timeout <= 86400 and 0 < args.limit <= 1e6):
         parser.error("--timeout is above 0 and at most a day, --limit above 0 and at most a million")
     limits = Limits(timeout=args.timeout, size=args.limit * 1e9)
-    tell, show = functools.partial(print, flush=True), progress_line(sys.stderr)
+    tell, show = functools.partial(print, flush=True), byte_counter()
     folder = download(args.name, args.output, args.mirror, args.sha256, args.offline, limits, tell, show)
     print(f"all files of {args.name} are in {folder}")

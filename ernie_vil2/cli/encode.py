@@ -8,33 +8,32 @@ interruption the same command goes on where it stopped.
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
 import ernie_vil2
 
-from ..data.sources.open import open_source
 from ..inference import writer
 from ..inference.identity import describe
+from .progress import rewrite
+from .sources import opened
 
 
-def progress_line():
-    """Function (rows done, rows, bad rows) that rewrites one line, on a terminal."""
-    first = []
+def row_counter() -> Callable[[int, int, int], None]:
+    """Function (rows done, rows, bad rows) that keeps one line on a terminal up to date."""
+    first: tuple[int, float] | None = None
 
-    def show(done, total, bad):
-        first.append((done, time.monotonic()))
-        if not sys.stderr.isatty():
-            return
-        rate = (done - first[0][0]) / max(time.monotonic() - first[0][1], 1e-9)
+    def show(done: int, total: int, bad: int) -> None:
+        nonlocal first
+        began, since = first = first or (done, time.monotonic())
+        rate = (done - began) / max(time.monotonic() - since, 1e-9)
         left = f", {rate:.1f} rows/s, {(total - done) / rate / 60:.1f} min left" if rate else ""
         bar = "#" * int(30 * done / total)
-        print(f"\r[{bar:<30}] {done:,} of {total:,} rows, {bad:,} bad{left}  ", end="", file=sys.stderr, flush=True)
-        if done == total:
-            print(file=sys.stderr)
+        rewrite(f"[{bar:<30}] {done:,} of {total:,} rows, {bad:,} bad{left}", done == total)
 
     return show
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Encode, then print what was written."""
     parser = argparse.ArgumentParser(
         prog="encode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -47,10 +46,7 @@ def main(argv=None):
     parser.add_argument("--batch-size", type=int, metavar="N", help="items of a forward pass")
     parser.add_argument("--on-bad", choices=("skip", "stop"), default="skip", help="what to do with a bad row")
     args = parser.parse_args(argv)
-    source = open_source(args.input)
-    print(source.describe(), file=sys.stderr)
-    for note in source.notes:
-        print(f"note: {note}", file=sys.stderr)
+    source = opened(args.input, sys.stderr)
     model = ernie_vil2.load(args.model, args.vocab)
     identity = describe(args.model, args.vocab, args.input, source)
     record = writer.encode_source(
@@ -61,7 +57,7 @@ def main(argv=None):
         form=args.format,
         on_bad=args.on_bad,
         batch_size=args.batch_size,
-        progress=progress_line(),
+        progress=row_counter(),
     )
     side = writer.FORMATS[args.format](args.output, model.embed_dim).bad
     bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {side}" if record["bad rows"] else ""

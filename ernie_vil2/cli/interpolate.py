@@ -5,7 +5,7 @@ import argparse
 from ..checkpoints.interpolate import interpolate
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Write a model directory with (1 - share) * A + share * B."""
     parser = argparse.ArgumentParser(prog="interpolate", description=__doc__)
     parser.add_argument("first", metavar="A", help="model directory, for example before fine-tuning")

@@ -6,10 +6,12 @@ from pathlib import Path
 import ernie_vil2
 
 from ..conversion import parity
+from ..conversion.parity_checks import table
+from ..conversion.parity_fixture import read_fixture
 from ..errors import DataError
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Print the table of checks; the status is 1 when one fails."""
     parser = argparse.ArgumentParser(prog="parity", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="model directory or .pdparams")
@@ -23,7 +25,7 @@ def main(argv=None):
         parser.error("give --fixture DIR, --published, or both")
     if args.published and not args.image:
         raise DataError(parity.PUBLISHED_IMAGE)
-    fixture = parity.read_fixture(args.fixture) if args.fixture else None
+    fixture = read_fixture(args.fixture) if args.fixture else None
     vocab = args.vocab
     if not vocab and fixture and Path(args.model).is_file() and (Path(args.fixture) / "vocab.txt").is_file():
         vocab = Path(args.fixture) / "vocab.txt"
@@ -33,5 +35,5 @@ def main(argv=None):
         checks += parity.check_fixture(model, fixture, None if args.no_gradients else model.network)
     if args.published:
         checks += parity.check_published(model, args.image)
-    print(parity.table(checks))
+    print(table(checks))
     return 0 if all(check.passed for check in checks) else 1

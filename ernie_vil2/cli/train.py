@@ -8,22 +8,21 @@ import shlex
 import sys
 
 from ..runtime import import_paddle
+from .arguments import add_run
 
 
-def again(options):
+def again(options: argparse.Namespace) -> str:
     """The command that goes on with a run."""
     overrides = [part for override in options.override for part in ("-o", override)]
     return shlex.join(["python", "tools/train.py", "-c", options.config, *overrides, "--resume", "auto"])
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
+    """Train, or check the configuration, or ask the doctor; the exit status."""
     parser = argparse.ArgumentParser(
         prog="train.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-c", "--config", required=True, help="YAML file, see configs/")
-    parser.add_argument(
-        "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="for example -o train.steps=100"
-    )
+    add_run(parser)
     parser.add_argument(
         "--resume", metavar="auto|DIR", help="go on from the latest checkpoint of the output folder, or from this one"
     )

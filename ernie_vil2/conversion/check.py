@@ -1,14 +1,23 @@
 """Compare a model with what its weights compute in another layout: the largest difference and the smallest cosine."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
+from ..checkpoints.layouts.any_source import Source
+from ..config.model import ModelConfig
 from ..errors import CheckpointError
-from .their_models import CannotRun, Result, run_source
+from .fixed_inputs import CannotRun, Inputs, Result
+from .their_models import run_source
+
+if TYPE_CHECKING:
+    from ..models.dual_encoder import DualEncoder
 
 LARGEST, SMALLEST_COSINE = 1e-4, 0.999999
 
 
-def run_ours(network, inputs):
+def run_ours(network: "DualEncoder", inputs: Inputs) -> dict[str, np.ndarray]:
     """{"image": [N, D], "text": [N, D]} of a DualEncoder on Inputs."""
     import paddle
 
@@ -22,7 +31,7 @@ def run_ours(network, inputs):
     return found
 
 
-def network_of(state, config):
+def network_of(state: Mapping[str, Any], config: ModelConfig) -> "DualEncoder":
     """A DualEncoder with the tensors of a state; float types are widened by the caller."""
     from ..models.dual_encoder import DualEncoder, fill, uninitialised
 
@@ -32,7 +41,9 @@ def network_of(state, config):
     return network
 
 
-def theirs_or_reason(source, layout_name, config, inputs):
+def theirs_or_reason(
+    source: Source, layout_name: str, config: ModelConfig, inputs: Inputs
+) -> tuple[Result | None, str | None]:
     """(Result, None) of the source run by itself, or (None, the reason why it was not)."""
     try:
         return run_source(source, layout_name, config, inputs), None
@@ -40,7 +51,9 @@ def theirs_or_reason(source, layout_name, config, inputs):
         return None, str(reason)
 
 
-def check_record(theirs: Result | None, ours, inputs, reason=None):
+def check_record(
+    theirs: Result | None, ours: Mapping[str, np.ndarray], inputs: Inputs, reason: str | None = None
+) -> dict[str, Any]:
     """The JSON-able record of a check; CheckpointError when the two differ by more than float arithmetic does."""
     import paddle
 
@@ -67,7 +80,7 @@ def check_record(theirs: Result | None, ours, inputs, reason=None):
     return record | {"versions": theirs.versions | {"paddle": paddle.__version__}}
 
 
-def described(inputs):
+def described(inputs: Inputs) -> str:
     """What the inputs are, in words."""
     said = []
     if inputs.ids is not None:
@@ -77,11 +90,12 @@ def described(inputs):
     return "random, the same every time: " + " and ".join(said)
 
 
-def unit(rows):
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows [N, D] divided by their lengths."""
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
 
 
-def sentence(record, subject="the source"):
+def sentence(record: Mapping[str, Any], subject: str = "the source") -> str:
     """A line for people about a record; subject: what was run by something else than this project."""
     parts = [
         f"{tower} embeddings differ by at most {record['largest_difference'][tower]:.2g} (cosine {cosine:.9f})"

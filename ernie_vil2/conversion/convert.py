@@ -3,66 +3,59 @@
 Everything is written under a temporary name, checked there, and renamed last.
 """
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..checkpoints import model_directory
-from ..checkpoints import release_layout as layout
-from ..checkpoints.formats.finite_weights import Finite
 from ..checkpoints.formats.lazy_tensors import Float32View
 from ..checkpoints.formats.paddle_file import write_pdparams
-from ..checkpoints.layouts import official, recognise
-from ..checkpoints.layouts.any_source import Source, open_source, read_json
-from ..config.model import PIXEL_PROFILES, ModelConfig
-from ..data.tokenizer import read_vocab
+from ..checkpoints.layouts import official
+from ..checkpoints.layouts.any_source import read_json
 from ..errors import CheckpointError
 from ..files.atomic import atomic_file, reported, temporary_name
 from . import check as conversion_check
+from .fixed_inputs import Inputs, Result, fixed_inputs
+from .opened import Opened, described, open_any
 from .targets import write_paddlenlp, write_torch
-from .their_models import Result, fixed_inputs
 
 TARGETS = ("model-dir", "official", "paddlenlp", "torch")
 
 
-@dataclass
-class Opened:
-    """A source as ours: its layout, the towers, the state with types as stored, and the vocabulary."""
-
-    source: Source
-    layout: object
-    config: ModelConfig
-    state: Mapping
-    vocab: Path | None
-    notes: list
-
-
-def convert(source, target, to=None, vocab=None, settings=None, options=None, check=True, replace=False) -> list:
+def convert(
+    source: str | Path,
+    target: str | Path,
+    to: str | None = None,
+    vocab: str | Path | None = None,
+    settings: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    check: bool = True,
+    replace: bool = False,
+) -> list[str]:
     """Write `target` from `source` and return lines that say what was recognised, left out, checked and written.
 
     to: one of TARGETS; by default `official` for a name that ends with .pdparams, else `model-dir`. A target that
     exists is refused unless `replace` is set. vocab and settings (a config.json) go before those beside the source;
     options {name: value} say what it cannot tell: activation, heads, epsilon, pixels (a preset's name or a mapping),
-    projection (false leaves it out). With `check`, the result is loaded
-    back and compared with the source on fixed inputs, and the record of it is kept in config.json. Raises UserError and
-    writes nothing when the source does not fit, is not finite, has no form in the wanted layout, or the check fails.
+    projection (false leaves it out). With `check`, the result is loaded back and compared with the source on fixed
+    inputs, and the record of it is kept in config.json. Raises UserError and writes nothing when the source does not
+    fit, is not finite, has no form in the wanted layout, or the check fails.
     """
     target = Path(target)
     to = to or ("official" if target.suffix == ".pdparams" else "model-dir")
     if to not in TARGETS:
         raise CheckpointError(f"--to is {to!r}; give one of {', '.join(TARGETS)}")
     refuse_target(target, Path(source), to, replace)
-    opened = open_any(source, vocab, settings, options or {})
+    opened = open_any(source, vocab, settings, options)
     lines = described(opened)
     write = {"model-dir": write_model, "official": write_official, "paddlenlp": write_paddlenlp, "torch": write_torch}
     said = write[to](opened, target, check)
     return [*lines, *said, f"wrote {target}"]
 
 
-def refuse_target(target, source, to, replace):
+def refuse_target(target: Path, source: Path, to: str, replace: bool) -> None:
     """CheckpointError for a target that would destroy something, or whose name is that of another layout."""
     if target.suffix == ".pdparams" and to != "official":
         raise CheckpointError(
@@ -80,64 +73,7 @@ def refuse_target(target, source, to, replace):
         )
 
 
-def open_any(path, vocab=None, settings=None, options=()) -> Opened:
-    """An Opened of a model directory or of weights in any known layout, compared with what its model needs."""
-    path = Path(path)
-    if path.is_dir() and "layout_version" in read_json(path / model_directory.CONFIG):
-        state, config, vocab = model_directory.open_model(path, vocab, raw=True)
-        state = Finite(state, path)
-        source = Source(path, state)
-        recognise.add_options(source, official.LAYOUTS[0], options)
-        return Opened(source, official.LAYOUTS[0], config, state, vocab, state.notes)
-    source = open_source(path, vocab, settings)
-    source.state = Finite(source.state, path)
-    kind = recognise.recognise(source)
-    recognise.add_options(source, kind, options)
-    read = recognise.read_source(source, kind)
-    notes = read.notes + layout.check(read.state, read.config, path)
-    if read.config.text_tower is None:
-        return Opened(source, kind, read.config, read.state, None, notes)
-    if source.vocab is None:
-        raise CheckpointError(
-            f"{path} comes without a vocabulary; put its vocab.txt (one token a line, or `token TAB id`) beside the "
-            "weights or name it with --vocab"
-        )
-    highest, rows = max(read_vocab(source.vocab).values()), read.config.text_tower.vocab_size
-    if highest >= rows:
-        raise CheckpointError(
-            f"the vocabulary {source.vocab} has {highest + 1:,} tokens but {path} embeds only {rows:,}; "
-            "give the vocabulary that belongs to these weights"
-        )
-    return Opened(source, kind, read.config, read.state, source.vocab, notes)
-
-
-def described(opened):
-    """Lines on what a source is."""
-    parts = [f"{opened.source.path}: {opened.layout.name} layout, {len(opened.source.state):,} tensors"]
-    for name, tower in opened.config.towers().items():
-        sizes = f"{tower.depth} x {tower.width}" if hasattr(tower, "depth") else getattr(tower, "variant", "")
-        if name == "image":
-            patch = f", patch {tower.patch_size}" if hasattr(tower, "patch_size") else ""
-            parts.append(
-                f"image tower {tower.kind} {sizes}{patch}, {tower.image_size} px, {pixels_name(opened.config)}"
-            )
-        else:
-            parts.append(f"text tower {tower.kind} {sizes}, {tower.vocab_size:,} tokens")
-    if opened.vocab is not None:
-        parts.append(f"vocabulary {opened.vocab}")
-    return ["; ".join(parts), *(f"note: {note}" for note in opened.notes)]
-
-
-def pixels_name(config):
-    """The pixel profile by its preset's name, or what it is."""
-    profile = config.pixels
-    for name, preset in PIXEL_PROFILES.items():
-        if dataclasses.replace(preset, size=profile.size) == profile:
-            return f"pixel profile {name}"
-    return f"pixel profile {profile.decoder} {profile.interpolation} {profile.resize}"
-
-
-def write_model(opened, target, check):
+def write_model(opened: Opened, target: Path, check: bool) -> list[str]:
     """Write a model directory; lines about its check."""
     model_directory.refuse_other_target(target)
     made = temporary_name(target.with_name(f"{target.name}.unchecked"))
@@ -159,7 +95,7 @@ def write_model(opened, target, check):
         shutil.rmtree(made, ignore_errors=True)
 
 
-def checked_directory(opened, made):
+def checked_directory(opened: Opened, made: Path) -> dict[str, Any]:
     """The record of comparing a model directory with the source it was made from."""
     from ..inference.model import load
 
@@ -173,14 +109,14 @@ def checked_directory(opened, made):
     return conversion_check.check_record(theirs, ours, inputs, reason)
 
 
-def run_official(opened, inputs):
+def run_official(opened: Opened, inputs: Inputs) -> Result:
     """The Result of weights in the release's own keys, run from the source."""
     network = conversion_check.network_of(Float32View(opened.state), opened.config)
     how = "this project, from the source's file"
     return Result(conversion_check.run_ours(network, inputs), how, {})
 
 
-def write_official(opened, target, check):
+def write_official(opened: Opened, target: Path, check: bool) -> list[str]:
     """Write a `.pdparams` in the release's keys; lines about it."""
     if len(opened.config.towers()) < 2:
         raise CheckpointError(

@@ -3,8 +3,17 @@
 It shares no code with the layouts that convert them, so a mistake there cannot hide here.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from ..config.model import ImageTowerConfig, TextTowerConfig
+
+State = Mapping[str, np.ndarray]
+"""{key: array} of a source, in its own keys"""
+Settings = Mapping[str, Any]
+"""What a source says of itself, its config.json"""
 WORD = "embeddings.word_embeddings.weight"
 PADDLE_BLOCK = {
     "q": "encoder.layers.{}.self_attn.q_proj",
@@ -94,12 +103,12 @@ PADDLECLAS_VIT = {
 }
 
 
-def prefix_of(state, name=WORD):
+def prefix_of(state: State, name: str = WORD) -> str:
     """What stands before the key `name` in a state."""
     return next(key for key in state if key.endswith(name)).removesuffix(name)
 
 
-def tensor(state, key):
+def tensor(state: State, key: str) -> np.ndarray:
     """A tensor, under its old name of TensorFlow's time where it has that."""
     old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
     for new, name in old.items():
@@ -108,7 +117,15 @@ def tensor(state, key):
     return state[key]
 
 
-def plain_text(state, prefix, settings, tower, ids, names, epsilon):
+def plain_text(
+    state: State,
+    prefix: str,
+    settings: Settings,
+    tower: TextTowerConfig,
+    ids: np.ndarray,
+    names: Mapping[str, str],
+    epsilon: float,
+) -> np.ndarray:
     """tanh(pooler(token 0)) [N, D] of a post-LN encoder, in float64; padding (id 0) is not attended to."""
     heads, activation, epsilon = asked(settings, tower, epsilon)
     torch = names is TORCH_BLOCK
@@ -136,7 +153,9 @@ def plain_text(state, prefix, settings, tower, ids, names, epsilon):
     return np.tanh(linear(x[:, 0], "pooler.dense"))
 
 
-def plain_vit(state, prefix, names, tower, pixels):
+def plain_vit(
+    state: State, prefix: str, names: Mapping[str, Any], tower: ImageTowerConfig, pixels: np.ndarray
+) -> np.ndarray:
     """Normalised class token [N, D] of a pre-LN vision transformer, projected where the tower is, in float64.
 
     tower: heads, activation, epsilon, depth, pre_norm and projection.
@@ -178,7 +197,7 @@ def plain_vit(state, prefix, names, tower, pixels):
     return x @ get(names["proj"])
 
 
-def asked(settings, tower, epsilon):
+def asked(settings: Settings, tower: TextTowerConfig | ImageTowerConfig, epsilon: float) -> tuple[int, str, float]:
     """(heads, activation, epsilon): as the user says, else as the source says, else as they are assumed."""
     return (
         settings.get("heads", settings.get("num_attention_heads", tower.heads)),
@@ -187,12 +206,15 @@ def asked(settings, tower, epsilon):
     )
 
 
-def normal(x, weight, bias, epsilon):
+def normal(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, epsilon: float) -> np.ndarray:
+    """Layer norm over the last axis."""
     centred = x - x.mean(-1, keepdims=True)
     return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon) * weight + bias
 
 
-def attention(query, key, value, heads, kept=None):
+def attention(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, heads: int, kept: np.ndarray | None = None
+) -> np.ndarray:
     """Softmax attention of [N, L, W] in `heads` parts; keys where `kept` [N, L] is false count for nothing."""
     split = [x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3) for x in (query, key, value)]
     scores = split[0] @ split[1].swapaxes(-1, -2) / np.sqrt(split[0].shape[-1])
@@ -203,7 +225,7 @@ def attention(query, key, value, heads, kept=None):
     return mixed.transpose(0, 2, 1, 3).reshape(query.shape)
 
 
-def active(x, name):
+def active(x: np.ndarray, name: str) -> np.ndarray:
     """An activation by its usual name."""
     if name == "relu":
         return np.maximum(x, 0)

@@ -1,29 +1,20 @@
-"""Does a loaded model compute what the release computes? Against a fixture directory, or the published numbers.
-
-A fixture holds texts.json, images/ (in the order of their names) and expected.npz: input_ids [T, L], crops [I, S, S, 3]
-uint8, raw text_embeds [T, D] and image_embeds [I, D], pair_loss and logit_scale (the symmetric InfoNCE of the first
-texts with the images, one to one); optionally gradients.json, the L2 norm of that loss's gradient for every parameter.
-"""
+"""Does a loaded model compute what the release computes? Against a fixture directory, or the published numbers."""
 
 import dataclasses
-import json
-import unicodedata
-import zipfile
-import zlib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..config.model import PIXEL_PROFILES
-from ..errors import DataError
+from .parity_checks import LOSS_ABSOLUTE, Check, close, equal, gradients, number, same_width
+from .parity_fixture import Fixture
 
-EMBED_ABSOLUTE = 1e-4
-EMBED_COSINE = 0.999999
-LOSS_ABSOLUTE = 1e-5
-GRADIENT_RELATIVE = 1e-3
+if TYPE_CHECKING:
+    from ..inference.model import Model
+    from ..models.dual_encoder import DualEncoder
+
 PUBLISHED_ABSOLUTE = 1e-3
-ARRAYS = ("input_ids", "crops", "text_embeds", "image_embeds", "pair_loss", "logit_scale")
 CAT, DOG = "猫的照片", "狗的照片"
 PUBLISHED_IMAGE = (
     "give --image FILE, the image 000000039769.jpg (two cats on a sofa) of COCO's val2017, "
@@ -31,58 +22,7 @@ PUBLISHED_IMAGE = (
 )
 
 
-@dataclass
-class Check:
-    """One line of the table."""
-
-    name: str
-    wanted: str
-    got: str
-    difference: str
-    passed: bool
-
-
-@dataclass
-class Fixture:
-    """A fixture directory in memory."""
-
-    texts: list
-    images: list
-    expected: dict
-    gradients: dict | None
-
-
-def read_fixture(folder):
-    """Fixture from a directory; DataError says which file is missing or does not fit."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"no fixture directory at {folder}; it holds texts.json, images/ and expected.npz")
-    try:
-        texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
-        with np.load(folder / "expected.npz", allow_pickle=False) as file:
-            expected = {name: file[name] for name in ARRAYS if name in file.files}
-        images = sorted(path for path in (folder / "images").iterdir() if not path.name.startswith("."))
-        gradients = folder / "gradients.json"
-        norms = json.loads(gradients.read_text(encoding="utf-8"))["grad_norms"] if gradients.is_file() else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"fixture {folder} cannot be read ({type(error).__name__}: {error}); copy it again") from None
-    missing = [name for name in ARRAYS if name not in expected]
-    if missing:
-        raise DataError(f"{folder}/expected.npz lacks {', '.join(missing)}; copy the fixture again")
-    for name, items, of in (
-        ("input_ids", texts, "texts.json"),
-        ("text_embeds", texts, "texts.json"),
-        ("crops", images, "images/"),
-        ("image_embeds", images, "images/"),
-    ):
-        if len(expected[name]) != len(items) or not len(items):
-            raise DataError(
-                f"{folder}: {name} has {len(expected[name])} rows but {of} {len(items)} items; copy the fixture again"
-            )
-    return Fixture(texts, images, expected, norms)
-
-
-def check_fixture(model, fixture, network=None):
+def check_fixture(model: "Model", fixture: Fixture, network: "DualEncoder | None" = None) -> list[Check]:
     """Checks of a model (as `ernie_vil2.Model`) against a Fixture: tokens, pixels, text, image, loss and, where the
     fixture has them and `network` (its DualEncoder) is given, gradients.
     """
@@ -113,68 +53,7 @@ def check_fixture(model, fixture, network=None):
     return checks
 
 
-def same_width(left, right):
-    """Two lists of token ids [N, L], padded with 0 to the longer length."""
-    width = max(left.shape[1], right.shape[1])
-    return [np.pad(ids, ((0, 0), (0, width - ids.shape[1]))) for ids in (left, right)]
-
-
-def equal(name, wanted, got, labels):
-    """Check that integer arrays are equal item by item."""
-    worst, different, where = 0, 0, ""
-    for label, want, have in zip(labels, wanted, got, strict=True):
-        if np.shape(want) != np.shape(have):
-            return Check(name, f"{np.shape(want)}", f"{np.shape(have)}", f"shape of {short(label)}", False)
-        gap = np.abs(np.asarray(want, np.int64) - np.asarray(have, np.int64))
-        different += int(np.count_nonzero(gap))
-        if gap.max() > worst:
-            worst, where = int(gap.max()), f" at {short(label)}"
-    total = sum(np.size(want) for want in wanted)
-    return Check(name, f"{total:,} equal", f"{total - different:,} equal", f"{worst}{where}", not different)
-
-
-def close(name, wanted, got, labels):
-    """Check raw embeddings [N, D]: absolute difference and cosine."""
-    if wanted.shape != got.shape:
-        return Check(name, f"{list(wanted.shape)}", f"{list(got.shape)}", "shape", False)
-    wanted, got = wanted.astype(np.float64), got.astype(np.float64)
-    gap = np.abs(wanted - got).max(axis=1)
-    cosine = ((wanted * got).sum(axis=1) / np.sqrt((wanted**2).sum(axis=1) * (got**2).sum(axis=1))).min()
-    worst = int(np.argmax(np.nan_to_num(gap, nan=np.inf)))
-    passed = bool(gap.max() <= EMBED_ABSOLUTE and cosine >= EMBED_COSINE)
-    return Check(
-        name,
-        f"<= {EMBED_ABSOLUTE:g}, cosine >= {EMBED_COSINE}",
-        f"cosine {cosine:.8f}",
-        f"{gap[worst]:.2e} at {short(labels[worst])}",
-        passed,
-    )
-
-
-def number(name, wanted, got, tolerance):
-    """Check one number or a short row of numbers against an absolute tolerance."""
-    wanted, got = np.atleast_1d(np.asarray(wanted, np.float64)), np.atleast_1d(np.asarray(got, np.float64))
-    gap = float(np.abs(wanted - got).max())
-    shown = [" ".join(f"{value:.6f}" for value in values) for values in (wanted, got)]
-    return Check(name, *shown, f"{gap:.2e}", gap <= tolerance)
-
-
-def gradients(wanted, got):
-    """Check norms {key: float}, relative; text key biases are left out, their gradient is zero but for rounding."""
-    keys = [key for key in wanted if not (key.startswith("text_model.") and key.endswith(".attn.k.bias"))]
-    gaps = {key: abs(got[key] - wanted[key]) / max(wanted[key], 1e-12) if key in got else np.inf for key in keys}
-    within = sum(gap <= GRADIENT_RELATIVE for gap in gaps.values())
-    worst = max(gaps, key=lambda key: np.nan_to_num(gaps[key], nan=np.inf))
-    return Check(
-        "gradients",
-        f"{len(keys)} norms, 0.1 %",
-        f"{within} within",
-        f"{gaps[worst] * 100:.4f} % at {worst}",
-        within == len(keys),
-    )
-
-
-def pair_loss(image, text, scale):
+def pair_loss(image: np.ndarray, text: np.ndarray, scale: float) -> float:
     """Symmetric InfoNCE of raw embeddings [B, D] paired row by row, in float64."""
     image, text = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (np.float64(image), np.float64(text)))
     logits = scale * image @ text.T
@@ -185,7 +64,7 @@ def pair_loss(image, text, scale):
     return total / 2
 
 
-def gradient_norms(network, ids, pixels):
+def gradient_norms(network: "DualEncoder", ids: np.ndarray, pixels: np.ndarray) -> dict[str, float]:
     """{key: L2 norm of the gradient of the pair loss} of a DualEncoder; ids [B, L], pixels float32 [B, 3, S, S].
 
     Written on Paddle's autograd and apart from the training objective, so that it can disagree with it.
@@ -214,7 +93,7 @@ def gradient_norms(network, ids, pixels):
             value.stop_gradient = frozen[key]
 
 
-def check_published(model, image):
+def check_published(model: "Model", image: str | Path) -> list[Check]:
     """Checks of the released base ViT against numbers printed by PaddleNLP, whose pixels are PIL bicubic.
 
     image: the COCO image named in PUBLISHED_IMAGE. The tolerance 1e-3 is that of PaddleNLP's own test.
@@ -240,27 +119,6 @@ def check_published(model, image):
     return [number(name, wanted, got[: len(wanted)], PUBLISHED_ABSOLUTE) for name, wanted, got in rows]
 
 
-def cosines(query, *others):
+def cosines(query: np.ndarray, *others: np.ndarray) -> np.ndarray:
     """Cosines of one vector with others, float64 [len(others)]."""
     return np.array([query @ other / (np.linalg.norm(query) * np.linalg.norm(other)) for other in others])
-
-
-def short(label):
-    """A text or file name in quotes, at most 24 characters of it."""
-    return repr(label if len(label) <= 24 else label[:23] + "…")
-
-
-def table(checks):
-    """The checks as lines of text."""
-    rows = [("check", "wanted", "got", "largest difference", "")]
-    rows += [
-        (check.name, check.wanted, check.got, check.difference, "pass" if check.passed else "FAIL") for check in checks
-    ]
-    widths = [max(columns(row[index]) for row in rows) for index in range(5)]
-    padded = ([cell + " " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)] for row in rows)
-    return "\n".join("  ".join(row).rstrip() for row in padded)
-
-
-def columns(text):
-    """Terminal columns of a text; a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

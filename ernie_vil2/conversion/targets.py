@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..checkpoints import model_directory
 from ..checkpoints.formats.lazy_tensors import Float32View
@@ -11,13 +13,16 @@ from ..checkpoints.formats.paddle_file import write_pdparams
 from ..checkpoints.formats.safetensors_file import write_safetensors
 from ..checkpoints.layouts import clip, efficientnet, ernie, ernie_vil, hugging_face, recognise
 from ..checkpoints.layouts.any_source import open_source
+from ..checkpoints.layouts.layout_record import Layout
 from ..checkpoints.layouts.pixels import settings_of
+from ..config.model import ModelConfig
 from ..data.tokenizer import read_vocab
 from ..errors import CheckpointError
 from ..files.atomic import reported, sync_directory, synced_file, temporary_name
 from ..schema import as_dict
 from . import check as conversion_check
-from .their_models import fixed_inputs
+from .fixed_inputs import fixed_inputs
+from .opened import Opened
 
 CHECK = "ernie_vil2_check"
 """The key of a config.json under which the record of the check is kept for people; its reader passes over it."""
@@ -25,7 +30,7 @@ IMAGE_LAYOUTS = {"vit": clip.LAYOUTS[0], "efficientnet": recognise.named(efficie
 """The torch layout of each kind of image tower."""
 
 
-def write_paddlenlp(opened, target, check):
+def write_paddlenlp(opened: Opened, target: Path, check: bool) -> list[str]:
     """Write a folder that PaddleNLP reads: an ErnieViLModel, or an ErnieModel of a text tower alone; notes."""
     towers = list(opened.config.towers())
     if towers == ["image"]:
@@ -53,7 +58,7 @@ def write_paddlenlp(opened, target, check):
     return said + write_folder(target, fill, files, settings, opened, kind, check)
 
 
-def write_torch(opened, target, check):
+def write_torch(opened: Opened, target: Path, check: bool) -> list[str]:
     """Write safetensors with torch's [out, in] matrices: the text tower as transformers' ErnieModel, the image tower as
     OpenAI's CLIP names it; a model of both becomes the folders `text` and `image` in `target`."""
     towers, target = list(opened.config.towers()), Path(target).resolve()
@@ -72,7 +77,8 @@ def write_torch(opened, target, check):
     return said
 
 
-def write_torch_text(opened, target, check):
+def write_torch_text(opened: Opened, target: Path, check: bool) -> list[str]:
+    """Write the text tower as transformers' ErnieModel; notes."""
     kind = hugging_face.LAYOUTS[0]
     state = kind.write(opened.state, opened.config)
     files = {
@@ -87,7 +93,8 @@ def write_torch_text(opened, target, check):
     return write_folder(target, fill, files, kind.settings(opened.config), opened, kind, check)
 
 
-def write_torch_image(opened, target, check):
+def write_torch_image(opened: Opened, target: Path, check: bool) -> list[str]:
+    """Write the image tower as OpenAI's CLIP or timm names it; notes."""
     kind = IMAGE_LAYOUTS.get(opened.config.image_tower.kind)
     if kind is None:
         raise CheckpointError(
@@ -104,7 +111,7 @@ def write_torch_image(opened, target, check):
     return said + write_folder(target, fill, {}, settings, opened, kind, check)
 
 
-def timm_settings(config):
+def timm_settings(config: ModelConfig) -> tuple[dict[str, Any], list[str]]:
     """(config.json beside an EfficientNet for timm, notes): its padding and pixels.
 
     `pixels` in it is the profile here, and wins when it is read back, since timm has not every one.
@@ -137,7 +144,15 @@ def timm_settings(config):
 WRITERS = {"text": write_torch_text, "image": write_torch_image}
 
 
-def write_folder(target, fill, files, settings, opened, kind, check):
+def write_folder(
+    target: Path,
+    fill: Callable[[Path], object],
+    files: Mapping[str, bytes],
+    settings: Mapping[str, Any],
+    opened: Opened,
+    kind: Layout,
+    check: bool,
+) -> list[str]:
     """Write `files` {name: bytes} and what `fill(folder)` writes, with config.json last; lines about the check."""
     target = Path(target).resolve()
     model_directory.refuse_other_target(target)
@@ -162,7 +177,7 @@ def write_folder(target, fill, files, settings, opened, kind, check):
     return said
 
 
-def checked_folder(made, opened, kind):
+def checked_folder(made: Path, opened: Opened, kind: Layout) -> dict[str, Any]:
     """The record of running the written folder as its reader would, against the model it was made of."""
     config, inputs = opened.config, fixed_inputs(opened.config)
     if kind is hugging_face.LAYOUTS[0]:
@@ -181,7 +196,7 @@ def checked_folder(made, opened, kind):
     return record
 
 
-def plain_vocab(opened):
+def plain_vocab(opened: Opened) -> bytes:
     """The vocabulary with one token a line, whose id is its line: gaps, and earlier ids of a token that occurs twice,
     hold a name that no text contains."""
     vocab = read_vocab(opened.vocab)
@@ -190,14 +205,17 @@ def plain_vocab(opened):
     return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
-def tokenizer_settings(config, name):
+def tokenizer_settings(config: ModelConfig, name: str) -> dict[str, Any]:
+    """tokenizer_config.json of a tokenizer class."""
     return {"tokenizer_class": name, "do_lower_case": config.lower_case, "model_max_length": config.max_length}
 
 
-def as_json(content):
+def as_json(content: Mapping[str, Any]) -> bytes:
+    """The bytes of a JSON file."""
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def write_bytes(path, data):
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file and see it on the disk."""
     with synced_file(path) as handle:
         handle.write(data)

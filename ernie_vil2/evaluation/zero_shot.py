@@ -1,17 +1,26 @@
 """Zero-shot classification: a class is the mean of what its prompts say, an image belongs to the nearest class."""
 
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import DataError
 from .metrics.finite import finite
 from .metrics.similarity import average_ranks
+
+if TYPE_CHECKING:
+    from ..inference.model import Model
 
 TEXT_WINDOW = 4096
 """Prompts encoded together; it bounds the memory of an ensemble of a thousand classes."""
 TOP = 5
 
 
-def class_embeddings(model, classes, templates, window=TEXT_WINDOW):
+def class_embeddings(
+    model: "Model", classes: Iterable[str | Sequence[str]], templates: Iterable[str], window: int = TEXT_WINDOW
+) -> np.ndarray:
     """Embeddings float32 [C, D], L2-normalised: the mean of the normalised embeddings of a class's prompts.
 
     model: has `encode_text`. classes: a name, or a tuple of synonyms, per class. templates: texts with `{}` where the
@@ -52,12 +61,12 @@ def class_embeddings(model, classes, templates, window=TEXT_WINDOW):
     return (means / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
-def top_classes(scores, count=TOP):
+def top_classes(scores: np.ndarray, count: int = TOP) -> np.ndarray:
     """int64 [N, min(count, C)]: the classes of the highest scores [N, C], best first; of equal ones the first class."""
     return np.argsort(-scores, axis=1, kind="stable")[:, :count]
 
 
-def accuracies(top, labels, classes):
+def accuracies(top: np.ndarray, labels: ArrayLike, classes: int) -> dict[str, float]:
     """{acc@1, acc@5, mean_per_class} in percent, from `top_classes` [N, K], labels int [N] and the number of classes.
 
     mean_per_class: the mean of the share of hits at 1 within each class that has images. acc@5 is left out where it
@@ -76,7 +85,7 @@ def accuracies(top, labels, classes):
     return result
 
 
-def roc_auc(scores, positive):
+def roc_auc(scores: ArrayLike, positive: ArrayLike) -> float:
     """Area under the ROC curve x 100: the share of (positive, negative) pairs in the right order, ties by half.
 
     scores float [N], positive bool [N]. Raises DataError when one of the two kinds is missing.
@@ -89,7 +98,7 @@ def roc_auc(scores, positive):
     return float((ranks[positive].sum() - yes * (yes + 1) / 2) / (yes * no) * 100)
 
 
-def eleven_point_ap(scores, positive):
+def eleven_point_ap(scores: ArrayLike, positive: ArrayLike) -> float:
     """Average precision x 100 as PASCAL VOC 2007 defines it: the mean, over recall 0, 0.1 ... 1, of the best precision
     at that recall or a higher one.
 

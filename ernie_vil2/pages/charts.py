@@ -1,12 +1,17 @@
 """Line charts in SVG: as figures of a page that has the style, or as a file of its own."""
 
 import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+from typing import Any
 
 from ..files.atomic import atomic_file, reported
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 480, 310, 46, 20, 28, 44
+Place = Callable[[float, float], tuple[float, float]]
+"""Function (x, y) -> its place on the plot"""
 COLOUR_COUNT = 7
 DASHES = ("", "7 4", "2 4", "9 3 2 3")
 TITLE_HEIGHT, LEGEND_HEIGHT, MARGIN = 30, 20, 14
@@ -32,11 +37,11 @@ class Curve:
     """
 
     label: str
-    points: list
+    points: list[tuple[float, float]]
     colour: int
     dash: int = 0
     marked: bool = False
-    band: tuple = ()
+    band: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass
@@ -45,28 +50,28 @@ class Chart:
 
     title: str
     unit: str
-    curves: list
+    curves: list[Curve]
     highest: float | None = None
 
 
-def points(log, key):
+def points(log: Iterable[Mapping[str, Any]], key: str) -> list[tuple[int, float]]:
     """(step, value) of every record; NaN where it has none."""
     return [(record["step"], float(record.get(key, math.nan))) for record in log]
 
 
-def ticks(low, high, least=0.0):
+def ticks(low: float, high: float, least: float = 0.0) -> list[float]:
     """Four to eight round values, no closer than `least`; the first is at most `low`, the last at least `high`."""
     magnitude = 10.0 ** math.floor(math.log10((high - low) / 6))
     step = max(least, next(magnitude * factor for factor in (1, 2, 5, 10) if high - low <= 6 * magnitude * factor))
     return [index * step for index in range(math.floor(low / step), math.ceil(high / step) + 1)]
 
 
-def drawn_curves(chart):
+def drawn_curves(chart: Chart) -> list[Curve]:
     """The curves that have at least one finite value."""
     return [curve for curve in chart.curves if any(math.isfinite(y) for _, y in curve.points)]
 
 
-def plot(chart):
+def plot(chart: Chart) -> list[str]:
     """SVG lines of the axes, ticks and curves of a chart that has something to draw; WIDTH x HEIGHT."""
     drawn = drawn_curves(chart)
     known = [point for curve in drawn for point in curve.points if math.isfinite(point[1])]
@@ -99,7 +104,7 @@ def plot(chart):
     return [*marks, f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" text-anchor="end">step</text>']
 
 
-def figure(chart):
+def figure(chart: Chart) -> str:
     """The chart as a figure of a page: the plot, and a legend with each curve's last value."""
     caption = f"<figcaption>{escape(chart.title)}</figcaption>"
     drawn = drawn_curves(chart)
@@ -111,7 +116,7 @@ def figure(chart):
     return f'<figure class="chart">{caption}\n{marks}\n<ul class="legend">\n{legend}\n</ul></figure>'
 
 
-def legend_entry(curve):
+def legend_entry(curve: Curve) -> str:
     """Line style, name and last known value of a curve."""
     line = f'<path {look(curve)} d="M0 6H34"/>'
     return (
@@ -120,17 +125,17 @@ def legend_entry(curve):
     )
 
 
-def last_value(curve):
+def last_value(curve: Curve) -> float:
     """The last finite value."""
     return [y for _, y in curve.points if math.isfinite(y)][-1]
 
 
-def look(curve):
+def look(curve: Curve) -> str:
     """SVG attributes of a curve's line."""
     return f'class="curve c{curve.colour}"' + (f' stroke-dasharray="{DASHES[curve.dash]}"' if curve.dash else "")
 
 
-def area(curve, place):
+def area(curve: Curve, place: Place) -> str:
     """SVG of a curve's band."""
     lower = [place(x, low) for x, low, _ in curve.band]
     upper = [place(x, high) for x, _, high in reversed(curve.band)]
@@ -138,7 +143,7 @@ def area(curve, place):
     return f'<path class="band c{curve.colour}" d="M{outline}Z"/>'
 
 
-def strokes(curve, place):
+def strokes(curve: Curve, place: Place) -> Iterator[str]:
     """SVG of a curve: a line that breaks at gaps, and dots where they are asked for or a line would have no length."""
     runs = [[]]
     for x, y in curve.points:
@@ -154,7 +159,7 @@ def strokes(curve, place):
         yield f'<circle class="dot c{curve.colour}" {centre} r="3.5"><title>{label}</title></circle>'
 
 
-def write_svg(path, charts):
+def write_svg(path: str | Path, charts: Iterable[Chart]) -> None:
     """Write charts side by side as one SVG file that needs nothing else; no half file is ever seen.
 
     Raises CheckpointError when it cannot be written, ValueError for a chart without a finite value.

@@ -7,8 +7,18 @@ TEMPLATES = Path(__file__).with_name("templates")
 """Folder of the pages' templates"""
 
 
-def spoken(text):
+def spoken(text: object) -> str:
     """Escaped text, marked as Chinese where it has Chinese characters so that the browser takes the right glyphs."""
     text = str(text)
     chinese = any("\u2e80" <= character <= "\u9fff" or "\U00020000" <= character <= "\U0003ffff" for character in text)
     return f'<span lang="zh">{escape(text)}</span>' if chinese else escape(text)
+
+
+def section(title: str, *parts: str) -> str:
+    """A section of a page under its title; empty parts are left out."""
+    return "\n".join(["<section>", f"<h2>{spoken(title)}</h2>", *filter(None, parts), "</section>"])
+
+
+def note(text: str) -> str:
+    """A paragraph in small print."""
+    return f'<p class="note">{escape(text)}</p>'

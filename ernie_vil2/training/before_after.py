@@ -6,7 +6,7 @@ from ..config.run import DataConfig
 from ..data.sources.base import Source
 from ..data.sources.open import open_source
 from ..errors import ConfigError
-from ..evaluation.retrieval import Embeddings
+from ..evaluation.embeddings import Embeddings
 from .log.run_log import RunLog, SilentLog
 
 SHOWN = ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "mean_recall")

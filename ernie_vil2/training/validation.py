@@ -4,7 +4,9 @@ import numpy as np
 
 from ..data.sources.base import Source
 from ..errors import DataError, UserError
-from ..evaluation.retrieval import Embeddings, encode_source, evaluate
+from ..evaluation.embeddings import Embeddings
+from ..evaluation.encoding import encode_source
+from ..evaluation.retrieval import evaluate
 from ..inference.model import Model
 from ..keys import stable_hash
 from .before_after import SHOWN, VALID, BeforeAfter, Measured

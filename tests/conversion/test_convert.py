@@ -15,7 +15,7 @@ from ernie_vil2.checkpoints.model_directory import open_model, save_model
 from ernie_vil2.cli import convert
 from ernie_vil2.config.model import EfficientNetConfig
 from ernie_vil2.conversion.check import check_record, sentence
-from ernie_vil2.conversion.their_models import Inputs, Result
+from ernie_vil2.conversion.fixed_inputs import Inputs, Result
 from ernie_vil2.errors import UserError
 from tests.checkpoints.formats.torch_zips import state_file
 

@@ -10,7 +10,9 @@ import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.cli import parity as tool
 from ernie_vil2.config.model import ModelConfig
-from ernie_vil2.conversion.parity import check_published, close, gradient_norms, pair_loss, read_fixture
+from ernie_vil2.conversion.parity import check_published, gradient_norms, pair_loss
+from ernie_vil2.conversion.parity_checks import close
+from ernie_vil2.conversion.parity_fixture import read_fixture
 from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.images.pixels import normalise
 from ernie_vil2.data.images.resize import crop

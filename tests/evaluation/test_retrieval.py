@@ -10,8 +10,10 @@ import pytest
 
 from ernie_vil2.cli.eval import main as tool
 from ernie_vil2.errors import DataError
+from ernie_vil2.evaluation.embeddings import read_embeddings
+from ernie_vil2.evaluation.encoding import encode_source
 from ernie_vil2.evaluation.metrics.ranks import retrieval_metrics
-from ernie_vil2.evaluation.retrieval import encode_source, evaluate, read_embeddings
+from ernie_vil2.evaluation.retrieval import evaluate
 from tests.conftest import ROOT
 
 
@@ -268,7 +270,7 @@ def test_tool_usage_errors(arguments):
 
 def test_tool_reports_one_line(tmp_path):
     run = subprocess.run(
-        [sys.executable, "-m", "ernie_vil2.cli.eval.main", "--embeddings", str(tmp_path / "nothing")],
+        [sys.executable, "-m", "tools.eval", "--embeddings", str(tmp_path / "nothing")],
         capture_output=True,
         text=True,
         check=False,

@@ -23,8 +23,9 @@ from ernie_vil2.studies.speed.training import throughput
 from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training.distributed import GradientSync, join_ranks
 from ernie_vil2.training.step import GradientStep
+from tests.conftest import ROOT
 from tests.training.rank_cases import BATCH, CASES, EVERY_PAIR, align, build_vocab, setting
-from tests.training.runs import ROOT, environment, train, write_config
+from tests.training.runs import environment, train, write_config
 
 pytestmark = pytest.mark.gpu
 

@@ -13,8 +13,10 @@ import ernie_vil2  # noqa: F401  its CPU settings reach Paddle
 from ernie_vil2.checkpoints.formats.lazy_tensors import Float32View
 from ernie_vil2.checkpoints.formats.paddle_file import load_pdparams, write_pdparams
 from ernie_vil2.checkpoints.model_directory import open_model, save_model
-from ernie_vil2.conversion.convert import convert, open_any
-from ernie_vil2.conversion.their_models import RUNNERS, Inputs
+from ernie_vil2.conversion.convert import convert
+from ernie_vil2.conversion.fixed_inputs import Inputs
+from ernie_vil2.conversion.opened import open_any
+from ernie_vil2.conversion.their_models import RUNNERS
 from ernie_vil2.data.images.pixels import preprocess
 from tests.interop.conversions import SMALL, WORDS, assert_same, converted, ids_of, random_paddle, write_words
 from tests.interop.test_text_towers import assert_same_ids

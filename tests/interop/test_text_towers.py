@@ -11,8 +11,10 @@ from paddlenlp import transformers as paddlenlp
 
 import ernie_vil2  # noqa: F401  its CPU settings reach Paddle
 from ernie_vil2.checkpoints.formats.lazy_tensors import Float32View
-from ernie_vil2.conversion.convert import convert, open_any
-from ernie_vil2.conversion.their_models import RUNNERS, Inputs
+from ernie_vil2.conversion.convert import convert
+from ernie_vil2.conversion.fixed_inputs import Inputs
+from ernie_vil2.conversion.opened import open_any
+from ernie_vil2.conversion.their_models import RUNNERS
 from ernie_vil2.data.tokenizer import Tokenizer
 from tests.interop.conversions import (
     SMALL,

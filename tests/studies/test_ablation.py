@@ -13,7 +13,8 @@ from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.schema import as_dict
 from ernie_vil2.studies.ablation import run as ablation
-from ernie_vil2.studies.ablation.report import NAMES, document, findings, interval, verdict, write_document
+from ernie_vil2.studies.ablation.comparison import NAMES, interval, verdict
+from ernie_vil2.studies.ablation.report import document, findings, write_document
 from tests.conftest import ROOT
 
 CONFIGS = ROOT / "configs" / "ablation"

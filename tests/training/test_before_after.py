@@ -8,7 +8,8 @@ import yaml
 from ernie_vil2.config.load import load_run
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.errors import ConfigError
-from ernie_vil2.evaluation.retrieval import encode_source, evaluate
+from ernie_vil2.evaluation.encoding import encode_source
+from ernie_vil2.evaluation.retrieval import evaluate
 from ernie_vil2.inference.model import load
 from ernie_vil2.training.trainer import Trainer
 from tests.training.test_trainer import run_config

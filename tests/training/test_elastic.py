@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.runs import ROOT, arrays, begin, different, kill_ranks, rank_of, train, write_config
+from tests.conftest import ROOT
+from tests.training.runs import arrays, begin, different, kill_ranks, rank_of, train, write_config
 
 pytestmark = [
     pytest.mark.slow,

@@ -12,7 +12,8 @@ from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.schema import as_dict
 from ernie_vil2.training.resume import check_size, compare, restore_parameters
-from tests.training.runs import ROOT, arrays, begin, command, different, rank_of, train, write_config
+from tests.conftest import ROOT
+from tests.training.runs import arrays, begin, command, different, rank_of, train, write_config
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from ...errors import UserError
-from ...studies.ablation.report import NAMES, summary_table, write_document
+from ...studies.ablation.comparison import NAMES
+from ...studies.ablation.report import summary_table, write_document
 from ...studies.ablation.run import TEST_IMAGES, plan, results, run_all
 from ..arguments import count
 
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int | None:
         print(f"wrote {args.write} and {Path(args.write).with_suffix('.svg')}")
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `ablation` to the verbs of an argument parser."""
     verb = verbs.add_parser("ablation", help=run.__doc__, description=run.__doc__)
     verb.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="S", help="default: 0 1 2")

@@ -4,7 +4,7 @@ import argparse
 
 from ...studies.speed import encoding
 from ..arguments import count
-from .notes import note
+from ..progress import note
 
 
 def run(args: argparse.Namespace) -> None:
@@ -12,7 +12,7 @@ def run(args: argparse.Namespace) -> None:
     print(encoding.table(encoding.compare(args.model, args.vocab, args.images, args.texts, args.repeats, note)))
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `encode` to the verbs of an argument parser."""
     verb = verbs.add_parser("encode", help=run.__doc__, description=run.__doc__)
     verb.add_argument("--model", metavar="M", help="model directory or .pdparams; default: random weights, base size")

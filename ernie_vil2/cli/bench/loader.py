@@ -5,7 +5,7 @@ import argparse
 from ...studies.speed import loader
 from ...studies.speed.loader_memory import memory
 from ..arguments import count
-from .notes import note
+from ..progress import note
 
 
 def run(args: argparse.Namespace) -> None:
@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> None:
         print(loader.table(loader.compare(args.samples or 1024, args.quality, args.repeats, note)))
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `loader` to the verbs of an argument parser."""
     verb = verbs.add_parser("loader", help=run.__doc__, description=run.__doc__)
     verb.add_argument("--memory", action="store_true", help="measure memory instead of speed")

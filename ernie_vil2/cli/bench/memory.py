@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `memory` to the verbs of an argument parser."""
     verb = verbs.add_parser("memory", help=run.__doc__, description=run.__doc__)
     add_run(verb, BASE)

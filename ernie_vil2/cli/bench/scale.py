@@ -3,7 +3,9 @@
 import argparse
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ...errors import ConfigError, DataError, nearest
 from ...files.atomic import atomic_file, reported
@@ -16,7 +18,7 @@ from ...studies.scaling.view_costs import SIZES
 from ..arguments import count
 
 
-def read_measured(path):
+def read_measured(path: str | Path) -> dict[str, Any]:
     """A measurement from its file; DataError when there is none."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -27,7 +29,7 @@ def read_measured(path):
     raise DataError(f"{path}: no measurement of tools/bench.py scale; make one with --measure")
 
 
-def assumptions(texts):
+def assumptions(texts: Iterable[str]) -> Assumptions:
     """Assumptions with `key=value` replaced; ConfigError for another key or no number."""
     values = {}
     for text in texts:
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"wrote {args.write}")
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `scale` to the verbs of an argument parser."""
     verb = verbs.add_parser("scale", help=run.__doc__, description=run.__doc__)
     verb.add_argument("--measured", default="docs/scaling.json", metavar="FILE", help="default: %(default)s")

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"{found['pairs_per_second']:,.1f} pairs/s, {found['tflops']:,.2f} TFLOP/s{share}")
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `train` to the verbs of an argument parser."""
     verb = verbs.add_parser("train", help=run.__doc__, description=run.__doc__)
     add_run(verb, BASE)

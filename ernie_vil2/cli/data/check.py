@@ -6,7 +6,8 @@ import os
 from ...data.check.check import check
 from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
-from .sources import SOURCE, bar, opened
+from ..progress import row_bar
+from ..sources import SOURCE, opened
 
 
 def run(options: argparse.Namespace) -> int:
@@ -17,7 +18,8 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--json: the folder of {options.json} does not exist; create it first")
     tokenizer = Tokenizer(options.vocab) if options.vocab else None
     source = opened(options.source)
-    report = check(source, tokenizer, options.limit, options.decode, None if options.json else 20, bar(source, options))
+    progress = row_bar(min(len(source), options.limit or len(source)))
+    report = check(source, tokenizer, options.limit, options.decode, None if options.json else 20, progress)
     print(report)
     if options.json:
         report.write(options.json)
@@ -26,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if report.bad or faults else 0
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `check` to the verbs of an argument parser."""
     verb = verbs.add_parser("check", help="find what is wrong with a source")
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)

@@ -1,17 +1,21 @@
 """The verb `pairs` of `data`: a split of a benchmark as JSON lines that training reads."""
 
+import argparse
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ...errors import ConfigError, DataError
 from ...evaluation.benchmarks import counts
+from ...evaluation.benchmarks.retrieval.pairs import Pairs
 from ...files.atomic import atomic_file, reported
 
 TRAINING = ("train", "restval")
 
 
-def rows(pairs, folder):
+def rows(pairs: Pairs, folder: Path) -> Iterator[dict[str, Any]]:
     """Rows {id, image, texts} of Pairs, one an image that has a text; image paths are relative to `folder`."""
     texts = {}
     for text, image in pairs.pairs.tolist():
@@ -32,11 +36,11 @@ def rows(pairs, folder):
         yield {"id": pairs.image_ids[image], "image": inside, "texts": captions}
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Write a split of a benchmark as JSON lines {id, image, texts}."""
-    from ...evaluation.benchmarks.registry import reader
+    from ...evaluation.benchmarks.registry import read_sets
 
-    sets = reader(args.name).sets(args.name, args.data, args.split, args.allow_counts)
+    sets = read_sets(args.name, args.data, args.split, args.allow_counts)
     found = max(sets, key=lambda one: len(one.image_ids))  # of equally large ones the first, which is the customary one
     lines = [json.dumps(row, ensure_ascii=False) for row in rows(found, Path(args.output).parent)]
     with reported(args.output), atomic_file(args.output) as handle:
@@ -46,7 +50,7 @@ def run(args):
     print(f"{args.output}: {len(lines):,} images with {len(found.texts):,} texts of {found.name}")
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `pairs` to the verbs of an argument parser."""
     verb = verbs.add_parser("pairs", help="write a split of a benchmark as JSON lines", description=run.__doc__)
     verb.add_argument("name", metavar="NAME", help="coco-cn, flickr30k-cn, aic-icc, flickr30k, mscoco")

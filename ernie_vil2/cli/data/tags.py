@@ -1,22 +1,16 @@
 """The verb `tags` of `data`: detections, read from files or made by a detector, become tags of a source."""
 
-import sys
+import argparse
 
 from ...data.sources.open import open_source
 from ...data.tagging.labels import LANGUAGES, read_labels
 from ...data.tagging.rules import ORDERS, Rules
 from ...data.tagging.tagging import MATCHES, join
 from ...errors import ConfigError
+from ..progress import row_bar
 
 
-def bar(rows):
-    """A progress bar on a terminal, nothing elsewhere."""
-    from tqdm import tqdm
-
-    return tqdm(rows, unit="row", leave=False, disable=not sys.stderr.isatty())
-
-
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Write the tags of a source and print what was joined."""
     if bool(args.detections) == bool(args.detector):
         raise ConfigError("give the detections as files, or --detector DIR to make them")
@@ -28,14 +22,14 @@ def run(args):
     if args.detector:
         from ...inference.detector import Detector, detect_source
 
-        path, counts = detect_source(Detector(args.detector), source, f"{args.output}.detections", bar)
+        path, counts = detect_source(Detector(args.detector), source, f"{args.output}.detections", row_bar())
         print(f"{path}: detections of {counts['images']:,} images, {counts['broken']:,} images are broken")
         paths = [path]
-    print(join(source, paths, args.output, labels, rules, args.match, progress=bar))
+    print(join(source, paths, args.output, labels, rules, args.match, progress=row_bar()))
     print(f"wrote {args.output}; use it with the source option `tags: {args.output}`")
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `tags` to the verbs of an argument parser."""
     verb = verbs.add_parser("tags", help="join a detector's output into the tag view", description=run.__doc__)
     verb.add_argument("source", metavar="SOURCE", help="what the images belong to")

@@ -6,7 +6,8 @@ import os
 from ...data.vocabulary import write_vocabulary
 from ...errors import ConfigError
 from ..arguments import count
-from .sources import SOURCE, bar, opened
+from ..progress import row_bar
+from ..sources import SOURCE, opened
 
 
 def run(options: argparse.Namespace) -> None:
@@ -16,12 +17,13 @@ def run(options: argparse.Namespace) -> None:
     if os.path.isdir(options.out):
         raise ConfigError(f"{options.out} is a folder; name the file to write, for example {options.out}/vocab.txt")
     source = opened(options.source)
-    print(write_vocabulary(source, options.out, options.size, options.lower_case, options.coverage, bar(source)))
+    progress = row_bar(len(source))
+    print(write_vocabulary(source, options.out, options.size, options.lower_case, options.coverage, progress))
     cased = "" if options.lower_case else " -o model.lower_case=false"
     print(f"wrote {options.out}; train with it by `-o data.vocab={options.out}{cased}`")
 
 
-def add_verb(verbs) -> None:
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `vocab` to the verbs of an argument parser."""
     verb = verbs.add_parser("vocab", help="make a vocabulary of the captions of a source", description=run.__doc__)
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)

@@ -1,23 +1,24 @@
 """Options of `eval` for public benchmarks, and what is written of their results."""
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from ...data.sources.open import plain_value
 from ...errors import ConfigError
-from ...evaluation.benchmarks.registry import MODULES
+from ...evaluation.benchmarks.benchmark import kinds
+from ...evaluation.benchmarks.registry import MODULES, benchmark
 from ...evaluation.benchmarks.run import run_benchmark, tables
+from ...evaluation.encoding import Progress
 from ...evaluation.runs import results as runs
 from ...files.json_files import write_json
 
 SWITCHES = ("split", "allow_counts", "skip_broken")
 """options of benchmarks that have an argument of their own"""
-TEXTS = ("split", "images")
-"""options that are never numbers, though they may look like one"""
-TRUTHS = ("allow_counts", "skip_broken", "synonyms")
-"""options that are true or false: any other word would count as true"""
 
 
-def add_options(group):
+def add_options(group: "argparse._ArgumentGroup") -> None:
     """Put the options of benchmarks into a parser's group."""
     group.add_argument(
         "--benchmark",
@@ -42,8 +43,9 @@ def add_options(group):
     )
 
 
-def given(args):
-    """{option: value} that the parsed arguments set."""
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """{option: value} that the parsed arguments set; of the words of `-o` each is what the benchmark declares."""
+    known = {"split": str, **kinds(benchmark(args.benchmark).options)}
     options = {name: getattr(args, name) for name in SWITCHES if getattr(args, name)}
     for item in args.options:
         name, equals, value = item.partition("=")
@@ -53,13 +55,14 @@ def given(args):
                 + (f"the second {name}" if equals else "not OPTION=VALUE")
                 + "; write each option once, for example -o language=en"
             )
-        options[name] = value if name in TEXTS else plain_value(value)
-        if name in TRUTHS and not isinstance(options[name], bool):
+        kind = known.get(name)
+        options[name] = value if kind is str else plain_value(value)
+        if kind is bool and not isinstance(options[name], bool):
             raise ConfigError(f"-o {item}: {name} must be true or false")
     return options
 
 
-def run(args, command, progress=None):
+def run(args: argparse.Namespace, command: Sequence[str], progress: Progress | None = None) -> None:
     """Measure what the parsed arguments ask for, print tables, and write what `--json` and `--output` name."""
     replaced = bool(args.output) and runs.check_folder(args.output)
     outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, given(args), command, progress)
@@ -71,7 +74,7 @@ def run(args, command, progress=None):
         print(f"\n{'replaced' if replaced else 'wrote'} {args.output}", flush=True)
 
 
-def write(args, outcome):
+def write(args: argparse.Namespace, outcome: runs.Outcome) -> None:
     """The files that `--output` and `--json` name."""
     if args.output:
         runs.write_run(args.output, outcome, outcome.results[0].provenance)

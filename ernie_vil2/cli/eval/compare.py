@@ -10,7 +10,7 @@ from ...evaluation.runs.results import json_bytes, read_run
 from ...files.atomic import atomic_file, reported
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Print the comparison of run folders, or write compare.md, compare.json and compare.html to a folder."""
     parser = argparse.ArgumentParser(prog="eval compare", description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder of an evaluation")

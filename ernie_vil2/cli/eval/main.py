@@ -10,24 +10,25 @@ import argparse
 import sys
 
 from ...evaluation import retrieval
-from ...evaluation.benchmarks import run as public
+from ...evaluation.embeddings import read_embeddings
+from ...evaluation.encoding import Progress, encode_source
 from ...evaluation.metrics.finite import finite
+from ...files.json_files import write_json
+from ..progress import rewrite
+from ..sources import opened
+from . import benchmark, compare
 
 
-def progress(done, total, what="samples"):
-    """A line that rewrites itself, on a terminal."""
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\rencoded {done:,} of {total:,} {what}", end=end, file=sys.stderr, flush=True)
+def counter(what: str = "samples") -> Progress:
+    """Function (done, all) that keeps one line on a terminal up to date."""
+    return lambda done, total: rewrite(f"encoded {done:,} of {total:,} {what}", done == total)
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Print a table per protocol; with --json write the figures as well."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv[:1] == ["compare"]:
-        from ...evaluation.compare import markdown
-
-        return markdown.main(argv[1:])
+        return compare.main(argv[1:])
     parser = argparse.ArgumentParser(prog="eval", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--embeddings", metavar="PATH", help="directory written by encode, or the release's text file")
@@ -38,7 +39,7 @@ def main(argv=None):
     parser.add_argument("--protocol", choices=("official", "standard", "both"), help="default both")
     parser.add_argument("--skip-broken", action="store_true", help="leave out broken samples and count them")
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file")
-    public.add_options(parser.add_argument_group("public benchmarks"))
+    benchmark.add_options(parser.add_argument_group("public benchmarks"))
     args = parser.parse_args(argv)
     if args.model and (args.input is None) == (args.benchmark is None):
         parser.error("--model needs --input SOURCE, or --benchmark NAME with --data DIR")
@@ -53,23 +54,20 @@ def main(argv=None):
     if not args.benchmark and (args.data or args.output or args.split or args.allow_counts or args.options):
         parser.error("--data, --output, --split, --allow-counts and -o belong to --benchmark")
     if args.benchmark:
-        return public.run(args, [sys.argv[0], *argv], lambda done, total: progress(done, total, "images and texts"))
+        return benchmark.run(args, [sys.argv[0], *argv], counter("images and texts"))
     return measure(args)
 
 
-def measure(args):
+def measure(args: argparse.Namespace) -> None:
     """Embeddings, or a model on a source."""
     if args.embeddings:
-        embeddings = retrieval.read_embeddings(args.embeddings, args.ids)
+        embeddings = read_embeddings(args.embeddings, args.ids)
     else:
         import ernie_vil2
 
-        from ...data.sources.open import open_source
-
-        source = open_source(args.input)
-        print(source.describe(), *(f"note: {note}" for note in source.notes), sep="\n", file=sys.stderr)
-        embeddings = retrieval.encode_source(
-            ernie_vil2.load(args.model, args.vocab), source, args.skip_broken, progress=progress
+        source = opened(args.input, sys.stderr)
+        embeddings = encode_source(
+            ernie_vil2.load(args.model, args.vocab), source, args.skip_broken, progress=counter()
         )
         owners = embeddings.text_image
         finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
@@ -78,4 +76,4 @@ def measure(args):
     print(retrieval.table(results), *(f"note: {note}" for note in embeddings.notes), sep="\n")
     if args.json:
         subject = {"embeddings": args.embeddings} if args.embeddings else {"model": args.model, "input": args.input}
-        retrieval.write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results})
+        write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results})

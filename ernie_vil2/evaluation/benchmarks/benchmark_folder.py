@@ -4,7 +4,9 @@ import fnmatch
 import json
 import os
 import re
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...data.sources.folder import IMAGE_SUFFIXES
 from ...errors import DataError
@@ -25,7 +27,7 @@ class Folder:
     file of the benchmark is only ever looked up here, so it cannot lead elsewhere.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
             found = "is a file" if self.path.exists() else "does not exist"
@@ -47,14 +49,14 @@ class Folder:
         """Remember a folder that cannot be listed: what is lacking may be in there."""
         self._closed.append(error.filename)
 
-    def find(self, names, what, source):
+    def find(self, names: Sequence[str], what: str, source: str) -> Path:
         """The path of the first of `names` that is there; MissingFile says `what` it is and its `source`."""
         path = self.optional(names)
         if path is None:
             raise MissingFile(f"{self.path} lacks {what}, looked for as {' or '.join(names)}; {source}")
         return path
 
-    def optional(self, names):
+    def optional(self, names: Iterable[str]) -> Path | None:
         """The path of the first of `names` (or patterns with *) that is there, or None; DataError for two."""
         for name in names:
             known = fnmatch.filter(self._parents, name) if "*" in name else [name]
@@ -65,7 +67,7 @@ class Folder:
                 return paths[0]
         return None
 
-    def images(self, key=str):
+    def images(self, key: Callable[[str], Hashable] = str) -> "ImageFiles":
         """The ImageFiles of the folder; `key` turns the stem of a file, and an id, into what both have in common."""
         found = {}
         for name, parents in self._parents.items():
@@ -78,10 +80,12 @@ class Folder:
 class ImageFiles:
     """Image files of a folder by key."""
 
-    def __init__(self, folder, found, key, closed=()):
+    def __init__(
+        self, folder: Path, found: dict[Hashable, list[str]], key: Callable[[str], Hashable], closed: Sequence[str] = ()
+    ) -> None:
         self.folder, self._found, self._key, self._closed = folder, found, key, closed
 
-    def path(self, image_id, parent=""):
+    def path(self, image_id: str, parent: str = "") -> Path | None:
         """The Path of an image, or None; of several, the one in a folder called `parent`, else DataError."""
         paths = self._found.get(self._key(image_id), ())
         if len(paths) > 1:
@@ -90,26 +94,26 @@ class ImageFiles:
             raise DataError(f"image {image_id!r} is there twice, as {paths[0]} and {paths[1]}; keep one of them")
         return Path(paths[0]) if paths else None
 
-    def places(self):
+    def places(self) -> str:
         """The folders that hold images, and those that could not be looked into, for a message."""
         parents = sorted({os.path.dirname(path) for paths in self._found.values() for path in paths})
         places = some(parents) if parents else f"{self.folder}, which holds no image"
         return places + (f" (and {some(self._closed)} cannot be read)" if self._closed else "")
 
 
-def readable(folder):
+def readable(folder: str | Path) -> None:
     """DataError for a folder whose files may not be listed and opened."""
     if not os.access(folder, os.R_OK | os.X_OK):
         raise DataError(f"{folder}: cannot be read (Permission denied); correct the permissions of the folder")
 
 
-def coco_key(name):
+def coco_key(name: str) -> int | str:
     """The number of a COCO image: COCO_val2014_000000391895 and 000000391895 are one image; other names stay."""
     match = COCO_NAME.fullmatch(name)
     return int(match.group(1)) if match else name
 
 
-def read_json(path):
+def read_json(path: Path) -> Any:
     """The content of a UTF-8 JSON file, with or without BOM; DataError names the line."""
     try:
         return json.loads(path.read_bytes().decode("utf-8-sig"))

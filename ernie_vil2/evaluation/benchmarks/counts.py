@@ -1,39 +1,63 @@
 """Counts that a benchmark is known to have, against those that are found."""
 
+from collections.abc import Mapping, Sequence
+
 from ...errors import DataError
 
 INCOMPARABLE = ": not comparable with published figures"
 
 
-def check(name, place, found, wanted, allow, notes=()):
+def check_counts(
+    name: str,
+    place: object,
+    found: Mapping[str, int],
+    wanted: Mapping[str, int | range],
+    allow: bool,
+    notes: Sequence[str] = (),
+) -> tuple[str, ...]:
     """Notes on counts that differ, if `allow`; else DataError with the found and the wanted ones, and earlier `notes`.
 
-    found: {what: number}. wanted: {what: number, or a range of numbers where only the order of magnitude is known}.
+    found: {what: number} of the benchmark `name` in the folder `place`. wanted: {what: number, or a range of numbers
+    where only the order of magnitude is known}.
     """
-    wrong = {what: number for what, number in wanted.items() if found[what] not in of(number)}
+    wrong = {
+        what: number
+        for what, number in wanted.items()
+        if found[what] not in (number if isinstance(number, range) else (number,))
+    }
     if not wrong:
         return ()
     here = " and ".join(f"{found[what]:,} {what}" for what in wrong)
     there = " and ".join(f"{shown(number)} {what}" for what, number in wrong.items())
-    if allow:
-        return (f"{here} instead of {there}{INCOMPARABLE}",)
     known = f" ({'; '.join(notes)})" if notes else ""
-    raise DataError(
-        f"{name}: {place} gives {here}, but {there} belong to it{known}; complete the files, or add "
-        "--allow-counts to measure on what is there"
-    )
+    refusal = f"{name}: {place} gives {here}, but {there} belong to it{known}"
+    return settled(refusal, f"{here} instead of {there}{INCOMPARABLE}", allow)
 
 
-def of(number):
-    return number if isinstance(number, range) else (number,)
+def check_count(what: str, found: int, published: int | None, allow: bool) -> tuple[str, ...]:
+    """A note on a count that differs from the published one, if `allow`; else DataError.
+
+    what: the place and the thing that is counted. published: None where no number is.
+    """
+    if published is None or found == published:
+        return ()
+    text = f"{what}: {found:,} instead of the published {shown(published)}"
+    return settled(text, f"{text}, so figures cannot be compared with published ones", allow)
 
 
-def shown(number):
+def settled(refusal: str, note: str, allow: bool) -> tuple[str, ...]:
+    """The note where another count is allowed, else the DataError."""
+    if not allow:
+        raise DataError(f"{refusal}; complete the files, or add --allow-counts to measure on what is there")
+    return (note,)
+
+
+def shown(number: int | range) -> str:
     """A count for a reader."""
     return f"{number.start:,} to {number.stop - 1:,}" if isinstance(number, range) else f"{number:,}"
 
 
-def some(items, limit=3):
+def some(items: Sequence, limit: int = 3) -> str:
     """The first items, and how many more there are."""
     rest = len(items) - limit
     return ", ".join(map(str, items[:limit])) + (f" and {rest:,} more" if rest > 0 else "")

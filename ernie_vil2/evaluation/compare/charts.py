@@ -1,6 +1,7 @@
 """Charts of a comparison, as SVG figures for a page that has the style: recall over K, and scores of pairs."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from ...pages.charts import BOTTOM, COLOUR_COUNT, DASHES, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Curve, area, look, ticks
 from ..metrics.thresholds import STEPS
 
+Place = Callable[[float], float]
+"""Function from a value to its place on the plot"""
 K_TICKS = (1, 2, 5, 10, 20, 50, 100)
 MARKS = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z",
@@ -24,7 +27,9 @@ GAPS = (1, 2, 5, 10, 20, 50, 100, 200, 250)
 BAR_STEPS = (1, 2, 5, 10, 20, 50, 100)
 
 
-def recall_figure(title, curves, published):
+def recall_figure(
+    title: str, curves: Sequence[tuple[str, Sequence[float]]], published: Sequence[tuple[str, dict[int, float]]]
+) -> str:
     """Recall at K, K on a logarithmic scale.
 
     curves: (name, [recall at 1, 2, ...] in percent) of our runs, drawn as lines. published: (name, {K: recall}), drawn
@@ -64,7 +69,7 @@ def recall_figure(title, curves, published):
     return figure(title, marks, legend)
 
 
-def score_figure(title, positives, negatives, threshold=None):
+def score_figure(title: str, positives: Sequence[int], negatives: Sequence[int], threshold: float | None = None) -> str:
     """Histograms of the cosines of right and of wrong pairs, each as shares of its own number of pairs.
 
     positives, negatives: counts on the grid of `thresholds`. threshold: where a vertical line is drawn, or None.
@@ -108,24 +113,32 @@ def score_figure(title, positives, negatives, threshold=None):
     return figure(title, marks, legend)
 
 
-def shares(counts, step):
+def shares(counts: np.ndarray, step: int) -> np.ndarray:
     """Percentages of all counts, `step` of them together; nothing is 0."""
     padded = np.zeros(-(-len(counts) // step) * step)
     padded[: len(counts)] = counts
     return 100 * padded.reshape(-1, step).sum(axis=1) / max(1, counts.sum())
 
 
-def scale(low, high, of=float):
+def scale(low: float, high: float, of: Callable[[float], float] = float) -> Place:
     """Function from a value to its place across the plot."""
     return lambda value: LEFT + (WIDTH - LEFT - RIGHT) * (of(value) - low) / (high - low)
 
 
-def scale_up(low, high):
+def scale_up(low: float, high: float) -> Place:
     """Function from a value to its place down the plot."""
     return lambda value: TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
 
-def frame(title, unit, levels, places, name, across, up):
+def frame(
+    title: str,
+    unit: str,
+    levels: Iterable[tuple[float, str]],
+    places: Iterable[tuple[float, str]],
+    name: str,
+    across: Place,
+    up: Place,
+) -> list[str]:
     """The opening tag and the axes: grid lines at levels, ticks at places, each a (value, text) pair."""
     marks = [
         f'<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
@@ -144,12 +157,12 @@ def frame(title, unit, levels, places, name, across, up):
     return [*marks, f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" text-anchor="end">{escape(name)}</text>']
 
 
-def entry(marks, text):
+def entry(marks: str, text: str) -> str:
     """A line of a legend."""
     return f'<li><svg viewBox="0 0 34 12" aria-hidden="true">{marks}</svg>{escape(text)}</li>'
 
 
-def figure(title, marks, legend):
+def figure(title: str, marks: Iterable[str], legend: Iterable[str]) -> str:
     """Caption, plot and legend."""
     body, lines = "\n".join(marks), "\n".join(legend)
     return (

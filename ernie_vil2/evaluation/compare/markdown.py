@@ -1,9 +1,14 @@
 """A comparison of runs as a Markdown page."""
 
-from .tables import DASH, DECISION_COLUMNS, facts, figure, pairs_counted
+from collections.abc import Iterator
+from typing import Any
+
+from ...pages.markdown import markdown
+from .columns import DASH, DECISION_COLUMNS, figure
+from .tables import facts, pairs_counted
 
 
-def to_markdown(comparison):
+def to_markdown(comparison: dict[str, Any]) -> str:
     """The comparison as a Markdown page."""
     parts = [f"# {plain(comparison['title'])}", plain(comparison["caveat"])]
     parts += [part for one in comparison["benchmarks"] for part in benchmark_parts(one)]
@@ -14,7 +19,7 @@ def to_markdown(comparison):
     return "\n\n".join(parts) + "\n"
 
 
-def benchmark_parts(one):
+def benchmark_parts(one: dict[str, Any]) -> Iterator[str]:
     """Heading, protocol, table and footnotes of a benchmark."""
     yield f"## {plain(one['benchmark'])}"
     if one["protocol"]:
@@ -25,12 +30,12 @@ def benchmark_parts(one):
         name = f"**{plain(row['name'])}**" if row["kind"] == "ours" else plain(row["name"])
         figures = [figure(row["values"].get(key), key in row["computed"]) for key in one["columns"]]
         rows.append([name + marks, plain(row["setting"]) or "ours", *figures])
-    yield table(["model", "setting", *map(plain, one["columns"].values())], rows)
+    yield markdown(["model", "setting", *map(plain, one["columns"].values())], rows)
     if one["footnotes"]:
         yield "\n".join(f"{number}. {plain(text)}" for number, text in enumerate(one["footnotes"], 1))
 
 
-def threshold_parts(one):
+def threshold_parts(one: dict[str, Any]) -> Iterator[str]:
     """Tables of a run's thresholds: by goal, and over the range of scores."""
     yield f"### {plain(one['run'])}"
     yield plain(pairs_counted(one))
@@ -40,17 +45,17 @@ def threshold_parts(one):
         for variant, found in one["picks"].items()
         for goal, row in found.items()
     ]
-    yield table(["goal", *titles], rows)
-    yield table(titles, [[figure(row[key]) for key in DECISION_COLUMNS] for row in one["rows"]])
+    yield markdown(["goal", *titles], rows)
+    yield markdown(titles, [[figure(row[key]) for key in DECISION_COLUMNS] for row in one["rows"]])
 
 
-def origin(entry):
+def origin(entry: dict[str, Any]) -> str:
     """A list of what one run's rows were made with."""
     lines = [f"- {name}: {code(value)}" for name, value in facts(entry)]
     return "\n".join([f"**{plain(entry['run'])}**: {plain(', '.join(entry['benchmarks']))}", "", *lines])
 
 
-def plain(text):
+def plain(text: object) -> str:
     """Text of a file as Markdown that shows it as it is: one line, nothing that makes a table, a link or HTML."""
     line = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
     for char in "\\`*_[]|":
@@ -58,7 +63,7 @@ def plain(text):
     return line.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def code(text):
+def code(text: str | None) -> str:
     """Text between as many backticks as it needs, or a dash."""
     if not text:
         return DASH
@@ -67,9 +72,3 @@ def code(text):
     while fence in line:
         fence += "`"
     return f"{fence} {line} {fence}" if "`" in line else f"`{line}`"
-
-
-def table(head, rows):
-    """A table whose first column is on the left and the others on the right."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -3,22 +3,26 @@
 One file that needs nothing else and runs nothing; everything that comes from a run folder is escaped.
 """
 
+from collections.abc import Iterable, Sequence
 from html import escape
 from string import Template
+from typing import Any
 
-from ...pages.html import TEMPLATES, spoken
+from ...pages.html import TEMPLATES, note, section, spoken
+from ..metrics.ranks import KS
+from ..runs.records import Run
 from .charts import recall_figure, score_figure
+from .columns import DASH, DECISION_COLUMNS, DIRECTIONS, figure
+from .error_cards import error_section
 from .published_figures import FINE_TUNED, published_for
-from .tables import DASH, DECISION_COLUMNS, facts, figure, pairs_counted
+from .tables import facts, pairs_counted
 
-FOLDER = TEMPLATES
-DIRECTIONS = {"t2i": "Text to image", "i2t": "Image to text"}
-KS = (1, 5, 10)
-LONGEST = 300
+Analysed = Sequence[tuple[str, dict[str, Any]]]
+"""(name, analysis) of every run that compared images with texts"""
 
 
-def page(comparison, runs):
-    """The report as text; comparison: of `comparison.compare_runs(runs)`."""
+def page(comparison: dict[str, Any], runs: Sequence[Run]) -> str:
+    """The report as text; comparison: of `tables.compare_runs(runs)`."""
     analysed = [(name, run.analysis) for name, run in zip(comparison["runs"], runs, strict=True) if run.analysis]
     sections = [benchmark_section(one, analysed) for one in comparison["benchmarks"]]
     sections += other_curves(comparison, analysed)
@@ -32,7 +36,7 @@ def page(comparison, runs):
             )
         )
         sections += [error_section(name, analysis) for name, analysis in analysed]
-    return Template((FOLDER / "compare.html").read_text(encoding="utf-8")).substitute(
+    return Template((TEMPLATES / "compare.html").read_text(encoding="utf-8")).substitute(
         title=escape(comparison["title"]),
         style=shared_style(),
         caveat=escape(comparison["caveat"]),
@@ -41,21 +45,13 @@ def page(comparison, runs):
     )
 
 
-def shared_style():
+def shared_style() -> str:
     """The style sheet of the demo's page, so that all pages of the project look alike."""
-    text = (FOLDER / "demo.html").read_text(encoding="utf-8")
+    text = (TEMPLATES / "demo.html").read_text(encoding="utf-8")
     return text.partition("<style>")[2].partition("</style>")[0].strip()
 
 
-def section(title, *parts):
-    return "\n".join(["<section>", f"<h2>{spoken(title)}</h2>", *filter(None, parts), "</section>"])
-
-
-def note(text):
-    return f'<p class="note">{escape(text)}</p>'
-
-
-def benchmark_section(one, analysed):
+def benchmark_section(one: dict[str, Any], analysed: Analysed) -> str:
     """Table and footnotes of a benchmark, and the recall curves of the runs that were measured on it."""
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in ("model", *one["columns"].values()))
     groups = {}
@@ -80,7 +76,7 @@ def benchmark_section(one, analysed):
     )
 
 
-def result_row(row, columns):
+def result_row(row: dict[str, Any], columns: Iterable[str]) -> str:
     """A line of a benchmark's table."""
     marks = f"<sup>{', '.join(map(str, row['footnotes']))}</sup>" if row["footnotes"] else ""
     cells = "".join(f"<td>{escape(figure(row['values'].get(key), key in row['computed']))}</td>" for key in columns)
@@ -88,7 +84,7 @@ def result_row(row, columns):
     return f'<tr{kind}><th scope="row">{spoken(row["name"])}{marks}</th>{cells}</tr>'
 
 
-def curves(analysed, benchmark=None, directions=tuple(DIRECTIONS)):
+def curves(analysed: Analysed, benchmark: str | None = None, directions: Iterable[str] = tuple(DIRECTIONS)) -> str:
     """A chart for each direction: a line a run, with the published figures of the same benchmark as marks."""
     if not analysed:
         return ""
@@ -104,12 +100,12 @@ def curves(analysed, benchmark=None, directions=tuple(DIRECTIONS)):
     return '<div class="charts">\n' + "\n".join(charts) + "\n</div>"
 
 
-def recall_points(printed, direction):
+def recall_points(printed: dict[str, str], direction: str) -> dict[int, float]:
     """{K: recall} of a published row."""
     return {k: float(printed[f"{direction}_r{k}"]) for k in KS if f"{direction}_r{k}" in printed}
 
 
-def other_curves(comparison, analysed):
+def other_curves(comparison: dict[str, Any], analysed: Analysed) -> list[str]:
     """A section for every run whose curves belong to no row of a table."""
     benchmarks = {one["benchmark"] for one in comparison["benchmarks"]}
     return [
@@ -119,7 +115,7 @@ def other_curves(comparison, analysed):
     ]
 
 
-def threshold_part(one, analysis, shown):
+def threshold_part(one: dict[str, Any], analysis: dict[str, Any], shown: bool) -> str:
     """Histogram, best thresholds and threshold table of a run; the table is folded unless it is to be shown."""
     best = one["picks"]["all pairs"]["best F1"]
     every = decisions(
@@ -143,7 +139,7 @@ def threshold_part(one, analysis, shown):
     )
 
 
-def picks_table(picks):
+def picks_table(picks: dict[str, Any]) -> str:
     """The best thresholds by goal, with the precision and F1 that the goal is about."""
     rows = []
     for (variant, found), names in zip(
@@ -156,7 +152,7 @@ def picks_table(picks):
     return decisions(["goal", "threshold", "recall", "precision", "F1"], rows)
 
 
-def decisions(titles, rows):
+def decisions(titles: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of texts; the first cell of a row names it."""
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
     lines = "\n".join(
@@ -166,83 +162,7 @@ def decisions(titles, rows):
     return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{lines}\n</tbody></table></div>'
 
 
-def error_section(name, analysis):
-    """The queries of a run that a wrong answer wins by most, as cards with pictures."""
-    parts = []
-    for direction, card in (("t2i", text_card), ("i2t", image_card)):
-        found = analysis["errors"][direction]
-        wrong, asked = analysis["wrong"][direction], analysis["queries"][direction]
-        parts += [
-            f"<h3>{DIRECTIONS[direction]}</h3>",
-            note(
-                f"The first answer is wrong for {wrong:,} of {asked:,} queries."
-                + (
-                    f" These {len(found)} have the largest lead of a wrong answer over the best right one."
-                    if found
-                    else ""
-                )
-            ),
-        ]
-        if found:
-            cards = "\n".join(card(error, analysis) for error in found)
-            parts.append(f'<div class="queries">\n{cards}\n</div>')
-    return section(f"Hardest errors of {name}", *parts)
-
-
-def text_card(error, analysis):
-    """A text, the wrong image that comes first and its right one, each with its score and a caption of its own."""
-    sides = []
-    for kind, title in (("wrong", "✗ found"), ("right", "✓ right")):
-        row = error[kind]
-        caption = analysis["captions"].get(str(row))
-        words = spoken(cut(analysis["texts"].get(str(caption), ""))) if caption is not None else ""
-        sides.append(
-            f'<li class="{kind}">{picture(row, analysis, title)}<b>{title} {error[f"{kind}_score"]:.3f}</b>{words}</li>'
-        )
-    return (
-        f'<article class="query"><p class="asked">{spoken(text_of(error["query"], analysis))}</p>'
-        f'<p class="note">{standing("image", error)}</p>\n<ul class="two">\n' + "\n".join(sides) + "\n</ul></article>"
-    )
-
-
-def image_card(error, analysis):
-    """An image, the wrong text that comes first and its right one, each with its score."""
-    items = "\n".join(
-        f'<li class="{kind}"><span class="score">{mark} {error[f"{kind}_score"]:.3f}</span>'
-        f"<span>{spoken(text_of(error[kind], analysis))}</span></li>"
-        for kind, mark in (("wrong", "✗"), ("right", "✓"))
-    )
-    return (
-        f'<article class="shown">{picture(error["query"], analysis, "query")}<div>'
-        f'<p class="note">{standing("text", error)}</p>\n<ul class="texts">\n{items}\n</ul></div></article>'
-    )
-
-
-def standing(what, error):
-    """Where the right answer came, and by how much it was beaten."""
-    lead = error["wrong_score"] - error["right_score"]
-    return f"The right {what} is at rank {error['rank']:,}; the wrong one leads by {lead:.3f}."
-
-
-def text_of(row, analysis):
-    """The text of a row, or its number where the texts were not known."""
-    return cut(analysis["texts"].get(str(row), f"text {row}"))
-
-
-def cut(text):
-    """At most LONGEST characters of a text."""
-    return text if len(text) <= LONGEST else text[:LONGEST] + " …"
-
-
-def picture(row, analysis, alt):
-    """The thumbnail of an image, or a frame with its number where there is none."""
-    data = analysis["thumbnails"].get(str(row))
-    if data is None:
-        return f'<div class="none">image {row}</div>'
-    return f'<img src="data:image/jpeg;base64,{escape(data)}" alt="{escape(alt)}">'
-
-
-def origin(entry):
+def origin(entry: dict[str, Any]) -> str:
     """What one run's rows were made with."""
     lines = "\n".join(f"<dt>{name}</dt><dd>{code(value)}</dd>" for name, value in facts(entry))
     return (
@@ -251,5 +171,6 @@ def origin(entry):
     )
 
 
-def code(value):
+def code(value: str | None) -> str:
+    """Text in a fixed width, or a dash."""
     return f"<code>{spoken(value)}</code>" if value else DASH

@@ -68,14 +68,14 @@ class Published:
     """A row of a published table. benchmarks: names under which it is shown. printed: {metric: figure as printed}."""
 
     model: str
-    benchmarks: tuple
-    printed: dict
+    benchmarks: tuple[str, ...]
+    printed: dict[str, str]
     source: str
     setting: str = ZERO_SHOT
     footnote: str = ""
 
 
-def recalls(t2i="", i2t="", **others):
+def recalls(t2i: str = "", i2t: str = "", **others: str) -> dict[str, str]:
     """{metric: figure} of `R@1/R@5/R@10` of both directions, a dash or nothing being unknown, and of other metrics."""
     found = {}
     for name, line in (("t2i", t2i), ("i2t", i2t)):
@@ -85,7 +85,7 @@ def recalls(t2i="", i2t="", **others):
     return {**found, **others}
 
 
-def early(model, coco, aic):
+def early(model: str, coco: str, aic: str) -> list[Published]:
     """Both rows of a model in the earlier readme's table: t2i R@1, i2t R@1, mean recall."""
     keys = ("t2i_r1", "i2t_r1", "mean_recall")
     rows = (
@@ -104,7 +104,15 @@ def early(model, coco, aic):
     ]
 
 
-def peer(model, source, muge="", muge_mean="", flickr=(), coco=(), setting=ZERO_SHOT):
+def peer(
+    model: str,
+    source: str,
+    muge: str = "",
+    muge_mean: str = "",
+    flickr: tuple[str, ...] = (),
+    coco: tuple[str, ...] = (),
+    setting: str = ZERO_SHOT,
+) -> list[Published]:
     """Rows of a peer on MUGE, Flickr30k-CN and COCO-CN with 1,053 captions, each where it is known."""
     figures = {
         "muge": recalls(muge, **({"t2i_mean": muge_mean} if muge_mean else {})),
@@ -114,7 +122,7 @@ def peer(model, source, muge="", muge_mean="", flickr=(), coco=(), setting=ZERO_
     return [Published(model, (name,), printed, source, setting) for name, printed in figures.items() if printed]
 
 
-def graded(model, recall, mean, pnr, ndcg, average):
+def graded(model: str, recall: str, mean: str, pnr: str, ndcg: str, average: str) -> Published:
     """A row on CBVS-20K; its source prints shares as fractions, here they are in percent."""
     metrics = {"pnr": pnr, **dict(zip(("ndcg_1", "ndcg_5", "ndcg_10"), ndcg.split("/"), strict=True)), "map": average}
     return Published(model, ("cbvs",), recalls(recall, t2i_mean=mean, **metrics), CBVS)
@@ -225,14 +233,14 @@ FIGURES = (
 )
 
 
-def published_for(benchmark):
+def published_for(benchmark: str | None) -> list[Published]:
     """The Published rows of exactly this benchmark and protocol: zero-shot ones first, else in order."""
     name = ALIASES.get(benchmark, benchmark)
     rows = [row for row in FIGURES if name in row.benchmarks]
     return sorted(rows, key=lambda row: row.setting != ZERO_SHOT)
 
 
-def protocol_of(benchmark):
+def protocol_of(benchmark: str) -> str:
     """One line on what is measured, or an empty one for a benchmark that is not known."""
     family, _, name = benchmark.partition("@")
     of_family = FAMILIES.get(family, "").format(name).removesuffix(", set ")

@@ -3,70 +3,18 @@
 Every figure is the text that is shown: ours rounded as the release does, a published one as it was printed.
 """
 
-import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from ...errors import DataError
 from ..metrics import thresholds
-from ..metrics.ranks import percent
+from ..runs.records import Run
+from .columns import COLUMNS, DECISION_COLUMNS, HIDDEN, shown, with_means
 from .published_figures import HARNESS_CAVEAT, protocol_of, published_for
 
-DASH = "–"
 CHECKSUMS = {"data_sha256": "data", "model_sha256": "model", "config_sha256": "configuration"}
-COLUMNS = {
-    "t2i_r1": "T2I R@1",
-    "t2i_r5": "T2I R@5",
-    "t2i_r10": "T2I R@10",
-    "t2i_mean": "T2I mean",
-    "i2t_r1": "I2T R@1",
-    "i2t_r5": "I2T R@5",
-    "i2t_r10": "I2T R@10",
-    "i2t_mean": "I2T mean",
-    "mean_recall": "mean recall",
-    "acc@1": "top-1",
-    "acc@5": "top-5",
-    "mean_per_class": "mean per class",
-    "pnr": "PNR",
-    "ndcg_1": "NDCG@1",
-    "ndcg_5": "NDCG@5",
-    "ndcg_10": "NDCG@10",
-    "map": "MAP",
-}
-HIDDEN = {
-    "mean_r1",
-    "mean_r5",
-    "mean_r10",
-    "t2i_mrr",
-    "i2t_mrr",
-    "t2i_median_rank",
-    "i2t_median_rank",
-    "num_images",
-    "num_texts",
-    "num_image_queries",
-    "num_text_queries",
-}
-SHAPES = {
-    "pnr": "{:.3f}".format,
-    "threshold": "{:.3f}".format,
-    "false_positives_share": lambda value: percent(value) if value >= 0.1 or not value else significant(value),
-}
-PARTS = {
-    "t2i_mean": ("t2i_r1", "t2i_r5", "t2i_r10"),
-    "i2t_mean": ("i2t_r1", "i2t_r5", "i2t_r10"),
-    "mean_recall": ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10"),
-}
-DECISION_COLUMNS = {
-    "threshold": "threshold",
-    "recall": "recall",
-    "false_positives_share": "wrong pairs taken",
-    "precision": "precision, all pairs",
-    "f1": "F1, all pairs",
-    "balanced_precision": "precision, balanced",
-    "balanced_f1": "F1, balanced",
-}
 EXPLAINED = (
     'A text and an image are called "the same" when their cosine is at least the threshold. "All pairs" compares '
     "every text with every image, so that wrong pairs outnumber right ones as in this set: take it for a search over "
@@ -78,7 +26,7 @@ CHECKSUMS_DIFFER = "The data checksums of these runs differ: they did not read t
 COMPUTED = "≈ is computed here from the rounded figures of its source."
 
 
-def compare_runs(runs):
+def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
     """The comparison of Runs as a JSON-able dictionary.
 
     title, caveat; runs: their names; benchmarks: {benchmark, protocol, columns, rows, footnotes} each, a row being
@@ -101,7 +49,7 @@ def compare_runs(runs):
     }
 
 
-def run_names(paths):
+def run_names(paths: Sequence[Path]) -> list[str]:
     """The last part of each path, with as many parts before it as tell the runs apart."""
     parts = [Path(path).resolve().parts for path in paths]
     for index, own in enumerate(parts):
@@ -114,7 +62,7 @@ def run_names(paths):
     return names
 
 
-def benchmark_table(benchmark, named):
+def benchmark_table(benchmark: str, named: Sequence[tuple[str, Run]]) -> dict[str, Any]:
     """The table of one benchmark and protocol: our rows in the given order, then the published ones."""
     footnotes, rows, sums = [], [], set()
 
@@ -151,7 +99,16 @@ def benchmark_table(benchmark, named):
     }
 
 
-def table_row(name, kind, setting, source, values, computed, footnotes):
+def table_row(
+    name: str,
+    kind: str,
+    setting: str,
+    source: str,
+    values: dict[str, str | None],
+    computed: list[str],
+    footnotes: list[int],
+) -> dict[str, Any]:
+    """A row as `compare_runs` describes it."""
     return {
         "name": name,
         "kind": kind,
@@ -163,27 +120,7 @@ def table_row(name, kind, setting, source, values, computed, footnotes):
     }
 
 
-def shown(key, value):
-    """A figure of ours as text; None where there is none."""
-    return None if value is None or not math.isfinite(value) else SHAPES.get(key, percent)(value)
-
-
-def significant(value):
-    """Two digits that count, without an exponent."""
-    return np.format_float_positional(value, 2, fractional=False, trim="-")
-
-
-def with_means(printed):
-    """(figures with the means that their source leaves out, the keys of those); rounded to one decimal."""
-    values, computed = dict(printed), []
-    for key, parts in PARTS.items():
-        if key not in printed and all(part in printed for part in parts):
-            values[key] = f"{np.round(np.mean([float(printed[part]) for part in parts]), 1):.1f}"
-            computed.append(key)
-    return values, computed
-
-
-def threshold_tables(name, analysis):
+def threshold_tables(name: str, analysis: dict[str, Any]) -> dict[str, Any]:
     """The thresholds worth showing of one run, and the best ones by goal for both ways of counting."""
     every = thresholds.decisions(analysis["positives"], analysis["negatives"])
     return {
@@ -198,13 +135,13 @@ def threshold_tables(name, analysis):
     }
 
 
-def decision_row(one):
+def decision_row(one: thresholds.Decision) -> dict[str, str | None]:
     """{column: text} of a Decision."""
     values = asdict(one)
     return {key: shown(key, values[key]) for key in DECISION_COLUMNS}
 
 
-def origins(name, run):
+def origins(name: str, run: Run) -> list[dict[str, Any]]:
     """{run, benchmarks, command, ...} for every distinct provenance of a run's rows."""
     found = []
     for result in run.results:
@@ -217,7 +154,7 @@ def origins(name, run):
     return found
 
 
-def facts(entry):
+def facts(entry: dict[str, Any]) -> list[tuple[str, str | None]]:
     """(name, text or None) of everything that a provenance tells."""
     told = entry["provenance"]
     versions = told.get("versions")
@@ -229,7 +166,7 @@ def facts(entry):
     ]
 
 
-def pairs_counted(one):
+def pairs_counted(one: dict[str, Any]) -> str:
     """A sentence on the pairs behind a threshold table."""
     counts = one["counts"]
     where = f" of {one['benchmark']}" if one["benchmark"] else ""
@@ -239,12 +176,7 @@ def pairs_counted(one):
     )
 
 
-def figure(text, computed=False):
-    """The text of a cell: the figure, or a dash."""
-    return DASH if text is None else f"≈ {text}" if computed else text
-
-
-def as_json(comparison):
+def as_json(comparison: dict[str, Any]) -> dict[str, Any]:
     """The comparison with numbers in place of the texts of figures."""
 
     def numbers(values):

@@ -1,11 +1,14 @@
 """Embeddings of a broken model are refused where they are made: NaN orders without a word, and so gives figures."""
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import CheckpointError
 
 
-def finite(embeds, name):
+def finite(embeds: ArrayLike, name: Callable[[int], object]) -> np.ndarray:
     """`embeds` [N, D] as an array, if all are finite; CheckpointError names the first item whose embedding is not.
 
     name: function position -> the item, for a message. Items that could not be read must be left out before.

@@ -6,13 +6,16 @@ neither side.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import DataError
 
 CUTOFFS = (1, 5, 10)
 
 
-def graded_metrics(scores, labels, queries, relevant):
+def graded_metrics(
+    scores: ArrayLike, labels: ArrayLike, queries: ArrayLike, relevant: int
+) -> tuple[dict[str, float], dict[str, int], tuple[str, ...]]:
     """({name: value}, {what: number}, notes): pnr, and in percent ndcg_1, ndcg_5, ndcg_10, map.
 
     What is undefined is left out and told in the notes. relevant: the smallest label that MAP takes as right.
@@ -42,7 +45,7 @@ def graded_metrics(scores, labels, queries, relevant):
     return metrics, numbers, tuple(notes)
 
 
-def ordered_pairs(scores, labels, queries):
+def ordered_pairs(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike) -> tuple[int, int]:
     """(concordant, discordant): pairs of a query's documents with different labels, scored in that order or against it.
 
     PNR is their ratio. A pair with equal scores is in neither number.
@@ -56,7 +59,7 @@ def ordered_pairs(scores, labels, queries):
     return concordant, discordant
 
 
-def ndcg(scores, labels, queries, k):
+def ndcg(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike, k: int) -> np.ndarray:
     """NDCG@k in [0, 1] of every query that has two different labels: gain 2^label - 1, discount log2(1 + rank)."""
     scores, labels, queries = checked(scores, labels, queries)
     found = []
@@ -69,7 +72,7 @@ def ndcg(scores, labels, queries, k):
     return np.array(found)
 
 
-def average_precisions(scores, labels, queries, relevant):
+def average_precisions(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike, relevant: int) -> np.ndarray:
     """Average precision in [0, 1] of every query that has a document with a label of at least `relevant`."""
     scores, labels, queries = checked(scores, labels, queries)
     found = []
@@ -80,18 +83,18 @@ def average_precisions(scores, labels, queries, relevant):
     return np.array(found)
 
 
-def ranking(scores, labels):
+def ranking(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Positions from the highest score down; of equal scores the lower label comes first."""
     return np.lexsort((labels, -scores))
 
 
-def groups(queries):
+def groups(queries: np.ndarray) -> list[np.ndarray]:
     """Row numbers of each query."""
     order = np.argsort(queries, kind="stable")
     return np.split(order, 1 + np.flatnonzero(np.diff(queries[order])))
 
 
-def checked(scores, labels, queries):
+def checked(scores: ArrayLike, labels: ArrayLike, queries: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Three arrays of one length, scores finite; DataError otherwise."""
     scores, labels, queries = np.asarray(scores, np.float64), np.asarray(labels), np.asarray(queries)
     if not scores.shape == labels.shape == queries.shape or scores.ndim != 1 or not len(scores):

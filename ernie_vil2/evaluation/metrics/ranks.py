@@ -14,6 +14,7 @@ multiplied in ten blocks of text rows. Any row count is allowed.
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import DataError, nearest
 
@@ -24,7 +25,13 @@ OFFICIAL_BLOCKS = 10
 BLOCK_BYTES = 512 << 20
 
 
-def retrieval_metrics(image_embeds, text_embeds, text_image=None, protocol="standard", chunk=1024):
+def retrieval_metrics(
+    image_embeds: ArrayLike,
+    text_embeds: ArrayLike,
+    text_image: ArrayLike | None = None,
+    protocol: str = "standard",
+    chunk: int = 1024,
+) -> dict[str, float]:
     """Recall, MRR and median rank of text-to-image (t2i) and image-to-text (i2t) retrieval.
 
     image_embeds [N, D], text_embeds [M, D]: float arrays, normalised or not (`official` takes the rows as they are).
@@ -57,7 +64,13 @@ def retrieval_metrics(image_embeds, text_embeds, text_image=None, protocol="stan
     return result
 
 
-def ranks(image_embeds, text_embeds, text_image=None, protocol="standard", chunk=1024):
+def ranks(
+    image_embeds: ArrayLike,
+    text_embeds: ArrayLike,
+    text_image: ArrayLike | None = None,
+    protocol: str = "standard",
+    chunk: int = 1024,
+) -> tuple[np.ndarray, np.ndarray]:
     """Rank of the best positive of every query: two int64 arrays, texts -> images and images -> texts.
 
     0 is best. Arguments and errors as `retrieval_metrics`; queries without a positive are left out, in order.
@@ -78,7 +91,7 @@ def ranks(image_embeds, text_embeds, text_image=None, protocol="standard", chunk
     return standard_ranks(images, texts, positive_pairs(text_image, len(images), len(texts)), max(1, int(chunk)))
 
 
-def summary(rank):
+def summary(rank: np.ndarray) -> dict[str, float]:
     """Fractions r1, r5, r10, mean, mrr and 1-based median_rank of int ranks [Q], with the release's arithmetic."""
     count = float(len(rank))
     r1, r5, r10 = (float((rank < k).sum() / count) for k in KS)
@@ -92,12 +105,12 @@ def summary(rank):
     }
 
 
-def percent(value):
+def percent(value: float) -> str:
     """A percentage as the release prints it: NumPy's rounding to two decimals, which is not Python's."""
     return f"{np.round(np.float64(value), 2):.2f}"
 
 
-def normalise(rows):
+def normalise(rows: np.ndarray) -> np.ndarray:
     """Rows of length 1 in float64; a zero row stays zero, so its scores tie with everything."""
     rows = rows.astype(np.float64)
     largest = np.abs(rows).max(axis=1, keepdims=True)
@@ -107,7 +120,7 @@ def normalise(rows):
     return rows
 
 
-def checked(name, rows):
+def checked(name: str, rows: ArrayLike) -> np.ndarray:
     """A finite float array [R, D] with at least one row, or DataError."""
     rows = np.asarray(rows)
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
@@ -124,7 +137,7 @@ def checked(name, rows):
     return rows
 
 
-def positive_pairs(text_image, num_images, num_texts):
+def positive_pairs(text_image: ArrayLike | None, num_images: int, num_texts: int) -> np.ndarray:
     """Pairs (text row, image row) int64 [P, 2], unique, sorted by text; DataError when a row does not exist."""
     if text_image is None:
         raise DataError("the standard protocol needs text_image, the image row of each text")
@@ -153,7 +166,9 @@ def positive_pairs(text_image, num_images, num_texts):
     return np.unique(pairs, axis=0)
 
 
-def standard_ranks(images, texts, pairs, chunk):
+def standard_ranks(
+    images: np.ndarray, texts: np.ndarray, pairs: np.ndarray, chunk: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Ranks of both directions from one pass over blocks of text rows."""
     images = normalise(images)
     pair_text, pair_image = pairs.T
@@ -177,7 +192,7 @@ def standard_ranks(images, texts, pairs, chunk):
     return text_rank[np.isfinite(best_text)], image_rank[np.isfinite(best_image)]
 
 
-def official_ranks(images, texts):
+def official_ranks(images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ranks of both directions; blocks, types and operand order give the rounding that the release has."""
     count = len(texts)
     if len(images) != count:

@@ -1,6 +1,9 @@
 """How well similarities agree with labels: correlations for pairs of texts, mAP@K for image retrieval. NumPy only."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...errors import DataError
 
@@ -11,7 +14,7 @@ TIE_STEPS = 1e6
 """Cosines are compared in steps of 1e-6: below that is the rounding of float32, not an opinion of the model."""
 
 
-def pearson(first, second):
+def pearson(first: ArrayLike, second: ArrayLike) -> float:
     """Pearson's correlation x 100 of two float sequences [N].
 
     A side without any spread agrees with nothing: 0, where a division would give NaN. Raises DataError for fewer than
@@ -23,19 +26,19 @@ def pearson(first, second):
     return float(np.clip(first @ second / scale, -1, 1) * 100) if scale > 0 else 0.0
 
 
-def spearman(first, second):
+def spearman(first: ArrayLike, second: ArrayLike) -> float:
     """Spearman's rank correlation x 100: Pearson's of the ranks, equal values sharing the mean of their ranks."""
     first, second = checked_pair(first, second)
     return pearson(average_ranks(first), average_ranks(second))
 
 
-def average_ranks(values):
+def average_ranks(values: ArrayLike) -> np.ndarray:
     """Ranks float64 [N] from 1; equal values get the mean of the ranks that they take up together."""
     _, inverse, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse.reshape(-1)]
 
 
-def checked_pair(first, second):
+def checked_pair(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Both sequences as float64 arrays that can be compared."""
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.ndim != 1 or first.shape != second.shape or len(first) < 2:
@@ -53,7 +56,7 @@ def checked_pair(first, second):
     return first, second
 
 
-def pack_labels(marks):
+def pack_labels(marks: ArrayLike) -> np.ndarray:
     """Bit masks uint64 [N, W] of marks bool [N, L]: label l is bit l % 64 of word l // 64, W = max(1, ceil(L / 64))."""
     marks = np.asarray(marks, bool)
     words = max(1, -(-marks.shape[1] // 64))
@@ -62,7 +65,7 @@ def pack_labels(marks):
     return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
 
 
-def share_label(first, second):
+def share_label(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """bool [Q, N]: whether the masks uint64 [Q, W] and [N, W] have a bit in common."""
     shared = (first[:, None, 0] & second[None, :, 0]) != 0
     for word in range(1, first.shape[1]):
@@ -71,8 +74,14 @@ def share_label(first, second):
 
 
 def mean_average_precision(
-    queries, database, query_labels, database_labels, ks=(5000,), own=None, block_bytes=BLOCK_BYTES
-):
+    queries: ArrayLike,
+    database: ArrayLike,
+    query_labels: np.ndarray,
+    database_labels: np.ndarray,
+    ks: Sequence[int] = (5000,),
+    own: ArrayLike | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> dict[int, float]:
     """{K: mAP@K in percent}; a database row is relevant to a query when they share a label.
 
     queries [Q, D], database [N, D]: L2-normalised float embeddings. query_labels uint64 [Q, W], database_labels
@@ -115,7 +124,7 @@ def mean_average_precision(
     return {k: total / len(queries) * 100 for k, total in totals.items()}
 
 
-def normalised(name, embeds):
+def normalised(name: str, embeds: ArrayLike) -> np.ndarray:
     """The embeddings as float32 [N, D], checked to have rows, all of length 1."""
     embeds = np.asarray(embeds, np.float32)
     if embeds.ndim != 2 or not embeds.size:

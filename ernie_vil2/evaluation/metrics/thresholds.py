@@ -6,10 +6,12 @@ as in the set itself; this is what a search over the whole set meets. *Balanced*
 each right one, as when single pairs of a shop or a forum are checked. Recall is the same in both.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .ranks import TIE
 
@@ -40,7 +42,7 @@ class Decision:
     balanced_f1: float | None
 
 
-def count_scores(scores):
+def count_scores(scores: np.ndarray) -> np.ndarray:
     """int64 [SIZE]: how many scores lie at or over a threshold and under the next one; closer than TIE is equal."""
     places = np.floor((scores.reshape(-1) + TIE) * STEPS).astype(np.int64)
     places += STEPS
@@ -48,7 +50,7 @@ def count_scores(scores):
     return np.bincount(places, minlength=SIZE)
 
 
-def decisions(positives, negatives):
+def decisions(positives: ArrayLike, negatives: ArrayLike) -> list[Decision]:
     """A Decision for every threshold of the grid, lowest first, from the counts of right and of wrong pairs."""
     right, wrong = (np.cumsum(np.asarray(counts, np.int64)[::-1])[::-1].tolist() for counts in (positives, negatives))
     return [
@@ -57,7 +59,7 @@ def decisions(positives, negatives):
     ]
 
 
-def decision(threshold, right_found, wrong_found, right, wrong):
+def decision(threshold: float, right_found: int, wrong_found: int, right: int, wrong: int) -> Decision:
     """The Decision of a threshold that lets through so many of the right and of the wrong pairs."""
     recall = 100 * right_found / right
     share = 100 * wrong_found / wrong if wrong else None
@@ -76,14 +78,14 @@ def decision(threshold, right_found, wrong_found, right, wrong):
     )
 
 
-def harmonic(precision, recall):
+def harmonic(precision: float | None, recall: float) -> float | None:
     """F1, or None where the precision is."""
     if precision is None:
         return None
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def picks(every):
+def picks(every: Sequence[Decision]) -> dict[str, dict[str, Decision | None]]:
     """{variant: {goal: Decision or None}} of a list of Decisions, variants being `all pairs` and `balanced`.
 
     Goals: `best F1`, and `precision ≥ 90 %` and so on, where of those that reach it the one with most recall is
@@ -95,7 +97,9 @@ def picks(every):
     }
 
 
-def goals(every, precision, f1):
+def goals(
+    every: Sequence[Decision], precision: Callable[[Decision], float | None], f1: Callable[[Decision], float | None]
+) -> dict[str, Decision | None]:
     """{goal: Decision or None} of one variant, whose precision and F1 the two functions take from a Decision."""
     useful = [one for one in every if one.right_found and precision(one) is not None]
     found = {"best F1": max(useful, key=lambda one: (f1(one), one.threshold), default=None)}
@@ -107,7 +111,7 @@ def goals(every, precision, f1):
     return found
 
 
-def rows(every):
+def rows(every: Sequence[Decision]) -> Sequence[Decision]:
     """The Decisions worth showing: at most MOST_ROWS round thresholds over the range in which recall falls."""
     lowest = max((place for place, one in enumerate(every) if one.recall == 100), default=0)
     highest = max((place for place, one in enumerate(every) if one.right_found), default=0)

@@ -6,7 +6,9 @@ has the size of the rows or of the grid of thresholds, never of their product.
 
 import base64
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +16,14 @@ from ...data.images.decode import decode_for
 from ...errors import UserError
 from ..metrics.ranks import TIE, checked, normalise, positive_pairs, ranks
 from ..metrics.thresholds import SIZE, count_scores
+from .analysis_record import COUNTS, DIRECTIONS
+from .records import Outcome, Result
 
 BLOCK = 1 << 22
 LARGEST_K = 100
 SHOWN_ERRORS = 12
 THUMBNAIL = 160
 JPEG_QUALITY = 82
-DIRECTIONS = ("t2i", "i2t")
-COUNTS = ("images", "texts", "positives", "negatives")
-ERROR_FIELDS = {"query": int, "wrong": int, "right": int, "rank": int, "wrong_score": float, "right_score": float}
 
 
 @dataclass
@@ -33,18 +34,19 @@ class Best:
     rows: np.ndarray
 
     @classmethod
-    def nothing(cls, count):
+    def nothing(cls, count: int) -> "Best":
+        """Before any candidate was seen."""
         return cls(np.full(count, -np.inf), np.zeros(count, np.int64))
 
-    def take(self, queries, scores, rows):
+    def take(self, queries: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> None:
         """Remember what is higher than before; queries: their rows. Of equal scores the first stays."""
         higher = scores > self.scores[queries]
         self.scores[queries] = np.where(higher, scores, self.scores[queries])
         self.rows[queries] = np.where(higher, rows, self.rows[queries])
 
 
-def analyse(outcome, block=BLOCK):
-    """The analysis of an Outcome with embeddings, as a JSON-able dictionary that `check_analysis` describes.
+def analyse(outcome: Outcome, block: int = BLOCK) -> dict[str, Any]:
+    """The analysis of an Outcome with embeddings, as a JSON-able dictionary that `analysis_record` describes.
 
     block: how many scores are held at a time; the result does not depend on it. Raises DataError as
     `metrics.retrieval_metrics` does.
@@ -72,7 +74,7 @@ def analyse(outcome, block=BLOCK):
     }
 
 
-def benchmark_of(results, counts):
+def benchmark_of(results: Sequence[Result], counts: dict[str, int]) -> str | None:
     """Name of the row that was measured on these embeddings and pairs, or None where that is not sure."""
     rows = [
         result
@@ -83,12 +85,14 @@ def benchmark_of(results, counts):
     return same[0].benchmark if same else rows[0].benchmark if len(rows) == 1 else None
 
 
-def recall_curve(rank, candidates):
+def recall_curve(rank: np.ndarray, candidates: int) -> list[float]:
     """Recall at 1, 2, ... up to LARGEST_K or the number of candidates, in percent."""
     return [100 * float((rank < k).sum()) / len(rank) for k in range(1, min(LARGEST_K, candidates) + 1)]
 
 
-def scan(images, texts, pairs, block):
+def scan(
+    images: np.ndarray, texts: np.ndarray, pairs: np.ndarray, block: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, Best], dict[str, Best]]:
     """Counts of right and of wrong scores on the grid, and per direction the Best wrong and the Best right.
 
     A block has about as many rows as columns, so that normalising its rows anew costs next to nothing.
@@ -118,7 +122,7 @@ def scan(images, texts, pairs, block):
     return positives, everything - positives, wrong, right
 
 
-def best_of_pairs(queries, candidates, values, count):
+def best_of_pairs(queries: np.ndarray, candidates: np.ndarray, values: np.ndarray, count: int) -> Best:
     """The Best of `count` queries from the scores of pairs."""
     best = Best.nothing(count)
     order = np.lexsort((candidates, -values, queries))
@@ -127,7 +131,7 @@ def best_of_pairs(queries, candidates, values, count):
     return best
 
 
-def hardest(queries, rank, wrong, right):
+def hardest(queries: np.ndarray, rank: np.ndarray, wrong: Best, right: Best) -> list[dict[str, Any]]:
     """The queries that a wrong candidate wins by most, worst first; an equal score counts against the model."""
     margin = wrong.scores[queries] - right.scores[queries]
     order = np.argsort(-margin, kind="stable")[:SHOWN_ERRORS]
@@ -145,7 +149,7 @@ def hardest(queries, rank, wrong, right):
     ]
 
 
-def shown(errors, pairs, outcome):
+def shown(errors: dict[str, list[dict[str, Any]]], pairs: np.ndarray, outcome: Outcome) -> dict[str, dict[str, Any]]:
     """Texts and small pictures of what the errors name: {texts: {row: text}, captions: {image row: row of one of its
     texts}, thumbnails: {image row: JPEG in base64}}."""
     candidates = ("wrong", "right")
@@ -159,7 +163,7 @@ def shown(errors, pairs, outcome):
     return {"texts": texts, "captions": captions, "thumbnails": {row: data for row, data in pictures.items() if data}}
 
 
-def thumbnail(image, row):
+def thumbnail(image: Callable[[int], Any] | None, row: int) -> str | None:
     """A JPEG of at most THUMBNAIL pixels a side in base64; None for an image that cannot be had."""
     import cv2
 
@@ -175,59 +179,3 @@ def thumbnail(image, row):
         pixels = cv2.resize(pixels, sides, interpolation=cv2.INTER_AREA)
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     return base64.b64encode(cv2.imencode(".jpg", pixels[:, :, ::-1], settings)[1]).decode()
-
-
-def check_analysis(analysis):
-    """KeyError, TypeError or ValueError naming what is wrong with an analysis that was read from a file.
-
-    benchmark: name or None. counts: {images, texts, positives, negatives}. recall: percentages at 1, 2, ... by
-    direction. positives, negatives: `thresholds.count_scores` of the right and of the wrong pairs. queries, wrong: how
-    many were asked, and of how many the first answer is wrong. errors: by direction, ERROR_FIELDS each.
-    texts, captions, thumbnails: see `shown`.
-    """
-    if not isinstance(analysis["benchmark"], (str, type(None))):
-        raise TypeError("benchmark")
-    for name, keys in (("counts", COUNTS), ("wrong", DIRECTIONS), ("queries", DIRECTIONS)):
-        if not all(is_count(analysis[name][key]) for key in keys):
-            raise ValueError(name)
-    for name in ("positives", "negatives"):
-        values = analysis[name]
-        if not (
-            isinstance(values, list)
-            and len(values) == SIZE
-            and all(map(is_count, values))
-            and sum(values) == analysis["counts"][name]
-        ):
-            raise ValueError(name)
-    if not analysis["counts"]["positives"]:
-        raise ValueError("number of positives")
-    for name in DIRECTIONS:
-        curve = analysis["recall"][name]
-        if not (isinstance(curve, list) and curve and all(is_number(value) and 0 <= value <= 100 for value in curve)):
-            raise ValueError(f"recall of {name}")
-        for error in analysis["errors"][name]:
-            for key, kind in ERROR_FIELDS.items():
-                if not (is_count(error[key]) if kind is int else is_number(error[key])):
-                    raise ValueError(f"{key} of an error")
-    for name, fits in (
-        ("texts", lambda value: isinstance(value, str)),
-        ("captions", is_count),
-        ("thumbnails", is_base64),
-    ):
-        if not isinstance(analysis[name], dict) or not all(map(fits, analysis[name].values())):
-            raise ValueError(name)
-
-
-def is_count(value):
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def is_base64(value):
-    try:
-        return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
-    except ValueError:
-        return False

@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...checkpoints import model_directory
 from ...checkpoints.formats.safetensors_file import header_digest
@@ -13,7 +15,9 @@ from ...files.digests import sha256_of
 from ...versions import versions
 
 
-def provenance(command, model_path, data_sha256, options):
+def provenance(
+    command: str | Sequence[str], model_path: str | Path | None, data_sha256: str, options: Mapping[str, Any]
+) -> dict[str, Any]:
     """{command, data_sha256, model_sha256, config_sha256, versions} of a run, as `results.write_run` takes it.
 
     command: arguments as in sys.argv, or a line that is quoted already. model_path: a model directory or a .pdparams,
@@ -33,7 +37,7 @@ def provenance(command, model_path, data_sha256, options):
     }
 
 
-def command_line(argv):
+def command_line(argv: Sequence[str]) -> str:
     """Arguments as one line for a shell; a program's own place in the file system is left out."""
     program, *rest = map(str, argv)
     if program.startswith("ernie-vil2 "):  # what ernie_vil2.cli.main puts there is a command and its verb
@@ -44,7 +48,7 @@ def command_line(argv):
     return shlex.join([program, *rest])
 
 
-def model_identity(path):
+def model_identity(path: Path) -> tuple[dict[str, Any], str]:
     """(configuration as a dictionary, checksum with the name of its method) of anything that `ernie_vil2.load` takes.
 
     A model directory has the checksum of every tensor in the header of its weights, so the header stands for them.

@@ -1,10 +1,10 @@
-"""What an evaluation found, with what is needed to get it again; a folder per run."""
+"""Run folders: what an evaluation found, written with what is needed to get it again, and read."""
 
 import json
 import math
 import os
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,59 +13,15 @@ import numpy as np
 from ...checkpoints import model_directory
 from ...errors import CheckpointError, DataError
 from ...files.atomic import reported, sync_directory, synced_file, temporary_name
-from .provenance import provenance
+from .records import Outcome, Result, Run
 
-__all__ = ["Outcome", "Result", "Run", "check_folder", "provenance", "read_run", "write_run"]
 FORMAT = 1
 RESULT, ANALYSIS = "result.json", "analysis.json"
 FILES = {RESULT, ANALYSIS}
 REPEAT = "evaluate again with --output"
 
 
-@dataclass
-class Result:
-    """One row of a table.
-
-    benchmark: name with its protocol, such as `coco-cn@1053`. task: retrieval, graded-retrieval, classification, sts or
-    image-retrieval. metrics: {name: value}, shares in percent. counts: {what: number of}, such as images and texts.
-    provenance: command, data_sha256, model_sha256, config_sha256 and versions. notes: sentences for a reader.
-    """
-
-    benchmark: str
-    task: str
-    metrics: dict
-    counts: dict
-    provenance: dict = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass
-class Outcome:
-    """The rows of one run of a benchmark, and what a report can be drawn from.
-
-    results: Result objects, one a protocol or subset. embeddings: a `retrieval.Embeddings`, where image and text
-    embeddings were compared, else None; `pairs` int64 [P, 2] then holds (text row, image row) of all positives, `texts`
-    the M texts, and `image(row)` gives anything that `encode_image` takes. data_sha256: checksum of the files read.
-    """
-
-    results: list
-    data_sha256: str
-    embeddings: Any = None
-    pairs: Any = None
-    texts: tuple[str, ...] = ()
-    image: Any = None
-
-
-@dataclass
-class Run:
-    """A run folder that was read: where it lies, its Result objects, and `analysis.analyse`'s dictionary or None."""
-
-    path: Path
-    results: list
-    analysis: dict | None = None
-
-
-def plain(value):
+def plain(value: Any) -> Any:
     """`value` as JSON holds it: NumPy's numbers and arrays as Python's, what is not finite as None."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
@@ -78,11 +34,11 @@ def plain(value):
     return str(value) if isinstance(value, Path) else value
 
 
-def write_run(folder, outcome, provenance):
+def write_run(folder: str | Path, outcome: Outcome, provenance: dict[str, Any]) -> None:
     """Write the run folder of an Outcome: result.json and, where embeddings were compared, analysis.json.
 
-    provenance: what `provenance` returned; it goes into every row. An older run folder is replaced, anything else is
-    not. The folder appears whole or not at all. Raises CheckpointError.
+    provenance: what the function of that name returned; it goes into every row. An older run folder is replaced,
+    anything else is not. The folder appears whole or not at all. Raises CheckpointError.
     """
     from .analysis import analyse
 
@@ -107,13 +63,13 @@ def write_run(folder, outcome, provenance):
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def json_bytes(content, indent=1):
+def json_bytes(content: Any, indent: int | None = 1) -> bytes:
     """`content` as strict JSON; a lone surrogate of a text is escaped, so that every text can be written."""
     text = json.dumps(plain(content), ensure_ascii=False, allow_nan=False, indent=indent)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def check_folder(folder):
+def check_folder(folder: str | Path) -> bool:
     """Whether a run folder lies there already; CheckpointError for anything but such a one without foreign files, a
     free name or an empty folder.
 
@@ -131,7 +87,8 @@ def check_folder(folder):
     return bool(names)
 
 
-def is_run(folder):
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds the rows of a run."""
     try:
         read_json(folder / RESULT, "results")
     except DataError:
@@ -139,12 +96,12 @@ def is_run(folder):
     return True
 
 
-def read_run(folder):
+def read_run(folder: str | Path) -> Run:
     """The Run in a folder that `write_run` wrote.
 
     Raises DataError naming the file: no run folder, JSON that is damaged or lacks something, another format.
     """
-    from .analysis import check_analysis
+    from .analysis_record import check_analysis
 
     folder = Path(folder)
     if not (folder / RESULT).is_file():
@@ -174,7 +131,7 @@ def read_run(folder):
     return Run(folder, results, analysis)
 
 
-def read_json(path, needed):
+def read_json(path: Path, needed: str) -> dict[str, Any]:
     """The dictionary in a file of this format, which has the key `needed`."""
     try:
         content = json.loads(path.read_bytes().decode("utf-8-sig"))
@@ -194,7 +151,7 @@ def read_json(path, needed):
     return content
 
 
-def checked_result(row):
+def checked_result(row: Any) -> Result:
     """A Result of a row of JSON; KeyError, TypeError or ValueError naming the field that is wrong."""
     kinds = {"benchmark": str, "task": str, "metrics": dict, "counts": dict, "provenance": dict, "notes": list}
     if not isinstance(row, dict):

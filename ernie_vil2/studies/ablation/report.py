@@ -1,4 +1,4 @@
-"""What the ablation of views found: means, spreads, differences seed by seed, curves, and sentences made from them."""
+"""What the ablation of views found: tables, curves, sentences, and the page of all of them."""
 
 import math
 import platform
@@ -9,57 +9,12 @@ from ...files.atomic import atomic_file, reported
 from ...pages.charts import Chart, Curve, write_svg
 from ...pages.markdown import filled, markdown
 from ...runtime import cpu_count
+from .comparison import NAMES, Results, differences, figures, interval, spread, verdict
 
-NAMES = {
-    "image_text": "image-text",
-    "image_image": "+ image-image",
-    "text_text": "+ text-text",
-    "tags": "+ tags",
-    "all": "all views",
-}
-BASE = "image_text"
 FIGURES = {"t2i_r1": "T2I R@1", "i2t_r1": "I2T R@1", "mean_recall": "mean recall"}
-STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-"""Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; the last one serves for more."""
 
 
-def figures(results, name, key):
-    """{seed: value} of a configuration."""
-    return {result["seed"]: result["metrics"][key] for result in results if result["name"] == name}
-
-
-def differences(results, name, key):
-    """Values of a configuration minus those of image-text with the same seed."""
-    own, base = figures(results, name, key), figures(results, BASE, key)
-    return [own[seed] - base[seed] for seed in own if seed in base]
-
-
-def interval(values):
-    """Half width of the 95 % interval of the mean; infinite for fewer than two values."""
-    if len(values) < 2:
-        return math.inf
-    quantile = STUDENT[min(len(values) - 1, len(STUDENT)) - 1]
-    return quantile * statistics.stdev(values) / math.sqrt(len(values))
-
-
-def verdict(values):
-    """helps, hurts or neither: whether the 95 % interval of the mean difference lies on one side of zero."""
-    if len(values) < 2:
-        return "unknown with one seed"
-    mean, half = statistics.mean(values), interval(values)
-    return "helps" if mean > half else "hurts" if mean < -half else "no difference beyond the spread"
-
-
-def spread(values, sign=""):
-    """Mean ± standard deviation as text."""
-    values = list(values)
-    if not values:
-        return "–"
-    mean = format(statistics.mean(values), f"{sign}.2f")
-    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{mean} (one seed)"
-
-
-def summary_table(results):
+def summary_table(results: Results) -> str:
     """Mean ± standard deviation of every configuration."""
     rows = []
     for name, title in NAMES.items():
@@ -75,7 +30,7 @@ def summary_table(results):
     return markdown(["views", *(f"{title}, %" for title in FIGURES.values()), "seeds", "minutes a run"], rows)
 
 
-def difference_table(results):
+def difference_table(results: Results) -> str:
     """What each configuration adds to image-text, seed by seed."""
     rows = []
     for name, title in list(NAMES.items())[1:]:
@@ -94,7 +49,7 @@ def difference_table(results):
     return markdown(head, rows)
 
 
-def seed_table(results):
+def seed_table(results: Results) -> str:
     """Every run."""
     rows = [
         [
@@ -107,7 +62,7 @@ def seed_table(results):
     return markdown(["run", *(f"{title}, %" for title in FIGURES.values()), "minutes"], rows)
 
 
-def findings(results):
+def findings(results: Results) -> str:
     """A sentence per configuration, and one on the paper's claim."""
     lines, found = [], {}
     for name, title in list(NAMES.items())[1:]:
@@ -137,7 +92,7 @@ def findings(results):
     return "\n".join([*lines, "", filled(f"The paper's claim is that each view helps on noisy pairs. {here}")])
 
 
-def curves(results, kind, key):
+def curves(results: Results, kind: str, key: str) -> list[Curve]:
     """The mean over seeds of a logged value, with a band from the least to the greatest."""
     drawn = []
     for colour, (name, title) in enumerate(NAMES.items()):
@@ -158,7 +113,7 @@ def curves(results, kind, key):
     return drawn
 
 
-def write_document(path, results):
+def write_document(path: str | Path, results: Results) -> None:
     """Write the comparison of finished runs as Markdown, and its curves as an SVG file beside it."""
     path = Path(path)
     chart_path = path.with_suffix(".svg")
@@ -174,7 +129,7 @@ def write_document(path, results):
         handle.write(document(results, chart_path.name).encode("utf-8"))
 
 
-def document(results, chart_name):
+def document(results: Results, chart_name: str) -> str:
     """The Markdown text."""
     config, metrics = results[0]["config"], results[0]["metrics"]
     train, data = config["train"], config["data"]["train"]

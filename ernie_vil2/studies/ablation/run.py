@@ -10,14 +10,16 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...config.load import load_run
 from ...errors import ConfigError
 from ...files.json_files import write_json
 from ...schema import as_dict
-from .report import NAMES
+from .comparison import NAMES
 
 RESULT = "result.json"
 EVALUATION = "evaluation.json"
@@ -34,19 +36,20 @@ class Run:
     seed: int
     path: Path
     folder: Path
-    overrides: list
+    overrides: list[str]
     images: int = TEST_IMAGES
 
     @property
-    def label(self):
+    def label(self) -> str:
+        """The run for a reader."""
         return f"{self.name} with seed {self.seed}"
 
-    def config(self):
+    def config(self) -> dict[str, Any]:
         """The run's configuration as plain data, without the name of its folder."""
         config = json.loads(json.dumps(as_dict(load_run(self.path, self.overrides))))
         return {key: value for key, value in config.items() if key != "output"}
 
-    def finished(self):
+    def finished(self) -> bool:
         """Whether its result is there; ConfigError when that is of another configuration."""
         result = self.folder / RESULT
         if not result.exists():
@@ -59,18 +62,18 @@ class Run:
             )
         return True
 
-    def clear(self):
+    def clear(self) -> None:
         """Remove what an interrupted run left; ConfigError when the folder is something else."""
         if self.folder.exists():
             if not (self.folder / OUTPUT).is_file():
                 raise ConfigError(f"{self.folder} is there, but no run of the ablation; choose another --output")
             shutil.rmtree(self.folder)
 
-    def training(self):
+    def training(self) -> list[str]:
         """Arguments of the command that trains."""
         return ["train", "-c", str(self.path), *(f"-o{override}" for override in self.overrides)]
 
-    def evaluation(self):
+    def evaluation(self) -> list[str]:
         """Arguments of the command that measures on clean captions of the unseen split."""
         folder = self.folder / "checkpoints"
         latest = json.loads((folder / "checkpoints.json").read_text(encoding="utf-8"))["latest"]
@@ -88,7 +91,7 @@ class Run:
         ]
 
 
-def unseen(valid, images):
+def unseen(valid: object, images: int) -> str:
     """The unseen split, drawn like the validation source, as an argument; ConfigError unless that is drawn scenes."""
     if not isinstance(valid, dict) or valid.get("kind") != "scenes":
         raise ConfigError(f"data.valid is {valid!r}, but the ablation needs {{kind: scenes, ...}} and its unseen split")
@@ -100,7 +103,14 @@ def unseen(valid, images):
     return f"scenes:split=test,size={images}," + ",".join(f"{key}={value}" for key, value in options.items())
 
 
-def plan(folder, output, seeds, only=(), overrides=(), images=TEST_IMAGES):
+def plan(
+    folder: str | Path,
+    output: str | Path,
+    seeds: Iterable[int],
+    only: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    images: int = TEST_IMAGES,
+) -> list[Run]:
     """The runs, seed by seed, so that an interrupted ablation has compared all configurations on the first seeds."""
     for name in only:
         if name not in NAMES:
@@ -114,7 +124,7 @@ def plan(folder, output, seeds, only=(), overrides=(), images=TEST_IMAGES):
     return runs
 
 
-def run_all(runs, jobs=2, say=print):
+def run_all(runs: Sequence[Run], jobs: int = 2, say: Callable[[str], object] = print) -> dict[str, str]:
     """Do the runs that are not finished, `jobs` at a time; returns {label: reason} of those that failed."""
     waiting = [run for run in runs if not run.finished()]
     if len(waiting) < len(runs):
@@ -146,7 +156,7 @@ def run_all(runs, jobs=2, say=print):
     return failed
 
 
-def start(run, arguments):
+def start(run: Run, arguments: Sequence[str]) -> subprocess.Popen:
     """A process of the command line program; what it says goes to the run's OUTPUT file."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with open(run.folder / OUTPUT, "ab") as output:
@@ -159,13 +169,13 @@ def start(run, arguments):
         )
 
 
-def last_line(run):
+def last_line(run: Run) -> str:
     """The last line of what a run said."""
     lines = (run.folder / OUTPUT).read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "it said nothing"
 
 
-def finish(run, seconds):
+def finish(run: Run, seconds: float) -> str:
     """Write the result of a run, which makes it a finished one; returns a line about it."""
     metrics = json.loads((run.folder / EVALUATION).read_text(encoding="utf-8"))["protocols"]["standard"]
     log = [json.loads(line) for line in (run.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -183,7 +193,7 @@ def finish(run, seconds):
     return f"mean recall {metrics['mean_recall']:.2f} % on {run.images:,} unseen scenes, {seconds / 60:.1f} minutes"
 
 
-def results(runs):
+def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """What the finished runs wrote, in their order."""
     done = [run.folder / RESULT for run in runs if (run.folder / RESULT).exists()]
     return [json.loads(path.read_text(encoding="utf-8")) for path in done]

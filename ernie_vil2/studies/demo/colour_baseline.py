@@ -7,13 +7,17 @@ import itertools
 
 import numpy as np
 
+from ...data.sources.base import Source
+from ...data.tokenizer import Tokenizer
 from ...evaluation.metrics.ranks import retrieval_metrics
 
 BINS = (4, 6)
+Fitted = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""(mean histogram, weights [bins^3, V], mean bag, idf)"""
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
-def colour_histogram(images, bins):
+def colour_histogram(images: np.ndarray, bins: int) -> np.ndarray:
     """Square roots of the shares of colours: uint8 [N, S, S, 3] -> float32 [N, bins^3]."""
     levels = images.astype(np.int32) * bins // 256
     codes = (levels[..., 0] * bins + levels[..., 1]) * bins + levels[..., 2]
@@ -21,7 +25,7 @@ def colour_histogram(images, bins):
     return np.sqrt(counts / counts.sum(1, keepdims=True)).astype(np.float32)
 
 
-def bag_of_words(tokens, vocab_size):
+def bag_of_words(tokens: np.ndarray, vocab_size: int) -> np.ndarray:
     """Which words occur: token ids int64 [M, L] padded with 0 -> float32 [M, V]."""
     bag = np.zeros((len(tokens), vocab_size), np.float32)
     np.put_along_axis(bag, tokens, 1.0, axis=1)
@@ -32,7 +36,7 @@ def bag_of_words(tokens, vocab_size):
 class Split:
     """Images uint8 [N, S, S, 3] and captions of a source, and which image each caption belongs to."""
 
-    def __init__(self, source, tokenizer, size=None):
+    def __init__(self, source: Source, tokenizer: Tokenizer, size: int | None = None) -> None:
         samples = [source[index] for index in range(min(size or len(source), len(source)))]
         self.images = np.stack([sample.image for sample in samples])
         texts = [text for sample in samples for text in sample.texts]
@@ -40,8 +44,8 @@ class Split:
         self.words = bag_of_words(tokenizer.encode(texts), tokenizer.vocab_size)
 
 
-def fit(split, bins, penalty):
-    """(mean histogram, weights [bins^3, V], mean bag, idf): ridge regression onto an image's mean bag."""
+def fit(split: Split, bins: int, penalty: float) -> Fitted:
+    """Ridge regression onto an image's mean bag."""
     histogram = colour_histogram(split.images, bins)
     bags = np.zeros((len(histogram), split.words.shape[1]), np.float32)
     np.add.at(bags, split.owner, split.words)
@@ -52,7 +56,7 @@ def fit(split, bins, penalty):
     return centre, weights, mean, np.log(1 / np.clip(split.words.mean(0), 1e-4, 1))
 
 
-def score(model, split, bins):
+def score(model: Fitted, split: Split, bins: int) -> dict[str, float]:
     """Standard retrieval metrics of the fitted model on a split."""
     centre, weights, mean, idf = model
     predicted = (colour_histogram(split.images, bins) - centre) @ weights * idf
@@ -60,7 +64,7 @@ def score(model, split, bins):
     return retrieval_metrics(predicted, wanted, split.owner, protocol="standard")
 
 
-def colour_baseline(train, valid, test):
+def colour_baseline(train: Split, valid: Split, test: Split) -> dict[str, float]:
     """Metrics on `test` of the baseline whose bins and penalty are best on `valid`; the arguments are Splits."""
     trials = {}
     for bins, penalty in itertools.product(BINS, PENALTIES):

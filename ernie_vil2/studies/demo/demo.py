@@ -4,15 +4,22 @@ import json
 import platform
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...config.load import load_run
+from ...config.run import RunConfig
+from ...data.sources.base import Source
 from ...data.sources.scenes.source import SceneSource
+from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
-from ...evaluation.retrieval import encode_source, evaluate
-from ...inference.model import load
+from ...evaluation.embeddings import Embeddings
+from ...evaluation.encoding import encode_source
+from ...evaluation.retrieval import evaluate
+from ...inference.model import Model, load
 from ...runtime import cpu_count
 from ...training.trainer import Trainer
 from .colour_baseline import Split, colour_baseline
@@ -25,7 +32,7 @@ BASELINE_IMAGES = 6000
 SHOWN_QUERIES, SHOWN_IMAGES, BEST = 12, 8, 5
 
 
-def remove_run(folder):
+def remove_run(folder: str | Path) -> None:
     """Remove an earlier run, so that the demo can be made anew; ConfigError when the folder holds anything else."""
     folder = Path(folder)
     if not folder.exists():
@@ -35,7 +42,7 @@ def remove_run(folder):
     shutil.rmtree(folder)
 
 
-def check_scenes(config):
+def check_scenes(config: RunConfig) -> None:
     """ConfigError unless the sources are drawn scenes, which alone have an unseen split."""
     for name in ("train", "valid"):
         spec = getattr(config.data, name)
@@ -43,13 +50,15 @@ def check_scenes(config):
             raise ConfigError(f"data.{name} is {spec!r}, but the demo needs {{kind: scenes, ...}}; use tools/train.py")
 
 
-def unseen_split(config, size=TEST_IMAGES):
+def unseen_split(config: RunConfig, size: int = TEST_IMAGES) -> SceneSource:
     """The split of combinations never seen in training, drawn like the validation source of the run."""
     options = {key: value for key, value in config.data.valid.items() if key not in ("kind", "split", "size")}
     return SceneSource("test", size, **options)
 
 
-def run_demo(path, overrides=(), say=print):
+def run_demo(
+    path: str | Path, overrides: Sequence[str] = (), say: Callable[[str], object] = print
+) -> tuple[Path, dict[str, float], dict[str, float]]:
     """Train the configuration at `path`; returns (path of report.html, result, baseline)."""
     config = load_run(path, overrides)
     check_scenes(config)
@@ -80,7 +89,7 @@ def run_demo(path, overrides=(), say=print):
     return page, result, baseline
 
 
-def measure_baseline(config, tokenizer, test):
+def measure_baseline(config: RunConfig, tokenizer: Tokenizer, test: SceneSource) -> dict[str, float]:
     """The colour baseline on the unseen split, tuned on the validation source."""
     options = {key: value for key, value in config.data.train.items() if key not in ("kind", "cache", "size")}
     valid = {key: value for key, value in config.data.valid.items() if key != "kind"}
@@ -88,7 +97,7 @@ def measure_baseline(config, tokenizer, test):
     return colour_baseline(train, Split(SceneSource(**valid), tokenizer), Split(test, tokenizer))
 
 
-def facts(config, model, minutes):
+def facts(config: RunConfig, model: Model, minutes: float) -> list[tuple[str, str]]:
     """What a reader of the page wants to know about the run: [(name, value)]."""
     parameters = sum(int(np.prod(parameter.shape)) for parameter in model.network.parameters())
     return [
@@ -102,7 +111,7 @@ def facts(config, model, minutes):
     ]
 
 
-def processor():
+def processor() -> str:
     """The processor's name, as far as the system tells."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
@@ -113,19 +122,19 @@ def processor():
     return platform.machine()
 
 
-def read_log(folder, kind):
+def read_log(folder: str | Path, kind: str) -> list[dict[str, Any]]:
     """Records of one kind from a run's log.jsonl."""
     lines = (Path(folder) / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return [record for record in map(json.loads, lines) if record["kind"] == kind]
 
 
-def best_of(scores, own):
+def best_of(scores: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, dict[str, list]]:
     """(rows by falling score, {right, scores} of them): `own` is bool, whether a row is a right answer."""
     best = np.argsort(-scores)[:BEST]
     return best, {"right": [bool(own[row]) for row in best], "scores": [float(scores[row]) for row in best]}
 
 
-def query_gallery(embeddings, source):
+def query_gallery(embeddings: Embeddings, source: Source) -> list[dict[str, Any]]:
     """Evenly spaced caption queries with their best images."""
     texts = [text for sample in source for text in sample.texts]
     entries = []
@@ -140,7 +149,7 @@ def query_gallery(embeddings, source):
     return entries
 
 
-def image_gallery(embeddings, source):
+def image_gallery(embeddings: Embeddings, source: Source) -> list[dict[str, Any]]:
     """Evenly spaced image queries with their best captions."""
     texts = [text for sample in source for text in sample.texts]
     entries = []

@@ -1,28 +1,25 @@
 """The page of `make demo`: what was trained, what it reaches on unseen scenes, its curves, and what it finds."""
 
-import base64
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from string import Template
-
-import cv2
-import numpy as np
+from typing import Any
 
 from ...data.sources.scenes.scene import held_out
 from ...data.sources.scenes.words import COLOURS, SHAPES, SIZES
-from ...evaluation.metrics.ranks import percent
+from ...evaluation.metrics.ranks import KS
 from ...files.atomic import atomic_file, reported
 from ...pages.charts import COLOUR_COUNT, DASHES, Chart, Curve, figure, points
 from ...pages.html import TEMPLATES, spoken
+from .result_cards import cards, image_query, number, text_query
 
 TEMPLATE = TEMPLATES / "demo.html"
 DIRECTIONS = {"t2i": "Text to image", "i2t": "Image to text"}
-KS = (1, 5, 10)
 LANGUAGES = {"zh": "Chinese", "en": "English"}
-WIDEST = 160
 
 
 @dataclass
@@ -37,19 +34,19 @@ class DemoReport:
     """
 
     title: str
-    facts: list
-    train_log: list
-    valid_log: list
-    result: dict
-    baseline: dict
+    facts: list[tuple[str, str]]
+    train_log: list[dict[str, Any]]
+    valid_log: list[dict[str, Any]]
+    result: dict[str, float]
+    baseline: dict[str, float]
     chance: float
-    required: dict
-    gallery: list = field(default_factory=list)
-    image_gallery: list = field(default_factory=list)
-    languages: tuple = ("zh",)
+    required: dict[str, float]
+    gallery: list[dict[str, Any]] = field(default_factory=list)
+    image_gallery: list[dict[str, Any]] = field(default_factory=list)
+    languages: tuple[str, ...] = ("zh",)
 
 
-def write_report(path, report):
+def write_report(path: str | Path, report: DemoReport) -> None:
     """Write the DemoReport as one HTML file that needs nothing else; no half file is ever seen.
 
     Raises CheckpointError when it cannot be written, ValueError when a gallery's lists differ in length or a rank is 0.
@@ -78,21 +75,17 @@ def write_report(path, report):
             handle.write(page.encode("utf-8", "replace"))
 
 
-def number(value, shape=percent):
-    """The value as text, or a dash when it is missing or not finite."""
-    return "–" if value is None or not math.isfinite(value) else shape(value)
-
-
-def judged(met, text):
+def judged(met: bool, text: str) -> str:
     """Text behind a tick or a cross."""
     return f'<span class="{"met" if met else "missed"}">{"✓" if met else "✗"} {text}</span>'
 
 
-def reaches(report, key):
+def reaches(report: DemoReport, key: str) -> bool:
+    """Whether a required value is reached."""
     return report.result.get(key, math.nan) >= report.required[key]
 
 
-def intro(report):
+def intro(report: DemoReport) -> str:
     """Two sentences on what was trained."""
     languages = " and ".join(LANGUAGES.get(language, language) for language in report.languages)
     parts = ", ".join(curve.label for curve in loss_curves(report.train_log)[1:])
@@ -103,7 +96,7 @@ def intro(report):
     )
 
 
-def verdict(report):
+def verdict(report: DemoReport) -> str:
     """How many of the required values are reached."""
     if not report.required:
         return ""
@@ -112,7 +105,7 @@ def verdict(report):
     return f'<p class="verdict">{judged(met == total, text)}</p>'
 
 
-def table(report):
+def table(report: DemoReport) -> str:
     """Recalls of both directions beside the baseline, chance and what is required."""
     rows = []
     for direction, name in DIRECTIONS.items():
@@ -128,13 +121,13 @@ def table(report):
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
 
 
-def row(name, model, *others):
+def row(name: str, model: str, *others: str) -> str:
     """A line of the table."""
     cells = "".join(f"<td>{cell}</td>" for cell in others)
     return f'<tr><th scope="row">{name}</th><td class="model">{model}</td>{cells}</tr>'
 
 
-def baseline_checks(report):
+def baseline_checks(report: DemoReport) -> str:
     """Whether the baseline is worth its name and the data needs more than it knows, by the worse direction of each."""
     keys = [f"{direction}_r1" for direction in DIRECTIONS]
     pairs = [(report.baseline.get(key, math.nan), report.result.get(key, math.nan)) for key in keys]
@@ -149,7 +142,7 @@ def baseline_checks(report):
     return '<ul class="checks">\n' + "\n".join(f"<li>{line}</li>" for line in lines) + "\n</ul>"
 
 
-def unseen():
+def unseen() -> str:
     """What the test scenes hold that no training scene holds."""
     everything = list(itertools.product(SIZES, COLOURS, SHAPES))
     kept = [(size, colour, shape) for size, colour, shape in everything if held_out(shape, colour, size)]
@@ -164,7 +157,7 @@ def unseen():
     )
 
 
-def loss_curves(log):
+def loss_curves(log: Sequence[Mapping[str, Any]]) -> list[Curve]:
     """The total and every part of the objective, a part being named by its two views."""
     names = dict.fromkeys(key for record in log for key in record if key != "loss" and "-" in key)
     return [
@@ -173,68 +166,10 @@ def loss_curves(log):
     ]
 
 
-def recall_curves(log):
+def recall_curves(log: Sequence[Mapping[str, Any]]) -> list[Curve]:
     """R@1, R@5 and R@10 of both directions: a colour for each K, a dash for each direction."""
     return [
         Curve(f"{name.upper()} R@{k}", points(log, f"{name}_r{k}"), 1 + index, dash, True)
         for dash, name in enumerate(DIRECTIONS)
         for index, k in enumerate(KS)
     ]
-
-
-def picture(image, alt):
-    """An img with uint8 RGB [H, W, 3] inside, shrunk to `WIDEST` pixels."""
-    scale = WIDEST / max(image.shape[:2])
-    if scale < 1:
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    data = cv2.imencode(".png", np.ascontiguousarray(image[:, :, ::-1]))[1].tobytes()
-    return f'<img src="data:image/png;base64,{base64.b64encode(data).decode()}" alt="{escape(alt)}">'
-
-
-def score(value, right):
-    """A score as text, behind a tick when the result is right."""
-    return ("✓ " if right else "") + number(value, "{:.3f}".format)
-
-
-def item(right, content):
-    """A result of a query, framed by the style sheet when it is right."""
-    return ('<li class="right">' if right else "<li>") + content + "</li>"
-
-
-def cards(kind, mark, gallery, card):
-    """What a gallery shows and a card for each entry."""
-    if not gallery:
-        return '<p class="note">Nothing was shown.</p>'
-    first = sum(bool(entry["right"][0]) for entry in gallery)
-    shown = "\n".join(card(place, entry) for place, entry in enumerate(gallery, 1))
-    return (
-        f'<p class="note">The best {kind} of the unseen split with their scores; right ones have {mark} and a tick. '
-        f'A right one comes first for {first} of {len(gallery)}.</p>\n<div class="queries">\n{shown}\n</div>'
-    )
-
-
-def text_query(_, entry):
-    """A query's text, where its right image came, and the best images with their scores."""
-    rank = int(entry["rank"])
-    if rank < 1:
-        raise ValueError(f"rank {rank} of query {entry['query']!r}: ranks count from 1")
-    results = zip(entry["images"], entry["right"], entry["scores"], strict=True)
-    items = "\n".join(
-        item(right, picture(image, f"result {place}, {'right' if right else 'wrong'}") + score(value, right))
-        for place, (image, right, value) in enumerate(results, 1)
-    )
-    where = f"The right image is at rank {rank:,}" + ("." if any(entry["right"]) else ", not among these.")
-    return (
-        f'<article class="query"><p class="asked">{spoken(entry["query"])}</p><p class="note">{where}</p>\n'
-        f'<ol class="found">\n{items}\n</ol></article>'
-    )
-
-
-def image_query(place, entry):
-    """An image with the best captions and their scores."""
-    results = zip(entry["texts"], entry["right"], entry["scores"], strict=True)
-    items = "\n".join(
-        item(right, f'<span class="score">{score(value, right)}</span>{spoken(text)}') for text, right, value in results
-    )
-    image = picture(entry["image"], f"query image {place}")
-    return f'<article class="shown">{image}\n<ol class="texts">\n{items}\n</ol></article>'

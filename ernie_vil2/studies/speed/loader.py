@@ -19,7 +19,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ...data.batches.loader import Loader, Order
+from ...data.batches.loader import Loader
+from ...data.batches.order import Order
 from ...data.batches.views import ViewMaker
 from ...data.images.augment import draw_short, vary
 from ...data.images.decode import decode_for

@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...data.batches.loader import Loader, Order
+from ...data.batches.loader import Loader
+from ...data.batches.order import Order
 from ...data.batches.views import ViewMaker
 from ...data.sources.base import Sample, Source
 from .plain_loader import BATCH, PROFILE, RECIPE, VIEWS

@@ -12,7 +12,7 @@ from ...config.model import PixelProfile
 from ...data.images.decode import decode
 from ...data.sources.base import Source
 from ...errors import DataError
-from ...evaluation.retrieval import Embeddings
+from ...evaluation.embeddings import Embeddings
 from ...inference.model import Model
 
 TILE, GAP, FRAME, LABEL, FONT_SIZE, LINES = 104, 3, 4, 300, 16, 4

@@ -11,7 +11,8 @@ from ernie_vil2.checkpoints.formats.paddle_file import load_pdparams, write_pdpa
 from ernie_vil2.checkpoints.model_directory import open_model, save_model
 from ernie_vil2.checkpoints.release_layout import manifest
 from ernie_vil2.config.model import PIXEL_PROFILES, EfficientNetConfig, ImageTowerConfig
-from ernie_vil2.conversion.convert import convert, open_any
+from ernie_vil2.conversion.convert import convert
+from ernie_vil2.conversion.opened import open_any
 from ernie_vil2.errors import UserError
 from tests.checkpoints.layouts.foreign import DEPTH, SETTINGS, WIDTH, ernie_vil, write_source
 

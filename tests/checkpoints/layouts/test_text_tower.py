@@ -9,7 +9,8 @@ import pytest
 import ernie_vil2
 from ernie_vil2.checkpoints.formats.paddle_file import load_pdparams
 from ernie_vil2.checkpoints.layouts import text_tower
-from ernie_vil2.conversion.convert import convert, open_any
+from ernie_vil2.conversion.convert import convert
+from ernie_vil2.conversion.opened import open_any
 from ernie_vil2.errors import UserError
 from tests.checkpoints.formats.torch_zips import legacy_file, state_file
 from tests.checkpoints.layouts.foreign import (

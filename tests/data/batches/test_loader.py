@@ -13,7 +13,8 @@ import pytest
 
 from ernie_vil2.config.model import PixelProfile
 from ernie_vil2.config.run import AugmentationConfig
-from ernie_vil2.data.batches.loader import Loader, Order
+from ernie_vil2.data.batches.loader import Loader
+from ernie_vil2.data.batches.order import Order
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.sources.base import RowError, Sample, Source
 from ernie_vil2.data.tokenizer import Tokenizer

@@ -11,13 +11,13 @@ import pytest
 
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.benchmarks.classification.class_folders import read_folder
-from ernie_vil2.evaluation.benchmarks.image_retrieval.label_files import read_coco
+from ernie_vil2.evaluation.benchmarks.image_retrieval.label_files import Options, read_coco
 from ernie_vil2.evaluation.benchmarks.reading import Reading, find, is_folder
 from ernie_vil2.evaluation.benchmarks.retrieval import aic_icc, cbvs, coco_cn, flickr30k_cn, karpathy, muge
 from tests.evaluation.benchmarks import makers
 from tests.evaluation.benchmarks.makers import picture
 
-FLICKR30K, MSCOCO = karpathy.BENCHMARKS["flickr30k"].read, karpathy.BENCHMARKS["mscoco"].read
+FLICKR30K, MSCOCO = karpathy.PROTOCOLS["flickr30k"].read, karpathy.PROTOCOLS["mscoco"].read
 HUMAN = "coco-cn-version1805v1.1/imageid.human-written-caption.txt"
 LIST = "coco-cn-version1805v1.1/coco-cn_test.txt"
 
@@ -382,12 +382,12 @@ def test_coco_s_ids_that_are_no_plain_numbers_are_refused_in_one_sentence(tmp_pa
     }
     path = makers.put(tmp_path / "annotations" / "instances_val2017.json", json.dumps(wrong))
     with pytest.raises(DataError, match="give COCO's instances file"):
-        read_coco(tmp_path, "val2017", Reading(), {"allow_counts": True})
+        read_coco(tmp_path, "val2017", Reading(), Options(allow_counts=True))
     wrong["categories"].pop()
     wrong["images"][0]["file_name"] = 5
     makers.put(path, json.dumps(wrong))
     with pytest.raises(DataError, match="give COCO's instances file"):
-        read_coco(tmp_path, "val2017", Reading(), {"allow_counts": True})
+        read_coco(tmp_path, "val2017", Reading(), Options(allow_counts=True))
 
 
 def test_folders_that_may_not_be_read(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from tests.evaluation.benchmarks import makers
 from tests.evaluation.benchmarks.makers import CLEAN, WINDOWS, picture
 
 STYLES = pytest.mark.parametrize("style", [CLEAN, WINDOWS])
-FLICKR30K, MSCOCO = karpathy.BENCHMARKS["flickr30k"].read, karpathy.BENCHMARKS["mscoco"].read
+FLICKR30K, MSCOCO = karpathy.PROTOCOLS["flickr30k"].read, karpathy.PROTOCOLS["mscoco"].read
 
 
 def belongs(pairs):

@@ -9,6 +9,7 @@ from ernie_vil2.errors import ConfigError, DataError
 from ernie_vil2.evaluation.benchmarks.image_retrieval import shared_labels
 from ernie_vil2.evaluation.benchmarks.image_retrieval.label_files import (
     KNOWN_FAULT,
+    Options,
     label_column,
     read_coco,
     read_list,
@@ -84,7 +85,7 @@ def nus_wide(folder, ending="\n", bom=b"", flickr="Flickr"):
 @pytest.mark.parametrize("ending, bom, flickr", [("\n", b"", "Flickr"), ("\r\n", b"\xef\xbb\xbf", "images")])
 def test_nus_wide_queries_are_test_images_and_the_database_is_train(tmp_path, ending, bom, flickr):
     sets = nus_wide(tmp_path, ending, bom, flickr)
-    data = read_nus_wide(tmp_path, "Test", Reading(), LOOSE)
+    data = read_nus_wide(tmp_path, "Test", Reading(), Options(**LOOSE))
     assert data.names == ["airport", "lake", "sky"] and np.array_equal(data.marks, sets["Test"][1])
     assert data.where(2) == f"{tmp_path / 'ImageList' / 'TestImagelist.txt'}:3"
     model = Files()
@@ -166,7 +167,7 @@ def coco(folder, split="val2017", count=20, place="{split}", bom=b""):
 )
 def test_coco_asks_with_each_labelled_image(tmp_path, split, place, bom):
     vectors, marks = coco(tmp_path, split, place=place, bom=bom)
-    data = read_coco(tmp_path, split, Reading(), LOOSE)
+    data = read_coco(tmp_path, split, Reading(), Options(**LOOSE))
     assert np.array_equal(data.marks, marks) and data.names[69] == "name139"
     [result] = shared_labels.evaluate(Files(), "image-retrieval@coco", tmp_path, **LOOSE).results
     asks = np.flatnonzero(marks.any(axis=1))
@@ -350,4 +351,4 @@ def test_names_in_lists_stay_below_the_folder(tmp_path):
     draw(tmp_path / "data" / "inside.jpg", 0)
     write(tmp_path / "data" / "test.txt", ["inside.jpg 0 1", "../outside.jpg 0 1"])
     with pytest.raises(DataError, match="test.txt:2: the image .*data/outside.jpg is missing"):
-        read_list(tmp_path / "data" / "test.txt", tmp_path / "data", Reading(), {})
+        read_list(tmp_path / "data" / "test.txt", tmp_path / "data", Reading(), Options())

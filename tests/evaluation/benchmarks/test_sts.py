@@ -9,6 +9,7 @@ from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.evaluation.benchmarks.reading import Reading
 from ernie_vil2.evaluation.benchmarks.text_similarity import sts
 from ernie_vil2.evaluation.benchmarks.text_similarity.text_pairs import read_pairs
+from ernie_vil2.evaluation.left_out import LeftOut
 from ernie_vil2.evaluation.metrics.similarity import pearson, spearman
 
 PAIRS = [
@@ -119,9 +120,9 @@ def test_a_broken_row_is_named_or_left_out(tmp_path, form, line, words):
     with pytest.raises(DataError) as caught:
         read_pairs(path, Reading())
     assert f"file:{words}" in str(caught.value) and "\n" not in str(caught.value)
-    skipped = []
-    got = read_pairs(path, Reading(), skip_broken=True, skipped=skipped)
-    assert len(got.first) == 3 and len(skipped) == 1 and words in skipped[0]
+    left_out = LeftOut(True)
+    got = read_pairs(path, Reading(), left_out)
+    assert len(got.first) == 3 and len(left_out.reasons) == 1 and words in left_out.reasons[0]
 
 
 @pytest.mark.parametrize(

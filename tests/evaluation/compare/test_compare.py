@@ -13,9 +13,10 @@ from ernie_vil2.evaluation.compare.charts import recall_figure, score_figure
 from ernie_vil2.evaluation.compare.markdown import plain
 from ernie_vil2.evaluation.compare.published_figures import PROTOCOLS, published_for
 from ernie_vil2.evaluation.compare.tables import compare_runs
+from ernie_vil2.evaluation.embeddings import Embeddings
 from ernie_vil2.evaluation.metrics.ranks import percent, retrieval_metrics
-from ernie_vil2.evaluation.retrieval import Embeddings
-from ernie_vil2.evaluation.runs.results import Outcome, Result, read_run, write_run
+from ernie_vil2.evaluation.runs.records import Outcome, Result
+from ernie_vil2.evaluation.runs.results import read_run, write_run
 
 WHENCE = {
     "command": "tools/eval.py --data 'my | data'",

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from ernie_vil2.errors import DataError
+from ernie_vil2.evaluation.embeddings import Embeddings
 from ernie_vil2.evaluation.metrics import thresholds
 from ernie_vil2.evaluation.metrics.ranks import TIE
-from ernie_vil2.evaluation.retrieval import Embeddings
-from ernie_vil2.evaluation.runs.analysis import analyse, check_analysis
-from ernie_vil2.evaluation.runs.results import Outcome, Result
+from ernie_vil2.evaluation.runs.analysis import analyse
+from ernie_vil2.evaluation.runs.analysis_record import check_analysis
+from ernie_vil2.evaluation.runs.records import Outcome, Result
 
 IMAGES, TEXTS, WIDTH = 17, 41, 6
 

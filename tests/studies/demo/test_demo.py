@@ -4,7 +4,8 @@ import pytest
 
 import ernie_vil2
 from ernie_vil2.config.load import load_run
-from ernie_vil2.evaluation.retrieval import encode_source, evaluate
+from ernie_vil2.evaluation.encoding import encode_source
+from ernie_vil2.evaluation.retrieval import evaluate
 from ernie_vil2.studies.demo import demo
 
 SHORT = [
@@ -41,7 +42,7 @@ def test_the_gallery_marks_the_right_image(small):
     import numpy as np
 
     from ernie_vil2.data.sources.scenes.source import SceneSource
-    from ernie_vil2.evaluation.retrieval import Embeddings
+    from ernie_vil2.evaluation.embeddings import Embeddings
 
     source = SceneSource("test", 30, image_size=16, languages="zh", captions=2)
     embeddings = Embeddings(np.eye(30), np.repeat(np.eye(30), 2, axis=0), np.repeat(np.arange(30), 2))

@@ -9,7 +9,7 @@ from ernie_vil2.config.model import PixelProfile
 from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.sources.base import Sample, Source
 from ernie_vil2.errors import DataError
-from ernie_vil2.evaluation.retrieval import encode_source
+from ernie_vil2.evaluation.encoding import encode_source
 from ernie_vil2.training.log import pictures
 from ernie_vil2.training.log.pictures import FRAME, GAP, LABEL, RIGHT, TILE, projection, query_grid
 

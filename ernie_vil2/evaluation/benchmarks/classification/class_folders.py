@@ -10,7 +10,7 @@ import numpy as np
 from ....data.sources.folder import IMAGE_SUFFIXES
 from ....errors import DataError
 from ..benchmark_folder import readable
-from ..reading import find, missing, rows
+from ..reading import Reading, find, missing, rows
 
 SUFFIXES = (*IMAGE_SUFFIXES, ".ppm", ".pgm")
 LABEL_FILES = {"zh": "label_cn.txt", "en": "label.txt"}
@@ -24,12 +24,19 @@ class ClassifiedImages:
     """A classification set. classes: the names of each class, synonyms after each other. labels: int64 [N], or marks
     int8 [N, C] where an image has several classes: 1 has it, -1 has it not, 0 is not counted."""
 
-    classes: list
-    images: list
+    classes: list[tuple[str, ...]]
+    images: list[Path]
     labels: np.ndarray
 
 
-def read_numbered(folder, reading, split="test", language="zh", synonyms=True, source=""):
+def read_numbered(
+    folder: str | Path,
+    reading: Reading,
+    split: str = "test",
+    language: str = "zh",
+    synonyms: bool = True,
+    source: str = "",
+) -> ClassifiedImages:
     """ClassifiedImages of Chinese-CLIP's form: a label file, and `split/<line of the class, from 0>/*.jpg`.
 
     ImageNet's own folders (n01440764 ...) stand for their lines in alphabetical order. Raises DataError that names
@@ -59,12 +66,12 @@ def read_numbered(folder, reading, split="test", language="zh", synonyms=True, s
     return classified(classes, images, labels, place, reading)
 
 
-def split_folder(folder, split):
+def split_folder(folder: str | Path, split: str) -> Path | None:
     """The folder of a split, or None; `test` and `val` stand for each other where only one is there."""
     return find([folder], SPLIT_FOLDERS.get(split, (split,)))
 
 
-def read_folder(folder, reading):
+def read_folder(folder: str | Path, reading: Reading) -> ClassifiedImages:
     """ClassifiedImages of `folder/<class>/*.jpg`; classes.txt (`folder TAB name, synonym`) gives better names."""
     folder = Path(folder)
     below = subfolders(folder)
@@ -94,7 +101,9 @@ def read_folder(folder, reading):
     return classified(classes, images, labels, folder, reading)
 
 
-def classified(classes, images, labels, place, reading):
+def classified(
+    classes: list[tuple[str, ...]], images: list[Path], labels: list[int], place: Path, reading: Reading
+) -> ClassifiedImages:
     """ClassifiedImages with labels as an array; the names of the files go into the checksum."""
     if not images:
         raise DataError(
@@ -110,7 +119,7 @@ def classified(classes, images, labels, place, reading):
     return ClassifiedImages(classes, images, labels)
 
 
-def split_names(text, where, synonyms=True):
+def split_names(text: str, where: str, synonyms: bool = True) -> tuple[str, ...]:
     """The synonyms in a line, parted by commas, 、 or semicolons outside of brackets; not parted without `synonyms`."""
     names = [text.strip()]
     if synonyms:
@@ -124,7 +133,7 @@ def split_names(text, where, synonyms=True):
     return names
 
 
-def class_line(folder, count, label_file):
+def class_line(folder: Path, count: int, label_file: Path) -> int:
     """The line of the class that a numbered folder belongs to."""
     if not folder.name.isdecimal() or int(folder.name) >= count:
         raise DataError(
@@ -134,13 +143,13 @@ def class_line(folder, count, label_file):
     return int(folder.name)
 
 
-def subfolders(folder):
+def subfolders(folder: Path) -> list[str]:
     """Names of the folders in a folder, sorted, without hidden ones."""
     readable(folder)
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
-def image_files(folder):
+def image_files(folder: Path) -> list[Path]:
     """Paths of the image files in a folder, sorted by name, without hidden ones."""
     readable(folder)
     return sorted(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import DataError
-from ..reading import find, missing, rows
+from ..reading import Reading, find, missing, rows
 from .class_folders import ClassifiedImages
 
 NAMES = {
@@ -37,12 +37,12 @@ SOURCE = (
 )
 
 
-def holds_voc(folder):
+def holds_voc(folder: str | Path) -> bool:
     """Whether a folder holds ImageSets/Main."""
     return find([Path(folder, place) for place in PLACES], ["ImageSets/Main"]) is not None
 
 
-def read_voc(folder, split, language, reading):
+def read_voc(folder: str | Path, split: str, language: str, reading: Reading) -> ClassifiedImages:
     """ClassifiedImages of ImageSets/Main/<class>_<split>.txt (`image  1 | -1 | 0` a line, 0 for difficult) and
     JPEGImages; labels are marks int8 [N, 20]. Raises DataError naming file and line."""
     lists = find([Path(folder, place) for place in PLACES], ["ImageSets/Main"])

@@ -4,15 +4,24 @@
 lists of the hashing papers (test.txt and database.txt); `image-retrieval` alone runs both where they are found.
 """
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ....errors import ConfigError, DataError
+from ...encoding import Progress, encode_images
+from ...left_out import LeftOut
 from ...metrics.similarity import mean_average_precision, pack_labels
-from ...runs.results import Outcome, Result
-from ..reading import Reading, check_options, encode_images, find, is_folder, missing, note_skipped, set_of
-from .label_files import coco_splits, nus_wide_splits, read_coco, read_list, read_nus_wide
+from ...runs.records import Outcome, Result
+from ..benchmark import Benchmark, read_options
+from ..reading import Reading, find, is_folder, missing, set_of
+from .label_files import LabelledImages, Options, coco_splits, nus_wide_splits, read_coco, read_list, read_nus_wide
 
-OPTIONS = ("database", "queries", "concepts", "allow_counts", "skip_broken", "window", "images")
+if TYPE_CHECKING:
+    from ....inference.model import Model
+
 KS = (100, 1000, 5000)
 SETS = ("nus-wide", "coco")
 LISTS = {"queries": ("test.txt", "query.txt"), "database": ("database.txt", "db.txt")}
@@ -24,23 +33,27 @@ SOURCES = {
 }
 
 
-def evaluate(model, name, data, *, split="test", progress=None, **options):
+def evaluate(
+    model: "Model",
+    name: str,
+    data: str | Path,
+    *,
+    split: str = "test",
+    progress: Progress | None = None,
+    **options: Any,
+) -> Outcome:
     """The Outcome of `image-retrieval` or `image-retrieval@SET`: mAP@100, @1000 and @5000 in percent.
 
     A depth over the number of candidates is left out; with fewer than 5,000 candidates `map@all` ranks all of them.
     Images without a label are no queries but stay in the database. A query is never its own candidate.
 
     split: for COCO's JSON the year may be added, `val2014` (`test` means val2017 or val2014, whichever is there).
-    options: database ("train" or "self", each query against the other images of its split; default train for NUS-WIDE,
-    self for COCO; lists have their own), queries (at most that many, evenly spaced), concepts (NUS-WIDE: only the most
-    frequent ones, 21 in the hashing papers), images (folder of the images), allow_counts (other numbers of images than
-    published are a note), skip_broken (leave out images that are missing or broken), window (images encoded together).
-    Raises ConfigError and DataError.
+    options: those of the record `label_files.Options`. Raises ConfigError and DataError.
     """
-    check_options(options, OPTIONS)
+    options = read_options(Options, options, name)
     data, wanted = is_folder(data), set_of(name, "image-retrieval", SETS, [("nuswide", "nus-wide"), ("mscoco", "coco")])
-    if options.get("database") not in (None, "train", "self"):
-        raise ConfigError(f"database is {options['database']!r}, but it must be 'train' or 'self'")
+    if options.database not in (None, "train", "self"):
+        raise ConfigError(f"database is {options.database!r}, but it must be 'train' or 'self'")
     results, left, total = [], [], Reading()
     for key in [wanted] if wanted else SETS:
         folder = find([data], FOLDERS[key]) or data
@@ -58,18 +71,20 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     return Outcome(results, total.sha256)
 
 
-def holds(key, folder):
+def holds(key: str, folder: Path) -> bool:
     """Whether a folder has any of the forms of a set."""
     if all(find([folder], names) for names in LISTS.values()):
         return True
     return bool(nus_wide_splits(folder) if key == "nus-wide" else coco_splits(folder))
 
 
-def read_set(key, folder, split, reading, options):
+def read_set(
+    key: str, folder: Path, split: str, reading: Reading, options: Options
+) -> tuple[LabelledImages, LabelledImages]:
     """(queries, database) as LabelledImages; they are one object where the database is the split itself."""
     lists = [find([folder], names) for names in LISTS.values()]
     if all(lists):
-        if options.get("concepts") or options.get("database"):
+        if options.concepts or options.database:
             raise ConfigError(
                 f"{lists[0]} and {lists[1]} say what queries and database are; leave out concepts and database"
             )
@@ -85,24 +100,32 @@ def read_set(key, folder, split, reading, options):
     if not present:
         names = ["ImageList/TestImagelist.txt"] if key == "nus-wide" else ["annotations/instances_val2017.json"]
         raise missing(folder, [*names, "test.txt with database.txt"], SOURCES[key])
-    against = options.get("database") or ("train" if key == "nus-wide" else "self")
-    reader = read_nus_wide if key == "nus-wide" else read_coco
-    if key == "coco" and options.get("concepts"):
+    against = options.database or ("train" if key == "nus-wide" else "self")
+    if key == "coco" and options.concepts:
         raise ConfigError("concepts belongs to nus-wide; leave it out")
     first = pick(present, split, folder, SOURCES[key])
-    queries = reader(folder, first, reading, options)
+    queries = read_split(key, folder, first, reading, options)
     if against == "self":
         reading.notes.append(f"queries: {first}; the database of a query is the rest of that split")
         return queries, queries
     second = pick(present, first.lower().replace("test", "train").replace("val", "train"), folder, SOURCES[key])
     reading.notes.append(f"queries: {first}; database: {second}")
-    database = reader(folder, second, reading, {**options, "concept_names": queries.names})
+    database = read_split(key, folder, second, reading, options, queries.names)
     if queries.names != database.names:
         raise DataError(f"{folder}: {first} and {second} have different labels; take files that belong together")
     return queries, database
 
 
-def pick(present, split, folder, source):
+def read_split(
+    key: str, folder: Path, split: str, reading: Reading, options: Options, concepts: Sequence[str] = ()
+) -> LabelledImages:
+    """The images of a published split; concepts: those of NUS-WIDE that the queries have."""
+    if key == "nus-wide":
+        return read_nus_wide(folder, split, reading, options, concepts)
+    return read_coco(folder, split, reading, options)
+
+
+def pick(present: list[str], split: str, folder: Path, source: str) -> str:
     """The published split that `split` means."""
     asked = split.lower()
     for name in present:
@@ -111,35 +134,46 @@ def pick(present, split, folder, source):
     raise missing(folder, [f"label file of the split {split}"], f"it has those of {', '.join(present)}; {source}")
 
 
-def measure(model, name, queries, database, reading, progress, options):
+class DistinctImages:
+    """The images of queries and of a database, each once, in the order in which they are first asked for."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+        self._rows: dict[Path, int] = {}
+        self._places: list[tuple[LabelledImages, int]] = []
+
+    def rows(self, source: LabelledImages, wanted: Iterable[int]) -> np.ndarray:
+        """int64 [n]: the rows here of the `wanted` rows of a source."""
+        found = []
+        for row in wanted:
+            path = source.paths[row]
+            if path not in self._rows:
+                self._rows[path] = len(self.paths)
+                self.paths.append(path)
+                self._places.append((source, row))
+            found.append(self._rows[path])
+        return np.array(found, np.int64)
+
+    def where(self, row: int) -> str:
+        """The place that names an image."""
+        source, own = self._places[row]
+        return source.where(own)
+
+
+def measure(
+    model: "Model",
+    name: str,
+    queries: LabelledImages,
+    database: LabelledImages,
+    reading: Reading,
+    progress: Progress | None,
+    options: Options,
+) -> Result:
     """The Result of one set; an image that is query and candidate is encoded once."""
-    asks = np.flatnonzero(queries.marks.any(axis=1))
-    if options.get("queries") and options["queries"] < len(asks):
-        asks = asks[np.linspace(0, len(asks) - 1, int(options["queries"])).round().astype(np.int64)]
-        reading.notes.append(f"only {len(asks):,} of the queries, evenly spaced")
-    rows, images, places = {}, [], []
-
-    def row_of(source, row):
-        path = source.paths[row]
-        if path not in rows:
-            rows[path] = len(images)
-            images.append(path)
-            places.append((source, row))
-        return rows[path]
-
-    def where(position):
-        source, row = places[position]
-        return source.where(row)
-
-    base_rows = np.array([row_of(database, row) for row in range(len(database.paths))], np.int64)
-    query_rows = np.array([row_of(queries, row) for row in asks], np.int64)
-    skipped = []
-    embeds, good = None, np.zeros(len(images), bool)
-    for positions, part in encode_images(model, images, where, options, skipped, progress):
-        if embeds is None:
-            embeds = np.zeros((len(images), part.shape[1]), np.float32)
-        embeds[positions], good[positions] = part, True
-    note_skipped(skipped, "images", reading)
+    asks, images = asked(queries, reading, options), DistinctImages()
+    base_rows = images.rows(database, range(len(database.paths)))
+    query_rows = images.rows(queries, asks)
+    embeds, good = encoded(model, images, reading, progress, options)
     once = np.unique(base_rows, return_index=True)[1]
     if len(once) < len(base_rows):
         reading.notes.append(f"{len(base_rows) - len(once):,} lines of the database repeat an image and are left out")
@@ -150,22 +184,50 @@ def measure(model, name, queries, database, reading, progress, options):
             f"{name}: {len(asks)} queries with a label and {len(base_rows)} images in the database are too "
             "few; check the files"
         )
-    column = np.full(len(images), -1, np.int64)
+    column = np.full(len(images.paths), -1, np.int64)
     column[base_rows] = np.arange(len(base_rows))
     own = column[query_rows]
-    candidates = len(base_rows) - int((own >= 0).any())
+    whole = np.array_equal(base_rows, np.arange(len(base_rows)))  # then a view will do instead of a copy
+    held = embeds[: len(base_rows)] if whole else embeds[base_rows]
+    masks = pack_labels(queries.marks[asks]), pack_labels(database.marks[base])
+    depths = depths_of(len(base_rows) - int((own >= 0).any()))
+    figures = mean_average_precision(embeds[query_rows], held, *masks, depths, own)
+    metrics = {f"map@{k}" if k in KS else "map@all": value for k, value in figures.items()}
+    headline = (
+        f"headline metric {list(metrics)[-1]}; the average precision is over the relevant images found in the first K"
+    )
+    counts = {"queries": len(asks), "database": len(base_rows), "labels": queries.marks.shape[1]}
+    return Result(name, "image-retrieval", metrics, counts, notes=(headline, *reading.notes))
+
+
+def asked(queries: LabelledImages, reading: Reading, options: Options) -> np.ndarray:
+    """int64 [n]: the rows of the images that are asked for: those with a label, or so many of them."""
+    asks = np.flatnonzero(queries.marks.any(axis=1))
+    if options.queries and options.queries < len(asks):
+        asks = asks[np.linspace(0, len(asks) - 1, options.queries).round().astype(np.int64)]
+        reading.notes.append(f"only {len(asks):,} of the queries, evenly spaced")
+    return asks
+
+
+def encoded(
+    model: "Model", images: DistinctImages, reading: Reading, progress: Progress | None, options: Options
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """(embeddings float32 [N, D], bool [N] whether an image could be used)."""
+    left_out, embeds, good = LeftOut(options.skip_broken), None, np.zeros(len(images.paths), bool)
+    for positions, part in encode_images(model, images.paths, images.where, left_out, options.window, progress):
+        if embeds is None:
+            embeds = np.zeros((len(images.paths), part.shape[1]), np.float32)
+        embeds[positions], good[positions] = part, True
+    reading.notes.extend(left_out.notes("images"))
+    return embeds, good
+
+
+def depths_of(candidates: int) -> list[int]:
+    """The depths K of mAP@K that so many candidates allow, with all of them where KS goes deeper."""
     depths = [k for k in KS if k <= candidates]
     if candidates < KS[-1] and candidates not in depths:
         depths.append(candidates)
-    whole = np.array_equal(base_rows, np.arange(len(base_rows)))  # then a view will do instead of a copy
-    held = embeds[: len(base_rows)] if whole else embeds[base_rows]
-    figures = mean_average_precision(
-        embeds[query_rows], held, pack_labels(queries.marks[asks]), pack_labels(database.marks[base]), depths, own
-    )
-    metrics = {f"map@{k}" if k in KS else "map@all": value for k, value in figures.items()}
-    reading.notes.insert(
-        0,
-        f"headline metric {list(metrics)[-1]}; the average precision is over the relevant images found in the first K",
-    )
-    counts = {"queries": len(asks), "database": len(base_rows), "labels": queries.marks.shape[1]}
-    return Result(name, "image-retrieval", metrics, counts, notes=tuple(reading.notes))
+    return depths
+
+
+BENCHMARKS = {"image-retrieval": Benchmark(evaluate, Options)}

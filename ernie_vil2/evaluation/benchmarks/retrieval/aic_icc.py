@@ -4,6 +4,8 @@ Whether a row is an image with its five captions or a pair of an image and a cap
 `@10k-pairs` are the two readings, `@30k` is the whole set.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from ....data.sources import fields
@@ -11,8 +13,8 @@ from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
 from ..benchmark_folder import Folder, MissingFile, read_json
 from . import clip_files
-from .pairs import Builder
-from .protocols import Benchmark
+from .pairs import Builder, Pairs
+from .protocols import Protocols
 
 FILES = {"valid": "caption_validation_annotations_20170910.json", "train": "caption_train_annotations_20170902.json"}
 ROWS = 10_000
@@ -27,12 +29,14 @@ FOLDERS = {"valid": "caption_validation_images_20170910", "train": "caption_trai
 IMAGES = f"the images are the folders {' and '.join(FOLDERS.values())} of the same archive"
 
 
-def read(data, protocol="10k-images", split="valid", allow_counts=False):
+def read(
+    data: str | Path, protocol: str | None = "10k-images", split: str = "valid", allow_counts: bool = False
+) -> Pairs:
     """Pairs from the JSON list of {image_id, caption: [5]}, or from Chinese-CLIP's files."""
     split = {"val": "valid"}.get(split, split)
     if split not in FILES:
         raise ConfigError(f"aic-icc has no split {split!r} with published captions; leave --split out")
-    builder, folder = Builder(BENCHMARK.title(protocol, split), allow_counts), Folder(data)
+    builder, folder = Builder(PROTOCOLS.title(protocol, split), allow_counts), Folder(data)
     wanted, path = COUNTS[protocol or ("30k" if split == "valid" else split)], folder.optional([FILES[split]])
     if path is None:
         return read_clip(builder, folder, protocol, split, wanted)
@@ -48,7 +52,7 @@ def read(data, protocol="10k-images", split="valid", allow_counts=False):
     return builder.from_files(folder.images(), {path.name: sha256_of(path)}, wanted, folder.path, IMAGES)
 
 
-def entries(path):
+def entries(path: Path) -> list[dict]:
     """The objects of the list, checked; DataError names an entry, counted from 1."""
     rows = read_json(path)
     if not isinstance(rows, list):
@@ -64,7 +68,7 @@ def entries(path):
     return rows
 
 
-def read_clip(builder, folder, protocol, split, wanted):
+def read_clip(builder: Builder, folder: Folder, protocol: str | None, split: str, wanted: dict[str, int]) -> Pairs:
     """Pairs from Chinese-CLIP's files, whose order of images is taken for that of the set."""
     filled = clip_files.fill(builder, folder, split)
     if filled is None:
@@ -76,9 +80,5 @@ def read_clip(builder, folder, protocol, split, wanted):
     return builder.finish(*filled, wanted, folder.path, keep=keep)
 
 
-BENCHMARK = Benchmark("aic-icc", ("10k-images", "10k-pairs", "30k"), "valid", read)
-
-
-def evaluate(model, name, data, *, split="valid", allow_counts=False, progress=None):
-    """Outcome of `aic-icc` or of one of its protocols; see `protocols.Benchmark`."""
-    return BENCHMARK.evaluate(model, name, data, split, allow_counts, progress)
+PROTOCOLS = Protocols("aic-icc", ("10k-images", "10k-pairs", "30k"), "valid", read)
+BENCHMARKS = {PROTOCOLS.name: PROTOCOLS.benchmark()}

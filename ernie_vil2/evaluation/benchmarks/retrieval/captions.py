@@ -1,6 +1,7 @@
 """Lines of `id#n sentence` and lists of ids, as COCO-CN and Flickr30k-CN are published."""
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from ....data.sources import fields
@@ -20,7 +21,7 @@ class Caption(NamedTuple):
     where: str
 
 
-def read_captions(path, segmented=False):
+def read_captions(path: Path, segmented: bool = False) -> list[Caption]:
     """[Caption] of a file of lines `id#n TAB sentence`, `id#zhm#n sentence` or `id.jpg#n TAB sentence`.
 
     segmented: words are separated by blanks and may carry a part of speech, `警车:n`: they are joined again.
@@ -43,7 +44,7 @@ def read_captions(path, segmented=False):
     return found
 
 
-def read_ids(path):
+def read_ids(path: Path) -> list[tuple[str, str]]:
     """[(image id, where)] of a file with an id per line; DataError names an id that comes twice."""
     lines, found = LineFile(path), {}
     for row in range(len(lines)):
@@ -58,7 +59,7 @@ def read_ids(path):
     return list(found.items())
 
 
-def joined(sentence):
+def joined(sentence: str) -> str:
     """A segmented sentence as it was written: parts of speech dropped, blanks kept between Latin words only."""
     words = sentence.split()
     tagged = [TAGGED.fullmatch(word) for word in words]

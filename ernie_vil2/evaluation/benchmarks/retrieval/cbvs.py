@@ -4,6 +4,8 @@ Source: Qiao et al., CBVS: A Large-Scale Chinese Image-Text Benchmark for Real-W
 recall, as for MAP, a document of label 2 is right, and all documents are candidates; this reading is ours.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from ....data.sources import fields
@@ -11,8 +13,8 @@ from ....data.sources.lines import LineFile
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
 from ..benchmark_folder import Folder
-from .pairs import Builder
-from .protocols import Benchmark
+from .pairs import Builder, Pairs
+from .protocols import Protocols
 from .rules import RELEVANT
 
 NAMES = ("cbvs20k.txt", "cbvs-20k.txt", "cbvs20k.tsv")
@@ -25,11 +27,11 @@ IMAGES = (
 )
 
 
-def read(data, protocol="20k", split="test", allow_counts=False):
+def read(data: str | Path, protocol: str | None = "20k", split: str = "test", allow_counts: bool = False) -> Pairs:
     """Pairs with grades from lines `query TAB docid TAB url TAB label`; a pair that is listed twice counts twice."""
     if split != "test":
         raise ConfigError("cbvs has no other split than test; leave --split out")
-    builder, folder = Builder(BENCHMARK.title(protocol, split), allow_counts), Folder(data)
+    builder, folder = Builder(PROTOCOLS.title(protocol, split), allow_counts), Folder(data)
     path = folder.find(NAMES, "the graded pairs", SOURCE)
     lines, queries, grades, listed = LineFile(path), {}, [], set()
     for row in range(len(lines)):
@@ -67,9 +69,5 @@ def read(data, protocol="20k", split="test", allow_counts=False):
     )
 
 
-BENCHMARK = Benchmark("cbvs", ("20k",), "test", read)
-
-
-def evaluate(model, name, data, *, split="test", allow_counts=False, progress=None):
-    """Outcome of `cbvs`; see `protocols.Benchmark`."""
-    return BENCHMARK.evaluate(model, name, data, split, allow_counts, progress)
+PROTOCOLS = Protocols("cbvs", ("20k",), "test", read)
+BENCHMARKS = {PROTOCOLS.name: PROTOCOLS.benchmark()}

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 from ....data.sources import fields
 from ....data.sources.base import RowError
@@ -9,19 +11,23 @@ from ....data.sources.lines import LineFile
 from ....data.sources.lmdb import COUNTS, MAX_KEY, MAX_PICKLE, read_pair, reading
 from ....errors import DataError
 from ....files.digests import sha256_of
+from ..benchmark_folder import Folder
+from .pairs import Builder
 
 HEAD_BYTES = 256
 KEYS = ("text_id", "text", "image_ids")
+Filled = tuple[Sequence[bytes], dict[str, str]]
+"""(images by row, {file: SHA-256}) of a split whose rows are in a Builder"""
 SAME_SPLIT = {"val": ("val", "valid"), "valid": ("valid", "val")}
 
 
-def names(split):
+def names(split: str) -> str:
     """The file names that hold a split, for a message."""
     return " with ".join(f"{split}_{part}" for part in ("imgs.tsv", "texts.jsonl"))
 
 
-def fill(builder, folder, split):
-    """(images by row, {file: SHA-256}) of a split, with its rows in `builder`; None where there are no such files."""
+def fill(builder: Builder, folder: Folder, split: str) -> Filled | None:
+    """Put the rows of a split into `builder`; None where there are no such files."""
     for name in SAME_SPLIT.get(split, (split,)):
         images, texts = (folder.optional([f"{name}_{part}"]) for part in ("imgs.tsv", "texts.jsonl"))
         if images and texts:
@@ -32,7 +38,7 @@ def fill(builder, folder, split):
     return None
 
 
-def fill_tsv(builder, images, texts, keys=KEYS):
+def fill_tsv(builder: Builder, images: Path, texts: Path, keys: tuple[str, str, str] = KEYS) -> Filled:
     """As `fill`, from the two files; `keys` name the text's id, the text and its image ids in the JSON lines."""
     source = TsvImages(LineFile(images))
     for row, head in enumerate(source.lines.heads(HEAD_BYTES)):
@@ -74,20 +80,21 @@ def fill_tsv(builder, images, texts, keys=KEYS):
 class TsvImages:
     """The images of lines `id TAB base64`, decoded when they are asked for."""
 
-    def __init__(self, lines):
+    def __init__(self, lines: LineFile) -> None:
         self.lines = lines
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.lines)
 
-    def where(self, row):
+    def where(self, row: int) -> str:
+        """The place of an image, for a message."""
         return self.lines.where(row)
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: int) -> bytes:
         return fields.decode_base64(self.lines.read(row).partition(b"\t")[2], self.where(row))
 
 
-def fill_lmdb(builder, place):
+def fill_lmdb(builder: Builder, place: Path) -> Filled:
     """As `fill`, from a folder with `imgs` and `pairs`; a pair is read by a machine that knows no global."""
     with reading(place / "imgs") as transaction:
         ids = [
@@ -124,16 +131,17 @@ def fill_lmdb(builder, place):
 class LmdbImages:
     """The images of an lmdb, decoded when they are asked for."""
 
-    def __init__(self, place, ids):
+    def __init__(self, place: Path, ids: list[str]) -> None:
         self.place, self.ids = place, ids
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ids)
 
-    def where(self, row):
+    def where(self, row: int) -> str:
+        """The place of an image, for a message."""
         return f"{self.place}/imgs:{self.ids[row]}"
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: int) -> bytes:
         with reading(self.place / "imgs") as transaction:
             raw = transaction.get(self.ids[row].encode()[:MAX_KEY])
         if raw is None:

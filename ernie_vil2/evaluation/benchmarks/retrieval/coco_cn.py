@@ -11,12 +11,12 @@ import numpy as np
 from ....data.sources.line_files import TsvSource
 from ....errors import ConfigError, DataError, nearest
 from ....files.digests import sha256_of
-from .. import counts
 from ..benchmark_folder import COCO_NAME, Folder, MissingFile, coco_key
+from ..counts import check_counts
 from . import clip_files
 from .captions import read_captions, read_ids
-from .pairs import Builder
-from .protocols import Benchmark
+from .pairs import Builder, Pairs
+from .protocols import Protocols
 
 SPLITS = ("test", "val", "train")
 HUMAN = ("imageid.human-written-caption.txt", "imageid.human-written-caption.bosonseg.txt")
@@ -34,7 +34,7 @@ SOURCE = "the captions are the archive coco-cn-version1805v1.1 on the project pa
 IMAGES = "the images are train2014 and val2014 from the download page of COCO"
 
 
-def read(data, protocol="1053", split="test", allow_counts=False):
+def read(data: str | Path, protocol: str | None = "1053", split: str = "test", allow_counts: bool = False) -> Pairs:
     """Pairs of COCO-CN from the published files, Chinese-CLIP's, or (1k-official) the release's TSV."""
     if split not in SPLITS:
         close = nearest(split, SPLITS)
@@ -42,7 +42,7 @@ def read(data, protocol="1053", split="test", allow_counts=False):
             f"coco-cn has no split {split!r}; "
             + (f"did you mean {close!r}?" if close else f"known are {', '.join(SPLITS)}")
         )
-    builder = Builder(BENCHMARK.title(protocol, split), allow_counts)
+    builder = Builder(PROTOCOLS.title(protocol, split), allow_counts)
     if Path(data).is_file():
         if protocol != "1k-official":
             raise MissingFile(
@@ -63,7 +63,9 @@ def read(data, protocol="1053", split="test", allow_counts=False):
     return first_captions(pairs, folder.path, allow_counts) if protocol == "1k-official" else pairs
 
 
-def read_published(builder, folder, names, split, wanted):
+def read_published(
+    builder: Builder, folder: Folder, names: tuple[str, ...], split: str, wanted: dict[str, int]
+) -> Pairs:
     """Pairs from the list of a split and a file of captions."""
     listed = folder.find([f"coco-cn_{split}.txt"], f"the list of {split} images", SOURCE)
     path = folder.find(names, "the captions", SOURCE)
@@ -91,13 +93,13 @@ def read_published(builder, folder, names, split, wanted):
     )
 
 
-def other_splits(folder, split):
+def other_splits(folder: Folder, split: str) -> set[str] | None:
     """Images of the other splits, or None where not all their lists are there."""
     lists = [folder.optional([f"coco-cn_{other}.txt"]) for other in SPLITS if other != split]
     return {image for path in lists for image, _ in read_ids(path)} if all(lists) else None
 
 
-def read_clip(builder, folder, protocol, split, wanted):
+def read_clip(builder: Builder, folder: Folder, protocol: str | None, split: str, wanted: dict[str, int]) -> Pairs:
     """Pairs from Chinese-CLIP's files; which captions these are is told by how many an image has."""
     filled = clip_files.fill(builder, folder, split)
     if filled is None:
@@ -116,12 +118,12 @@ def read_clip(builder, folder, protocol, split, wanted):
     return builder.finish(images, files, wanted, folder.path)
 
 
-def first_captions(pairs, place, allow):
+def first_captions(pairs: Pairs, place: Path, allow: bool) -> Pairs:
     """Every image with its first caption alone, row by row; notes on counts are those of what is taken."""
     rows, first = np.unique(pairs.pairs[:, 1], return_index=True)
     found = {"images": len(pairs.image_ids), "captions": len(pairs.texts)}
-    of_file = counts.check(pairs.name, place, found, COUNTS["1k-official"], True)
-    taken = counts.check(pairs.name, place, {**found, "captions": len(rows)}, TAKEN, allow)
+    of_file = check_counts(pairs.name, place, found, COUNTS["1k-official"], True)
+    taken = check_counts(pairs.name, place, {**found, "captions": len(rows)}, TAKEN, allow)
     notes = [note for note in pairs.notes if not taken or note not in of_file]
     return replace(
         pairs,
@@ -137,7 +139,7 @@ def first_captions(pairs, place, allow):
     )
 
 
-def read_release(builder, path):
+def read_release(builder: Builder, path: Path) -> Pairs:
     """Pairs from lines `text TAB image id TAB base64 image`; the image of an id is that of its first line."""
     source, lines = TsvSource(path), []
     for index in range(len(source)):
@@ -154,19 +156,16 @@ def read_release(builder, path):
 class ReleaseImages:
     """The images of a release TSV by row, decoded when they are asked for."""
 
-    def __init__(self, source, lines):
+    def __init__(self, source: TsvSource, lines: list[int]) -> None:
         self.source, self.lines = source, lines
 
-    def where(self, row):
+    def where(self, row: int) -> str:
+        """The place of an image, for a message."""
         return self.source.where(self.lines[row])
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: int) -> bytes:
         return self.source[self.lines[row]].image
 
 
-BENCHMARK = Benchmark("coco-cn", ("1053", "1k-official", "5k"), "test", read)
-
-
-def evaluate(model, name, data, *, split="test", allow_counts=False, progress=None):
-    """Outcome of `coco-cn` or of one of its protocols; see `protocols.Benchmark`."""
-    return BENCHMARK.evaluate(model, name, data, split, allow_counts, progress)
+PROTOCOLS = Protocols("coco-cn", ("1053", "1k-official", "5k"), "test", read)
+BENCHMARKS = {PROTOCOLS.name: PROTOCOLS.benchmark()}

@@ -3,13 +3,15 @@
 Source: Lan, Li, Dong, Fluency-Guided Cross-Lingual Image Captioning. Flickr30k-CNA keeps the test captions.
 """
 
+from pathlib import Path
+
 from ....errors import ConfigError
 from ....files.digests import sha256_of
 from ..benchmark_folder import Folder, MissingFile
 from . import clip_files
 from .captions import read_captions, read_ids
-from .pairs import Builder
-from .protocols import Benchmark
+from .pairs import Builder, Pairs
+from .protocols import Protocols
 
 STEMS = {"test": "flickr30kzhm*test", "val": "flickr30kzhb*val", "train": "flickr30kzhb*train"}
 CNA = {"test": "flickr30k_cn_test.txt", "val": "flickr30k_cna_val.txt", "train": "flickr30k_cna_train.txt"}
@@ -25,11 +27,11 @@ SOURCE = (
 IMAGES = "the images are applied for with the form on the Flickr30k page of the University of Illinois"
 
 
-def read(data, protocol="1k", split="test", allow_counts=False):
+def read(data: str | Path, protocol: str | None = "1k", split: str = "test", allow_counts: bool = False) -> Pairs:
     """Pairs from `seg.flickr30kzhm...test.caption.txt`, from Flickr30k-CNA's text files, or from Chinese-CLIP's."""
     if split not in STEMS:
         raise ConfigError(f"flickr30k-cn has no split {split!r}; known are {', '.join(STEMS)}")
-    builder, folder = Builder(BENCHMARK.title(protocol, split), allow_counts), Folder(data)
+    builder, folder = Builder(PROTOCOLS.title(protocol, split), allow_counts), Folder(data)
     stem, wanted = STEMS[split], COUNTS[split]
     names = (f"seg.{stem}.caption.txt", f"{stem}.caption.txt", CNA[split])
     path, listed = folder.optional(names), folder.optional([f"{stem}.txt"])
@@ -53,9 +55,5 @@ def read(data, protocol="1k", split="test", allow_counts=False):
     return builder.from_files(folder.images(), files, wanted, folder.path, IMAGES)
 
 
-BENCHMARK = Benchmark("flickr30k-cn", ("1k",), "test", read)
-
-
-def evaluate(model, name, data, *, split="test", allow_counts=False, progress=None):
-    """Outcome of `flickr30k-cn`; see `protocols.Benchmark`."""
-    return BENCHMARK.evaluate(model, name, data, split, allow_counts, progress)
+PROTOCOLS = Protocols("flickr30k-cn", ("1k",), "test", read)
+BENCHMARKS = {PROTOCOLS.name: PROTOCOLS.benchmark()}

@@ -3,15 +3,17 @@
 `mscoco@5k` is all test images, `mscoco@1k` the mean over five folds of 1,000 in the order of the file.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 from ....data.sources import fields
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
 from ..benchmark_folder import Folder, MissingFile, coco_key, read_json
 from . import clip_files
-from .pairs import Builder
-from .protocols import Benchmark
+from .pairs import Builder, Pairs
+from .protocols import Protocols
 from .rules import FOLDS, filled_folds
 
 FILES = {"flickr30k": "dataset_flickr30k.json", "mscoco": "dataset_coco.json"}
@@ -28,12 +30,11 @@ IMAGES = {
 }
 
 
-def reader(name):
+def reader(name: str) -> Callable[..., Pairs]:
     """The function `read` of one of the two sets."""
 
-    def read(data, protocol=None, split="test", allow_counts=False):
-        benchmark = BENCHMARKS[name]
-        builder, folder = Builder(benchmark.title(protocol, split), allow_counts), Folder(data)
+    def read(data: str | Path, protocol: str | None = None, split: str = "test", allow_counts: bool = False) -> Pairs:
+        builder, folder = Builder(PROTOCOLS[name].title(protocol, split), allow_counts), Folder(data)
         wanted, rule = COUNTS.get((name, split), {}), "folds" if (name, protocol) == ("mscoco", "1k") else "standard"
         path = folder.optional([FILES[name]])
         if path is None:
@@ -52,7 +53,7 @@ def reader(name):
     return read
 
 
-def in_folds(pairs):
+def in_folds(pairs: Pairs) -> Pairs:
     """The Pairs, if they have a text in each fold that their rule asks for; else MissingFile."""
     if pairs.rule == "folds" and filled_folds(pairs) < FOLDS:
         raise MissingFile(
@@ -62,7 +63,7 @@ def in_folds(pairs):
     return pairs
 
 
-def add_split(builder, path, split):
+def add_split(builder: Builder, path: Path, split: str) -> None:
     """Put the images and sentences of a split into `builder`; DataError names an image that comes twice."""
     status = path.stat()
     for image, parent, where, texts in split_rows(path, (status.st_size, status.st_mtime_ns), split):
@@ -72,7 +73,7 @@ def add_split(builder, path, split):
 
 
 @lru_cache(maxsize=1)  # two protocols of MSCOCO read the same 140 MB
-def split_rows(path, stamp, split):
+def split_rows(path: Path, stamp: tuple[int, int], split: str) -> list[tuple[str, str, str, list[str]]]:
     """[(image id, published folder, where, sentences)] of a split; DataError names what is not as published.
 
     stamp: size and time of the file, which tell one state of it from another.
@@ -96,7 +97,7 @@ def split_rows(path, stamp, split):
     return rows
 
 
-def spoken(sentence, where):
+def spoken(sentence: object, where: str) -> str:
     """The text of a sentence."""
     text = sentence.get("raw") if isinstance(sentence, dict) else None
     if not isinstance(text, str):
@@ -104,12 +105,8 @@ def spoken(sentence, where):
     return fields.caption(text.strip(), where)
 
 
-BENCHMARKS = {
-    "flickr30k": Benchmark("flickr30k", ("1k",), "test", reader("flickr30k")),
-    "mscoco": Benchmark("mscoco", ("5k", "1k"), "test", reader("mscoco")),
+PROTOCOLS = {
+    "flickr30k": Protocols("flickr30k", ("1k",), "test", reader("flickr30k")),
+    "mscoco": Protocols("mscoco", ("5k", "1k"), "test", reader("mscoco")),
 }
-
-
-def evaluate(model, name, data, *, split="test", allow_counts=False, progress=None):
-    """Outcome of `flickr30k`, `mscoco`, `mscoco@5k` or `mscoco@1k`; see `protocols.Benchmark`."""
-    return BENCHMARKS[name.partition("@")[0]].evaluate(model, name, data, split, allow_counts, progress)
+BENCHMARKS = {name: one.benchmark() for name, one in PROTOCOLS.items()}

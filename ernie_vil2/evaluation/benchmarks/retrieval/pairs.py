@@ -1,13 +1,15 @@
 """What a reader gives: images, texts and which belong together; ids that come twice or lead nowhere are refused."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ....errors import DataError
-from .. import counts
-from ..benchmark_folder import MissingFile
+from ..benchmark_folder import ImageFiles, MissingFile
+from ..counts import check_counts
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Pairs:
     """A benchmark under one protocol, read but not measured.
 
     name: `coco-cn@1053`. images: a path or the bytes of each image by row, taken when they are needed. pairs: int64
-    [P, 2], (text row, image row) of all positives. rule: how it is measured, one of `measure.RULES`. files: {name:
+    [P, 2], (text row, image row) of all positives. rule: how it is measured, one of `rules.RULES`. files: {name:
     SHA-256} of the files of texts. grades: int64 [G, 3], (text row, image row, label), for graded relevance.
     """
 
@@ -24,12 +26,12 @@ class Pairs:
     images: Any
     texts: tuple[str, ...]
     pairs: np.ndarray
-    files: dict
+    files: dict[str, str]
     rule: str = "standard"
     notes: tuple[str, ...] = ()
     grades: np.ndarray | None = None
 
-    def place(self, row):
+    def place(self, row: int) -> str:
         """Where an image comes from, for a message."""
         where = getattr(self.images, "where", None)
         return where(row) if where else str(self.images[row])
@@ -38,12 +40,12 @@ class Pairs:
 class Builder:
     """Collects rows in the order of the files. `name`: of the result; `allow`: whether less than all will do."""
 
-    def __init__(self, name, allow=False):
+    def __init__(self, name: str, allow: bool = False) -> None:
         self.name, self.allow, self.notes = name, allow, []
         self.rows, self.wheres, self.parents = {}, [], []
         self.texts, self.links, self._text_ids = [], [], {}
 
-    def add_image(self, image_id, where, parent=""):
+    def add_image(self, image_id: str, where: str, parent: str = "") -> None:
         """One more image; `parent` is the folder that it is published in. DataError when the id is known."""
         if image_id in self.rows:
             raise DataError(
@@ -54,7 +56,7 @@ class Builder:
         self.wheres.append(where)
         self.parents.append(parent)
 
-    def add_text(self, text, image_ids, where, text_id=None):
+    def add_text(self, text: str, image_ids: Iterable[str], where: str, text_id: str | None = None) -> None:
         """One more text and the ids of its images; DataError for a known `text_id` and for an unknown image."""
         if text_id is not None and self._text_ids.setdefault(text_id, where) != where:
             raise DataError(
@@ -69,7 +71,15 @@ class Builder:
             self.links.append((len(self.texts), self.rows[image_id]))
         self.texts.append(text)
 
-    def from_files(self, index, files, wanted, place, source, **more):
+    def from_files(
+        self,
+        index: ImageFiles,
+        files: dict[str, str],
+        wanted: Mapping[str, int | range],
+        place: Path,
+        source: str,
+        **more: Any,
+    ) -> Pairs:
         """Pairs whose images are files of `index` (ImageFiles). MissingFile for missing ones.
 
         wanted: known counts of "images" and "captions"; place: the folder, for a message; source: where the images
@@ -88,7 +98,16 @@ class Builder:
             self.notes.append(f"{found}, left out with their texts, the first is {first!r}")
         return self.finish(paths, files, wanted, place, keep=[path is not None for path in paths], **more)
 
-    def finish(self, images, files, wanted, place, keep=None, grades=None, **more):
+    def finish(
+        self,
+        images: Sequence[Any],
+        files: dict[str, str],
+        wanted: Mapping[str, int | range],
+        place: Path,
+        keep: Sequence[bool] | None = None,
+        grades: np.ndarray | None = None,
+        **more: Any,
+    ) -> Pairs:
         """Pairs with the images given (a sequence by row), after the counts have been checked."""
         links, ids, texts = np.array(self.links, np.int64).reshape(-1, 2), tuple(self.rows), self.texts
         if keep is not None and not all(keep):
@@ -103,7 +122,7 @@ class Builder:
             "documents": len(ids),
             "graded pairs": 0 if grades is None else len(grades),
         }
-        notes = counts.check(self.name, place, found, wanted, self.allow, self.notes)
+        notes = check_counts(self.name, place, found, wanted, self.allow, self.notes)
         return Pairs(
             self.name, ids, images, tuple(texts), links, files, notes=(*self.notes, *notes), grades=grades, **more
         )
@@ -112,21 +131,29 @@ class Builder:
 class Kept:
     """Some rows of a sequence of images, still taken when they are needed."""
 
-    def __init__(self, images, rows):
+    def __init__(self, images: Sequence[Any], rows: np.ndarray) -> None:
         self.images, self.rows = images, rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: int) -> Any:
         return self.images[self.rows[row]]
 
-    def where(self, row):
+    def where(self, row: int) -> str:
+        """The place of an image, for a message."""
         place = getattr(self.images, "where", None)
         return place(self.rows[row]) if place else str(self[row])
 
 
-def without(gone, links, ids, images, texts, grades):
+def without(
+    gone: np.ndarray,
+    links: np.ndarray,
+    ids: Sequence[str],
+    images: Sequence[Any],
+    texts: Sequence[str],
+    grades: np.ndarray | None,
+) -> tuple[np.ndarray, tuple[str, ...], Kept, list[str], np.ndarray | None]:
     """Links, ids, images, texts and grades without the images `gone` [images], and the texts left with none."""
     image_row = np.cumsum(~gone) - 1
     linked = links if grades is None else grades

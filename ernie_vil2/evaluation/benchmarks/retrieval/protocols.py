@@ -2,14 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ....errors import ConfigError, nearest
+from ...encoding import Progress
+from ...runs.records import Outcome
+from ..benchmark import Benchmark, Options, read_options
 from ..benchmark_folder import MissingFile
-from .rules import outcome
+from .outcome import outcome
+from .pairs import Pairs
+
+if TYPE_CHECKING:
+    from ....inference.model import Model
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Protocols:
     """name: `coco-cn`. protocols: of its usual `split`, the customary one first. read: the function that gives Pairs.
 
     read(data, protocol, split, allow_counts) raises MissingFile where the files for a protocol are not there; for
@@ -19,14 +28,18 @@ class Benchmark:
     name: str
     protocols: tuple[str, ...]
     split: str
-    read: Callable
+    read: Callable[..., Pairs]
 
-    def title(self, protocol, split):
+    def benchmark(self) -> Benchmark:
+        """What `registry` is told of it."""
+        return Benchmark(self.evaluate, Options, self.sets)
+
+    def title(self, protocol: str | None, split: str) -> str:
         """Name of a result: with the protocol where there are several, with the split where it is not the usual one."""
         suffix = split if split != self.split else protocol if len(self.protocols) > 1 else ""
         return f"{self.name}@{suffix}" if suffix else self.name
 
-    def sets(self, name, data, split=None, allow_counts=False):
+    def sets(self, name: str, data: str | Path, split: str | None = None, allow_counts: bool = False) -> list[Pairs]:
         """Pairs of every protocol that `name` asks for, the bare name all that are there; ConfigError for others."""
         protocol, split = name.partition("@")[2], split or self.split
         if {split, self.split} == {"val", "valid"}:
@@ -53,6 +66,16 @@ class Benchmark:
         notes = tuple(f"{self.name}@{absent} is not measured: {error}" for absent, error in lacking)
         return [replace(found[0], notes=found[0].notes + notes), *found[1:]]
 
-    def evaluate(self, model, name, data, split, allow_counts, progress):
-        """The Outcome of `sets`."""
-        return outcome(model, self.sets(name, data, split, allow_counts), progress)
+    def evaluate(
+        self,
+        model: "Model",
+        name: str,
+        data: str | Path,
+        *,
+        split: str | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Outcome:
+        """The Outcome of `sets`; options: those of the record `Options`."""
+        allow = read_options(Options, options, name).allow_counts
+        return outcome(model, self.sets(name, data, split, allow), progress)

@@ -1,18 +1,15 @@
-"""From pairs that are read to figures: every image and text is encoded once, whatever the number of protocols."""
+"""How pairs are measured: every rule gives figures from the embeddings of images and texts."""
 
-import hashlib
 from itertools import pairwise
 
 import numpy as np
 
-from ....errors import ImageError
-from ...metrics.finite import finite
 from ...metrics.graded import graded_metrics
 from ...metrics.ranks import TIE, normalise, retrieval_metrics
-from ...retrieval import Embeddings
-from ...runs.results import Outcome, Result
+from .pairs import Pairs
 
-IMAGE_WINDOW, TEXT_WINDOW = 256, 4096
+Figures = tuple[str, dict[str, float], dict[str, int], tuple[str, ...]]
+"""(task, metrics, counts, notes) of a rule"""
 FOLDS = 5
 RELEVANT = 2
 COUNTS = {
@@ -23,97 +20,7 @@ COUNTS = {
 }
 
 
-def outcome(model, sets, progress=None):
-    """The Outcome of a list of Pairs, a Result each in this order; embeddings and pairs are those of the first.
-
-    progress: called with (images and texts encoded, all of them). Raises ImageError naming an image that cannot be
-    decoded and its place, CheckpointError for embeddings that are not finite.
-    """
-    meter = Meter(progress, sets)
-    image_rows, images, digests = encode_images(model, sets, meter)
-    text_rows, texts = encode_texts(model, sets, meter)
-    results, first = [], None
-    for part in sets:
-        image = images[[image_rows[key] for key in part.image_ids]]
-        text = texts[[text_rows[line] for line in part.texts]]
-        task, metrics, numbers, notes = RULES[part.rule](image, text, part)
-        results.append(Result(part.name, task, metrics, numbers, notes=(*part.notes, *notes)))
-        first = first or (image, text, part)
-    image, text, part = first
-    owner = np.full(len(text), -1, np.int64)
-    owner[part.pairs[::-1, 0]] = part.pairs[::-1, 1]
-    embeddings = Embeddings(image, text, owner, image_ids=part.image_ids)
-    return Outcome(results, checksum(sets, digests), embeddings, part.pairs, part.texts, part.images.__getitem__)
-
-
-class Meter:
-    """Tells how much is encoded."""
-
-    def __init__(self, progress, sets):
-        self.progress, self.done = progress, 0
-        self.total = len({key for part in sets for key in part.image_ids}) + len(
-            {line for part in sets for line in part.texts}
-        )
-
-    def add(self, count):
-        self.done += count
-        if self.progress:
-            self.progress(self.done, self.total)
-
-
-def encode_images(model, sets, meter):
-    """({id: row}, embeddings [N, D], {id: SHA-256 of the file}) of all images, a window of them in memory at a time."""
-    first = {}
-    for part in sets:
-        for row, key in enumerate(part.image_ids):
-            first.setdefault(key, (part, row))
-    embeds, digests, keys = [], {}, list(first)
-    for start in range(0, len(keys), IMAGE_WINDOW):
-        window = keys[start : start + IMAGE_WINDOW]
-        contents = [content(*first[key]) for key in window]
-        rows, failures = model.encode_image(contents, on_error="skip")
-        if failures:
-            position, reason = failures[0]
-            part, row = first[window[position]]
-            raise ImageError(f"image {window[position]!r}, {part.place(row)}: {reason}")
-        embeds.append(finite(rows, lambda position, window=window: f"image {window[position]!r}"))
-        digests.update((key, hashlib.sha256(data).hexdigest()) for key, data in zip(window, contents, strict=True))
-        meter.add(len(window))
-    return {key: row for row, key in enumerate(keys)}, np.concatenate(embeds), digests
-
-
-def content(part, row):
-    """The encoded bytes of an image."""
-    image = part.images[row]
-    if isinstance(image, bytes):
-        return image
-    try:
-        return image.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{image}: cannot be read ({error.strerror}); copy the image again") from None
-
-
-def encode_texts(model, sets, meter):
-    """({text: row}, embeddings [M, D]) of all different texts."""
-    texts = list(dict.fromkeys(line for part in sets for line in part.texts))
-    embeds = []
-    for start in range(0, len(texts), TEXT_WINDOW):
-        window = texts[start : start + TEXT_WINDOW]
-        rows = model.encode_text(window)
-        embeds.append(finite(rows, lambda position, window=window: f"the text {window[position]!r}"))
-        meter.add(len(window))
-    return {line: row for row, line in enumerate(texts)}, np.concatenate(embeds)
-
-
-def checksum(sets, digests):
-    """SHA-256 over names and contents of all files of texts and of all images, wherever they lie."""
-    total = hashlib.sha256()
-    for name, digest in sorted({item for part in sets for item in part.files.items()} | set(digests.items())):
-        total.update(f"{name}\t{digest}\n".encode())
-    return total.hexdigest()
-
-
-def split(values):
+def split(values: dict[str, float]) -> tuple[dict[str, float], dict[str, int]]:
     """(metrics, counts) of what `retrieval_metrics` gives."""
     return (
         {key: value for key, value in values.items() if key not in COUNTS},
@@ -121,12 +28,12 @@ def split(values):
     )
 
 
-def standard(image, text, part):
+def standard(image: np.ndarray, text: np.ndarray, part: Pairs) -> Figures:
     """Both directions; every caption of an image is right."""
     return "retrieval", *split(retrieval_metrics(image, text, part.pairs)), ()
 
 
-def row_by_row(image, text, part):
+def row_by_row(image: np.ndarray, text: np.ndarray, part: Pairs) -> Figures:
     """Both directions under the protocol of the release's script: pair i against all other pairs."""
     values = retrieval_metrics(image[part.pairs[:, 1]], text[part.pairs[:, 0]], protocol="official")
     metrics, numbers = split(values)
@@ -134,7 +41,7 @@ def row_by_row(image, text, part):
     return "retrieval", metrics, numbers, (note,)
 
 
-def folds(image, text, part):
+def folds(image: np.ndarray, text: np.ndarray, part: Pairs) -> Figures:
     """Mean over FOLDS runs of consecutive images, each with its own captions as the only candidates."""
     edges, runs = fold_edges(len(image)), []
     for start, stop in pairwise(edges.tolist()):
@@ -156,25 +63,25 @@ def folds(image, text, part):
     )
 
 
-def fold_edges(count):
+def fold_edges(count: int) -> np.ndarray:
     """int64 [FOLDS + 1]: where the folds of `count` images begin and end; their sizes differ by 1 at most."""
     return np.arange(FOLDS + 1) * count // FOLDS
 
 
-def filled_folds(part):
+def filled_folds(part: Pairs) -> int:
     """How many of the FOLDS of Pairs have an image with a text."""
     inner = fold_edges(len(part.image_ids))[1:-1]
     return len(np.unique(np.searchsorted(inner, part.pairs[:, 1], side="right")))
 
 
-def text_to_image(image, text, part):
+def text_to_image(image: np.ndarray, text: np.ndarray, part: Pairs) -> Figures:
     """One direction, since a query may have several images and an image several queries."""
     metrics, numbers = split(retrieval_metrics(image, text, part.pairs))
     metrics = {key: value for key, value in metrics.items() if key.startswith("t2i_")}
     return "retrieval", {**metrics, "mean_recall": metrics["t2i_mean"]}, numbers, ()
 
 
-def graded(image, text, part):
+def graded(image: np.ndarray, text: np.ndarray, part: Pairs) -> Figures:
     """Text to image against all images, and the order of the labelled ones of each query."""
     metrics, numbers = text_to_image(image, text, part)[1:3]
     query, document, label = part.grades.T

@@ -3,20 +3,39 @@
 Sets: `sts@lcqmc`, `sts@afqmc`, `sts@atec`, `sts@sts-b` (Chinese), `sts@sts-b-en`; `sts` alone runs all that it finds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ....errors import DataError
+from ...encoding import Progress
+from ...left_out import LeftOut
 from ...metrics.finite import finite
 from ...metrics.similarity import pearson, spearman
-from ...runs.results import Outcome, Result
-from ..reading import Reading, check_count, check_options, check_split, find, is_folder, missing, note_skipped, set_of
+from ...runs.records import Outcome, Result
+from ..benchmark import Benchmark, read_options
+from ..counts import check_count
+from ..reading import Reading, check_split, find, is_folder, missing, set_of
 from .text_pairs import TextPairs, read_pairs
 
-OPTIONS = ("allow_counts", "skip_broken", "window")
+if TYPE_CHECKING:
+    from ....inference.model import Model
+
 WINDOW = 4096
 """Pairs encoded together; only their cosines are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """allow_counts: another number of pairs than the published one is a note, not an error. skip_broken: leave out rows
+    that are no pair. window: pairs encoded together, WINDOW by default."""
+
+    allow_counts: bool = False
+    skip_broken: bool = False
+    window: int | None = None
 
 
 @dataclass(frozen=True)
@@ -25,19 +44,19 @@ class TextSet:
     all its files belong together. counts: pairs by split. source: where the files are obtained. split: what `test`
     stands for."""
 
-    folders: tuple
-    files: dict
-    counts: dict
+    folders: tuple[str, ...]
+    files: dict[str, tuple]
+    counts: dict[str, int]
     source: str
     split: str = "test"
 
 
-def community(name):
+def community(name: str) -> dict[str, str]:
     """Names of the files of a set in the collection senteval_cn."""
     return {"train": f"{name}.train.data", "dev": f"{name}.valid.data", "test": f"{name}.test.data"}
 
 
-def plain(name, *suffixes):
+def plain(name: str, *suffixes: str) -> dict[str, tuple[str, ...]]:
     """Names by split: train, dev and test with each suffix, then those of senteval_cn."""
     return {split: (*(split + suffix for suffix in suffixes), other) for split, other in community(name).items()}
 
@@ -82,15 +101,22 @@ SETS = {
 }
 
 
-def evaluate(model, name, data, *, split="test", progress=None, **options):
+def evaluate(
+    model: "Model",
+    name: str,
+    data: str | Path,
+    *,
+    split: str = "test",
+    progress: Progress | None = None,
+    **options: Any,
+) -> Outcome:
     """The Outcome of `sts` or `sts@SET` on the files in the folder `data`: Spearman and Pearson x 100.
 
     split: train, dev, test, or `all` for ATEC. AFQMC publishes no labels for its test split, so `test` means dev there;
-    ATEC's `test` is that of senteval_cn, and `all` where only the contest's files are there. options: allow_counts
-    (another number of pairs than published is a note, not an error), skip_broken (leave out rows that are no pair),
-    window. Raises ConfigError and DataError.
+    ATEC's `test` is that of senteval_cn, and `all` where only the contest's files are there. options: those of the
+    record `Options`. Raises ConfigError and DataError.
     """
-    check_options(options, OPTIONS)
+    options = read_options(Options, options, name)
     data, wanted = is_folder(data), set_of(name, "sts", SETS, [("stsb", "sts-b"), ("stsbenchmark", "sts-b-en")])
     if wanted:
         check_split(split, list(dict.fromkeys([*SETS[wanted].files, "test"])), f"sts@{wanted}")
@@ -102,7 +128,7 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
             left.append(key)
             continue
         pairs = read_set(key, files, part, reading, options)
-        results.append(measure(model, f"sts@{key}", pairs, part, reading, progress, options.get("window") or WINDOW))
+        results.append(measure(model, f"sts@{key}", pairs, part, reading, progress, options.window or WINDOW))
         total.text(reading.sha256)
     if not results:
         raise missing(
@@ -115,7 +141,7 @@ def evaluate(model, name, data, *, split="test", progress=None, **options):
     return Outcome(results, total.sha256)
 
 
-def set_files(key, data, split, only):
+def set_files(key: str, data: Path, split: str, only: bool) -> tuple[list[Path] | None, str]:
     """(files, split) of a set in a folder. Without them: DataError when it is the `only` one, else (None, split).
 
     Files of general names such as test.tsv count only in a folder of the set's name, unless the set is the only one.
@@ -142,23 +168,22 @@ def set_files(key, data, split, only):
     raise missing(data, wanted, task.source)
 
 
-def read_set(key, files, part, reading, options):
+def read_set(key: str, files: Sequence[Path], part: str, reading: Reading, options: Options) -> TextPairs:
     """TextPairs of one split of a set, its number of pairs compared with the published one."""
-    skipped, broken = [], options.get("skip_broken", False)
+    left_out = LeftOut(options.skip_broken)
     pairs = TextPairs([], [], np.zeros(0), [])
     for path in files:
-        more = read_pairs(path, reading, broken, skipped)
+        more = read_pairs(path, reading, left_out)
         pairs = TextPairs(
             pairs.first + more.first,
             pairs.second + more.second,
             np.concatenate([pairs.labels, more.labels]),
             pairs.where + more.where,
         )
-    note_skipped(skipped, "rows", reading)
+    reading.notes.extend(left_out.notes("rows"))
+    rows, published = len(pairs.first) + len(left_out.reasons), SETS[key].counts.get(part)
     title = f"{' and '.join(map(str, files))}: pairs"
-    check_count(
-        title, len(pairs.first) + len(skipped), SETS[key].counts.get(part), options.get("allow_counts", False), reading
-    )
+    reading.notes.extend(check_count(title, rows, published, options.allow_counts))
     if len(pairs.first) < 2 or len(np.unique(pairs.labels)) < 2:
         raise DataError(
             f"{files[0]}: the labels are all equal, so nothing can correlate with them; give the split "
@@ -167,7 +192,15 @@ def read_set(key, files, part, reading, options):
     return pairs
 
 
-def measure(model, name, pairs, part, reading, progress, window=WINDOW):
+def measure(
+    model: "Model",
+    name: str,
+    pairs: TextPairs,
+    part: str,
+    reading: Reading,
+    progress: Progress | None,
+    window: int = WINDOW,
+) -> Result:
     """The Result of one set."""
     values = np.unique(pairs.labels)
     if len(values) == 2:
@@ -179,7 +212,9 @@ def measure(model, name, pairs, part, reading, progress, window=WINDOW):
     return Result(name, "sts", metrics, counts, notes=tuple(reading.notes))
 
 
-def cosines(model, first, second, window=WINDOW, progress=None):
+def cosines(
+    model: "Model", first: Sequence[str], second: Sequence[str], window: int = WINDOW, progress: Progress | None = None
+) -> np.ndarray:
     """float64 [N]: cosine of the embeddings of every pair of texts; a text that recurs in a window is encoded once."""
     scores = np.empty(len(first))
     for start in range(0, len(first), window):
@@ -192,3 +227,6 @@ def cosines(model, first, second, window=WINDOW, progress=None):
         if progress:
             progress(stop, len(first))
     return scores
+
+
+BENCHMARKS = {"sts": Benchmark(evaluate, Options)}

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,33 +11,38 @@ import numpy as np
 
 from ....data.sources.fields import json_object, shorten
 from ....errors import DataError
-from ...retrieval import keep_or_raise
-from ..reading import rows
+from ...left_out import LeftOut
+from ..reading import Reading, rows
 
 FIRST = ("sentence1", "text_a", "text1", "query1", "question1", "premise", "s1")
 SECOND = ("sentence2", "text_b", "text2", "query2", "question2", "hypothesis", "s2")
 LABEL = ("label", "score", "similarity", "gold_score", "gold_label")
+Columns = Callable[[str], list[str]]
+"""Function row -> its columns"""
+Form = Callable[[str, str], tuple]
+"""Function (row, where) -> (text, text, label)"""
 
 
 @dataclass
 class TextPairs:
     """Pairs of texts. labels: float64 [N], higher for more alike; where: `file:line` of each pair."""
 
-    first: list
-    second: list
+    first: list[str]
+    second: list[str]
     labels: np.ndarray
-    where: list
+    where: list[str]
 
 
-def read_pairs(path, reading, skip_broken=False, skipped=None):
+def read_pairs(path: str | Path, reading: Reading, left_out: LeftOut | None = None) -> TextPairs:
     """TextPairs of a file; its first row says which of the published forms it has.
 
     JSON lines {sentence1, sentence2, label} (CLUE); columns separated by tabs: two texts and a label (LCQMC,
     senteval_cn), these after an index (ATEC), the STS benchmark's (score in column 5, texts in columns 6 and 7), or
     named by a first line (text_a, text_b, label, as in GLUE); `index||text||text||score` (CNSD); comma-separated values
-    of three or four columns. Raises DataError naming `file:line`; with skip_broken such rows are noted in `skipped`.
+    of three or four columns. Raises DataError naming `file:line` for any other row,
+    or keeps it in `left_out` where that allows it.
     """
-    skipped, form = [] if skipped is None else skipped, None
+    left_out, form = left_out or LeftOut(), None
     first, second, labels, places = [], [], [], []
     for where, text in rows(Path(path), reading):
         if form is None:
@@ -47,16 +53,17 @@ def read_pairs(path, reading, skip_broken=False, skipped=None):
             one, other, label = form(text, where)
             values = checked(one, other, label, where)
         except DataError as error:
-            keep_or_raise(error, skipped, skip_broken)
+            left_out.add(error)
             continue
         for column, value in zip((first, second, labels, places), (*values, where), strict=True):
             column.append(value)
     if not first:
-        raise DataError(f"{path} has no pair of texts" + (f": {skipped[0]}" if skipped else "; copy it again"))
+        reason = f": {left_out.reasons[0]}" if left_out.reasons else "; copy it again"
+        raise DataError(f"{path} has no pair of texts{reason}")
     return TextPairs(first, second, np.array(labels, np.float64), places)
 
 
-def form_of(text, where):
+def form_of(text: str, where: str) -> tuple[Form, bool]:
     """(function (row, where) -> (text, text, label), whether this first row names columns)."""
     if text.lstrip().startswith("{"):
         return from_json, False
@@ -78,7 +85,7 @@ def form_of(text, where):
     raise DataError(f"{where}: {len(columns)} columns; write two texts and a label, separated by tabs")
 
 
-def by_columns(split, picked, wanted):
+def by_columns(split: Columns, picked: Sequence[int], wanted: range) -> Form:
     """The form whose texts and label are the `picked` columns of rows that have one of the `wanted` widths."""
 
     def form(text, where):
@@ -90,7 +97,7 @@ def by_columns(split, picked, wanted):
     return form
 
 
-def from_json(text, where):
+def from_json(text: str, where: str) -> tuple:
     """Texts and label of a JSON line."""
     row = json_object(text, where, '{"sentence1": ..., "sentence2": ..., "label": ...}')
     names = [next((name for name in known if name in row), None) for known in (FIRST, SECOND, LABEL)]
@@ -100,19 +107,22 @@ def from_json(text, where):
     return tuple(row[name] for name in names)
 
 
-def tab_columns(text):
+def tab_columns(text: str) -> list[str]:
+    """Columns that tabs part."""
     return text.split("\t")
 
 
-def bar_columns(text):
+def bar_columns(text: str) -> list[str]:
+    """Columns that two bars part."""
     return text.split("||")
 
 
-def comma_columns(text):
+def comma_columns(text: str) -> list[str]:
+    """Columns of comma-separated values, which may be quoted."""
     return next(csv.reader([text]))
 
 
-def checked(first, second, label, where):
+def checked(first: object, second: object, label: object, where: str) -> tuple[str, str, float]:
     """Both texts, stripped and not empty, and the label as a number."""
     for text in (first, second):
         if not isinstance(text, str) or not text.strip():

@@ -1,0 +1,29 @@
+"""How far a verb is, for a person who watches: nothing is written where standard error is no terminal."""
+
+import sys
+from collections.abc import Callable, Iterable
+
+
+def watched() -> bool:
+    """Whether a person may be watching."""
+    return sys.stderr.isatty()
+
+
+def note(line: str) -> None:
+    """Tell what is done now."""
+    if watched():
+        print(line, file=sys.stderr)
+
+
+def rewrite(line: str, last: bool) -> None:
+    """Put a line in the place of the one before; the `last` one stays."""
+    if watched():
+        sys.stderr.write(f"\r\x1b[K{line}" + "\n" * last)
+        sys.stderr.flush()
+
+
+def row_bar(total: int | None = None) -> Callable[[Iterable], Iterable]:
+    """Function that wraps an iterator of rows in a progress bar. total: number of rows, where the iterator hides it."""
+    from tqdm import tqdm
+
+    return lambda rows: tqdm(rows, total=total, unit="row", leave=False, disable=not watched())

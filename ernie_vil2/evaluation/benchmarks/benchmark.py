@@ -1,0 +1,73 @@
+"""What a benchmark declares of itself: the function that measures it, and its options as a record."""
+
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ...errors import ConfigError, nearest
+from ..runs.records import Outcome
+
+Record = TypeVar("Record")
+ARGUMENTS = ("model", "name", "data", "progress")
+"""Arguments of every `Benchmark.evaluate` that are no options."""
+KINDS = (bool, int, str)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark as `registry` finds it.
+
+    evaluate: function (model, name, data, *, split, progress, **options) -> Outcome. options: the record (a dataclass)
+    of what it can be told beside its split; a field is bool, int (at least 1) or str, or None by default. sets: where
+    it is one of images and texts, function (name, data, split, allow_counts) -> [Pairs], which needs no model.
+    """
+
+    evaluate: Callable[..., Outcome]
+    options: type
+    sets: Callable[..., list] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of a benchmark that has no others. allow_counts: another count than the known one is a note, not an
+    error."""
+
+    allow_counts: bool = False
+
+
+def kinds(options: type) -> dict[str, type]:
+    """{option: bool, int or str} of a record of options; what a command line gives is read as that."""
+    found = {}
+    for name, hint in typing.get_type_hints(options).items():
+        allowed = typing.get_args(hint) or (hint,)
+        found[name] = next(kind for kind in KINDS if kind in allowed)
+    return found
+
+
+def read_options(options: type[Record], given: Mapping[str, Any], benchmark: str) -> Record:
+    """The record of the options that were given to a benchmark.
+
+    Raises ConfigError for one that it has not, naming the nearest, and for a number below 1.
+    """
+    known = kinds(options)
+    for option, value in given.items():
+        if option not in known:
+            raise ConfigError(foreign(option, options, benchmark))
+        if known[option] is int and value is not None and (type(value) is not int or value < 1):
+            raise ConfigError(f"{option} is {value!r}, but it must be a whole number of at least 1")
+    return options(**given)
+
+
+def foreign(option: str, options: type, benchmark: str) -> str:
+    """The sentence on an option that a benchmark has not."""
+    known = kinds(options)
+    if option == "skip_broken":
+        return (
+            f"--skip-broken does not go with the benchmark {benchmark}, which skips no image: a broken one is "
+            "named and ends the run; leave the option out"
+        )
+    if options is Options or option in ARGUMENTS:
+        return f"the benchmark {benchmark} has no option {option}; leave it out"
+    close = nearest(option, known)
+    return f"unknown option {option!r}; " + (f"did you mean {close!r}?" if close else f"take one of {', '.join(known)}")

@@ -1,0 +1,114 @@
+"""From pairs that are read to figures: every image and text is encoded once, whatever the number of protocols."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ....errors import ImageError
+from ...embeddings import Embeddings
+from ...encoding import IMAGE_WINDOW, Progress, encode_window
+from ...left_out import LeftOut
+from ...metrics.finite import finite
+from ...runs.records import Outcome, Result
+from .pairs import Pairs
+from .rules import RULES
+
+if TYPE_CHECKING:
+    from ....inference.model import Model
+
+TEXT_WINDOW = 4096
+
+
+def outcome(model: "Model", sets: list[Pairs], progress: Progress | None = None) -> Outcome:
+    """The Outcome of a list of Pairs, a Result each in this order; embeddings and pairs are those of the first.
+
+    progress: called with (images and texts encoded, all of them). Raises ImageError naming an image that cannot be
+    decoded and its place, CheckpointError for embeddings that are not finite.
+    """
+    meter = Meter(progress, sets)
+    image_rows, images, digests = encode_distinct_images(model, sets, meter)
+    text_rows, texts = encode_distinct_texts(model, sets, meter)
+    results, first = [], None
+    for part in sets:
+        image = images[[image_rows[key] for key in part.image_ids]]
+        text = texts[[text_rows[line] for line in part.texts]]
+        task, metrics, numbers, notes = RULES[part.rule](image, text, part)
+        results.append(Result(part.name, task, metrics, numbers, notes=(*part.notes, *notes)))
+        first = first or (image, text, part)
+    image, text, part = first
+    owner = np.full(len(text), -1, np.int64)
+    owner[part.pairs[::-1, 0]] = part.pairs[::-1, 1]
+    embeddings = Embeddings(image, text, owner, image_ids=part.image_ids)
+    return Outcome(results, checksum(sets, digests), embeddings, part.pairs, part.texts, part.images.__getitem__)
+
+
+class Meter:
+    """Tells how much is encoded."""
+
+    def __init__(self, progress: Progress | None, sets: list[Pairs]) -> None:
+        self.progress, self.done = progress, 0
+        self.total = len({key for part in sets for key in part.image_ids}) + len(
+            {line for part in sets for line in part.texts}
+        )
+
+    def add(self, count: int) -> None:
+        """Tell of `count` more."""
+        self.done += count
+        if self.progress:
+            self.progress(self.done, self.total)
+
+
+def encode_distinct_images(
+    model: "Model", sets: list[Pairs], meter: Meter
+) -> tuple[dict[str, int], np.ndarray, dict[str, str]]:
+    """({id: row}, embeddings [N, D], {id: SHA-256 of the file}) of all images, a window of them in memory at a time."""
+    first = {}
+    for part in sets:
+        for row, key in enumerate(part.image_ids):
+            first.setdefault(key, (part, row))
+    embeds, digests, keys = [], {}, list(first)
+    for start in range(0, len(keys), IMAGE_WINDOW):
+        window = keys[start : start + IMAGE_WINDOW]
+        contents = [content(*first[key]) for key in window]
+
+        def broken(position: int, reason: str, window: list[str] = window) -> ImageError:
+            part, row = first[window[position]]
+            return ImageError(f"image {window[position]!r}, {part.place(row)}: {reason}")
+
+        rows = encode_window(model, contents, broken, LeftOut())[1]
+        embeds.append(finite(rows, lambda position, window=window: f"image {window[position]!r}"))
+        digests.update((key, hashlib.sha256(data).hexdigest()) for key, data in zip(window, contents, strict=True))
+        meter.add(len(window))
+    return {key: row for row, key in enumerate(keys)}, np.concatenate(embeds), digests
+
+
+def content(part: Pairs, row: int) -> bytes:
+    """The encoded bytes of an image."""
+    image = part.images[row]
+    if isinstance(image, bytes):
+        return image
+    try:
+        return image.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{image}: cannot be read ({error.strerror}); copy the image again") from None
+
+
+def encode_distinct_texts(model: "Model", sets: list[Pairs], meter: Meter) -> tuple[dict[str, int], np.ndarray]:
+    """({text: row}, embeddings [M, D]) of all different texts."""
+    texts = list(dict.fromkeys(line for part in sets for line in part.texts))
+    embeds = []
+    for start in range(0, len(texts), TEXT_WINDOW):
+        window = texts[start : start + TEXT_WINDOW]
+        rows = model.encode_text(window)
+        embeds.append(finite(rows, lambda position, window=window: f"the text {window[position]!r}"))
+        meter.add(len(window))
+    return {line: row for row, line in enumerate(texts)}, np.concatenate(embeds)
+
+
+def checksum(sets: list[Pairs], digests: dict[str, str]) -> str:
+    """SHA-256 over names and contents of all files of texts and of all images, wherever they lie."""
+    total = hashlib.sha256()
+    for name, digest in sorted({item for part in sets for item in part.files.items()} | set(digests.items())):
+        total.update(f"{name}\t{digest}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,69 @@
+"""What an analysis of retrieval holds, and the check of one that was read from a file."""
+
+import base64
+from typing import Any
+
+from ..metrics.thresholds import SIZE
+
+DIRECTIONS = ("t2i", "i2t")
+COUNTS = ("images", "texts", "positives", "negatives")
+ERROR_FIELDS = {"query": int, "wrong": int, "right": int, "rank": int, "wrong_score": float, "right_score": float}
+
+
+def check_analysis(analysis: dict[str, Any]) -> None:
+    """KeyError, TypeError or ValueError naming what is wrong with an analysis that was read from a file.
+
+    benchmark: name or None. counts: {images, texts, positives, negatives}. recall: percentages at 1, 2, ... by
+    direction. positives, negatives: `thresholds.count_scores` of the right and of the wrong pairs. queries, wrong: how
+    many were asked, and of how many the first answer is wrong. errors: by direction, ERROR_FIELDS each.
+    texts, captions, thumbnails: see `analysis.shown`.
+    """
+    if not isinstance(analysis["benchmark"], (str, type(None))):
+        raise TypeError("benchmark")
+    for name, keys in (("counts", COUNTS), ("wrong", DIRECTIONS), ("queries", DIRECTIONS)):
+        if not all(is_count(analysis[name][key]) for key in keys):
+            raise ValueError(name)
+    for name in ("positives", "negatives"):
+        values = analysis[name]
+        if not (
+            isinstance(values, list)
+            and len(values) == SIZE
+            and all(map(is_count, values))
+            and sum(values) == analysis["counts"][name]
+        ):
+            raise ValueError(name)
+    if not analysis["counts"]["positives"]:
+        raise ValueError("number of positives")
+    for name in DIRECTIONS:
+        curve = analysis["recall"][name]
+        if not (isinstance(curve, list) and curve and all(is_number(value) and 0 <= value <= 100 for value in curve)):
+            raise ValueError(f"recall of {name}")
+        for error in analysis["errors"][name]:
+            for key, kind in ERROR_FIELDS.items():
+                if not (is_count(error[key]) if kind is int else is_number(error[key])):
+                    raise ValueError(f"{key} of an error")
+    for name, fits in (
+        ("texts", lambda value: isinstance(value, str)),
+        ("captions", is_count),
+        ("thumbnails", is_base64),
+    ):
+        if not isinstance(analysis[name], dict) or not all(map(fits, analysis[name].values())):
+            raise ValueError(name)
+
+
+def is_count(value: object) -> bool:
+    """Whether a value of JSON is a whole number of at least 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of JSON is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_base64(value: object) -> bool:
+    """Whether a value of JSON is bytes in base64."""
+    try:
+        return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
+    except ValueError:
+        return False
