@@ -1,6 +1,10 @@
 """Arguments that several verbs have."""
 
 import argparse
+import sys
+from pathlib import Path
+
+from ..checkpoints.run_folder import latest_model
 
 
 def count(text: str) -> int:
@@ -20,3 +24,13 @@ def add_run(parser: argparse.ArgumentParser, default: str | None = None) -> None
     parser.add_argument(
         "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="for example -o train.steps=100"
     )
+
+
+def model_path(text: str) -> str:
+    """A model's path; the folder of a run becomes its latest checkpoint, which is told, so that all that is done with
+    it, checksums included, is of the same one."""
+    found = latest_model(text)
+    if found == Path(text):
+        return text
+    print(f"note: {text} is the folder of a run: its latest checkpoint is taken, {found}", file=sys.stderr)
+    return str(found)

@@ -13,6 +13,7 @@ import yaml
 
 from ..errors import ConfigError
 from ..runtime import import_paddle
+from .arguments import model_path
 
 TARGETS = ("model-dir", "official", "paddlenlp", "torch")
 
@@ -33,7 +34,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", metavar="SRC", help="weights (.pdparams, .safetensors, .bin, .pt) or a folder")
+    parser.add_argument(
+        "source", type=model_path, metavar="SRC", help="weights (.pdparams, .safetensors, .bin, .pt) or a folder"
+    )
     parser.add_argument("target", metavar="DST", help="what to write; NAME.pdparams is the release's file")
     parser.add_argument("--to", choices=TARGETS, help="layout to write (default: model-dir)")
     parser.add_argument("--vocab", help="the vocabulary; default: the vocab.txt beside the weights")

@@ -14,6 +14,7 @@ import ernie_vil2
 
 from ..inference import writer
 from ..inference.identity import describe
+from .arguments import model_path
 from .progress import rewrite
 from .sources import opened
 
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="encode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, metavar="M", help="model directory or .pdparams")
+    parser.add_argument("--model", type=model_path, required=True, metavar="M", help="model directory or .pdparams")
     parser.add_argument("--input", required=True, metavar="FILE", help="TSV of the release, JSON lines or folder")
     parser.add_argument("--output", required=True, metavar="OUT", help="directory (npy) or file (release) to write")
     parser.add_argument("--format", choices=sorted(writer.FORMATS), default="npy")

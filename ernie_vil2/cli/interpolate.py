@@ -3,13 +3,16 @@
 import argparse
 
 from ..checkpoints.interpolate import interpolate
+from .arguments import model_path
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write a model directory with (1 - share) * A + share * B."""
     parser = argparse.ArgumentParser(prog="interpolate", description=__doc__)
-    parser.add_argument("first", metavar="A", help="model directory, for example before fine-tuning")
-    parser.add_argument("second", metavar="B", help="model directory of the same sizes, for example after it")
+    parser.add_argument("first", type=model_path, metavar="A", help="model directory, for example before fine-tuning")
+    parser.add_argument(
+        "second", type=model_path, metavar="B", help="model directory of the same sizes, for example after it"
+    )
     parser.add_argument("target", metavar="OUT", help="model directory to write")
     parser.add_argument("--share", type=float, default=0.5, help="share of B in [0, 1]; default 0.5")
     args = parser.parse_args(argv)

@@ -3,7 +3,7 @@
 import argparse
 
 from ...studies.speed import encoding
-from ..arguments import count
+from ..arguments import count, model_path
 from ..progress import note
 
 
@@ -15,7 +15,9 @@ def run(args: argparse.Namespace) -> None:
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `encode` to the verbs of an argument parser."""
     verb = verbs.add_parser("encode", help=run.__doc__, description=run.__doc__)
-    verb.add_argument("--model", metavar="M", help="model directory or .pdparams; default: random weights, base size")
+    verb.add_argument(
+        "--model", type=model_path, metavar="M", help="model directory or .pdparams; default: random weights, base size"
+    )
     verb.add_argument("--vocab", help="vocabulary of a .pdparams")
     verb.add_argument("--images", type=count, default=16, metavar="N", help="images of a turn (default 16)")
     verb.add_argument("--texts", type=count, default=64, metavar="N", help="texts of a turn (default 64)")

@@ -14,6 +14,7 @@ from ...evaluation.embeddings import read_embeddings
 from ...evaluation.encoding import Progress, encode_source
 from ...evaluation.metrics.finite import finite
 from ...files.json_files import write_json
+from ..arguments import model_path
 from ..progress import rewrite
 from ..sources import opened
 from . import benchmark, compare
@@ -32,7 +33,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="eval", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--embeddings", metavar="PATH", help="directory written by encode, or the release's text file")
-    what.add_argument("--model", metavar="M", help="model directory or .pdparams; needs --input or --benchmark")
+    what.add_argument(
+        "--model", type=model_path, metavar="M", help="model directory or .pdparams; needs --input or --benchmark"
+    )
     parser.add_argument("--input", metavar="SOURCE", help="TSV, JSON lines, folder or scenes: what the model is run on")
     parser.add_argument("--vocab", help="vocabulary of a .pdparams")
     parser.add_argument("--ids", metavar="FILE", help="image id of every line of a release text file")
