@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import paddle
 
 from ..config.model import LIBRARIES
+from ..device import current_device
 from ..objectives.gather import divide
 from ..objectives.views import IMAGE_VIEWS
 from ..threads import set_kernel_threads, thread_count
@@ -47,7 +48,7 @@ class GradientStep:
         self.precision, self.level = precision, level
         self.scale, self.embeds, self.frozen = 1.0, {}, ()
         if side_by_side is None:
-            side_by_side = paddle.get_device() == "cpu" and thread_count() > 1
+            side_by_side = current_device().is_cpu and thread_count() > 1
         named = {"image": [], "text": []}
         for view in objective.views:
             named["image" if view in IMAGE_VIEWS else "text"].append(view)
