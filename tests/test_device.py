@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import resource
 from types import SimpleNamespace
 
@@ -12,10 +13,15 @@ import pytest
 from ernie_vil2 import device
 from ernie_vil2.device import Device, current_device, device_of
 from ernie_vil2.errors import UserError
+from tests.conftest import ROOT
 
 CARDS = [Device("gpu", 1), Device("xpu"), Device("npu", 2), Device("iluvatar_gpu")]
 MODULES = ["cuda", "xpu", "custom_device", "custom_device"]
 """Of paddle.device, for each of them."""
+QUESTIONS = (
+    r"get_device|set_device|device_count|is_compiled_with|is_[a-z]+_place|[A-Za-z]Place\(|\.place\.|is_(b?float16)_supported"
+    r"|memory_(allocated|reserved|stat)|_memory_stat|paddle\.device|from paddle import .*\bdevice|expected_place"
+)
 
 
 class Place:
@@ -40,6 +46,17 @@ def paddle_device(monkeypatch):
             monkeypatch.setattr(module, name, function, raising=False)
 
     return replace
+
+
+def test_nobody_else_asks_paddle_for_its_device():
+    asking = []
+    for path in sorted((ROOT / "ernie_vil2").rglob("*.py")):
+        if path.name in ("device.py", "runtime.py") and path.parent.name == "ernie_vil2":
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if re.search(QUESTIONS, line):
+                asking.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert asking == []
 
 
 def test_the_process_computes_on_what_paddle_names(monkeypatch):

@@ -19,6 +19,7 @@ import numpy as np
 
 from ...config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 from ...config.run import ObjectiveConfig
+from ...device import MIB, current_device
 from ...errors import UserError
 from ...runtime import cpu_count, import_paddle
 
@@ -99,21 +100,23 @@ def measure_size(size):
 
 def one_turn(model, encode, value):
     """Seconds of a forward and a backward pass, and bytes held between them."""
+    device = current_device()
     gc.collect()
+    device.synchronise()
     before, start = allocated(), time.perf_counter()
     loss = encode(value).sum()
+    device.synchronise()
     middle, held = time.perf_counter(), allocated() - before
     loss.backward()
+    device.synchronise()
     end = time.perf_counter()
     model.clear_gradients()
     return {"forward": middle - start, "backward": end - middle, "bytes": held}
 
 
 def allocated():
-    """Bytes of Paddle's tensors in the computer's memory."""
-    from paddle.base import core
-
-    return core.host_memory_stat_current_value("Allocated", 0)
+    """Bytes of Paddle's tensors on the device."""
+    return current_device().tensors().now * MIB
 
 
 def measure_ranks():
@@ -185,16 +188,15 @@ def loss_bytes(objective, batch, model, share):
 
     Both directions, targets and masks are in it. Embeddings are narrow here, so that what they take is not.
     """
-    from paddle.base import core
-
+    device = current_device()
     embeds = {view: normal(share, NARROW) for view in objective.views}
     gc.collect()
-    core.host_memory_stat_reset_peak_value("Allocated", 0)
+    device.forget_most()
     before, entries = allocated(), share.rows * share.total
     parts = objective.loss(embeds, batch, model, share)
     held = allocated() - before
     parts["loss"].backward()  # a collective, so every rank takes part
-    return held / entries, (core.host_memory_stat_peak_value("Allocated", 0) - before) / entries
+    return held / entries, (device.tensors().most * MIB - before) / entries
 
 
 def normal(share, width):

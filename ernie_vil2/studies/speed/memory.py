@@ -3,11 +3,11 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from ...config.run import RunConfig, as_dict
+from ...device import current_device
 from ...errors import UserError
 from ...schema import build
 
@@ -17,7 +17,7 @@ VOCABULARY = 40000
 
 
 def compare(config, batch, micro):
-    """{"small": MiB, "large": MiB, "ratio": ...}: peak above the resident memory after loading of a training step with
+    """{"small": MiB, "large": MiB, "ratio": ...}: peak above what is in use after loading, of a training step with
     `micro` pairs and with `batch` pairs in micro-batches of `micro`. config: a RunConfig; its data are not read."""
     peaks = {}
     for name, size in (("small", micro), ("large", batch)):
@@ -40,7 +40,8 @@ def serve():
 
 
 def step_peak(config, size, micro):
-    """MiB that one step of `size` pairs in micro-batches of `micro` needs above what is resident after loading."""
+    """MiB that one step of `size` pairs in micro-batches of `micro` needs above what is in use after loading:
+    of the process on a CPU, of the tensors on a card."""
     from ...objectives.contrastive import ContrastiveObjective
     from ...objectives.gather import divide
     from ...training.optimization.optimizer import build_optimizer
@@ -54,10 +55,14 @@ def step_peak(config, size, micro):
     model.recompute = config.train.recompute
     optimizer, _ = build_optimizer(model, config.optimizer, config.train.steps)
     step = GradientStep(model, objective, share=divide(size, micro))
-    loaded = resident("VmRSS")
+    device = current_device()
+    device.synchronise()
+    device.forget_most()
+    loaded = device.memory().now
     step(random_batch(config.model, objective.views, size), 0)
     optimizer.step()
-    return resident("VmHWM") - loaded
+    device.synchronise()
+    return device.memory().most - loaded
 
 
 def random_batch(config, views, size):
@@ -80,12 +85,3 @@ def random_batch(config, views, size):
         index=np.arange(size),
         where=[f"noise:{row}" for row in range(size)],
     )
-
-
-def resident(field):
-    """MiB of this process: VmRSS now, VmHWM at most so far. UserError where the system does not tell."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(field + ":")) / 1024
-    except (OSError, StopIteration):
-        raise UserError("memory is read from /proc/self/status, which this system does not have") from None

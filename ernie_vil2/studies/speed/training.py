@@ -2,6 +2,7 @@
 
 import time
 
+from ...device import current_device
 from ..scaling.project import view_flops
 from .memory import VOCABULARY, random_batch
 
@@ -33,16 +34,16 @@ def throughput(config, batch, steps):
     optimizer, _ = build_optimizer(model, config.optimizer, config.train.steps)
     share = divide(batch, config.train.micro_batch)
     step = GradientStep(model, objective, 0, share, config.train.precision, config.train.amp_level)
-    synchronise = paddle.device.synchronize if paddle.get_device().startswith("gpu") else lambda: None
+    device = current_device()
     pairs = random_batch(config.model, objective.views, batch)
     for number in range(steps + 2):
         if number == 2:
-            synchronise()
+            device.synchronise()
             began = time.perf_counter()
         step(pairs, number)
         optimizer.step()
         clear_gradients(model.parameters())
-    synchronise()
+    device.synchronise()
     rate = steps * batch / (time.perf_counter() - began)
     step.close()
     operations = 3 * sum(image if view in IMAGE_VIEWS else text for view in objective.views)
