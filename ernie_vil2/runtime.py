@@ -8,6 +8,7 @@ kept for the next tensor instead of going back to the system. A value that the u
 import contextlib
 import ctypes
 import importlib
+import importlib.machinery
 import importlib.metadata
 import io
 import os
@@ -15,6 +16,9 @@ import signal
 import sys
 import threading
 import warnings
+from pathlib import Path
+
+CARD_BUILDS = ("paddlepaddle-gpu", "paddlepaddle-xpu", "paddlepaddle-dcu")
 
 
 def cpu_count() -> int:
@@ -34,12 +38,28 @@ def is_amd() -> bool:
 
 
 def is_cpu_build() -> bool:
-    """Whether the installed Paddle is the CPU one; on a GPU build strided views stay on, they cost nothing there."""
-    try:
-        importlib.metadata.distribution("paddlepaddle-gpu")
-    except importlib.metadata.PackageNotFoundError:
-        return True
-    return False
+    """Whether the installed Paddle computes on CPUs only; for cards strided views stay on, they cost nothing there."""
+    for build in CARD_BUILDS:
+        try:
+            importlib.metadata.distribution(build)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        return False
+    return not device_plugins()
+
+
+def device_plugins() -> list[Path]:
+    """Paths of the libraries of custom devices that Paddle will load: of CUSTOM_DEVICE_ROOT, or beside Paddle.
+
+    Packages such as paddle-custom-npu install them beside the CPU build.
+    """
+    root = os.environ.get("CUSTOM_DEVICE_ROOT")
+    if root is None:
+        package = importlib.machinery.PathFinder.find_spec("paddle")
+        if package is None or not package.submodule_search_locations:
+            return []
+        root = Path(package.submodule_search_locations[0]).parent / "paddle_custom_device"
+    return sorted(Path(root).glob("*.so")) if root else []
 
 
 def keep_freed_memory() -> None:

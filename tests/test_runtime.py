@@ -40,11 +40,60 @@ def test_the_users_own_values_win(clean):
     assert all(os.environ[name] == "7" for name in OURS)
 
 
-def test_a_gpu_build_keeps_its_strided_views(clean):
+def test_a_build_for_cards_keeps_its_strided_views_and_its_memory_settings(clean):
     clean.delitem(sys.modules, "paddle", raising=False)
     clean.setattr(runtime, "is_cpu_build", lambda: False)
+    clean.setattr(runtime, "keep_freed_memory", lambda: pytest.fail("freed memory is kept"))
     runtime.prepare()
     assert "FLAGS_use_stride_kernel" not in os.environ
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Function (*distributions, plugins=()) -> folder, where Python finds them and a `paddle` with plug-ins first."""
+
+    def build(*distributions, plugins=()):
+        (tmp_path / "paddle").mkdir()
+        (tmp_path / "paddle" / "__init__.py").touch()
+        for name in distributions:
+            folder = tmp_path / f"{name.replace('-', '_')}-3.3.1.dist-info"
+            folder.mkdir()
+            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 3.3.1\n")
+        (tmp_path / "paddle_custom_device").mkdir()
+        for name in plugins:
+            (tmp_path / "paddle_custom_device" / name).touch()
+        return tmp_path
+
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("CUSTOM_DEVICE_ROOT", raising=False)  # which Paddle sets once it is imported
+    return build
+
+
+@pytest.mark.parametrize("name", ["paddlepaddle-gpu", "paddlepaddle-xpu", "paddlepaddle-dcu"])
+def test_builds_for_cards_are_no_cpu_builds(site, name):
+    site("paddlepaddle", name)
+    assert not runtime.is_cpu_build()
+
+
+def test_a_cpu_build_with_a_plug_in_is_none(site):
+    site("paddlepaddle", "paddle-custom-npu", plugins=["libpaddle-custom-npu.so", "__init__.py"])
+    assert [path.name for path in runtime.device_plugins()] == ["libpaddle-custom-npu.so"]
+    assert not runtime.is_cpu_build()
+
+
+def test_a_cpu_build_is_one_beside_a_folder_without_libraries(site):
+    site("paddlepaddle", "paddle-other", plugins=["__init__.py"])
+    assert runtime.is_cpu_build()
+
+
+def test_plug_ins_are_looked_for_where_paddle_looks_for_them(site, monkeypatch, tmp_path):
+    folder = site("paddlepaddle", plugins=["libpaddle-custom-npu.so"])
+    monkeypatch.setenv("CUSTOM_DEVICE_ROOT", "")
+    assert runtime.is_cpu_build()
+    monkeypatch.setenv("CUSTOM_DEVICE_ROOT", str(folder / "paddle"))
+    assert runtime.is_cpu_build()
+    monkeypatch.setenv("CUSTOM_DEVICE_ROOT", str(folder / "paddle_custom_device"))
+    assert not runtime.is_cpu_build()
 
 
 def test_paddle_first_is_a_warning_that_says_what_to_set(clean):

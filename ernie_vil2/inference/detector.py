@@ -18,6 +18,7 @@ import numpy as np
 
 from ..data.images.decode import decode
 from ..data.sources.base import Source
+from ..device import current_device
 from ..errors import CheckpointError, ConfigError, DataError
 from ..runtime import import_paddle
 from ..schema import read_yaml
@@ -115,12 +116,11 @@ class Detector:
     def build(self, program: Path) -> "Predictor":
         """A predictor on the GPU where there is one, and else on all threads of the CPU."""
         import_paddle()
-        import paddle
         from paddle import inference
 
         config = inference.Config(str(program), str(self.folder / PARAMETERS))
         config.disable_glog_info()
-        if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count():
+        if current_device().kind == "gpu":
             config.enable_use_gpu(500, 0)
         else:
             config.disable_gpu()

@@ -20,6 +20,7 @@ from ..data.tokenizer import Tokenizer
 from ..errors import CheckpointError, ConfigError, ImageError
 from ..models.dual_encoder import fill, uninitialised
 from ..systems.registry import system_class
+from ..device import device_of
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
 from .items import Failures, listed, not_text, single_image
 
@@ -156,7 +157,7 @@ class Model:
 
     def _split(self, kind, count, batch_size):
         """(items of a batch, workers): as few and as equal batches as keep every worker busy."""
-        on_cpu = self.network.parameters()[0].place.is_cpu_place()
+        on_cpu = device_of(self.network.parameters()[0]).is_cpu
         most = (CPU_BATCH if on_cpu else GPU_BATCH)[kind] if batch_size is None else batch_size
         if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
             raise ConfigError(f"batch_size is {batch_size!r}, but it must be a whole number of at least 1")

@@ -8,6 +8,8 @@ import paddle.nn.functional as F
 from paddle import nn
 from paddle.autograd import PyLayer, PyLayerContext
 
+from ..device import device_of
+
 
 def quick_gelu(x: paddle.Tensor) -> paddle.Tensor:
     """x * sigmoid(1.702 x), as OpenAI's CLIP and the release; written with swish, which is one kernel less.
@@ -36,7 +38,7 @@ def attention(
     """
     batch, length, heads, depth = query.shape
     dropout = dropout if training else 0.0
-    if query.place.is_gpu_place():
+    if device_of(query).fused_attention:
         if bias is not None:  # the fused kernels want a row of the mask for every query
             bias = bias.astype(query.dtype).expand([batch, heads, length, length])
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, training=training)
@@ -77,7 +79,7 @@ class Linear(nn.Linear):
     """nn.Linear, [..., in] -> [..., out], with a faster gradient on a CPU."""
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if self.training and self.bias is not None and x.place.is_cpu_place() and x.ndim > 1:
+        if self.training and self.bias is not None and device_of(x).is_cpu and x.ndim > 1:
             return LinearOnCPU.apply(x, self.weight, self.bias)
         return super().forward(x)
 

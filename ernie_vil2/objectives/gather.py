@@ -1,7 +1,7 @@
 """Rows of every rank, with gradient: which rows a rank holds, and the collective that fetches the others.
 
-Backward of an all-gather is a reduce-scatter: every rank's loss uses every row. NCCL has it; on gloo, which has none,
-it is an all-reduce of which a rank keeps its own rows. Paddle's own `all_gather` carries no gradient at all.
+Backward of an all-gather is a reduce-scatter: every rank's loss uses every row. Where the backend has none, as
+gloo, it is an all-reduce of which a rank keeps its own rows. Paddle's own `all_gather` carries no gradient at all.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import paddle
 import paddle.distributed as dist
 from paddle.autograd import PyLayer
 
+from ..device import device_of
 from ..errors import ConfigError
 
 
@@ -96,7 +97,7 @@ class GatherRows(PyLayer):
     @staticmethod
     def backward(ctx, gradient):
         share = ctx.share
-        if gradient.place.is_gpu_place():
+        if "reduce_scatter" in device_of(gradient).collectives:
             most = max(share.counts)
             parts = [padded(part, most) for part in paddle.split(gradient, list(share.counts))]
             own = paddle.empty_like(parts[share.rank])

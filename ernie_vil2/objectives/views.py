@@ -3,6 +3,7 @@
 import paddle
 
 from ..data.images import pixels
+from ..device import current_device
 from ..keys import random_key
 
 IMAGE_VIEWS = ("image", "image'")
@@ -34,8 +35,8 @@ def encode(model, batch, seed=0, step=0, micro=0, views=None):
 
 
 def to_device(crops, profile):
-    """uint8 [B, S, S, 3] -> float32 [B, 3, S, S], normalised; on a GPU there, so that only bytes cross the bus."""
-    if paddle.get_device() == "cpu":
+    """uint8 [B, S, S, 3] -> float32 [B, 3, S, S], normalised; on a card there, so that only bytes cross the bus."""
+    if current_device().is_cpu:
         return paddle.to_tensor(pixels.normalise(crops, profile))
     shape = [1, 3, 1, 1]
     with paddle.amp.auto_cast(enable=False):

@@ -12,6 +12,7 @@ import numpy as np
 import paddle
 import paddle.distributed as dist
 
+from ..device import current_device
 from ..errors import UserError
 
 BUCKET = 32 << 20
@@ -65,7 +66,7 @@ class Ranks:
 
     def meet(self):
         """Wait where the next collective would not: on gloo, before a step, since loaders need not be equally fast."""
-        if paddle.get_device() == "cpu":
+        if current_device().backend == "gloo":
             self.wait()
 
     def all_rows(self, array):
@@ -107,12 +108,12 @@ def join_ranks() -> "Ranks":
     if launched() == 1:
         return Ranks()
     if not dist.is_initialized():
-        if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count():
+        if current_device().backend == "gloo":
+            dist.init_parallel_env()
+        else:
             from paddle.distributed import fleet
 
             fleet.init(is_collective=True)
-        else:
-            dist.init_parallel_env()
     return Ranks(dist.get_rank(), dist.get_world_size(), paddle.base.core.create_or_get_global_tcp_store())
 
 

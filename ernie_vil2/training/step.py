@@ -15,6 +15,7 @@ import paddle
 from ..data.batches.views import Batch
 from ..objectives.gather import Share, divide
 from ..systems.system import System, Tower
+from ..device import current_device
 from ..threads import set_kernel_threads, thread_count
 from .grad_cache import embed, replay
 
@@ -53,7 +54,7 @@ class GradientStep:
         self.system, self.seed, self.share = system, seed, share
         self.precision, self.level = precision, level
         if side_by_side is None:
-            side_by_side = paddle.get_device() == "cpu" and thread_count() > 1
+            side_by_side = current_device().is_cpu and thread_count() > 1
         self.towers = {name: tower for name, tower in system.towers().items() if tower.views}
         self.embeds: dict[str, paddle.Tensor] = {}
         """{view: embeddings [b, D]} of the last batch, without their graph"""

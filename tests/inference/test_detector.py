@@ -12,6 +12,7 @@ import yaml
 from ernie_vil2.cli.data.tags import add_verb
 from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.device import Device
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.inference import detector as detection
 from ernie_vil2.inference.detector import Detector, detect_source
@@ -170,3 +171,17 @@ def test_the_verb_wants_one_kind_of_detections(tmp_path):
         args = parser.parse_args(["tags", "s.jsonl", str(tmp_path / "o"), *extra])
         with pytest.raises(ConfigError, match="or --detector DIR"):
             args.run(args)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
+def test_a_detector_runs_on_a_gpu_and_else_on_all_threads_of_the_cpu(exported, monkeypatch, kind):
+    called = []
+    monkeypatch.setattr(detection, "current_device", lambda: Device(kind))
+    monkeypatch.setattr(detection, "thread_count", lambda: 3)
+    for name in ("enable_use_gpu", "disable_gpu", "set_cpu_math_library_num_threads"):
+        monkeypatch.setattr(
+            paddle.inference.Config, name, lambda self, *given, name=name: called.append((name, *given))
+        )
+    Detector(exported)
+    on_cpu = [("disable_gpu",), ("set_cpu_math_library_num_threads", 3)]
+    assert called == ([("enable_use_gpu", 500, 0)] if kind == "gpu" else on_cpu)

@@ -6,6 +6,8 @@ import numpy as np
 import paddle
 import pytest
 
+from ernie_vil2.device import Device
+from ernie_vil2.models import layers
 from ernie_vil2.models.dual_encoder import DualEncoder, new_model
 from ernie_vil2.models.layers import DropPath, Linear, attention, drop_path_rates, quick_gelu
 from ernie_vil2.models.positions import resize_grid, resize_rows
@@ -31,6 +33,30 @@ def test_attention_equals_the_plain_form_and_padding_keys_count_for_nothing():
     tensors[1][1, 3:] = 7.0
     tensors[2][1, 3:] = -9.0
     np.testing.assert_allclose(attention(*tensors).numpy(), plain_attention(query, key, value, bias), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
+def test_attention_is_one_kernel_on_a_gpu_and_the_same_everywhere(monkeypatch, kind):
+    fused, plain, used = paddle.nn.functional.scaled_dot_product_attention, layers.F.softmax, []
+    monkeypatch.setattr(layers, "device_of", lambda tensor: Device(kind))
+    monkeypatch.setattr(
+        layers.F, "scaled_dot_product_attention", lambda *a, **o: used.append("fused") or fused(*a, **o)
+    )
+    monkeypatch.setattr(layers.F, "softmax", lambda scores: used.append("plain") or plain(scores))
+    query, key, value = (paddle.randn([2, 5, 3, 4]) for _ in range(3))
+    bias = paddle.where(paddle.rand([2, 1, 1, 5]) < 0.3, -10000.0, 0.0)
+    wanted = plain_attention(*(part.numpy() for part in (query, key, value, bias)))
+    np.testing.assert_allclose(attention(query, key, value, bias).numpy(), wanted, atol=1e-5)
+    assert used[0] == ("fused" if kind == "gpu" else "plain")
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
+def test_only_a_cpu_needs_the_other_bias_gradient(monkeypatch, kind):
+    apply, used = layers.LinearOnCPU.apply, []
+    monkeypatch.setattr(layers, "device_of", lambda tensor: Device(kind))
+    monkeypatch.setattr(layers.LinearOnCPU, "apply", lambda *given: used.append(1) or apply(*given))
+    Linear(6, 4)(paddle.randn([2, 6]))
+    assert bool(used) == (kind == "cpu")
 
 
 def test_linear_in_training_has_the_values_and_gradients_of_the_plain_layer():

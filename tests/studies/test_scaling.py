@@ -4,12 +4,14 @@ import argparse
 import dataclasses
 
 import numpy as np
+import paddle
 import pytest
 
 from ernie_vil2.cli.bench import scale
 from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, TextTowerConfig
 from ernie_vil2.config.run import ObjectiveConfig
 from ernie_vil2.data.batches.views import Batch
+from ernie_vil2.device import Device, Memory
 from ernie_vil2.errors import ConfigError, DataError
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
@@ -199,3 +201,22 @@ def test_the_verb(tmp_path, capsys, measured):
     (tmp_path / "empty.json").write_text("{}")
     with pytest.raises(DataError, match="make one with --measure"):
         run("--measured", str(tmp_path / "empty.json"))
+
+
+class Card(Device):
+    """A card whose work takes its time when somebody waits for it: 5 seconds for what was started last."""
+
+    clock = 0.0
+
+    def synchronise(self):
+        Card.clock += 5.0
+
+    def tensors(self):
+        return Memory(Card.clock, Card.clock)
+
+
+def test_what_a_card_still_does_is_in_the_time_and_in_its_own_memory(monkeypatch):
+    monkeypatch.setattr(measure, "current_device", lambda: Card("gpu"))
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: Card.clock)
+    layer, value = paddle.nn.Linear(2, 2), paddle.ones([1, 2])
+    assert measure.one_turn(layer, layer, value) == {"forward": 5.0, "backward": 5.0, "bytes": 5.0 * 2**20}

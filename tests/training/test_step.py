@@ -9,11 +9,13 @@ from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.data.tokenizer import Tokenizer
+from ernie_vil2.device import Device
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.views import encode
 from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.threads import set_kernel_threads, thread_count
+from ernie_vil2.training import step as training_step
 from ernie_vil2.training.step import GradientStep
 
 PAIRS = [["image", "caption"], ["image", "tags", 0.5], ["image", "image'"], ["caption", "caption'"], ["tags", "tags'"]]
@@ -101,3 +103,13 @@ def test_a_step_on_a_tower_with_unused_temperature_leaves_it_alone(setting):
     GradientStep(ErnieVil2(model, objective), side_by_side=True)(batch, 0)
     assert model.temperature("mm").temperature_b.grad is None and model.visual.class_embedding.grad is None
     assert paddle.abs(model.temperature("tt").temperature_b.grad).item() > 0
+
+
+@pytest.mark.parametrize("kind, threads, together", [("cpu", 2, True), ("cpu", 1, False), ("gpu", 2, False)])
+def test_towers_are_side_by_side_on_a_cpu_with_threads_for_both(setting, monkeypatch, kind, threads, together):
+    monkeypatch.setattr(training_step, "current_device", lambda: Device(kind))
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    model, objective, _ = setting
+    step = GradientStep(model, objective)
+    assert (step.pool is not None) == together
+    step.close()

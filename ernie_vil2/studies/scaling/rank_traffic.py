@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...device import MIB, current_device
 from ...config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 from ...config.run import DataConfig, ObjectiveConfig, RunConfig
 from ..noise import random_batch
@@ -100,16 +101,15 @@ def loss_bytes(
 
     Both directions, targets and masks are in it. Embeddings are narrow here, so that what they take is not.
     """
-    from paddle.base import core
-
+    device = current_device()
     embeds = {view: normal(share, NARROW) for view in objective.views}
     gc.collect()
-    core.host_memory_stat_reset_peak_value("Allocated", 0)
+    device.forget_most()
     before, entries = allocated(), share.rows * share.total
     parts = objective.loss(embeds, batch, model, share)
     held = allocated() - before
     parts["loss"].backward()  # a collective, so every rank takes part
-    return held / entries, (core.host_memory_stat_peak_value("Allocated", 0) - before) / entries
+    return held / entries, (device.tensors().most * MIB - before) / entries
 
 
 def normal(share: "Share", width: int) -> "paddle.Tensor":

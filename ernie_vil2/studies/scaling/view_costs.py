@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...device import MIB, current_device
 from ...config.model import ImageTowerConfig, ModelConfig, TextTowerConfig
 
 if TYPE_CHECKING:
@@ -55,18 +56,20 @@ def one_turn(
     model: "DualEncoder", encode: "Callable[[paddle.Tensor], paddle.Tensor]", value: "paddle.Tensor"
 ) -> dict[str, float]:
     """Seconds of a forward and a backward pass, and bytes held between them."""
+    device = current_device()
     gc.collect()
+    device.synchronise()
     before, start = allocated(), time.perf_counter()
     loss = encode(value).sum()
+    device.synchronise()
     middle, held = time.perf_counter(), allocated() - before
     loss.backward()
+    device.synchronise()
     end = time.perf_counter()
     model.clear_gradients()
     return {"forward": middle - start, "backward": end - middle, "bytes": held}
 
 
-def allocated() -> int:
-    """Bytes of Paddle's tensors in the computer's memory."""
-    from paddle.base import core
-
-    return core.host_memory_stat_current_value("Allocated", 0)
+def allocated() -> float:
+    """Bytes of Paddle's tensors on the device."""
+    return current_device().tensors().now * MIB

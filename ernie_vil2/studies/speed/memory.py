@@ -3,9 +3,9 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 from ...config.run import RunConfig
+from ...device import current_device
 from ...errors import UserError
 from ...schema import as_dict
 from ...schema import build as build_record
@@ -15,7 +15,7 @@ START = "from ernie_vil2.studies.speed import memory; memory.serve()"
 
 
 def compare(config: RunConfig, batch: int, micro: int) -> dict[str, float]:
-    """{"small": MiB, "large": MiB, "ratio": ...}: peak above the resident memory after loading of a training step with
+    """{"small": MiB, "large": MiB, "ratio": ...}: peak above what is in use after loading, of a training step with
     `micro` pairs and with `batch` pairs in micro-batches of `micro`. config: a RunConfig; its data are not read."""
     peaks = {}
     for name, size in (("small", micro), ("large", batch)):
@@ -38,22 +38,17 @@ def serve() -> None:
 
 
 def step_peak(config: RunConfig, size: int, micro: int) -> float:
-    """MiB that one step of `size` pairs in micro-batches of `micro` needs above what is resident after loading."""
+    """MiB that one step of `size` pairs in micro-batches of `micro` needs above what is in use after loading:
+    of the process on a CPU, of the tensors on a card."""
     from ...training.rig import build
 
     config.model.text_tower.vocab_size = config.model.text_tower.vocab_size or VOCABULARY
     config.train.micro_batch = micro
     rig = build(config, size)
-    batch = random_batch(config.model, rig.system.views, size)
-    loaded = resident("VmRSS")
+    batch, device = random_batch(config.model, rig.system.views, size), current_device()
+    device.synchronise()
+    device.forget_most()
+    loaded = device.memory().now
     rig.step(batch, 0, show=False)
-    return resident("VmHWM") - loaded
-
-
-def resident(field: str) -> float:
-    """MiB of this process: VmRSS now, VmHWM at most so far. UserError where the system does not tell."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(field + ":")) / 1024
-    except (OSError, StopIteration):
-        raise UserError("memory is read from /proc/self/status, which this system does not have") from None
+    device.synchronise()
+    return device.memory().most - loaded

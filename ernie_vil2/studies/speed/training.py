@@ -5,6 +5,7 @@ import time
 
 from ...config.run import RunConfig
 from ..noise import IMAGE_VIEWS, VOCABULARY, random_batch
+from ...device import current_device
 from ..scaling.project import view_flops
 
 
@@ -14,22 +15,19 @@ def throughput(config: RunConfig, batch: int, steps: int) -> dict[str, float]:
     tflops counts the operations that the gradient needs, 3 forward passes of every view; what the gradient cache and
     recompute do again is not counted, so the share of peak tells what they cost.
     """
-    import paddle
-
     from ...training.rig import build
 
     image, text = view_flops(config.model)
     config = copy.deepcopy(config)
     config.model.text_tower.vocab_size = config.model.text_tower.vocab_size or VOCABULARY
-    rig = build(config, batch)
-    synchronise = paddle.device.synchronize if paddle.get_device().startswith("gpu") else lambda: None
+    rig, device = build(config, batch), current_device()
     pairs = random_batch(config.model, rig.system.views, batch)
     for number in range(steps + 2):
         if number == 2:
-            synchronise()
+            device.synchronise()
             began = time.perf_counter()
         rig.step(pairs, number, show=False)
-    synchronise()
+    device.synchronise()
     rate = steps * batch / (time.perf_counter() - began)
     rig.close()
     operations = 3 * sum(image if view in IMAGE_VIEWS else text for view in rig.system.views)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import paddle
 
 from ...data.check.check import check
 from ...data.sources.base import Source
+from ...device import current_device
 from ...keys import generator
 from ...objectives.views import group_of
 from ...runtime import cpu_count
-from ..log.run_log import duration, memory
+from ..log.run_log import duration, memory, memory_name
 from ..trainer import Trainer
 from .trial import Learning, timed_batches, trial
 
@@ -187,12 +187,12 @@ def loader_line(loader, learning, config):
 
 def cost_line(loader, learning, config, before):
     """Memory and time of the whole run in one process."""
-    train, now = config.train, memory()
+    train, now, device = config.train, memory(), current_device()
     hours = train.steps * train.batch_size / min(learning.rate, loader.rate * max(config.data.workers, 1))
-    kind = "gpu_memory" if "gpu_memory_mb" in before else "memory"
-    fixed = before[f"{kind}_mb"] + BYTES_PER_PARAMETER * learning.trainer.rig.parameter_count / 2**20
-    of_pair = max(now[f"{kind}_peak_mb"] - fixed, 0.0) / len(learning.batch)
-    needed, there = fixed + of_pair * (train.micro_batch or train.batch_size), memory_there(kind)
+    name = memory_name(device)
+    fixed = before[f"{name}_mb"] + BYTES_PER_PARAMETER * learning.trainer.rig.parameter_count / 2**20
+    of_pair = max(now[f"{name}_peak_mb"] - fixed, 0.0) / len(learning.batch)
+    needed, there = fixed + of_pair * (train.micro_batch or train.batch_size), device.memory_total()
     text = (
         f"about {needed:,.0f} MB of {there:,.0f} MB, and {duration(hours)} (h:mm:ss) for {train.steps:,} steps of "
         f"{train.batch_size:,} pairs in one process, validation apart"
@@ -202,15 +202,3 @@ def cost_line(loader, learning, config, before):
     fitting = int(0.8 * (there - fixed) / of_pair) if of_pair else 0
     hint = f"set train.micro_batch: {fitting}" if fitting > 0 else "take a smaller model"
     return Line("cost", False, f"{text}: that does not fit; {hint}")
-
-
-def memory_there(kind):
-    """MB that this process can have: of the GPU, or of the machine as far as it is free or held by this process."""
-    if kind == "gpu_memory":
-        return paddle.device.cuda.get_device_properties().total_memory / 2**20
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return math.inf
-    return free / 1024 + memory()["memory_mb"]

@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-import paddle
 
 from ...config.run import RunConfig
 from ...data.batches.loader import Loader
 from ...data.batches.views import Batch
+from ...device import current_device
 from ...errors import UserError
 from ...objectives.gather import divide
 from ...objectives.positives import labels_of, positives
@@ -31,7 +31,7 @@ def trial(config: RunConfig, folder: str | os.PathLike) -> RunConfig:
     """The configuration that is tried: a batch that fits, the peak learning rate at once, a folder of its own."""
     config = copy.deepcopy(config)
     config.output = str(folder)
-    most = BATCH_ON_CPU if paddle.get_device() == "cpu" else BATCH_ON_GPU
+    most = BATCH_ON_CPU if current_device().is_cpu else BATCH_ON_GPU
     config.train.batch_size = min(config.train.batch_size, most)
     config.train.spike = 0.0
     config.optimizer.schedule = "constant"

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
+from ...device import Memory, current_device, process_memory
+from ...errors import UserError
 from ...files.atomic import atomic_file
 from .console import Values, full_line, short_line, step_summary
 from .visualdl import Visual
@@ -26,22 +28,26 @@ def duration(seconds):
 
 
 def memory():
-    """{"memory_mb": of this process now, "memory_peak_mb": its most}, and of the GPU's allocator where there is one."""
-    import paddle
-
+    """{"memory_mb": of this process now, "memory_peak_mb": its most}, and of the tensors on a card where there is one,
+    under the name of its kind: gpu_memory_mb, xpu_memory_mb, npu_memory_mb."""
+    device = current_device()
     try:
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        lines = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Vm"))
-        now, most = (int(lines[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))
-    except (OSError, KeyError, ValueError):
+        found = {"memory": process_memory()}
+    except UserError:
         unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-        now = most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    values = {"memory_mb": round(now, 1), "memory_peak_mb": round(most, 1)}
-    if paddle.get_device().startswith("gpu"):
-        cuda = paddle.device.cuda
-        values["gpu_memory_mb"] = round(cuda.memory_allocated() / 2**20, 1)
-        values["gpu_memory_peak_mb"] = round(cuda.max_memory_allocated() / 2**20, 1)
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+        found = {"memory": Memory(most, most)}
+    if not device.is_cpu:
+        found[memory_name(device)] = device.memory()
+    values = {}
+    for name, value in found.items():
+        values[f"{name}_mb"], values[f"{name}_peak_mb"] = round(value.now, 1), round(value.most, 1)
     return values
+
+
+def memory_name(device):
+    """What `memory` calls the memory of a device, before _mb and _peak_mb."""
+    return "memory" if device.is_cpu else f"{device.kind}_memory"
 
 
 class RunLog:

@@ -3,27 +3,35 @@
 import paddle
 
 from ...config.model import LIBRARIES
+from ...device import current_device
 from ...errors import ConfigError, UserError
 
 
 def check_precision(config):
-    """Refuse what would silently stay fp32 or lose gradients: Paddle has no bf16 or fp16 kernels on a CPU, nor bf16 on
-    older cards, and with fp16 weights (O2) small gradients would vanish when they are unscaled."""
+    """Refuse what would silently stay fp32 or lose gradients: Paddle has no bf16 or fp16 kernels on a CPU, nor both on
+    every card, and with fp16 weights (O2) small gradients would vanish when they are unscaled."""
     precision = config.precision
     if precision == "fp16" and config.amp_level == "O2":
         raise ConfigError(
             "train.amp_level O2 with fp16 keeps gradients in fp16, where small ones vanish; set amp_level: O1, or "
             "train.precision: bf16"
         )
-    if precision != "fp32" and not (paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count()):
+    device = current_device()
+    if precision in device.precisions:
+        return
+    if device.is_cpu:
         raise ConfigError(
             f"train.precision {precision} needs a GPU, and Paddle sees none here (on a CPU it would silently stay "
             "in fp32); set train.precision: fp32"
         )
-    if precision == "bf16" and not paddle.amp.is_bfloat16_supported():
+    if device.kind == "gpu":
         raise ConfigError(
             "train.precision bf16 needs a GPU of compute capability 8.0 or more; set train.precision: fp16"
         )
+    raise ConfigError(
+        f"train.precision {precision} is not supported by this device, {device.name}; set train.precision: "
+        f"{device.precisions[-1]}"
+    )
 
 
 def check_finite(model, step):
@@ -66,7 +74,7 @@ def check_batch_norm(key, train, share):
             f"{key} would count every batch twice with train.recompute; set batch_norm: frozen, or train.recompute: "
             "false"
         )
-    if not share.alone and paddle.get_device() == "cpu":
+    if not share.alone and current_device().is_cpu:
         raise ConfigError(
             f"{key} needs statistics over all ranks, which Paddle has on GPUs only; set batch_norm: frozen, or start "
             "one process"

@@ -3,6 +3,8 @@
 import pytest
 
 from ernie_vil2.config.load import load_run
+from ernie_vil2.config.run import load_run
+from ernie_vil2.device import Device, Memory
 from ernie_vil2.studies.scaling.project import view_flops
 from ernie_vil2.studies.speed import memory
 from ernie_vil2.studies.speed.training import throughput
@@ -37,3 +39,25 @@ def test_throughput_counts_every_view():
     per_pair = [found["tflops"] / found["pairs_per_second"] for found in (one, two)]
     text = view_flops(config(*overrides).model)[1]
     assert (per_pair[1] - per_pair[0]) * 1e12 == pytest.approx(3 * text)
+
+
+class Card(Device):
+    """Tensors of 100 MiB while loading, of 30 MiB after it, of 70 MiB in a step, which is seen by who waits for it."""
+
+    waited, most = 0, 100.0
+
+    def synchronise(self):
+        Card.waited += 1
+
+    def forget_most(self):
+        Card.most = 0.0
+
+    def tensors(self):
+        return Memory(30.0, max(self.most, 70.0 if self.waited > 1 else 30.0))
+
+
+def test_on_a_card_the_peak_is_that_of_the_step_once_it_is_done(monkeypatch):
+    monkeypatch.setattr(memory, "current_device", lambda: Card("gpu"))
+    sizes = "{depth: 1, width: 64, heads: 1, image_size: 64}", "{depth: 1, width: 64, heads: 1, vocab_size: 500}"
+    small = config(f"model.image_tower={sizes[0]}", f"model.text_tower={sizes[1]}", "model.pixels={size: 64}")
+    assert memory.step_peak(small, 8, 8) == 40.0

@@ -10,6 +10,7 @@ import pytest
 from ernie_vil2.config.run import ObjectiveConfig, RunConfig
 from ernie_vil2.data.sources.base import Sample, Source
 from ernie_vil2.data.tokenizer import Tokenizer
+from ernie_vil2.device import Device
 from ernie_vil2.errors import ConfigError, DataError, UserError
 from ernie_vil2.schema import as_dict, build
 from ernie_vil2.training.doctor import doctor, trial
@@ -141,7 +142,7 @@ def test_who_waits_for_whom(tmp_path, monkeypatch, step, load, workers, ok, word
 
 def test_memory_and_time_are_scaled_to_the_whole_run(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "memory", lambda: {"memory_mb": 900.0, "memory_peak_mb": 1000.0})
-    monkeypatch.setattr(doctor, "memory_there", lambda kind: 2000.0)
+    monkeypatch.setattr(Device, "memory_total", lambda self: 2000.0)
     before = {"memory_mb": 200.0, "memory_peak_mb": 300.0}
     small = run_config(tmp_path, {"batch_size": 32, "steps": 900})
     line = doctor.cost_line(Loading(None, 80.0), stub(10.0), small, before)
@@ -151,6 +152,24 @@ def test_memory_and_time_are_scaled_to_the_whole_run(tmp_path, monkeypatch):
     assert not line.ok and "set train.micro_batch: 28" in line.text and "16:00:00" in line.text
     large.train.micro_batch = 28
     assert doctor.cost_line(Loading(None, 5.0), stub(10.0), large, before).ok
+
+
+@pytest.mark.parametrize("kind", ["gpu", "xpu", "npu"])
+def test_what_must_fit_on_a_card_is_the_cards_memory(tmp_path, monkeypatch, kind):
+    host, now = {"memory_mb": 9e6, "memory_peak_mb": 9e6}, {f"{kind}_memory_mb": 0.0, f"{kind}_memory_peak_mb": 1000.0}
+    monkeypatch.setattr(doctor, "memory", lambda: {**host, **now})
+    monkeypatch.setattr(doctor, "current_device", lambda: Device(kind))
+    monkeypatch.setattr(Device, "memory_total", lambda self: 2000.0)
+    before = {**host, f"{kind}_memory_mb": 200.0, f"{kind}_memory_peak_mb": 200.0}
+    line = doctor.cost_line(Loading(None, 80.0), stub(10.0), run_config(tmp_path, {"batch_size": 32}), before)
+    assert line.ok and "1,800 MB of 2,000 MB" in line.text
+
+
+@pytest.mark.parametrize("kind, pairs", [("cpu", 32), ("gpu", 256), ("xpu", 256)])
+def test_a_card_is_tried_with_more_pairs(tmp_path, monkeypatch, kind, pairs):
+    monkeypatch.setattr(trial, "current_device", lambda: Device(kind))
+    config = run_config(tmp_path, {"batch_size": 4096})
+    assert trial.trial(config, tmp_path).train.batch_size == pairs and config.train.batch_size == 4096
 
 
 def test_a_first_loss_beyond_chance_or_known_too_early_is_bad(tmp_path):

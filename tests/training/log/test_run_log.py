@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from visualdl import LogReader
 
+from ernie_vil2.device import Device, Memory
+from ernie_vil2.errors import UserError
+from ernie_vil2.training.log import run_log
 from ernie_vil2.training.log.run_log import RunLog, SilentLog, memory
 
 
@@ -84,6 +87,24 @@ def test_memory_is_that_of_this_process():
         resident = int(handle.read().split()[1]) * resource.getpagesize() / 2**20
     assert abs(found["memory_mb"] - resident) < 16 and found["memory_mb"] > 64 and held.any()
     assert found["memory_peak_mb"] >= found["memory_mb"] - 1
+
+
+@pytest.mark.parametrize("kind", ["gpu", "xpu", "npu", "iluvatar_gpu"])
+def test_memory_of_a_card_stands_under_the_name_of_its_kind(monkeypatch, kind):
+    monkeypatch.setattr(run_log, "current_device", lambda: Device(kind, 1))
+    monkeypatch.setattr(Device, "tensors", lambda self: Memory(10.04, 20.06))
+    found = memory()
+    assert list(found) == ["memory_mb", "memory_peak_mb", f"{kind}_memory_mb", f"{kind}_memory_peak_mb"]
+    assert list(found.values())[2:] == [10.0, 20.1] and found["memory_mb"] > 50
+
+
+def test_a_system_that_does_not_tell_memory_now_has_its_peak_logged(monkeypatch):
+    def untold():
+        raise UserError("not told")
+
+    monkeypatch.setattr(run_log, "process_memory", untold)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert memory() == {"memory_mb": pytest.approx(peak, abs=1), "memory_peak_mb": pytest.approx(peak, abs=1)}
 
 
 STEP = {"loss": 0.25, "image-caption": 0.3, "caption-caption'": 0.1, "grad_norm": 2.0, "lr": 3e-5}

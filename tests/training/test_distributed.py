@@ -1,0 +1,42 @@
+"""How ranks are joined and when they wait, by the device; the launcher and the cards are stood in for."""
+
+import paddle
+import paddle.distributed as dist
+import pytest
+from paddle.distributed import fleet
+
+from ernie_vil2.device import Device
+from ernie_vil2.training import distributed
+from ernie_vil2.training.distributed import Ranks, start
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
+def test_cards_are_joined_by_fleet_and_cpus_by_one_group(monkeypatch, kind):
+    joined, store = [], object()
+    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "3")
+    monkeypatch.setattr(distributed, "current_device", lambda: Device(kind))
+    monkeypatch.setattr(fleet, "init", lambda **options: joined.append(("fleet", options)))
+    monkeypatch.setattr(dist, "init_parallel_env", lambda: joined.append("one group"))
+    monkeypatch.setattr(dist, "is_initialized", lambda: bool(joined))
+    monkeypatch.setattr(dist, "get_rank", lambda: 2)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 3)
+    monkeypatch.setattr(paddle.base.core, "create_or_get_global_tcp_store", lambda: store)
+    for _ in range(2):  # joined once
+        ranks = start()
+        assert (ranks.rank, ranks.size, ranks.store) == (2, 3, store)
+    assert joined == (["one group"] if kind == "cpu" else [("fleet", {"is_collective": True})])
+
+
+def test_a_process_without_a_launcher_joins_nobody(monkeypatch):
+    monkeypatch.delenv("PADDLE_TRAINERS_NUM", raising=False)
+    monkeypatch.setattr(dist, "init_parallel_env", lambda: pytest.fail("joined"))
+    assert start().size == 1
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
+def test_only_gloo_needs_the_ranks_to_meet_before_a_step(monkeypatch, kind):
+    waited = []
+    monkeypatch.setattr(distributed, "current_device", lambda: Device(kind))
+    monkeypatch.setattr(Ranks, "wait", lambda self: waited.append(1))
+    Ranks(0, 2).meet()
+    assert bool(waited) == (kind == "cpu")
