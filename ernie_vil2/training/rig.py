@@ -42,8 +42,9 @@ Arrays = Mapping[str, np.ndarray]
 class Rig:
     """`step(batch, number)` takes one optimizer step on this rank's rows of a global batch.
 
-    system and model are what learns; share says which rows are this rank's; `similarities` are those of the last
-    step that was shown, `stopped` whether any rank had asked to stop before the last step.
+    system and model are what learns; share says which rows are this rank's. Of the last step: `parts` are the names of
+    the parts of its loss, `similarities` its similarities where it was shown, `stopped` whether any rank had asked to
+    stop before.
     """
 
     def __init__(self, config: RunConfig, ranks: Ranks, share: Share, notes: list[str], fresh: bool = True) -> None:
@@ -68,6 +69,7 @@ class Rig:
         self.towers = self.system.towers()
         self.updates = diagnostics.Updates(self.towers)
         self.similarities, self.stopped = None, False
+        self.parts: tuple[str, ...] = ()
         self.model.train()
 
     @property
@@ -90,6 +92,7 @@ class Rig:
                 f"step {number + 1}: no sample of the batch has both views of any pair; check that the source has the "
                 f"views {', '.join(self.system.views)}, first sample {batch.where[0]}"
             )
+        self.parts = tuple(name for name in parts if name != "loss")
         values = {name: float(value) for name, value in zip(parts, sums, strict=True)}
         self.sync.reduce()
         norm, taken = self._norm(), True

@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 import ernie_vil2
-from ernie_vil2.config.run import load_run
+from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.training.trainer import Trainer
 from tests.systems.residual import Residual
@@ -113,10 +113,10 @@ def test_loaded_model_is_the_trained_one_with_its_layer(trained, tmp_path):
 @pytest.mark.parametrize(
     "settings, sentence",
     [
-        ({"widht": 6}, "unknown key 'settings.widht'; did you mean 'settings.width'?"),
-        ({"scale": "much"}, "settings.scale must be of type float, not 'much'"),
-        ({"width": 2.5}, "settings.width must be of type int, not 2.5"),
-        ({"width": 0}, "model.settings.width must be at least 1, not 0"),
+        ({"widht": 6}, "unknown key 'model.settings.widht'; did you mean 'model.settings.width'?"),
+        ({"scale": "much"}, "model.settings.scale must be of type float, not 'much'"),
+        ({"width": 2.5}, "model.settings.width must be of type int, not 2.5"),
+        ({"width": 0}, "model.settings.width is 0 but must be at least 1"),
     ],
 )
 def test_wrong_settings_are_refused_before_a_model_is_built(tmp_path, monkeypatch, settings, sentence):
@@ -124,7 +124,7 @@ def test_wrong_settings_are_refused_before_a_model_is_built(tmp_path, monkeypatc
     config = config_in(tmp_path / "wrong", model__settings=settings)
     with pytest.raises(ConfigError) as caught:
         Trainer(config)
-    assert str(caught.value) == f"the model: {sentence}"
+    assert str(caught.value) == f"the configuration: {sentence}"
     assert not (tmp_path / "wrong" / "run").exists()
 
 
