@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 import numpy as np
 import paddle
 
-from ..config.run import RunConfig
+from ..config.run import LoraConfig, RunConfig
 from ..data.batches.views import Batch
 from ..errors import DataError
 from ..models.dual_encoder import Temperature
-from ..models.lora import LoraLinear, add_lora, merged_state
+from ..models.lora import LoraLinear, add_lora, lora_parameters, merged_state
 from ..objectives.gather import Share, divide
+from ..systems.system import System
 from . import diagnostics
 from .distributed import GradientSync, Ranks
 from .guard import Guard
@@ -53,6 +54,7 @@ class Rig:
         with paddle.utils.unique_name.guard():
             self.system = start_system(config, notes, fresh)
             add_lora(self.system.model, config.lora, config.seed)
+        freeze_adapted(self.system, config.lora)
         self.model = self.system.model
         self.model.recompute = train.recompute
         self.freezer = Freezer(self.model, config.optimizer.freeze)
@@ -182,6 +184,14 @@ class Rig:
     def close(self) -> None:
         """End the threads."""
         self.gradients.close()
+
+
+def freeze_adapted(system: System, config: LoraConfig) -> None:
+    """Freeze what a system names in the adapted towers beside their low-rank updates: layers of its own too."""
+    towers, added = system.towers(), set(map(id, lora_parameters(system.model).values()))
+    for name in config.towers if config.rank else ():
+        for parameter in towers[name].parameters() if name in towers else ():
+            parameter.stop_gradient = id(parameter) not in added
 
 
 def arrays_of(model: paddle.nn.Layer) -> dict[str, np.ndarray]:
