@@ -17,10 +17,10 @@ from ..data.images.decode import AnyImage, decode
 from ..data.images.pixels import normalise, preprocess
 from ..data.images.resize import crop
 from ..data.tokenizer import Tokenizer
+from ..device import device_of
 from ..errors import CheckpointError, ConfigError, ImageError
 from ..models.dual_encoder import fill, uninitialised
 from ..systems.registry import system_class
-from ..device import device_of
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
 from .items import Failures, listed, not_text, single_image
 

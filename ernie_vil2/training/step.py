@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager
 import paddle
 
 from ..data.batches.views import Batch
+from ..device import current_device
 from ..objectives.gather import Share, divide
 from ..systems.system import System, Tower
-from ..device import current_device
 from ..threads import set_kernel_threads, thread_count
 from .grad_cache import embed, replay
 

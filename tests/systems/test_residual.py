@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 import ernie_vil2
-from ernie_vil2.config.run import load_run
+from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.training.trainer import Trainer
 from tests.systems.residual import Residual

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...device import MIB, current_device
 from ...config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
 from ...config.run import DataConfig, ObjectiveConfig, RunConfig
+from ...device import MIB, current_device
 from ..noise import random_batch
 from .view_costs import allocated
 

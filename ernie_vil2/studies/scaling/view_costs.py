@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...device import MIB, current_device
 from ...config.model import ImageTowerConfig, ModelConfig, TextTowerConfig
+from ...device import MIB, current_device
 
 if TYPE_CHECKING:
     import paddle

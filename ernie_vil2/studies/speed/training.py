@@ -4,8 +4,8 @@ import copy
 import time
 
 from ...config.run import RunConfig
-from ..noise import IMAGE_VIEWS, VOCABULARY, random_batch
 from ...device import current_device
+from ..noise import IMAGE_VIEWS, VOCABULARY, random_batch
 from ..scaling.project import view_flops
 
 

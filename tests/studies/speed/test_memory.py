@@ -3,7 +3,6 @@
 import pytest
 
 from ernie_vil2.config.load import load_run
-from ernie_vil2.config.run import load_run
 from ernie_vil2.device import Device, Memory
 from ernie_vil2.studies.scaling.project import view_flops
 from ernie_vil2.studies.speed import memory
