@@ -31,9 +31,15 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     from ..config.load import load_run
+    from ..config.model import PLAIN
 
     config = load_run(options.config, options.override)
     if options.check:
+        if config.model.system != PLAIN or config.model.settings:
+            import_paddle()
+            from ..systems.registry import system_class
+
+            system_class(config.model.system).settings(config.model)
         print(f"{options.config}: the configuration is right")
         return 0
 

@@ -1,7 +1,7 @@
 """What a system is: a model and an objective, with what belongs to both.
 
 A module of this folder holds one system under its own name, `kind`; a system of somebody else's is known once the
-class is defined. docs/architecture.md has the walk, and an example that is tested.
+class is defined. docs/systems.md has an example.
 """
 
 from abc import ABC, abstractmethod
@@ -69,7 +69,7 @@ class System(ABC):
     def settings(cls, config: ModelConfig) -> Any:
         """`model.settings` as a `Settings`; ConfigError for keys or values that it does not know."""
         if cls.Settings is not None:
-            return build_record(cls.Settings, config.settings, "the model", "settings")
+            return build_record(cls.Settings, config.settings, "the configuration", "model.settings")
         if config.settings:
             raise ConfigError(f"model.settings has {', '.join(config.settings)}, but the system {cls.kind} has none")
         return None

@@ -107,7 +107,7 @@ def walk(trainer: "Trainer", loader: Loader, log: RunLog | SilentLog, stop: Stop
         values = rig.step(batch, step, show, stop.asked)
         log.advance()
         if show:
-            log.step(done, {**values, **timer.line(done), **memory()}, rig.similarities)
+            log.step(done, {**values, **timer.line(done), **memory()}, rig.parts, rig.similarities)
         paused = time.perf_counter()
         path = after_step(trainer, config, done, log) or path
         timer.pause(time.perf_counter() - paused)

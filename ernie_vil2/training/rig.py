@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 import numpy as np
 import paddle
 
-from ..config.run import RunConfig
+from ..config.run import LoraConfig, RunConfig
 from ..data.batches.views import Batch
 from ..errors import DataError
 from ..models.dual_encoder import Temperature
-from ..models.lora import LoraLinear, add_lora, merged_state
+from ..models.lora import LoraLinear, add_lora, lora_parameters, merged_state
 from ..objectives.gather import Share, divide
+from ..systems.system import System
 from . import diagnostics
 from .distributed import GradientSync, Ranks
 from .guard import Guard
@@ -42,8 +43,9 @@ Arrays = Mapping[str, np.ndarray]
 class Rig:
     """`step(batch, number)` takes one optimizer step on this rank's rows of a global batch.
 
-    system and model are what learns; share says which rows are this rank's; `similarities` are those of the last
-    step that was shown, `stopped` whether any rank had asked to stop before the last step.
+    system and model are what learns; share says which rows are this rank's. Of the last step: `parts` are the names of
+    the parts of its loss, `similarities` its similarities where it was shown, `stopped` whether any rank had asked to
+    stop before.
     """
 
     def __init__(self, config: RunConfig, ranks: Ranks, share: Share, notes: list[str], fresh: bool = True) -> None:
@@ -52,6 +54,7 @@ class Rig:
         with paddle.utils.unique_name.guard():
             self.system = start_system(config, notes, fresh)
             add_lora(self.system.model, config.lora, config.seed)
+        freeze_adapted(self.system, config.lora)
         self.model = self.system.model
         self.model.recompute = train.recompute
         self.freezer = Freezer(self.model, config.optimizer.freeze)
@@ -68,6 +71,7 @@ class Rig:
         self.towers = self.system.towers()
         self.updates = diagnostics.Updates(self.towers)
         self.similarities, self.stopped = None, False
+        self.parts: tuple[str, ...] = ()
         self.model.train()
 
     @property
@@ -90,6 +94,7 @@ class Rig:
                 f"step {number + 1}: no sample of the batch has both views of any pair; check that the source has the "
                 f"views {', '.join(self.system.views)}, first sample {batch.where[0]}"
             )
+        self.parts = tuple(name for name in parts if name != "loss")
         values = {name: float(value) for name, value in zip(parts, sums, strict=True)}
         self.sync.reduce()
         norm, taken = self._norm(), True
@@ -179,6 +184,14 @@ class Rig:
     def close(self) -> None:
         """End the threads."""
         self.gradients.close()
+
+
+def freeze_adapted(system: System, config: LoraConfig) -> None:
+    """Freeze what a system names in the adapted towers beside their low-rank updates: layers of its own too."""
+    towers, added = system.towers(), set(map(id, lora_parameters(system.model).values()))
+    for name in config.towers if config.rank else ():
+        for parameter in towers[name].parameters() if name in towers else ():
+            parameter.stop_gradient = id(parameter) not in added
 
 
 def arrays_of(model: paddle.nn.Layer) -> dict[str, np.ndarray]:

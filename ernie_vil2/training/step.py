@@ -14,6 +14,7 @@ import paddle
 
 from ..data.batches.views import Batch
 from ..device import current_device
+from ..models.dual_encoder import Temperature
 from ..objectives.gather import Share, divide
 from ..systems.system import System, Tower
 from ..threads import set_kernel_threads, thread_count
@@ -31,6 +32,15 @@ def share_parameters(towers: dict[str, Tower]) -> bool:
     """Whether two towers have a parameter in common: both backward passes would add to its gradient at once."""
     counts = [{id(parameter) for parameter in tower.parameters()} for tower in towers.values()]
     return sum(map(len, counts)) > len(set().union(*counts))
+
+
+def unnamed_parameters(system: System) -> list[paddle.Tensor]:
+    """Parameters that are neither of a tower nor a temperature."""
+    named = {id(parameter) for tower in system.towers().values() for parameter in tower.parameters()}
+    for layer in system.model.sublayers():
+        if isinstance(layer, Temperature):
+            named.update(map(id, layer.parameters()))
+    return [parameter for parameter in system.model.parameters() if id(parameter) not in named]
 
 
 class GradientStep:
@@ -58,6 +68,7 @@ class GradientStep:
         self.towers = {name: tower for name, tower in system.towers().items() if tower.views}
         self.embeds: dict[str, paddle.Tensor] = {}
         """{view: embeddings [b, D]} of the last batch, without their graph"""
+        self.unnamed = unnamed_parameters(system)
         self.pool = None
         if side_by_side and len(self.towers) > 1 and not share_parameters(self.towers):
             self.pool = ThreadPoolExecutor(len(self.towers), "tower")
@@ -71,7 +82,7 @@ class GradientStep:
         key = (self.seed, number)
         cached = len(share.chunks()) > 1
         random = self.system.draws_masks()
-        resting = {name for name, tower in self.towers.items() if tower.frozen}
+        resting = self._resting()
 
         def forward(name):
             with autocast(self.precision, self.level):
@@ -104,6 +115,13 @@ class GradientStep:
 
         self._each_tower(backward, together=not (recompute or (random and cached)))
         return parts
+
+    def _resting(self) -> set[str]:
+        """Names of the towers that need no backward pass now: none, while a parameter learns that no tower names, since
+        it may lie below any of them."""
+        if not all(parameter.stop_gradient for parameter in self.unnamed):
+            return set()
+        return {name for name, tower in self.towers.items() if tower.frozen}
 
     def _each_tower(self, work: Callable, together: bool = True) -> list:
         """[work(name)] of every tower; side by side each has its part of the kernel threads meanwhile."""

@@ -19,7 +19,6 @@ from ..inference.model import Model
 from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import divide
 from ..schema import as_dict
-from ..systems.registry import system_class
 from .before_after import BeforeAfter
 from .distributed import join_ranks, lost_rank
 from .log.run_log import RunLog, SilentLog
@@ -27,7 +26,7 @@ from .loop import train
 from .resume import check_size, compare
 from .rig import Rig
 from .run_checkpoints import Checkpoints
-from .setup.completion import fitting_rows, look_up_settings
+from .setup.completion import complete_settings, fitting_rows, look_up_settings
 from .setup.initial_weights import check_init
 from .setup.preflight import check_finite, check_precision, check_sharding, check_towers
 from .setup.vocabulary import prepare_vocab
@@ -47,7 +46,7 @@ class Trainer:
         self.config = config = copy.deepcopy(config)
         self.folder = Path(config.output)
         check_precision(config.train)
-        system_class(config.model.system).settings(config.model)
+        complete_settings(config.model)
         self.ranks = join_ranks()
         check_sharding(config.train.sharding)
         share = divide(config.train.batch_size, config.train.micro_batch, self.ranks.rank, self.ranks.size)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ernie_vil2.errors import ConfigError
 from ernie_vil2.models import dual_encoder, layers
 from ernie_vil2.objectives.gather import all_rows
+from ernie_vil2.schema import document
 from ernie_vil2.systems import ernie_vil2, system
 
 
@@ -27,12 +27,8 @@ class Residual(ernie_vil2.ErnieVil2):
 
     @dataclass
     class Settings:
-        scale: float = 0.5
-        width: int = 16
-
-        def __post_init__(self):
-            if self.width < 1:
-                raise ConfigError(f"model.settings.width must be at least 1, not {self.width}")
+        scale: float = document(0.5, "factor of the way through the bottleneck")
+        width: int = document(16, "of the bottleneck", minimum=1)
 
     @classmethod
     def network(cls, config, groups=("mm",), biased=False):

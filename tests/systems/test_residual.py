@@ -113,10 +113,10 @@ def test_loaded_model_is_the_trained_one_with_its_layer(trained, tmp_path):
 @pytest.mark.parametrize(
     "settings, sentence",
     [
-        ({"widht": 6}, "unknown key 'settings.widht'; did you mean 'settings.width'?"),
-        ({"scale": "much"}, "settings.scale must be of type float, not 'much'"),
-        ({"width": 2.5}, "settings.width must be of type int, not 2.5"),
-        ({"width": 0}, "model.settings.width must be at least 1, not 0"),
+        ({"widht": 6}, "unknown key 'model.settings.widht'; did you mean 'model.settings.width'?"),
+        ({"scale": "much"}, "model.settings.scale must be of type float, not 'much'"),
+        ({"width": 2.5}, "model.settings.width must be of type int, not 2.5"),
+        ({"width": 0}, "model.settings.width is 0 but must be at least 1"),
     ],
 )
 def test_wrong_settings_are_refused_before_a_model_is_built(tmp_path, monkeypatch, settings, sentence):
@@ -124,7 +124,7 @@ def test_wrong_settings_are_refused_before_a_model_is_built(tmp_path, monkeypatc
     config = config_in(tmp_path / "wrong", model__settings=settings)
     with pytest.raises(ConfigError) as caught:
         Trainer(config)
-    assert str(caught.value) == f"the model: {sentence}"
+    assert str(caught.value) == f"the configuration: {sentence}"
     assert not (tmp_path / "wrong" / "run").exists()
 
 
@@ -141,3 +141,12 @@ def test_checkpoint_is_refused_under_another_system(trained, tmp_path):
         ernie_vil2.load(plain)
     with pytest.raises(ConfigError, match="model.system is 'nobody'; known are .*ernie_vil2, .*residual"):
         ernie_vil2.load(edited(path, tmp_path / "nobody", system="nobody"))
+
+
+def test_low_rank_updates_freeze_the_layers_that_a_system_adds_to_a_tower(tmp_path):
+    trainer = Trainer(config_in(tmp_path / "lora", lora={"rank": 2, "towers": ["text"]}))
+    learning = {name for name, value in trainer.rig.model.named_parameters() if not value.stop_gradient}
+    assert not {"down.weight", "up.bias"} & learning and "visual.class_embedding" in learning
+    assert {name for name in learning if name.startswith("text_model.")} == {
+        name for name in learning if name.endswith((".lora_a", ".lora_b"))
+    }

@@ -7,6 +7,7 @@ import paddle
 import pytest
 
 from ernie_vil2.objectives.gather import divide
+from ernie_vil2.systems.system import Tower
 from ernie_vil2.training.optimization.freeze import Freezer
 from ernie_vil2.training.step import GradientStep, share_parameters
 from tests.systems.shared_layer import SharedLayer
@@ -88,3 +89,22 @@ def test_norms_count_a_common_layer_in_both(system_and_batch):
     image, text = (set(map(id, tower.parameters())) for tower in system.towers().values())
     assert image & text == set(map(id, system.model.shared.parameters()))
     assert Freezer(system.model, []).apply(0) is False
+
+
+def test_while_a_layer_of_no_tower_learns_no_tower_rests(system_and_batch, monkeypatch):
+    system, batch = system_and_batch
+    model = system.model
+    towers = {"image": ("image", "image'"), "text": ("caption", "caption'", "tags", "tags'")}
+    layers = {"image": (model.visual,), "text": (model.text_model,)}
+    forgetful = {name: Tower(views, layers[name]) for name, views in towers.items()}
+    monkeypatch.setattr(system, "towers", lambda: forgetful)
+    for parameter in model.text_model.parameters():
+        parameter.stop_gradient = True
+    GradientStep(system, side_by_side=False)(batch, 3)
+    of_all = gradients(model)
+    for parameter in model.parameters():
+        parameter.stop_gradient = False
+    GradientStep(system, side_by_side=False)(batch, 3)
+    wanted = gradients(model)
+    assert "shared.0.0.weight" in of_all
+    np.testing.assert_allclose(of_all["shared.0.0.weight"], wanted["shared.0.0.weight"], rtol=1e-4, atol=1e-6)

@@ -7,7 +7,7 @@ from paddle.distributed import fleet
 
 from ernie_vil2.device import Device
 from ernie_vil2.training import distributed
-from ernie_vil2.training.distributed import Ranks, start
+from ernie_vil2.training.distributed import Ranks, join_ranks
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
@@ -22,7 +22,7 @@ def test_cards_are_joined_by_fleet_and_cpus_by_one_group(monkeypatch, kind):
     monkeypatch.setattr(dist, "get_world_size", lambda: 3)
     monkeypatch.setattr(paddle.base.core, "create_or_get_global_tcp_store", lambda: store)
     for _ in range(2):  # joined once
-        ranks = start()
+        ranks = join_ranks()
         assert (ranks.rank, ranks.size, ranks.store) == (2, 3, store)
     assert joined == (["one group"] if kind == "cpu" else [("fleet", {"is_collective": True})])
 
@@ -30,7 +30,7 @@ def test_cards_are_joined_by_fleet_and_cpus_by_one_group(monkeypatch, kind):
 def test_a_process_without_a_launcher_joins_nobody(monkeypatch):
     monkeypatch.delenv("PADDLE_TRAINERS_NUM", raising=False)
     monkeypatch.setattr(dist, "init_parallel_env", lambda: pytest.fail("joined"))
-    assert start().size == 1
+    assert join_ranks().size == 1
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])

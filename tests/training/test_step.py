@@ -110,6 +110,6 @@ def test_towers_are_side_by_side_on_a_cpu_with_threads_for_both(setting, monkeyp
     monkeypatch.setattr(training_step, "current_device", lambda: Device(kind))
     monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
     model, objective, _ = setting
-    step = GradientStep(model, objective)
+    step = GradientStep(ErnieVil2(model, objective))
     assert (step.pool is not None) == together
     step.close()

@@ -1,6 +1,6 @@
 """What a person reads of a run: a line of a step, and a line of an evaluation; the log file has the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 Values = Mapping[str, float | int | str | None]
 DIRECTIONS = (("text to image", "t2i"), ("image to text", "i2t"))
@@ -18,15 +18,10 @@ def full_line(kind: str, step: int, values: Values) -> str:
     return f"{kind} step {step}: " + ", ".join(f"{key} {formatted(value)}" for key, value in values.items())
 
 
-def parts_of(values: Values) -> dict[str, float]:
-    """The parts of the loss, each named by its two views."""
-    return {key: value for key, value in values.items() if "-" in key and isinstance(value, float)}
-
-
-def step_summary(values: Values) -> str:
-    """Loss and its parts, learning rate, speed, remaining time."""
-    parts = ", ".join(f"{name} {value:.4f}" for name, value in parts_of(values).items())
-    found = [f"loss {values['loss']:.4f}" + (f" ({parts})" if parts else "")]
+def step_summary(values: Values, parts: Sequence[str]) -> str:
+    """Loss and the named parts of it, learning rate, speed, remaining time."""
+    told = ", ".join(f"{name} {values[name]:.4f}" for name in parts)
+    found = [f"loss {values['loss']:.4f}" + (f" ({told})" if told else "")]
     if "lr" in values:
         found.append(f"lr {values['lr']:.2e}")
     if "ips" in values:
@@ -43,11 +38,11 @@ def recall_summary(values: Values) -> str:
     return ", ".join([*found, f"mean recall {values['mean_recall']:.1f}"])
 
 
-def short_line(kind: str, step: int, total: int, values: Values) -> str:
+def short_line(kind: str, step: int, total: int, values: Values, parts: Sequence[str]) -> str:
     """A step of all steps with what a person looks at."""
     if "mean_recall" in values:
         source = values.get("source")
         return f"{kind} step {step:,}/{total:,}" + (f" on {source}" if source else "") + f": {recall_summary(values)}"
     if "loss" in values:
-        return f"step {step:,}/{total:,}: {step_summary(values)}"
+        return f"step {step:,}/{total:,}: {step_summary(values, parts)}"
     return full_line(kind, step, values)

@@ -36,7 +36,7 @@ def query_grid(
     """uint8 RGB [H, W, 3]: one row per query, its text and the rank of its image at the left, then the best images,
     with a green frame around the right one.
 
-    model: the `inference.encoder.Model` and source: the source that `embeddings`, an `evaluation.retrieval.Embeddings`,
+    model: the `inference.model.Model` and source: the source that `embeddings`, an `evaluation.embeddings.Embeddings`,
     come from. Queries are evenly spaced over all texts, so they are the same ones at every evaluation. A text whose
     characters no installed font has is replaced by the place of its row. places: what `places_of` gives, where it is
     known. Returns None when the rows of the embeddings cannot be told, as for a source that changed meanwhile.

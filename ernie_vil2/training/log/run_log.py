@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -62,6 +63,7 @@ class RunLog:
         self, folder: str | os.PathLike, total: int, start_step: int = 0, console: Literal["short", "full"] = "short"
     ) -> None:
         self.folder, self.total, self.console = Path(folder), total, console
+        self.parts: Sequence[str] = ()
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = kept_records(self.folder / "log.jsonl", start_step)
         self.file = open(self.folder / "log.jsonl", "a", encoding="utf-8")
@@ -84,8 +86,11 @@ class RunLog:
         """One more step is done."""
         self.bar.update()
 
-    def step(self, done: int, values: Values, similarities: "Similarities | None" = None) -> None:
-        """The record of a training step, with its similarities as histograms."""
+    def step(
+        self, done: int, values: Values, parts: Sequence[str] = (), similarities: "Similarities | None" = None
+    ) -> None:
+        """The record of a training step, of which `parts` names the parts of the loss, with histograms."""
+        self.parts = parts
         self.record("train", done, values)
         if similarities is not None:
             self.histogram("train/similarity/positive", done, similarities.positive)
@@ -102,9 +107,9 @@ class RunLog:
         if self.console == "full":
             self.say(full_line(kind, step, values))
         elif kind == "train" and not self.bar.disable:
-            self.bar.set_postfix_str(step_summary(values))
+            self.bar.set_postfix_str(step_summary(values, self.parts))
         else:
-            self.say(short_line(kind, step, self.total, values))
+            self.say(short_line(kind, step, self.total, values, self.parts))
 
     def histogram(self, tag, step, values):
         """A histogram of an array in VisualDL."""

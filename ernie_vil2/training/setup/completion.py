@@ -2,6 +2,8 @@
 
 from ...config.model import ModelConfig
 from ...errors import ConfigError
+from ...schema import as_dict
+from ...systems.registry import system_class
 
 
 def look_up_settings(model: ModelConfig) -> None:
@@ -12,6 +14,13 @@ def look_up_settings(model: ModelConfig) -> None:
             from ...models.towers.paddlenlp import look_up
 
             look_up(tower)
+
+
+def complete_settings(model: ModelConfig) -> None:
+    """Fill in the defaults of the system's settings, so that a checkpoint keeps and compares what it was trained with;
+    ConfigError for a system that is not known here and for settings that it does not have."""
+    settings = system_class(model.system).settings(model)
+    model.settings = as_dict(settings) if settings is not None else {}
 
 
 def fitting_rows(rows: int, tokens: int, vocab: object) -> int:

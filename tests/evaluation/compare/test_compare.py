@@ -107,6 +107,14 @@ def table_rows(text):
     return {(re.sub(r" \[[\d, ]+\]$", "", first).strip("*"), rest[0]): rest[1:] for first, *rest in cells}
 
 
+def test_every_table_of_markdown_has_one_width(tmp_path, run):
+    text = written(tmp_path, run("one", outcome()))[0]
+    tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("| ")]
+    assert len(tables) == 3  # the benchmark, thresholds by goal, thresholds over the scores
+    for lines in tables:
+        assert len(lines) > 2 and len({line.replace("\\|", "").count("|") for line in lines}) == 1
+
+
 def test_our_rows_stand_beside_the_published_ones_of_the_same_protocol(tmp_path, run):
     found = outcome()
     text, page, content = written(tmp_path, run("mine", found))

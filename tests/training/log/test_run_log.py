@@ -108,13 +108,14 @@ def test_a_system_that_does_not_tell_memory_now_has_its_peak_logged(monkeypatch)
 
 
 STEP = {"loss": 0.25, "image-caption": 0.3, "caption-caption'": 0.1, "grad_norm": 2.0, "lr": 3e-5}
+PARTS = ("image-caption", "caption-caption'")
 STEP |= {"logit_scale_mm": 14.3, "reader_cost": 0.01, "ips": 1234.56, "eta": "1:02:03", "memory_mb": 800.0}
 VALID = {f"{way}_r{k}": 10.0 * k for way in ("t2i", "i2t") for k in (1, 5, 10)} | {"mean_recall": 53.3, "source": "v"}
 
 
 def test_a_person_reads_loss_parts_rate_speed_and_time_and_the_file_has_all(tmp_path, capsys):
     log = RunLog(tmp_path, 2000)
-    log.step(1500, STEP)
+    log.step(1500, STEP, PARTS)
     log.record("valid", 1500, VALID)
     log.close()
     assert capsys.readouterr().out.splitlines() == [
@@ -134,7 +135,7 @@ def test_a_person_reads_loss_parts_rate_speed_and_time_and_the_file_has_all(tmp_
 
 def test_the_full_line_comes_back(tmp_path, capsys):
     log = RunLog(tmp_path, 10, console="full")
-    log.step(2, STEP)
+    log.step(2, STEP, PARTS)
     log.close()
     told = capsys.readouterr().out
     assert told.startswith("train step 2: loss 0.2500, image-caption 0.3000, caption-caption' 0.1000, grad_norm 2.0000")
@@ -145,7 +146,7 @@ def test_on_a_terminal_the_bar_shows_the_step_and_lines_are_for_the_rest(tmp_pat
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     log = RunLog(tmp_path, 10)
     log.advance()
-    log.step(1, STEP)
+    log.step(1, STEP, PARTS)
     assert capsys.readouterr().out == ""
     assert "loss 0.2500" in str(log.bar) and "1:02:03 left" in str(log.bar)
     log.record("valid", 1, VALID)
