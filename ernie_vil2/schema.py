@@ -34,7 +34,7 @@ def as_dict(value: typing.Any) -> typing.Any:
     return value
 
 
-def build(cls: type[Record], mapping: typing.Any, where: str, path: str = "") -> Record:
+def build(cls: type[Record], mapping: typing.Any, where: str | os.PathLike, path: str = "") -> Record:
     """A dataclass from a mapping: unknown keys, wrong types and values out of range raise ConfigError."""
     if dataclasses.is_dataclass(mapping):
         return mapping
@@ -68,7 +68,7 @@ def build(cls: type[Record], mapping: typing.Any, where: str, path: str = "") ->
         raise ConfigError(f"{where}: {error}") from None
 
 
-def coerce(kind: typing.Any, value: typing.Any, where: str, path: str) -> typing.Any:
+def coerce(kind: typing.Any, value: typing.Any, where: str | os.PathLike, path: str) -> typing.Any:
     """`value` as `kind`, or ConfigError; YAML's '1e-4' strings become floats."""
     origin = typing.get_origin(kind)
     if isinstance(value, str) and any(map(kind_of, (kind, *typing.get_args(kind)))):
@@ -118,7 +118,7 @@ def kind_of(cls: typing.Any) -> str | None:
     return next((item.default for item in fields if item.name == "kind"), None)
 
 
-def build_kind(kinds: Mapping[str, type], value: typing.Any, where: str, path: str) -> typing.Any:
+def build_kind(kinds: Mapping[str, type], value: typing.Any, where: str | os.PathLike, path: str) -> typing.Any:
     """The dataclass of {kind: dataclass} that `kind` names, or a key that is a kind; without both the first one."""
     if dataclasses.is_dataclass(value):
         return value
@@ -132,7 +132,7 @@ def build_kind(kinds: Mapping[str, type], value: typing.Any, where: str, path: s
     return build(kinds[named], value, where, path)
 
 
-def check_range(value: typing.Any, rules: Mapping[str, typing.Any], where: str, path: str) -> None:
+def check_range(value: typing.Any, rules: Mapping[str, typing.Any], where: str | os.PathLike, path: str) -> None:
     """The bounds that `document` declared for a field."""
     wrong = None
     if value is None:

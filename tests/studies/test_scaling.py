@@ -17,7 +17,7 @@ from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.objectives.positives import Labels, positives
-from ernie_vil2.studies.scaling import measure, report
+from ernie_vil2.studies.scaling import measure, report, view_costs
 from ernie_vil2.studies.scaling.cards import CARDS, Assumptions
 from ernie_vil2.studies.scaling.project import CLIP_TEXT, Projection, peak, reached_flops, tower_flops, view_flops
 from ernie_vil2.studies.scaling.rank_traffic import PAIRS, TEXT_VIEWS, normal
@@ -216,7 +216,7 @@ class Card(Device):
 
 
 def test_what_a_card_still_does_is_in_the_time_and_in_its_own_memory(monkeypatch):
-    monkeypatch.setattr(measure, "current_device", lambda: Card("gpu"))
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: Card.clock)
+    monkeypatch.setattr(view_costs, "current_device", lambda: Card("gpu"))
+    monkeypatch.setattr(view_costs.time, "perf_counter", lambda: Card.clock)
     layer, value = paddle.nn.Linear(2, 2), paddle.ones([1, 2])
-    assert measure.one_turn(layer, layer, value) == {"forward": 5.0, "backward": 5.0, "bytes": 5.0 * 2**20}
+    assert view_costs.one_turn(layer, layer, value) == {"forward": 5.0, "backward": 5.0, "bytes": 5.0 * 2**20}
