@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import paddle
 import paddle.distributed as dist
 from paddle.autograd import PyLayer
+from paddle.autograd.py_layer import PyLayerContext
 
 from ..device import device_of
 from ..errors import ConfigError
@@ -27,32 +28,32 @@ class Share:
     micro: int
 
     @property
-    def rows(self):
+    def rows(self) -> int:
         """Rows of this rank."""
         return self.counts[self.rank]
 
     @property
-    def total(self):
+    def total(self) -> int:
         """Rows of the global batch."""
         return sum(self.counts)
 
     @property
-    def start(self):
+    def start(self) -> int:
         """Place of the first row in the global batch."""
         return sum(self.counts[: self.rank])
 
     @property
-    def alone(self):
+    def alone(self) -> bool:
         """Whether this rank holds the whole batch."""
         return len(self.counts) == 1
 
-    def chunks(self):
+    def chunks(self) -> list[tuple[int, slice]]:
         """[(global number of the micro-batch, slice of this rank's rows)]; the last one may be short."""
         starts = range(0, self.rows, self.micro)
         return [(self.first + k, slice(at, min(at + self.micro, self.rows))) for k, at in enumerate(starts)]
 
 
-def divide(batch_size, micro=0, rank=0, size=1):
+def divide(batch_size: int, micro: int = 0, rank: int = 0, size: int = 1) -> Share:
     """The Share of a rank out of `size`; micro-batches are never cut, so ranks may differ by one of them.
 
     micro 0 makes one micro-batch of a rank's share. Raises ConfigError where a rank would stay without rows.
@@ -69,7 +70,7 @@ def divide(batch_size, micro=0, rank=0, size=1):
     return Share(rank, counts, pieces * rank // size, micro)
 
 
-def padded(tensor, rows):
+def padded(tensor: paddle.Tensor, rows: int) -> paddle.Tensor:
     """[n, ...] with zeros up to `rows` rows: gloo aborts on parts of different size."""
     lacking = rows - tensor.shape[0]
     if not lacking:
@@ -77,7 +78,7 @@ def padded(tensor, rows):
     return paddle.concat([tensor, paddle.zeros([lacking, *tensor.shape[1:]], tensor.dtype)])
 
 
-def all_rows(tensor, share):
+def all_rows(tensor: paddle.Tensor, share: Share) -> paddle.Tensor:
     """[n, ...] of this rank -> [N, ...] of all ranks in order, without gradient."""
     if share.alone:
         return tensor
@@ -90,12 +91,12 @@ class GatherRows(PyLayer):
     """all_rows whose gradient is the sum of what every rank's loss says of this rank's rows."""
 
     @staticmethod
-    def forward(ctx, tensor, share):
+    def forward(ctx: PyLayerContext, tensor: paddle.Tensor, share: Share) -> paddle.Tensor:
         ctx.share = share
         return all_rows(tensor, share)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: PyLayerContext, gradient: paddle.Tensor) -> paddle.Tensor:
         share = ctx.share
         if "reduce_scatter" in device_of(gradient).collectives:
             most = max(share.counts)
@@ -108,6 +109,6 @@ class GatherRows(PyLayer):
         return gradient[share.start : share.start + share.rows]
 
 
-def gather_rows(tensor, share):
+def gather_rows(tensor: paddle.Tensor, share: Share) -> paddle.Tensor:
     """[n, ...] of this rank -> [N, ...] of all ranks; differentiable. Every rank must call it, and use the result."""
     return tensor if share.alone else GatherRows.apply(tensor, share)

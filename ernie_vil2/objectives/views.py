@@ -1,7 +1,11 @@
 """Which views exist, which group of pairs they belong to, and how a model encodes a batch of them."""
 
+import numpy as np
 import paddle
+from paddle import nn
 
+from ..config.model import PixelProfile
+from ..data.batches.views import Batch
 from ..data.images import pixels
 from ..device import current_device
 from ..keys import random_key
@@ -10,13 +14,15 @@ IMAGE_VIEWS = ("image", "image'")
 TEXT_VIEWS = ("caption", "caption'", "tags", "tags'")
 
 
-def group_of(first, second):
+def group_of(first: str, second: str) -> str:
     """The temperature group of a pair of views: mm (cross-modal), ii (image-image) or tt (text-text)."""
     images = (first in IMAGE_VIEWS) + (second in IMAGE_VIEWS)
     return ("tt", "mm", "ii")[images]
 
 
-def encode(model, batch, seed=0, step=0, micro=0, views=None):
+def encode(
+    model: nn.Layer, batch: Batch, seed: int = 0, step: int = 0, micro: int = 0, views: tuple[str, ...] | None = None
+) -> dict[str, paddle.Tensor]:
     """{view: L2-normalised embeds [B, D]} of `views` (default: all): the half of an objective that holds the towers.
 
     Dropout masks depend on (seed, step, global micro-batch, view) alone, so that they can be drawn again.
@@ -34,7 +40,7 @@ def encode(model, batch, seed=0, step=0, micro=0, views=None):
     return embeds
 
 
-def to_device(crops, profile):
+def to_device(crops: np.ndarray, profile: PixelProfile) -> paddle.Tensor:
     """uint8 [B, S, S, 3] -> float32 [B, 3, S, S], normalised; on a card there, so that only bytes cross the bus."""
     if current_device().is_cpu:
         return paddle.to_tensor(pixels.normalise(crops, profile))
@@ -44,7 +50,7 @@ def to_device(crops, profile):
         return (paddle.to_tensor(crops).transpose([0, 3, 1, 2]).astype("float32") / 255.0 - mean) / std
 
 
-def normalise(embeds, epsilon=1e-12):
+def normalise(embeds: paddle.Tensor, epsilon: float = 1e-12) -> paddle.Tensor:
     """Rows of unit length, in float32: [B, D] -> [B, D]."""
     with paddle.amp.auto_cast(enable=False):
         embeds = embeds.astype("float32")

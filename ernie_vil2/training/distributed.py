@@ -7,10 +7,13 @@ summand of the global one: no averaging, no hooks in the backward pass.
 
 import os
 import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import paddle
 import paddle.distributed as dist
+from paddle import nn
 
 from ..device import current_device
 from ..errors import UserError
@@ -26,16 +29,16 @@ SHORTEST_POLL, LONGEST_POLL = 0.0005, 0.05
 class Ranks:
     """This process among all of the run; `rank` 0 of `size` 1 when it is alone."""
 
-    def __init__(self, rank=0, size=1, store=None):
+    def __init__(self, rank: int = 0, size: int = 1, store: Any = None) -> None:
         self.rank, self.size, self.store = rank, size, store
         self.waits = 0
 
     @property
-    def main(self):
+    def main(self) -> bool:
         """Whether this rank writes what is written once."""
         return self.rank == 0
 
-    def sum(self, values):
+    def sum(self, values: Iterable[float]) -> np.ndarray:
         """float64 [n]: the sum of every rank's numbers."""
         values = np.asarray(values, np.float64)
         if self.size == 1:
@@ -44,7 +47,7 @@ class Ranks:
         dist.all_reduce(tensor)
         return tensor.numpy()
 
-    def wait(self):
+    def wait(self) -> None:
         """Return when every rank is here; unlike a collective on gloo, which gives up after 30 seconds, for as long as
         it takes. A rank that died ends the wait through the launcher."""
         if self.size == 1:
@@ -56,7 +59,7 @@ class Ranks:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_POLL)
 
-    def leave(self):
+    def leave(self) -> None:
         """The last thing a rank does: rank 0 holds the store, so it stays until nobody needs it."""
         if self.size == 1:
             return
@@ -64,12 +67,12 @@ class Ranks:
         while self.main and self.store.add(LEFT, 0) < self.size:
             time.sleep(SHORTEST_POLL)
 
-    def meet(self):
+    def meet(self) -> None:
         """Wait where the next collective would not: on gloo, before a step, since loaders need not be equally fast."""
         if current_device().backend == "gloo":
             self.wait()
 
-    def all_rows(self, array):
+    def all_rows(self, array: np.ndarray) -> np.ndarray:
         """Rows of every rank's array [n, ...], in the order of ranks; n may differ."""
         if self.size == 1:
             return array
@@ -83,7 +86,7 @@ class Ranks:
         return np.concatenate([part.numpy()[:count] for part, count in zip(parts, counts, strict=True)])
 
 
-def lost_rank(error):
+def lost_rank(error: BaseException) -> str | None:
     """A sentence where an error of a collective says that another rank has gone, else None."""
     text = str(error)
     if not any(word in text for word in ("gloo", "Connection", "connection", "TCP receive", "NCCL")):
@@ -94,7 +97,7 @@ def lost_rank(error):
     )
 
 
-def launched():
+def launched() -> int:
     """How many processes the launcher started; 1 without a launcher."""
     return int(os.environ.get("PADDLE_TRAINERS_NUM") or 1)
 
@@ -117,7 +120,7 @@ def join_ranks() -> "Ranks":
     return Ranks(dist.get_rank(), dist.get_world_size(), paddle.base.core.create_or_get_global_tcp_store())
 
 
-def owners(parameters, size):
+def owners(parameters: Iterable[tuple[str, paddle.Tensor]], size: int) -> dict[str, int]:
     """{name: rank}: every named parameter to one rank, the largest first to the rank that has least."""
     load, owner = [0] * size, {}
     for name, parameter in sorted(parameters, key=lambda item: (-item[1].size, item[0])):
@@ -126,7 +129,7 @@ def owners(parameters, size):
     return owner
 
 
-def buckets(tensors):
+def buckets(tensors: Iterable[paddle.Tensor]) -> Iterator[list[paddle.Tensor]]:
     """Lists of at most BUCKET bytes of tensors, in order."""
     bucket, size = [], 0
     for tensor in tensors:
@@ -139,7 +142,7 @@ def buckets(tensors):
         yield bucket
 
 
-def together(tensors, collective):
+def together(tensors: list[paddle.Tensor], collective: Callable[[paddle.Tensor], object]) -> None:
     """Run a collective on fp32 copies of tensors that lie in one buffer, and write the result back to each."""
     with paddle.no_grad():
         flat = paddle.concat([tensor.astype("float32").flatten() for tensor in tensors])
@@ -155,18 +158,18 @@ class GradientSync:
     owner's step `publish` sends the new values to all. References: ZeRO (arXiv 1910.02054).
     """
 
-    def __init__(self, model, ranks, sharding=0):
+    def __init__(self, model: nn.Layer, ranks: Ranks, sharding: int = 0) -> None:
         self.model, self.ranks = model, ranks
         self.sharding = sharding if ranks.size > 1 else 0
         self.owner = owners(model.named_parameters(), ranks.size) if self.sharding else None
 
-    def mine(self):
+    def mine(self) -> set[str] | None:
         """Names of the parameters that this rank updates; None for all."""
         if self.owner is None:
             return None
         return {name for name, rank in self.owner.items() if rank == self.ranks.rank}
 
-    def reduce(self):
+    def reduce(self) -> None:
         """Sum the gradients of all ranks; every rank has gradients of the same parameters, or UserError."""
         if self.ranks.size == 1:
             return
@@ -194,11 +197,11 @@ class GradientSync:
                 "start all ranks with the same configuration and the same version"
             )
 
-    def squared_norm(self, own):
+    def squared_norm(self, own: float) -> float:
         """The squared norm of the whole gradient from that of what this rank holds."""
         return float(self.ranks.sum([own])[0]) if self.sharding == 2 else own
 
-    def publish(self):
+    def publish(self) -> None:
         """Send every parameter from its owner to the other ranks."""
         if self.owner is None:
             return
@@ -207,7 +210,7 @@ class GradientSync:
             for bucket in buckets(owned):
                 together(bucket, lambda flat, rank=rank: dist.broadcast(flat, rank))
 
-    def same_start(self):
+    def same_start(self) -> None:
         """Give every rank the parameters of rank 0."""
         if self.ranks.size > 1:
             for bucket in buckets(self.model.parameters()):

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ...config.run import RunConfig
 from ...data.check.check import check
-from ...data.sources.base import Source
+from ...data.sources.base import Sample, Source
 from ...device import current_device
 from ...keys import generator
 from ...objectives.views import group_of
 from ...runtime import cpu_count
 from ..log.run_log import duration, memory, memory_name
 from ..trainer import Trainer
-from .trial import Learning, timed_batches, trial
+from .trial import Learning, Loading, timed_batches, trial
 
 ROWS = 512
 FEWEST_STEPS = 12
@@ -41,17 +42,17 @@ class Line:
         return f"{'ok ' if self.ok else 'BAD'} {self.subject}: {self.text}"
 
 
-def report(lines):
+def report(lines: list[Line]) -> str:
     """The lines as text, for a terminal."""
     return "\n".join(map(str, lines))
 
 
-def failed(lines):
+def failed(lines: list[Line]) -> int:
     """Exit status: 1 when a line is bad."""
     return int(not all(line.ok for line in lines))
 
 
-def diagnose(config):
+def diagnose(config: RunConfig) -> list[Line]:
     """Five Lines for a RunConfig. Nothing is written but in a temporary folder; takes a minute or a few.
 
     Training is tried on one batch of at most 32 pairs on a CPU and 256 on a GPU, at the peak learning rate, in this
@@ -77,20 +78,20 @@ def diagnose(config):
 class Sampled(Source):
     """Some rows of a source."""
 
-    def __init__(self, source, rows):
+    def __init__(self, source: Source, rows: np.ndarray) -> None:
         self.source, self.rows, self.name = source, rows, source.name
 
     def __len__(self):
         return len(self.rows)
 
-    def load(self, index):
+    def load(self, index: int) -> Sample:
         return self.source[int(self.rows[index])]
 
-    def where(self, index):
+    def where(self, index: int) -> str:
         return self.source.where(int(self.rows[index]))
 
 
-def data_line(trainer, config):
+def data_line(trainer: Trainer, config: RunConfig) -> Line:
     """Bad rows, repeated pairs and truncated texts in a sample of the training source."""
     source, wanted = trainer.source, config.train.batch_size
     drawn = generator(config.seed, "doctor").choice(len(source), min(ROWS, len(source)), replace=False)
@@ -115,7 +116,7 @@ def data_line(trainer, config):
     return Line("data", not wrong, "; ".join([text, *wrong]))
 
 
-def first_loss_line(trainer, learning):
+def first_loss_line(trainer: Trainer, learning: Learning) -> Line:
     """The first loss against ln(B): towers that know nothing must guess, and those that know something do better."""
     if not learning.losses:
         return Line("first loss", False, f"there is none: {learning.error}")
@@ -140,7 +141,7 @@ def first_loss_line(trainer, learning):
     return Line("first loss", True, text)
 
 
-def learning_line(learning, config):
+def learning_line(learning: Learning, config: RunConfig) -> Line:
     """Whether one batch is learnt by heart."""
     if learning.error:
         return Line("one batch", False, f"stopped after {len(learning.losses)} steps: {learning.error}")
@@ -158,17 +159,17 @@ def learning_line(learning, config):
     return Line("one batch", False, f"{text}: that is slow; {hint}")
 
 
-def measured_lines(loader, learning, config, before):
+def measured_lines(loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float]) -> list[Line]:
     """The lines that need the speed of a step."""
     return [loader_line(loader, learning, config), cost_line(loader, learning, config, before)]
 
 
-def unmeasured_lines():
+def unmeasured_lines() -> list[Line]:
     """What can be said of speed, memory and time when not one step could be made."""
     return [Line(subject, False, "not measured, as no step could be made") for subject in ("loader", "cost")]
 
 
-def loader_line(loader, learning, config):
+def loader_line(loader: Loading, learning: Learning, config: RunConfig) -> Line:
     """Who waits for whom, and how many workers would do."""
     needed, workers, cores = math.ceil(learning.rate / loader.rate), config.data.workers, cpu_count()
     text = (
@@ -185,7 +186,7 @@ def loader_line(loader, learning, config):
     return Line("loader", False, f"{text}: the step waits; set data.workers: {needed}")
 
 
-def cost_line(loader, learning, config, before):
+def cost_line(loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float]) -> Line:
     """Memory and time of the whole run in one process."""
     train, now, device = config.train, memory(), current_device()
     hours = train.steps * train.batch_size / min(learning.rate, loader.rate * max(config.data.workers, 1))

@@ -1,6 +1,5 @@
 """What an evaluation shows: text queries with their best images, and labelled points for the embedding projector."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from ...errors import DataError
 from ...evaluation.embeddings import Embeddings
 from ...inference.model import Model
 
+Places = tuple[list[int], list[tuple[int, int]]]
+"""(index in the source of each image row, (index, number of the text) of each text row)"""
 TILE, GAP, FRAME, LABEL, FONT_SIZE, LINES = 104, 3, 4, 300, 16, 4
 RIGHT, WRONG, PAPER, INK, GREY = (30, 150, 60), (225, 225, 225), (255, 255, 255), (20, 20, 20), (120, 120, 120)
 CHINESE_FONTS = (
@@ -31,7 +32,7 @@ NO_CHARACTER = "\U0010ffff"
 
 
 def query_grid(
-    model: Model, source: Source, embeddings: Embeddings, queries: int = 8, best: int = 5, places: Mapping | None = None
+    model: Model, source: Source, embeddings: Embeddings, queries: int = 8, best: int = 5, places: Places | None = None
 ) -> np.ndarray | None:
     """uint8 RGB [H, W, 3]: one row per query, its text and the rank of its image at the left, then the best images,
     with a green frame around the right one.
@@ -61,7 +62,7 @@ def query_grid(
 
 
 def projection(
-    model: Model, source: Source, embeddings: Embeddings, points: int = 500, places: Mapping | None = None
+    model: Model, source: Source, embeddings: Embeddings, points: int = 500, places: Places | None = None
 ) -> tuple[np.ndarray, dict[str, list[str]]] | None:
     """(embeds [N, D], {"kind": [N], "text": [N]}) for `RunLog.projector`: evenly spaced texts and the images they are
     of, at most `points` together; images are labelled with their id. None as in `query_grid`."""
@@ -77,9 +78,7 @@ def projection(
     return np.concatenate([embeddings.text[rows], embeddings.image[owners]]), {"kind": kinds, "text": labels}
 
 
-def places_of(
-    source: Source, embeddings: Embeddings, profile: PixelProfile
-) -> tuple[list[int], list[tuple[int, int]]] | None:
+def places_of(source: Source, embeddings: Embeddings, profile: PixelProfile) -> Places | None:
     """(index in the source of each image row, (index, number of the text) of each text row), or None.
 
     Follows `encode_source`. Images are decoded, to find those that it left out, only if the counts do not agree.
@@ -92,7 +91,7 @@ def places_of(
     return None
 
 
-def walk(source: Source, decoding: PixelProfile | None, window: int = 256) -> tuple[list[int], list[tuple[int, int]]]:
+def walk(source: Source, decoding: PixelProfile | None, window: int = 256) -> Places:
     """The places of images and texts in the order of `encode_source`; decoding: a pixel profile to try images with."""
     rows, texts = {}, []
     for start in range(0, len(source), window):
@@ -123,14 +122,14 @@ def decodes(image: Any, profile: PixelProfile) -> bool:
     return True
 
 
-def draw_tile(canvas: np.ndarray, left: int, top: int, rgb: np.ndarray, colour: tuple[int, int, int]) -> None:
+def draw_tile(canvas: Image.Image, left: int, top: int, rgb: np.ndarray, colour: tuple[int, int, int]) -> None:
     """An image, fitted into its tile, in a frame."""
     ImageDraw.Draw(canvas).rectangle((left + GAP, top + GAP, left + TILE - 1, top + TILE - 1), fill=colour)
     image = ImageOps.contain(Image.fromarray(rgb), (TILE - GAP - 2 * FRAME, TILE - GAP - 2 * FRAME))
     canvas.paste(image, (left + (TILE + GAP - image.width) // 2, top + (TILE + GAP - image.height) // 2))
 
 
-def draw_label(canvas: np.ndarray, line: int, text: str, where: str, rank: int) -> None:
+def draw_label(canvas: Image.Image, line: int, text: str, where: str, rank: int) -> None:
     """The query's text, or its place, and the rank of its image."""
     draw, top = ImageDraw.Draw(canvas), line * TILE + FRAME
     for part in wrapped(readable(text, where), LABEL - 2 * FRAME):

@@ -6,10 +6,11 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from tqdm import tqdm
 
 from ...device import Memory, current_device, process_memory
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from ..diagnostics import Similarities
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """Seconds as h:mm:ss."""
     seconds = int(round(seconds))
     return f"{seconds // 3600}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
 
 
-def memory():
+def memory() -> dict[str, float]:
     """{"memory_mb": of this process now, "memory_peak_mb": its most}, and of the tensors on a card where there is one,
     under the name of its kind: gpu_memory_mb, xpu_memory_mb, npu_memory_mb."""
     device = current_device()
@@ -46,7 +47,7 @@ def memory():
     return values
 
 
-def memory_name(device):
+def memory_name(device: Device) -> str:
     """What `memory` calls the memory of a device, before _mb and _peak_mb."""
     return "memory" if device.is_cpu else f"{device.kind}_memory"
 
@@ -111,19 +112,19 @@ class RunLog:
         else:
             self.say(short_line(kind, step, self.total, values, self.parts))
 
-    def histogram(self, tag, step, values):
+    def histogram(self, tag: str, step: int, values: np.ndarray) -> None:
         """A histogram of an array in VisualDL."""
         self.visual.histogram(tag, step, values)
 
-    def images(self, tag, step, image):
+    def images(self, tag: str, step: int, image: np.ndarray) -> None:
         """An image in VisualDL, uint8 RGB [H, W, 3]."""
         self.visual.images(tag, step, image)
 
-    def projector(self, tag, step, embeds, labels):
+    def projector(self, tag: str, step: int, embeds: np.ndarray, labels: Mapping[str, Sequence[str]]) -> None:
         """Embeddings [N, D] in VisualDL's projector, with labels {column: [N texts]}."""
         self.visual.projector(tag, step, embeds, labels)
 
-    def close(self):
+    def close(self) -> None:
         """Flush and close everything."""
         self.bar.close()
         self.visual.close()
@@ -137,7 +138,7 @@ class SilentLog:
         self.rank = rank
         self.bar = tqdm(disable=True)
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """A line for people, in the output of this rank."""
         print(f"[rank {self.rank}] {text}", flush=True)
 
@@ -146,12 +147,12 @@ class SilentLog:
 
     advance = step = record = histogram = images = projector = nothing
 
-    def close(self):
+    def close(self) -> None:
         """There is nothing to flush."""
         self.bar.close()
 
 
-def kept_records(path, start_step):
+def kept_records(path: Path, start_step: int) -> list[dict[str, Any]]:
     """The records of a log up to `start_step`; a file that holds others or a torn line is replaced, as a whole."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -164,7 +165,7 @@ def kept_records(path, start_step):
     return kept
 
 
-def parsed(line):
+def parsed(line: str) -> dict[str, Any] | None:
     """A record, or None for a line that was cut when the run was killed."""
     try:
         entry = json.loads(line)
@@ -173,6 +174,6 @@ def parsed(line):
         return None
 
 
-def numbers(entry):
+def numbers(entry: dict[str, Any]) -> dict[str, Any]:
     """The values of a record without what tells its place."""
     return {key: value for key, value in entry.items() if key not in ("kind", "step", "time")}

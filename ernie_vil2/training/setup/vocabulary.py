@@ -1,13 +1,15 @@
 """The vocabulary of a run: the one that is named, that of the weights to start from, or one made for drawn scenes."""
 
+import os
 import shutil
 from pathlib import Path
 
+from ...config.run import RunConfig
 from ...data.sources.scenes.vocabulary import build_vocab
 from ...errors import ConfigError
 
 
-def prepare_vocab(config, folder):
+def prepare_vocab(config: RunConfig, folder: str | os.PathLike) -> Path:
     """The vocabulary file of a run, copied or built into `folder`; ConfigError when none is known."""
     target = Path(folder) / "vocab.txt"
     if config.data.vocab:
@@ -31,7 +33,7 @@ def prepare_vocab(config, folder):
     return target
 
 
-def is_scenes(spec):
+def is_scenes(spec: object) -> bool:
     """Whether a source is the embedded data set."""
     return (isinstance(spec, dict) and spec.get("kind") == "scenes") or (
         isinstance(spec, str) and spec.split(":")[0] == "scenes"
