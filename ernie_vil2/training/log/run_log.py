@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from ...device import Memory, current_device, process_memory
+from ...device import Device, Memory, current_device, process_memory
 from ...errors import UserError
 from ...files.atomic import atomic_file
 from .console import Values, full_line, short_line, step_summary
