@@ -22,9 +22,9 @@ FINISHED = (
     "checkpoints/formats",
     "checkpoints/layouts",
     "checkpoints/model_directory.py",
-    "config/load.py",
-    "config/optimizer.py",
-    "config/run.py",
+    "checkpoints/release_layout.py",
+    "checkpoints/release_sizes.py",
+    "config",
     "data",
     "errors.py",
     "files",
@@ -41,6 +41,8 @@ FINISHED = (
     "studies/scaling",
     "studies/speed",
     "threads.py",
+    "training/setup/initial_weights.py",
+    "training/setup/preflight.py",
     "versions.py",
 )
 """Packages and modules whose public signatures are typed as a whole"""

@@ -1,6 +1,7 @@
 """Two towers and the learnable temperatures: the one model behind every contrastive system here."""
 
 import contextlib
+import importlib
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,7 +10,9 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from ..config.model import ModelConfig, Tower
+from ..config.model import ModelConfig
+from ..config.tower_fields import ImageTower, TextTower, Tower
+from ..config.towers import KINDS
 from ..errors import CheckpointError
 from .layers import initialise
 
@@ -42,24 +45,20 @@ class Temperature(nn.Layer):
         return self.temperature_b.exp()
 
 
-def image_tower(config: Tower) -> nn.Layer:
+def image_tower(config: ImageTower) -> nn.Layer:
     """The layer that a tower's configuration describes: pixels [B, 3, S, S] -> raw embeddings [B, D]."""
-    if config.kind == "efficientnet":
-        from .towers.efficientnet import EfficientNet as Tower
-    elif config.kind == "paddleclas":
-        from .towers.paddleclas import PaddleClasTower as Tower
-    else:
-        from .towers.vit import VisionTransformer as Tower
-    return Tower(config)
+    return layer_of(config)
 
 
-def text_tower(config: Tower) -> nn.Layer:
+def text_tower(config: TextTower) -> nn.Layer:
     """The layer that a tower's configuration describes: ids int64 [B, L] -> raw embeddings [B, D]."""
-    if config.kind == "paddlenlp":
-        from .towers.paddlenlp import PaddleNLPTower as Tower
-    else:
-        from .towers.ernie import ErnieEncoder as Tower
-    return Tower(config)
+    return layer_of(config)
+
+
+def layer_of(config: Tower) -> nn.Layer:
+    """The layer of a tower of any kind, whose module is imported now: a library's may not be installed."""
+    module, name = KINDS[config.kind].layer.split(".")
+    return getattr(importlib.import_module(f".towers.{module}", __package__), name)(config)
 
 
 class DualEncoder(nn.Layer):

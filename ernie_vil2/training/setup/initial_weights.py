@@ -1,6 +1,8 @@
 """The model a run starts from: random values, or towers of converted weights fitted to this run's sizes."""
 
+import os
 import re
+from operator import attrgetter
 
 import numpy as np
 import paddle
@@ -8,8 +10,11 @@ import paddle
 from ...checkpoints.model_directory import open_model
 from ...checkpoints.release_layout import TEMPERATURE
 from ...config.run import RunConfig
+from ...config.tower_fields import Tower
+from ...config.towers import KINDS, READING, SIDES
 from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
+from ...models.dual_encoder import DualEncoder
 from ...models.positions import resize_grid, resize_rows
 from ...models.towers.batch_norm import synchronise
 from ...systems.registry import build
@@ -17,14 +22,10 @@ from ...systems.system import System
 from ..distributed import launched
 from .library_weights import take_published
 
-TOWERS = {"text": "text_model.", "image": "visual."}
-COMPARED = ("kind", "width", "depth", "heads", "mlp_ratio", "activation", "epsilon", "projection")
-IMAGE_COMPARED = ("patch_size", "patch_bias", "pre_norm", "variant", "padding", "paddleclas")
-READING = ("decoder", "interpolation", "resize", "mean", "std")
 GRID, ROWS = "visual.positional_embedding", "text_model.pos_emb.weight"
 
 
-def check_init(config, tokenizer):
+def check_init(config: RunConfig, tokenizer: Tokenizer) -> list[str]:
     """Notes on what `init` lacks; ConfigError, before a model is built, when it names weights that mean something else
     than this run does."""
     different, notes = [], []
@@ -44,17 +45,10 @@ def check_init(config, tokenizer):
         if there.kind != here.kind:
             different.append(f"{name}.kind is {there.kind} in {path} and {here.kind} here")
             continue
-        pairs = [
-            (f"{name}.{key}", getattr(there, key, None), getattr(here, key, None))
-            for key in COMPARED + (IMAGE_COMPARED if tower == "image" else ())
-            if not (other_head and key == "projection")
-        ]
-        if tower == "image":
-            both = (theirs.pixels, config.model.pixels)
-            pairs += [(f"pixels.{key}", *(getattr(pixels, key) for pixels in both)) for key in READING]
-        else:
-            pairs.append(("lower_case", theirs.lower_case, config.model.lower_case))
-            pairs.append(("tokenizer", theirs.tokenizer, config.model.tokenizer))
+        compared = [key for key in KINDS[here.kind].compared if not (other_head and key == "projection")]
+        keys = [*(f"{name}.{key}" for key in compared), *READING[tower]]
+        pairs = [(key, attrgetter(key)(theirs), attrgetter(key)(config.model)) for key in keys]
+        if tower == "text":
             if Tokenizer(vocab, lower_case=theirs.lower_case).vocab != tokenizer.vocab:
                 pairs.append(("the vocabulary", str(vocab), "another one"))
         different += [f"{key} is {there} in {path} and {here} here" for key, there, here in pairs if there != here]
@@ -69,14 +63,14 @@ def check_init(config, tokenizer):
     return notes
 
 
-def locked(config, tower, here):
+def locked(config: RunConfig, tower: str, here: Tower) -> str:
     """The rest of a note, where the projection of a tower starts at random and never learns."""
     rules = [rule for rule in config.optimizer.freeze if rule.until is None]
-    held = here.projection and any(re.fullmatch(rule.match, f"{TOWERS[tower]}proj.weight") for rule in rules)
+    held = here.projection and any(re.fullmatch(rule.match, f"{SIDES[tower]}proj.weight") for rule in rules)
     return ", and optimizer.freeze keeps it as it is; leave it out there" if held else ""
 
 
-def has_other_head(there, here):
+def has_other_head(there: Tower, here: Tower) -> bool:
     """Whether the projection of a tower cannot be taken: one of both has none, or another width."""
     return there.kind == here.kind and there.projection != here.projection
 
@@ -99,7 +93,7 @@ def start_system(config: RunConfig, notes: list[str], fresh: bool = True) -> Sys
     return system
 
 
-def take_temperature(model, path):
+def take_temperature(model: DualEncoder, path: str | os.PathLike) -> None:
     """Copy the cross-modal temperature of the model directory `path`, where this run has one."""
     state, _, _ = open_model(path)
     if TEMPERATURE in state and "mm" in model.groups:
@@ -107,10 +101,10 @@ def take_temperature(model, path):
             model.temperature("mm").temperature_b.set_value(np.asarray(state[TEMPERATURE], np.float32))
 
 
-def take_tower(model, tower, path):
+def take_tower(model: DualEncoder, tower: str, path: str | os.PathLike) -> None:
     """Copy one tower's weights from the model directory `path`; positions are interpolated to this model's sizes."""
     state, theirs, _ = open_model(path)
-    prefix = TOWERS[tower]
+    prefix = SIDES[tower]
     head = f"{prefix}proj." if has_other_head(theirs.towers()[tower], model.config.towers()[tower]) else None
     wrong = []
     for key, parameter in model.state_dict().items():

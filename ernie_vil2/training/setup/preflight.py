@@ -1,13 +1,16 @@
 """What a run refuses: precisions and divisions that would go wrong silently, a vocabulary that does not fit, nan."""
 
 import paddle
+from paddle import nn
 
-from ...config.model import LIBRARIES
+from ...config.run import RunConfig, TrainConfig
+from ...config.towers import LIBRARIES
 from ...device import current_device
 from ...errors import ConfigError, UserError
+from ...objectives.gather import Share
 
 
-def check_precision(config):
+def check_precision(config: TrainConfig) -> None:
     """Refuse what would silently stay fp32 or lose gradients: Paddle has no bf16 or fp16 kernels on a CPU, nor both on
     every card, and with fp16 weights (O2) small gradients would vanish when they are unscaled."""
     precision = config.precision
@@ -34,14 +37,14 @@ def check_precision(config):
     )
 
 
-def check_finite(model, step):
+def check_finite(model: nn.Layer, step: int) -> None:
     """Refuse to validate or save weights that are no numbers."""
     for name, parameter in model.named_parameters():
         if not paddle.isfinite(parameter).all().item():
             raise UserError(f"step {step}: {name} is no longer finite, so it is not saved; lower optimizer.lr")
 
 
-def check_sharding(sharding):
+def check_sharding(sharding: int) -> None:
     """Refuse what does not run here: parameters divided over ranks need Paddle's GPU implementation."""
     if sharding == 3:
         raise ConfigError(
@@ -50,7 +53,7 @@ def check_sharding(sharding):
         )
 
 
-def check_towers(config, share):
+def check_towers(config: RunConfig, share: Share) -> None:
     """Refuse what is not exact with batch norm, or not there in another library's tower; share: this rank's Share."""
     for name, tower in config.model.towers().items():
         if config.train.recompute and tower.kind in LIBRARIES:
@@ -62,7 +65,7 @@ def check_towers(config, share):
             check_batch_norm(f"model.{name}_tower.batch_norm: train", config.train, share)
 
 
-def check_batch_norm(key, train, share):
+def check_batch_norm(key: str, train: TrainConfig, share: Share) -> None:
     """Refuse to learn statistics where they would be of a part of the batch, or be counted twice."""
     if len(share.chunks()) > 1:
         raise ConfigError(
