@@ -19,6 +19,7 @@ WIDEST = 16
 """Modules of a folder: one idea, and what can be seen at a glance."""
 FINISHED = (
     "checkpoints/download",
+    "checkpoints/fill.py",
     "checkpoints/formats",
     "checkpoints/layouts",
     "checkpoints/model_directory.py",
@@ -41,7 +42,9 @@ FINISHED = (
     "studies/scaling",
     "studies/speed",
     "threads.py",
+    "training/resume.py",
     "training/setup/initial_weights.py",
+    "training/setup/library_weights.py",
     "training/setup/preflight.py",
     "versions.py",
 )

@@ -10,6 +10,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from ..checkpoints.fill import fill_parameters
 from ..config.model import ModelConfig
 from ..config.tower_fields import ImageTower, TextTower, Tower
 from ..config.towers import KINDS
@@ -131,20 +132,15 @@ def uninitialised() -> Iterator[None]:
 
 
 def fill(network: nn.Layer, state: Mapping[str, Any], where: str | os.PathLike) -> None:
-    """Set every tensor of a network from {key: float32 array}, one at a time; CheckpointError names those that a tower
-    of another library needs and that are missing or mis-shaped, which `checkpoints.layout.check` cannot know."""
-    wanted = network.state_dict()
-    wrong = [f"{key} is missing" for key in wanted if key not in state]
-    for key, value in wanted.items():
-        array = state[key] if key in state else value
-        if list(array.shape) != list(value.shape):
-            wrong.append(f"{key} is {list(array.shape)} and not {list(value.shape)}")
-        elif not wrong:
-            value.set_value(array)
+    """Set every tensor of a network from {key: array}, one at a time; CheckpointError names those that a tower of
+    another library needs and that are missing or mis-shaped, which `release_layout.check` cannot know."""
+    wrong = fill_parameters(network.state_dict(), state)
     if wrong:
+        missing = [f"{key} is missing" for key, found, _ in wrong if found is None]
+        other = [f"{key} is {list(found)} and not {list(wanted)}" for key, found, wanted in wrong if found is not None]
         raise CheckpointError(
-            f"{where} does not fit its towers: {'; '.join(wrong)}; it was written with another version of their "
-            "library, install that one"
+            f"{where} does not fit its towers: {'; '.join(missing + other)}; it was written with another version of "
+            "their library, install that one"
         )
 
 

@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
 import paddle
 
+from ...checkpoints.fill import Shape, fill_parameters
 from ...checkpoints.model_directory import open_model
 from ...checkpoints.release_layout import TEMPERATURE
 from ...config.run import RunConfig
@@ -102,28 +104,28 @@ def take_temperature(model: DualEncoder, path: str | os.PathLike) -> None:
 
 
 def take_tower(model: DualEncoder, tower: str, path: str | os.PathLike) -> None:
-    """Copy one tower's weights from the model directory `path`; positions are interpolated to this model's sizes."""
+    """Copy one tower's weights from the model directory `path`; positions are interpolated to this model's sizes.
+    ConfigError names every tensor that is missing or of another size, and then none is copied."""
     state, theirs, _ = open_model(path)
     prefix = SIDES[tower]
     head = f"{prefix}proj." if has_other_head(theirs.towers()[tower], model.config.towers()[tower]) else None
-    wrong = []
-    for key, parameter in model.state_dict().items():
-        if not key.startswith(prefix) or (head and key.startswith(head)):
-            continue
-        if key not in state:
-            wrong.append(f"{key} is missing")
-            continue
-        value = np.asarray(state[key], np.float32)
-        if key == GRID and value.shape[-1] == parameter.shape[-1]:
-            value = resize_grid(value, parameter.shape[1])
-        if key == ROWS and value.shape[-1] == parameter.shape[-1]:
-            value = resize_rows(value, parameter.shape[0])
-        if list(value.shape) != list(parameter.shape):
-            wrong.append(f"{key} is {list(value.shape)} there and {list(parameter.shape)} here")
-            continue
-        with paddle.no_grad():
-            parameter.set_value(value)
+    wanted = {
+        key: parameter
+        for key, parameter in model.state_dict().items()
+        if key.startswith(prefix) and not (head and key.startswith(head))
+    }
+    wrong = fill_parameters(wanted, state, fit=resized)
     if wrong:
         raise ConfigError(
-            f"init.{tower}: {path} does not fit model.{tower}_tower: " + "; ".join(wrong) + "; make the sizes equal"
+            f"init.{tower}: {path} does not fit model.{tower}_tower: {'; '.join(map(str, wrong))}; make the sizes equal"
         )
+
+
+def resized(key: str, found: Shape, wanted: Shape) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The function that interpolates positions of one shape to another; None for other tensors and other widths."""
+    if found[-1] == wanted[-1]:
+        if key == GRID:
+            return lambda positions: resize_grid(positions, wanted[1])
+        if key == ROWS:
+            return lambda positions: resize_rows(positions, wanted[0])
+    return None
