@@ -1,14 +1,20 @@
 """ERNIE-ViL 2.0 in PaddlePaddle: load a checkpoint, encode texts and images, train, evaluate."""
 
+import os
+from typing import TYPE_CHECKING
+
 from . import runtime
 from .versions import __version__
+
+if TYPE_CHECKING:
+    from .inference.model import Model
 
 runtime.prepare()
 
 __all__ = ["Model", "load", "__version__"]
 
 
-def load(path, vocab=None):
+def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None) -> "Model":
     """A model from a model directory or a `.pdparams` in the release's keys (then `vocab` names its vocabulary).
 
     See `ernie_vil2.inference.model.load`; raises CheckpointError with every difference when the file does not fit.

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ernie_vil2.checkpoints import release_layout
-from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ernie_vil2.config.model import ModelConfig, PixelProfile
+from ernie_vil2.config.tower_fields import ImageTowerConfig, TextTowerConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 VOCABULARY = (

@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = {
     "system": r"class ErnieVil2\b|\bErnieVil2\(",
-    "tower": r"kind=\"efficientnet\"|document\(\"efficientnet\"|^class EfficientNet\b",
+    "tower": r"\befficientnet_shapes\b|^class EfficientNet(Config)?\b",
     "objective": r"\"sigmoid\"|\bsigmoid_loss\(",
     "source": r"\bLmdbSource\b",
     "benchmark": r"\bcbvs\b",

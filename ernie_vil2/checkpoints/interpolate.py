@@ -1,11 +1,14 @@
 """Weights between those of two models of one shape, as WiSE-FT (arXiv 2109.01903): robust as the first, tuned as the
 second."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..config.model import ModelConfig
 from ..errors import CheckpointError, ConfigError
 from .formats.lazy_tensors import Spec, spec_of
 from .model_directory import open_model, save_model
@@ -18,7 +21,7 @@ SHOWN = 3
 class Between(Mapping):
     """{key: (1 - share) * first + share * second} in float32; a tensor is computed when it is asked for."""
 
-    def __init__(self, first, second, share):
+    def __init__(self, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray], share: float) -> None:
         self.first, self.second, self.share = first, second, share
         self.keys_of_both = [key for key in first if key in second]
 
@@ -28,7 +31,7 @@ class Between(Mapping):
     def __iter__(self):
         return iter(self.keys_of_both)
 
-    def spec(self, key):
+    def spec(self, key: str) -> Spec:
         """Type and shape of a tensor."""
         return Spec("float32", spec_of(self.first, key).shape)
 
@@ -37,7 +40,9 @@ class Between(Mapping):
         return ((1 - self.share) * first + self.share * second).astype(np.float32)
 
 
-def interpolate(first, second, target, share=0.5):
+def interpolate(
+    first: str | os.PathLike, second: str | os.PathLike, target: str | os.PathLike, share: float = 0.5
+) -> None:
     """Write the model directory `target` with weights (1 - share) * first + share * second, in float32.
 
     first, second: model directories, or `.pdparams` beside a vocab.txt; for WiSE-FT the model before and the one after
@@ -63,7 +68,7 @@ def interpolate(first, second, target, share=0.5):
     save_model(target, Between(*states, share), configs[1], vocabs[1], extra=extra)
 
 
-def differences(first, second):
+def differences(first: ModelConfig, second: ModelConfig) -> list[str]:
     """What two ModelConfigs disagree on, as `key (there and here)`; rates that act in training only do not count.
 
     Where one has a tower that the other lacks, or a tower is of another kind, that is all there is to say of it.
@@ -85,7 +90,7 @@ def differences(first, second):
     return found
 
 
-def flat(mapping, prefix=""):
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested dictionaries as {"a.b": value}."""
     found = {}
     for key, value in mapping.items():
@@ -93,6 +98,6 @@ def flat(mapping, prefix=""):
     return found
 
 
-def words(vocab):
+def words(vocab: str | os.PathLike) -> list[bytes]:
     """Tokens of a vocabulary file in order of their lines, whatever its line ends."""
     return Path(vocab).read_bytes().split()

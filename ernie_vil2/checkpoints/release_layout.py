@@ -3,14 +3,19 @@
 Linear weights are [in, out]. Keys and shapes of the base size are those of the published file (350 tensors).
 """
 
-import dataclasses
-import math
+import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
-from ..config.model import PIXEL_PROFILES, EfficientNetConfig, ImageTowerConfig, ModelConfig, TextTowerConfig
-from ..errors import CheckpointError, ConfigError
-from .formats.lazy_tensors import FLOATS, printable, spec_of
+import numpy as np
+
+from ..config.model import ModelConfig
+from ..config.tower_fields import ImageTower, ImageTowerConfig, TextTowerConfig
+from ..config.tower_shapes import Shapes
+from ..config.towers import KINDS
+from ..errors import CheckpointError
+from .formats.lazy_tensors import FLOATS, Spec, printable, spec_of
 
 TEMPERATURE = "contrastive_loss_mm.temperature_b"
 HARMLESS = re.compile(r"visual\.classfy\..+|contrastive_loss_((ii|tt)\.temperature_b|(mm|ii|tt)\.bias_b)")
@@ -18,131 +23,41 @@ HARMLESS_SHAPES = {
     f"contrastive_loss_{group}.{name}": (1,) for group in ("mm", "ii", "tt") for name in ("temperature_b", "bias_b")
 }
 RELEASED_DEPTHS = {768: 12, 1024: 24}
-MAX_DEPTH = 1000
 
 
-def norm(name, width):
-    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
-
-
-def linear(name, inputs, outputs):
-    return {f"{name}.weight": (inputs, outputs), f"{name}.bias": (outputs,)}
-
-
-def manifest(config: ModelConfig) -> dict:
+def manifest(config: ModelConfig) -> Shapes:
     """{key: shape} of every tensor that a model of this configuration needs, in the release's order."""
-    towers = config.towers()
-    shapes = image_manifest(config.image_tower) if "image" in towers else {}
-    shapes |= text_manifest(config.text_tower) if "text" in towers else {}
+    towers, shapes = config.towers(), {}
+    for tower in towers.values():
+        shapes |= KINDS[tower.kind].shapes(tower)
     return shapes | {TEMPERATURE: (1,)} if len(towers) == 2 else shapes
 
 
-def open_prefixes(config: ModelConfig) -> tuple:
+def open_prefixes(config: ModelConfig) -> tuple[str, ...]:
     """Beginnings of the keys of what another library builds: its own names and shapes, which only it knows."""
-    found = {"paddleclas": "visual.backbone.", "paddlenlp": "text_model.encoder."}
-    return tuple(found[tower.kind] for tower in config.towers().values() if tower.kind in found)
+    kinds = [KINDS[tower.kind] for tower in config.towers().values()]
+    return tuple(kind.prefix + kind.library_part for kind in kinds if kind.library_part)
 
 
-def image_manifest(tower) -> dict:
-    """{key: shape} of an image tower, apart from `open_prefixes`."""
-    if tower.kind == "efficientnet":
-        return efficientnet_manifest(tower)
-    if tower.kind == "paddleclas":
-        return head("visual.proj", tower)
-    return vit_manifest(tower)
+def image_manifest(tower: ImageTower) -> Shapes:
+    """{key: shape} of an image tower alone, apart from `open_prefixes`."""
+    return KINDS[tower.kind].shapes(tower)
 
 
-def vit_manifest(tower: ImageTowerConfig) -> dict:
-    width, hidden, patch = tower.width, int(tower.width * tower.mlp_ratio), tower.patch_size
-    shapes = {
-        "visual.class_embedding": (1, 1, width),
-        "visual.positional_embedding": (1, (tower.image_size // patch) ** 2 + 1, width),
-        "visual.patch_embed.proj.weight": (width, 3, patch, patch),
-    }
-    if tower.patch_bias:
-        shapes["visual.patch_embed.proj.bias"] = (width,)
-    if tower.pre_norm:
-        shapes |= norm("visual.norm_pre", width)
-    for index in range(tower.depth):
-        block = f"visual.blocks.{index}"
-        shapes |= norm(f"{block}.norm1", width) | linear(f"{block}.attn.qkv", width, 3 * width)
-        shapes |= linear(f"{block}.attn.proj", width, width) | norm(f"{block}.norm2", width)
-        shapes |= linear(f"{block}.mlp.fc1", width, hidden) | linear(f"{block}.mlp.fc2", hidden, width)
-    shapes |= norm("visual.norm_post", width)
-    if tower.projection:
-        shapes["visual.proj.weight"] = (width, tower.projection)
-    return shapes
-
-
-def batch_norm(name, width):
-    return norm(name, width) | {f"{name}._mean": (width,), f"{name}._variance": (width,)}
-
-
-def convolution(name, kernel, inputs, outputs):
-    return {f"{name}.weight": (outputs, inputs, kernel, kernel)}
-
-
-def head(name, tower):
-    return linear(name, tower.width, tower.projection) if tower.projection else {}
-
-
-def efficientnet_manifest(tower: EfficientNetConfig) -> dict:
-    shapes = convolution("visual.stem_conv", 3, 3, tower.stem) | batch_norm("visual.stem_norm", tower.stem)
-    for index, (kernel, _, inputs, hidden, outputs) in enumerate(tower.blocks()):
-        block, squeezed = f"visual.blocks.{index}", inputs // 4
-        if hidden != inputs:
-            shapes |= convolution(f"{block}.expand_conv", 1, inputs, hidden)
-            shapes |= batch_norm(f"{block}.expand_norm", hidden)
-        shapes |= convolution(f"{block}.depthwise_conv", kernel, 1, hidden)
-        shapes |= batch_norm(f"{block}.depthwise_norm", hidden)
-        for name, narrow, wide in (("squeeze", hidden, squeezed), ("excite", squeezed, hidden)):
-            shapes |= convolution(f"{block}.{name}", 1, narrow, wide) | {f"{block}.{name}.bias": (wide,)}
-        shapes |= convolution(f"{block}.project_conv", 1, hidden, outputs)
-        shapes |= batch_norm(f"{block}.project_norm", outputs)
-    shapes |= convolution("visual.head_conv", 1, tower.blocks()[-1].outputs, tower.width)
-    return shapes | batch_norm("visual.head_norm", tower.width) | head("visual.proj", tower)
-
-
-def text_manifest(tower) -> dict:
-    """{key: shape} of a text tower, apart from `open_prefixes`."""
-    return head("text_model.proj", tower) if tower.kind == "paddlenlp" else ernie_manifest(tower)
-
-
-def ernie_manifest(tower: TextTowerConfig) -> dict:
-    width, hidden = tower.width, int(tower.width * tower.mlp_ratio)
-    shapes = norm("text_model.ln", width)
-    shapes |= {
-        "text_model.word_emb.weight": (tower.vocab_size, width),
-        "text_model.pos_emb.weight": (tower.positions, width),
-    }
-    for index in range(tower.depth):
-        block = f"text_model.encoder_stack.block.{index}"
-        for name in ("q", "k", "v", "o"):
-            shapes |= linear(f"{block}.attn.{name}", width, width)
-        shapes |= norm(f"{block}.ln1", width) | linear(f"{block}.ffn.i", width, hidden)
-        shapes |= linear(f"{block}.ffn.o", hidden, width) | norm(f"{block}.ln2", width)
-    shapes |= linear("text_model.pooler", width, width)
-    if tower.projection:
-        shapes["text_model.proj.weight"] = (width, tower.projection)
-    return shapes
-
-
-def without_numbers(key):
+def without_numbers(key: str) -> str:
+    """A key with # in place of the number of a block."""
     return re.sub(r"\.\d+\.", ".#.", key)
 
 
-OFFICIAL = {
-    without_numbers(key)
-    for key in (
-        manifest(ModelConfig())
-        | image_manifest(ImageTowerConfig(patch_bias=True, projection=768))
-        | text_manifest(TextTowerConfig(projection=768))
-    )
-}
+COMPLETE = ModelConfig(
+    image_tower=ImageTowerConfig(patch_bias=True, projection=768), text_tower=TextTowerConfig(projection=768)
+)
+"""A model of the release's kinds with every tensor that they may have"""
+OFFICIAL = {without_numbers(key) for key in manifest(COMPLETE)}
 PADDLENLP = re.compile(r"(ernie_vil\.)?(vision_model\.|text_model\.(embeddings|encoder|pooler\.dense)\.|temperature$)")
 
 
-def recognise(keys) -> str:
+def recognise(keys: Iterable[str]) -> str:
     """Name of the layout that most of these keys follow: official, paddlenlp or unknown."""
     keys = list(keys)
     if 2 * sum(without_numbers(key) in OFFICIAL or bool(HARMLESS.fullmatch(key)) for key in keys) > len(keys):
@@ -152,78 +67,7 @@ def recognise(keys) -> str:
     return "unknown"
 
 
-def infer_config(state, where="the checkpoint") -> ModelConfig:
-    """The configuration that the shapes of an official-layout state speak of; what they cannot tell is as released.
-
-    Widths are what most tensors say, so that one wrong tensor is later reported as such. Heads are of 64 columns. A
-    file that lacks `norm_pre` is taken for an incomplete one: a model without it keeps its configuration in a model
-    directory.
-    """
-    shapes = {key: spec_of(state, key).shape for key in state}
-    image_width = common_side(shapes, r"visual\.(.+\.)?norm\w+\.(weight|bias)", ImageTowerConfig.width)
-    text_width = common_side(shapes, r"text_model\.(.+\.)?ln\d?\.(weight|bias)", TextTowerConfig.width)
-    image_hidden = common_side(shapes, r"visual\.blocks\.\d+\.mlp\.fc1\.bias", 4 * image_width)
-    text_hidden = common_side(shapes, r"text_model\.encoder_stack\.block\.\d+\.ffn\.i\.bias", 4 * text_width)
-    patch = side(shapes, "visual.patch_embed.proj.weight", 2, 16)
-    tokens = side(shapes, "visual.positional_embedding", 1, (224 // patch) ** 2 + 1)
-    positions = side(shapes, "text_model.pos_emb.weight", 0, TextTowerConfig.positions)
-    size = max(1, math.isqrt(max(tokens - 1, 0))) * patch
-    try:
-        config = ModelConfig(
-            image_tower=ImageTowerConfig(
-                image_size=size,
-                patch_size=patch,
-                patch_bias="visual.patch_embed.proj.bias" in shapes,
-                width=image_width,
-                depth=blocks(shapes, "visual.blocks", where),
-                heads=heads_of(image_width),
-                mlp_ratio=image_hidden / image_width,
-                projection=side(shapes, "visual.proj.weight", 1, 0),
-            ),
-            text_tower=TextTowerConfig(
-                vocab_size=side(shapes, "text_model.word_emb.weight", 0, TextTowerConfig.vocab_size),
-                positions=positions,
-                width=text_width,
-                depth=blocks(shapes, "text_model.encoder_stack.block", where),
-                heads=heads_of(text_width),
-                mlp_ratio=text_hidden / text_width,
-                projection=side(shapes, "text_model.proj.weight", 1, 0),
-            ),
-            max_length=min(ModelConfig.max_length, positions),
-            pixels=dataclasses.replace(PIXEL_PROFILES["official"], size=size),
-        )
-        return ModelConfig.from_dict(config.to_dict(), where)  # which checks every range
-    except ConfigError as error:
-        raise CheckpointError(f"{where}: its shapes describe no model: {error}") from None
-
-
-def side(shapes, key, axis, default):
-    shape = shapes.get(key, ())
-    return shape[axis] if axis < len(shape) and shape[axis] > 0 else default
-
-
-def common_side(shapes, pattern, default):
-    """The length that most vectors of matching names have."""
-    found = [shape[0] for key, shape in shapes.items() if len(shape) == 1 and re.fullmatch(pattern, key) and shape[0]]
-    return Counter(found).most_common(1)[0][0] if found else default
-
-
-def blocks(shapes, prefix, where):
-    found = [int(match[1]) for key in shapes if (match := re.match(re.escape(prefix) + r"\.(\d{1,9})\.", key))]
-    depth = max(found, default=11) + 1
-    if depth > MAX_DEPTH:
-        raise CheckpointError(
-            f"{where}: names a block {prefix}.{depth - 1}, but a tower has at most {MAX_DEPTH}; "
-            "take the file again from its source"
-        )
-    return depth
-
-
-def heads_of(width):
-    return next(heads for heads in range(max(1, width // 64), 0, -1) if width % heads == 0)
-
-
-def check(state, config: ModelConfig, where) -> list:
+def check(state: Mapping[str, np.ndarray], config: ModelConfig, where: str | os.PathLike) -> list[str]:
     """Notes on harmless differences between `state` and what `config` needs.
 
     Raises one CheckpointError that names every missing, unexpected, mis-shaped and non-float tensor.
@@ -259,7 +103,7 @@ def check(state, config: ModelConfig, where) -> list:
     return notes(config, found, harmless)
 
 
-def notes(config, found, harmless):
+def notes(config: ModelConfig, found: Mapping[str, Spec], harmless: list[str]) -> list[str]:
     """Sentences on what is unusual and harmless in a state that fits."""
     said = []
     if harmless:
@@ -275,25 +119,10 @@ def notes(config, found, harmless):
     return said
 
 
-def assumptions(config):
-    """A note on what `infer_config` cannot know, for towers of a width that was never released."""
-    return [
-        f"the width {tower.width} of the {name} tower was never released: {counted(tower.heads)}, {tower.activation} "
-        f"and epsilon {tower.epsilon} are assumed, give its configuration if they differ"
-        for name, tower in config.towers().items()
-        if tower.width not in RELEASED_DEPTHS
-    ]
-
-
-def counted(heads):
-    """Heads of attention in words."""
-    return f"{heads} head{'s' * (heads != 1)}"
-
-
-def grouped(names):
-    """One line for the tensors of each block, all named."""
-    lines = {}
+def grouped(names: Iterable[str]) -> list[str]:
+    """One line for the tensors of each block, all named; those of other libraries' blocks stand together."""
+    ours, lines = [kind for kind in KINDS.values() if not kind.library_part], {}
     for name in names:
-        block = re.match(r"(visual\.blocks\.\d+|text_model\.encoder_stack\.block\.\d+)\.", name)
-        lines.setdefault(block[1] if block else name.split(".")[0], []).append(name)
+        block = next((found[0] for kind in ours if (found := kind.block(name))), name.split(".")[0])
+        lines.setdefault(block, []).append(name)
     return ["    " + ", ".join(line) for line in lines.values()]

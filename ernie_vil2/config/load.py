@@ -8,8 +8,9 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..schema import as_dict, build, parse_value, read_yaml
-from .model import PIXEL_PROFILES, TOWER_KINDS
+from .model import PIXEL_PROFILES
 from .run import RunConfig
+from .towers import KINDS, READING
 
 
 def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
@@ -65,10 +66,10 @@ def below(saved: dict[str, Any], given: dict[str, Any], tower: str) -> dict[str,
     theirs, ours = saved.get(name), given.get(name) or {}
     if not (isinstance(theirs, dict) and isinstance(ours, dict)):
         return given
-    named = ours.get("kind") or next((kind for kind in TOWER_KINDS if kind in ours), theirs.get("kind"))
+    named = ours.get("kind") or next((kind for kind in KINDS if kind in ours), theirs.get("kind"))
     if named != theirs.get("kind"):
         return given
-    reading = ("pixels",) if tower == "image" else ("lower_case", "tokenizer")
+    reading = dict.fromkeys(key.split(".")[0] for key in READING[tower])
     kept = {key: saved[key] for key in reading if key in saved}
     return merged({**kept, name: theirs}, given)
 

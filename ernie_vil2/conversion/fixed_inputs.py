@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..config.model import ModelConfig
+from ..config.towers import KINDS
 
 SMALL = 128
 """Side in pixels of the image that convolutional towers are checked with, at most."""
@@ -39,7 +40,7 @@ def fixed_inputs(config: ModelConfig) -> Inputs:
             row[:length] = rng.integers(1, config.text_tower.vocab_size, len(row[:length]))
     if config.image_tower is not None:
         side = config.image_tower.image_size
-        if config.image_tower.kind == "efficientnet":
-            side = min(side, SMALL)  # it runs at any size, so a large one costs less
+        if KINDS[config.image_tower.kind].any_size:
+            side = min(side, SMALL)  # a large one only costs more
         pixels = rng.standard_normal((1, 3, side, side), dtype=np.float32)
     return Inputs(ids, pixels)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config.model import ImageTowerConfig, TextTowerConfig
+from ..config.tower_fields import ImageTowerConfig, TextTowerConfig
 
 State = Mapping[str, np.ndarray]
 """{key: array} of a source, in its own keys"""

@@ -1,6 +1,7 @@
 """Two towers and the learnable temperatures: the one model behind every contrastive system here."""
 
 import contextlib
+import importlib
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,7 +10,10 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from ..config.model import ModelConfig, Tower
+from ..checkpoints.fill import fill_parameters
+from ..config.model import ModelConfig
+from ..config.tower_fields import ImageTower, TextTower, Tower
+from ..config.towers import KINDS
 from ..errors import CheckpointError
 from .layers import initialise
 
@@ -42,24 +46,20 @@ class Temperature(nn.Layer):
         return self.temperature_b.exp()
 
 
-def image_tower(config: Tower) -> nn.Layer:
+def image_tower(config: ImageTower) -> nn.Layer:
     """The layer that a tower's configuration describes: pixels [B, 3, S, S] -> raw embeddings [B, D]."""
-    if config.kind == "efficientnet":
-        from .towers.efficientnet import EfficientNet as Tower
-    elif config.kind == "paddleclas":
-        from .towers.paddleclas import PaddleClasTower as Tower
-    else:
-        from .towers.vit import VisionTransformer as Tower
-    return Tower(config)
+    return layer_of(config)
 
 
-def text_tower(config: Tower) -> nn.Layer:
+def text_tower(config: TextTower) -> nn.Layer:
     """The layer that a tower's configuration describes: ids int64 [B, L] -> raw embeddings [B, D]."""
-    if config.kind == "paddlenlp":
-        from .towers.paddlenlp import PaddleNLPTower as Tower
-    else:
-        from .towers.ernie import ErnieEncoder as Tower
-    return Tower(config)
+    return layer_of(config)
+
+
+def layer_of(config: Tower) -> nn.Layer:
+    """The layer of a tower of any kind, whose module is imported now: a library's may not be installed."""
+    module, name = KINDS[config.kind].layer.split(".")
+    return getattr(importlib.import_module(f".towers.{module}", __package__), name)(config)
 
 
 class DualEncoder(nn.Layer):
@@ -132,20 +132,15 @@ def uninitialised() -> Iterator[None]:
 
 
 def fill(network: nn.Layer, state: Mapping[str, Any], where: str | os.PathLike) -> None:
-    """Set every tensor of a network from {key: float32 array}, one at a time; CheckpointError names those that a tower
-    of another library needs and that are missing or mis-shaped, which `checkpoints.layout.check` cannot know."""
-    wanted = network.state_dict()
-    wrong = [f"{key} is missing" for key in wanted if key not in state]
-    for key, value in wanted.items():
-        array = state[key] if key in state else value
-        if list(array.shape) != list(value.shape):
-            wrong.append(f"{key} is {list(array.shape)} and not {list(value.shape)}")
-        elif not wrong:
-            value.set_value(array)
+    """Set every tensor of a network from {key: array}, one at a time; CheckpointError names those that a tower of
+    another library needs and that are missing or mis-shaped, which `release_layout.check` cannot know."""
+    wrong = fill_parameters(network.state_dict(), state)
     if wrong:
+        missing = [f"{key} is missing" for key, found, _ in wrong if found is None]
+        other = [f"{key} is {list(found)} and not {list(wanted)}" for key, found, wanted in wrong if found is not None]
         raise CheckpointError(
-            f"{where} does not fit its towers: {'; '.join(wrong)}; it was written with another version of their "
-            "library, install that one"
+            f"{where} does not fit its towers: {'; '.join(missing + other)}; it was written with another version of "
+            "their library, install that one"
         )
 
 

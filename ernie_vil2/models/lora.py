@@ -9,14 +9,11 @@ import paddle
 from paddle import nn
 
 from ..config.run import LoraConfig
+from ..config.towers import KINDS
 from ..errors import ConfigError
 from ..keys import generator
 from .dual_encoder import DualEncoder
 from .layers import Linear
-from .towers import ernie, vit
-
-ADAPTED = {vit.Attention: ("qkv", "proj"), ernie.Attention: ("q", "k", "v", "o")}
-TOWERS = {"image": "visual", "text": "text_model"}
 
 
 class LoraLinear(Linear):
@@ -54,19 +51,20 @@ def add_lora(model: DualEncoder, config: LoraConfig, seed: int = 0) -> None:
     if not config.rank:
         return
     for tower in config.towers:
-        layers = getattr(model, TOWERS[tower])
-        named = dict(layers.named_sublayers())
-        if not any(type(layer) in ADAPTED for layer in named.values()):
-            kind = model.config.towers()[tower].kind
+        name = model.config.towers()[tower].kind
+        kind = KINDS[name]
+        if not kind.adapted:
             raise ConfigError(
-                f"lora.towers has {tower}, but a tower of kind {kind} has no attention to adapt; leave it out"
+                f"lora.towers has {tower}, but a tower of kind {name} has no attention to adapt; leave it out"
             )
+        layers = getattr(model, kind.prefix.removesuffix("."))
         for parameter in layers.parameters():
             parameter.stop_gradient = True
-        for name, layer in named.items():
-            for part in ADAPTED.get(type(layer), ()):
-                key = (seed, tower, name, part, "lora")
-                setattr(layer, part, LoraLinear(getattr(layer, part), config.rank, config.alpha, key))
+        named, ends = dict(layers.named_sublayers()), tuple(f".{end}" for end in kind.adapted)
+        for place in [place for place in named if place.endswith(ends)]:
+            parent, _, part = place.rpartition(".")
+            key = (seed, tower, parent, part, "lora")
+            setattr(named[parent], part, LoraLinear(named[place], config.rank, config.alpha, key))
 
 
 def adapted_layers(model: nn.Layer) -> dict[str, LoraLinear]:

@@ -2,7 +2,8 @@
 
 from paddle import nn
 
-from ..config.model import LIBRARIES, ModelConfig
+from ..config.model import ModelConfig
+from ..config.towers import LIBRARIES
 from ..models.dual_encoder import DualEncoder
 from ..objectives.views import IMAGE_VIEWS
 from .system import System, Tower

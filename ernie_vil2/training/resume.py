@@ -1,8 +1,13 @@
 """Going on from a checkpoint: which configuration may differ, and where every piece of state goes back to."""
 
-import numpy as np
-import paddle
+import os
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+from paddle import nn
+
+from ..checkpoints.fill import fill_parameters
 from ..config.run import RunConfig
 from ..errors import CheckpointError, ConfigError
 from ..schema import as_dict, build
@@ -31,7 +36,7 @@ FREE = (
 """What changes nothing of the training itself."""
 
 
-def flat(mapping, prefix=""):
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{dotted key: value} of nested dictionaries; lists are values."""
     found = {}
     for key, value in mapping.items():
@@ -43,12 +48,12 @@ def flat(mapping, prefix=""):
     return found
 
 
-def under(name, keys):
+def under(name: str, keys: tuple[str, ...]) -> bool:
     """Whether a dotted name is one of the keys or below one."""
     return any(name == key or name.startswith(key + ".") for key in keys)
 
 
-def compare(config, saved, where):
+def compare(config: RunConfig, saved: dict[str, Any], where: str | os.PathLike) -> list[str]:
     """Sentences on what differs from the run that wrote the checkpoint; ConfigError when its state would not fit."""
     now, then = flat(as_dict(config)), flat(completed(saved))
     different = [name for name in {**then, **now} if plain(now.get(name)) != plain(then.get(name))]
@@ -66,7 +71,7 @@ def compare(config, saved, where):
     ]
 
 
-def completed(saved: dict) -> dict:
+def completed(saved: dict[str, Any]) -> dict[str, Any]:
     """A run's configuration as it was saved, with the defaults of keys that came later, in today's form."""
     try:
         return as_dict(build(RunConfig, saved, "the checkpoint"))
@@ -74,7 +79,7 @@ def completed(saved: dict) -> dict:
         return saved
 
 
-def check_size(now, then, where):
+def check_size(now: int, then: int, where: str | os.PathLike) -> None:
     """ConfigError when the training source has another number of samples: the place in it would mean others."""
     if now != then:
         raise ConfigError(
@@ -83,14 +88,14 @@ def check_size(now, then, where):
         )
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Tuples as lists, as JSON has them."""
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
 
 
-def consequence(name):
+def consequence(name: str) -> str:
     """What a changed key means for the rest of the run."""
     return {
         "train.batch_size": ": the run goes on at the same sample, a step now takes another number of them",
@@ -99,12 +104,12 @@ def consequence(name):
     }.get(name, "")
 
 
-def restore_parameters(model, arrays, path):
-    """Set every parameter; CheckpointError when the file holds other ones."""
+def restore_parameters(model: nn.Layer, arrays: Mapping[str, np.ndarray], path: str | os.PathLike) -> None:
+    """Set every parameter, in its own type; CheckpointError when the file holds other ones."""
     own = model.state_dict()
-    lacking = [key for key in own if key not in arrays]
+    wrong = fill_parameters(own, arrays)
+    lacking = [key for key, found, _ in wrong if found is None]
     if lacking:
         raise CheckpointError(f"{path} lacks {', '.join(lacking[:3])} of {len(own)} tensors; it is of another model")
-    with paddle.no_grad():
-        for key, parameter in own.items():
-            parameter.set_value(paddle.to_tensor(np.asarray(arrays[key], np.float32)).astype(parameter.dtype))
+    if wrong:
+        raise CheckpointError(f"{path} does not fit: {'; '.join(map(str, wrong[:3]))}; it is of another model")

@@ -11,7 +11,7 @@ from ernie_vil2.checkpoints.interpolate import interpolate
 from ernie_vil2.checkpoints.model_directory import open_model, save_model
 from ernie_vil2.checkpoints.release_layout import manifest
 from ernie_vil2.cli.interpolate import main
-from ernie_vil2.config.model import EfficientNetConfig
+from ernie_vil2.config.tower_fields import EfficientNetConfig
 from ernie_vil2.errors import CheckpointError, ConfigError
 
 

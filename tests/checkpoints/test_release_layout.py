@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ernie_vil2.checkpoints.release_layout import check, infer_config, manifest, recognise
-from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ernie_vil2.checkpoints.release_layout import check, manifest, recognise
+from ernie_vil2.checkpoints.release_sizes import infer_config
+from ernie_vil2.config.model import ModelConfig, PixelProfile
+from ernie_vil2.config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ernie_vil2.errors import CheckpointError
 
 LARGE = ModelConfig(

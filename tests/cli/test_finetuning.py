@@ -13,7 +13,8 @@ import pytest
 
 from ernie_vil2.checkpoints.formats.paddle_file import write_pdparams
 from ernie_vil2.checkpoints.release_layout import manifest
-from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ernie_vil2.config.model import ModelConfig, PixelProfile
+from ernie_vil2.config.tower_fields import ImageTowerConfig, TextTowerConfig
 from tests.conftest import ROOT, VOCABULARY
 from tests.standin import standin_tensor
 

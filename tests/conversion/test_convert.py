@@ -13,7 +13,7 @@ from ernie_vil2.checkpoints.formats.finite_weights import Finite
 from ernie_vil2.checkpoints.formats.paddle_file import load_pdparams, write_pdparams
 from ernie_vil2.checkpoints.model_directory import open_model, save_model
 from ernie_vil2.cli import convert
-from ernie_vil2.config.model import EfficientNetConfig
+from ernie_vil2.config.tower_fields import EfficientNetConfig
 from ernie_vil2.conversion.check import check_record, sentence
 from ernie_vil2.conversion.fixed_inputs import Inputs, Result
 from ernie_vil2.errors import UserError

@@ -14,7 +14,7 @@ import paddle
 import pytest
 
 from ernie_vil2.config.load import load_run
-from ernie_vil2.config.model import EfficientNetConfig
+from ernie_vil2.config.tower_fields import EfficientNetConfig
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.models.layers import attention
 from ernie_vil2.models.towers.batch_norm import synchronise

@@ -10,9 +10,10 @@ from paddlenlp.transformers import BertConfig, BertModel, ErnieConfig, ErnieForM
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.config.load import load_run
-from ernie_vil2.config.model import ModelConfig, PaddleClasConfig, PaddleNLPConfig, PixelProfile
+from ernie_vil2.config.model import ModelConfig, PixelProfile
 from ernie_vil2.config.optimizer import OptimizerConfig
 from ernie_vil2.config.run import DataConfig, RunConfig, TrainConfig
+from ernie_vil2.config.tower_fields import PaddleClasConfig, PaddleNLPConfig
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.models.dual_encoder import DualEncoder, image_tower, new_model, text_tower

@@ -17,7 +17,8 @@ from PIL import Image
 from ernie_vil2.checkpoints import release_layout as layout
 from ernie_vil2.checkpoints.layouts import efficientnet as convert
 from ernie_vil2.checkpoints.layouts.layout_record import Found
-from ernie_vil2.config.model import EFFICIENTNETS, IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES, EfficientNetConfig
+from ernie_vil2.config.model import IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES
+from ernie_vil2.config.tower_fields import EFFICIENTNETS, EfficientNetConfig
 from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.images.pixels import preprocess
 from ernie_vil2.data.images.resize import crop

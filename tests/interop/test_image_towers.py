@@ -17,7 +17,8 @@ from PIL import Image
 
 from ernie_vil2.checkpoints.layouts import clip, paddleclas_vit
 from ernie_vil2.checkpoints.layouts.layout_record import Found
-from ernie_vil2.config.model import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, PixelProfile
+from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
+from ernie_vil2.config.tower_fields import ImageTowerConfig
 from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.images.pixels import preprocess
 from ernie_vil2.data.images.resize import crop

@@ -8,8 +8,9 @@ import paddle
 import pytest
 
 from ernie_vil2.cli.bench import scale
-from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, TextTowerConfig
+from ernie_vil2.config.model import ModelConfig
 from ernie_vil2.config.run import ObjectiveConfig
+from ernie_vil2.config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ernie_vil2.data.batches.views import Batch
 from ernie_vil2.device import Device, Memory
 from ernie_vil2.errors import ConfigError, DataError

@@ -150,3 +150,12 @@ def test_low_rank_updates_freeze_the_layers_that_a_system_adds_to_a_tower(tmp_pa
     assert {name for name in learning if name.startswith("text_model.")} == {
         name for name in learning if name.endswith((".lora_a", ".lora_b"))
     }
+
+
+def test_a_run_starts_from_the_layers_of_its_own_system_too(trained, tmp_path):
+    _, _, path = trained
+    config = config_in(tmp_path / "own", init={"model": str(path)}, seed=5)
+    found = Trainer(config).rig.model.state_dict()
+    wanted = ernie_vil2.load(path).network.state_dict()
+    for key in ("down.weight", "up.bias", "text_model.pooler.weight"):
+        assert np.array_equal(found[key].numpy(), wanted[key].numpy()), key

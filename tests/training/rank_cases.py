@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import paddle
 
-from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ernie_vil2.config.model import ModelConfig, PixelProfile
 from ernie_vil2.config.run import AugmentationConfig, ObjectiveConfig
+from ernie_vil2.config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab

@@ -14,9 +14,10 @@ from paddle import nn
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.config.load import load_run
-from ernie_vil2.config.model import EfficientNetConfig, ModelConfig, PixelProfile
+from ernie_vil2.config.model import ModelConfig, PixelProfile
 from ernie_vil2.config.optimizer import OptimizerConfig
 from ernie_vil2.config.run import DataConfig, LoraConfig, RunConfig, TrainConfig
+from ernie_vil2.config.tower_fields import EfficientNetConfig
 from ernie_vil2.data.images import pixels as image
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.errors import ConfigError

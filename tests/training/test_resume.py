@@ -319,6 +319,21 @@ def test_weights_of_bf16_are_restored_and_exported():
     assert all(np.array_equal(value.astype("float32").numpy(), kept[key]) for key, value in half.state_dict().items())
 
 
+def test_weights_of_another_model_are_refused_before_any_is_set():
+    from ernie_vil2.models.layers import Linear
+
+    layer = Linear(2, 3)
+    before = layer.weight.numpy().copy()
+    arrays = {"weight": np.ones([2, 3], np.float32), "bias": np.ones([4], np.float32)}
+    with pytest.raises(
+        CheckpointError, match=r"there does not fit: bias is \[4\] there and \[3\] here; it is of another"
+    ):
+        restore_parameters(layer, arrays, "there")
+    with pytest.raises(CheckpointError, match="there lacks bias of 2 tensors; it is of another model"):
+        restore_parameters(layer, {"weight": arrays["weight"]}, "there")
+    assert np.array_equal(layer.weight.numpy(), before)
+
+
 def test_what_may_change_is_told_and_what_may_not_is_refused(straight):
     _, path = straight
     saved = json.loads(json.dumps(as_dict(load_run(path))))

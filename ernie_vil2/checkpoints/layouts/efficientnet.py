@@ -9,18 +9,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...config.model import (
-    EFFICIENTNETS,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    PIXEL_PROFILES,
-    STAGES,
-    EfficientNetConfig,
-    ModelConfig,
-    PixelProfile,
-)
+from ...config.model import IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES, ModelConfig, PixelProfile
+from ...config.tower_fields import EFFICIENTNETS, STAGES, EfficientNetConfig
 from ...errors import CheckpointError, ConfigError
-from ..release_layout import efficientnet_manifest
+from ..release_layout import image_manifest
 from . import shapes
 from .layout_record import Found, Layout, Read
 from .mapping import Mapped, copied
@@ -179,7 +171,7 @@ def finished(
         raise CheckpointError(f"{found.path}: {error}; correct the pixels that were given for it") from None
     config.image_size = profile.size
     spots = places(config)
-    entries = {key: copied(name(key, spots), shape) for key, shape in efficientnet_manifest(config).items()}
+    entries = {key: copied(name(key, spots), shape) for key, shape in image_manifest(config).items()}
     wanted = {entry.sources[0]: entry.shape for entry in entries.values()}
     shapes.check(found.state, wanted, found.path, f"{layout} (variant {config.variant})")
     counted = [key for key in found.state if key.endswith("num_batches_tracked")]  # torch's, of no use
@@ -196,7 +188,7 @@ def written(state: Mapping[str, Any], config: ModelConfig, name: KeyName) -> dic
             "classifier; choose another layout"
         )
     spots = places(tower)
-    return {name(key, spots): state[key] for key in efficientnet_manifest(tower)}
+    return {name(key, spots): state[key] for key in image_manifest(tower)}
 
 
 def write_paddleclas(state: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ...config.model import PIXEL_PROFILES, ImageTowerConfig, ModelConfig
+from ...config.model import PIXEL_PROFILES, ModelConfig
+from ...config.tower_fields import ImageTowerConfig
 from ...errors import CheckpointError
 from .. import release_layout
-from ..release_layout import TEMPERATURE, heads_of
+from ..release_layout import TEMPERATURE
+from ..release_sizes import heads_of
 from . import shapes, vit_parts
 from .ernie import EPSILON, NAMES, epsilon_note
 from .layout_record import Found, Layout, Read

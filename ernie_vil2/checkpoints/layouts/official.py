@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from ...config.model import ModelConfig
-from .. import release_layout
+from .. import release_layout, release_sizes
 from .layout_record import Found, Layout, Read
 
 CONTRASTIVE = ("contrastive_loss_mm", "contrastive_loss_ii", "contrastive_loss_tt")
@@ -28,8 +28,8 @@ def read(found: Found) -> Read:
         content = {key: value for key, value in found.settings.items() if key not in ("files", "extra")}
         config = ModelConfig.from_dict(content, "its config.json")
     else:
-        config = release_layout.infer_config(found.state, found.path)
-        notes = release_layout.assumptions(config)
+        config = release_sizes.infer_config(found.state, found.path)
+        notes = release_sizes.assumptions(config)
     return Read(config, found.state, notes)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ...config.model import ACTIVATIONS
+from ...config.tower_fields import ACTIVATIONS
 from ...errors import CheckpointError, nearest
 from ..formats.lazy_tensors import Float32View, printable
 from . import clip, efficientnet, ernie, ernie_vil, hugging_face, official, paddleclas_vit

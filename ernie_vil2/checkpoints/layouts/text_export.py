@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ...config.model import TextTowerConfig
+from ...config.tower_fields import TextTowerConfig
 from ...errors import CheckpointError
 from .mapping import Entry, copied, transposed
 from .text_tower import POSITION, TOKEN_TYPE, WORD, Names, layers

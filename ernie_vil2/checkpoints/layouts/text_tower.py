@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ...config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ...config.model import ModelConfig, PixelProfile
+from ...config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ...errors import CheckpointError, ConfigError
 from ...schema import as_dict
-from ..release_layout import heads_of
+from ..release_sizes import heads_of
 from . import shapes
 from .layout_record import Found
 from .mapping import Entry, copied, transposed

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ...config.model import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, PixelProfile
+from ...config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
+from ...config.tower_fields import ImageTowerConfig
 from ...errors import CheckpointError, ConfigError
 from ...schema import as_dict, build
-from .. import release_layout
+from .. import release_layout, release_sizes
 from ..formats.lazy_tensors import Float32View, spec_of
 from .layout_record import Found, Read
 from .mapping import Entry, Mapped, copied, reshaped, transposed
@@ -89,16 +90,16 @@ def sizes(entries: Mapping[str, Entry], where: str | os.PathLike, depth: Any = N
     Widths are what most tensors say, so that a single wrong tensor is reported as such. CheckpointError for a depth
     that is no number of blocks.
     """
-    if depth is not None and not (type(depth) is int and 0 < depth <= release_layout.MAX_DEPTH):
+    if depth is not None and not (type(depth) is int and 0 < depth <= release_sizes.MAX_DEPTH):
         raise CheckpointError(
             f"{where}: its settings say {depth!r} blocks, but a vision transformer has 1 to "
-            f"{release_layout.MAX_DEPTH}; correct them, or take them away to go by the weights"
+            f"{release_sizes.MAX_DEPTH}; correct them, or take them away to go by the weights"
         )
     shapes = {key: found.shape for key, found in entries.items()}
-    width = release_layout.common_side(shapes, r"visual\.(.+\.)?norm\w+\.(weight|bias)", ImageTowerConfig.width)
-    hidden = release_layout.common_side(shapes, r"visual\.blocks\.\d+\.mlp\.fc1\.bias", 4 * width)
-    patch = release_layout.side(shapes, "visual.patch_embed.proj.weight", 2, ImageTowerConfig.patch_size)
-    tokens = release_layout.side(shapes, "visual.positional_embedding", 1, (224 // patch) ** 2 + 1)
+    width = release_sizes.common_side(shapes, r"visual\.(.+\.)?norm\w+\.(weight|bias)", ImageTowerConfig.width)
+    hidden = release_sizes.common_side(shapes, r"visual\.blocks\.\d+\.mlp\.fc1\.bias", 4 * width)
+    patch = release_sizes.side(shapes, "visual.patch_embed.proj.weight", 2, ImageTowerConfig.patch_size)
+    tokens = release_sizes.side(shapes, "visual.positional_embedding", 1, (224 // patch) ** 2 + 1)
     ratio = hidden / width
     return {
         "image_size": max(1, math.isqrt(max(tokens - 1, 0))) * patch,
@@ -106,10 +107,10 @@ def sizes(entries: Mapping[str, Entry], where: str | os.PathLike, depth: Any = N
         "patch_bias": "visual.patch_embed.proj.bias" in shapes,
         "pre_norm": any(key.startswith("visual.norm_pre.") for key in shapes),
         "width": width,
-        "depth": depth or release_layout.blocks(shapes, "visual.blocks", where),
-        "heads": PUBLISHED_HEADS.get(width) or release_layout.heads_of(width),
+        "depth": depth or release_sizes.blocks(shapes, "visual.blocks", where),
+        "heads": PUBLISHED_HEADS.get(width) or release_sizes.heads_of(width),
         "mlp_ratio": ratio if int(width * ratio) == hidden else math.nextafter(ratio, math.inf),
-        "projection": release_layout.side(shapes, "visual.proj.weight", 1, 0),
+        "projection": release_sizes.side(shapes, "visual.proj.weight", 1, 0),
     }
 
 

@@ -11,7 +11,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from ...config.model import EfficientNetConfig, MBConv
+from ...config.tower_fields import EfficientNetConfig, MBConv
 from ..layers import DropPath, Linear, drop_path_rates, run_blocks
 from .batch_norm import MOMENTUM, BatchNorm, frozen_or_not
 

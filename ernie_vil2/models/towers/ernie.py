@@ -6,7 +6,7 @@ Keys, shapes and arithmetic are those of the ERNIE-ViL 2.0 release; Linear weigh
 import paddle
 from paddle import nn
 
-from ...config.model import TextTowerConfig
+from ...config.tower_fields import TextTowerConfig
 from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
 
 PAD_ID = 0

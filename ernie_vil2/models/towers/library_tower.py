@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 from paddle.base import initializer as chosen
 
-from ...config.model import PaddleClasConfig, PaddleNLPConfig
+from ...config.tower_fields import PaddleClasConfig, PaddleNLPConfig
 from ...errors import ConfigError
 from ..layers import Linear
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import paddle
 from paddle import nn
 
-from ...config.model import PaddleClasConfig
+from ...config.tower_fields import PaddleClasConfig
 from ...errors import ConfigError, nearest
 from ..layers import drop_path_rates
 from .batch_norm import frozen_or_not

@@ -16,7 +16,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ...config.model import PaddleNLPConfig
+from ...config.tower_fields import PaddleNLPConfig
 from ...errors import ConfigError
 from .ernie import PAD_ID
 from .library_tower import Head, imported, library_initialisers, without_tables

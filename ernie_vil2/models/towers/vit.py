@@ -8,7 +8,7 @@ import math
 import paddle
 from paddle import nn
 
-from ...config.model import ImageTowerConfig
+from ...config.tower_fields import ImageTowerConfig
 from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...config.model import ImageTowerConfig, ModelConfig, PixelProfile, TextTowerConfig
+from ...config.model import ModelConfig, PixelProfile
 from ...config.run import DataConfig, ObjectiveConfig, RunConfig
+from ...config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ...device import MIB, current_device
 from ..noise import random_batch
 from .view_costs import allocated

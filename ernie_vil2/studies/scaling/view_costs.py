@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...config.model import ImageTowerConfig, ModelConfig, TextTowerConfig
+from ...config.model import ModelConfig
+from ...config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ...device import MIB, current_device
 
 if TYPE_CHECKING:

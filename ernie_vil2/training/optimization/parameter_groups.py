@@ -1,17 +1,16 @@
 """Which factor of the learning rate and which weight decay a parameter has, from its name alone."""
 
 import re
+from collections.abc import Mapping, Sequence
 
+import paddle
+
+from ...config.optimizer import OptimizerConfig
+from ...config.towers import KINDS, SIDES
 from ...errors import ConfigError, nearest
 
-BLOCKS = {
-    "visual.": r"visual\.blocks\.(\d+)\.",
-    "text_model.": r"text_model\.(?:encoder_stack\.block|encoder\.(?:\w+\.)*layers?)\.(\d+)\.",
-}
-ABOVE_BLOCKS = r"visual\.(norm_post|head_conv|head_norm|proj)\..*|text_model\.((encoder\.)?pooler|proj)\..*"
 
-
-def matches(pattern, names, key):
+def matches(pattern: str, names: Sequence[str], key: str) -> list[str]:
     """The names that `pattern` fits as a whole; ConfigError, naming `key`, when there is none."""
     found = [name for name in names if re.fullmatch(pattern, name)]
     if not found:
@@ -23,19 +22,24 @@ def matches(pattern, names, key):
     return found
 
 
-def decayed(name, parameter):
+def decayed(name: str, parameter: paddle.Tensor) -> bool:
     """Whether weight decay applies: to matrices and embeddings, never to bias, norm or temperature."""
     return parameter.ndim >= 2 and not name.endswith("bias")
 
 
-def layer_factors(names, decay):
+def block_number(name: str) -> int | None:
+    """The number of the block that a parameter of a tower of any kind is in; None outside of numbered blocks."""
+    return next((int(found[1]) for kind in KINDS.values() if (found := kind.block(name))), None)
+
+
+def layer_factors(names: Sequence[str], decay: float) -> dict[str, float]:
     """{name: factor}: 1 in and above the top block of each tower, times `decay` per block below it; embeddings and
     patches are one below the lowest block, temperatures have 1. As in BEiT (arXiv 2106.08254). ConfigError for a tower
     whose blocks are not numbered, as those of PaddleClas's backbones."""
-    depths = {
-        tower: 1 + max((int(found[1]) for name in names if (found := re.match(block, name))), default=-1)
-        for tower, block in BLOCKS.items()
-    }
+    depths = {}
+    for tower in SIDES.values():
+        found = [block_number(name) for name in names if name.startswith(tower)]
+        depths[tower] = 1 + max((number for number in found if number is not None), default=-1)
     for tower, depth in depths.items():
         if decay != 1 and not depth and any(name.startswith(tower) for name in names):
             raise ConfigError(
@@ -45,16 +49,16 @@ def layer_factors(names, decay):
     return {name: decay ** blocks_above(name, depths) for name in names}
 
 
-def blocks_above(name, depths):
-    """How many blocks of its tower come after a parameter."""
-    tower = next((tower for tower in BLOCKS if name.startswith(tower)), None)
-    if tower is None or re.fullmatch(ABOVE_BLOCKS, name):
+def blocks_above(name: str, depths: Mapping[str, int]) -> int:
+    """How many blocks of its tower come after a parameter; depths: {prefix of a tower: its blocks}."""
+    tower = next((prefix for prefix in depths if name.startswith(prefix)), None)
+    if tower is None or any(kind.is_above_blocks(name) for kind in KINDS.values()):
         return 0
-    found = re.match(BLOCKS[tower], name)
-    return depths[tower] - 1 - int(found[1]) if found else depths[tower]
+    number = block_number(name)
+    return depths[tower] if number is None else depths[tower] - 1 - number
 
 
-def parameter_options(names, config):
+def parameter_options(names: Sequence[str], config: OptimizerConfig) -> dict[str, tuple[float, float]]:
     """{name: (factor of the learning rate, weight decay)} for an OptimizerConfig; ConfigError for a rule without use.
 
     The first rule of `config.groups` that fits a name counts; its factor multiplies with that of the layer.

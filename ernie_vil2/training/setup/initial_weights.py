@@ -1,15 +1,23 @@
 """The model a run starts from: random values, or towers of converted weights fitted to this run's sizes."""
 
+import os
 import re
+from collections.abc import Callable
+from operator import attrgetter
 
 import numpy as np
 import paddle
+from paddle import nn
 
+from ...checkpoints.fill import Shape, fill_parameters
 from ...checkpoints.model_directory import open_model
 from ...checkpoints.release_layout import TEMPERATURE
 from ...config.run import RunConfig
+from ...config.tower_fields import Tower
+from ...config.towers import KINDS, READING, SIDES
 from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
+from ...models.dual_encoder import DualEncoder
 from ...models.positions import resize_grid, resize_rows
 from ...models.towers.batch_norm import synchronise
 from ...systems.registry import build
@@ -17,14 +25,10 @@ from ...systems.system import System
 from ..distributed import launched
 from .library_weights import take_published
 
-TOWERS = {"text": "text_model.", "image": "visual."}
-COMPARED = ("kind", "width", "depth", "heads", "mlp_ratio", "activation", "epsilon", "projection")
-IMAGE_COMPARED = ("patch_size", "patch_bias", "pre_norm", "variant", "padding", "paddleclas")
-READING = ("decoder", "interpolation", "resize", "mean", "std")
 GRID, ROWS = "visual.positional_embedding", "text_model.pos_emb.weight"
 
 
-def check_init(config, tokenizer):
+def check_init(config: RunConfig, tokenizer: Tokenizer) -> list[str]:
     """Notes on what `init` lacks; ConfigError, before a model is built, when it names weights that mean something else
     than this run does."""
     different, notes = [], []
@@ -44,17 +48,10 @@ def check_init(config, tokenizer):
         if there.kind != here.kind:
             different.append(f"{name}.kind is {there.kind} in {path} and {here.kind} here")
             continue
-        pairs = [
-            (f"{name}.{key}", getattr(there, key, None), getattr(here, key, None))
-            for key in COMPARED + (IMAGE_COMPARED if tower == "image" else ())
-            if not (other_head and key == "projection")
-        ]
-        if tower == "image":
-            both = (theirs.pixels, config.model.pixels)
-            pairs += [(f"pixels.{key}", *(getattr(pixels, key) for pixels in both)) for key in READING]
-        else:
-            pairs.append(("lower_case", theirs.lower_case, config.model.lower_case))
-            pairs.append(("tokenizer", theirs.tokenizer, config.model.tokenizer))
+        compared = [key for key in KINDS[here.kind].compared if not (other_head and key == "projection")]
+        keys = [*(f"{name}.{key}" for key in compared), *READING[tower]]
+        pairs = [(key, attrgetter(key)(theirs), attrgetter(key)(config.model)) for key in keys]
+        if tower == "text":
             if Tokenizer(vocab, lower_case=theirs.lower_case).vocab != tokenizer.vocab:
                 pairs.append(("the vocabulary", str(vocab), "another one"))
         different += [f"{key} is {there} in {path} and {here} here" for key, there, here in pairs if there != here]
@@ -69,14 +66,14 @@ def check_init(config, tokenizer):
     return notes
 
 
-def locked(config, tower, here):
+def locked(config: RunConfig, tower: str, here: Tower) -> str:
     """The rest of a note, where the projection of a tower starts at random and never learns."""
     rules = [rule for rule in config.optimizer.freeze if rule.until is None]
-    held = here.projection and any(re.fullmatch(rule.match, f"{TOWERS[tower]}proj.weight") for rule in rules)
+    held = here.projection and any(re.fullmatch(rule.match, f"{SIDES[tower]}proj.weight") for rule in rules)
     return ", and optimizer.freeze keeps it as it is; leave it out there" if held else ""
 
 
-def has_other_head(there, here):
+def has_other_head(there: Tower, here: Tower) -> bool:
     """Whether the projection of a tower cannot be taken: one of both has none, or another width."""
     return there.kind == here.kind and there.projection != here.projection
 
@@ -94,12 +91,32 @@ def start_system(config: RunConfig, notes: list[str], fresh: bool = True) -> Sys
             take_published(model, tower, notes)
     if config.init.model:
         take_temperature(model, config.init.model)
+        take_own_layers(model, config.init.model, notes)
     if getattr(config.model.image_tower, "batch_norm", "frozen") == "train" and launched() > 1:
         synchronise(model)
     return system
 
 
-def take_temperature(model, path):
+def take_own_layers(model: nn.Layer, path: str | os.PathLike, notes: list[str]) -> None:
+    """Copy the layers that a system has beside its towers from a model directory of the same system, whose absence is
+    noted; ConfigError when they do not fit."""
+    beside = (*SIDES.values(), "contrastive_loss_")
+    wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(beside)}
+    if not wanted:
+        return
+    state, theirs, _ = open_model(path)
+    if theirs.system != model.config.system:
+        notes.append(
+            f"{path} is of the system {theirs.system}, so {', '.join(wanted)} of the system {model.config.system} "
+            "start at random"
+        )
+        return
+    wrong = fill_parameters(wanted, state)
+    if wrong:
+        raise ConfigError(f"init.model: {path} does not fit the model: {'; '.join(map(str, wrong))}; make sizes equal")
+
+
+def take_temperature(model: DualEncoder, path: str | os.PathLike) -> None:
     """Copy the cross-modal temperature of the model directory `path`, where this run has one."""
     state, _, _ = open_model(path)
     if TEMPERATURE in state and "mm" in model.groups:
@@ -107,29 +124,29 @@ def take_temperature(model, path):
             model.temperature("mm").temperature_b.set_value(np.asarray(state[TEMPERATURE], np.float32))
 
 
-def take_tower(model, tower, path):
-    """Copy one tower's weights from the model directory `path`; positions are interpolated to this model's sizes."""
+def take_tower(model: DualEncoder, tower: str, path: str | os.PathLike) -> None:
+    """Copy one tower's weights from the model directory `path`; positions are interpolated to this model's sizes.
+    ConfigError names every tensor that is missing or of another size, and then none is copied."""
     state, theirs, _ = open_model(path)
-    prefix = TOWERS[tower]
+    prefix = SIDES[tower]
     head = f"{prefix}proj." if has_other_head(theirs.towers()[tower], model.config.towers()[tower]) else None
-    wrong = []
-    for key, parameter in model.state_dict().items():
-        if not key.startswith(prefix) or (head and key.startswith(head)):
-            continue
-        if key not in state:
-            wrong.append(f"{key} is missing")
-            continue
-        value = np.asarray(state[key], np.float32)
-        if key == GRID and value.shape[-1] == parameter.shape[-1]:
-            value = resize_grid(value, parameter.shape[1])
-        if key == ROWS and value.shape[-1] == parameter.shape[-1]:
-            value = resize_rows(value, parameter.shape[0])
-        if list(value.shape) != list(parameter.shape):
-            wrong.append(f"{key} is {list(value.shape)} there and {list(parameter.shape)} here")
-            continue
-        with paddle.no_grad():
-            parameter.set_value(value)
+    wanted = {
+        key: parameter
+        for key, parameter in model.state_dict().items()
+        if key.startswith(prefix) and not (head and key.startswith(head))
+    }
+    wrong = fill_parameters(wanted, state, fit=resized)
     if wrong:
         raise ConfigError(
-            f"init.{tower}: {path} does not fit model.{tower}_tower: " + "; ".join(wrong) + "; make the sizes equal"
+            f"init.{tower}: {path} does not fit model.{tower}_tower: {'; '.join(map(str, wrong))}; make the sizes equal"
         )
+
+
+def resized(key: str, found: Shape, wanted: Shape) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The function that interpolates positions of one shape to another; None for other tensors and other widths."""
+    if found[-1] == wanted[-1]:
+        if key == GRID:
+            return lambda positions: resize_grid(positions, wanted[1])
+        if key == ROWS:
+            return lambda positions: resize_rows(positions, wanted[0])
+    return None

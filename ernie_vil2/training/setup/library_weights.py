@@ -1,54 +1,51 @@
 """Weights that PaddleNLP and PaddleClas publish, for the towers that they build; they are read by the safe reader."""
 
+import os
 from pathlib import Path
 
-import numpy as np
-import paddle
+from paddle import nn
 
+from ...checkpoints.fill import fill_parameters
 from ...checkpoints.formats.paddle_file import open_pdparams
 from ...errors import ConfigError
+from ...models.dual_encoder import DualEncoder
 
 DOWNLOAD = "download"
 """Value of image_tower.pretrained for what PaddleClas publishes"""
 
 
-def take_published(model, tower, notes):
+def take_published(model: DualEncoder, tower: str, notes: list[str]) -> None:
     """Fill the backbone or encoder of a tower, "image" or "text", with its library's weights; what they lack and what
     they have beyond it is noted. ConfigError when it does not fit, CheckpointError when the file cannot be read."""
     if tower == "text":
         from ...models.towers.paddlenlp import published_weights
 
         layers, path = model.text_model.encoder, published_weights(model.text_model)
-        fill(layers, path, notes, layers.base_model_prefix + ".", spare="pooler.")
+        take_file(layers, path, notes, layers.base_model_prefix + ".", spare="pooler.")
     else:
         from ...models.towers.paddleclas import published_weights
 
         named = model.config.image_tower.pretrained
         path = published_weights(model.visual.name) if named == DOWNLOAD else named
-        fill(model.visual.backbone, path, notes)
+        take_file(model.visual.backbone, path, notes)
 
 
-def fill(layers, path, notes, prefix="", spare=None):
+def take_file(
+    layers: nn.Layer, path: str | os.PathLike, notes: list[str], prefix: str = "", spare: str | tuple[str, ...] = ()
+) -> None:
     """Set every tensor of the layers from a `.pdparams` whose keys may begin with `prefix`; those that begin with
-    `spare` may be missing, and then start at random."""
+    `spare` may be missing, and then start at random. What is missing or not used goes into `notes`; ConfigError for
+    another file and for tensors that do not fit."""
     if Path(path).suffix != ".pdparams":
         raise ConfigError(f"{path} is not a .pdparams file; give the weights in Paddle's format")
-    state = open_pdparams(path)
+    state, own = open_pdparams(path), layers.state_dict()
     names = {key.removeprefix(prefix): key for key in state}
-    wrong, lacking = [], []
-    for key, value in layers.state_dict().items():
-        if key not in names:
-            (lacking if spare and key.startswith(spare) else wrong).append(f"{key} is missing")
-            continue
-        array = np.asarray(state[names[key]])
-        if list(array.shape) != list(value.shape):
-            wrong.append(f"{key} is {list(array.shape)} there and {list(value.shape)} here")
-            continue
-        with paddle.no_grad():
-            value.set_value(array.astype(np.float32))
+    wrong = fill_parameters(own, state, names=names, optional=spare)
     if wrong:
-        raise ConfigError(f"{path} does not fit this tower: {'; '.join(wrong)}; give the weights of the same model")
-    unused = [names[key] for key in names if key not in layers.state_dict()]
+        listed = "; ".join(map(str, wrong))
+        raise ConfigError(f"{path} does not fit this tower: {listed}; give the weights of the same model")
+    lacking = [f"{key} is missing" for key in own if key not in names]
+    unused = [names[key] for key in names if key not in own]
     if lacking:
         notes.append(f"{path}: {', '.join(lacking)}, so it starts at random")
     if unused:

@@ -3,8 +3,8 @@
 import paddle
 from paddle import nn
 
-from ...config.model import LIBRARIES
 from ...config.run import RunConfig, TrainConfig
+from ...config.towers import LIBRARIES
 from ...device import current_device
 from ...errors import ConfigError, UserError
 from ...objectives.gather import Share

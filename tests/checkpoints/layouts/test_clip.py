@@ -12,7 +12,8 @@ from ernie_vil2.checkpoints.layouts.clip import LAYOUTS, read, read_transformers
 from ernie_vil2.checkpoints.layouts.layout_record import Found
 from ernie_vil2.checkpoints.model_directory import open_model, save_model
 from ernie_vil2.checkpoints.release_layout import image_manifest, manifest
-from ernie_vil2.config.model import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, PixelProfile
+from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
+from ernie_vil2.config.tower_fields import ImageTowerConfig
 from ernie_vil2.errors import CheckpointError
 
 HEADS = "no settings say the heads of the image tower: 1, of 64 columns"

@@ -12,7 +12,8 @@ from ernie_vil2.checkpoints.formats.paddle_file import write_pdparams
 from ernie_vil2.checkpoints.layouts import efficientnet as convert
 from ernie_vil2.checkpoints.layouts.layout_record import Found
 from ernie_vil2.checkpoints.model_directory import open_model, save_model
-from ernie_vil2.config.model import EFFICIENTNETS, PIXEL_PROFILES, EfficientNetConfig, ModelConfig, PixelProfile
+from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
+from ernie_vil2.config.tower_fields import EFFICIENTNETS, EfficientNetConfig
 from ernie_vil2.conversion.convert import convert as run
 from ernie_vil2.errors import CheckpointError
 from ernie_vil2.models.dual_encoder import image_tower

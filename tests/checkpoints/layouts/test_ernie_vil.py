@@ -10,7 +10,8 @@ import ernie_vil2
 from ernie_vil2.checkpoints.formats.paddle_file import load_pdparams, write_pdparams
 from ernie_vil2.checkpoints.model_directory import open_model, save_model
 from ernie_vil2.checkpoints.release_layout import manifest
-from ernie_vil2.config.model import PIXEL_PROFILES, EfficientNetConfig, ImageTowerConfig
+from ernie_vil2.config.model import PIXEL_PROFILES
+from ernie_vil2.config.tower_fields import EfficientNetConfig, ImageTowerConfig
 from ernie_vil2.conversion.convert import convert
 from ernie_vil2.conversion.opened import open_any
 from ernie_vil2.errors import UserError

@@ -10,7 +10,8 @@ from ernie_vil2.checkpoints.layouts import clip
 from ernie_vil2.checkpoints.layouts.layout_record import Found
 from ernie_vil2.checkpoints.layouts.paddleclas_vit import LAYOUTS, read, read_clip, write, write_clip
 from ernie_vil2.checkpoints.release_layout import manifest
-from ernie_vil2.config.model import PIXEL_PROFILES, ImageTowerConfig, ModelConfig, PixelProfile
+from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
+from ernie_vil2.config.tower_fields import ImageTowerConfig
 from ernie_vil2.errors import CheckpointError
 
 

@@ -7,7 +7,8 @@ import pytest
 import ernie_vil2
 from ernie_vil2.checkpoints import release_layout
 from ernie_vil2.checkpoints.model_directory import save_model
-from ernie_vil2.config.model import EFFICIENTNETS, EfficientNetConfig, ModelConfig, PixelProfile
+from ernie_vil2.config.model import ModelConfig, PixelProfile
+from ernie_vil2.config.tower_fields import EFFICIENTNETS, EfficientNetConfig
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.models.dual_encoder import DualEncoder, image_tower, new_model
 from ernie_vil2.models.towers.batch_norm import is_statistic

@@ -9,7 +9,8 @@ import pytest
 from paddle import nn
 
 from ernie_vil2.checkpoints import release_layout
-from ernie_vil2.config.model import ModelConfig, PaddleClasConfig, PaddleNLPConfig, PixelProfile
+from ernie_vil2.config.model import ModelConfig, PixelProfile
+from ernie_vil2.config.tower_fields import PaddleClasConfig, PaddleNLPConfig
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.models import dual_encoder
 from ernie_vil2.models.towers import paddleclas, paddlenlp

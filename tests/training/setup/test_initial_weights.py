@@ -8,8 +8,9 @@ import yaml
 
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.config.load import load_run
-from ernie_vil2.config.model import ImageTowerConfig, ModelConfig, PixelProfile
+from ernie_vil2.config.model import ModelConfig, PixelProfile
 from ernie_vil2.config.run import RunConfig
+from ernie_vil2.config.tower_fields import ImageTowerConfig
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.schema import build
