@@ -61,7 +61,7 @@ def test_no_path_of_a_machine():
 
 def test_files_are_short():
     lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PYTHON_FILES}
-    assert {name: lines for name, lines in lengths.items() if lines > 450} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > (450 if name.startswith("tests") else 260)} == {}
 
 
 def test_nothing_heavy_is_in_the_repository():

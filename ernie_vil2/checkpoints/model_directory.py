@@ -26,16 +26,12 @@ from .formats.safetensors_file import header_digest, open_safetensors, write_saf
 from .layouts import ernie_vil, official
 from .layouts.any_source import open_source
 from .layouts.recognise import read_source, recognise
+from .released_vocabulary import VOCAB_SOURCE
 
 CONFIG, WEIGHTS, VOCAB = "config.json", "model.safetensors", "vocab.txt"
 PADDLENLP_WEIGHTS = "model_state.pdparams"
 LOADED = [*official.LAYOUTS, *ernie_vil.LAYOUTS]
 ASIDE = ".replaced-"
-VOCAB_MD5 = "f3f369709b51cf924884236f54e25b08"
-VOCAB_SOURCE = (
-    "the vocabulary of the release and of PaddleNLP's ernie_vil-2.0-base-zh is what tools/download.py "
-    "ernie-vil2-vocab-zh fetches: put the vocab.txt beside the weights or name it with vocab="
-)
 
 
 def save_model(

@@ -15,7 +15,7 @@ from ..checkpoints.layouts import official, recognise
 from ..checkpoints.layouts.any_source import Source, open_source, read_json
 from ..checkpoints.layouts.layout_record import Layout
 from ..config.model import PIXEL_PROFILES, ModelConfig
-from ..data.tokenizer import read_vocab
+from ..data.vocabulary_file import read_vocab
 from ..errors import CheckpointError
 
 

@@ -16,7 +16,7 @@ from ..checkpoints.layouts.any_source import open_source
 from ..checkpoints.layouts.layout_record import Layout
 from ..checkpoints.layouts.pixels import settings_of
 from ..config.model import ModelConfig
-from ..data.tokenizer import read_vocab
+from ..data.vocabulary_file import read_vocab
 from ..errors import CheckpointError
 from ..files.atomic import reported, sync_directory, synced_file, temporary_name
 from ..schema import as_dict

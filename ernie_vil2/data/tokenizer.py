@@ -1,4 +1,4 @@
-"""Texts to token ids by the release's rules: BERT's basic tokenisation, WordPiece, [CLS] and [SEP]; and tag prompts.
+"""Texts to token ids by the release's rules: BERT's basic tokenisation, WordPiece, [CLS] and [SEP].
 
 The rules, in this order: drop NUL, U+FFFD and every character of category C (lone surrogates and unassigned ones too),
 make blanks of white space, set CJK ideographs apart, split at white space; lower-case each token as a whole (a final
@@ -7,32 +7,24 @@ Python's own `unicodedata` and `str.lower` decide, since the Rust library's diff
 `str.translate` calls; the ids of a token between white space are remembered, so a Chinese caption is a few look-ups.
 """
 
-import hashlib
 import os
-import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from numbers import Integral
 
 import numpy as np
 
-from ..checkpoints.model_directory import VOCAB_MD5
 from ..errors import DataError
-from ..files.atomic import atomic_file
+from .vocabulary_file import MASK, NEEDED, UNK, read_vocab
 
-PAD, CLS, SEP, MASK, UNK = "[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]"
-NEEDED = (PAD, CLS, SEP, UNK)
-VOCAB_HINT = "give the vocab.txt that belongs to the model"
 LONGEST_WORD = 100  # characters; a longer word is [UNK]
-UNREADABLE = re.compile("[\t\n\r\ud800-\udfff]")
 REMEMBERED_LENGTH, REMEMBERED_TOKENS, REMEMBERED_CHARACTERS = 32, 1 << 16, 1 << 17
 CJK = (
     (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
     (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
 )  # fmt: skip
 PADDLENLP_SYMBOLS = "\u00ad\u00b2\u00ba\u3007\u00b5\u00d8\u014b\u01b1"
-PROMPTS = {"zh": ("该图片包含", "、"), "en": ("The picture contains ", ", ")}
 
 
 class Characters(dict):
@@ -158,103 +150,22 @@ class Tokenizer:
         DataError naming the position of an item that is not a str.
         """
         room = (self.max_length if max_length is None else _checked_length(max_length)) - 2
-        rows = [[self.cls_id, *islice(self._stream(text), room), self.sep_id] for text in _checked_texts(texts)]
+        rows = [[self.cls_id, *islice(self._stream(text), room), self.sep_id] for text in checked_texts(texts)]
         width = max(map(len, rows), default=2)
         padding = [self.pad_id] * width
         return np.array([row + padding[len(row) :] for row in rows], np.int64).reshape(len(rows), width)
 
     def lengths(self, texts: str | Sequence[str]) -> np.ndarray:
         """int64 [N]: ids that each text needs, [CLS] and [SEP] included, before truncation. Raises as `encode` does."""
-        return np.array([2 + sum(1 for _ in self._stream(text)) for text in _checked_texts(texts)], np.int64)
+        return np.array([2 + sum(1 for _ in self._stream(text)) for text in checked_texts(texts)], np.int64)
 
     def tokens(self, text: str) -> list[str]:
         """The pieces of one text as strings, without [CLS] and [SEP], not truncated."""
-        _checked_texts([text])
+        checked_texts([text])
         return [piece for token in text.translate(CLEAN).split() for piece in self._ids.pieces(token)]
 
     def _stream(self, text):
         return chain.from_iterable(map(self._ids.__getitem__, text.translate(CLEAN).split()))
-
-
-def read_vocab(path: str | os.PathLike) -> dict[str, int]:
-    """{token: id} of a vocabulary: UTF-8 lines `token TAB id`, or one token a line, whose id is then its line (from 0).
-
-    The first line that is not blank decides which. Ids may have gaps; of a token that occurs twice the last id wins, as
-    in the release. Raises DataError, with file and line, for anything else, and where [PAD] (id 0), [CLS], [SEP] or
-    [UNK] is missing.
-    """
-    try:
-        text = _read(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}:{line}: the vocabulary is not UTF-8 text; save it as UTF-8, or {VOCAB_HINT}") from None
-    vocab, with_ids = {}, None
-    for number, line in enumerate(re.split("\r\n|\r|\n", text)):
-        if not line.strip():
-            continue
-        token, *rest = line.split("\t")
-        with_ids = bool(rest) if with_ids is None else with_ids
-        index = rest[0].strip() if rest else str(number)
-        if bool(rest) != with_ids or len(rest) > 1 or not (index.isascii() and index.isdigit() and len(index) < 10):
-            wanted = "`token TAB id`" if with_ids else "one token without a TAB, as the lines above"
-            raise DataError(f"{path}:{number + 1}: the line {line[:60]!r} is not {wanted}; correct it, or {VOCAB_HINT}")
-        vocab[token.strip()] = int(index)
-    if not vocab:
-        raise DataError(f"{path}: the vocabulary is empty; {VOCAB_HINT}")
-    if missing := ", ".join(token for token in NEEDED if token not in vocab):
-        raise DataError(f"{path}: the vocabulary lacks {missing} (or its lines are not `token TAB id`); {VOCAB_HINT}")
-    ids = [vocab[token] for token in NEEDED]
-    if ids[0] != 0 or len(set(ids)) < len(ids):
-        rule = "must be 0 for [PAD], which the text tower masks, and all different"
-        raise DataError(f"{path}: the ids of {', '.join(NEEDED)} are {ids}, but {rule}; {VOCAB_HINT}")
-    return vocab
-
-
-def write_vocab(tokens: Iterable[str], path: str | os.PathLike) -> None:
-    """Write lines `token TAB id`, ids from 0 in order of `tokens`; `path` is replaced as a whole or not at all.
-
-    Raises DataError for a token that could not be read back (not a str, empty, white space around it, a TAB or line
-    break in it, given twice) and where the file cannot be written.
-    """
-    seen = {}
-    for index, token in enumerate(tokens):
-        if not (isinstance(token, str) and token and token == token.strip() and not UNREADABLE.search(token)):
-            fix = "give strings without white space around them, TABs, line breaks or surrogates"
-            raise DataError(f"{path}: token {index} is {token!r}, which cannot be read back; {fix}")
-        if seen.setdefault(token, index) != index:
-            raise DataError(f"{path}: tokens {seen[token]} and {index} are both {token!r}; give each token once")
-    try:
-        with atomic_file(path) as handle:
-            handle.write("".join(f"{token}\t{index}\n" for token, index in seen.items()).encode())
-    except OSError as error:
-        fix = "choose a folder that exists and has space"
-        raise DataError(f"{path}: cannot be written ({error.strerror or error}); {fix}") from None
-
-
-def check_vocab_md5(path: str | os.PathLike) -> bool:
-    """Whether the file is the release's vocabulary, byte for byte. Raises DataError where it cannot be read."""
-    return hashlib.md5(_read(path), usedforsecurity=False).hexdigest() == VOCAB_MD5
-
-
-def tag_prompt(tags: str | Sequence[str], language: str) -> str:
-    """One text of object tags: "zh" 该图片包含猫、沙发, "en" The picture contains cat, sofa; without any tag "".
-
-    Blank tags are left out. The English words are the paper's, the Chinese separator is ours. Raises DataError.
-    """
-    if language not in PROMPTS:
-        raise DataError(f"tag prompts exist in {' and '.join(PROMPTS)}, not in {language!r}; choose one of them")
-    head, separator = PROMPTS[language]
-    kept = [tag.strip() for tag in _checked_texts(tags, "tags") if tag.strip()]
-    return head + separator.join(kept) if kept else ""
-
-
-def _read(path):
-    try:
-        with open(os.fspath(path), "rb") as handle:
-            return handle.read()
-    except (OSError, TypeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: the vocabulary cannot be read ({reason}); {VOCAB_HINT}") from None
 
 
 def _checked_length(max_length):
@@ -263,7 +174,7 @@ def _checked_length(max_length):
     return int(max_length)
 
 
-def _checked_texts(texts, name="texts"):
+def checked_texts(texts: object, name: str = "texts") -> list[str]:
     """A list of str; one str is a list of one."""
     if isinstance(texts, str):
         return [texts]

@@ -15,21 +15,9 @@ from pathlib import Path
 
 from ..errors import ConfigError, DataError
 from .sources.base import RowError, Source
-from .tokenizer import (
-    CLEAN,
-    CLS,
-    LONGEST_WORD,
-    MASK,
-    PAD,
-    PROMPTS,
-    SEP,
-    UNK,
-    Tokenizer,
-    is_cjk,
-    tag_prompt,
-    words,
-    write_vocab,
-)
+from .tag_prompts import PROMPTS, tag_prompt
+from .tokenizer import CLEAN, LONGEST_WORD, Tokenizer, is_cjk, words
+from .vocabulary_file import CLS, MASK, PAD, SEP, UNK, write_vocab
 
 SPECIAL = (PAD, CLS, SEP, MASK, UNK)
 CONTINUED = "##"

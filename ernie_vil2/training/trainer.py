@@ -12,9 +12,7 @@ from ..data.batches.loader import Loader
 from ..data.batches.order import Order
 from ..data.batches.views import ViewMaker
 from ..data.sources.open import open_source
-from ..data.tokenizer import Tokenizer
 from ..errors import ConfigError, UserError
-from ..files.atomic import atomic_file
 from ..inference.model import Model
 from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import divide
@@ -26,10 +24,10 @@ from .loop import train
 from .resume import check_size, compare
 from .rig import Rig
 from .run_checkpoints import Checkpoints
-from .setup.completion import complete_settings, fitting_rows, look_up_settings
+from .setup.completion import complete_settings, look_up_settings
 from .setup.initial_weights import check_init
 from .setup.preflight import check_finite, check_precision, check_sharding, check_towers
-from .setup.vocabulary import prepare_vocab
+from .setup.vocabulary import open_vocabulary
 from .stop import StopRequest
 from .validation import Validation
 
@@ -65,7 +63,7 @@ class Trainer:
         )
         self.resumed = self.checkpoints.latest() if resume == "auto" else resume
         saved = self.checkpoints.load(self.resumed) if self.resumed else None
-        tokenizer = self._tokenizer()
+        tokenizer = open_vocabulary(config, self.resumed, self.ranks)
         self.notes = [*self.source.notes, *(valid.notes if valid is not None else ())]
         if saved:
             self.notes += compare(config, saved.state["run"], self.resumed)
@@ -93,23 +91,6 @@ class Trainer:
         self.validation = Validation(valid, encoder, self.ranks, before_after, tuned and not self.first)
         if saved:
             self._go_on(saved)
-
-    def _tokenizer(self) -> Tokenizer:
-        """The vocabulary in the output folder, opened; rows of the word embedding are filled in where they are 0."""
-        config, vocab = self.config, self.folder / "vocab.txt"
-        if self.ranks.main:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if self.resumed:
-                with atomic_file(vocab) as handle:
-                    handle.write((Path(self.resumed) / "vocab.txt").read_bytes())
-            else:
-                prepare_vocab(config, self.folder)
-        self.ranks.wait()
-        model = config.model
-        tokenizer = Tokenizer(vocab, model.max_length, model.lower_case, model.tokenizer)
-        tower = model.text_tower
-        tower.vocab_size = fitting_rows(tower.vocab_size, tokenizer.vocab_size, config.data.vocab or vocab)
-        return tokenizer
 
     def _go_on(self, saved) -> None:
         """Take back what the checkpoint holds."""

@@ -12,7 +12,8 @@ import pytest
 from ernie_vil2.cli.data.main import main
 from ernie_vil2.config.load import load_run
 from ernie_vil2.config.run import RunConfig
-from ernie_vil2.data.tokenizer import UNK, Tokenizer, read_vocab
+from ernie_vil2.data.tokenizer import Tokenizer
+from ernie_vil2.data.vocabulary_file import UNK, read_vocab
 from ernie_vil2.errors import ConfigError, run_tool
 from ernie_vil2.schema import build
 from tests.conftest import ROOT

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ernie_vil2.data.tokenizer import Tokenizer, check_vocab_md5, read_vocab, tag_prompt, write_vocab
+from ernie_vil2.data.tag_prompts import tag_prompt
+from ernie_vil2.data.tokenizer import Tokenizer
+from ernie_vil2.data.vocabulary_file import check_vocab_md5, read_vocab, write_vocab
 from ernie_vil2.errors import DataError
 
 SPECIAL = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]"]

@@ -12,8 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ernie_vil2.data.sources.base import RowError, Sample, Source
-from ernie_vil2.data.tokenizer import PROMPTS, UNK, Tokenizer, read_vocab, tag_prompt
+from ernie_vil2.data.tag_prompts import PROMPTS, tag_prompt
+from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.data.vocabulary import SPECIAL, write_vocabulary
+from ernie_vil2.data.vocabulary_file import UNK, read_vocab
 from ernie_vil2.errors import ConfigError, DataError
 from tests.conftest import ROOT
 

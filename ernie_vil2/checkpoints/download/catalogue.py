@@ -18,7 +18,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...errors import CheckpointError, nearest
-from ..model_directory import VOCAB, VOCAB_MD5
+from ..model_directory import VOCAB
+from ..released_vocabulary import VOCAB_MD5
 
 RELEASE = ("https://bj.bcebos.com/wenxin-models/", "http://bj.bcebos.com/wenxin-models/")
 NLP = "https://bj.bcebos.com/paddlenlp/models/transformers/"

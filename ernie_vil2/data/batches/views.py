@@ -13,7 +13,8 @@ from ..images.augment import draw_short, vary
 from ..images.decode import decode, decode_for
 from ..images.resize import crop, resize_short
 from ..sources.base import Sample
-from ..tokenizer import Tokenizer, tag_prompt
+from ..tag_prompts import tag_prompt
+from ..tokenizer import Tokenizer
 
 
 @dataclass

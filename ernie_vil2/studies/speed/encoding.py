@@ -157,7 +157,8 @@ def serve(name: str) -> None:
 def prepare(path: str | os.PathLike | None, vocab: str | os.PathLike | None) -> "Model":
     """The Model at a path, or one of the base size with random weights and a vocabulary of ideographs."""
     from ...config.model import ModelConfig
-    from ...data.tokenizer import Tokenizer, write_vocab
+    from ...data.tokenizer import Tokenizer
+    from ...data.vocabulary_file import write_vocab
     from ...inference.model import Model, load
     from ...models.dual_encoder import new_model
 

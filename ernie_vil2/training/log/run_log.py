@@ -142,7 +142,7 @@ class SilentLog:
         """A line for people, in the output of this rank."""
         print(f"[rank {self.rank}] {text}", flush=True)
 
-    def nothing(self, *values) -> None:
+    def nothing(self, *values: object, **named: object) -> None:
         """What rank 0 alone does."""
 
     advance = step = record = histogram = images = projector = nothing

@@ -6,7 +6,11 @@ from pathlib import Path
 
 from ...config.run import RunConfig
 from ...data.sources.scenes.vocabulary import build_vocab
+from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
+from ...files.atomic import atomic_file
+from ..distributed import Ranks
+from .completion import fitting_rows
 
 
 def prepare_vocab(config: RunConfig, folder: str | os.PathLike) -> Path:
@@ -38,3 +42,20 @@ def is_scenes(spec: object) -> bool:
     return (isinstance(spec, dict) and spec.get("kind") == "scenes") or (
         isinstance(spec, str) and spec.split(":")[0] == "scenes"
     )
+
+
+def open_vocabulary(config: RunConfig, resumed: str | os.PathLike | None, ranks: Ranks) -> Tokenizer:
+    """The tokenizer of a run, from the vocabulary that is put into its output folder: that of the checkpoint `resumed`,
+    or a new one. Rows of the word embedding are filled in where the configuration leaves them open."""
+    vocab, model = Path(config.output) / "vocab.txt", config.model
+    if ranks.main:
+        vocab.parent.mkdir(parents=True, exist_ok=True)
+        if resumed:
+            with atomic_file(vocab) as handle:
+                handle.write((Path(resumed) / "vocab.txt").read_bytes())
+        else:
+            prepare_vocab(config, vocab.parent)
+    ranks.wait()
+    tokenizer, tower = Tokenizer(vocab, model.max_length, model.lower_case, model.tokenizer), model.text_tower
+    tower.vocab_size = fitting_rows(tower.vocab_size, tokenizer.vocab_size, config.data.vocab or vocab)
+    return tokenizer

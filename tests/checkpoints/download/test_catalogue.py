@@ -9,7 +9,7 @@ import pytest
 from ernie_vil2.checkpoints.download.catalogue import CATALOGUE, RELEASE_VOCAB
 from ernie_vil2.checkpoints.download.download import download
 from ernie_vil2.cli.download import main
-from ernie_vil2.data.tokenizer import read_vocab
+from ernie_vil2.data.vocabulary_file import read_vocab
 from ernie_vil2.errors import CheckpointError
 
 

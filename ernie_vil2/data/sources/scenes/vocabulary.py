@@ -2,7 +2,7 @@
 
 import os
 
-from ...tokenizer import write_vocab
+from ...vocabulary_file import write_vocab
 from . import captions
 from .source import SceneSource
 from .words import LANGUAGES
