@@ -8,6 +8,10 @@ import pytest
 from paddlenlp.transformers import BertConfig, BertModel, ErnieConfig, ErnieForMaskedLM, ErnieModel
 
 import ernie_vil2
+from ernie_vil2.checkpoints.libraries.importing import INSTALL
+from ernie_vil2.checkpoints.libraries.paddleclas import architecture
+from ernie_vil2.checkpoints.libraries.paddleclas import published_weights as published_backbone
+from ernie_vil2.checkpoints.libraries.paddlenlp import look_up
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.config.load import load_run
 from ernie_vil2.config.model import ModelConfig, PixelProfile
@@ -17,10 +21,6 @@ from ernie_vil2.config.tower_fields import PaddleClasConfig, PaddleNLPConfig
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.models.dual_encoder import DualEncoder, image_tower, new_model, text_tower
-from ernie_vil2.models.towers.library_tower import INSTALL
-from ernie_vil2.models.towers.paddleclas import architecture
-from ernie_vil2.models.towers.paddleclas import published_weights as published_backbone
-from ernie_vil2.models.towers.paddlenlp import look_up
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.optimization.parameter_groups import layer_factors
 from ernie_vil2.training.setup.initial_weights import start_system

@@ -1,27 +1,14 @@
 """What towers that another library builds have in common: the import on demand, its own starting values, our head."""
 
 import contextlib
-import importlib
 from collections.abc import Iterator
-from types import ModuleType
 
 import paddle
 from paddle import nn
 from paddle.base import initializer as chosen
 
 from ...config.tower_fields import PaddleClasConfig, PaddleNLPConfig
-from ...errors import ConfigError
 from ..layers import Linear
-
-INSTALL = "pip install --no-deps --use-pep517 -r requirements-models.txt"
-
-
-def imported(module: str, library: str) -> ModuleType:
-    """A module of PaddleNLP or PaddleClas; ConfigError that says how to install it when it is missing."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(f"{library} cannot be imported here ({error}); install it with {INSTALL}") from None
 
 
 @contextlib.contextmanager

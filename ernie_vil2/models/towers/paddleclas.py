@@ -5,18 +5,17 @@ the one layer of that many outputs is left out. PaddleClas gives some parameters
 in a process, so each tower is built under a name space of its own.
 """
 
-import inspect
 import re
-from collections.abc import Callable
 
 import paddle
 from paddle import nn
 
+from ...checkpoints.libraries.paddleclas import architecture
 from ...config.tower_fields import PaddleClasConfig
-from ...errors import ConfigError, nearest
+from ...errors import ConfigError
 from ..layers import drop_path_rates
 from .batch_norm import frozen_or_not
-from .library_tower import Head, imported, library_initialisers, without_tables
+from .library_tower import Head, library_initialisers, without_tables
 
 CLASSES = 1009
 """A prime, and the width of no layer"""
@@ -51,17 +50,6 @@ class PaddleClasTower(Head):
                 f"PaddleClas's {self.name} does not end in {self.width} pooled features; choose another architecture"
             )
         return self.head(features.mean([2, 3]) if features.ndim == 4 else features)
-
-
-def architecture(name: str) -> Callable[..., nn.Layer]:
-    """PaddleClas's function or class of that name; ConfigError with the nearest one when there is none."""
-    backbones = imported("paddleclas.ppcls.arch.backbone", "PaddleClas")
-    made = {key: value for key, value in vars(backbones).items() if key[0].isupper() and callable(value)}
-    if name not in made:
-        close = nearest(name, made)
-        hint = f"did you mean {close!r}?" if close else "see the list of its model zoo"
-        raise ConfigError(f"image_tower.paddleclas is {name!r}, which PaddleClas does not have; {hint}")
-    return made[name]
 
 
 def build(config: PaddleClasConfig) -> nn.Layer:
@@ -107,18 +95,3 @@ def set_drop_path(backbone: nn.Layer, config: PaddleClasConfig) -> None:
             f"image_tower.drop_path is {config.drop_path}, but PaddleClas's {config.paddleclas} has no stochastic "
             "depth; set drop_path: 0"
         )
-
-
-def published_weights(name: str) -> str:
-    """Path of the weights that PaddleClas publishes for an architecture, downloaded by it and not yet read."""
-    urls = getattr(inspect.getmodule(architecture(name)), "MODEL_URLS", {})
-    if name not in urls:
-        raise ConfigError(f"PaddleClas publishes no weights of {name}; give image_tower.pretrained a .pdparams file")
-    download = imported("paddleclas.ppcls.utils.download", "PaddleClas")
-    try:
-        return download.get_weights_path_from_url(urls[name])
-    except Exception as error:  # whatever its downloader raises
-        raise ConfigError(
-            f"the weights of PaddleClas's {name} could not be fetched ({error}); fetch the file yourself and name it "
-            "in image_tower.pretrained"
-        ) from None

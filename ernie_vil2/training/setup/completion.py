@@ -1,5 +1,6 @@
 """What a configuration leaves open and a run fills in, in its own copy of it."""
 
+from ...checkpoints.libraries.paddlenlp import look_up
 from ...config.model import ModelConfig
 from ...errors import ConfigError
 from ...schema import as_dict
@@ -11,8 +12,6 @@ def look_up_settings(model: ModelConfig) -> None:
     model directory; ConfigError when the model is not known."""
     for tower in model.towers().values():
         if tower.kind == "paddlenlp":
-            from ...models.towers.paddlenlp import look_up
-
             look_up(tower)
 
 

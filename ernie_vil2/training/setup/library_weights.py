@@ -7,6 +7,7 @@ from paddle import nn
 
 from ...checkpoints.fill import fill_parameters
 from ...checkpoints.formats.paddle_file import open_pdparams
+from ...checkpoints.libraries import paddleclas, paddlenlp
 from ...errors import ConfigError
 from ...models.dual_encoder import DualEncoder
 
@@ -18,15 +19,12 @@ def take_published(model: DualEncoder, tower: str, notes: list[str]) -> None:
     """Fill the backbone or encoder of a tower, "image" or "text", with its library's weights; what they lack and what
     they have beyond it is noted. ConfigError when it does not fit, CheckpointError when the file cannot be read."""
     if tower == "text":
-        from ...models.towers.paddlenlp import published_weights
-
-        layers, path = model.text_model.encoder, published_weights(model.text_model)
+        layers = model.text_model.encoder
+        path = paddlenlp.published_weights(model.text_model.source, model.text_model.model_class)
         take_file(layers, path, notes, layers.base_model_prefix + ".", spare="pooler.")
     else:
-        from ...models.towers.paddleclas import published_weights
-
         named = model.config.image_tower.pretrained
-        path = published_weights(model.visual.name) if named == DOWNLOAD else named
+        path = paddleclas.published_weights(model.visual.name) if named == DOWNLOAD else named
         take_file(model.visual.backbone, path, notes)
 
 
