@@ -15,6 +15,7 @@ from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.inference.model import Model
+from ernie_vil2.keys import stable_hash
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
@@ -104,6 +105,17 @@ def align(system, batch, steps=15):
     return first
 
 
+def start_aligned(folder, system, batch, options):
+    """`align`, once for every objective: the weights are kept in the folder for the cases and the jobs that follow."""
+    path = folder / f"aligned-{stable_hash(repr(sorted(options.items(), key=str)))}.npz"
+    named = dict(system.model.named_parameters())
+    if not path.exists():
+        align(system, batch)
+        np.savez(path, **{key: value.numpy() for key, value in named.items()})
+    for key, value in np.load(path).items():
+        named[key].set_value(value)
+
+
 @contextlib.contextmanager
 def largest_product():
     """[elements of the largest two-dimensional matrix product of the objective] once the block is left."""
@@ -130,7 +142,7 @@ def gradient(folder, name, ranks):
     kind = options.setdefault("kind", ErnieVil2)
     model, objective, batch = setting(folder, **options)
     system = kind(model, objective)
-    align(system, batch)
+    start_aligned(folder, system, batch, options)
     model.recompute = recompute
     share = divide(BATCH, micro, ranks.rank, ranks.size)
     step = GradientStep(system, seed=3, share=share, side_by_side=False)

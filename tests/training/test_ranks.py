@@ -1,5 +1,6 @@
 """Several ranks against one process on the same micro-batches and masks: equal gradients, for every way to divide."""
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -42,9 +43,11 @@ def launch(processes, folder, *arguments, timeout=240, check=True):
 def two_ranks(tmp_path_factory):
     """Arrays of every case: (one process, rank 0 of two, rank 1 of two)."""
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
-    for processes, folder in ((1, one), (2, two)):
-        build_vocab(folder / "vocab.txt", scenes=300)
-        launch(processes, folder, "tests/training/jobs.py", "gradients", folder)
+    build_vocab(one / "vocab.txt", scenes=300)
+    launch(1, one, "tests/training/jobs.py", "gradients", one)
+    for file in [one / "vocab.txt", *one.glob("aligned-*.npz")]:  # the same weights to start from
+        shutil.copy(file, two)
+    launch(2, two, "tests/training/jobs.py", "gradients", two)
     return [dict(np.load(folder / f"rank-{rank}.npz")) for folder, rank in ((one, 0), (two, 0), (two, 1))]
 
 

@@ -216,7 +216,7 @@ def test_sigterm_saves_and_says_how_to_go_on(straight, tmp_path):
     path = write_config(tmp_path, train__save_every=0)
     process = begin("-c", path)
     for line in process.stdout:
-        if line.startswith("train step 1:"):
+        if line.startswith("step 1/8:"):
             process.terminate()
             break
     output = process.communicate(timeout=120)[0]
@@ -233,7 +233,7 @@ def test_sigterm_to_the_launcher_reaches_every_rank(tmp_path):
     path = write_config(tmp_path, train__save_every=0, train__sharding=1, train__steps=80)
     process = begin("-c", path, processes=2, log_dir=tmp_path / "launch")
     for line in process.stdout:  # the launcher passes lines on every two seconds
-        if line.startswith("train step 2:"):
+        if line.startswith("step 2/"):
             process.terminate()
             break
     process.communicate(timeout=120)
