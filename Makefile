@@ -22,13 +22,13 @@ test: lint  ## lint, then the tests (budget: 10 minutes on 2 quiet cores)
 test-slow: dev  ## the tests that take minutes each (budget: 10 minutes)
 	$(RUN) -m pytest -q -m slow || [ $$? -eq 5 ]
 
-test-gpu: dev  ## bf16, fused attention and several cards against one fp32 process; needs the GPU build of Paddle
+test-gpu: dev  ## bf16, fused attention and several cards against one fp32 process; needs the GPU build of Paddle (budget: 10 minutes)
 	$(RUN) -m pytest -q -m gpu -rs
 
 test-interop: interop  ## our models against those of other projects, in an environment of its own (budget: 5 minutes)
 	.venv-interop/bin/python -m pytest -q -m interop
 
-lint: dev  ## ruff, one hand style, and the import rule
+lint: dev  ## ruff, one hand style, and the import rule (budget: 1 minute)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check --quiet .
 	$(RUN) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo

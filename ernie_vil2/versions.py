@@ -3,9 +3,11 @@
 import importlib.metadata
 import platform
 
+from .runtime import CARD_BUILDS
+
 __version__ = "0.1.0"
 DISTRIBUTIONS = {
-    "paddle": ("paddlepaddle-gpu", "paddlepaddle"),
+    "paddle": (*CARD_BUILDS, "paddlepaddle"),
     "numpy": ("numpy",),
     "opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
 }

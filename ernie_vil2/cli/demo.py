@@ -3,17 +3,13 @@
 import argparse
 
 from ..runtime import import_paddle
+from .arguments import add_run
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train, write the page, and print what was reached."""
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__)
-    parser.add_argument(
-        "-c", "--config", default="configs/demo.yaml", help="YAML file of the run (default: %(default)s)"
-    )
-    parser.add_argument(
-        "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.steps=50"
-    )
+    add_run(parser, "configs/demo.yaml")
     options = parser.parse_args(argv)
 
     import_paddle()

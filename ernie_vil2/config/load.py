@@ -25,12 +25,21 @@ def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfi
             raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
         where = f"{path} with -o {override}"
         set_key(data, key.strip().split("."), parse_value(override, value))
+    spell_out_kinds(data)
     try:
         start_from(data, where if len(overrides) == 1 else str(path))
     except ConfigError:
         build(RunConfig, {**data, "init": {**data["init"], "model": None}}, str(path))  # a misspelt key explains more
         raise
     return build(RunConfig, data, where if len(overrides) == 1 else str(path))
+
+
+def spell_out_kinds(data: dict[str, Any]) -> None:
+    """Write a tower that is named by its kind alone, as `text_tower: ernie`, as a mapping, in place."""
+    model = data.get("model")
+    for name in ("image_tower", "text_tower"):
+        if isinstance(model, dict) and isinstance(model.get(name), str):
+            model[name] = {"kind": model[name]}
 
 
 def start_from(data: dict[str, Any], where: str) -> None:

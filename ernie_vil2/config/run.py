@@ -9,7 +9,9 @@ from .model import ModelConfig
 from .optimizer import OptimizerConfig
 
 CONSOLES = ("short", "full")
-VIEWS = ("image", "image'", "caption", "caption'", "tags", "tags'")
+IMAGE_VIEWS = ("image", "image'")
+TEXT_VIEWS = ("caption", "caption'", "tags", "tags'")
+VIEWS = (*IMAGE_VIEWS, *TEXT_VIEWS)
 
 
 @dataclass

@@ -38,7 +38,8 @@ class TowerKind:
     blocks: pattern of the beginning of a key, up to the number of its block, which is its group; None where blocks are
     not numbered. above_blocks: pattern of whole keys that come after the last block. adapted: ends of the names of the
     Linear layers that low-rank updates adapt. compared: fields that must be equal where weights are taken over.
-    any_size: whether it takes images of any size.
+    any_size: whether it takes images of any size. looked_up: whether `settings` of its library are found by name, and
+    a vocabulary in its folder.
     """
 
     config: type[Tower]
@@ -51,6 +52,7 @@ class TowerKind:
     library_part: str = ""
     adapted: tuple[str, ...] = ()
     any_size: bool = False
+    looked_up: bool = False
 
     @property
     def prefix(self) -> str:
@@ -116,6 +118,7 @@ PADDLENLP = TowerKind(
     layer="paddlenlp.PaddleNLPTower",
     manifest=head_shapes,
     library_part="encoder.",
+    looked_up=True,
     blocks=r"encoder\.(?:\w+\.)*layers?\.(\d+)\.",
     above_blocks=r"(encoder\.pooler|proj)\..*",
     compared=("width", "projection"),

@@ -32,11 +32,12 @@ def run_ours(network: "DualEncoder", inputs: Inputs) -> dict[str, np.ndarray]:
 
 
 def network_of(state: Mapping[str, Any], config: ModelConfig) -> "DualEncoder":
-    """A DualEncoder with the tensors of a state; float types are widened by the caller."""
-    from ..models.dual_encoder import DualEncoder, fill, uninitialised
+    """The model of a system with the tensors of a state; float types are widened by the caller."""
+    from ..models.dual_encoder import fill, uninitialised
+    from ..systems.registry import system_class
 
     with uninitialised():
-        network = DualEncoder(config)
+        network = system_class(config.system).network(config)
     fill(network, state, "the result")
     return network
 

@@ -14,7 +14,8 @@ from ..checkpoints.formats.lazy_tensors import Float32View
 from ..checkpoints.formats.paddle_file import write_pdparams
 from ..checkpoints.layouts import official
 from ..checkpoints.layouts.any_source import read_json
-from ..errors import CheckpointError
+from ..config.model import PLAIN
+from ..errors import CheckpointError, ConfigError
 from ..files.atomic import atomic_file, reported, temporary_name
 from . import check as conversion_check
 from .fixed_inputs import Inputs, Result, fixed_inputs
@@ -49,6 +50,11 @@ def convert(
         raise CheckpointError(f"--to is {to!r}; give one of {', '.join(TARGETS)}")
     refuse_target(target, Path(source), to, replace)
     opened = open_any(source, vocab, settings, options)
+    if opened.config.system != PLAIN and to != "model-dir":
+        raise ConfigError(
+            f"{source} is of the system {opened.config.system}, whose layers the layout {to} has no place for; write a "
+            "model directory instead"
+        )
     lines = described(opened)
     write = {"model-dir": write_model, "official": write_official, "paddlenlp": write_paddlenlp, "torch": write_torch}
     said = write[to](opened, target, check)

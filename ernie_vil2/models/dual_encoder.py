@@ -12,7 +12,7 @@ from paddle import nn
 
 from ..checkpoints.fill import fill_parameters
 from ..config.model import ModelConfig
-from ..config.tower_fields import ImageTower, TextTower, Tower
+from ..config.tower_fields import Tower
 from ..config.towers import KINDS
 from ..errors import CheckpointError
 from .layers import initialise
@@ -46,16 +46,6 @@ class Temperature(nn.Layer):
         return self.temperature_b.exp()
 
 
-def image_tower(config: ImageTower) -> nn.Layer:
-    """The layer that a tower's configuration describes: pixels [B, 3, S, S] -> raw embeddings [B, D]."""
-    return layer_of(config)
-
-
-def text_tower(config: TextTower) -> nn.Layer:
-    """The layer that a tower's configuration describes: ids int64 [B, L] -> raw embeddings [B, D]."""
-    return layer_of(config)
-
-
 def layer_of(config: Tower) -> nn.Layer:
     """The layer of a tower of any kind, whose module is imported now: a library's may not be installed."""
     module, name = KINDS[config.kind].layer.split(".")
@@ -73,8 +63,8 @@ class DualEncoder(nn.Layer):
         super().__init__()
         self.config = config
         self._recompute = False
-        self.visual = config.image_tower and image_tower(config.image_tower)
-        self.text_model = config.text_tower and text_tower(config.text_tower)
+        self.visual = config.image_tower and layer_of(config.image_tower)
+        self.text_model = config.text_tower and layer_of(config.text_tower)
         self.groups = tuple(groups) if len(config.towers()) == 2 else ()
         for group in self.groups:
             setattr(self, f"contrastive_loss_{group}", Temperature(biased))
@@ -139,8 +129,8 @@ def fill(network: nn.Layer, state: Mapping[str, Any], where: str | os.PathLike) 
         missing = [f"{key} is missing" for key, found, _ in wrong if found is None]
         other = [f"{key} is {list(found)} and not {list(wanted)}" for key, found, wanted in wrong if found is not None]
         raise CheckpointError(
-            f"{where} does not fit its towers: {'; '.join(missing + other)}; it was written with another version of "
-            "their library, install that one"
+            f"{where} does not fit its model: {'; '.join(missing + other)}; it was written with another version of "
+            "the library of a tower, or of its system: install that one"
         )
 
 

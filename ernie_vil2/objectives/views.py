@@ -5,13 +5,13 @@ import paddle
 from paddle import nn
 
 from ..config.model import PixelProfile
+from ..config.run import IMAGE_VIEWS, TEXT_VIEWS
 from ..data.batches.views import Batch
 from ..data.images import pixels
 from ..device import current_device
 from ..keys import random_key
 
-IMAGE_VIEWS = ("image", "image'")
-TEXT_VIEWS = ("caption", "caption'", "tags", "tags'")
+__all__ = ["IMAGE_VIEWS", "TEXT_VIEWS", "encode", "group_of", "normalise", "to_device"]
 
 
 def group_of(first: str, second: str) -> str:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..config.model import ModelConfig
+from ..config.run import IMAGE_VIEWS
 from ..data.batches.views import Batch
 
-IMAGE_VIEWS = ("image", "image'")
 TEXT_LENGTH = 24
 VOCABULARY = 40000
 """Rows of the word embedding where a configuration leaves them to the vocabulary of its data"""

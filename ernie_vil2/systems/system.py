@@ -83,11 +83,16 @@ class System(ABC):
     def create(cls, config: RunConfig) -> "System":
         """The system of a run with random weights, which depend on its seed alone."""
         cls.settings(config.model)
-        objective = ContrastiveObjective(config.objective)
+        objective = cls.objective_of(config)
         return cls(
             new_model(config.model, objective.groups, config.seed, objective.biased, cls.network),
             objective,
         )
+
+    @classmethod
+    def objective_of(cls, config: RunConfig) -> ContrastiveObjective:
+        """The objective of a run; its `views` are those that a batch must have, known before a model is built."""
+        return ContrastiveObjective(config.objective)
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def walk(trainer: "Trainer", loader: Loader, log: RunLog | SilentLog, stop: Stop
         bad.note(errors)
         done = step + 1
         show = is_due(config.log_every, done) or done == config.steps
-        values = rig.step(batch, step, show, stop.asked)
+        values = rig.step(batch, step, show, stop)
         log.advance()
         if show:
             log.step(done, {**values, **timer.line(done), **memory()}, rig.parts, rig.similarities)

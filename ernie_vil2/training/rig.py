@@ -4,26 +4,27 @@ The trainer, the doctor, the benchmarks and the studies take the same steps, bec
 """
 
 import contextlib
+import copy
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 import numpy as np
 import paddle
 
-from ..config.run import LoraConfig, RunConfig
+from ..config.run import RunConfig
 from ..data.batches.views import Batch
 from ..errors import DataError
 from ..models.dual_encoder import Temperature
-from ..models.lora import LoraLinear, add_lora, lora_parameters, merged_state
+from ..models.lora import LoraLinear, add_lora, merged_state
 from ..objectives.gather import Share, divide
-from ..systems.system import System
 from . import diagnostics
 from .distributed import GradientSync, Ranks
 from .guard import Guard
 from .optimization.ema import Ema
-from .optimization.freeze import Freezer
+from .optimization.freeze import Freezer, freeze_adapted
 from .optimization.loss_scale import LossScale
 from .optimization.optimizer import (
     build_optimizer,
@@ -36,6 +37,7 @@ from .optimization.optimizer import (
 from .resume import restore_parameters
 from .setup.initial_weights import start_system
 from .step import GradientStep, autocast
+from .stop import StopRequest
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -76,18 +78,18 @@ class Rig:
 
     @property
     def parameter_count(self) -> int:
-        """Values of all parameters together."""
+        """Values of all parameters."""
         return sum(math.prod(value.shape) for value in self.model.parameters())
 
-    def step(self, batch: Batch, number: int, show: bool = True, asked: bool = False) -> dict[str, float]:
+    def step(self, batch: Batch, number: int, show: bool = True, stop: StopRequest | None = None) -> dict[str, float]:
         """One optimizer step, `number` from 0; returns what the log shows of it, with `show` the costlier figures too.
 
-        asked: whether this rank has been asked to stop; one such rank sets `stopped` on all. Raises DataError where no
-        sample of the batch has both views of any pair, UserError where the loss or the gradient is no number.
+        stop: asked on any rank by the time its gradients are there, it sets `stopped` on all. Raises DataError where
+        no sample of the batch has both views of any pair, UserError where the loss or the gradient is no number.
         """
         self.freezer.apply(number)
         parts = self.gradients(batch, number, self.scale.value if self.scale else 1.0)
-        stopped, *sums = self.ranks.sum([asked, *(part.item() for part in parts.values())])
+        stopped, *sums = self.ranks.sum([stop is not None and stop.asked, *(part.item() for part in parts.values())])
         self.stopped = bool(stopped)
         if not parts:
             raise DataError(
@@ -186,20 +188,15 @@ class Rig:
         self.gradients.close()
 
 
-def freeze_adapted(system: System, config: LoraConfig) -> None:
-    """Freeze what a system names in the adapted towers beside their low-rank updates: layers of its own too."""
-    towers, added = system.towers(), set(map(id, lora_parameters(system.model).values()))
-    for name in config.towers if config.rank else ():
-        for parameter in towers[name].parameters() if name in towers else ():
-            parameter.stop_gradient = id(parameter) not in added
-
-
 def arrays_of(model: paddle.nn.Layer) -> dict[str, np.ndarray]:
     """{key: float32 array} of the model's parameters."""
     return {key: np.asarray(value.astype("float32").numpy()) for key, value in model.state_dict().items()}
 
 
 def build(config: RunConfig, batch_size: int | None = None) -> Rig:
-    """The rig of a configuration for one process by itself, on batches of `batch_size` (default: the run's own)."""
+    """The rig of a configuration for one process by itself, on batches of `batch_size` (default: the run's own). What
+    would stop it is told in the system's temporary folder, not in the run's."""
+    config = copy.deepcopy(config)
+    config.train.spike, config.output = 0.0, tempfile.gettempdir()
     share = divide(batch_size or config.train.batch_size, config.train.micro_batch)
     return Rig(config, Ranks(), share, [])

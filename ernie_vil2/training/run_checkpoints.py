@@ -92,7 +92,7 @@ class Checkpoints:
         with reported(path):
             try:
                 if self.ranks.main:
-                    self._begin(temporary)
+                    self._begin()
                     extra = {"step": state["step"], "metrics": state.get("metrics", {})}
                     write_directory(temporary, model, config, self.vocab, extra)
                     for name, arrays in groups.items():
@@ -113,7 +113,7 @@ class Checkpoints:
         self.ranks.wait()
         return path
 
-    def _begin(self, temporary):
+    def _begin(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         for entry in self.folder.glob("step-*"):
             whole = (entry / STATE).is_file() and entry.name[5:].isdigit()
@@ -126,7 +126,7 @@ class Checkpoints:
         while (seen := sum(bool(PART.fullmatch(file.stem)) for file in temporary.glob(f"*{SUFFIX}"))) < parts:
             if time.monotonic() > last:
                 raise CheckpointError(
-                    f"{temporary} shows {seen} of {parts} parts of the optimizer's state; all machines must write to "
+                    f"{temporary} shows {seen} of {parts} parts of what the ranks hold; all machines must write to "
                     "one file system, check that output is on it"
                 )
             time.sleep(0.1)

@@ -90,7 +90,8 @@ class GradientStep:
                 return embed(self.system, batch, share, key, self.towers[name].views, graph)
 
         recompute = self.system.model.recompute  # Paddle's hooks for it are one pair for the process
-        done = self._each_tower(forward, together=not (random or recompute))
+        alone = recompute or self._unnamed_learn()
+        done = self._each_tower(forward, together=not (random or alone))
         embeds = {view: value for part in done for view, value in part.items()}
         leaves = {view: value.detach() for view, value in embeds.items()}
         for view, leaf in leaves.items():
@@ -113,15 +114,16 @@ class GradientStep:
             else:
                 paddle.autograd.backward([embeds[view] for view in gradients], list(gradients.values()))
 
-        self._each_tower(backward, together=not (recompute or (random and cached)))
+        self._each_tower(backward, together=not (alone or (random and cached)))
         return parts
 
+    def _unnamed_learn(self) -> bool:
+        """Whether a parameter learns that no tower names: it may lie in any of them."""
+        return not all(parameter.stop_gradient for parameter in self.unnamed)
+
     def _resting(self) -> set[str]:
-        """Names of the towers that need no backward pass now: none, while a parameter learns that no tower names, since
-        it may lie below any of them."""
-        if not all(parameter.stop_gradient for parameter in self.unnamed):
-            return set()
-        return {name for name, tower in self.towers.items() if tower.frozen}
+        """Names of the towers that need no backward pass now."""
+        return set() if self._unnamed_learn() else {name for name, tower in self.towers.items() if tower.frozen}
 
     def _each_tower(self, work: Callable, together: bool = True) -> list:
         """[work(name)] of every tower; side by side each has its part of the kernel threads meanwhile."""

@@ -1,4 +1,4 @@
-"""A polite end: SIGTERM is remembered, the loop saves at the next step, and the process ends with status 0."""
+"""A polite end: SIGTERM is remembered, the loop saves after the step at hand, and the process ends with status 0."""
 
 import signal
 import threading

@@ -14,9 +14,9 @@ from ..data.batches.views import ViewMaker
 from ..data.sources.open import open_source
 from ..errors import ConfigError, UserError
 from ..inference.model import Model
-from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import divide
 from ..schema import as_dict
+from ..systems.registry import system_class
 from .before_after import BeforeAfter
 from .distributed import join_ranks, lost_rank
 from .log.run_log import RunLog, SilentLog
@@ -78,7 +78,7 @@ class Trainer:
             self.source.shard_sizes(), config.train.batch_size, config.seed, config.data.shuffle_window, position
         )
         self.maker = ViewMaker(
-            ContrastiveObjective(config.objective).views,
+            system_class(config.model.system).objective_of(config).views,
             tokenizer,
             config.model.pixels,
             config.data.augmentation,
@@ -167,8 +167,10 @@ class Trainer:
         """Validate on the whole validation source, log the recalls and write a checkpoint; returns its path."""
         rig = self.rig
         check_finite(rig.model, step)
-        with rig.averaged(), rig.precision():
-            score = self.validation.measure(step, log)
+        score = None
+        if self.validation.valid is not None:
+            with rig.averaged(), rig.precision():
+                score = self.validation.measure(step, log)
         path = self.save(step, log, score)
         if step == self.config.train.steps:  # after the save: what fails here must not cost the trained weights
             with rig.averaged(), rig.precision():
@@ -178,7 +180,6 @@ class Trainer:
     def save(self, step: int, log: RunLog | SilentLog, score: float | None = None) -> Path:
         """Write the checkpoint of a step; returns its path. `score` decides which one is the best."""
         rig = self.rig
-        exported = rig.exported()
         state = {
             "step": step,
             "position": self.order.position(step - self.first),
@@ -189,7 +190,7 @@ class Trainer:
             "before": self.validation.before_after.before,
             "run": as_dict(self.config),
         }
-        groups = rig.state() if self.ranks.main else {}
+        exported, groups = (rig.exported(), rig.state()) if self.ranks.main else ({}, {})
         path = self.checkpoints.save(state, exported, self.config.model, groups, rig.shard_state(), score)
         rig.model.train()
         log.say(f"checkpoint: {path}")

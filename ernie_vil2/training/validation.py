@@ -90,10 +90,8 @@ class Validation:
         self.ranks.wait()
         return metrics, embeddings
 
-    def measure(self, step: int, log: Log) -> float | None:
-        """The mean recall on data.valid, the same on every rank, with its line and pictures; None without a source."""
-        if self.valid is None:
-            return None
+    def measure(self, step: int, log: Log) -> float:
+        """The mean recall on data.valid, the same on every rank, with its line and pictures."""
         score = 0.0
         metrics, embeddings = self._measured(VALID, self.valid, step, log)
         if self.ranks.main:

@@ -5,8 +5,8 @@ Nothing of this has been run by the project itself, which has no GPU.
 
 import dataclasses
 import math
-import re
 import os
+import re
 import subprocess
 import sys
 

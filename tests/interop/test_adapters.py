@@ -20,7 +20,7 @@ from ernie_vil2.config.run import DataConfig, RunConfig, TrainConfig
 from ernie_vil2.config.tower_fields import PaddleClasConfig, PaddleNLPConfig
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.errors import CheckpointError, ConfigError
-from ernie_vil2.models.dual_encoder import DualEncoder, image_tower, new_model, text_tower
+from ernie_vil2.models.dual_encoder import DualEncoder, layer_of, new_model
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.optimization.parameter_groups import layer_factors
 from ernie_vil2.training.setup.initial_weights import start_system
@@ -82,7 +82,7 @@ def test_a_backbone_gives_what_its_classifier_would_be_given(name):
     for key, value in theirs.state_dict().items():
         if key.endswith("_mean"):
             value.set_value(paddle.rand(value.shape) * 0.1)
-    tower = image_tower(config)
+    tower = layer_of(config)
     tower.backbone.set_state_dict(theirs.state_dict())
     pixels = paddle.rand([2, 3, 224, 224])
     wanted = before_classifier(theirs, pixels)
@@ -95,7 +95,7 @@ def test_a_backbone_gives_what_its_classifier_would_be_given(name):
 
 
 def test_a_classifier_that_is_a_convolution_is_left_out_too():
-    assert image_tower(paddleclas("SqueezeNet1_0", image_size=64))(paddle.rand([2, 3, 64, 64])).shape == [2, 32]
+    assert layer_of(paddleclas("SqueezeNet1_0", image_size=64))(paddle.rand([2, 3, 64, 64])).shape == [2, 32]
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_a_classifier_that_is_a_convolution_is_left_out_too():
 )
 def test_what_a_backbone_cannot_be_is_a_sentence(changes, words):
     with pytest.raises(ConfigError, match=words):
-        image_tower(paddleclas(**changes))
+        layer_of(paddleclas(**changes))
 
 
 def test_stochastic_depth_is_as_configured_and_not_as_the_architecture_has_it():
     name = "SwinTransformer_tiny_patch4_window7_224"
     for rate in (0.0, 0.3):
-        tower = image_tower(paddleclas(name, image_size=224, drop_path=rate))
+        tower = layer_of(paddleclas(name, image_size=224, drop_path=rate))
         rates = [layer.drop_prob for layer in tower.backbone.sublayers() if type(layer).__name__ == "DropPath"]
         assert max(rates) == pytest.approx(rate) and rates == sorted(rates)
 
@@ -123,7 +123,7 @@ def test_stochastic_depth_is_as_configured_and_not_as_the_architecture_has_it():
 def test_an_encoder_gives_its_pooled_token():
     for ours, config_class, model_class in (("Ernie", ErnieConfig, ErnieModel), ("Bert", BertConfig, BertModel)):
         theirs = model_class(config_class(**SMALL))
-        tower = text_tower(paddlenlp(settings={**SMALL, "architectures": [f"{ours}ForMaskedLM"]}))
+        tower = layer_of(paddlenlp(settings={**SMALL, "architectures": [f"{ours}ForMaskedLM"]}))
         tower.encoder.set_state_dict(theirs.state_dict())
         theirs.eval()
         tower.eval()
@@ -136,7 +136,7 @@ def test_an_encoder_gives_its_pooled_token():
 
 @pytest.mark.parametrize("name, masked", [("Albert", True), ("Roberta", False), ("Electra", False), ("ErnieM", False)])
 def test_other_encoders_work_and_padding_changes_nothing(name, masked):
-    tower = text_tower(paddlenlp(settings={**SMALL, "architectures": [f"{name}Model"], "pad_token_id": 0}))
+    tower = layer_of(paddlenlp(settings={**SMALL, "architectures": [f"{name}Model"], "pad_token_id": 0}))
     tower.eval()
     assert tower.masked == masked
     ids = paddle.to_tensor([[1, 5, 6, 2], [1, 7, 2, 0]])
@@ -150,7 +150,7 @@ def test_the_name_of_the_issue_is_known_without_a_network():
     assert settings is config.settings and settings["architectures"] == ["ErnieModel"]
     assert (settings["hidden_size"], settings["vocab_size"], settings["max_position_embeddings"]) == (768, 40000, 2048)
     json.dumps(settings)
-    tower = text_tower(config)
+    tower = layer_of(config)
     tower.eval()
     assert tower(paddle.to_tensor([[1, 39000, 2]])).shape == [1, 768], "the defaults are those of this encoder"
 
@@ -168,7 +168,7 @@ def test_the_name_of_the_issue_is_known_without_a_network():
 )
 def test_what_an_encoder_cannot_be_is_a_sentence(changes, words):
     with pytest.raises(ConfigError, match=words):
-        text_tower(paddlenlp(**changes))
+        layer_of(paddlenlp(**changes))
 
 
 def small_model():

@@ -1,5 +1,6 @@
 """A system with settings, a layer and an array of its own, written from docs/systems.md: trained, resumed, loaded."""
 
+import dataclasses
 import json
 import shutil
 
@@ -9,7 +10,9 @@ import pytest
 
 import ernie_vil2
 from ernie_vil2.config.load import load_run
+from ernie_vil2.conversion.convert import convert
 from ernie_vil2.errors import CheckpointError, ConfigError
+from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.training.trainer import Trainer
 from tests.systems.residual import Residual
 from tests.training.runs import arrays, different, write_config
@@ -159,3 +162,27 @@ def test_a_run_starts_from_the_layers_of_its_own_system_too(trained, tmp_path):
     wanted = ernie_vil2.load(path).network.state_dict()
     for key in ("down.weight", "up.bias", "text_model.pooler.weight"):
         assert np.array_equal(found[key].numpy(), wanted[key].numpy()), key
+
+
+def test_only_a_model_directory_has_room_for_layers_of_a_system(trained, tmp_path):
+    _, _, path = trained
+    for target, to in (("weights.pdparams", None), ("nlp", "paddlenlp"), ("torch", "torch")):
+        with pytest.raises(ConfigError, match="is of the system residual, whose layers .* write a model directory"):
+            convert(path, tmp_path / target, to)
+        assert not (tmp_path / target).exists()
+    said = convert(path, tmp_path / "copy")
+    assert any(line.startswith("check: ") for line in said)
+    assert np.array_equal(
+        ernie_vil2.load(tmp_path / "copy").encode_text(TEXTS), ernie_vil2.load(path).encode_text(TEXTS)
+    )
+
+
+def test_a_system_may_want_other_views_than_the_objective_of_the_configuration(tmp_path, monkeypatch):
+    def objective(config):
+        pairs = [["image", "caption"], ["image", "tags"]]
+        return ContrastiveObjective(dataclasses.replace(config.objective, pairs=pairs))
+
+    monkeypatch.setattr(Residual, "objective_of", objective)
+    trainer = Trainer(config_in(tmp_path / "views", train={"steps": 1, "batch_size": 8}, optimizer={"warmup": 0}))
+    trainer.run()
+    assert trainer.rig.parts == ("image-caption", "image-tags", "centre")

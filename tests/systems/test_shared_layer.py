@@ -107,4 +107,20 @@ def test_while_a_layer_of_no_tower_learns_no_tower_rests(system_and_batch, monke
     GradientStep(system, side_by_side=False)(batch, 3)
     wanted = gradients(model)
     assert "shared.0.0.weight" in of_all
+    monkeypatch.setattr(GradientStep, "_each_tower", watched(GradientStep._each_tower, together := []))
+    step = GradientStep(system, side_by_side=True)
+    step(batch, 3)
+    step.close()
+    gradients(model)
+    assert together == [False, False], "a layer of no tower may be in two of them"
     np.testing.assert_allclose(of_all["shared.0.0.weight"], wanted["shared.0.0.weight"], rtol=1e-4, atol=1e-6)
+
+
+def watched(original, seen):
+    """`_each_tower`, noting whether towers may run together."""
+
+    def each(self, work, together=True):
+        seen.append(together)
+        return original(self, work, together)
+
+    return each

@@ -1,6 +1,8 @@
 """Whole runs on tiny models: they learn, tell what they do, refuse what cannot work, and leave nothing half-written."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import ernie_vil2
 from ernie_vil2.config.load import load_run
 from ernie_vil2.config.run import RunConfig
 from ernie_vil2.errors import ConfigError, DataError, UserError
-from ernie_vil2.schema import build
+from ernie_vil2.schema import as_dict, build
 from ernie_vil2.training.trainer import Trainer
 
 TOWER = {"width": 32, "depth": 1, "heads": 2, "activation": "relu", "dropout": 0.0}
@@ -279,3 +281,28 @@ def test_init_refuses_weights_that_mean_something_else(tmp_path, tiny_vocab):
         Trainer(run_config(tmp_path / "two", init={"text": start}, model=model))
     with pytest.raises(ConfigError, match="the vocabulary is .* and another one here"):
         Trainer(run_config(tmp_path / "three", init={"text": start}, data__vocab=str(tiny_vocab)))
+
+
+def test_a_signal_within_a_step_saves_after_that_step(tmp_path):
+    trainer = Trainer(run_config(tmp_path / "run", train={"steps": 5, "batch_size": 16}, optimizer={"warmup": 0}))
+    original, calls = trainer.rig.gradients, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    interrupted.close, interrupted.embeds = original.close, {}
+    trainer.rig.gradients = interrupted
+    assert trainer.run().name == "step-0000002" and trainer.stopped and len(calls) == 2
+
+
+def test_the_callers_configuration_stays_as_it_is(tmp_path):
+    config = run_config(tmp_path / "run", train={"steps": 1, "batch_size": 16}, optimizer={"warmup": 0})
+    before = as_dict(config)
+    trainer = Trainer(config)
+    assert (
+        as_dict(config) == before and trainer.config.model.text_tower.vocab_size != config.model.text_tower.vocab_size
+    )
+    trainer.close()

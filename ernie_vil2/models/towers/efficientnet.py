@@ -32,7 +32,7 @@ def batch_norm(config: EfficientNetConfig, channels: int) -> nn.Layer:
 class Block(nn.Layer):
     """MBConv: expand, depthwise convolution, squeeze and excitation, project: [B, C, h, w] -> [B, C', h', w'].
 
-    `shape` is its `model_config.MBConv`; there is a residual connection where input and output have one shape.
+    `shape` is its `config.tower_fields.MBConv`; there is a residual connection where input and output have one shape.
     """
 
     def __init__(self, config: EfficientNetConfig, shape: MBConv, drop_path: float):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...config import run
 from ...config.model import ModelConfig, PixelProfile
 from ...config.run import DataConfig, ObjectiveConfig, RunConfig
 from ...config.tower_fields import ImageTowerConfig, TextTowerConfig
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from ...objectives.gather import Share
 
 PAIRS = (("image", "caption"), ("image", "tags"), ("image", "image'"), ("caption", "caption'"), ("caption", "tags"))
-IMAGE_VIEWS, TEXT_VIEWS = ("image", "image'"), ("caption", "caption'", "tags")
+IMAGE_VIEWS, TEXT_VIEWS = (
+    tuple(view for view in kind if any(view in pair for pair in PAIRS)) for kind in (run.IMAGE_VIEWS, run.TEXT_VIEWS)
+)
 RANK_BATCH = 512
 NARROW = 8
 UNTAGGED = 8

@@ -3,9 +3,9 @@
 import copy
 import time
 
-from ...config.run import RunConfig
+from ...config.run import IMAGE_VIEWS, RunConfig
 from ...device import current_device
-from ..noise import IMAGE_VIEWS, VOCABULARY, random_batch
+from ..noise import VOCABULARY, random_batch
 from ..scaling.project import view_flops
 
 

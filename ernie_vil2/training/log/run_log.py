@@ -107,9 +107,10 @@ class RunLog:
         self.visual.scalars(kind, step, values)
         if self.console == "full":
             self.say(full_line(kind, step, values))
-        elif kind == "train" and not self.bar.disable:
+            return
+        if kind == "train" and not self.bar.disable:
             self.bar.set_postfix_str(step_summary(values, self.parts))
-        else:
+        if kind != "train" or self.bar.disable or not sys.stdout.isatty():  # a file or a pipe has no bar
             self.say(short_line(kind, step, self.total, values, self.parts))
 
     def histogram(self, tag: str, step: int, values: np.ndarray) -> None:
@@ -136,7 +137,6 @@ class SilentLog:
 
     def __init__(self, rank: int = 1) -> None:
         self.rank = rank
-        self.bar = tqdm(disable=True)
 
     def say(self, text: str) -> None:
         """A line for people, in the output of this rank."""
@@ -149,7 +149,6 @@ class SilentLog:
 
     def close(self) -> None:
         """There is nothing to flush."""
-        self.bar.close()
 
 
 def kept_records(path: Path, start_step: int) -> list[dict[str, Any]]:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from paddle import nn
 
 from ...config.optimizer import FreezeRule
+from ...config.run import LoraConfig
+from ...models.lora import lora_parameters
+from ...systems.system import System
 from .parameter_groups import matches
 
 
@@ -30,3 +33,16 @@ class Freezer:
                 parameter.grad = None
                 changed = True
         return changed
+
+
+def freeze_adapted(system: System, config: LoraConfig) -> None:
+    """Freeze what a system names in the adapted towers beside their low-rank updates: layers of its own too, but none
+    that a tower without updates shares."""
+    towers = system.towers()
+    adapted = [name for name in config.towers if config.rank and name in towers]
+    kept = set(map(id, lora_parameters(system.model).values()))
+    kept.update(id(value) for name in towers if name not in adapted for value in towers[name].parameters())
+    for name in adapted:
+        for parameter in towers[name].parameters():
+            if id(parameter) not in kept:
+                parameter.stop_gradient = True

@@ -2,6 +2,7 @@
 
 from ...checkpoints.libraries.paddlenlp import look_up
 from ...config.model import ModelConfig
+from ...config.towers import KINDS
 from ...errors import ConfigError
 from ...schema import as_dict
 from ...systems.registry import system_class
@@ -11,7 +12,7 @@ def look_up_settings(model: ModelConfig) -> None:
     """Fill in the settings of towers of PaddleNLP, so that they are compared with those of a checkpoint and kept in the
     model directory; ConfigError when the model is not known."""
     for tower in model.towers().values():
-        if tower.kind == "paddlenlp":
+        if KINDS[tower.kind].looked_up:
             look_up(tower)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from ...checkpoints.fill import Shape, fill_parameters
@@ -89,7 +88,7 @@ def start_system(config: RunConfig, notes: list[str], fresh: bool = True) -> Sys
             take_tower(model, tower, path)
         elif fresh and getattr(getattr(config.model, f"{tower}_tower"), "pretrained", None):
             take_published(model, tower, notes)
-    if config.init.model:
+    if fresh and config.init.model:
         take_temperature(model, config.init.model)
         take_own_layers(model, config.init.model, notes)
     if getattr(config.model.image_tower, "batch_norm", "frozen") == "train" and launched() > 1:
@@ -119,9 +118,8 @@ def take_own_layers(model: nn.Layer, path: str | os.PathLike, notes: list[str]) 
 def take_temperature(model: DualEncoder, path: str | os.PathLike) -> None:
     """Copy the cross-modal temperature of the model directory `path`, where this run has one."""
     state, _, _ = open_model(path)
-    if TEMPERATURE in state and "mm" in model.groups:
-        with paddle.no_grad():
-            model.temperature("mm").temperature_b.set_value(np.asarray(state[TEMPERATURE], np.float32))
+    if "mm" in model.groups:
+        fill_parameters({TEMPERATURE: model.temperature("mm").temperature_b}, state, optional=TEMPERATURE)
 
 
 def take_tower(model: DualEncoder, tower: str, path: str | os.PathLike) -> None:

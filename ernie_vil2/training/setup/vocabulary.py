@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from ...config.run import RunConfig
+from ...config.towers import KINDS
 from ...data.sources.scenes.vocabulary import build_vocab
 from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
@@ -20,7 +21,7 @@ def prepare_vocab(config: RunConfig, folder: str | os.PathLike) -> Path:
         key, source = "data.vocab", Path(config.data.vocab)
     elif config.init.text:
         key, source = "init.text", Path(config.init.text) / "vocab.txt"
-    elif config.model.text_tower.kind == "paddlenlp" and Path(config.model.text_tower.paddlenlp).is_dir():
+    elif KINDS[config.model.text_tower.kind].looked_up and Path(config.model.text_tower.paddlenlp).is_dir():
         key, source = "text_tower.paddlenlp", Path(config.model.text_tower.paddlenlp) / "vocab.txt"
     elif is_scenes(config.data.train):
         build_vocab(target)

@@ -16,7 +16,7 @@ from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
 from ernie_vil2.config.tower_fields import EFFICIENTNETS, EfficientNetConfig
 from ernie_vil2.conversion.convert import convert as run
 from ernie_vil2.errors import CheckpointError
-from ernie_vil2.models.dual_encoder import image_tower
+from ernie_vil2.models.dual_encoder import layer_of
 
 PADDLECLAS, TIMM = convert.LAYOUTS
 
@@ -67,7 +67,7 @@ def test_there_and_back_is_the_same_bits_and_a_model_directory(kind, state, tmp_
     save_model(tmp_path / "model", read.state, read.config, None)
     saved, config, vocab = open_model(tmp_path / "model")
     assert config == read.config and vocab is None
-    tower = image_tower(config.image_tower)
+    tower = layer_of(config.image_tower)
     assert {f"visual.{key}" for key in tower.state_dict()} == set(saved)
 
 

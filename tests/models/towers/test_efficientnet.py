@@ -10,7 +10,7 @@ from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.config.model import ModelConfig, PixelProfile
 from ernie_vil2.config.tower_fields import EFFICIENTNETS, EfficientNetConfig
 from ernie_vil2.errors import ConfigError
-from ernie_vil2.models.dual_encoder import DualEncoder, image_tower, new_model
+from ernie_vil2.models.dual_encoder import DualEncoder, layer_of, new_model
 from ernie_vil2.models.towers.batch_norm import is_statistic
 
 MILLIONS = {"b0": 5.3, "b1": 7.8, "b2": 9.2, "b3": 12, "b4": 19, "b5": 30, "b6": 43, "b7": 66, "l2": 480}
@@ -59,7 +59,7 @@ def test_the_manifest_is_what_is_built(model):
 @pytest.mark.parametrize("padding", ["same", "dynamic"])
 @pytest.mark.parametrize("sides", [(33, 47), (32, 64)])
 def test_the_feature_map_has_a_cell_for_32_pixels_begun_and_the_embedding_is_its_mean(padding, sides):
-    tower = image_tower(EfficientNetConfig(variant="b0", image_size=32, projection=0, padding=padding))
+    tower = layer_of(EfficientNetConfig(variant="b0", image_size=32, projection=0, padding=padding))
     tower.eval()
     pixels = paddle.rand([2, 3, *sides])
     features = tower.features(pixels)

@@ -104,7 +104,7 @@ def test_a_library_that_is_not_installed_is_a_sentence_with_the_command(monkeypa
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     config = config_of().towers()[kind]
-    build = {"image": dual_encoder.image_tower, "text": dual_encoder.text_tower}[kind]
+    build = {"image": dual_encoder.image_tower, "text": dual_encoder.layer_of}[kind]
     with pytest.raises(ConfigError, match="pip install --no-deps --use-pep517 -r requirements-models.txt"):
         build(config)
 
@@ -130,7 +130,7 @@ def test_the_embedding_is_tanh_of_a_linear_on_pooled_features(libraries):
     np.testing.assert_allclose(
         model.encode_text(ids).numpy(), paddle.tanh(model.text_model.proj(pooled)).numpy(), atol=1e-6
     )
-    bare = dual_encoder.image_tower(config_of({"projection": 0}, {"projection": 8, "width": 8}).image_tower)
+    bare = dual_encoder.layer_of(config_of({"projection": 0}, {"projection": 8, "width": 8}).image_tower)
     assert bare.proj is None and bare(pixels).shape == [2, 8]
 
 
@@ -140,19 +140,19 @@ def test_starting_values_are_the_librarys_and_the_heads_are_random(libraries):
     assert set(model.visual.backbone.norm.weight.numpy()) == {np.float32(1.0)}, "not the zeros of layers to be loaded"
     assert model.visual.proj.weight.numpy().std() > 0.1 and not model.visual.proj.bias.numpy().any()
     with dual_encoder.uninitialised():
-        dual_encoder.image_tower(config_of().image_tower)
+        dual_encoder.layer_of(config_of().image_tower)
         assert not nn.Linear(2, 2).weight.numpy().any(), "other layers are still to be loaded"
 
 
 def test_options_are_given_where_the_architecture_takes_them(libraries):
-    assert dual_encoder.image_tower(config_of().image_tower).backbone.rate == 0.0
+    assert dual_encoder.layer_of(config_of().image_tower).backbone.rate == 0.0
     with pytest.raises(ConfigError, match="no stochastic depth"):
-        dual_encoder.image_tower(config_of({"drop_path": 0.1}).image_tower)
+        dual_encoder.layer_of(config_of({"drop_path": 0.1}).image_tower)
 
 
 def test_statistics_are_frozen_or_not_also_in_older_layers(libraries):
     for mode, moves in (("frozen", False), ("train", True)):
-        tower = dual_encoder.image_tower(config_of({"batch_norm": mode}).image_tower)
+        tower = dual_encoder.layer_of(config_of({"batch_norm": mode}).image_tower)
         tower.train()
         before = tower.backbone.norm._mean.numpy().copy()
         tower(paddle.rand([4, 3, 32, 32]))
@@ -203,14 +203,14 @@ def test_an_encoder_is_told_of_padding_where_it_needs_it_and_refused_where_that_
     ids = [[1, 5, 2]]
     for kind, masked in ((Encoder, False), (NoMask, True)):
         monkeypatch.setattr(paddlenlp, "encoder_class", lambda settings, kind=kind: kind)
-        tower = dual_encoder.text_tower(config_of().text_tower)
+        tower = dual_encoder.layer_of(config_of().text_tower)
         assert tower.masked == masked and tower.encoder.training
         short, padded = (tower(paddle.to_tensor([row])).numpy() for row in (ids[0], [*ids[0], 0, 0]))
         np.testing.assert_allclose(short, padded, atol=1e-6)
     for kind, words in ((Decoder, "does not see later tokens"), (Pair, "cannot encode texts alone")):
         monkeypatch.setattr(paddlenlp, "encoder_class", lambda settings, kind=kind: kind)
         with pytest.raises(ConfigError, match=words):
-            dual_encoder.text_tower(config_of().text_tower)
+            dual_encoder.layer_of(config_of().text_tower)
 
 
 def test_a_state_is_accepted_by_its_prefixes_and_checked_when_it_is_filled(libraries):

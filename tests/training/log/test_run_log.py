@@ -143,7 +143,8 @@ def test_the_full_line_comes_back(tmp_path, capsys):
 
 
 def test_on_a_terminal_the_bar_shows_the_step_and_lines_are_for_the_rest(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
     log = RunLog(tmp_path, 10)
     log.advance()
     log.step(1, STEP, PARTS)
@@ -151,4 +152,13 @@ def test_on_a_terminal_the_bar_shows_the_step_and_lines_are_for_the_rest(tmp_pat
     assert "loss 0.2500" in str(log.bar) and "1:02:03 left" in str(log.bar)
     log.record("valid", 1, VALID)
     assert "mean recall 53.3" in capsys.readouterr().out
+    log.close()
+
+
+def test_a_file_gets_its_lines_though_a_bar_is_drawn(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    log = RunLog(tmp_path, 10)
+    log.step(1, STEP, PARTS)
+    assert capsys.readouterr().out.startswith("step 1/10: loss 0.2500")
     log.close()
