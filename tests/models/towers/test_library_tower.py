@@ -104,7 +104,7 @@ def test_a_library_that_is_not_installed_is_a_sentence_with_the_command(monkeypa
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     config = config_of().towers()[kind]
-    build = {"image": dual_encoder.image_tower, "text": dual_encoder.layer_of}[kind]
+    build = {"image": dual_encoder.layer_of, "text": dual_encoder.layer_of}[kind]
     with pytest.raises(ConfigError, match="pip install --no-deps --use-pep517 -r requirements-models.txt"):
         build(config)
 
