@@ -39,7 +39,13 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="encode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=model_path, required=True, metavar="M", help="model directory or .pdparams")
+    parser.add_argument(
+        "--model",
+        type=model_path,
+        required=True,
+        metavar="M",
+        help="model directory, the folder of a run, or .pdparams",
+    )
     parser.add_argument("--input", required=True, metavar="FILE", help="TSV of the release, JSON lines or folder")
     parser.add_argument("--output", required=True, metavar="OUT", help="directory (npy) or file (release) to write")
     parser.add_argument("--format", choices=sorted(writer.FORMATS), default="npy")

@@ -15,7 +15,9 @@ from .arguments import model_path
 def main(argv: list[str] | None = None) -> int:
     """Print the table of checks; the status is 1 when one fails."""
     parser = argparse.ArgumentParser(prog="parity", description=__doc__)
-    parser.add_argument("model", type=model_path, metavar="MODEL", help="model directory or .pdparams")
+    parser.add_argument(
+        "model", type=model_path, metavar="MODEL", help="model directory, the folder of a run, or .pdparams"
+    )
     parser.add_argument("--fixture", metavar="DIR", help="directory with texts.json, images/, expected.npz")
     parser.add_argument("--published", action="store_true", help="check the published numbers of the released base ViT")
     parser.add_argument("--image", metavar="FILE", help="COCO val2017 000000039769.jpg, for --published")

@@ -2,9 +2,10 @@
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from ..checkpoints.fill import fill_parameters
 from ..config.model import ModelConfig
 from . import numpy_models as plain
 from .fixed_inputs import CannotRun, Inputs, Result
@@ -63,10 +64,17 @@ def filled(build: Callable[[], "paddle.nn.Layer"], state: State, prefix: str) ->
 
     with paddle.utils.unique_name.guard():
         model = build()
-    for key, parameter in model.state_dict().items():
-        parameter.set_value(state[prefix + key])
+    own = model.state_dict()
+    fill_or_refuse(own, state, {key: prefix + key for key in own})
     model.eval()
     return model
+
+
+def fill_or_refuse(own: "Mapping[str, paddle.Tensor]", state: State, names: Mapping[str, str] | None = None) -> None:
+    """Set the parameters of a library's model; CannotRun names those that do not fit."""
+    wrong = fill_parameters(own, state, names=names)
+    if wrong:
+        raise CannotRun(f"the library's model does not take these weights ({'; '.join(map(str, wrong[:3]))})")
 
 
 def transformers_text(state: State, settings: Settings, inputs: Inputs) -> Result:
@@ -107,9 +115,7 @@ def paddleclas_efficientnet(state: State, settings: Settings, config: ModelConfi
         raise CannotRun(f"paddleclas has no EfficientNet{config.image_tower.variant.upper()}")
     with paddle.utils.unique_name.guard():
         model = build(padding_type=config.image_tower.padding.upper())
-    for key, parameter in model.state_dict().items():
-        if key in state:  # the classifier is not run
-            parameter.set_value(state[key])
+    fill_or_refuse({key: value for key, value in model.state_dict().items() if key in state}, state)  # no classifier
     model.eval()
     with paddle.no_grad():
         pooled = model._pool(model._conv(model._ef(paddle.to_tensor(inputs.pixels)))).flatten(1)
