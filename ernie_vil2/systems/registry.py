@@ -3,17 +3,12 @@
 import importlib
 import pkgutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, nearest
 
-if TYPE_CHECKING:
-    from ..config.run import RunConfig
-    from .system import System
-
 REGISTERED: dict[str, type] = {}
 """{kind: class} of every System that is defined in this process"""
-NO_SYSTEMS = ("registry", "system")
+NO_SYSTEMS = ("build", "registry", "system")
 
 
 def known_systems() -> list[str]:
@@ -36,8 +31,3 @@ def system_class(kind: str) -> type:
     if kind not in REGISTERED:
         importlib.import_module(f".{kind}", __package__)
     return REGISTERED[kind]
-
-
-def build(config: "RunConfig") -> "System":
-    """The system that a RunConfig describes, with random weights by its seed; ConfigError for wrong settings."""
-    return system_class(config.model.system).create(config)

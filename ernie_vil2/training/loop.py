@@ -3,15 +3,32 @@
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from ..config.run import TrainConfig
+from ..config.run import RunConfig, TrainConfig
 from ..data.batches.loader import Loader
+from .distributed import Ranks
 from .log.run_log import RunLog, SilentLog, duration, memory
+from .rig import Rig
 from .stop import StopRequest
+from .validation import Validation
 
-if TYPE_CHECKING:
-    from .trainer import Trainer
+
+class Run(Protocol):
+    """What the loop walks through: a Trainer."""
+
+    config: RunConfig
+    folder: Path
+    ranks: Ranks
+    rig: Rig
+    validation: Validation
+    first: int
+
+    def evaluate(self, step: int, log: RunLog | SilentLog) -> Path:
+        """Validate, save, and return the path of the checkpoint."""
+
+    def save(self, step: int, log: RunLog | SilentLog) -> Path:
+        """Save, and return the path of the checkpoint."""
 
 
 @dataclass
@@ -76,7 +93,7 @@ def is_due(every: int, done: int) -> bool:
     return bool(every) and done % every == 0
 
 
-def train(trainer: "Trainer", loader: Loader, log: RunLog | SilentLog, stop: StopRequest) -> Path | None:
+def train(trainer: Run, loader: Loader, log: RunLog | SilentLog, stop: StopRequest) -> Path | None:
     """Walk from the trainer's first step to the last, or to a signal; returns the path of the last checkpoint."""
     bad = BadRows(trainer.folder / "bad.txt")
     try:
@@ -86,7 +103,7 @@ def train(trainer: "Trainer", loader: Loader, log: RunLog | SilentLog, stop: Sto
             log.say(bad.summary())
 
 
-def walk(trainer: "Trainer", loader: Loader, log: RunLog | SilentLog, stop: StopRequest, bad: BadRows) -> Path | None:
+def walk(trainer: Run, loader: Loader, log: RunLog | SilentLog, stop: StopRequest, bad: BadRows) -> Path | None:
     """Every step, then what is due after it."""
     rig, config, path = trainer.rig, trainer.config.train, None
     with rig.precision():
@@ -116,7 +133,7 @@ def walk(trainer: "Trainer", loader: Loader, log: RunLog | SilentLog, stop: Stop
     return path
 
 
-def after_step(trainer: "Trainer", config: TrainConfig, done: int, log: RunLog | SilentLog) -> Path | None:
+def after_step(trainer: Run, config: TrainConfig, done: int, log: RunLog | SilentLog) -> Path | None:
     """Validate or save where that is due; a run that was asked to stop saves and no more, but at its last step."""
     last, stopped = done == config.steps, trainer.rig.stopped
     if last or (is_due(config.eval_every, done) and not stopped):

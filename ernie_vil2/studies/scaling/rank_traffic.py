@@ -52,7 +52,7 @@ def rank_job(path: str) -> None:
     import paddle.distributed as dist
 
     from ...objectives.gather import divide
-    from ...systems.registry import build
+    from ...systems.build import build
     from ...training.distributed import GradientSync, Ranks
     from ...training.step import GradientStep
 

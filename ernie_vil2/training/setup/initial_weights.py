@@ -19,7 +19,7 @@ from ...errors import ConfigError
 from ...models.dual_encoder import DualEncoder
 from ...models.positions import resize_grid, resize_rows
 from ...models.towers.batch_norm import synchronise
-from ...systems.registry import build
+from ...systems.build import build
 from ...systems.system import System
 from ..distributed import launched
 from .library_weights import take_published
