@@ -10,7 +10,6 @@ header of the weights. The header holds a CRC-32 of every tensor, which is compa
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 
 from ..config.model import PLAIN, ModelConfig
 from ..errors import CheckpointError
-from ..files.atomic import reported, sync_directory, synced_file, temporary_name
+from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
 from .formats.safetensors_file import header_digest, open_safetensors, write_safetensors
@@ -31,7 +30,6 @@ from .released_vocabulary import VOCAB_SOURCE
 CONFIG, WEIGHTS, VOCAB = "config.json", "model.safetensors", "vocab.txt"
 PADDLENLP_WEIGHTS = "model_state.pdparams"
 LOADED = [*official.LAYOUTS, *ernie_vil.LAYOUTS]
-ASIDE = ".replaced-"
 
 
 def save_model(
@@ -51,15 +49,8 @@ def save_model(
     check_state(state, config, "the state to be saved")
     path = Path(os.path.realpath(path))
     refuse_other_target(path)
-    temporary = temporary_name(path)
-    with reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            write_directory(temporary, state, config, vocab, extra)
-            replace_directory(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with atomic_directory(path) as temporary:
+        write_directory(temporary, state, config, vocab, extra)
 
 
 def check_state(state: Mapping[str, np.ndarray], config: ModelConfig, where: str | Path) -> list[str]:
@@ -113,17 +104,6 @@ def read_vocab(vocab: str | os.PathLike) -> bytes:
     if not data.strip():
         raise CheckpointError(f"the vocabulary {vocab} is empty; {VOCAB_SOURCE}")
     return data
-
-
-def replace_directory(new: Path, path: Path) -> None:
-    """Rename `new` to `path`; an older directory steps aside first, and `open_model` names it if this stops between."""
-    aside = path.with_name(f"{path.name}{ASIDE}{os.getpid()}")
-    if path.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        os.replace(path, aside)
-    os.replace(new, path)
-    sync_directory(path.parent)
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def open_model(

@@ -16,7 +16,7 @@ from ..checkpoints.layouts import official
 from ..checkpoints.layouts.any_source import read_json
 from ..config.model import PLAIN
 from ..errors import CheckpointError, ConfigError
-from ..files.atomic import atomic_file, reported, temporary_name
+from ..files.atomic import atomic_file, replace_directory, reported, temporary_name
 from . import check as conversion_check
 from .fixed_inputs import Inputs, Result, fixed_inputs
 from .opened import Opened, described, open_any
@@ -95,7 +95,7 @@ def write_model(opened: Opened, target: Path, check: bool) -> list[str]:
                 handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
             said.append(conversion_check.sentence(record))
         with reported(target):
-            model_directory.replace_directory(made, target.resolve())
+            replace_directory(made, target.resolve())
         return said
     finally:
         shutil.rmtree(made, ignore_errors=True)

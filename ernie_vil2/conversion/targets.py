@@ -18,7 +18,7 @@ from ..checkpoints.layouts.pixels import settings_of
 from ..config.model import ModelConfig
 from ..data.vocabulary_file import read_vocab
 from ..errors import CheckpointError
-from ..files.atomic import reported, sync_directory, synced_file, temporary_name
+from ..files.atomic import replace_directory, reported, sync_directory, synced_file, temporary_name
 from ..schema import as_dict
 from . import check as conversion_check
 from .fixed_inputs import fixed_inputs
@@ -71,7 +71,7 @@ def write_torch(opened: Opened, target: Path, check: bool) -> list[str]:
         try:
             for name in towers:
                 said += WRITERS[name](opened, made / name, check)
-            model_directory.replace_directory(made, target)
+            replace_directory(made, target)
         finally:
             shutil.rmtree(made, ignore_errors=True)
     return said
@@ -171,7 +171,7 @@ def write_folder(
                 write_bytes(made / model_directory.CONFIG, as_json(settings | {CHECK: record}))
                 said = [conversion_check.sentence(record, "the result")]
             sync_directory(made)
-            model_directory.replace_directory(made, target)
+            replace_directory(made, target)
         finally:
             shutil.rmtree(made, ignore_errors=True)
     return said

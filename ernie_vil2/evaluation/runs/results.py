@@ -3,16 +3,14 @@
 import json
 import math
 import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...checkpoints import model_directory
 from ...errors import CheckpointError, DataError
-from ...files.atomic import reported, sync_directory, synced_file, temporary_name
+from ...files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from .records import Outcome, Result, Run
 
 FORMAT = 1
@@ -48,19 +46,12 @@ def write_run(folder: str | Path, outcome: Outcome, provenance: dict[str, Any]) 
         files[ANALYSIS] = {"format": FORMAT, **analyse(outcome)}
     folder = Path(os.path.realpath(folder))
     check_folder(folder)
-    temporary = temporary_name(folder)
-    with reported(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            temporary.mkdir()
-            for name, content in files.items():
-                with synced_file(temporary / name) as handle:
-                    handle.write(json_bytes(content, None if name == ANALYSIS else 1))
-            sync_directory(temporary)
-            model_directory.replace_directory(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with atomic_directory(folder) as temporary:
+        temporary.mkdir()
+        for name, content in files.items():
+            with synced_file(temporary / name) as handle:
+                handle.write(json_bytes(content, None if name == ANALYSIS else 1))
+        sync_directory(temporary)
 
 
 def json_bytes(content: Any, indent: int | None = 1) -> bytes:
@@ -105,9 +96,7 @@ def read_run(folder: str | Path) -> Run:
 
     folder = Path(folder)
     if not (folder / RESULT).is_file():
-        waiting = [
-            other for other in folder.parent.glob("*") if other.name.startswith(folder.name + model_directory.ASIDE)
-        ]
+        waiting = [other for other in folder.parent.glob("*") if other.name.startswith(folder.name + ASIDE)]
         hint = "give the folder that was named with --output of an evaluation"
         if waiting:
             hint = f"an evaluation that was interrupted left {waiting[0]}: rename it to {folder.name}"

@@ -11,11 +11,12 @@ import pytest
 from ernie_vil2.checkpoints import release_layout
 from ernie_vil2.checkpoints.formats.paddle_file import write_pdparams
 from ernie_vil2.checkpoints.formats.safetensors_file import header_digest
-from ernie_vil2.checkpoints.model_directory import ASIDE, save_model
+from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.errors import CheckpointError, DataError
 from ernie_vil2.evaluation.runs.provenance import command_line, provenance
 from ernie_vil2.evaluation.runs.records import Outcome, Result
 from ernie_vil2.evaluation.runs.results import check_folder, read_run, write_run
+from ernie_vil2.files.atomic import ASIDE
 from tests.standin import standin_tensor
 
 WHENCE = {"command": "eval x", "data_sha256": "1", "model_sha256": "2", "config_sha256": "3", "versions": {}}
