@@ -11,6 +11,7 @@ import importlib
 import importlib.machinery
 import importlib.metadata
 import io
+import logging
 import os
 import signal
 import sys
@@ -106,7 +107,17 @@ def import_paddle() -> None:
     except BaseException:
         sys.stderr.write(remarks.getvalue())
         raise
+    give_back_stderr(remarks)
     plain_termination()
+
+
+def give_back_stderr(stream: io.StringIO) -> None:
+    """Point log handlers that were made while stderr was `stream` to the real one: warnings would go nowhere."""
+    loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
+    for logger in loggers:
+        for handler in getattr(logger, "handlers", ()):
+            if getattr(handler, "stream", None) is stream:
+                handler.setStream(sys.stderr)
 
 
 def plain_termination() -> None:

@@ -9,6 +9,7 @@ import warnings
 import pytest
 
 from ernie_vil2 import runtime
+from tests.conftest import ROOT
 
 OURS = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
 
@@ -137,3 +138,12 @@ def test_sigterm_ends_a_process_whatever_it_is_doing():
             process.wait()
             process.stdout.close()
             process.stderr.close()
+
+
+def test_warnings_of_the_log_reach_a_person_after_the_quiet_import(tmp_path):
+    code = (
+        "import logging, sys; from ernie_vil2.runtime import import_paddle; import_paddle(); "
+        "logging.getLogger('ernie_vil2').warning('what was taken'); print(sys.stderr is sys.__stderr__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "True\n" and "what was taken" in done.stderr

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..checkpoints.run_folder import latest_model
+from ..files.run_folder import latest_model
 
 
 def count(text: str) -> int:

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..files.run_folder import told_model
 from ..schema import as_dict, build, parse_value, read_yaml
 from .model import PIXEL_PROFILES
 from .run import RunConfig
 from .towers import KINDS, READING
+
+STARTS = ("model", "text", "image")
+"""Keys of `init` that name a model"""
 
 
 def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
@@ -49,6 +53,9 @@ def start_from(data: dict[str, Any], where: str) -> None:
     init, given = data.get("init"), data.get("model")
     if not (isinstance(init, dict) and (given is None or isinstance(given, dict))):
         return
+    init.update(
+        {key: str(told_model(value)) for key, value in init.items() if key in STARTS and isinstance(value, str)}
+    )
     folder = init.get("model")
     if not isinstance(folder, str):
         for tower in ("text", "image"):

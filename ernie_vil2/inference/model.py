@@ -12,13 +12,13 @@ import numpy as np
 import paddle
 
 from ..checkpoints.model_directory import WEIGHTS, open_model
-from ..checkpoints.run_folder import latest_model
 from ..data.images.decode import AnyImage, decode
 from ..data.images.pixels import normalise, preprocess
 from ..data.images.resize import crop
 from ..data.tokenizer import Tokenizer
 from ..device import device_of
 from ..errors import CheckpointError, ConfigError, ImageError
+from ..files.run_folder import told_model
 from ..models.dual_encoder import fill, uninitialised
 from ..systems.registry import system_class
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
@@ -43,10 +43,7 @@ def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None) -> "Mo
     and mis-shaped tensor, and names what a pickle asked for that is not allowed. What had to be assumed of a file
     without configuration is logged as a warning.
     """
-    found = latest_model(path)
-    if found != Path(path):
-        LOG.warning("%s is the folder of a run: its latest checkpoint is taken, %s", path, found)
-        path = found
+    path = told_model(path)
     state, config, vocabulary = open_model(path, vocab)
     tokenizer = None
     if config.text_tower is not None:

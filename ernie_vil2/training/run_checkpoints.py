@@ -23,11 +23,11 @@ import numpy as np
 
 from ..checkpoints.formats.safetensors_file import open_safetensors, write_safetensors
 from ..checkpoints.model_directory import write_directory
-from ..checkpoints.run_folder import STATE, step_name, whole_steps
 from ..config.model import ModelConfig
 from ..errors import CheckpointError
 from ..files.atomic import atomic_file, replace_directory, reported, sync_directory, synced_file
 from ..files.digests import sha256_of
+from ..files.run_folder import STATE, step_name, whole_steps
 from ..versions import versions
 from .distributed import Ranks
 

@@ -9,14 +9,14 @@ from tests.conftest import ROOT
 from tests.training.runs import environment, write_config
 
 AFTER = """
-from pathlib import Path
-from ernie_vil2.checkpoints.formats.safetensors_file import open_safetensors
-assert model.network.scale == 0.3 and trainer.rig.system.steps == 2
-assert int(open_safetensors(path / "system.safetensors")["steps"][0]) == 2
-again = Trainer(load_run(sys.argv[1], [*OPTIONS, "train.steps=3"]), "auto")
-again.run()
-assert again.rig.system.steps == 3
-print("all of it")
+    from pathlib import Path
+    from ernie_vil2.checkpoints.formats.safetensors_file import open_safetensors
+    assert model.network.scale == 0.3 and trainer.rig.system.steps == 2
+    assert int(open_safetensors(path / "system.safetensors")["steps"][0]) == 2
+    again = Trainer(load_run(sys.argv[1], [*OPTIONS, "train.steps=3"]), "auto")
+    again.run()
+    assert again.rig.system.steps == 3
+    print("all of it")
 """
 
 
@@ -28,7 +28,7 @@ def test_the_example_trains_goes_on_and_loads(tmp_path):
     assert options, "the script reads a configuration"
     script = script.replace(options[0], "load_run(sys.argv[1], OPTIONS)")
     wanted = [value for value in ast.literal_eval(options[1]) if not value.startswith("output=")]
-    path = write_config(tmp_path, train={"steps": 2, "batch_size": 6}, optimizer={"warmup": 0}, data__workers=0)
+    path = write_config(tmp_path, train={"steps": 2, "batch_size": 6}, optimizer={"warmup": 0}, data__workers=1)
     (tmp_path / "script.py").write_text(f"import sys\nOPTIONS = {wanted!r}\n{script}{AFTER}", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(tmp_path / "script.py"), str(path)],

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 Values = Mapping[str, float | int | str | None]
+WIDE = 200
+"""Columns of a terminal beside whose progress bar a whole line has room"""
 DIRECTIONS = (("text to image", "t2i"), ("image to text", "i2t"))
 
 
@@ -26,6 +28,15 @@ def step_summary(values: Values, parts: Sequence[str]) -> str:
         found.append(f"lr {values['lr']:.2e}")
     if "ips" in values:
         found += [f"{values['ips']:,.1f} pairs/s", f"{values['eta']} left"]
+    return ", ".join(found)
+
+
+def bar_summary(values: Values, parts: Sequence[str], columns: int) -> str:
+    """What fits beside a progress bar in a terminal of so many columns: everything in a wide one, or the figures."""
+    if columns >= WIDE:
+        return step_summary(values, parts)
+    found = [f"loss {values['loss']:.3f}"]
+    found += [f"{values['ips']:,.0f} pairs/s"] if "ips" in values else []
     return ", ".join(found)
 
 

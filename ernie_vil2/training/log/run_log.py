@@ -4,6 +4,7 @@ import json
 import math
 import os
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from ...device import Device, Memory, current_device, process_memory
 from ...errors import UserError
 from ...files.atomic import atomic_file
-from .console import Values, full_line, short_line, step_summary
+from .console import Values, bar_summary, full_line, short_line
 from .visualdl import Visual
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class RunLog:
             self.say(full_line(kind, step, values))
             return
         if kind == "train" and not self.bar.disable:
-            self.bar.set_postfix_str(step_summary(values, self.parts))
+            self.bar.set_postfix_str(bar_summary(values, self.parts, shutil.get_terminal_size().columns))
         if kind != "train" or self.bar.disable or not sys.stdout.isatty():  # a file or a pipe has no bar
             self.say(short_line(kind, step, self.total, values, self.parts))
 

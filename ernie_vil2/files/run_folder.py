@@ -1,8 +1,10 @@
 """Where the checkpoints of a run lie: `RUN/checkpoints/step-0000400/`, whole when state.json is in it."""
 
+import logging
 import os
 from pathlib import Path
 
+LOG = logging.getLogger("ernie_vil2")
 STATE, CHECKPOINTS, STEP = "state.json", "checkpoints", "step-"
 
 
@@ -24,3 +26,11 @@ def latest_model(path: str | os.PathLike) -> Path:
         if steps := whole_steps(folder):
             return folder / step_name(steps[-1])
     return path
+
+
+def told_model(path: str | os.PathLike) -> Path:
+    """`latest_model`, with a warning in the log that names the checkpoint which is taken."""
+    found = latest_model(path)
+    if found != Path(path):
+        LOG.warning("%s is the folder of a run: its latest checkpoint is taken, %s", path, found)
+    return found

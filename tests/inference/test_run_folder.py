@@ -7,10 +7,11 @@ import pytest
 
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
-from ernie_vil2.checkpoints.run_folder import latest_model, step_name
 from ernie_vil2.cli import encode
 from ernie_vil2.cli.arguments import model_path
+from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import CheckpointError
+from ernie_vil2.files.run_folder import latest_model, step_name
 
 
 @pytest.fixture
@@ -52,3 +53,12 @@ def test_a_run_without_a_checkpoint_is_no_model(run):
     assert latest_model(run) == run
     with pytest.raises(CheckpointError, match="is not a model directory"):
         ernie_vil2.load(run)
+
+
+def test_a_training_starts_from_the_latest_checkpoint_of_a_run(run, tmp_path, caplog):
+    (tmp_path / "tune.yaml").write_text(f"init: {{model: {run}}}\ndata: {{train: scenes}}\n", encoding="utf-8")
+    with caplog.at_level(logging.WARNING, "ernie_vil2"):
+        config = load_run(tmp_path / "tune.yaml")
+    wanted = str(run / "checkpoints" / "step-0000010")
+    assert config.init.text == config.init.image == wanted and wanted in caplog.text
+    assert config.model.text_tower.width == 32
