@@ -57,7 +57,6 @@ CASES = {
     "one-chunk": {"pairs": EVERY_PAIR, "micro": 7},
     "one-chunk-recompute": {"pairs": EVERY_PAIR, "micro": 7, "recompute": True},
     "shared-layer": {"pairs": EVERY_PAIR, "kind": SharedLayer},
-    "shared-layer-one-chunk": {"pairs": EVERY_PAIR, "kind": SharedLayer, "micro": 7},
     "shared-layer-recompute-sharding-1": {"pairs": EVERY_PAIR, "kind": SharedLayer, "recompute": True, "sharding": 1},
     "shared-layer-sharding-2": {"pairs": EVERY_PAIR, "kind": SharedLayer, "sharding": 2},
 }
