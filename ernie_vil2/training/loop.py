@@ -10,7 +10,7 @@ from ..data.batches.loader import Loader
 from .distributed import Ranks
 from .log.run_log import RunLog, SilentLog, duration, memory
 from .rig import Rig
-from .stop import StopRequest
+from ..stop import StopRequest
 from .validation import Validation
 
 

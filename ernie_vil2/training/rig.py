@@ -37,7 +37,7 @@ from .optimization.optimizer import (
 from .resume import restore_parameters
 from .setup.initial_weights import start_system
 from .step import GradientStep, autocast
-from .stop import StopRequest
+from ..stop import StopRequest
 
 Arrays = Mapping[str, np.ndarray]
 

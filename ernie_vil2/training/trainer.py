@@ -28,7 +28,7 @@ from .setup.completion import complete_settings, look_up_settings
 from .setup.initial_weights import check_init
 from .setup.preflight import check_finite, check_precision, check_sharding, check_towers
 from .setup.vocabulary import open_vocabulary
-from .stop import StopRequest
+from ..stop import StopRequest
 from .validation import Validation
 
 

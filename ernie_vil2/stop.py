@@ -1,0 +1,57 @@
+"""A polite end: the first Ctrl-C or SIGTERM is remembered, and what works in steps saves and ends by itself."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C ended."""
+
+
+class StopRequest:
+    """While it is entered, SIGTERM and the first Ctrl-C set `asked` instead of ending the process.
+
+    Further SIGTERMs change nothing: Paddle's launcher sends three within a second. A second Ctrl-C is a
+    KeyboardInterrupt at once. `signal` is the first that came, or None. saying: what a person is told at the first
+    Ctrl-C. Outside the main thread, which alone gets signals, nothing is changed.
+    """
+
+    def __init__(self, saying: str = "stopping; once more Ctrl-C stops at once, without saving") -> None:
+        self.saying = saying
+        self.signal: signal.Signals | None = None
+        self._before: dict[int, Callable | int | None] = {}
+
+    @property
+    def asked(self) -> bool:
+        """Whether an end was asked for."""
+        return self.signal is not None
+
+    @property
+    def status(self) -> int:
+        """Exit status for what stopped as asked: 130 after Ctrl-C, 0 after SIGTERM, which only wants an orderly end."""
+        return INTERRUPTED if self.signal == signal.SIGINT else 0
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._note)
+                signal.siginterrupt(number, False)  # Paddle's TCP store takes an interrupted read for an error
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        again = self.signal == signal.SIGINT
+        self.signal = self.signal or signal.Signals(number)
+        if number != signal.SIGINT:
+            return
+        if again:
+            raise KeyboardInterrupt
+        self.signal = signal.SIGINT
+        os.write(sys.__stderr__.fileno(), f"\n{self.saying}\n".encode())  # print is not safe in a handler
+
+    def __exit__(self, *error: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        self._before = {}
