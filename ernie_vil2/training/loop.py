@@ -7,10 +7,10 @@ from typing import Protocol
 
 from ..config.run import RunConfig, TrainConfig
 from ..data.batches.loader import Loader
+from ..stop import StopRequest
 from .distributed import Ranks
 from .log.run_log import RunLog, SilentLog, duration, memory
 from .rig import Rig
-from ..stop import StopRequest
 from .validation import Validation
 
 

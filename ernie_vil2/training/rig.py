@@ -20,6 +20,7 @@ from ..errors import DataError
 from ..models.dual_encoder import Temperature
 from ..models.lora import LoraLinear, add_lora, merged_state
 from ..objectives.gather import Share, divide
+from ..stop import StopRequest
 from . import diagnostics
 from .distributed import GradientSync, Ranks
 from .guard import Guard
@@ -37,7 +38,6 @@ from .optimization.optimizer import (
 from .resume import restore_parameters
 from .setup.initial_weights import start_system
 from .step import GradientStep, autocast
-from ..stop import StopRequest
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -16,6 +16,7 @@ from ..errors import ConfigError, UserError
 from ..inference.model import Model
 from ..objectives.gather import divide
 from ..schema import as_dict
+from ..stop import StopRequest
 from ..systems.registry import system_class
 from .before_after import BeforeAfter
 from .distributed import join_ranks, lost_rank
@@ -28,7 +29,6 @@ from .setup.completion import complete_settings, look_up_settings
 from .setup.initial_weights import check_init
 from .setup.preflight import check_finite, check_precision, check_sharding, check_towers
 from .setup.vocabulary import open_vocabulary
-from ..stop import StopRequest
 from .validation import Validation
 
 
