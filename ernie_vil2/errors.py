@@ -32,6 +32,13 @@ def nearest(word: object, known: Iterable[object]) -> str | None:
     return match[0] if match else None
 
 
+def cause_of(error: BaseException) -> str:
+    """One line on an error of any kind; those of others are named with their type."""
+    text = " ".join(str(error).split()) or "without a word"
+    own = isinstance(error, UserError) or type(error).__module__.startswith(__package__)
+    return text if own else f"{type(error).__name__}: {text[:300]}"
+
+
 def run_tool(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> NoReturn:
     """Run a tool's `main` and leave the process: 0 on success, 1 on a UserError (one line), 130 on Ctrl-C."""
     try:

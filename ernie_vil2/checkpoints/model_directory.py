@@ -78,7 +78,7 @@ def write_directory(
     folder: Path,
     state: Mapping[str, Any],
     config: ModelConfig,
-    vocab: str | os.PathLike | None,
+    vocab: str | os.PathLike | bytes | None,
     extra: Mapping[str, Any] | None,
 ) -> None:
     folder.mkdir()
@@ -86,7 +86,7 @@ def write_directory(
         write_safetensors(handle, state)
     files = {WEIGHTS: {"bytes": (folder / WEIGHTS).stat().st_size, "header_sha256": header_digest(folder / WEIGHTS)}}
     if config.text_tower is not None:
-        vocabulary = read_vocab(vocab)
+        vocabulary = vocab if isinstance(vocab, bytes) else read_vocab(vocab)
         with synced_file(folder / VOCAB) as handle:
             handle.write(vocabulary)
         files[VOCAB] = {"bytes": len(vocabulary), "sha256": hashlib.sha256(vocabulary).hexdigest()}

@@ -1,11 +1,24 @@
 """What a person reads of a run: a line of a step, and a line of an evaluation; the log file has the rest."""
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 
 Values = Mapping[str, float | int | str | None]
 WIDE = 200
 """Columns of a terminal beside whose progress bar a whole line has room"""
 DIRECTIONS = (("text to image", "t2i"), ("image to text", "i2t"))
+
+
+def tell(text: str) -> None:
+    """Print a line. Characters that the terminal lacks are escaped; when nobody reads any more, nothing is printed."""
+    try:
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # its disk is full, or its terminal gone
 
 
 def formatted(value: float | int | str | None) -> str:

@@ -77,10 +77,15 @@ class Visual:
         self.writer.add_embeddings(
             tag=f"{tag}/step-{step:07d}",
             mat=embeds[rows].tolist(),
-            metadata=[[str(texts[row]) for row in rows] for texts in labels.values()],
+            metadata=[[readable(texts[row]) for row in rows] for texts in labels.values()],
             metadata_header=list(labels),
         )
 
     def close(self) -> None:
         """Flush and close."""
         self.writer.close()
+
+
+def readable(value: object) -> str:
+    """A value as text that UTF-8 can write: file names may hold bytes of another encoding."""
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
