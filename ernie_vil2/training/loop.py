@@ -223,5 +223,5 @@ class Walk:
             self.log.say(f"note: the weights after step {self.done} are not saved: {unsaved}")
         else:
             self.log.say(
-                f"note: the weights after step {self.done} are saved in {self.path}; --resume auto goes on there"
+                f"note: the weights after step {self.done} are saved, --resume auto goes on there: {self.path}"
             )

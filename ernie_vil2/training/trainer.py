@@ -211,10 +211,11 @@ class Trainer:
             "run": as_dict(self.config),
         }
         exported, groups = (rig.exported(), rig.state()) if self.ranks.main else ({}, {})
-        gone = self.ranks.main and not self.folder.is_dir()
+        gone = self.ranks.main and not (self.folder / "vocab.txt").is_file()
         path = self.checkpoints.save(state, exported, self.config.model, groups, rig.shard_state(), passing, prune)
         rig.model.train()
         if gone:
+            (self.folder / "vocab.txt").write_bytes(self.checkpoints.vocab)
             log.say(f"note: {self.folder} was removed while the run went on; it is made anew, with these weights alone")
         log.say(f"checkpoint: {path}")
         return path
