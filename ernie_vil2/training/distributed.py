@@ -48,7 +48,8 @@ class Ranks:
         return tensor.numpy()
 
     def any(self, *flags: bool) -> list[bool]:
-        """Whether any rank says so, for each flag; every rank gets the same answers."""
+        """Whether any rank says so, for each flag, once all are here; every rank gets the same answers."""
+        self.meet()
         return [bool(count) for count in self.sum(flags)]
 
     def wait(self) -> None:

@@ -165,7 +165,6 @@ class Walk:
         if self.loader.note:
             self.log.say(f"note: {self.loader.note}")
             self.loader.note = ""
-        self.ranks.meet()
         faulty, stopped, overdue = self.ranks.any(fault is not None, self.stop.asked, self.overdue())
         self.timer.read(time.perf_counter() - waiting)
         self.agreed = faulty

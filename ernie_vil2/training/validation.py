@@ -46,8 +46,8 @@ def validate(
 ) -> tuple[dict[str, float], Embeddings]:
     """(metrics of the standard protocol, on rank 0, and Embeddings); broken samples are left out and noted.
 
-    Other ranks return before rank 0: wait for it before the next collective. Raises Unmeasured, on every rank, where a
-    rank could not encode its part, whatever the reason, or where `stop` was asked meanwhile.
+    Raises Unmeasured, on every rank, where a rank could not encode its part, whatever the reason, or where `stop` was
+    asked meanwhile.
     """
 
     def encode() -> Embeddings:
@@ -62,12 +62,13 @@ def validate(
             return Embeddings(none, none, np.zeros(0, np.int64), image_ids=())
 
     part, fault = attempt(encode)
-    ranks.wait()
+    ranks.wait()  # on cards too: one part may take longer than a collective may
     if any(ranks.any(fault is not None)):
         raise Unmeasured(cause_of(fault) if fault else "another rank could not encode its part, its log says why")
     if ranks.size > 1:
         part = joined(part, ranks)
     metrics, fault = attempt(lambda: evaluate(part, "standard")["standard"]) if ranks.main else ({}, None)
+    ranks.wait()
     if any(ranks.any(fault is not None)):
         raise Unmeasured(cause_of(fault) if fault else "rank 0 could not compute the metrics")
     return metrics, part

@@ -9,10 +9,13 @@ import pytest
 from PIL import Image
 
 import ernie_vil2
+from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import CheckpointError, DataError, UserError
 from ernie_vil2.training.checkpoint_scores import best_step, read_score
 from ernie_vil2.training.trainer import Trainer
 
+from .runs import write_config
+from .test_ranks import launch
 from .test_trainer import jsonl_of_images, records, run_config
 
 PLAIN = {"pairs": [["image", "caption"]]}
@@ -344,3 +347,22 @@ def test_a_line_that_a_full_disk_cut_does_not_spoil_the_next(tmp_path, monkeypat
     log._file = real
     log.write('{"step": 3}')
     assert (tmp_path / "log.jsonl").read_text().splitlines() == ['{"step": 1}', '{"ste', '{"step": 3}']
+
+
+def test_a_fault_on_one_of_two_ranks_is_answered_by_both(tmp_path):
+    path = write_config(
+        tmp_path,
+        data__valid={"kind": "scenes", "split": "valid", "size": 9, "image_size": 32, "languages": ["zh"]},
+        data__workers=1,
+        train__save_every=0,
+        train__eval_every=2,
+        train__steps=40,
+    )
+    done = launch(2, tmp_path, "tests/training/jobs.py", "train", tmp_path, "faults", check=False)
+    logs = [(tmp_path / f"launch/workerlog.{rank}").read_text(encoding="utf-8") for rank in (0, 1)]
+    assert done.returncode != 0 and "was killed by SIGKILL" in logs[1]
+    assert "another rank cannot go on" in logs[0], logs[0][-2000:]
+    assert "MemoryError: no room on this rank" in logs[1] and "note: valid is not measured at step 2" in logs[0]
+    saved = Trainer(load_run(path), "auto")  # one process goes on with what two have saved
+    assert saved.first >= 3 and f"step-{saved.first:07d}" in logs[0]
+    saved.close()
