@@ -57,9 +57,9 @@ def clear_leftovers(path: str | os.PathLike) -> list[str]:
     return clear(path.parent, own)
 
 
-def clear_leftovers_in(folder: str | os.PathLike) -> list[str]:
-    """`clear_leftovers` of everything in a folder, for one in which nobody else writes, as that of a run."""
-    return clear(Path(folder), re.compile(rf".+?(?:{ANONYMOUS})+"))
+def clear_leftovers_in(folder: str | os.PathLike, names: str = ".+?") -> list[str]:
+    """`clear_leftovers` of all whose names fit a regular expression, in a folder of one's own, as that of a run."""
+    return clear(Path(folder), re.compile(rf"{names}(?:{ANONYMOUS})+"))
 
 
 def clear(folder: Path, names: re.Pattern) -> list[str]:

@@ -7,6 +7,8 @@ from ...data.tagging.labels import LANGUAGES, read_labels
 from ...data.tagging.rules import ORDERS, Rules
 from ...data.tagging.tagging import MATCHES, join
 from ...errors import ConfigError
+from ...files.claim import Claims
+from ..arguments import add_replace
 from ..progress import row_bar
 
 
@@ -14,6 +16,8 @@ def run(args: argparse.Namespace) -> None:
     """Write the tags of a source and print what was joined."""
     if bool(args.detections) == bool(args.detector):
         raise ConfigError("give the detections as files, or --detector DIR to make them")
+    inputs = [args.source, args.detections, args.detector, args.labels, args.chinese]
+    Claims("data tags", inputs, args.replace).file(args.output)
     rules = Rules(args.threshold, args.most, args.order, not args.repeat)
     labels = read_labels(args.labels, args.chinese, args.language, args.first_index)
     source = open_source(args.source)
@@ -45,4 +49,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--order", choices=ORDERS, default="score", help="score, box area, or left to right")
     verb.add_argument("--repeat", action="store_true", help="keep a tag as often as it was detected")
     verb.add_argument("--match", choices=sorted(MATCHES), default="id", help="stem: by file name without its suffix")
+    add_replace(verb)
     verb.set_defaults(run=run)

@@ -1,12 +1,12 @@
 """What a data check found: a dataclass, its text for a terminal, its JSON."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from ...files.json_files import write_json
 
 SHOWN = 20
 
@@ -71,13 +71,7 @@ class CheckReport:
 
     def write(self, path: str | os.PathLike) -> None:
         """Write the JSON, as a whole or not at all."""
-        path = Path(path)
-        part = path.with_name(path.name + ".tmp")
-        with open(part, "w", encoding="utf-8") as handle:
-            json.dump(self.to_dict(), handle, ensure_ascii=False, indent=1)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(part, path)
+        write_json(path, self.to_dict(), "data check")
 
     def __str__(self):
         return "\n".join([*self._counts(), *self._repeats(), *self._lengths(), *self._bad()])

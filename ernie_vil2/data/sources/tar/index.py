@@ -109,6 +109,8 @@ def open_index(path: str | os.PathLike) -> TarIndex:
         index = scan(path)
         for place in places:
             with contextlib.suppress(OSError):
+                if place.exists() and Descriptor(place).read(0, len(MAGIC)) != MAGIC:
+                    continue  # another program's
                 if place.parent != Path(path).parent:
                     place.parent.mkdir(parents=True, exist_ok=True)
                 write_index(index, place)
