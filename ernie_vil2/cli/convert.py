@@ -14,6 +14,7 @@ import yaml
 from ..errors import ConfigError
 from ..runtime import import_paddle
 from .arguments import add_replace, model_path
+from .stopping import stoppable
 
 TARGETS = ("model-dir", "official", "paddlenlp", "torch")
 
@@ -29,6 +30,7 @@ def pair(text: str) -> tuple[str, Any]:
         raise ConfigError(f"the value of {text!r} cannot be read; write it as in a YAML file") from None
 
 
+@stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Convert, and print what was recognised, left out, checked and written."""
     parser = argparse.ArgumentParser(

@@ -15,9 +15,11 @@ import ernie_vil2
 from ..files.claim import Claims
 from ..inference import writer
 from ..inference.identity import describe
+from ..stop import StopRequest
 from .arguments import add_replace, model_path
 from .progress import rewrite
 from .sources import opened
+from .stopping import stoppable
 
 
 def row_counter() -> Callable[[int, int, int], None]:
@@ -47,6 +49,7 @@ def claim(args: argparse.Namespace) -> None:
         claims.file(place, lambda _: target.is_own())
 
 
+@stoppable(kept=True)
 def main(argv: list[str] | None = None) -> None:
     """Encode, then print what was written."""
     parser = argparse.ArgumentParser(
@@ -71,17 +74,19 @@ def main(argv: list[str] | None = None) -> None:
     source = opened(args.input, sys.stderr)
     model = ernie_vil2.load(args.model, args.vocab)
     identity = describe(args.model, args.vocab, args.input, source)
-    record = writer.encode_source(
-        model,
-        source,
-        args.output,
-        identity,
-        form=args.format,
-        on_bad=args.on_bad,
-        batch_size=args.batch_size,
-        progress=row_counter(),
-        replace=args.replace,
-    )
+    with StopRequest("stopping after these rows; once more Ctrl-C stops at once, without them") as stop:
+        record = writer.encode_source(
+            model,
+            source,
+            args.output,
+            identity,
+            form=args.format,
+            on_bad=args.on_bad,
+            batch_size=args.batch_size,
+            progress=row_counter(),
+            replace=args.replace,
+            stop=stop,
+        )
     side = writer.FORMATS[args.format](args.output, model.embed_dim).bad
     bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {side}" if record["bad rows"] else ""
     images = f"{record['images']:,} images and " if "images" in record else ""

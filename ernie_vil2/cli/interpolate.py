@@ -6,8 +6,10 @@ from ..checkpoints.interpolate import interpolate, is_between
 from ..checkpoints.model_directory import is_model
 from ..files.claim import Claims
 from .arguments import add_replace, model_path
+from .stopping import stoppable
 
 
+@stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Write a model directory with (1 - share) * A + share * B."""
     parser = argparse.ArgumentParser(prog="interpolate", description=__doc__)

@@ -125,8 +125,8 @@ class Trainer:
             timeout=data.timeout,
         )
         try:
-            with StopRequest() as stop:
-                return train(self, loader, log, stop)
+            with StopRequest() as self.stop:
+                return train(self, loader, log, self.stop)
         except (RuntimeError, ValueError, OSError) as error:
             sentence = lost_rank(error) if self.ranks.size > 1 else None
             if sentence is None:

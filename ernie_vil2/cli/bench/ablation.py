@@ -9,8 +9,10 @@ from ...studies.ablation.comparison import COMMAND, NAMES
 from ...studies.ablation.report import summary_table, write_document
 from ...studies.ablation.run import TEST_IMAGES, plan, results, run_all
 from ..arguments import add_replace, count
+from ..stopping import stoppable
 
 
+@stoppable(kept=True)
 def run(args: argparse.Namespace) -> int | None:
     """Train every configuration with every seed, measure on the unseen split, and write the comparison."""
     runs = plan(args.configs, args.output, args.seeds, args.only or (), args.override, args.images)

@@ -17,6 +17,7 @@ from ...studies.scaling.project import Projection
 from ...studies.scaling.report import card_section, document
 from ...studies.scaling.view_costs import SIZES
 from ..arguments import add_replace, count
+from ..stopping import stoppable
 
 COMMAND = "bench scale"
 
@@ -49,6 +50,7 @@ def assumptions(texts: Iterable[str]) -> Assumptions:
     return dataclasses.replace(Assumptions(), **values)
 
 
+@stoppable()
 def run(args: argparse.Namespace) -> None:
     """Project the training step to 8, 64 and 512 cards from measured values; with --write as a page."""
     claims = Claims(COMMAND, [] if args.measure else [args.measured], args.replace)

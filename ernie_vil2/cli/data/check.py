@@ -10,8 +10,10 @@ from ...files.claim import Claims
 from ..arguments import add_replace
 from ..progress import row_bar
 from ..sources import SOURCE, opened
+from ..stopping import stoppable
 
 
+@stoppable()
 def run(options: argparse.Namespace) -> int:
     """Print the report on a source; 1 when it has bad rows or damaged files."""
     if options.limit is not None and options.limit < 1:

@@ -13,6 +13,7 @@ from ...evaluation.benchmarks.retrieval.pairs import Pairs
 from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims
 from ..arguments import add_replace
+from ..stopping import stoppable
 
 TRAINING = ("train", "restval")
 
@@ -38,6 +39,7 @@ def rows(pairs: Pairs, folder: Path) -> Iterator[dict[str, Any]]:
         yield {"id": pairs.image_ids[image], "image": inside, "texts": captions}
 
 
+@stoppable()
 def run(args: argparse.Namespace) -> None:
     """Write a split of a benchmark as JSON lines {id, image, texts}."""
     from ...evaluation.benchmarks.registry import read_sets

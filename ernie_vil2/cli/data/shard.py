@@ -6,19 +6,23 @@ from pathlib import Path
 
 from ...data.sources.tar.manifest import NAME, read_manifest
 from ...data.sources.tar.write import BAD_NAME, parse_size, write_shards
+from ...files.atomic import reported
 from ...files.claim import Claims
 from ..arguments import add_replace
 from ..progress import row_bar
 from ..sources import SOURCE, opened
+from ..stopping import stoppable
 
 
+@stoppable(kept=True)
 def run(options: argparse.Namespace) -> None:
     """Write a source as tars; a second call goes on where the first was stopped."""
     limit = parse_size(options.size_limit)
     claims = Claims("data shard", [options.source], options.replace)
     claims.folder(options.out, "a folder of shards", holds_shards)
     source = opened(options.source)
-    done = write_shards(source, options.out, options.per_shard, limit, row_bar(len(source)), options.replace)
+    with reported(options.out, "finished tars are kept, the same command goes on"):
+        done = write_shards(source, options.out, options.per_shard, limit, row_bar(len(source)), options.replace)
     print(f"{options.out}: {done['samples']:,} samples in {len(done['shards']):,} tars, {done['bytes'] / 1e6:,.1f} MB")
     if done["bad"]:
         print(f"{done['bad']:,} bad rows were left out; {os.path.join(options.out, BAD_NAME)} lists them")

@@ -7,11 +7,17 @@ from ...data.tagging.labels import LANGUAGES, read_labels
 from ...data.tagging.rules import ORDERS, Rules
 from ...data.tagging.tagging import MATCHES, join
 from ...errors import ConfigError
+from ...files.atomic import reported
 from ...files.claim import Claims
+from ...stop import StopRequest
 from ..arguments import add_replace
 from ..progress import row_bar
+from ..stopping import stoppable
+
+KEPT = "what was detected is kept, the same command goes on"
 
 
+@stoppable(kept=True)
 def run(args: argparse.Namespace) -> None:
     """Write the tags of a source and print what was joined."""
     if bool(args.detections) == bool(args.detector):
@@ -26,7 +32,9 @@ def run(args: argparse.Namespace) -> None:
     if args.detector:
         from ...inference.detector import Detector, detect_source
 
-        path, counts = detect_source(Detector(args.detector), source, f"{args.output}.detections", row_bar())
+        detector, place = Detector(args.detector), f"{args.output}.detections"
+        with StopRequest("stopping after this image; once more Ctrl-C stops at once") as stop, reported(place, KEPT):
+            path, counts = detect_source(detector, source, place, row_bar(), stop)
         print(f"{path}: detections of {counts['images']:,} images, {counts['broken']:,} images are broken")
         paths = [path]
     print(join(source, paths, args.output, labels, rules, args.match, progress=row_bar()))

@@ -9,8 +9,10 @@ from ...files.claim import Claims
 from ..arguments import add_replace, count
 from ..progress import row_bar
 from ..sources import SOURCE, opened
+from ..stopping import stoppable
 
 
+@stoppable()
 def run(options: argparse.Namespace) -> None:
     """Write a vocabulary of the captions of a source, and print what it holds and what it leaves unknown."""
     if not os.path.isdir(os.path.dirname(options.out) or "."):

@@ -19,6 +19,7 @@ from ...files.json_files import write_json
 from ..arguments import add_replace, model_path
 from ..progress import rewrite
 from ..sources import opened
+from ..stopping import stoppable
 from . import benchmark, compare
 
 
@@ -27,6 +28,7 @@ def counter(what: str = "samples") -> Progress:
     return lambda done, total: rewrite(f"encoded {done:,} of {total:,} {what}", done == total)
 
 
+@stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Print a table per protocol; with --json write the figures as well."""
     argv = sys.argv[1:] if argv is None else list(argv)
