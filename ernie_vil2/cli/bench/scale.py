@@ -9,17 +9,15 @@ from typing import Any
 
 from ...errors import ConfigError, DataError, nearest
 from ...files.atomic import atomic_file, reported
-from ...files.claim import Claims, comment
+from ...files.claim import Claims
 from ...files.json_files import write_json
 from ...studies.scaling.cards import CARDS, Assumptions, card_named
 from ...studies.scaling.measure import measure
 from ...studies.scaling.project import Projection
-from ...studies.scaling.report import card_section, document
+from ...studies.scaling.report import COMMAND, card_section, document
 from ...studies.scaling.view_costs import SIZES
 from ..arguments import add_replace, count
 from ..stopping import stoppable
-
-COMMAND = "bench scale"
 
 
 def read_measured(path: str | Path) -> dict[str, Any]:
@@ -77,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
         )
         return
     with reported(args.write), atomic_file(args.write) as handle:
-        handle.write((text + comment(COMMAND)).encode("utf-8"))
+        handle.write(text.encode("utf-8"))
     print(f"wrote {args.write}")
 
 

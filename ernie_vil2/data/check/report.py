@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...files.claim import MARK, marked
 from ...files.json_files import write_json
 
 SHOWN = 20
@@ -67,11 +68,11 @@ class CheckReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able dictionary."""
-        return {**dataclasses.asdict(self), "truncation_rate": self.truncation_rate}
+        return {MARK: marked("data check"), **dataclasses.asdict(self), "truncation_rate": self.truncation_rate}
 
     def write(self, path: str | os.PathLike) -> None:
         """Write the JSON, as a whole or not at all."""
-        write_json(path, self.to_dict(), "data check")
+        write_json(path, self.to_dict())
 
     def __str__(self):
         return "\n".join([*self._counts(), *self._repeats(), *self._lengths(), *self._bad()])
