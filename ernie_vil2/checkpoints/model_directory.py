@@ -67,8 +67,13 @@ def check_state(state: Mapping[str, np.ndarray], config: ModelConfig, where: str
     return []
 
 
+def is_model(path: Path) -> bool:
+    """Whether a folder has the configuration of a model, whole or not."""
+    return (path / CONFIG).is_file()
+
+
 def refuse_other_target(path: Path) -> None:
-    if path.exists() and not (path.is_dir() and ((path / CONFIG).is_file() or not any(path.iterdir()))):
+    if path.exists() and not (path.is_dir() and (is_model(path) or not any(path.iterdir()))):
         raise CheckpointError(
             f"{path} exists and is not a model directory, so it is not replaced; choose another name or remove it"
         )

@@ -13,7 +13,8 @@ import yaml
 
 from ..errors import ConfigError
 from ..runtime import import_paddle
-from .arguments import model_path
+from .arguments import add_replace, model_path
+from .stopping import stoppable
 
 TARGETS = ("model-dir", "official", "paddlenlp", "torch")
 
@@ -29,6 +30,7 @@ def pair(text: str) -> tuple[str, Any]:
         raise ConfigError(f"the value of {text!r} cannot be read; write it as in a YAML file") from None
 
 
+@stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Convert, and print what was recognised, left out, checked and written."""
     parser = argparse.ArgumentParser(
@@ -50,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         help="what the source cannot tell: activation, heads, epsilon, pixels (a preset), projection=false",
     )
     parser.add_argument("--no-check", dest="check", action="store_false", help="do not run source and result")
-    parser.add_argument("--replace", action="store_true", help="replace DST if it exists; without it that is an error")
+    add_replace(parser)
     args = parser.parse_args(argv)
     import_paddle()
     from ..conversion.convert import convert

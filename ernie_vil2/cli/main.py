@@ -15,7 +15,7 @@ from ..errors import nearest, run_tool
 
 USAGE = "usage: ernie-vil2 VERB [arguments]; `ernie-vil2 VERB --help` explains one"
 FOLDER = Path(__file__).resolve().parent
-HELPERS = ("__main__", "main", "arguments", "progress", "sources")
+HELPERS = ("__main__", "main", "arguments", "progress", "sources", "stopping")
 
 
 def modules() -> dict[str, Path]:

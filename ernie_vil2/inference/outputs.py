@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..files.atomic import atomic_file, sync_directory
+from ..files.atomic import atomic_file, replace_directory, sync_directory
 from .journal import DATABASE, Journal
 
 HEADER_BYTES = 128
@@ -25,7 +25,7 @@ class Arrays:
 
     name = "npy"
     files = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", "bad.jsonl")
-    once_per_id = True
+    once_per_id = is_folder = True
 
     def __init__(self, out: str | os.PathLike, dim: int):
         self.out = Path(out)
@@ -37,6 +37,10 @@ class Arrays:
     def occupied(self) -> bool:
         """Whether something is in the way of the output."""
         return self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir()))
+
+    def is_own(self) -> bool:
+        """Whether an existing output is one of these."""
+        return read_record(self.record).get("format") == self.name
 
     def begin(self, journal: Journal) -> None:
         """Leave room for the headers, whose row counts are known at the end."""
@@ -68,8 +72,7 @@ class Arrays:
             if not record["bad rows"]:
                 (self.work / "bad.jsonl").unlink(missing_ok=True)
             write_record(self.work / "run.json", record)
-            os.replace(self.work, self.out)
-            sync_directory(self.out.parent)
+            replace_directory(self.work, self.out)
         (self.out / DATABASE).unlink(missing_ok=True)
 
 
@@ -78,7 +81,7 @@ class ReleaseLines:
 
     name = "release"
     files = ("rows.tsv", "bad.jsonl")
-    once_per_id = False
+    once_per_id = is_folder = False
 
     def __init__(self, out: str | os.PathLike, dim: int):
         self.out = Path(out)
@@ -89,6 +92,11 @@ class ReleaseLines:
 
     def occupied(self) -> bool:
         return self.out.exists()
+
+    def is_own(self) -> bool:
+        """Whether an existing output is one of these, or a kill left it without the last of its files."""
+        begun = not self.out.exists() and (self.work / DATABASE).exists()
+        return begun or read_record(self.record).get("format") == self.name
 
     def begin(self, journal: Journal) -> None:
         """Nothing comes before the first line."""
@@ -104,7 +112,9 @@ class ReleaseLines:
 
     def publish(self, record: Mapping[str, Any]) -> None:
         """Move the files to their places, the output last; may be repeated after a kill at any place in it."""
-        if (self.work / "bad.jsonl").exists() and record["bad rows"]:
+        if not record["bad rows"]:
+            self.bad.unlink(missing_ok=True)
+        elif (self.work / "bad.jsonl").exists():
             os.replace(self.work / "bad.jsonl", self.bad)
         write_record(self.record, record)
         if (self.work / "rows.tsv").exists():

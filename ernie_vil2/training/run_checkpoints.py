@@ -125,12 +125,19 @@ class Checkpoints:
             self._point()
         self._prune()
 
-    def _begin(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def clear_unfinished(self) -> list[str]:
+        """Remove what a killed save or removal left; returns a sentence about each. For rank 0."""
+        told = []
         for entry in self.folder.glob("step-*"):
             whole = (entry / STATE).is_file() and entry.name[5:].isdigit()
             if not whole and not entry.name.endswith(ABANDONED):
                 shutil.rmtree(entry, ignore_errors=True)
+                told.append(f"removed {entry}, left by a run that was killed")
+        return told
+
+    def _begin(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.clear_unfinished()
 
     def _expect(self, temporary: Path, parts: int) -> None:
         """Wait until the parts that other machines wrote are seen here."""

@@ -13,6 +13,7 @@ from ..data.batches.order import Order
 from ..data.batches.views import ViewMaker
 from ..data.sources.open import open_source
 from ..errors import ConfigError, UserError
+from ..files.leftovers import clear_leftovers_in
 from ..inference.model import Model
 from ..objectives.gather import divide
 from ..schema import as_dict
@@ -62,11 +63,12 @@ class Trainer:
         self.source = open_source(config.data.train)
         valid = open_source(config.data.valid) if config.data.valid is not None else None
         self.checkpoints = Checkpoints(self.folder / "checkpoints", self.ranks, config.train.keep)
+        self.notes = self._clear() if self.ranks.main else []
         self.resumed = self.checkpoints.latest() if resume == "auto" else resume
         saved = self.checkpoints.load(self.resumed) if self.resumed else None
         tokenizer = open_vocabulary(config, self.resumed, self.ranks)
         self.checkpoints.vocab = (self.folder / "vocab.txt").read_bytes()
-        self.notes = [*self.source.notes, *(valid.notes if valid is not None else ())]
+        self.notes += [*self.source.notes, *(valid.notes if valid is not None else ())]
         if saved:
             self.notes += compare(config, saved.state["run"], self.resumed)
             check_size(len(self.source), saved.state["samples"], self.resumed)
@@ -94,6 +96,14 @@ class Trainer:
         self.stopped, self.unmeasured, self.status = False, False, 0
         if saved:
             self._go_on(saved)
+
+    def _clear(self) -> list[str]:
+        """Remove what a run that was killed left half-written; sentences on what it was."""
+        return [
+            *clear_leftovers_in(self.folder),
+            *clear_leftovers_in(self.checkpoints.folder),
+            *self.checkpoints.clear_unfinished(),
+        ]
 
     def _go_on(self, saved) -> None:
         """Take back what the checkpoint holds."""
@@ -128,7 +138,8 @@ class Trainer:
             log.say(f"note: {note}")
         loader = self._loader()
         try:
-            with StopRequest(SAYING) as stop:
+            with StopRequest(SAYING) as self.stop:
+                stop = self.stop
                 if self.unmeasured:
                     self.evaluate(self.first, log, stop)
                 path = None if ended or self.stopped else Walk(self, loader, log, stop).run()

@@ -69,22 +69,22 @@ def check_folder(folder: str | Path) -> bool:
     folder = Path(os.path.realpath(folder))
     if not os.path.lexists(folder):
         return False
-    names = set(os.listdir(folder)) if folder.is_dir() else {folder.name}
-    if names and not (RESULT in names and names <= FILES and is_run(folder)):
+    occupied = not folder.is_dir() or any(folder.iterdir())
+    if occupied and not is_run_alone(folder):
         raise CheckpointError(
             f"{folder} exists and is not a run folder with nothing else in it, so it is not replaced; "
             "choose another name or remove it"
         )
-    return bool(names)
+    return occupied
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a folder holds the rows of a run."""
+def is_run_alone(folder: Path) -> bool:
+    """Whether a folder holds the rows of a run, and nothing that is not of it."""
     try:
         read_json(folder / RESULT, "results")
     except DataError:
         return False
-    return True
+    return set(os.listdir(folder)) <= FILES
 
 
 def read_run(folder: str | Path) -> Run:
