@@ -59,7 +59,7 @@ def encode_rows(
         for row in rows:
             try:
                 if not first.shown_by(samples[row]):
-                    raise clash(source, row, first.row, samples[row].id)
+                    raise clash(samples[row].where, samples[row].id, source.where(first.row))
                 good.append(row)
             except DataError as error:
                 found.bad[row] = error

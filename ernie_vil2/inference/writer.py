@@ -186,4 +186,3 @@ class Encoding:
         row = {"line": int(line) if line.isdigit() else index + 1, "where": where, "reason": reason, "fix": fix}
         line = json.dumps(row, ensure_ascii=False) + "\n"
         self.journal.write("bad.jsonl", line.encode("utf-8", "backslashreplace"))
-

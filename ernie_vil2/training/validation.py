@@ -3,12 +3,12 @@
 import numpy as np
 
 from ..data.sources.base import Source
-from ..errors import DataError, UserError
+from ..errors import UserError
 from ..evaluation.embeddings import Embeddings
 from ..evaluation.encoding import encode_source
+from ..evaluation.parts import join_parts
 from ..evaluation.retrieval import evaluate
 from ..inference.model import Model
-from ..keys import stable_hash
 from .before_after import SHOWN, VALID, BeforeAfter, Measured
 from .distributed import Ranks
 from .log.pictures import places_of, projection, query_grid
@@ -27,31 +27,11 @@ def validate(encoder: Model, source: Source, ranks: Ranks) -> tuple[dict[str, fl
 
     Other ranks return before rank 0: wait for it before the next collective.
     """
-    try:
-        part = encode_source(encoder, source, True, rows=share_of(len(source), ranks.rank, ranks.size))
-    except DataError:
-        if ranks.size == 1:
-            raise
-        width = encoder.embed_dim
-        part = Embeddings(
-            np.zeros((0, width), np.float32), np.zeros((0, width), np.float32), np.zeros(0, np.int64), image_ids=()
-        )
+    together = ranks.size > 1
+    part = encode_source(encoder, source, True, rows=share_of(len(source), ranks.rank, ranks.size), apart=together)
     ranks.wait()
-    every = part if ranks.size == 1 else joined(part, ranks)
+    every = join_parts(part, source, ranks.all_rows) if together else part
     return evaluate(every, "standard")["standard"] if ranks.main else {}, every
-
-
-def joined(part: Embeddings, ranks: Ranks) -> Embeddings:
-    """The Embeddings of all ranks' parts; an image whose captions lie in two parts is one image."""
-    own = np.array([stable_hash(key) for key in part.image_ids], np.int64)
-    images, texts = ranks.all_rows(part.image), ranks.all_rows(part.text)
-    keys, owners = ranks.all_rows(own), ranks.all_rows(own[part.text_image])
-    _, first = np.unique(keys, return_index=True)
-    first.sort()
-    row = {key: place for place, key in enumerate(keys[first].tolist())}
-    if not len(texts):
-        raise DataError("the validation source holds no usable pair of image and text; see data.valid")
-    return Embeddings(images[first], texts, np.array([row[key] for key in owners.tolist()], np.int64), notes=part.notes)
 
 
 class Validation:
@@ -107,7 +87,7 @@ class Validation:
         own = embeddings.image[embeddings.text_image]
         log.histogram("valid/similarity", step, np.einsum("nd,nd->n", embeddings.text, own))
         if self.places is None:
-            self.places = places_of(self.valid, embeddings, self.encoder.config.pixels) or ()
+            self.places = places_of(embeddings) or ()
         if not self.places:
             return
         grid = query_grid(self.encoder, self.valid, embeddings, places=self.places)

@@ -160,7 +160,7 @@ def test_another_picture_under_an_id_is_a_bad_row_that_names_both(tmp_path, form
     assert bad["reason"] == "the id 'a' has another picture at rows.tsv:1" and "id of its own" in bad["fix"]
 
 
-def test_a_copy_of_a_file_is_the_same_picture_and_a_path_is_read_once(tmp_path):
+def test_a_copy_of_a_file_is_the_same_picture(tmp_path):
     for name, content in (("1", b"x"), ("2", b"x"), ("3", b"y")):
         (tmp_path / name).write_bytes(content)
     paths = [tmp_path / name for name in "112131"]

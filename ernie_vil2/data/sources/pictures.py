@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import ImageError
-from .base import RowError, Sample, Source
+from .base import RowError, Sample
 from .fields import shorten
 
 CLASH = "id clash"
@@ -51,11 +51,11 @@ def picture_of(sample: Sample, row: int) -> Picture:
     return Picture(row, path_of(sample), content_digest(sample))
 
 
-def clash(source: Source, row: int, first: int, key: str) -> RowError:
-    """The error of a row whose id has another picture at the row `first`."""
+def clash(where: str, key: str, first: str) -> RowError:
+    """The error of the row at `where`, whose id has another picture at the row `first`."""
     return RowError(
-        source.where(row),
+        where,
         CLASH,
-        f"the id {shorten(key)} has another picture at {source.where(first)}",
+        f"the id {shorten(key)} has another picture at {first}",
         "give each picture an id of its own, or delete one of the two rows",
     )
