@@ -1,4 +1,4 @@
-"""Whoever encodes a source uses the same rows of it: `encode`, `eval --input`, and validation by any number of ranks."""
+"""Whoever encodes a source uses the same rows: `encode`, `eval --input`, and validation by any number of ranks."""
 
 import hashlib
 import os
