@@ -92,8 +92,9 @@ def join(
     """Write `out`, JSON lines {id, tags} for the images of a source with at least one tag; returns a Joined.
 
     paths: files of detections; those of one image may be spread over lines and files. match: id (the whole one, or the
-    one in its own file), or stem (the file's name without folder, suffix and leading zeros). Raises DataError when more than the share `max_bad` of the entries
-    is unusable (at least 10), when nothing matches, and when a stem stands for two ids.
+    one in its own file), or stem (the file's name without folder, suffix and leading zeros). Raises DataError when more
+    than the share `max_bad` of the entries is unusable (at least 10), when nothing matches, and when a stem, or an id
+    that was detected, stands for two ids.
     """
     if match not in MATCHES:
         raise ConfigError(f"--match {match}: ids are matched by {' or '.join(MATCHES)}")

@@ -1,10 +1,11 @@
 """Image-text retrieval metrics under two protocols, computed block by block: no matrix of all scores is ever held.
 
 `standard`: scores are cosines in float64. Every caption of an image is a positive; a query is a hit at K if any of
-its positives is among the first K. Where `text_keys` tell which texts are equal, all of these are positives
-of each other's images, since nobody can tell them apart. Other positives never push one back, and a negative with an equal score ranks
-*before* the positive. So a model that has collapsed to one vector finds nothing (R@K is 0, not above chance) as long as
-there are K negatives. Scores closer than `TIE` are equal: that is rounding, not an opinion of the model.
+its positives is among the first K. Where `text_keys` tell which texts are equal, all of these are positives of each
+other's images, since nobody can tell them apart. Other positives never push one back, and a negative with an equal
+score ranks *before* the positive. So a model that has collapsed to one vector finds nothing (R@K is 0, not above
+chance) as long as there are K negatives. Scores closer than `TIE` are equal: that is rounding, not an opinion of the
+model.
 
 `official`: what the release's script prints. Text row i belongs to image row i and to nothing else, the rank of the
 positive is the number of strictly greater scores (ties are free, also those of a collapsed model: read `standard`
