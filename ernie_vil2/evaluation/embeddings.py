@@ -8,6 +8,9 @@ import numpy as np
 from ..errors import DataError
 
 FILES = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt")
+TEXT_KEYS = "text_keys.npy"
+APART = "\n"
+"""Between an id and the digest of its picture, while pictures of an id are kept apart: no id has a line break"""
 
 
 @dataclass
@@ -26,6 +29,16 @@ class Embeddings:
     """what a reader of the figures should know"""
     image_ids: tuple[str, ...] = ()
     """the id of every row in `image`, where a source was encoded"""
+    text_keys: np.ndarray | None = None
+    """int64 [M], the same for equal texts, which are then right for each other's images; None: not known"""
+    image_rows: np.ndarray | None = None
+    """int64 [N], where a source was encoded: the row that each image was taken from"""
+    text_rows: np.ndarray | None = None
+    """int64 [M, 2], where a source was encoded: (row, number in the row) of each text"""
+    pictures: np.ndarray | None = None
+    """int64 [N], where a source was encoded: a digest of each picture"""
+    left_out: int = 0
+    """how many rows were left out"""
 
 
 def read_embeddings(path: str | Path, ids: str | Path | None = None) -> Embeddings:
@@ -78,7 +91,38 @@ def read_directory(path: Path) -> Embeddings:
     owner = np.array([row[key] for key in text_ids], dtype=np.int64)
     lonely = len(image_ids) - len(np.unique(owner))
     notes = (f"{lonely} images have no text; they are candidates but ask nothing",) if lonely else ()
-    return Embeddings(arrays["image"], arrays["text"], owner, notes=notes)
+    keys, said = read_text_keys(path, len(text_ids))
+    return Embeddings(arrays["image"], arrays["text"], owner, notes=(*notes, *said), text_keys=keys)
+
+
+def read_text_keys(path: Path, texts: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """(int64 [texts] of an embeddings directory, notes); None where an earlier version wrote it, without keys."""
+    if not (path / TEXT_KEYS).is_file():
+        return None, (
+            f"{path} has no {TEXT_KEYS}, so equal texts of different images are not known and count as wrong for each "
+            "other's images; encode again to have them counted as right",
+        )
+    try:
+        keys = np.load(path / TEXT_KEYS, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"{path / TEXT_KEYS} is not a plain NumPy array ({error}); encode again") from None
+    if keys.shape != (texts,) or keys.dtype != np.int64:
+        raise DataError(
+            f"{path / TEXT_KEYS} holds {keys.dtype} of shape {list(keys.shape)} but text_ids.txt has {texts} lines; "
+            "one of them is truncated, encode again"
+        )
+    return keys, shared_texts(keys)
+
+
+def shared_texts(keys: np.ndarray) -> tuple[str, ...]:
+    """A note on how many texts repeat an earlier one, where some do; equal keys are equal texts."""
+    repeated = len(keys) - len(np.unique(keys))
+    if not repeated:
+        return ()
+    return (
+        f"{repeated:,} of {len(keys):,} texts repeat an earlier one; `standard` counts every equal text as right, "
+        "`official` only the one of its row",
+    )
 
 
 def read_lines(path: str | Path) -> list[str]:
@@ -123,14 +167,20 @@ def read_text_file(path: Path, ids: str | Path | None = None) -> Embeddings:
     if not columns[0]:
         raise DataError(f"{path} is empty; there is nothing to evaluate")
     text, image = (np.stack(column) for column in columns)
+    notes, copies = (), len(text) - len({row.tobytes() for row in text})
+    if copies:
+        notes = (
+            f"{copies} rows repeat another row's text vector, and a text file does not say which texts are equal; to "
+            "have equal texts counted as right, encode into a directory",
+        )
     if ids is None:
         copies = len(image) - len({row.tobytes() for row in image})
         note = f"{copies} rows repeat another row's image vector; for the standard protocol give the image ids"
-        return Embeddings(image, text, np.arange(len(text)), notes=(note,) if copies else ())
+        return Embeddings(image, text, np.arange(len(text)), notes=(note, *notes) if copies else notes)
     keys = read_lines(ids)
     if len(keys) != len(text):
         raise DataError(f"{ids} has {len(keys)} lines but {path} has {len(text)}; give the image id of every line")
     first, owner = {}, np.empty(len(keys), dtype=np.int64)
     for index, key in enumerate(keys):
         owner[index] = first.setdefault(key, (len(first), index))[0]
-    return Embeddings(image[[index for _, index in first.values()]], text, owner, pairs_image=image)
+    return Embeddings(image[[index for _, index in first.values()]], text, owner, pairs_image=image, notes=notes)

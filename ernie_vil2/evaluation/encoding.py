@@ -1,13 +1,18 @@
 """Images and samples to embeddings, a window of them in memory at a time; broken ones are named or left out."""
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.sources.base import Sample, Source
+from ..data.sources.base import RowError, Sample, Source
+from ..data.sources.pictures import content_digest
 from ..errors import DataError, UserError
-from .embeddings import Embeddings
+from ..inference.rows import encode_rows, writable
+from ..keys import stable_hash
+from .embeddings import APART, Embeddings, shared_texts
 from .left_out import LeftOut
 from .metrics.finite import finite
 
@@ -71,61 +76,68 @@ def encode_source(
     window: int = IMAGE_WINDOW,
     progress: Progress | None = None,
     rows: range | None = None,
+    apart: bool = False,
 ) -> Embeddings:
     """Embeddings of every image (once per id, in order of first appearance) and text of a source.
 
     model: has encode_image and encode_text, as `ernie_vil2.Model`; source: a sequence of samples, read `window` at a
-    time. skip_broken: leave out broken samples with their texts and tell of them in the notes, instead of raising
-    DataError that says where the sample stands. progress: called with (samples done, all samples). rows: the range
-    of rows to encode, by default all.
+    time. skip_broken: leave out bad rows with their texts, by the rule of `encode_rows`, and tell of them in the notes,
+    instead of raising DataError that says where the first one stands. progress: called with (samples done, all
+    samples). rows: the range of rows to encode, by default all. apart: keep every picture of an id, for `join_parts`,
+    which knows the rows of others.
     """
     selected = range(len(source)) if rows is None else rows
-    row_of, owner, images, texts, left_out = {}, [], [], [], LeftOut(skip_broken)
+    row_of, known, images, texts, left_out = {}, {}, [], [], LeftOut(skip_broken)
+    image_rows, owner, keys, text_rows = [], array("q"), array("q"), array("q")
     for start in range(0, len(selected), window):
-        samples = usable(source, selected[start : start + window], left_out)
-        fresh = {}
-        for sample in samples:
-            if sample.id not in row_of:
-                fresh.setdefault(sample.id, sample)
-        for sample, embed in encoded(model, list(fresh.values()), left_out):
-            row_of[sample.id] = len(images)
-            images.append(embed)
-        wanted = [(text, row_of[sample.id]) for sample in samples if sample.id in row_of for text in sample.texts]
-        if wanted:
-            texts.append(model.encode_text([text for text, _ in wanted]))
-            owner.extend(row for _, row in wanted)
+        samples, bad = readable(source, selected[start : start + window], apart)
+        found = encode_rows(model, source, samples, known)
+        bad.update(found.bad)
+        for row in sorted(bad):
+            left_out.add(placed(bad[row], samples.get(row)))
+        for row in found.fresh:
+            row_of[samples[row].id] = len(images)
+            images.append(found.images[row])
+            image_rows.append(row)
+        good = {row: sample for row, sample in samples.items() if row not in bad}
+        texts.extend(found.texts[row] for row in good)
+        for row, sample in good.items():
+            for number, text in enumerate(sample.texts):
+                owner.append(row_of[sample.id])
+                keys.append(stable_hash(text))
+                text_rows.extend((row, number))
         if progress:
             progress(min(start + window, len(selected)), len(selected))
-    if not owner:
+    if not owner and not apart:
         reason = f": {left_out.reasons[0]}" if left_out.reasons else ""
         raise DataError(f"the source holds no usable pair of image and text{reason}")
+    keys = np.array(keys, np.int64)
     return Embeddings(
-        np.stack(images),
-        np.concatenate(texts),
-        np.array(owner, dtype=np.int64),
-        notes=left_out.notes("samples"),
+        np.stack(images) if images else np.zeros((0, model.embed_dim), np.float32),
+        np.concatenate(texts) if texts else np.zeros((0, model.embed_dim), np.float32),
+        np.array(owner, np.int64),
+        notes=(*left_out.notes("samples"), *shared_texts(keys)),
         image_ids=tuple(row_of),
+        text_keys=keys,
+        image_rows=np.array(image_rows, np.int64),
+        text_rows=np.array(text_rows, np.int64).reshape(-1, 2),
+        pictures=np.array([stable_hash(known[key].digest) for key in row_of], np.int64),
+        left_out=len(left_out.reasons),
     )
 
 
-def usable(source: Source, rows: range, left_out: LeftOut) -> list[Sample]:
-    """The samples of these rows that can be read."""
-    samples = []
+def readable(source: Source, rows: range, apart: bool) -> tuple[dict[int, Sample], dict[int, UserError]]:
+    """({row: Sample}, {row: error}) of these rows; `apart`: with ids that hold a digest of the picture."""
+    samples, bad = {}, {}
     for row in rows:
         try:
-            samples.append(source[row])
+            sample = writable(source[row])
+            samples[row] = replace(sample, id=f"{sample.id}{APART}{content_digest(sample)}") if apart else sample
         except DataError as error:
-            left_out.add(error)
-    return samples
+            bad[row] = error
+    return samples, bad
 
 
-def encoded(model: "Model", samples: list[Sample], left_out: LeftOut) -> list[tuple[Sample, np.ndarray]]:
-    """Samples whose image can be used, with its embedding [D]; an error has the place of its sample."""
-    if not samples:
-        return []
-
-    def broken(position: int, reason: str) -> DataError:
-        return DataError(f"{samples[position].where}: {reason}")
-
-    positions, embeds = encode_window(model, [sample.image for sample in samples], broken, left_out)
-    return [(samples[position], embed) for position, embed in zip(positions, embeds, strict=True)]
+def placed(error: UserError, sample: Sample | None) -> UserError:
+    """The error of a row, with the place of its sample where there is one that the error does not name."""
+    return error if sample is None or isinstance(error, RowError) else DataError(f"{sample.where}: {error}")

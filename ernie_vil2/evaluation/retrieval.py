@@ -5,7 +5,10 @@ from .metrics.ranks import PROTOCOLS, percent, retrieval_metrics
 
 
 def evaluate(embeddings: Embeddings, protocol: str = "both") -> dict[str, dict[str, float]]:
-    """{protocol: metrics} of `retrieval_metrics` for "official", "standard" or "both"."""
+    """{protocol: metrics} of `retrieval_metrics` for "official", "standard" or "both".
+
+    Where the texts are known, by their keys, `standard` counts every equal text as right.
+    """
     results = {}
     for name in PROTOCOLS if protocol == "both" else (protocol,):
         image, owner = embeddings.image, embeddings.text_image
@@ -13,7 +16,7 @@ def evaluate(embeddings: Embeddings, protocol: str = "both") -> dict[str, dict[s
             image = embeddings.pairs_image
             if image is None:
                 image = embeddings.image[embeddings.text_image]
-        results[name] = retrieval_metrics(image, embeddings.text, owner, name)
+        results[name] = retrieval_metrics(image, embeddings.text, owner, name, text_keys=embeddings.text_keys)
     return results
 
 

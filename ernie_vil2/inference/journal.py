@@ -16,8 +16,10 @@ from ..errors import DataError
 DATABASE = "journal.sqlite"
 TABLES = (
     "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS ids (id TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS ids (id TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
 )
+VERSION = 1
+"""Of the tables; without the values of ids, an earlier journal cannot be gone on with"""
 
 
 class Journal:
@@ -55,7 +57,11 @@ class Journal:
         self.base.execute("BEGIN IMMEDIATE")
         for table in TABLES:
             self.base.execute(table)
+        (version,) = self.base.execute("PRAGMA user_version").fetchone()
+        self.base.execute(f"PRAGMA user_version = {VERSION}")
         notes = {name: json.loads(value) for name, value in self.base.execute("SELECT name, value FROM notes")}
+        if notes and version != VERSION:
+            raise DataError(f"{self.folder} was begun by another version; delete that folder, or choose another output")
         different = differences(notes.get("identity", self.identity), self.identity)
         if different:
             raise DataError(
@@ -83,11 +89,16 @@ class Journal:
 
     def knows(self, key: str) -> bool:
         """Whether an id is in the set."""
-        return self.base.execute("SELECT 1 FROM ids WHERE id = ?", (key,)).fetchone() is not None
+        return self.value(key) is not None
 
-    def add(self, key: str) -> None:
-        """Put an id into the set."""
-        self.base.execute("INSERT INTO ids VALUES (?)", (key,))
+    def value(self, key: str) -> str | None:
+        """What was added with an id, or None where it is not in the set."""
+        found = self.base.execute("SELECT value FROM ids WHERE id = ?", (key,)).fetchone()
+        return None if found is None else found[0]
+
+    def add(self, key: str, value: str = "") -> None:
+        """Put an id into the set, with a text beside it."""
+        self.base.execute("INSERT INTO ids VALUES (?, ?)", (key, value))
 
     def commit(self, **state: Any) -> None:
         """What was written so far survives from here on; `state` updates the dictionary."""

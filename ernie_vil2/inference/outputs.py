@@ -1,6 +1,7 @@
 """The two output formats of encoding: arrays with ids, and the release's lines of text."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,20 +12,23 @@ import numpy as np
 
 from ..errors import DataError
 from ..files.atomic import atomic_file, replace_directory, sync_directory
+from ..keys import stable_hash
 from .journal import DATABASE, Journal
 
 HEADER_BYTES = 128
-Row = tuple[str, np.ndarray, np.ndarray | None]
-"""Image id, text vectors [N, D], and the image vector [D] where it is asked for"""
+TEXT_KEYS = "text_keys.npy"
+Row = tuple[str, Sequence[str], np.ndarray, np.ndarray | None]
+"""Image id, texts [N], text vectors [N, D], and the image vector [D] where it is asked for"""
 
 
 class Arrays:
     """A directory: image.npy [N, D] and text.npy [M, D] float32, image_ids.txt (a distinct id a line, in the order of
-    their first appearance) and text_ids.txt (the image id of each text).
+    their first appearance), text_ids.txt (the image id of each text) and text_keys.npy int64 [M], by which equal texts
+    are known.
     """
 
     name = "npy"
-    files = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", "bad.jsonl")
+    files = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", TEXT_KEYS, "bad.jsonl")
     once_per_id = is_folder = True
 
     def __init__(self, out: str | os.PathLike, dim: int):
@@ -32,7 +36,7 @@ class Arrays:
         self.work = self.out.with_name(self.out.name + ".partial")
         self.record = self.out / "run.json"
         self.bad = self.out / "bad.jsonl"
-        self.dim = dim
+        self.arrays = {"image.npy": ("<f4", (dim,)), "text.npy": ("<f4", (dim,)), TEXT_KEYS: ("<i8", ())}
 
     def occupied(self) -> bool:
         """Whether something is in the way of the output."""
@@ -44,26 +48,27 @@ class Arrays:
 
     def begin(self, journal: Journal) -> None:
         """Leave room for the headers, whose row counts are known at the end."""
-        for name in ("image.npy", "text.npy"):
-            journal.write(name, header(0, self.dim))
+        for name, (kind, width) in self.arrays.items():
+            journal.write(name, header(kind, 0, width))
 
     def write(self, journal: Journal, rows: Sequence[Row], fresh: Mapping[str, np.ndarray]) -> None:
-        """rows: [(id, text vectors, image vector)]; fresh: {id: image vector} of the images not written before."""
+        """rows: [(id, texts, text vectors, image vector)]; fresh: {id: image vector} of images not written before."""
         for key, vector in fresh.items():
             journal.write("image.npy", vector.astype("<f4").tobytes())
             journal.write("image_ids.txt", f"{key}\n".encode())
-        for key, texts, _ in rows:
-            for vector in texts:
+        for key, texts, vectors, _ in rows:
+            for text, vector in zip(texts, vectors, strict=True):
                 journal.write("text.npy", vector.astype("<f4").tobytes())
                 journal.write("text_ids.txt", f"{key}\n".encode())
+                journal.write(TEXT_KEYS, np.int64(stable_hash(text)).astype("<i8").tobytes())
 
     def complete(self, journal: Journal) -> None:
         """Write the true headers, before the last commit."""
-        for name in ("image.npy", "text.npy"):
+        for name, (kind, width) in self.arrays.items():
             handle = journal.files[name]
-            count = (handle.tell() - HEADER_BYTES) // (4 * self.dim)
+            count = (handle.tell() - HEADER_BYTES) // (np.dtype(kind).itemsize * math.prod(width))
             handle.seek(0)
-            handle.write(header(count, self.dim))
+            handle.write(header(kind, count, width))
             handle.seek(0, os.SEEK_END)
 
     def publish(self, record: Mapping[str, Any]) -> None:
@@ -103,8 +108,8 @@ class ReleaseLines:
 
     def write(self, journal: Journal, rows: Sequence[Row], fresh: Mapping[str, np.ndarray]) -> None:
         """Arguments as for Arrays; every row has its image vector."""
-        for _, texts, image in rows:
-            for vector in texts:
+        for _, _, vectors, image in rows:
+            for vector in vectors:
                 journal.write("rows.tsv", f"{numbers(vector)}\t{numbers(image)}\t1\n".encode())
 
     def complete(self, journal: Journal) -> None:
@@ -126,9 +131,9 @@ class ReleaseLines:
 FORMATS = {item.name: item for item in (Arrays, ReleaseLines)}
 
 
-def header(count: int, dim: int) -> bytes:
-    """The first 128 bytes of a .npy file of float32 [count, dim]; its length does not depend on the count."""
-    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, {dim}), }}"
+def header(kind: str, count: int, width: tuple[int, ...]) -> bytes:
+    """The first 128 bytes of a .npy file of [count, *width] numbers; its length does not depend on the count."""
+    text = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {(count, *width)}, }}"
     return b"\x93NUMPY\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little") + f"{text:<{HEADER_BYTES - 11}}\n".encode()
 
 

@@ -1,6 +1,5 @@
 """A source through a model into files: in chunks, resumable, with memory that does not grow with the rows."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.sources.base import RowError, Sample, Source
-from ..errors import CheckpointError, ConfigError, DataError, ImageError
+from ..data.sources.base import RowError, Source
+from ..data.sources.pictures import Picture
+from ..errors import CheckpointError, ConfigError, DataError
 from ..stop import Stopped, StopRequest
-from .identity import as_bytes
 from .journal import DATABASE, Journal, differences
 from .outputs import FORMATS, Arrays, ReleaseLines, read_record
+from .rows import encode_rows, writable
 
 if TYPE_CHECKING:
     from .model import Model
@@ -114,6 +114,20 @@ def check_finite(sample_id: str, texts: np.ndarray | None, image: np.ndarray | N
             )
 
 
+class JournalPictures:
+    """The picture of every id that was written, on the disk."""
+
+    def __init__(self, journal: Journal):
+        self.journal = journal
+
+    def get(self, key: str, /) -> Picture | None:
+        value = self.journal.value(key)
+        return None if value is None else Picture(*json.loads(value))
+
+    def __setitem__(self, key: str, picture: Picture, /) -> None:
+        self.journal.add(key, json.dumps(picture))
+
+
 class Encoding:
     """One run over the rows that are left."""
 
@@ -129,6 +143,7 @@ class Encoding:
         self.model, self.source, self.target, self.journal = model, source, target, journal
         self.stop_at_bad = on_bad == "stop"
         self.batch_size = batch_size
+        self.pictures = JournalPictures(journal)
         self.counts = journal.state.get("counts") or {"rows": 0, "texts": 0, "bad rows": 0}
 
     def run(self, progress: Progress | None = None, stop: StopRequest | None = None) -> None:
@@ -155,73 +170,24 @@ class Encoding:
                 samples[index] = writable(self.source[index])
             except RowError as error:
                 bad[index] = error
-        texts = self.texts(samples, bad)
-        images, fresh = self.images(samples, bad)
-        for index, sample in samples.items():
-            if index not in bad:
-                check_finite(sample.id, texts[index], images.get(index))
+        found = encode_rows(
+            self.model, self.source, samples, self.pictures, not self.target.once_per_id, batch_size=self.batch_size
+        )
+        bad.update(found.bad)
+        good = {index: sample for index, sample in samples.items() if index not in bad}
+        for index, sample in good.items():
+            check_finite(sample.id, found.texts[index], found.images.get(index))
         for index in sorted(bad):
             self.report(index, bad[index])
-        rows = [(sample.id, texts[index], images.get(index)) for index, sample in samples.items() if index not in bad]
-        self.target.write(self.journal, rows, fresh)
+        rows = [
+            (sample.id, sample.texts, found.texts[index], found.images.get(index)) for index, sample in good.items()
+        ]
+        self.target.write(self.journal, rows, {samples[index].id: found.images[index] for index in found.fresh})
         self.counts["rows"] = indices.stop
         if self.target.once_per_id:
-            self.counts["images"] = self.counts.get("images", 0) + len(fresh)
-        self.counts["texts"] += sum(len(vectors) for _, vectors, _ in rows)
+            self.counts["images"] = self.counts.get("images", 0) + len(found.fresh)
+        self.counts["texts"] += sum(len(sample.texts) for sample in good.values())
         self.counts["bad rows"] += len(bad)
-
-    def texts(self, samples: Mapping[int, Sample], bad: dict[int, DataError]) -> dict[int, np.ndarray]:
-        """{row: text vectors}."""
-        everything = [text for sample in samples.values() for text in sample.texts]
-        vectors, failures = self.model.encode_text(everything, batch_size=self.batch_size, on_error="skip")
-        failures, found, start = dict(failures), {}, 0
-        for index, sample in samples.items():
-            stop = start + len(sample.texts)
-            found[index] = vectors[start:stop]
-            reasons = [failures[position] for position in range(start, stop) if position in failures]
-            if reasons:
-                bad[index] = DataError(reasons[0])
-            start = stop
-        return found
-
-    def images(
-        self, samples: Mapping[int, Sample], bad: dict[int, DataError]
-    ) -> tuple[dict[int, np.ndarray], dict[str, np.ndarray]]:
-        """({row: image vector}, {id: image vector} that are new); an image is encoded once per chunk, or once at all.
-
-        A row whose image is broken hands its turn to the next row with the same image id.
-        """
-        waiting = {}
-        for index, sample in samples.items():
-            if index not in bad:
-                waiting.setdefault(self.image_key(sample), []).append(index)
-        if self.target.once_per_id:
-            waiting = {key: rows for key, rows in waiting.items() if not self.journal.knows(key)}
-        vectors, fresh = {}, {}
-        while waiting:
-            turn = [(key, rows.pop(0)) for key, rows in waiting.items()]
-            embeds, failures = self.model.encode_image(
-                [samples[index].image for _, index in turn], batch_size=self.batch_size, on_error="skip"
-            )
-            failures = dict(failures)
-            for position, (key, index) in enumerate(turn):
-                if position in failures:
-                    bad[index] = ImageError(failures[position])
-                else:
-                    vectors.update(dict.fromkeys([index, *waiting.pop(key)], embeds[position]))
-                    fresh[index] = samples[index].id, embeds[position]
-            waiting = {key: rows for key, rows in waiting.items() if rows}
-        fresh = dict(fresh[index] for index in sorted(fresh))
-        if self.target.once_per_id:
-            for key in fresh:
-                self.journal.add(key)
-        return vectors, fresh
-
-    def image_key(self, sample: Sample) -> str | tuple[str, bytes]:
-        """What makes two rows of a chunk show the same image."""
-        if self.target.once_per_id:
-            return sample.id
-        return sample.id, hashlib.sha256(as_bytes(sample.image)).digest()
 
     def report(self, index: int, error: DataError) -> None:
         """List a bad row, or stop at it."""
@@ -233,15 +199,3 @@ class Encoding:
         row = {"line": int(line) if line.isdigit() else index + 1, "where": where, "reason": reason, "fix": fix}
         line = json.dumps(row, ensure_ascii=False) + "\n"
         self.journal.write("bad.jsonl", line.encode("utf-8", "backslashreplace"))
-
-
-def writable(sample: Sample) -> Sample:
-    """The sample, if its id fits on a line of UTF-8 text; else RowError."""
-    if sample.id.splitlines() != [sample.id] or any("\ud800" <= character <= "\udfff" for character in sample.id):
-        raise RowError(
-            sample.where,
-            "bad id",
-            f"the image id {sample.id!r} cannot be one line of a text file",
-            "give the image an id without line breaks",
-        )
-    return sample

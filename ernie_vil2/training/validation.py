@@ -12,9 +12,9 @@ from ..data.sources.base import Source
 from ..errors import DataError, cause_of
 from ..evaluation.embeddings import Embeddings
 from ..evaluation.encoding import encode_source
+from ..evaluation.parts import join_parts
 from ..evaluation.retrieval import evaluate
 from ..inference.model import Model
-from ..keys import stable_hash
 from ..stop import StopRequest
 from .before_after import SHOWN, VALID, BeforeAfter, Measure, Measured
 from .distributed import Ranks
@@ -51,22 +51,18 @@ def validate(
     """
 
     def encode() -> Embeddings:
-        try:
-            rows = share_of(len(source), ranks.rank, ranks.size)
-            return encode_source(encoder, source, True, rows=rows, progress=interruption(stop))
-        except DataError:
-            if ranks.size == 1:
-                raise
-            width = encoder.embed_dim
-            none = np.zeros((0, width), np.float32)
-            return Embeddings(none, none, np.zeros(0, np.int64), image_ids=())
+        rows = share_of(len(source), ranks.rank, ranks.size)
+        return encode_source(encoder, source, True, rows=rows, progress=interruption(stop), apart=ranks.size > 1)
 
     part, fault = attempt(encode)
     ranks.wait()  # on cards too: one part may take longer than a collective may
     if any(ranks.any(fault is not None)):
         raise Unmeasured(cause_of(fault) if fault else "another rank could not encode its part, its log says why")
     if ranks.size > 1:
-        part = joined(part, ranks)
+        try:
+            part = join_parts(part, source, ranks.all_rows)
+        except DataError as error:  # of all parts together, so every rank has it
+            raise Unmeasured(str(error)) from None
     metrics, fault = attempt(lambda: evaluate(part, "standard")["standard"]) if ranks.main else ({}, None)
     ranks.wait()
     if any(ranks.any(fault is not None)):
@@ -82,19 +78,6 @@ def interruption(stop: StopRequest | None) -> Callable[[int, int], None]:
             raise Unmeasured("a signal came before it was done")
 
     return look
-
-
-def joined(part: Embeddings, ranks: Ranks) -> Embeddings:
-    """The Embeddings of all ranks' parts; an image whose captions lie in two parts is one image."""
-    own = np.array([stable_hash(key) for key in part.image_ids], np.int64)
-    images, texts = ranks.all_rows(part.image), ranks.all_rows(part.text)
-    keys, owners = ranks.all_rows(own), ranks.all_rows(own[part.text_image])
-    _, first = np.unique(keys, return_index=True)
-    first.sort()
-    row = {key: place for place, key in enumerate(keys[first].tolist())}
-    if not len(texts):
-        raise Unmeasured("the source holds no usable pair of image and text")
-    return Embeddings(images[first], texts, np.array([row[key] for key in owners.tolist()], np.int64), notes=part.notes)
 
 
 class Validation:
@@ -157,7 +140,7 @@ class Validation:
         own = embeddings.image[embeddings.text_image]
         log.histogram("valid/similarity", step, np.einsum("nd,nd->n", embeddings.text, own))
         if self.places is None:
-            self.places = places_of(self.valid, embeddings, self.encoder.config.pixels) or ()
+            self.places = places_of(embeddings) or ()
         if not self.places:
             return
         grid = query_grid(self.encoder, self.valid, embeddings, places=self.places)

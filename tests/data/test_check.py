@@ -49,13 +49,19 @@ def write_tsv(path, rows):
 def test_counts_equal_a_plain_count(folder, rows):
     report = check(write_tsv(folder / "a.tsv", rows), CharacterTokenizer(), decode_images=False)
     good = [row for row in rows if row[0].strip()]
+    first = {name: image for _, name, image in reversed(good)}
+    clashing = sum(first[name] != image for _, name, image in good)
+    assert report.causes == Counter({"empty caption": len(rows) - len(good)}) + Counter({"id clash": clashing})
     texts, names, images = zip(*good, strict=True) if good else ((), (), ())
     assert (report.rows, report.checked, report.samples, report.bad) == (
         len(rows),
         len(rows),
-        len(good),
-        len(rows) - len(good),
+        len(good) - clashing,
+        len(rows) - len(good) + clashing,
     )
+    places = [int(row.where.rpartition(":")[2]) for row in report.bad_rows]
+    assert places == sorted(places) and len(places) == report.bad
+
     assert (report.images, report.image_contents) == (len(set(names)), len(set(images)))
     assert report.same_text.count == len(texts) - len(set(texts))
     assert report.same_image.count == len(images) - len(set(images))
@@ -91,6 +97,15 @@ def test_places_of_repeats_stay_right_beside_bad_rows_and_several_captions(tmp_p
     assert report.same_text.examples == [(f"{path}:3", f"{path}:1")] and report.texts == 5
     assert report.same_image.examples == report.one_image_many_ids.examples == [(f"{path}:4", f"{path}:1")]
     assert report.same_pair.count == report.one_id_many_images.count == 0
+
+
+def test_two_pictures_of_an_id_are_a_bad_row_that_names_both(tmp_path):
+    source = write_tsv(tmp_path / "a.tsv", [("t", "x", b"1"), (" ", "x", b"3"), ("u", "x", b"2"), ("v", "x", b"1")])
+    report = check(source, decode_images=False, keep_bad=2)
+    assert [row.where for row in report.bad_rows] == [f"{tmp_path}/a.tsv:2", f"{tmp_path}/a.tsv:3"]
+    assert report.bad_rows[1].reason == f"the id 'x' has another picture at {tmp_path}/a.tsv:1"
+    assert report.one_id_many_images.count == 1 and check(source, decode_images=False, keep_bad=1).bad == 2
+    assert [row.cause for row in check(source, decode_images=False, keep_bad=1).bad_rows] == ["empty caption"]
 
 
 def test_images_are_decoded_and_measured(tmp_path, random_image, image_bytes):

@@ -31,6 +31,7 @@ def problem(num_images=30, num_texts=75, width=12, seed=0):
 def write_directory(folder, images, texts, owner):
     folder.mkdir(exist_ok=True)
     names = [f"图 {row:03d}.jpg" for row in range(len(images))]
+    np.save(folder / "text_keys.npy", np.arange(len(texts)))
     np.save(folder / "image.npy", images)
     np.save(folder / "text.npy", texts)
     (folder / "image_ids.txt").write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
@@ -166,8 +167,8 @@ class Lookup:
         broken = [(position, "not an image") for position, image in enumerate(images) if np.isnan(image).any()]
         return np.stack(images), broken
 
-    def encode_text(self, texts):
-        return np.array([json.loads(text) for text in texts], np.float32)
+    def encode_text(self, texts, on_error):
+        return np.array([json.loads(text) for text in texts], np.float32), []
 
 
 class Rows(list):
@@ -232,6 +233,37 @@ def test_broken_samples_are_named_or_skipped_with_their_texts():
     assert "rows:2" in encode_source(Lookup(), rows, skip_broken=True).notes[0]
     with pytest.raises(DataError, match="no usable pair"):
         encode_source(Lookup(), Rows([None]), skip_broken=True)
+
+
+def test_equal_texts_are_known_by_their_keys_where_there_are_some(tmp_path):
+    """30 photos of a shop that share 3 captions, perfectly encoded."""
+    perfect = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
+    folder = write_directory(tmp_path / "out", perfect, perfect, np.arange(30))
+    (folder / "text_keys.npy").unlink()
+    old = read_embeddings(folder)
+    assert evaluate(old)["standard"]["i2t_r1"] == 0 and "has no text_keys.npy" in old.notes[0]
+    np.save(folder / "text_keys.npy", np.arange(30) % 3)
+    new = read_embeddings(folder)
+    assert evaluate(new)["standard"]["mean_recall"] == evaluate(new)["official"]["mean_recall"] == 100
+    assert new.notes == (
+        "27 of 30 texts repeat an earlier one; `standard` counts every equal text as right, `official` only the one of "
+        "its row",
+    )
+    rows = [Row(f"{row}", vector, (json.dumps(vector.tolist()),), f"rows:{row}") for row, vector in enumerate(perfect)]
+    got = encode_source(Lookup(), Rows(rows))
+    assert got.notes == new.notes and evaluate(got) == evaluate(new)
+    lines = read_embeddings(write_release(tmp_path / "out.txt", perfect, perfect))
+    assert "27 rows repeat another row's text vector" in lines.notes[-1]
+
+
+@pytest.mark.parametrize("content", [np.arange(5), np.arange(75.0), None])
+def test_keys_that_do_not_belong_to_the_texts_are_refused(tmp_path, content):
+    folder = write_directory(tmp_path / "out", *problem())
+    (folder / "text_keys.npy").write_bytes(b"no array") if content is None else np.save(
+        folder / "text_keys.npy", content
+    )
+    with pytest.raises(DataError, match="text_keys.npy .*encode again"):
+        read_embeddings(folder)
 
 
 def test_tool_prints_a_table_and_writes_json(tmp_path, capsys):

@@ -13,6 +13,7 @@ from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.inference import journal, writer
 from ernie_vil2.inference.identity import describe
 from ernie_vil2.inference.writer import encode_source
+from ernie_vil2.keys import stable_hash
 
 DIM = 6
 IDENTITY = {"model": "m", "input": "i"}
@@ -111,7 +112,8 @@ def test_arrays_hold_each_image_once_and_every_text(rows, tmp_path):
         "texts": sum(len(texts) for _, _, texts in good),
     }
     assert sorted(files(tmp_path)) == sorted(
-        "out/" + name for name in ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", "bad.jsonl", "run.json")
+        "out/" + name
+        for name in ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", "text_keys.npy", "bad.jsonl", "run.json")
     )
     out = tmp_path / "out"
     images, texts = np.load(out / "image.npy", mmap_mode="r"), np.load(out / "text.npy", mmap_mode="r")
@@ -122,6 +124,8 @@ def test_arrays_hold_each_image_once_and_every_text(rows, tmp_path):
         key for key, _, texts in good for _ in texts
     ] + [""]
     assert np.array_equal(texts, np.stack([vector(text.encode()) for _, _, row in good for text in row]))
+    keys = np.load(out / "text_keys.npy")
+    assert keys.dtype == np.int64 and keys.tolist() == [stable_hash(text) for _, _, row in good for text in row]
     bad = [json.loads(line) for line in (out / "bad.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["line"] for row in bad] == [3, 6, 12, 14, 18]
     assert bad[0] == {"line": 3, "where": "rows.tsv:3", "reason": "the row is bad", "fix": "mend the row"}
@@ -142,10 +146,39 @@ def test_release_lines_are_one_per_text_of_a_good_row(rows, tmp_path):
     assert len((tmp_path / "out.tsv.bad.jsonl").read_text().splitlines()) == 5
 
 
-def test_rows_of_one_id_with_different_images_keep_their_own_in_release_lines(tmp_path):
-    run([("a", b"first", ("t",)), ("a", b"second", ("t",)), ("a", b"first", ("t",))], tmp_path / "out", form="release")
-    columns = [line.split("\t")[1] for line in (tmp_path / "out").read_text().splitlines()]
-    assert columns[0] == columns[2] != columns[1]
+@pytest.mark.parametrize("form", ["npy", "release"])
+@pytest.mark.parametrize("apart", [1, 9])
+def test_another_picture_under_an_id_is_a_bad_row_that_names_both(tmp_path, form, apart):
+    """In the same chunk of four rows, and in a later one."""
+    between = [(f"{row}", b"image %d" % row, ("t",)) for row in range(apart - 1)]
+    rows = [("a", b"first", ("t",)), *between, ("a", b"second", ("u",)), ("a", b"first", ("v",))]
+    record = run(rows, tmp_path / "out", form=form)
+    assert record["bad rows"] == 1 and record["texts"] == len(rows) - 1
+    side = tmp_path / "out" / "bad.jsonl" if form == "npy" else tmp_path / "out.bad.jsonl"
+    bad = json.loads(side.read_text())
+    assert bad["where"] == f"rows.tsv:{apart + 1}"
+    assert bad["reason"] == "the id 'a' has another picture at rows.tsv:1" and "id of its own" in bad["fix"]
+
+
+def test_a_copy_of_a_file_is_the_same_picture(tmp_path):
+    for name, content in (("1", b"x"), ("2", b"x"), ("3", b"y")):
+        (tmp_path / name).write_bytes(content)
+    paths = [tmp_path / name for name in "112131"]
+    model = Model()
+    model.encode_image = lambda images, **more: (np.ones((len(images), DIM), np.float32), [])
+    record = run([("a", path, (f"{row}",)) for row, path in enumerate(paths)], tmp_path / "out", model)
+    assert (record["texts"], record["images"], record["bad rows"]) == (5, 1, 1)
+    assert json.loads((tmp_path / "out" / "bad.jsonl").read_text())["where"] == "rows.tsv:5"
+
+
+def test_an_output_begun_by_another_version_is_not_gone_on_with(rows, tmp_path):
+    (tmp_path / "out.partial").mkdir()
+    with sqlite3.connect(tmp_path / "out.partial" / journal.DATABASE) as base:
+        base.execute("CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+        base.execute("INSERT INTO notes VALUES ('state', '{}')")
+    base.close()
+    with pytest.raises(DataError, match="another version; delete"):
+        run(rows, tmp_path / "out")
 
 
 def test_an_image_is_encoded_once(tmp_path):

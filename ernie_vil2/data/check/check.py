@@ -17,6 +17,7 @@ from ...runtime import cpu_count
 from ..images.decode import decode
 from ..images.resize import OFFICIAL
 from ..sources.base import RowError, Source, digest
+from ..sources.pictures import CLASH, clash
 from ..tokenizer import Tokenizer
 from .report import SHOWN, BadRow, CheckReport, Repeats
 
@@ -83,7 +84,7 @@ class Tally:
         self.source, self.tokenizer, self.keep_bad = source, tokenizer, keep_bad
         self.captions = array("I")  # of each row in turn; 0 for a bad one
         self.ids, self.contents, self.texts = array("Q"), array("Q"), array("Q")
-        self.causes, self.bad = Counter(), []
+        self.causes, self.bad = Counter(), {}
         self.characters, self.tokens, self.widths, self.heights = (Spread() for _ in range(4))
         self.waiting, self.small = [], 0
 
@@ -93,7 +94,7 @@ class Tally:
         if isinstance(outcome, RowError):
             self.causes[outcome.cause] += 1
             if self.keep_bad is None or len(self.bad) < self.keep_bad:
-                self.bad.append(BadRow(outcome.where, outcome.cause, outcome.reason, outcome.fix))
+                self.bad[len(self.captions) - 1] = bad_row(outcome)
             return
         image_id, content, texts, size = outcome
         self.ids.append(image_id)
@@ -120,6 +121,7 @@ class Tally:
         captions = np.array(self.captions, np.int64)
         rows = np.flatnonzero(captions)
         text_rows = np.repeat(np.arange(len(captions)), captions)
+        clashing = self.take_clashes(ids, contents, rows)
         pairs = texts ^ (np.repeat(contents, captions[rows]) * np.uint64(0x9E3779B97F4A7C15))
         unused = self.source.unused_files()
         examples = [str(path) for path in islice(unused, SHOWN)]
@@ -128,13 +130,13 @@ class Tally:
             source=self.source.name,
             rows=len(self.source),
             checked=checked,
-            samples=len(rows),
+            samples=len(rows) - clashing,
             texts=len(texts),
             images=len(np.unique(ids)),
             image_contents=len(np.unique(contents)),
             bad=sum(self.causes.values()),
             causes=dict(self.causes),
-            bad_rows=self.bad,
+            bad_rows=[self.bad[row] for row in sorted(self.bad)][: self.keep_bad],
             same_text=self.repeats(texts, text_rows),
             same_image=self.repeats(contents, rows),
             same_pair=self.repeats(pairs, text_rows),
@@ -153,6 +155,21 @@ class Tally:
             small_side=OFFICIAL.size,
         )
 
+    def take_clashes(self, ids: np.ndarray, contents: np.ndarray, rows: np.ndarray) -> int:
+        """Count as bad the rows that show another image than the first row of their id; returns how many."""
+        order = np.argsort(ids, kind="stable")
+        starts = np.flatnonzero(np.r_[True, ids[order[1:]] != ids[order[:-1]]][: len(ids)])
+        first = np.empty(len(ids), np.int64)
+        first[order] = np.repeat(order[starts], np.diff(np.r_[starts, len(ids)]))
+        found = np.flatnonzero(contents != contents[first])
+        if len(found):
+            self.causes[CLASH] += len(found)
+        for place in found[: self.keep_bad]:
+            row = int(rows[place])
+            earlier = self.source.where(int(rows[first[place]]))
+            self.bad[row] = bad_row(clash(self.source.where(row), self.source.key(row), earlier))
+        return len(found)
+
     def repeats(self, values: np.ndarray, rows: np.ndarray) -> Repeats:
         """Repeats of equal hashes; `rows` gives the row of each."""
         order = np.argsort(values, kind="stable")
@@ -170,6 +187,11 @@ class Tally:
         """A Repeats with its first examples, each as (place of the later row, place of the earlier row)."""
         pairs = np.sort(np.stack([rows[later[:SHOWN]], rows[earlier[:SHOWN]]], axis=1), axis=1)
         return Repeats(count, [(self.source.where(late), self.source.where(early)) for early, late in pairs.tolist()])
+
+
+def bad_row(error: RowError) -> BadRow:
+    """What the report keeps of an error."""
+    return BadRow(error.where, error.cause, error.reason, error.fix)
 
 
 class Spread:

@@ -32,7 +32,10 @@ class Repeats:
 
 @dataclass
 class CheckReport:
-    """Counts of one pass over a source; every `spread` has count, min, mean, median, p95 and max."""
+    """Counts of one pass over a source; every `spread` has count, min, mean, median, p95 and max.
+
+    Rows whose id has another picture are bad, though their images and texts are counted as those of others are.
+    """
 
     source: str
     rows: int = 0

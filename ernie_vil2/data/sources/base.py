@@ -33,6 +33,11 @@ def digest(data: bytes | memoryview) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
+def without_front(key: str, *fronts: str) -> str:
+    """An id without the first of these that it begins with."""
+    return next((key.removeprefix(front) for front in fronts if front and key.startswith(front)), key)
+
+
 class RowError(DataError):
     """One unusable row: `where` (file:line), `cause` (a fixed name to count by), `reason` and `fix` as clauses."""
 
@@ -77,8 +82,18 @@ class Source(ABC):
         """The image id of a row, without decoding its image."""
         return self[index].id
 
-    def qualify_ids(self) -> None:
-        """Make ids that stem from relative paths tell folders apart, for a join of sources of several folders."""
+    def qualify_ids(self, folders: bool = True) -> None:
+        """Tell ids from those of other sources, for a join: ids that rows give get `FILE#` in front, the file being the
+        source's own; ids that are relative paths get the folder, if there are several `folders`. An id that is a digest
+        of the image stays."""
+
+    def own_id(self, index: int, key: str) -> str:
+        """The `key` of the row at a checked index without what `qualify_ids` has put in front of it."""
+        return key
+
+    def folders(self) -> set[Path | str | None]:
+        """The folders that paths of images are relative to."""
+        return {getattr(self, "folder", None)}
 
     def describe(self) -> str:
         """One line on what was found, to be shown before a model is loaded."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import DataError, nearest
 from . import fields
-from .base import RowError, Sample, Source, digest
+from .base import RowError, Sample, Source, digest, without_front
 from .lines import MAX_LINE_BYTES, LineFile
 
 HEAD_BYTES = 256
@@ -53,7 +53,7 @@ class ChineseClipSource(Source):
     """
 
     def __init__(self, path: str | os.PathLike, split: str = "train", max_line_bytes: int = MAX_LINE_BYTES):
-        self.folder, self.name, self.prefix = Path(path), f"{path} ({split})", ""
+        self.folder, self.name, self.split, self.prefix = Path(path), f"{path} ({split})", split, ""
         images, texts = (self.folder / f"{split}_{part}" for part in ("imgs.tsv", "texts.jsonl"))
         for file in (images, texts):
             if not file.is_file():
@@ -89,8 +89,11 @@ class ChineseClipSource(Source):
         index = self.position(index)
         return self.prefix + self._image(int(self.groups.rows[index]), self.where(index), head=HEAD_BYTES)[0]
 
-    def qualify_ids(self) -> None:
-        self.prefix = f"{self.folder}/"
+    def qualify_ids(self, folders: bool = True) -> None:
+        self.prefix = f"{self.folder}/{self.split}#"
+
+    def own_id(self, index: int, key: str) -> str:
+        return without_front(key, self.prefix)
 
     def describe(self) -> str:
         return f"{self.name}: {len(self):,} images with texts, {self.images.size / 1e6:,.1f} MB"

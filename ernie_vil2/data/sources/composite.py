@@ -29,14 +29,21 @@ class CompositeSource(Source):
         part, row = self.locate(self.position(index))
         return part.key(row)
 
-    def tell_folders_apart(self) -> None:
-        """Qualify ids when the parts lie in several folders; to be called once `parts` are set."""
-        if len({getattr(part, "folder", None) for part in self.parts}) > 1:
-            self.qualify_ids()
+    def tell_parts_apart(self) -> None:
+        """Qualify ids when there are several parts; to be called once `parts` are set."""
+        if len(self.parts) > 1:
+            self.qualify_ids(len(self.folders()) > 1)
 
-    def qualify_ids(self) -> None:
+    def qualify_ids(self, folders: bool = True) -> None:
         for part in self.parts:
-            part.qualify_ids()
+            part.qualify_ids(folders)
+
+    def own_id(self, index: int, key: str) -> str:
+        part, row = self.locate(index)
+        return part.own_id(row, key)
+
+    def folders(self) -> set[Path | str | None]:
+        return set().union(*(part.folders() for part in self.parts))
 
     @property
     def notes(self) -> list[str]:
@@ -58,7 +65,7 @@ class JoinedSource(CompositeSource):
         self.parts = list(parts)
         self.name = name
         self.ends = list(accumulate(len(part) for part in self.parts))
-        self.tell_folders_apart()
+        self.tell_parts_apart()
 
     def __len__(self):
         return self.ends[-1]

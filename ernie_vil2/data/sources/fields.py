@@ -22,18 +22,23 @@ SEPARATORS = re.compile("[,、，]")
 
 
 def sample(
-    mapping: Mapping[str, Any], where: str, folder: str | os.PathLike, allow_outside: bool = False, prefix: str = ""
+    mapping: Mapping[str, Any],
+    where: str,
+    folder: str | os.PathLike,
+    allow_outside: bool = False,
+    prefix: str = "",
+    space: str = "",
 ) -> Sample:
     """The Sample of a mapping {image or image_base64, text or texts, tags?, id?}; RowError at the first fault."""
     texts = captions(mapping, where)
     tags = tag_list(mapping.get("tags"), where)
     kind, value = image_field(mapping, where)
     image = decode_base64(value, where) if kind == "image_base64" else image_path(value, where, folder, allow_outside)
-    return Sample(image_id(mapping, where, prefix), image, texts, tags, where)
+    return Sample(image_id(mapping, where, prefix, space), image, texts, tags, where)
 
 
-def image_id(mapping: Mapping[str, Any], where: str, prefix: str = "") -> str:
-    """The `id` of a row; by default `prefix` and the image's path, or a digest of the bytes in the row itself."""
+def image_id(mapping: Mapping[str, Any], where: str, prefix: str = "", space: str = "") -> str:
+    """`space` and the `id` of a row; by default `prefix` and the image's path, or a digest of the bytes in the row."""
     value = mapping.get("id")
     if value is None or value == "":
         kind, value = image_field(mapping, where)
@@ -41,10 +46,10 @@ def image_id(mapping: Mapping[str, Any], where: str, prefix: str = "") -> str:
             return hashlib.blake2b(decode_base64(value, where), digest_size=16).hexdigest()
         return prefix + os.path.normpath(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        return f"{space}{value}"
     if not isinstance(value, str):
         raise RowError(where, "bad id", f"the id is {shorten(value)}", "make it a string or a whole number")
-    return plain_text(value, where, "id")
+    return space + plain_text(value, where, "id")
 
 
 def image_field(mapping: Mapping[str, Any], where: str) -> tuple[str, str]:

@@ -56,8 +56,11 @@ class FolderSource(Source):
     def key(self, index: SupportsIndex) -> str:
         return self.table.key(index)
 
-    def qualify_ids(self) -> None:
-        self.table.qualify_ids()
+    def qualify_ids(self, folders: bool = True) -> None:
+        self.table.qualify_ids(folders)
+
+    def own_id(self, index: int, key: str) -> str:
+        return self.table.own_id(index, key)
 
     def describe(self) -> str:
         return f"{self.name}: {len(self):,} rows of {self.table.lines.path.name} over a folder of images"

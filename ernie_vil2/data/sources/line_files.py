@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 from . import fields
-from .base import RowError, Sample, Source
+from .base import RowError, Sample, Source, without_front
 from .lines import MAX_LINE_BYTES, LineFile
 
 HEAD_BYTES = 4096
@@ -18,10 +18,16 @@ class LineSource(Source):
 
     def __init__(self, path: str | os.PathLike, max_line_bytes: int = MAX_LINE_BYTES):
         self.lines = LineFile(path, max_line_bytes)
-        self.name = str(path)
+        self.name, self.space = str(path), ""
 
     def __len__(self):
         return len(self.lines)
+
+    def qualify_ids(self, folders: bool = True) -> None:
+        self.space = f"{self.lines.path}#"
+
+    def own_id(self, index: int, key: str) -> str:
+        return without_front(key, self.space)
 
     def where(self, index: SupportsIndex) -> str:
         return self.lines.where(self.position(index))
@@ -64,14 +70,13 @@ class TsvSource(LineSource):
         count = f"{len(columns)} column" + ("s" if len(columns) > 1 else "")
         raise RowError(where, "wrong number of columns", f"the line has {count} instead of 3", fix)
 
-    @staticmethod
-    def _id(raw, where):
+    def _id(self, raw, where):
         image_id = fields.decode_utf8(raw, where, "image id")
         if not image_id.strip():
             raise RowError(
                 where, "bad id", "the image id is empty", "write an id, the same for all captions of an image"
             )
-        return image_id
+        return self.space + image_id
 
     @staticmethod
     def _text(raw, where):
@@ -87,16 +92,21 @@ class MappingSource(LineSource):
         self.allow_outside = allow_outside
         self.prefix = ""
 
-    def qualify_ids(self) -> None:
-        self.prefix = f"{self.folder}/"
+    def qualify_ids(self, folders: bool = True) -> None:
+        super().qualify_ids(folders)
+        if folders:
+            self.prefix = f"{self.folder}/"
+
+    def own_id(self, index: int, key: str) -> str:
+        return without_front(key, self.space, self.prefix)
 
     def load(self, index: int) -> Sample:
         where = self.lines.where(index)
-        return fields.sample(self.mapping(index), where, self.folder, self.allow_outside, self.prefix)
+        return fields.sample(self.mapping(index), where, self.folder, self.allow_outside, self.prefix, self.space)
 
     def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
-        return fields.image_id(self.mapping(index), self.lines.where(index), self.prefix)
+        return fields.image_id(self.mapping(index), self.lines.where(index), self.prefix, self.space)
 
 
 class JsonlSource(MappingSource):

@@ -17,7 +17,7 @@ from ...checkpoints.formats.lazy_tensors import Piece, printable
 from ...checkpoints.formats.pickle_machine import Machine, Refused
 from ...errors import CheckpointError, DataError
 from . import fields
-from .base import RowError, Sample, Source, digest
+from .base import RowError, Sample, Source, digest, without_front
 from .chinese_clip import Grouping
 
 if TYPE_CHECKING:
@@ -85,8 +85,11 @@ class LmdbSource(Source):
     def key(self, index: SupportsIndex) -> str:
         return self.prefix + self._pair(int(self.groups.texts(self.order[self.position(index)])[0]))[0]
 
-    def qualify_ids(self) -> None:
-        self.prefix = f"{self.folder}/"
+    def qualify_ids(self, folders: bool = True) -> None:
+        self.prefix = f"{self.folder}#"
+
+    def own_id(self, index: int, key: str) -> str:
+        return without_front(key, self.prefix)
 
     def describe(self) -> str:
         return f"{self.name}: {len(self):,} images with texts in an lmdb"

@@ -27,7 +27,7 @@ class MixedSource(CompositeSource):
         self.name = f"a mix of {len(self.parts)} sources"
         self.counts = pass_counts([len(part) for part in self.parts], weights)
         self.total = sum(self.counts)
-        self.tell_folders_apart()
+        self.tell_parts_apart()
 
     def __len__(self):
         return self.total

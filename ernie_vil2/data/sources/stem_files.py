@@ -7,7 +7,7 @@ from typing import SupportsIndex
 
 from ...errors import DataError
 from . import stem_parts
-from .base import RowError, Sample, Source
+from .base import RowError, Sample, Source, without_front
 from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
 
 
@@ -19,6 +19,7 @@ class FilesSource(Source):
 
     def __init__(self, path: str | os.PathLike):
         self.folder, self.name, self.prefix = Path(path), os.fspath(path), ""
+        self.space = ""
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
         for parent, folders, files in os.walk(self.folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -47,7 +48,9 @@ class FilesSource(Source):
         stem, suffixes = self.stems[index]
         where = self.where(index)
         image = self._path(stem, suffixes[IMAGE], where)
-        return stem_parts.sample(image, self._read(index, TEXT), self._read(index, JSON), where, self.prefix + stem)
+        return stem_parts.sample(
+            image, self._read(index, TEXT), self._read(index, JSON), where, self.prefix + stem, self.space
+        )
 
     def where(self, index: SupportsIndex) -> str:
         stem, suffixes = self.stems[self.position(index)]
@@ -57,10 +60,15 @@ class FilesSource(Source):
         index = self.position(index)
         document = self._read(index, JSON)
         mapping = stem_parts.parse(document, self.where(index)) if document is not None else {}
-        return stem_parts.image_id(mapping, self.where(index), self.prefix + self.stems[index][0])
+        return stem_parts.image_id(mapping, self.where(index), self.prefix + self.stems[index][0], self.space)
 
-    def qualify_ids(self) -> None:
-        self.prefix = f"{self.folder}/"
+    def qualify_ids(self, folders: bool = True) -> None:
+        self.space = f"{self.folder}#"
+        if folders:
+            self.prefix = f"{self.folder}/"
+
+    def own_id(self, index: int, key: str) -> str:
+        return without_front(key, self.space, self.prefix)
 
     def describe(self) -> str:
         return f"{self.name}: {len(self):,} images with captions beside them"

@@ -17,15 +17,17 @@ CAPTION_KEYS = ("captions", "texts", "caption", "text")
 ID_KEYS = ("id", "image_id")
 
 
-def sample(image: bytes | Path, text: bytes | None, document: bytes | None, where: str, default_id: str) -> Sample:
+def sample(
+    image: bytes | Path, text: bytes | None, document: bytes | None, where: str, default_id: str, space: str = ""
+) -> Sample:
     """The Sample of an image (bytes or a path) with the bytes of its .txt and .json, either of which may be None.
 
     Captions are those of the first of `captions`, `texts`, `caption` and `text` that the .json fills, and else the
-    whole .txt; `id` or `image_id`, and `tags`, are the .json's. Raises RowError.
+    whole .txt; `id` or `image_id`, after `space`, and `tags`, are the .json's. Raises RowError.
     """
     mapping = parse(document, where) if document is not None else {}
     return Sample(
-        image_id(mapping, where, default_id),
+        image_id(mapping, where, default_id, space),
         image,
         captions(mapping, text, where),
         fields.tag_list(mapping.get("tags"), where),
@@ -33,10 +35,10 @@ def sample(image: bytes | Path, text: bytes | None, document: bytes | None, wher
     )
 
 
-def image_id(mapping: Mapping[str, Any], where: str, default: str) -> str:
-    """The id that a .json gives, or the default."""
+def image_id(mapping: Mapping[str, Any], where: str, default: str, space: str = "") -> str:
+    """`space` and the id that a .json gives, or the default."""
     value = next((mapping[key] for key in ID_KEYS if mapping.get(key) not in (None, "")), None)
-    return default if value is None else fields.image_id({"id": value}, where)
+    return default if value is None else fields.image_id({"id": value}, where, space=space)
 
 
 def captions(mapping: Mapping[str, Any], text: bytes | None, where: str) -> tuple[str, ...]:

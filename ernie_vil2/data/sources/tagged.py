@@ -81,7 +81,7 @@ class TaggedSource(Source):
 
     def __init__(self, source: Source, path: str | os.PathLike):
         self.source, self.tags = source, TagFile(path)
-        self.name, self.folder = source.name, getattr(source, "folder", None)
+        self.name = source.name
 
     def __len__(self):
         return len(self.source)
@@ -89,9 +89,9 @@ class TaggedSource(Source):
     def load(self, index: int) -> Sample:
         sample = self.source.load(index)
         tags = self.tags.get(sample.id)
-        prefix = getattr(self.source, "prefix", "")
-        if tags is None and prefix:  # a join of folders puts them in front of ids that are paths
-            tags = self.tags.get(sample.id.removeprefix(prefix))
+        own = self.source.own_id(index, sample.id)
+        if tags is None and own != sample.id:  # the file may know an id without what a join puts in front of it
+            tags = self.tags.get(own)
         return sample if tags is None else replace(sample, tags=tags)
 
     def key(self, index: SupportsIndex) -> str:
@@ -100,8 +100,14 @@ class TaggedSource(Source):
     def where(self, index: SupportsIndex) -> str:
         return self.source.where(index)
 
-    def qualify_ids(self) -> None:
-        self.source.qualify_ids()
+    def qualify_ids(self, folders: bool = True) -> None:
+        self.source.qualify_ids(folders)
+
+    def own_id(self, index: int, key: str) -> str:
+        return self.source.own_id(index, key)
+
+    def folders(self) -> set[Path | str | None]:
+        return self.source.folders()
 
     def unused_files(self) -> Iterator[Path]:
         return self.source.unused_files()

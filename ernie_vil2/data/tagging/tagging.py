@@ -91,9 +91,10 @@ def join(
 ) -> Joined:
     """Write `out`, JSON lines {id, tags} for the images of a source with at least one tag; returns a Joined.
 
-    paths: files of detections; those of one image may be spread over lines and files. match: id, or stem (the file's
-    name without folder, suffix and leading zeros). Raises DataError when more than the share `max_bad` of the entries
-    is unusable (at least 10), when nothing matches, and when a stem stands for two ids.
+    paths: files of detections; those of one image may be spread over lines and files. match: id (the whole one, or the
+    one in its own file), or stem (the file's name without folder, suffix and leading zeros). Raises DataError when more
+    than the share `max_bad` of the entries is unusable (at least 10), when nothing matches, and when a stem, or an id
+    that was detected, stands for two ids.
     """
     if match not in MATCHES:
         raise ConfigError(f"--match {match}: ids are matched by {' or '.join(MATCHES)}")
@@ -109,8 +110,8 @@ def join(
             bad_entries, broken = read_detections(base, paths, labels, reduce, max_bad)
             bad_rows = read_ids(base, source, reduce, progress)
             base.executescript("CREATE INDEX by_image ON found (image); CREATE INDEX by_row ON rows (image);")
-            if match != "id":
-                refuse_ambiguous(base)
+            prefer_whole_ids(base)
+            refuse_ambiguous(base, match)
             return write_tags(base, out, rules, len(source), bad_rows, bad_entries, broken)
         except sqlite3.Error as error:
             raise DataError(
@@ -166,13 +167,27 @@ def read_ids(
         except DataError:
             faults += 1
             continue
-        base.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", (key, reduce(key), index))
+        base.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", (key, reduce(source.own_id(index, key)), index))
     return faults
 
 
-def refuse_ambiguous(base: sqlite3.Connection) -> None:
-    """DataError when one stem stands for several ids of the source."""
-    found = base.execute("SELECT image, min(id), max(id) FROM rows GROUP BY image HAVING count(*) > 1").fetchone()
+def prefer_whole_ids(base: sqlite3.Connection) -> None:
+    """Rows are matched by their own ids; one whose whole id, with the file that a join puts in front, was detected is
+    matched by that."""
+    base.execute("UPDATE rows SET image = id WHERE id != image AND id IN (SELECT image FROM seen)")
+
+
+def refuse_ambiguous(base: sqlite3.Connection, match: str) -> None:
+    """DataError when one stem, or one id that was detected, stands for several ids of the source."""
+    detected = "WHERE image IN (SELECT image FROM seen)" if match == "id" else ""
+    found = base.execute(
+        f"SELECT image, min(id), max(id) FROM rows {detected} GROUP BY image HAVING count(*) > 1"
+    ).fetchone()
+    if found and match == "id":
+        raise DataError(
+            f"{found[1]} and {found[2]} are both the id {found[0]} of their own file; name them like this in the "
+            "detections, or join the tags of each file by themselves"
+        )
     if found:
         raise DataError(f"--match stem: {found[1]} and {found[2]} both have the stem {found[0]}; match by id")
 

@@ -1,9 +1,11 @@
 """Image-text retrieval metrics under two protocols, computed block by block: no matrix of all scores is ever held.
 
 `standard`: scores are cosines in float64. Every caption of an image is a positive; a query is a hit at K if any of
-its positives is among the first K. Other positives never push one back, and a negative with an equal score ranks
-*before* the positive. So a model that has collapsed to one vector finds nothing (R@K is 0, not above chance) as long as
-there are K negatives. Scores closer than `TIE` are equal: that is rounding, not an opinion of the model.
+its positives is among the first K. Where `text_keys` tell which texts are equal, all of these are positives of each
+other's images, since nobody can tell them apart. Other positives never push one back, and a negative with an equal
+score ranks *before* the positive. So a model that has collapsed to one vector finds nothing (R@K is 0, not above
+chance) as long as there are K negatives. Scores closer than `TIE` are equal: that is rounding, not an opinion of the
+model.
 
 `official`: what the release's script prints. Text row i belongs to image row i and to nothing else, the rank of the
 positive is the number of strictly greater scores (ties are free, also those of a collapsed model: read `standard`
@@ -17,12 +19,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...errors import DataError, nearest
+from .right_pairs import RightPairs, SharedTexts, share_texts
 
 PROTOCOLS = ("official", "standard")
 TIE = 1e-12
 KS = (1, 5, 10)
 OFFICIAL_BLOCKS = 10
 BLOCK_BYTES = 512 << 20
+DENSE = 16
+"""Positives a text from which on multiplying a whole block is cheaper than picking them"""
 
 
 def retrieval_metrics(
@@ -31,13 +36,15 @@ def retrieval_metrics(
     text_image: ArrayLike | None = None,
     protocol: str = "standard",
     chunk: int = 1024,
+    text_keys: ArrayLike | None = None,
 ) -> dict[str, float]:
     """Recall, MRR and median rank of text-to-image (t2i) and image-to-text (i2t) retrieval.
 
     image_embeds [N, D], text_embeds [M, D]: float arrays, normalised or not (`official` takes the rows as they are).
     text_image: for `standard`, int [M], the image row of each text (-1: a text that only distracts), or int [P, 2],
     pairs (text row, image row) where a text has several images. Not used by `official`, which needs N == M.
-    chunk: text rows multiplied at a time by `standard`; the result does not depend on it.
+    chunk: text rows multiplied at a time by `standard`; the result does not depend on it. text_keys: for `standard`,
+    int [M], the same for texts that are equal and so right for the same images; by default no two are.
 
     Returns a dict: t2i_r1, t2i_r5, t2i_r10, t2i_mean (their mean), i2t_..., mean_r1, mean_r5, mean_r10 (of both
     directions), mean_recall (of all six), in percent; t2i_mrr, i2t_mrr in [0, 1]; t2i_median_rank, i2t_median_rank
@@ -45,7 +52,7 @@ def retrieval_metrics(
     Raises DataError: shapes that do not fit, no rows, rows that are not finite (skipped items must be dropped first).
     """
     image_embeds, text_embeds = np.asarray(image_embeds), np.asarray(text_embeds)
-    t2i_ranks, i2t_ranks = ranks(image_embeds, text_embeds, text_image, protocol, chunk)
+    t2i_ranks, i2t_ranks = ranks(image_embeds, text_embeds, text_image, protocol, chunk, text_keys)
     t2i, i2t = summary(t2i_ranks), summary(i2t_ranks)
     result = {}
     for name, values in (("t2i", t2i), ("i2t", i2t)):
@@ -70,6 +77,7 @@ def ranks(
     text_image: ArrayLike | None = None,
     protocol: str = "standard",
     chunk: int = 1024,
+    text_keys: ArrayLike | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rank of the best positive of every query: two int64 arrays, texts -> images and images -> texts.
 
@@ -88,7 +96,10 @@ def ranks(
         )
     if protocol == "official":
         return official_ranks(images, texts)
-    return standard_ranks(images, texts, positive_pairs(text_image, len(images), len(texts)), max(1, int(chunk)))
+    right = RightPairs(positive_pairs(text_image, len(images), len(texts)))
+    if text_keys is not None:
+        right = share_texts(right, text_keys, len(texts))
+    return standard_ranks(images, texts, right, max(1, int(chunk)))
 
 
 def summary(rank: np.ndarray) -> dict[str, float]:
@@ -167,29 +178,32 @@ def positive_pairs(text_image: ArrayLike | None, num_images: int, num_texts: int
 
 
 def standard_ranks(
-    images: np.ndarray, texts: np.ndarray, pairs: np.ndarray, chunk: int
+    images: np.ndarray, texts: np.ndarray, right: RightPairs | SharedTexts, chunk: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ranks of both directions from one pass over blocks of text rows."""
+    """Ranks of both directions from two passes over blocks of text rows: the best positives, then what beats them."""
     images = normalise(images)
-    pair_text, pair_image = pairs.T
-    best_text, best_image = np.full(len(texts), np.inf), np.full(len(images), np.inf)
-    positive = np.empty(len(pairs))
-    for start in range(0, len(pairs), chunk):
-        part = slice(start, start + chunk)
-        positive[part] = np.einsum("ij,ij->i", normalise(texts[pair_text[part]]), images[pair_image[part]])
-    for best, rows in ((best_text, pair_text), (best_image, pair_image)):
-        best[rows] = -np.inf
-        np.maximum.at(best, rows, positive)
-        best -= TIE
+    best_text, best_image = np.full(len(texts), -np.inf), np.full(len(images), -np.inf)
+    blocks = [(start, min(start + chunk, len(texts))) for start in range(0, len(texts), chunk)]
+    for start, stop in blocks:
+        rows, columns = right.of(start, stop)
+        part = normalise(texts[start:stop])
+        if len(rows) > DENSE * len(part):
+            scores = (part @ images.T)[rows - start, columns]
+        else:
+            scores = np.einsum("ij,ij->i", part[rows - start], images[columns])
+        np.maximum.at(best_text, rows, scores)
+        np.maximum.at(best_image, columns, scores)
+    asks_text, asks_image = np.isfinite(best_text), np.isfinite(best_image)
+    best_text -= TIE
+    best_image -= TIE
     text_rank, image_rank = np.zeros(len(texts), np.int64), np.zeros(len(images), np.int64)
-    for start in range(0, len(texts), chunk):
-        stop = min(start + chunk, len(texts))
+    for start, stop in blocks:
+        rows, columns = right.of(start, stop)
         scores = normalise(texts[start:stop]) @ images.T
-        own = slice(*np.searchsorted(pair_text, (start, stop)))
-        scores[pair_text[own] - start, pair_image[own]] = -np.inf
+        scores[rows - start, columns] = -np.inf
         text_rank[start:stop] = np.count_nonzero(scores >= best_text[start:stop, None], axis=1)
         image_rank += np.count_nonzero(scores >= best_image, axis=0)
-    return text_rank[np.isfinite(best_text)], image_rank[np.isfinite(best_image)]
+    return text_rank[asks_text], image_rank[asks_image]
 
 
 def official_ranks(images: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

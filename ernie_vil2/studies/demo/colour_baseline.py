@@ -10,6 +10,7 @@ import numpy as np
 from ...data.sources.base import Source
 from ...data.tokenizer import Tokenizer
 from ...evaluation.metrics.ranks import retrieval_metrics
+from ...keys import stable_hash
 
 BINS = (4, 6)
 Fitted = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -34,13 +35,14 @@ def bag_of_words(tokens: np.ndarray, vocab_size: int) -> np.ndarray:
 
 
 class Split:
-    """Images uint8 [N, S, S, 3] and captions of a source, and which image each caption belongs to."""
+    """Images uint8 [N, S, S, 3] and captions of a source, which image each belongs to, and which are equal."""
 
     def __init__(self, source: Source, tokenizer: Tokenizer, size: int | None = None) -> None:
         samples = [source[index] for index in range(min(size or len(source), len(source)))]
         self.images = np.stack([sample.image for sample in samples])
         texts = [text for sample in samples for text in sample.texts]
         self.owner = np.repeat(np.arange(len(samples)), [len(sample.texts) for sample in samples])
+        self.keys = np.array([stable_hash(text) for text in texts], np.int64)
         self.words = bag_of_words(tokenizer.encode(texts), tokenizer.vocab_size)
 
 
@@ -61,7 +63,7 @@ def score(model: Fitted, split: Split, bins: int) -> dict[str, float]:
     centre, weights, mean, idf = model
     predicted = (colour_histogram(split.images, bins) - centre) @ weights * idf
     wanted = (split.words - mean) * idf
-    return retrieval_metrics(predicted, wanted, split.owner, protocol="standard")
+    return retrieval_metrics(predicted, wanted, split.owner, protocol="standard", text_keys=split.keys)
 
 
 def colour_baseline(train: Split, valid: Split, test: Split) -> dict[str, float]:

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ...config.model import PixelProfile
 from ...data.images.decode import decode
 from ...data.sources.base import Source
-from ...errors import DataError
 from ...evaluation.embeddings import Embeddings
 from ...inference.model import Model
 
@@ -35,15 +33,15 @@ def query_grid(
     model: Model, source: Source, embeddings: Embeddings, queries: int = 8, best: int = 5, places: Places | None = None
 ) -> np.ndarray | None:
     """uint8 RGB [H, W, 3]: one row per query, its text and the rank of its image at the left, then the best images,
-    with a green frame around the right one.
+    with a green frame around the right ones.
 
     model: the `inference.model.Model` and source: the source that `embeddings`, an `evaluation.embeddings.Embeddings`,
     come from. Queries are evenly spaced over all texts, so they are the same ones at every evaluation. A text whose
     characters no installed font has is replaced by the place of its row. places: what `places_of` gives, where it is
-    known. Returns None when the rows of the embeddings cannot be told, as for a source that changed meanwhile.
+    known. Returns None when the rows of the embeddings cannot be told.
     """
     profile = model.config.pixels
-    places = places or places_of(source, embeddings, profile)
+    places = places or places_of(embeddings)
     if places is None:
         return None
     images, texts = places
@@ -51,13 +49,13 @@ def query_grid(
     canvas = Image.new("RGB", (LABEL + best * TILE, len(rows) * TILE), PAPER)
     for line, row in enumerate(rows):
         scores = embeddings.image @ embeddings.text[row]
-        own = int(embeddings.text_image[row])
+        right = right_images(embeddings, row)
         index, number = texts[row]
         sample = source[index]
-        draw_label(canvas, line, sample.texts[number], sample.where, int((scores > scores[own]).sum()) + 1)
+        draw_label(canvas, line, sample.texts[number], sample.where, int((scores > scores[right].max()).sum()) + 1)
         for column, found in enumerate(np.argsort(-scores, kind="stable")[:best]):
             rgb = decode(source[images[found]].image, profile)
-            draw_tile(canvas, LABEL + column * TILE, line * TILE, rgb, RIGHT if found == own else WRONG)
+            draw_tile(canvas, LABEL + column * TILE, line * TILE, rgb, RIGHT if found in right else WRONG)
     return np.asarray(canvas)
 
 
@@ -66,7 +64,7 @@ def projection(
 ) -> tuple[np.ndarray, dict[str, list[str]]] | None:
     """(embeds [N, D], {"kind": [N], "text": [N]}) for `RunLog.projector`: evenly spaced texts and the images they are
     of, at most `points` together; images are labelled with their id. None as in `query_grid`."""
-    places = places or places_of(source, embeddings, model.config.pixels)
+    places = places or places_of(embeddings)
     if places is None:
         return None
     images, texts = places
@@ -78,48 +76,18 @@ def projection(
     return np.concatenate([embeddings.text[rows], embeddings.image[owners]]), {"kind": kinds, "text": labels}
 
 
-def places_of(source: Source, embeddings: Embeddings, profile: PixelProfile) -> Places | None:
-    """(index in the source of each image row, (index, number of the text) of each text row), or None.
-
-    Follows `encode_source`. Images are decoded, to find those that it left out, only if the counts do not agree.
-    """
-    wanted = len(embeddings.image), len(embeddings.text)
-    for decoding in (None, profile):
-        images, texts = walk(source, decoding)
-        if (len(images), len(texts)) == wanted:
-            return images, texts
-    return None
+def right_images(embeddings: Embeddings, row: int) -> np.ndarray:
+    """The rows of the images that a text is right for: its own, and those of equal texts where they are known."""
+    keys = embeddings.text_keys
+    return np.unique(embeddings.text_image[[row] if keys is None else keys == keys[row]])
 
 
-def walk(source: Source, decoding: PixelProfile | None, window: int = 256) -> Places:
-    """The places of images and texts in the order of `encode_source`; decoding: a pixel profile to try images with."""
-    rows, texts = {}, []
-    for start in range(0, len(source), window):
-        samples, broken = [], set()
-        for index in range(start, min(start + window, len(source))):
-            try:
-                samples.append((index, source[index]))
-            except DataError:
-                continue
-        for index, sample in samples:
-            if sample.id in rows or sample.id in broken:
-                continue
-            if decoding is None or decodes(sample.image, decoding):
-                rows[sample.id] = index
-            else:
-                broken.add(sample.id)
-        texts += [
-            (index, number) for index, sample in samples if sample.id in rows for number in range(len(sample.texts))
-        ]
-    return list(rows.values()), texts
-
-
-def decodes(image: Any, profile: PixelProfile) -> bool:
-    try:
-        decode(image, profile)
-    except DataError:
-        return False
-    return True
+def places_of(embeddings: Embeddings) -> Places | None:
+    """(index in the source of each image row, (index, number of the text) of each text row), or None."""
+    images, texts = embeddings.image_rows, embeddings.text_rows
+    if images is None or texts is None or (len(images), len(texts)) != (len(embeddings.image), len(embeddings.text)):
+        return None
+    return images.tolist(), [(row, number) for row, number in texts.tolist()]
 
 
 def draw_tile(canvas: Image.Image, left: int, top: int, rgb: np.ndarray, colour: tuple[int, int, int]) -> None:

@@ -83,7 +83,8 @@ def test_a_mix_is_a_source_like_any_other(tmp_path):
     }
     source = open_source(spec)
     ids = [sample.id for sample in source]
-    assert sorted(ids) == ["a0", "a1", "a2", "a3", "b0", "b1"] and [source.key(index) for index in range(6)] == ids
+    own = ["a.tsv#a0", "a.tsv#a1", "a.tsv#a2", "a.tsv#a3", "b.tsv#b0", "b.tsv#b1"]
+    assert sorted(ids) == [f"{tmp_path}/{key}" for key in own] and [source.key(index) for index in range(6)] == ids
     assert [source.where(index) for index in range(6)] == [sample.where for sample in source]
     assert [sample.id for sample in pickle.loads(pickle.dumps(source))] == ids and source.notes == []
     assert "66.7 % from" in source.describe() and "1.00 times its 4" in source.describe()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -423,3 +424,19 @@ def test_a_model_that_gives_nan_is_refused_by_name(tmp_path, side, words):
     setattr(model, side, broken)
     with pytest.raises(CheckpointError, match=f"embeddings are not finite: .* 1 of [67] .*, the first is {words}"):
         evaluate(model, "coco-cn@1053", tmp_path, allow_counts=True)
+
+
+@pytest.mark.parametrize("rule", ["standard", "text_to_image"])
+def test_repeated_texts_of_a_benchmark_are_told_and_measured_as_its_authors_do(rule):
+    texts, pairs = ("a", "b", "a", "c"), np.stack([np.arange(4), np.arange(4)], 1)
+    images = [picture(key) for key in range(4)]
+    part = Pairs("set", tuple("0123"), images, texts, pairs, {}, rule)
+    found = outcome.outcome(Hasher(), [part]).results[0]
+    assert found.notes == (
+        "1 of 4 texts repeat an earlier one; as its authors measure it, each is right for its own images alone",
+    )
+    wanted = retrieval_metrics(
+        np.stack(list(map(vector, images))), np.stack([vector(x.encode()) for x in texts]), pairs
+    )
+    assert found.metrics["t2i_r1"] == wanted["t2i_r1"]
+    assert outcome.outcome(Hasher(), [replace(part, texts=tuple("abcd"))]).results[0].notes == ()

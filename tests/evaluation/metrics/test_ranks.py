@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ernie_vil2.errors import DataError
+from ernie_vil2.evaluation.metrics import ranks as module
 from ernie_vil2.evaluation.metrics.ranks import percent, ranks, retrieval_metrics
 
 
@@ -85,6 +86,51 @@ def test_pairs_with_several_images_per_text(problem, data):
     wanted = brute_standard(images, texts, set(pairs))
     got = ranks(images.astype(np.float32), texts.astype(np.float32), np.array(pairs), "standard", 5)
     assert [part.tolist() for part in got] == list(wanted)
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems(), st.integers(1, 7), st.sampled_from([0, 16]), st.data())
+def test_equal_texts_are_right_for_each_others_images(problem, chunk, dense, data):
+    images, texts, owner = problem
+    keys = data.draw(st.lists(st.integers(-3, 3), min_size=len(texts), max_size=len(texts)))
+    pairs = {(row, owner[same]) for row, key in enumerate(keys) for same, other in enumerate(keys) if key == other}
+    wanted = brute_standard(images, texts, pairs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "DENSE", dense)
+        got = ranks(images.astype(np.float32), texts.astype(np.float32), owner, "standard", chunk, keys)
+    assert [part.tolist() for part in got] == list(wanted)
+
+
+def test_captions_that_photos_share_are_found_by_perfect_embeddings():
+    """30 photos of a shop with 3 captions, each photo on its caption."""
+    keys = np.arange(30) % 3
+    perfect = np.eye(3)[keys]
+    got = retrieval_metrics(perfect, perfect, np.arange(30), text_keys=keys)
+    assert got["i2t_r1"] == got["t2i_r1"] == 100 and got["num_texts"] == 30
+    assert retrieval_metrics(perfect, perfect, np.arange(30))["i2t_r1"] == 0
+    assert retrieval_metrics(np.eye(30), perfect @ np.eye(3, 30), np.arange(30), text_keys=keys)["t2i_r1"] == 100
+
+
+def test_keys_that_are_all_different_change_nothing():
+    images, texts, owner, rng = random_problem(0)
+    assert retrieval_metrics(images, texts, owner, text_keys=rng.permutation(len(texts))) == retrieval_metrics(
+        images, texts, owner
+    )
+
+
+@pytest.mark.parametrize("keys", [[1, 2], [0.5, 1.0, 1.5], [[1], [2], [3]]])
+def test_keys_that_do_not_fit_are_named(keys):
+    with pytest.raises(DataError, match="text_keys are .* for 3 texts; give a whole number for each"):
+        ranks(np.eye(3), np.eye(3), np.arange(3), text_keys=keys)
+
+
+def test_memory_of_shared_texts_does_not_go_with_their_pairs():
+    keys, embeds = np.zeros(3000, np.int64), np.eye(8)[np.arange(3000) % 8]
+    tracemalloc.start()
+    assert not ranks(embeds, embeds, np.arange(3000), "standard", 16, keys)[0].any()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 9_000_000  # all 9,000,000 pairs would take 144 MB
 
 
 def random_problem(seed, num_images=40, num_texts=130, width=16, noise=1.5):

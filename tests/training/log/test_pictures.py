@@ -48,8 +48,8 @@ class Knowing:
                 failures.append((row, str(error)))
         return rows, failures
 
-    def encode_text(self, texts):
-        return np.eye(COUNT, dtype=np.float32)[[int(text.split()[-1]) for text in texts]]
+    def encode_text(self, texts, on_error):
+        return np.eye(COUNT, dtype=np.float32)[[int(text.split()[-1]) for text in texts]], []
 
 
 def encoded(source):
@@ -79,6 +79,15 @@ def test_a_wrong_answer_has_no_green_frame():
     embeddings.text = -embeddings.text
     grid = query_grid(MODEL, source, embeddings, queries=3, best=2)
     assert not (grid[:, LABEL:] == RIGHT).all(-1).any() and grid.shape[0] == 3 * TILE
+
+
+def test_images_with_an_equal_text_are_right_too():
+    source = Plain()
+    embeddings = encoded(source)
+    embeddings.text_keys[:] = 7
+    grid = query_grid(MODEL, source, embeddings, queries=2, best=COUNT)
+    frames = [tuple(tile(grid, row, column)[GAP, GAP]) for row in range(2) for column in range(COUNT)]
+    assert frames == [RIGHT] * (2 * COUNT)
 
 
 def test_embeddings_of_another_source_give_no_picture():

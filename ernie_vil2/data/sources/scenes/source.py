@@ -11,7 +11,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from ....errors import ConfigError, nearest
-from ..base import Sample, Source
+from ..base import Sample, Source, without_front
 from . import captions
 from .drawing import render
 from .scene import Scene, sample_scene
@@ -55,7 +55,7 @@ class SceneSource(Source):
         self.noise, self.wrong = noise, wrong
         self.split, self.size, self.seed = split, int(size), int(seed)
         self.image_size, self.languages, self.captions = int(image_size), languages, int(captions)
-        self.name = f"scenes:{split}"
+        self.name, self.prefix = f"scenes:{split}", ""
         self.cached = {} if cache else None
 
     def __len__(self):
@@ -69,7 +69,13 @@ class SceneSource(Source):
         return sample_scene(self._rng(index, 0), self.split)
 
     def key(self, index: SupportsIndex) -> str:
-        return f"{self.split}-{self.seed}-{self.position(index)}"
+        return f"{self.prefix}{self.split}-{self.seed}-{self.position(index)}"
+
+    def qualify_ids(self, folders: bool = True) -> None:
+        self.prefix = f"scenes of {self.image_size} px#"
+
+    def own_id(self, index: int, key: str) -> str:
+        return without_front(key, self.prefix)
 
     def load(self, index: int) -> Sample:
         if self.cached is None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
 from .. import stem_parts
-from ..base import RowError, Sample, Source
+from ..base import RowError, Sample, Source, without_front
 from ..stem_parts import IMAGE
 from . import manifest
 from .headers import shown
@@ -60,7 +60,12 @@ class TarSource(Source):
         if not image:
             raise RowError(where, "no image", "the image is empty", "fetch it again, or write the tar without it")
         return stem_parts.sample(
-            image, text and text[1], document and document[1], where, self._default_id(number, member)
+            image,
+            text and text[1],
+            document and document[1],
+            where,
+            self._default_id(number, member),
+            self._space(number),
         )
 
     def where(self, index: SupportsIndex) -> str:
@@ -77,10 +82,15 @@ class TarSource(Source):
         (member, _), _, document = tar.parts(row, content=False)
         where = f"{tar.path}:{shown(member.name)}"
         mapping = stem_parts.parse(document[1], where) if document else {}
-        return stem_parts.image_id(mapping, where, self._default_id(number, member))
+        return stem_parts.image_id(mapping, where, self._default_id(number, member), self._space(number))
 
-    def qualify_ids(self) -> None:
-        self.prefix = f"{self.folder}/"
+    def qualify_ids(self, folders: bool = True) -> None:
+        self.apart = True
+        if folders:
+            self.prefix = f"{self.folder}/"
+
+    def own_id(self, index: int, key: str) -> str:
+        return without_front(key, self._space(self._place(index)[0]), self.prefix)
 
     def shard_sizes(self) -> list[int]:
         return [self._count(number) for number in range(len(self.paths))]
@@ -115,6 +125,9 @@ class TarSource(Source):
             if content
             for shard in content["shards"]
         }
+        # Who gives the ids of a tar: itself, or for those of one manifest the one source that they were written from.
+        self.givers = [os.path.dirname(tar) if tar in listed else tar for tar in self.paths]
+        self.apart = len(set(self.givers)) > 1
         for folder, content in folders.items():
             if content and not content.get("complete"):
                 self.changed.append(f"{folder}: {manifest.NAME} says that writing broke off; run that command again")
@@ -152,6 +165,10 @@ class TarSource(Source):
     def _place(self, index):
         number = bisect_right(self.ends, index)
         return number, index - (self.ends[number - 1] if number else 0)
+
+    def _space(self, number):
+        """What stands before the ids that a .json gives."""
+        return f"{self.givers[number]}#" if self.apart else ""
 
     def _default_id(self, number, member):
         return f"{self.prefix}{self.labels[number]}/{member.stem}"

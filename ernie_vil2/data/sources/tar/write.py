@@ -23,6 +23,7 @@ from ...images.headers import is_truncated
 from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of
 from .manifest import NAME, read_manifest, write_manifest
+from .seen import SeenPictures, forget, seen_pictures
 
 BAD_NAME = "bad.txt"
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
@@ -84,16 +85,18 @@ def write_shards(
         return content
     content = beginning(source, out, per_shard, size_limit)
     if content["complete"]:
+        forget(out)
         return content
     start = content["shards"][-1]["rows"][1] if content["shards"] else 0
-    with open(out / BAD_NAME, "ab", buffering=0) as bad:
+    with open(out / BAD_NAME, "ab", buffering=0) as bad, seen_pictures(out, start) as seen:
         bad.truncate(content["bad_bytes"])
         bad.seek(0, os.SEEK_END)  # or tell() gives the old end until something is written
-        samples = Rows(source, start, progress, bad)
+        samples = Rows(source, start, progress, bad, seen)
         while samples.peek() is not None:
             content["shards"].append(write_shard(samples, out, len(content["shards"]), per_shard, size_limit))
             content["bad"] += samples.take_bad()
             os.fsync(bad.fileno())
+            seen.commit()
             content["bad_bytes"] = bad.tell()
             write_manifest(out, content)
         content["bad"] += samples.take_bad()
@@ -104,6 +107,7 @@ def write_shards(
         (out / BAD_NAME).unlink()
     content["complete"] = True
     write_manifest(out, content)
+    forget(out)
     return read_manifest(out)
 
 
@@ -142,8 +146,15 @@ def beginning(source: Source, out: Path, per_shard: int, size_limit: int) -> dic
 class Rows:
     """The samples of a source from row `start` on, packed; the next one can be looked at before it is taken."""
 
-    def __init__(self, source: Source, start: int, progress: Callable[[Iterable[int]], Iterable[int]], bad: BinaryIO):
-        self.source, self.bad, self.counted = source, bad, 0
+    def __init__(
+        self,
+        source: Source,
+        start: int,
+        progress: Callable[[Iterable[int]], Iterable[int]],
+        bad: BinaryIO,
+        seen: SeenPictures,
+    ):
+        self.source, self.bad, self.seen, self.counted = source, bad, seen, 0
         self.position = start
         self._rows, self._next = iter(progress(range(start, len(source)))), None
 
@@ -155,7 +166,10 @@ class Rows:
                 self.position = len(self.source)
                 return None
             try:
-                self._next, self.position = pack(self.source[row], row), row
+                sample = self.source[row]
+                packed = pack(sample, row)
+                self.seen.check(self.source, sample, row)
+                self._next, self.position = packed, row
             except DataError as error:
                 self.counted += 1
                 self.bad.write(f"{error}\n".encode())

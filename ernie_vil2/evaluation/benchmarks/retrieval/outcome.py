@@ -1,6 +1,7 @@
 """From pairs that are read to figures: every image and text is encoded once, whatever the number of protocols."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,13 +35,24 @@ def outcome(model: "Model", sets: list[Pairs], progress: Progress | None = None)
         image = images[[image_rows[key] for key in part.image_ids]]
         text = texts[[text_rows[line] for line in part.texts]]
         task, metrics, numbers, notes = RULES[part.rule](image, text, part)
-        results.append(Result(part.name, task, metrics, numbers, notes=(*part.notes, *notes)))
+        results.append(Result(part.name, task, metrics, numbers, notes=(*part.notes, *notes, *repeated(part.texts))))
         first = first or (image, text, part)
     image, text, part = first
     owner = np.full(len(text), -1, np.int64)
     owner[part.pairs[::-1, 0]] = part.pairs[::-1, 1]
     embeddings = Embeddings(image, text, owner, image_ids=part.image_ids)
     return Outcome(results, checksum(sets, digests), embeddings, part.pairs, part.texts, part.images.__getitem__)
+
+
+def repeated(texts: Sequence[str]) -> tuple[str, ...]:
+    """A note on texts that nobody can tell apart, where there are some: the rule of a benchmark's authors is kept."""
+    count = len(texts) - len(set(texts))
+    if not count:
+        return ()
+    return (
+        f"{count:,} of {len(texts):,} texts repeat an earlier one; as its authors measure it, each is right for its "
+        "own images alone",
+    )
 
 
 class Meter:

@@ -76,7 +76,8 @@ def test_what_img2dataset_writes_is_read_as_it_is(tmp_path):
         (tmp_path / f"{shard:05d}.parquet").write_bytes(b"PAR1")
     source = open_source(tmp_path)
     assert contents(source) == [(b"jpg%d" % n, (f"字{n}",)) for n in (0, 2, 10000, 10002)]
-    assert [sample.id for sample in source] == ["0", "2", "10000", "10002"] and source.shard_sizes() == [2, 2]
+    ids = [f"{tmp_path}/{name}" for name in ("00000.tar#0", "00000.tar#2", "00001.tar#10000", "00001.tar#10002")]
+    assert [sample.id for sample in source] == ids and source.shard_sizes() == [2, 2]
     assert len(source.notes) == 1 and "samples without an image (2)" in notes(source) and "failed" in notes(source)
     assert "000000001." in notes(source) and list(source.faults(checksums=True)) == []
 

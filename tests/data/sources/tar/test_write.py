@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 def rows(count):
     return [
         {
-            "id": f"id{n // 2}",
+            "id": f"id{n}",
             "texts": [f"第{n}张", f"picture {n}"],
             "tags": ["猫"] * (n % 3),
             "image_base64": base64.b64encode(b"\x89PNG %d IEND...." % n * (n + 1)).decode(),
@@ -136,6 +136,7 @@ shards.write_shards(open_source(sys.argv[1]), sys.argv[2], per_shard=3)
 def test_a_kill_at_any_moment_is_gone_on_from(tmp_path):
     lines = rows(14)
     lines[4] = lines[8] = lines[13] = "{"
+    lines[10]["id"] = lines[1]["id"]  # with another picture: what a run knew of row 1 is known after a kill
     path = write(tmp_path / "a.jsonl", lines)
     wanted = write_shards(open_source(path), tmp_path / "whole", per_shard=3)
     ended = False
@@ -158,7 +159,10 @@ def test_a_kill_at_any_moment_is_gone_on_from(tmp_path):
     assert tars(tmp_path / "out") == tars(tmp_path / "whole")
     assert (tmp_path / "out" / "bad.txt").read_text() == (tmp_path / "whole" / "bad.txt").read_text()
     assert json.loads((tmp_path / "out" / "index.json").read_text()) == wanted
-    assert not list((tmp_path / "out").glob("*.tmp-*"))
+    assert f"a.jsonl:11: the id '{lines[1]['id']}' has another picture at {path}:2;" in (
+        tmp_path / "out" / "bad.txt"
+    ).read_text(encoding="utf-8")
+    assert not list((tmp_path / "out").glob("*.tmp-*")) + list((tmp_path / "out").glob("*.sqlite*"))
 
 
 class Stop(Exception):
@@ -193,6 +197,18 @@ def test_bad_bytes_are_what_the_list_holds_when_a_bad_row_was_repaired_between(t
         listed, manifest = (out / "bad.txt").read_bytes(), json.loads((out / "index.json").read_text())
         assert b"\0" not in listed and manifest["bad_bytes"] <= len(listed)
     assert manifest["bad"] == len(listed.splitlines()) == 1 and manifest["bad_bytes"] == len(listed)
+
+
+def test_shards_without_what_they_know_of_ids_are_not_gone_on_with(tmp_path):
+    source = open_source(write(tmp_path / "a.jsonl", rows(9)))
+    with pytest.raises(Stop):
+        write_shards(source, tmp_path / "out", per_shard=3, progress=stopping_at(5))
+    (tmp_path / "out" / "pictures.sqlite").write_bytes(b"no database" * 999)
+    with pytest.raises(DataError, match="pictures.sqlite: cannot be used"):
+        write_shards(source, tmp_path / "out", per_shard=3)
+    (tmp_path / "out" / "pictures.sqlite").unlink()
+    with pytest.raises(ConfigError, match="lacks pictures.sqlite.*name a new folder"):
+        write_shards(source, tmp_path / "out", per_shard=3)
 
 
 def test_a_finished_folder_is_left_alone_and_a_foreign_one_refused(tmp_path):
