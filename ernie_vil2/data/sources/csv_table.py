@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from ...errors import DataError, nearest
+from ...files.text import LINE_END
 from . import fields
 from .base import RowError
 from .line_files import MappingSource
@@ -41,9 +42,8 @@ class CsvSource(MappingSource):
                 'close it, or write a quote inside a quoted caption as ""',
             )
         try:
-            values = next(
-                csv.reader(io.StringIO(fields.decode_utf8(raw, where, "row"), newline=""), delimiter=self.delimiter)
-            )
+            text = LINE_END.sub("\n", fields.decode_utf8(raw, where, "row"))
+            values = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter))
         except csv.Error as error:
             raise RowError(where, "bad CSV", f"not valid CSV ({error})", "correct that row") from None
         if len(values) != len(self.header):

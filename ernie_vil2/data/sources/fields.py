@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import nearest
+from ...files.json_files import KeyTwice, parse_json
+from ...files.text import ContentError, decode_text
 from .base import RowError, Sample
 
 IMAGE_KEYS = ("image", "file_name", "filename")
@@ -182,6 +184,15 @@ def base64_fault(value: bytes | str) -> str:
     return f"its {len(text):,} characters end in the middle of a group or go on after the padding"
 
 
+def whole_text(raw: bytes, where: str, what: str) -> str:
+    """The text of a caption's or a row's own file; RowError where it is none."""
+    try:
+        return decode_text(raw, where)
+    except ContentError as error:
+        reason = error.reason.replace("the file", f"the {what}", 1)
+        raise RowError(where, "bad UTF-8", reason, error.fix) from None
+
+
 def decode_utf8(raw: bytes, where: str, what: str) -> str:
     """Text of UTF-8 bytes; RowError names the first bad byte."""
     try:
@@ -212,7 +223,9 @@ def plain_text(text: str, where: str, what: str) -> str:
 def json_object(text: str, where: str, example: str = '{"image": ..., "text": ...}') -> dict[str, Any]:
     """The JSON object that `text` is, as a dict; RowError when it is anything else."""
     try:
-        row = json.loads(text)
+        row = parse_json(text)
+    except KeyTwice as error:
+        raise RowError(where, "key given twice", str(error), "keep one of them") from None
     except json.JSONDecodeError as error:
         raise RowError(
             where, "bad JSON", f"not valid JSON at column {error.colno} ({error.msg})", "correct that line"

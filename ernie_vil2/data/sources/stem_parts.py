@@ -46,12 +46,12 @@ def captions(mapping: Mapping[str, Any], text: bytes | None, where: str) -> tupl
         return fields.captions({filled[0]: mapping[filled[0]]}, where)
     if text is None:
         raise RowError(where, "no caption", "the .json has no caption", f"give it one of {', '.join(CAPTION_KEYS)}")
-    return (fields.caption(fields.decode_utf8(text, where, "caption").removeprefix("\ufeff").strip("\r\n"), where),)
+    return (fields.caption(fields.whole_text(text, where, "caption").strip("\r\n"), where),)
 
 
 def parse(document: bytes, where: str) -> dict[str, Any]:
     """The mapping in the bytes of a .json."""
-    return fields.json_object(fields.decode_utf8(document, where, "JSON").removeprefix("\ufeff"), where)
+    return fields.json_object(fields.whole_text(document, where, "JSON"), where)
 
 
 def suffix_of(data: bytes) -> str:
