@@ -89,7 +89,7 @@ WHOLE = {  # name: (file name, text, what is read of it)
 LINES = {
     "embeddings": ("e.txt", VECTORS, lambda path: read_embeddings(path).text.tolist()),
     "JSON lines": ("a.jsonl", "".join(f'{{"image_base64": "{IMAGE}", "text": "{t}"}}\n' for t in "狗猫"), samples),
-    "table": ("a.csv", 'image,text\na.png,狗\na.png,"两\n行"\n', samples),
+    "table": ("a.csv", 'image,text\na.png,狗\na.png,"两行"\n', samples),
     "release's rows": ("a.tsv", f"狗\t1\t{IMAGE}\n猫\t2\t{IMAGE}\n", samples),
     "tags": ("t.jsonl", '{"id": "七", "tags": ["狗"]}\n', lambda path: TagFile(path).get("七")),
     "detections": ("d.jsonl", '{"id": "七"}\n{"id": "八"}\n', lambda p: [entry for _, entry in entries(p)]),

@@ -13,8 +13,8 @@ from typing import Any
 
 from ...errors import nearest
 from ...files.json_files import KeyTwice, parse_json
-from ...files.text import ContentError, decode_text
 from .base import RowError, Sample
+from .written_lists import written_list
 
 IMAGE_KEYS = ("image", "file_name", "filename")
 TEXT_KEYS = ("text", "texts", "caption", "captions")
@@ -82,7 +82,7 @@ def captions(mapping: Mapping[str, Any], where: str) -> tuple[str, ...]:
             "keep one, a list may hold several captions",
         )
     value = mapping[present[0]]
-    texts = [value] if isinstance(value, str) else value
+    texts = caption_list(value, where) if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise RowError(
             where, "no caption", f"{present[0]} is {shorten(value)}", "make it a string or a list of strings"
@@ -90,6 +90,16 @@ def captions(mapping: Mapping[str, Any], where: str) -> tuple[str, ...]:
     if not texts:
         raise RowError(where, "empty caption", f"{present[0]} is an empty list", "write a caption or delete the row")
     return tuple(caption(text, where) for text in texts)
+
+
+def caption_list(text: str, where: str) -> list[str]:
+    """The captions in a string: itself, or those of a list that a program wrote into it."""
+    try:
+        found = written_list(text)
+    except ValueError as error:
+        fix = "write a list of strings as JSON or Python do, or a caption that does not begin like one"
+        raise RowError(where, "bad list", f"{shorten(text)} begins as a list, but {error}", fix) from None
+    return [text] if found is None else found
 
 
 def caption(text: str, where: str) -> str:
@@ -103,7 +113,10 @@ def tag_list(value: Any, where: str) -> tuple[str, ...]:
     """Tags from a list of strings, or from a string separated by commas or 、; empty ones are left out."""
     if value is None:
         return ()
-    tags = SEPARATORS.split(value) if isinstance(value, str) else value
+    tags = value
+    if isinstance(value, str):
+        tags = caption_list(value, where)
+        tags = SEPARATORS.split(value) if tags == [value] else tags
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise RowError(
             where, "bad tags", f"tags is {shorten(value)}", "make it a list of strings, or a string separated by commas"
@@ -182,15 +195,6 @@ def base64_fault(value: bytes | str) -> str:
     if wrong:
         return f"character {wrong.group()!r} at position {wrong.start() + 1}"
     return f"its {len(text):,} characters end in the middle of a group or go on after the padding"
-
-
-def whole_text(raw: bytes, where: str, what: str) -> str:
-    """The text of a caption's or a row's own file; RowError where it is none."""
-    try:
-        return decode_text(raw, where)
-    except ContentError as error:
-        reason = error.reason.replace("the file", f"the {what}", 1)
-        raise RowError(where, "bad UTF-8", reason, error.fix) from None
 
 
 def decode_utf8(raw: bytes, where: str, what: str) -> str:
