@@ -11,6 +11,7 @@ import numpy as np
 
 from ..config.model import ModelConfig
 from ..errors import CheckpointError, ConfigError
+from ..files.text import read_text
 from .formats.lazy_tensors import Spec, spec_of
 from .model_directory import CONFIG, VOCAB, WEIGHTS, open_model, save_model
 
@@ -113,6 +114,6 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def words(vocab: str | os.PathLike) -> list[bytes]:
+def words(vocab: str | os.PathLike) -> list[str]:
     """Tokens of a vocabulary file in order of their lines, whatever its line ends."""
-    return Path(vocab).read_bytes().split()
+    return read_text(vocab).split()

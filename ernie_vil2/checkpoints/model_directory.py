@@ -19,6 +19,8 @@ import numpy as np
 from ..config.model import PLAIN, ModelConfig
 from ..errors import CheckpointError
 from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
+from ..files.json_files import read_json
+from ..files.text import ContentError
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
 from .formats.safetensors_file import header_digest, open_safetensors, write_safetensors
@@ -171,15 +173,16 @@ def open_directory(path: Path) -> tuple[TensorFile, ModelConfig, Path]:
         hint = f"give {inside[0]} itself" if inside else "copy the directory again, or write it with tools/convert.py"
         raise CheckpointError(f"{path} is not a model directory: {CONFIG} is missing; {hint}")
     try:
-        content = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+        content = read_json(path / CONFIG)
         files = content.pop("files")
         content.pop("extra", None)
         listed = (WEIGHTS,) if content.get("text_tower", True) is None else (WEIGHTS, VOCAB)
         sizes = {name: int(files[name]["bytes"]) for name in listed}
         digests = {name: files[name]["header_sha256" if name == WEIGHTS else "sha256"] for name in listed}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f" ({error.reason})" if isinstance(error, ContentError) else ""
         raise CheckpointError(
-            f"{path / CONFIG} is damaged, or another program wrote it; copy the directory again, "
+            f"{path / CONFIG} is damaged{reason}, or another program wrote it; copy the directory again, "
             "or write it with tools/convert.py"
         ) from None
     for name, size in sizes.items():

@@ -9,9 +9,8 @@ python tools/convert.py model folder --to paddlenlp
 import argparse
 from typing import Any
 
-import yaml
-
 from ..errors import ConfigError
+from ..files.yaml_files import parse_value
 from ..runtime import import_paddle
 from .arguments import add_replace, model_path
 from .stopping import stoppable
@@ -24,10 +23,8 @@ def pair(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not (name and sign):
         raise ConfigError(f"the option {text!r} is not KEY=VALUE, for example activation=gelu")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"the value of {text!r} cannot be read; write it as in a YAML file") from None
+    what = f"the value of {text!r}"
+    return name, parse_value(what, value, " cannot be read; write it as in a YAML file")
 
 
 @stoppable()

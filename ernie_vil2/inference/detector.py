@@ -20,8 +20,8 @@ from ..data.images.decode import decode
 from ..data.sources.base import Source
 from ..device import current_device
 from ..errors import CheckpointError, ConfigError, DataError
+from ..files.yaml_files import read_yaml
 from ..runtime import import_paddle
-from ..schema import read_yaml
 from ..stop import Stopped, StopRequest
 from ..threads import thread_count
 from .journal import Journal

@@ -12,6 +12,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..files.atomic import atomic_file, replace_directory, sync_directory
+from ..files.json_files import read_json
+from ..files.text import ContentError
 from ..keys import stable_hash
 from .journal import DATABASE, Journal
 
@@ -151,9 +153,10 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
 def read_record(path: Path) -> dict[str, Any]:
     """The record of a finished output, or {} where there is none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError):
-        raise DataError(f"{path} is damaged; delete it or choose another output") from None
+    except (OSError, ValueError) as error:
+        reason = f" ({error.reason})" if isinstance(error, ContentError) else ""
+        raise DataError(f"{path} is damaged{reason}; delete it or choose another output") from None
     return record if isinstance(record, dict) else {}

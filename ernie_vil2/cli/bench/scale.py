@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from ...errors import ConfigError, DataError, nearest
 from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims
-from ...files.json_files import write_json
+from ...files.json_files import read_json, write_json
 from ...studies.scaling.cards import CARDS, Assumptions, card_named
 from ...studies.scaling.measure import measure
 from ...studies.scaling.project import Projection
@@ -23,7 +22,7 @@ from ..stopping import stoppable
 def read_measured(path: str | Path) -> dict[str, Any]:
     """A measurement from its file; DataError when there is none."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
         if set(SIZES) <= set(content["sizes"]) and {"wire", "loss"} <= set(content):
             return content
     except (OSError, ValueError, KeyError, TypeError):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import CheckpointError, DataError
+from ...files import json_files
 from ...files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from .records import Outcome, Result, Run
 
@@ -123,10 +124,10 @@ def read_run(folder: str | Path) -> Run:
 def read_json(path: Path, needed: str) -> dict[str, Any]:
     """The dictionary in a file of this format, which has the key `needed`."""
     try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+        content = json_files.read_json(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; check its permissions") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise DataError(f"{path} is damaged: it is not JSON; {REPEAT}") from None
     if not isinstance(content, dict) or "format" not in content:
         raise DataError(f"{path} was not written by an evaluation: it has no format; {REPEAT}")
