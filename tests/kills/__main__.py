@@ -1,0 +1,90 @@
+"""Kill the product at random moments and see that nothing is wrong afterwards: `make kill-test N=40 SEED=1`.
+
+Trial I of a seed is always the same job, ended in the same ways at the same shares of its life: TRIAL=I repeats it.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.kills.inputs import prepare
+from tests.kills.jobs import JOBS
+from tests.kills.trial import Straight, Verdict, draw, run_straight, run_trial
+
+
+def campaign(work: Path, kills: int, seed: int, minutes: float, trial: int | None = None) -> list[Verdict]:
+    """Trials from 0 on until there were so many kills, or minutes are over; or one trial alone."""
+    inputs, straight, verdicts = work / "inputs", {}, []
+    prepare(inputs)
+    last, number = time.monotonic() + 60 * minutes, trial or 0
+    while sum(len(verdict.kills) for verdict in verdicts) < kills and time.monotonic() < last:
+        job, _ = draw(seed, number)
+        if job.name not in straight:
+            straight[job.name] = run_straight(job, inputs, work / "straight" / job.name.replace(" ", "-"))
+            say_straight(job.name, straight[job.name])
+        folder = work / f"trial-{number}"
+        verdict = run_trial(seed, number, inputs, straight[job.name], folder)
+        verdicts.append(verdict)
+        print(f"trial {number}, {job.name}: {verdict.plan}: {'WRONG' if verdict.faults else 'right'}", flush=True)
+        for _, fault in verdict.faults:
+            print(f"    {fault}", flush=True)
+        if not verdict.faults:
+            shutil.rmtree(folder)
+        if trial is not None:
+            break
+        number += 1
+    return verdicts
+
+
+def say_straight(name: str, straight: Straight) -> None:
+    print(f"{name}: {straight.seconds:.1f} s without a kill, {straight.changes} changes of its files", flush=True)
+
+
+def table(verdicts: list[Verdict]) -> str:
+    """Job by kind of kill: kills, and how many faults were found behind it; then the totals."""
+    kills = Counter((verdict.job, kind) for verdict in verdicts for kind in verdict.kills)
+    wrong = Counter((verdict.job, kind) for verdict in verdicts for kind in {kind for kind, _ in verdict.faults})
+    rows = [("job", "kind of kill", "kills", "wrong")]
+    for job in JOBS:
+        for kind in sorted(kind for name, kind in {*kills, *wrong} if name == job.name):
+            rows.append((job.name, kind, str(kills[job.name, kind]), str(wrong[job.name, kind])))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
+
+
+def summary(verdicts: list[Verdict], seed: int) -> str:
+    """The totals in a sentence, and how each wrong trial is repeated."""
+    bad = [verdict for verdict in verdicts if verdict.faults]
+    total = sum(len(verdict.kills) for verdict in verdicts)
+    repeats = sum(verdict.repeats for verdict in verdicts)
+    lines = [f"{total} kills in {len(verdicts)} trials, {repeats} repeated commands, {len(bad)} wrong trials"]
+    lines += [f"repeat with: make kill-test SEED={seed} TRIAL={verdict.number}    ({verdict.job})" for verdict in bad]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the trials, print the table; 1 when anything was wrong."""
+    parser = argparse.ArgumentParser(prog="make kill-test", description=__doc__)
+    parser.add_argument("--kills", type=int, default=40, metavar="N", help="stop after so many (default 40)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many, if that is earlier")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trial", type=int, help="this one alone")
+    options = parser.parse_args(argv)
+    work = Path(tempfile.mkdtemp(prefix="kill-test-"))
+    began = time.monotonic()
+    verdicts = campaign(work, options.kills, options.seed, options.minutes, options.trial)
+    print(f"\n{table(verdicts)}\n\n{summary(verdicts, options.seed)}, in {(time.monotonic() - began) / 60:.1f} minutes")
+    if any(verdict.faults for verdict in verdicts):
+        print(f"what wrong trials left lies in {work}")
+        return 1
+    shutil.rmtree(work)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
