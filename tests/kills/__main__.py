@@ -22,12 +22,12 @@ def campaign(work: Path, kills: int, seed: int, minutes: float, trial: int | Non
     prepare(inputs)
     last, number = time.monotonic() + 60 * minutes, trial or 0
     while sum(len(verdict.kills) for verdict in verdicts) < kills and time.monotonic() < last:
-        job, _ = draw(seed, number)
+        job, moments = draw(seed, number)
         if job.name not in straight:
             straight[job.name] = run_straight(job, inputs, work / "straight" / job.name.replace(" ", "-"))
             say_straight(job.name, straight[job.name])
         folder = work / f"trial-{number}"
-        verdict = run_trial(seed, number, inputs, straight[job.name], folder)
+        verdict = run_trial(number, job, moments, inputs, straight[job.name], folder)
         verdicts.append(verdict)
         print(f"trial {number}, {job.name}: {verdict.plan}: {'WRONG' if verdict.faults else 'right'}", flush=True)
         for _, fault in verdict.faults:

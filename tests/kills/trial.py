@@ -104,9 +104,8 @@ def to_the_end(command: list[str], folder: Path) -> tuple[Victim, bool]:
     return victim, ended and victim.process.returncode == 0
 
 
-def run_trial(seed: int, number: int, inputs: Path, straight: Straight, folder: Path) -> Verdict:
-    """Kill a job in a new folder as (seed, number) has it, let it come to its end, and judge it."""
-    job, moments = draw(seed, number)
+def run_trial(number: int, job: Job, moments: list[Moment], inputs: Path, straight: Straight, folder: Path) -> Verdict:
+    """Kill a job in a new folder at the moments, let it come to its end, and judge it."""
     verdict = Verdict(number, job.name, plan=", then ".join(map(str, moments)))
     folder.mkdir(parents=True)
     job.begin(inputs, folder)
