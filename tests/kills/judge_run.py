@@ -8,7 +8,7 @@ from typing import Any
 from ernie_vil2.files.run_folder import STATE, step_name, whole_steps
 from tests.kills.judge import contents, different
 
-POINTER, LOG, SHOWN = "checkpoints.json", "log.jsonl", "visualdl"
+POINTER, LOG, SHOWN, SCORE = "checkpoints.json", "log.jsonl", "visualdl", "score.json"
 VARYING = {
     "time", "reader_cost", "batch_cost", "ips", "eta", "memory_mb", "memory_peak_mb", "gpu_memory_mb",
     "gpu_memory_peak_mb",
@@ -16,6 +16,8 @@ VARYING = {
 """Of a record of the log: what no two runs have in common."""
 OWN_OF_STATE = {"run", "versions"}
 """Of state.json: the configuration, which names the output."""
+OWN_OF_SCORE = {"sha256", "state_sha256"}
+"""Of score.json: its own checksum, and that of a state.json which names the output."""
 
 
 def records(run: Path) -> list[dict[str, Any]]:
@@ -50,7 +52,24 @@ def wrong_checkpoint(path: Path, wanted: Path) -> list[str]:
     for key in sorted((set(state) | set(right)) - OWN_OF_STATE):
         if state.get(key) != right.get(key):
             faults.append(f"{path.name}/{STATE} says {key} {state.get(key)!r}, not {right.get(key)!r}")
-    return faults + different(path, wanted, but=[STATE])
+    return faults + different(path, wanted, but=[STATE, SCORE]) + wrong_score(path, wanted)
+
+
+def wrong_score(path: Path, wanted: Path) -> list[str]:
+    """What validation wrote beside a checkpoint, if it did so before the kill: whole, of this checkpoint, and right."""
+    if not (path / SCORE).exists():
+        return []
+    try:
+        score = json.loads((path / SCORE).read_text(encoding="utf-8"))
+        right = json.loads((wanted / SCORE).read_text(encoding="utf-8")) if (wanted / SCORE).exists() else {}
+        own = {key: value for key, value in score.items() if key != "sha256"}
+        whole = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest() == score["sha256"]
+        of_this = hashlib.sha256((path / STATE).read_bytes()).hexdigest() == score["state_sha256"]
+    except (ValueError, KeyError) as error:
+        return [f"{path.name}/{SCORE} cannot be read: {error}"]
+    faults = [] if whole and of_this else [f"{path.name}/{SCORE} is not of this checkpoint, or damaged"]
+    keys = sorted(key for key in {**score, **right} if key not in OWN_OF_SCORE and score.get(key) != right.get(key))
+    return faults + [f"{path.name}/{SCORE} says another {key}" for key in keys]
 
 
 def torn_run(run: Path, wanted: Path, save_every: int) -> list[str]:
@@ -87,6 +106,10 @@ def wrong_end(run: Path, wanted: Path, steps: int, save_every: int) -> list[str]
     faults = torn_run(run, wanted, save_every)
     if saved(run) != steps:
         faults.append(f"the latest checkpoint is of step {saved(run)}, not {steps}")
+    for step in whole_steps(run / "checkpoints"):
+        name = f"checkpoints/{step_name(step)}/{SCORE}"
+        if (wanted / name).exists() and not (run / name).exists():
+            faults.append(f"{name} is missing")
     found, right = records(run), records(wanted)
     for one, other in zip(found, right, strict=False):
         if one != other:

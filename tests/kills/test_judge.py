@@ -37,6 +37,14 @@ def write_checkpoint(folder, step):
     return path
 
 
+def write_score(path, score):
+    """The score beside a checkpoint."""
+    state = hashlib.sha256((path / "state.json").read_bytes()).hexdigest()
+    content = {"step": 2, "score": score, "state_sha256": state}
+    own = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (path / "score.json").write_text(json.dumps({**content, "sha256": own}))
+
+
 def write_log(folder, records):
     (folder / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
 
@@ -47,6 +55,7 @@ def runs(pair):
     for folder, steps in zip(pair, ([2, 4], [1, 2, 3, 4]), strict=True):
         for step in steps:
             write_checkpoint(folder, step)
+        write_score(folder / "checkpoints/step-0000002", 40.0)
         write_log(folder, RECORDS)
         pointer = {"latest": "step-0000004", "best": "step-0000002"}
         (folder / "checkpoints/checkpoints.json").write_text(json.dumps(pointer))
@@ -68,6 +77,7 @@ def test_a_run_that_was_killed_between_two_checkpoints_has_no_fault(runs):
     run, wanted = runs
     shutil.rmtree(run / "checkpoints/step-0000004")
     (run / "checkpoints/step-0000004.tmp").mkdir()
+    (run / "checkpoints/step-0000002/score.json").unlink()
     (run / "checkpoints/checkpoints.json").write_text('{"latest": "step-0000002", "best": null}')
     with open(run / "log.jsonl", "a") as log:
         log.write('{"kind": "tra')
@@ -90,6 +100,22 @@ FAULTS_OF_A_RUN = {
             run / "checkpoints/step-0000002", run / "checkpoints/step-0000004", dirs_exist_ok=True
         ),
         "step-0000004/state.json says step 2, not 4",
+    ),
+    "a cut score": (
+        lambda run: (run / "checkpoints/step-0000002/score.json").write_text('{"score": 4'),
+        "step-0000002/score.json cannot be read",
+    ),
+    "a score with a wrong byte": (
+        lambda run: flip(run / "checkpoints/step-0000002/score.json", 21),
+        "step-0000002/score.json is not of this checkpoint, or damaged",
+    ),
+    "another score": (
+        lambda run: write_score(run / "checkpoints/step-0000002", 41.0),
+        "step-0000002/score.json says another score",
+    ),
+    "a score of what was not measured": (
+        lambda run: write_score(run / "checkpoints/step-0000004", 41.0),
+        "step-0000004/score.json says another score",
     ),
     "a pointer to nothing": (
         lambda run: shutil.rmtree(run / "checkpoints/step-0000002"),
@@ -120,6 +146,10 @@ FAULTS_OF_AN_END = {
     "a validation left out": (
         lambda run: write_log(run, [*RECORDS[:2], *RECORDS[3:]]),
         "log.jsonl: train step 3 stands where valid step 2 does",
+    ),
+    "no score": (
+        lambda run: (run / "checkpoints/step-0000002/score.json").unlink(),
+        "checkpoints/step-0000002/score.json is missing",
     ),
     "no last checkpoint": (
         lambda run: shutil.rmtree(run / "checkpoints/step-0000004"),

@@ -69,6 +69,7 @@ def test_an_end_with_other_bytes_is_found(tmp_path):
     "kind, script, sentence",
     [
         (TERM, f"import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n{ATOMIC}", "with status 7"),
+        (INT, f"import signal; signal.signal(signal.SIGINT, lambda *_: sys.exit(0))\n{ATOMIC}", "with status 0 before"),
         (INT, ATOMIC, "with a traceback"),
     ],
 )

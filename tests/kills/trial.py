@@ -142,19 +142,20 @@ def disturbed(job: Job, moment: Moment, inputs: Path, straight: Straight, folder
     finally:
         victim.kill()
     faults += job.torn(folder, straight.folder)
-    faults += judged_end(job, moment.kind, victim, folder, before)
+    faults += judged_end(job, moment.kind, victim, folder, straight.folder, before)
     verdict.faults += [(moment.kind, f"at once: {fault}") for fault in faults]
 
 
-def judged_end(job: Job, kind: str, victim: Victim, folder: Path, before: object) -> list[str]:
+def judged_end(job: Job, kind: str, victim: Victim, folder: Path, right: Path, before: object) -> list[str]:
     """Faults in how a job that was asked to end did so: its status, its last words, what it saved."""
     if kind in (KILL, RANK):
         return []
     faults, status = [], victim.process.returncode
     if "Traceback" in victim.output:
         faults.append(f"it ended with a traceback: {tail(victim.output)}")
-    if job.statuses and kind in STATUS and status != 0 and status not in STATUS[kind]:
-        faults.append(f"it ended with status {status}: {tail(victim.output)}")
+    if job.statuses and kind in STATUS and status not in STATUS[kind]:
+        if status != 0 or job.wrong(folder, right):
+            faults.append(f"it ended with status {status} before it was done: {tail(victim.output)}")
     if kind != TWICE and status is not None and status >= 0 and job.state(folder) != before:
         faults += job.ended(folder)
     return faults
