@@ -147,8 +147,11 @@ def disturbed(job: Job, moment: Moment, inputs: Path, straight: Straight, folder
 
 
 def judged_end(job: Job, kind: str, victim: Victim, folder: Path, right: Path, before: object) -> list[str]:
-    """Faults in how a job that was asked to end did so: its status, its last words, what it saved."""
-    if kind in (KILL, RANK):
+    """Faults in how a job that was asked to end did so: its status, its last words, what it saved.
+
+    Before it has begun to write, Python and its libraries are being loaded, and a signal ends these in their own way.
+    """
+    if kind in (KILL, RANK) or not victim.changes:
         return []
     faults, status = [], victim.process.returncode
     if "Traceback" in victim.output:
