@@ -9,35 +9,36 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+from ernie_vil2.stop import INTERRUPTED
 from tests.kills.inputs import prepare
 from tests.kills.jobs import JOBS
 from tests.kills.trial import Straight, Verdict, draw, run_straight, run_trial
 
 
-def campaign(work: Path, kills: int, seed: int, minutes: float, trial: int | None = None) -> list[Verdict]:
+def campaign(work: Path, kills: int, seed: int, minutes: float, trial: int | None = None) -> Iterator[Verdict]:
     """Trials from 0 on until there were so many kills, or minutes are over; or one trial alone."""
-    inputs, straight, verdicts = work / "inputs", {}, []
+    inputs, straight, done = work / "inputs", {}, 0
     prepare(inputs)
     last, number = time.monotonic() + 60 * minutes, trial or 0
-    while sum(len(verdict.kills) for verdict in verdicts) < kills and time.monotonic() < last:
+    while done < kills and time.monotonic() < last:
         job, moments = draw(seed, number)
         if job.name not in straight:
             straight[job.name] = run_straight(job, inputs, work / "straight" / job.name.replace(" ", "-"))
             say_straight(job.name, straight[job.name])
         folder = work / f"trial-{number}"
         verdict = run_trial(number, job, moments, inputs, straight[job.name], folder)
-        verdicts.append(verdict)
         print(f"trial {number}, {job.name}: {verdict.plan}: {'WRONG' if verdict.faults else 'right'}", flush=True)
         for _, fault in verdict.faults:
             print(f"    {fault}", flush=True)
         if not verdict.faults:
             shutil.rmtree(folder)
+        yield verdict
         if trial is not None:
-            break
-        number += 1
-    return verdicts
+            return
+        done, number = done + len(verdict.kills), number + 1
 
 
 def say_straight(name: str, straight: Straight) -> None:
@@ -68,7 +69,7 @@ def summary(verdicts: list[Verdict], seed: int) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the trials, print the table; 1 when anything was wrong."""
+    """Run the trials, print the table; 1 when anything was wrong, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="make kill-test", description=__doc__)
     parser.add_argument("--kills", type=int, default=40, metavar="N", help="stop after so many (default 40)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many, if that is earlier")
@@ -76,14 +77,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--trial", type=int, help="this one alone")
     options = parser.parse_args(argv)
     work = Path(tempfile.mkdtemp(prefix="kill-test-"))
-    began = time.monotonic()
-    verdicts = campaign(work, options.kills, options.seed, options.minutes, options.trial)
+    began, verdicts, status = time.monotonic(), [], 0
+    try:
+        verdicts.extend(campaign(work, options.kills, options.seed, options.minutes, options.trial))
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C; what was done until now:")
+        status = INTERRUPTED
     print(f"\n{table(verdicts)}\n\n{summary(verdicts, options.seed)}, in {(time.monotonic() - began) / 60:.1f} minutes")
     if any(verdict.faults for verdict in verdicts):
         print(f"what wrong trials left lies in {work}")
         return 1
     shutil.rmtree(work)
-    return 0
+    return status
 
 
 if __name__ == "__main__":
