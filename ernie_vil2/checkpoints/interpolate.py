@@ -1,7 +1,6 @@
 """Weights between those of two models of one shape, as WiSE-FT (arXiv 2109.01903): robust as the first, tuned as the
 second."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..config.model import ModelConfig
 from ..errors import CheckpointError, ConfigError
+from ..files.json_files import read_json
 from ..files.text import read_text
 from .formats.lazy_tensors import Spec, spec_of
 from .model_directory import CONFIG, VOCAB, WEIGHTS, open_model, save_model
@@ -78,7 +78,7 @@ def interpolate(
 def is_between(folder: Path) -> bool:
     """Whether a folder is a model directory that `interpolate` wrote, with nothing else in it."""
     try:
-        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        content = read_json(folder / CONFIG)
         return "between" in content["extra"] and set(os.listdir(folder)) <= {CONFIG, WEIGHTS, VOCAB}
     except (OSError, ValueError, KeyError, TypeError):
         return False

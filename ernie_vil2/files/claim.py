@@ -7,7 +7,6 @@ kind stays, and so does one that holds an input: nobody can mean the loss of wha
 
 import glob
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,35 +16,12 @@ import yaml
 
 from ..errors import ConfigError
 from .leftovers import clear_leftovers
+from .marks import marked, written_by
 from .run_folder import CHECKPOINTS, STATE
+from .yaml_files import parse_yaml
 
 REPLACE = "replace what stands where the output goes, though it is an input or something else wrote it"
-MARK, ENDS = "written_by", 4096
-"""The key of a JSON file that names the command, and the bytes at both ends of a file in which a mark is sought."""
 Told = Callable[[Path], bool]
-
-
-def marked(command: str) -> str:
-    """The words by which a command knows a page or a table of its own; a JSON file has them under MARK."""
-    return f"ernie-vil2 {command}"
-
-
-def comment(command: str) -> str:
-    """The mark as the last line of HTML, SVG and Markdown."""
-    return f"<!-- {MARK}: {marked(command)} -->\n"
-
-
-def written_by(path: Path, command: str) -> bool:
-    """Whether a file says that a command wrote it."""
-    try:
-        with open(path, "rb") as handle:
-            ends = handle.read(ENDS)
-            handle.seek(max(0, os.path.getsize(path) - ENDS))
-            ends += b"\n" + handle.read()
-    except OSError:
-        return False
-    mark = re.escape(marked(command).encode())
-    return bool(re.search(rb'"%s": "%s"|<!-- %s: %s -->' % (2 * (MARK.encode(), mark)), ends))
 
 
 def empty(path: Path) -> bool:
@@ -62,7 +38,7 @@ def paths_of(spec: Any) -> Iterator[Path]:
     """The files and folders that exist and are named in an argument: a path, a glob, or a mapping of a source."""
     if isinstance(spec, str) and spec.startswith("{"):
         try:
-            spec = yaml.safe_load(spec)
+            spec = parse_yaml(spec)
         except yaml.YAMLError:
             return
     if isinstance(spec, Mapping):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .atomic import atomic_file, reported
-from .claim import MARK, marked
+from .marks import MARK, marked
 from .text import ContentError, read_text
 
 MEND = "the file may be cut, copy it again"

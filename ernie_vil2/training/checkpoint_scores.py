@@ -13,6 +13,7 @@ from typing import Any
 
 from ..files.atomic import atomic_file
 from ..files.digests import sha256_of
+from ..files.json_files import read_json
 from ..files.run_folder import STATE, step_name, whole_steps
 
 SCORE = "score.json"
@@ -42,7 +43,7 @@ def write_score(checkpoint: Path, score: Score) -> None:
 def read_score(checkpoint: Path) -> Score | None:
     """The score of a checkpoint; None where there is none, or where it is damaged or of another checkpoint."""
     try:
-        content = json.loads((checkpoint / SCORE).read_text(encoding="utf-8"))
+        content = read_json(checkpoint / SCORE)
         if content.pop("sha256") != checksum(content) or content["state_sha256"] != sha256_of(checkpoint / STATE):
             return None
         return Score(content["step"], float(content["score"]), dict(content["metrics"]))
@@ -84,7 +85,7 @@ def damaged_scores(folder: Path) -> list[Path]:
 def state_of(checkpoint: Path) -> dict[str, Any]:
     """The content of state.json, or {} where it cannot be read."""
     try:
-        content = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+        content = read_json(checkpoint / STATE)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

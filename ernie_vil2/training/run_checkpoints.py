@@ -109,11 +109,9 @@ class Checkpoints:
                     self._finish(temporary, path, {**state, "passing": passing}, prune)
         except BaseException as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            latest = self.latest()
-            if isinstance(error, CheckpointError) and latest is not None:
-                raise CheckpointError(
-                    f"{error}; {latest} is whole and as it was, go on from it with --resume auto"
-                ) from error
+            if isinstance(error, CheckpointError) and (latest := self.latest()):
+                told = f"{error}; {latest} is whole and as it was, go on from it with --resume auto"
+                raise CheckpointError(told) from error
             raise
         self.ranks.wait()
         return path

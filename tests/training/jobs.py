@@ -39,7 +39,7 @@ def train(folder, *options):
 def break_rank(trainer):
     """This rank cannot encode for validation, and its loader's worker is killed after the third step."""
     encode, step, loader = trainer.validation.encoder, trainer.rig.step, trainer._loader()
-    encode.encode_text = lambda *arguments: (_ for _ in ()).throw(MemoryError("no room on this rank"))
+    encode.encode_text = lambda *arguments, **named: (_ for _ in ()).throw(MemoryError("no room on this rank"))
     trainer._loader = lambda: loader
 
     def stepping(batch, number, show):

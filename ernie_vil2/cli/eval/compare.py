@@ -8,7 +8,8 @@ from ...evaluation.compare.page import page
 from ...evaluation.compare.tables import as_json, compare_runs
 from ...evaluation.runs.results import json_bytes, read_run
 from ...files.atomic import atomic_file, reported
-from ...files.claim import MARK, Claims, comment, marked
+from ...files.claim import Claims
+from ...files.marks import MARK, comment, marked
 from ..arguments import add_replace
 
 COMMAND = "eval compare"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...files.claim import MARK, marked
 from ...files.json_files import write_json
+from ...files.marks import MARK, marked
 
 SHOWN = 20
 

@@ -6,7 +6,7 @@ import statistics
 from pathlib import Path
 
 from ...files.atomic import atomic_file, reported
-from ...files.claim import comment
+from ...files.marks import comment
 from ...pages.charts import Chart, Curve, write_svg
 from ...pages.markdown import filled, markdown
 from ...runtime import cpu_count

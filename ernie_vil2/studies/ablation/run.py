@@ -17,8 +17,8 @@ from typing import Any
 
 from ...config.load import load_run
 from ...errors import ConfigError
-from ...files.claim import written_by
 from ...files.json_files import write_json
+from ...files.marks import written_by
 from ...files.run_folder import RUN_FILES
 from ...schema import as_dict
 from .comparison import COMMAND, NAMES

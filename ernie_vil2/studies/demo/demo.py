@@ -20,8 +20,9 @@ from ...errors import ConfigError
 from ...evaluation.embeddings import Embeddings
 from ...evaluation.encoding import encode_source
 from ...evaluation.retrieval import evaluate
-from ...files.claim import Claims, written_by
+from ...files.claim import Claims
 from ...files.json_files import write_json
+from ...files.marks import written_by
 from ...files.run_folder import CHECKPOINTS, RUN_FILES, whole_steps
 from ...inference.model import Model, load
 from ...runtime import cpu_count

@@ -13,7 +13,7 @@ from ...data.sources.scenes.scene import held_out
 from ...data.sources.scenes.words import COLOURS, SHAPES, SIZES
 from ...evaluation.metrics.ranks import KS
 from ...files.atomic import atomic_file, reported
-from ...files.claim import comment
+from ...files.marks import comment
 from ...pages.charts import COLOUR_COUNT, DASHES, Chart, Curve, figure, points
 from ...pages.html import TEMPLATES, spoken
 from .result_cards import cards, image_query, number, text_query

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ...files.claim import comment
+from ...files.marks import comment
 from ...pages.markdown import filled
 from .cards import CARDS, Assumptions, Card
 from .project import Projection

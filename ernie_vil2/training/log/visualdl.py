@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .console import writable
+
 BINS = 50
 MOST_POINTS = 1000
 """Rows of the projector; the page draws no more without getting slow."""
@@ -77,15 +79,10 @@ class Visual:
         self.writer.add_embeddings(
             tag=f"{tag}/step-{step:07d}",
             mat=embeds[rows].tolist(),
-            metadata=[[readable(texts[row]) for row in rows] for texts in labels.values()],
+            metadata=[[writable(str(texts[row])) for row in rows] for texts in labels.values()],
             metadata_header=list(labels),
         )
 
     def close(self) -> None:
         """Flush and close."""
         self.writer.close()
-
-
-def readable(value: object) -> str:
-    """A value as text that UTF-8 can write: file names may hold bytes of another encoding."""
-    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
