@@ -13,14 +13,14 @@ IN_PLACE = """
 import sys, time
 with open(sys.argv[1], "w") as file:
     file.write("one "); file.flush()
-    time.sleep(0.3)
+    time.sleep(0.2)
     file.write("two")
 """
 ATOMIC = """
 import os, sys, time
 with open(sys.argv[1] + ".tmp", "w") as file:
     file.write("one "); file.flush()
-    time.sleep(0.3)
+    time.sleep(0.2)
     file.write("two")
 os.replace(sys.argv[1] + ".tmp", sys.argv[1])
 """
