@@ -18,6 +18,8 @@ LONGEST = 600.0
 """Seconds that a job may take which nobody disturbs."""
 AIMED = 0.65
 """Share of the moments that are aimed at a change of the files; the others may be any in the job's life."""
+LESS = 0.6
+"""What a job that goes on has about left to do."""
 NEAR = 0.02
 """Seconds after such a change in which the signal comes."""
 
@@ -65,9 +67,9 @@ def draw(seed: int, number: int, jobs: tuple[Job, ...] = JOBS) -> tuple[Job, lis
     """The job of a trial and the moments at which it is ended; of (seed, number) alone."""
     rng, job = np.random.default_rng([seed, number]), jobs[number % len(jobs)]
     moments = []
-    for _ in range(int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))):
+    for again in range(int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))):
         kind = job.kinds[rng.integers(len(job.kinds))]
-        share, aimed = float(rng.random()), bool(rng.random() < AIMED)
+        share, aimed = float(rng.random()) * (LESS if again else 1.0), bool(rng.random() < AIMED)
         moments.append(Moment(kind, share, aimed, float(rng.random() * NEAR), int(rng.integers(2))))
     return job, moments
 

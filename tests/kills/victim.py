@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.training.runs import environment
 
 MARK = "ERNIE_VIL2_KILL_TEST"
-LOOK = 0.001
+LOOK = 0.002
 """Seconds between two looks at the files."""
 UNWATCHED = {"visualdl", "launch", "output.txt"}
 
