@@ -18,6 +18,7 @@ from ..config.model import PLAIN
 from ..errors import CheckpointError, ConfigError
 from ..files.atomic import atomic_file, replace_directory, reported, temporary_name
 from ..files.claim import Claims
+from ..files.leftovers import UNCHECKED
 from . import check as conversion_check
 from .fixed_inputs import Inputs, Result, fixed_inputs
 from .opened import Opened, described, open_any
@@ -84,7 +85,7 @@ def is_converted(path: Path) -> bool:
 def write_model(opened: Opened, target: Path, check: bool) -> list[str]:
     """Write a model directory; lines about its check."""
     model_directory.refuse_other_target(target)
-    made = temporary_name(target.with_name(f"{target.name}.unchecked"))
+    made = temporary_name(f"{target}{UNCHECKED}")
     extra = {"converted_from": opened.layout.name}
     try:
         model_directory.save_model(made, opened.state, opened.config, opened.vocab, extra=extra)

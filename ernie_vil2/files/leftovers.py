@@ -9,7 +9,11 @@ import contextlib
 import os
 import re
 import shutil
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY, ASIDE = ".tmp-", ".replaced-"
@@ -60,6 +64,19 @@ def clear_leftovers(path: str | os.PathLike) -> list[str]:
 def clear_leftovers_in(folder: str | os.PathLike, names: str = ".+?") -> list[str]:
     """`clear_leftovers` of all whose names fit a regular expression, in a folder of one's own, as that of a run."""
     return clear(Path(folder), re.compile(rf"{names}(?:{ANONYMOUS})+"))
+
+
+@contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """A folder among the system's temporary files, gone when the block ends, or at the next such one after a kill."""
+    made = temporary_name(Path(tempfile.gettempdir(), f"ernie-vil2-{name}"))
+    for told in clear_leftovers(made.with_name(f"ernie-vil2-{name}")):
+        print(f"note: {told}", file=sys.stderr)
+    made.mkdir(mode=0o700)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def clear(folder: Path, names: re.Pattern) -> list[str]:

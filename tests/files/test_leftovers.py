@@ -114,3 +114,12 @@ def test_a_full_disk_leaves_the_older_version_and_says_so(tmp_path):
         assert words in str(caught.value)
         assert [item.read_text() for item in tmp_path.iterdir()] in ([], ["older"])
         path.write_text("older")
+
+
+def test_a_temporary_folder_goes_with_its_block_and_after_a_kill_at_the_next(tmp_path, monkeypatch, dead, capsys):
+    monkeypatch.setattr(leftovers.tempfile, "tempdir", str(tmp_path))
+    other = left(tmp_path / "ernie-vil2-doctors", ".tmp-", dead)
+    gone = left(tmp_path / "ernie-vil2-doctor", ".tmp-", dead)
+    with leftovers.scratch_folder("doctor") as folder:
+        assert folder.parent == tmp_path and sorted(tmp_path.iterdir()) == sorted([folder, other])
+    assert list(tmp_path.iterdir()) == [other] and f"removed {gone}" in capsys.readouterr().err

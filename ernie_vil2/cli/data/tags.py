@@ -17,9 +17,14 @@ from ..stopping import stoppable
 KEPT = "what was detected is kept, the same command goes on"
 
 
-@stoppable(kept=True)
 def run(args: argparse.Namespace) -> None:
     """Write the tags of a source and print what was joined."""
+    with stoppable(kept=bool(args.detector)):
+        write(args)
+
+
+def write(args: argparse.Namespace) -> None:
+    """The work of the verb."""
     if bool(args.detections) == bool(args.detector):
         raise ConfigError("give the detections as files, or --detector DIR to make them")
     inputs = [args.source, args.detections, args.detector, args.labels, args.chinese]
