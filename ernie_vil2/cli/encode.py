@@ -1,8 +1,8 @@
 """Embeddings of the texts and images of a source: `encode.py --model M --input FILE --output OUT`; resumable.
 
-OUT becomes a directory of image.npy, image_ids.txt, text.npy and text_ids.txt, or with `--format release` a file of
-lines `text vector TAB image vector TAB 1`. Bad rows are listed in OUT/bad.jsonl (release: OUT.bad.jsonl). After an
-interruption the same command goes on where it stopped.
+OUT becomes a directory of image.npy, image_ids.txt, text.npy, text_ids.txt and text_keys.npy, or with `--format
+release` a file of lines `text vector TAB image vector TAB 1`. Bad rows are listed in OUT/bad.jsonl (release:
+OUT.bad.jsonl). After an interruption the same command goes on where it stopped.
 """
 
 import argparse

@@ -13,6 +13,7 @@ from ..images.augment import draw_short, vary
 from ..images.decode import decode, decode_for
 from ..images.resize import crop, resize_short
 from ..sources.base import Sample
+from ..sources.pictures import probe
 from ..tag_prompts import tag_prompt
 from ..tokenizer import Tokenizer
 
@@ -22,8 +23,9 @@ class Batch:
     """The views of B samples.
 
     pixels: {image view: uint8 [B, S, S, 3] RGB}; tokens: {text view: int64 [B, L], padded with 0}; image_ids: int64 [B]
-    hashes of the image ids; text_ids: {text view: int64 [B] hashes of the texts}; present: {view: bool [B]}, where a
-    sample may lack a view (no tags); index: int64 [B] positions in the source; where: B places for messages.
+    hashes of the image ids with their pictures, so that two pictures under one id are two images; text_ids: {text view:
+    int64 [B] hashes of the texts}; present: {view: bool [B]}, where a sample may lack a view (no tags); index: int64 [B]
+    positions in the source; where: B places for messages.
     """
 
     pixels: dict
@@ -66,6 +68,7 @@ class Views:
     pixels: dict
     texts: dict
     image_id: str
+    picture: str
     index: int
     where: str
 
@@ -136,11 +139,12 @@ class ViewMaker:
                 texts[view] = tag_prompt(sample.tags, self.tag_language)
         try:
             crops = self._crops(sample.image, epoch, index) if self.image_views else {}
+            picture = probe(sample) if self.image_views else ""
         except ImageError as error:
             place = ImageError(f"{sample.where}: {error}")
             place.cause = getattr(error, "cause", "broken image")
             raise place from None
-        return Views(crops, texts, sample.id, index, sample.where)
+        return Views(crops, texts, sample.id, picture, index, sample.where)
 
     def _crops(self, image, epoch, index):
         """{image view: uint8 [S, S, 3]}; decoded once, and resized once per scale that the views draw."""
@@ -163,7 +167,7 @@ class ViewMaker:
         return Batch(
             pixels={view: np.stack([sample.pixels[view] for sample in samples]) for view in samples[0].pixels},
             tokens={view: self.tokenizer.encode(items) for view, items in texts.items()},
-            image_ids=np.array([stable_hash(sample.image_id) for sample in samples], np.int64),
+            image_ids=np.array([stable_hash(sample.image_id, sample.picture) for sample in samples], np.int64),
             text_ids={view: np.array([stable_hash(item) for item in items], np.int64) for view, items in texts.items()},
             present={view: np.array([bool(item) for item in items]) for view, items in texts.items()},
             index=np.array([sample.index for sample in samples], np.int64),

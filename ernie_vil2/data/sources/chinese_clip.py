@@ -14,6 +14,7 @@ from ...errors import DataError, nearest
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .lines import MAX_LINE_BYTES, LineFile
+from .pictures import clash
 
 HEAD_BYTES = 256
 
@@ -31,6 +32,7 @@ class Grouping:
         first = np.r_[True, sorted_ids[1:] != sorted_ids[:-1]] if len(order) else np.zeros(0, bool)
         self.repeated = np.sort(order[~first])
         known, rows = sorted_ids[first], order[first]
+        self.originals = rows[np.searchsorted(known, image_ids[self.repeated])]
         at = np.minimum(np.searchsorted(known, pair_ids), len(known) - 1)
         named = known[at] == pair_ids if len(known) else np.zeros(len(pair_ids), bool)
         self.lost_texts = pair_texts[~named]
@@ -67,6 +69,7 @@ class ChineseClipSource(Source):
         )
         named, numbers = self._named()
         self.groups = Grouping(image_ids, np.array(named, np.uint64), np.array(numbers, np.int64))
+        self.clashes = self._clashes()
         if not len(self):
             raise DataError(
                 f"{self.name}: no text names an image of {images.name}; give a split whose texts have image_ids"
@@ -111,9 +114,27 @@ class ChineseClipSource(Source):
             for what, rows, lines in found
             if len(rows)
         ]
+        if self.clashes:
+            notes.append(
+                f"{self.name}: {len(self.clashes):,} images have the id of an earlier one with another picture; "
+                f"the first: {self.clashes[0]}"
+            )
         if self.bad_texts:
             notes.append(f"{self.name}: {len(self.bad_texts):,} texts cannot be used; the first: {self.bad_texts[0]}")
         return notes
+
+    def _clashes(self):
+        """Sentences on the images whose id an earlier one has with another picture."""
+        found = []
+        for line, first in zip(self.groups.repeated.tolist(), self.groups.originals.tolist(), strict=True):
+            where, earlier = self.images.where(line), self.images.where(first)
+            try:
+                (key, image), (_, original) = self._image(line, where), self._image(first, earlier)
+                if fields.decode_base64(image, where) != fields.decode_base64(original, earlier):
+                    found.append(str(clash(where, key, earlier)))
+            except RowError:
+                continue  # such a row is named when it is read
+        return found
 
     def _named(self):
         """([digest of an image id], [row of the text]) of all pairs; a bad text is remembered and left out."""

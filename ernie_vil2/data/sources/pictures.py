@@ -1,9 +1,11 @@
 """Whose picture an image id is: the first of its rows that can be used decides, and a row with another one is bad."""
 
 import hashlib
+import io
 import os
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from .base import RowError, Sample
 from .fields import shorten
 
 CLASH = "id clash"
+PROBED = 2048
+"""Bytes of each part of an image that `probe` reads"""
 
 
 class Picture(NamedTuple):
@@ -33,17 +37,35 @@ def path_of(sample: Sample) -> str:
 
 def content_digest(sample: Sample) -> str:
     """A digest of an image's bytes or pixels; ImageError for a file that cannot be read."""
+    with opened(sample) as handle:
+        return hashlib.blake2b(handle.read(), digest_size=16).hexdigest()
+
+
+def probe(sample: Sample) -> str:
+    """A digest of an image's size and of three parts of it: next to decoding it costs nothing, and it tells pictures
+    apart but for those that somebody made to defeat it."""
+    with opened(sample) as handle:
+        size = handle.seek(0, os.SEEK_END)
+        digest = hashlib.blake2b(str(size).encode(), digest_size=16)
+        for part in range(3):
+            handle.seek(max(size - PROBED, 0) * part // 2)
+            digest.update(handle.read(PROBED))
+        return digest.hexdigest()
+
+
+@contextmanager
+def opened(sample: Sample) -> Iterator[BinaryIO]:
+    """An image's bytes, or its shape and pixels, as a file; ImageError where it cannot be read."""
     content = sample.image
     if isinstance(content, np.ndarray):
         content = str(content.shape).encode() + np.ascontiguousarray(content).tobytes()
-    elif path_of(sample):
-        try:
-            content = Path(content).read_bytes()
-        except OSError as error:
-            raise ImageError(
-                f"{path_of(sample)}: cannot be read ({error.strerror}); put the file back, or delete the row"
-            ) from None
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    try:
+        with open(content, "rb", buffering=0) if path_of(sample) else io.BytesIO(content) as handle:
+            yield handle
+    except OSError as error:
+        raise ImageError(
+            f"{path_of(sample)}: cannot be read ({error.strerror}); put the file back, or delete the row"
+        ) from None
 
 
 def picture_of(sample: Sample, row: int) -> Picture:

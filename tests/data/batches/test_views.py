@@ -75,6 +75,17 @@ def test_the_same_image_id_gives_the_same_hash(make, sample):
     assert batch.image_ids[0] == batch.image_ids[1] and len(batch) == 2
 
 
+def test_two_pictures_under_an_id_are_no_positives_of_each_other_in_a_batch(make, random_image, image_bytes, tmp_path):
+    """Whether they lie in files or not; a copy of a file is the same picture."""
+    maker, data = make(("image", "caption")), [image_bytes(random_image(40, 40, seed)) for seed in (0, 1)]
+    for name, content in zip("abc", (data[0], data[0], data[1]), strict=True):
+        (tmp_path / name).write_bytes(content)
+    images = [*data, *(tmp_path / name for name in "abc"), random_image(40, 40, 0), random_image(40, 40, 1)]
+    made = [maker.make(Sample("cat", image, ("t",), (), f"x:{row}"), 0, row) for row, image in enumerate(images)]
+    ids = maker.collate(made).image_ids.tolist()
+    assert ids[0] == ids[2] == ids[3] and ids[1] == ids[4] and len({ids[0], ids[1], ids[5], ids[6]}) == 4
+
+
 def jpeg(pixels):
     return cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
 

@@ -67,14 +67,16 @@ def test_files_give_an_image_with_all_its_texts(tmp_path):
 def test_orphans_of_both_kinds_are_counted_and_named(tmp_path):
     folder = write_files(tmp_path / "set")
     with open(folder / "train_imgs.tsv", "a") as handle:
-        handle.write("1\tAAAA\n")
+        handle.write("1\tAAAA\n2\tdHdv\n")  # another picture, and a copy
     with open(folder / "train_texts.jsonl", "a") as handle:
         handle.write('{\n{"text": "x"}\n{"text": " ", "image_ids": [1]}\n')
     source = open_source(folder)
     notes = "\n".join(source.notes)
-    assert contents(source) == WANTED and len(source.notes) == 4
+    assert contents(source) == WANTED and len(source.notes) == 5
     assert "1 images that no text names" in notes and "train_imgs.tsv:4" in notes
-    assert "1 images repeat the id" in notes and "train_imgs.tsv:5" in notes
+    assert "1 images have the id of an earlier one with another picture; the first: " in notes
+    assert f"train_imgs.tsv:5: the id '1' has another picture at {folder}/train_imgs.tsv:2; give each" in notes
+    assert "2 images repeat the id" in notes and "train_imgs.tsv:5" in notes
     assert "1 names of images" in notes and "train_texts.jsonl:4" in notes
     assert "3 texts cannot be used; the first: " in notes and "train_texts.jsonl:5: not valid JSON" in notes
 
