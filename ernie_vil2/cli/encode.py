@@ -14,7 +14,7 @@ import ernie_vil2
 
 from ..inference import writer
 from ..inference.identity import describe
-from .arguments import model_path
+from .arguments import add_damaged, model_path
 from .progress import rewrite
 from .sources import opened
 
@@ -52,10 +52,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--vocab", help="vocabulary of a .pdparams")
     parser.add_argument("--batch-size", type=int, metavar="N", help="items of a forward pass")
     parser.add_argument("--on-bad", choices=("skip", "stop"), default="skip", help="what to do with a bad row")
+    add_damaged(parser)
     args = parser.parse_args(argv)
     source = opened(args.input, sys.stderr)
-    model = ernie_vil2.load(args.model, args.vocab)
-    identity = describe(args.model, args.vocab, args.input, source)
+    model = ernie_vil2.load(args.model, args.vocab, args.damaged)
+    identity = describe(args.model, args.vocab, args.input, source) | {"damaged": args.damaged}
     record = writer.encode_source(
         model,
         source,
@@ -70,3 +71,5 @@ def main(argv: list[str] | None = None) -> None:
     bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {side}" if record["bad rows"] else ""
     images = f"{record['images']:,} images and " if "images" in record else ""
     print(f"wrote {args.output}: {images}{record['texts']:,} texts of {record['rows']:,} rows{bad}")
+    if causes := record.get("causes"):
+        print("bad rows by cause:", ", ".join(f"{count:,} {cause}" for cause, count in sorted(causes.items())))

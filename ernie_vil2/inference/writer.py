@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.images.limits import image_error
 from ..data.sources.base import RowError, Sample, Source
-from ..errors import CheckpointError, ConfigError, DataError, ImageError
+from ..data.sources.usable import read_row, row_error
+from ..errors import CheckpointError, ConfigError, DataError
 from .identity import as_bytes
+from .items import Reason
 from .journal import Journal, differences
 from .outputs import FORMATS, Arrays, ReleaseLines, read_record
 
@@ -139,7 +142,7 @@ class Encoding:
         samples, bad = {}, {}
         for index in indices:
             try:
-                samples[index] = writable(self.source[index])
+                samples[index] = read_row(self.source, index)
             except RowError as error:
                 bad[index] = error
         texts = self.texts(samples, bad)
@@ -148,7 +151,7 @@ class Encoding:
             if index not in bad:
                 check_finite(sample.id, texts[index], images.get(index))
         for index in sorted(bad):
-            self.report(index, bad[index])
+            self.report(index, row_error(self.source.where(index), bad[index]))
         rows = [(sample.id, texts[index], images.get(index)) for index, sample in samples.items() if index not in bad]
         self.target.write(self.journal, rows, fresh)
         self.counts["rows"] = indices.stop
@@ -193,7 +196,7 @@ class Encoding:
             failures = dict(failures)
             for position, (key, index) in enumerate(turn):
                 if position in failures:
-                    bad[index] = ImageError(failures[position])
+                    bad[index] = image_error(getattr(failures[position], "cause", Reason.cause), failures[position])
                 else:
                     vectors.update(dict.fromkeys([index, *waiting.pop(key)], embeds[position]))
                     fresh[index] = samples[index].id, embeds[position]
@@ -210,25 +213,19 @@ class Encoding:
             return sample.id
         return sample.id, hashlib.sha256(as_bytes(sample.image)).digest()
 
-    def report(self, index: int, error: DataError) -> None:
-        """List a bad row, or stop at it."""
-        where = getattr(error, "where", None) or self.source.where(index)
-        reason, _, fix = str(error).removeprefix(f"{where}: ").rpartition("; ")
+    def report(self, index: int, error: RowError) -> None:
+        """Count and list a bad row, or stop at it."""
         if self.stop_at_bad:
-            raise DataError(f"{where}: {reason}; {fix}")
-        line = where.rpartition(":")[2]
-        row = {"line": int(line) if line.isdigit() else index + 1, "where": where, "reason": reason, "fix": fix}
+            raise DataError(str(error))
+        causes = self.counts.setdefault("causes", {})
+        causes[error.cause] = causes.get(error.cause, 0) + 1
+        line = error.where.rpartition(":")[2]
+        row = {
+            "line": int(line) if line.isdigit() else index + 1,
+            "where": error.where,
+            "reason": error.reason,
+            "fix": error.fix,
+            "cause": error.cause,
+        }
         line = json.dumps(row, ensure_ascii=False) + "\n"
         self.journal.write("bad.jsonl", line.encode("utf-8", "backslashreplace"))
-
-
-def writable(sample: Sample) -> Sample:
-    """The sample, if its id fits on a line of UTF-8 text; else RowError."""
-    if sample.id.splitlines() != [sample.id] or any("\ud800" <= character <= "\udfff" for character in sample.id):
-        raise RowError(
-            sample.where,
-            "bad id",
-            f"the image id {sample.id!r} cannot be one line of a text file",
-            "give the image an id without line breaks",
-        )
-    return sample

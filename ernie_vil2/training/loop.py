@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..config.run import RunConfig, TrainConfig
 from ..data.batches.loader import Loader
+from ..data.batches.row_counts import RowCounts
 from ..stop import StopRequest
 from .distributed import Ranks
 from .log.run_log import RunLog, SilentLog, duration, memory
@@ -71,21 +72,26 @@ class StepTimer:
 
 
 class BadRows:
-    """The rows that were replaced by others, listed in a file."""
+    """The rows that were replaced by others, each listed once in a file that all ranks and resumptions add to."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.count = path, 0
+    def __init__(self, path: Path, counts: RowCounts, ranks: Ranks) -> None:
+        self.path, self.counts, self.ranks = path, counts, ranks
 
     def note(self, errors: list) -> None:
-        """Add what was wrong with rows of a batch."""
-        self.count += len(errors)
-        if errors:
-            with open(self.path, "a", encoding="utf-8") as handle:
-                handle.writelines(f"{error}\n" for error in errors)
+        """Add what was wrong with rows that were not met before."""
+        if not errors:
+            return
+        with open(self.path, "a+", encoding="utf-8", errors="backslashreplace") as handle:
+            handle.seek(0)
+            listed = {line.rstrip("\n") for line in handle}
+            handle.writelines(f"{error}\n" for error in errors if str(error) not in listed)
 
     def summary(self) -> str:
         """A sentence, or nothing when every row was good."""
-        return f"note: {self.count:,} bad rows were replaced, they are listed in {self.path}" if self.count else ""
+        if not self.counts.bad:
+            return ""
+        here = " on this rank" if self.ranks.size > 1 else ""
+        return f"note: {self.counts}{here}, they are listed in {self.path}"
 
 
 def is_due(every: int, done: int) -> bool:
@@ -95,12 +101,12 @@ def is_due(every: int, done: int) -> bool:
 
 def train(trainer: Run, loader: Loader, log: RunLog | SilentLog, stop: StopRequest) -> Path | None:
     """Walk from the trainer's first step to the last, or to a signal; returns the path of the last checkpoint."""
-    bad = BadRows(trainer.folder / "bad.txt")
+    bad = BadRows(trainer.folder / "bad.txt", loader.counts, trainer.ranks)
     try:
         return walk(trainer, loader, log, stop, bad)
     finally:
-        if bad.count:
-            log.say(bad.summary())
+        if note := bad.summary():
+            log.say(note)
 
 
 def walk(trainer: Run, loader: Loader, log: RunLog | SilentLog, stop: StopRequest, bad: BadRows) -> Path | None:

@@ -18,9 +18,10 @@ import numpy as np
 
 from ....errors import ConfigError, DataError
 from ....files.atomic import atomic_file
-from ...images.headers import is_truncated
+from ...images.limits import DEFAULT_LIMITS, Limits
 from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of
+from ..usable import picture_sides, read_row
 from .manifest import NAME, read_manifest, write_manifest
 
 BAD_NAME = "bad.txt"
@@ -63,25 +64,26 @@ def write_shards(
     per_shard: int = 10000,
     size_limit: int = 10**9,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, Any]:
     """Write `source` as `out`/00000.tar, ... of at most `per_shard` samples and `size_limit` bytes each.
 
     Returns the content of `out`/index.json. Bad rows are left out, counted, and listed in `out`/bad.txt. An `out` of
     the same source and options is gone on with; any other that is not empty raises ConfigError. progress: wraps the
-    iterator of rows that are still to be written.
+    iterator of rows that are still to be written. limits: what pictures are refused, as in `check`.
     """
     if per_shard < 1 or size_limit < 1:
         raise ConfigError("a shard holds at least 1 sample and 1 byte; raise --per-shard or --size-limit")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    content = beginning(source, out, per_shard, size_limit)
+    content = beginning(source, out, per_shard, size_limit, limits.keep_damaged)
     if content["complete"]:
         return content
     start = content["shards"][-1]["rows"][1] if content["shards"] else 0
     with open(out / BAD_NAME, "ab", buffering=0) as bad:
         bad.truncate(content["bad_bytes"])
         bad.seek(0, os.SEEK_END)  # or tell() gives the old end until something is written
-        samples = Rows(source, start, progress, bad)
+        samples = Rows(source, start, progress, bad, limits)
         while samples.peek() is not None:
             content["shards"].append(write_shard(samples, out, len(content["shards"]), per_shard, size_limit))
             content["bad"] += samples.take_bad()
@@ -99,9 +101,10 @@ def write_shards(
     return read_manifest(out)
 
 
-def beginning(source: Source, out: Path, per_shard: int, size_limit: int) -> dict[str, Any]:
+def beginning(source: Source, out: Path, per_shard: int, size_limit: int, keep_damaged: bool) -> dict[str, Any]:
     """What stands in `out` already, checked to be of this source and these options; temporary files are removed."""
     options = {"source": source.name, "rows": len(source), "per_shard": per_shard, "size_limit": size_limit}
+    options["keep_damaged"] = keep_damaged
     for path in out.glob("*.tmp-*"):
         if re.fullmatch(r"(\d{5,}\.tar|index\.json)\.tmp-\d+", path.name):
             path.unlink()
@@ -112,7 +115,7 @@ def beginning(source: Source, out: Path, per_shard: int, size_limit: int) -> dic
         found = {**options, "complete": False, "bad": 0, "bad_bytes": 0, "shards": []}
         write_manifest(out, found)
     for name, value in options.items():
-        if found.get(name) != value:
+        if found.get(name, False) != value:  # shards of earlier releases say nothing of damage
             raise ConfigError(
                 f"{out}: holds shards with {name} {found.get(name)!r}, not {value!r}; name a new folder, or go on with "
                 "the same source and options"
@@ -127,8 +130,15 @@ def beginning(source: Source, out: Path, per_shard: int, size_limit: int) -> dic
 class Rows:
     """The samples of a source from row `start` on, packed; the next one can be looked at before it is taken."""
 
-    def __init__(self, source: Source, start: int, progress: Callable[[Iterable[int]], Iterable[int]], bad: BinaryIO):
-        self.source, self.bad, self.counted = source, bad, 0
+    def __init__(
+        self,
+        source: Source,
+        start: int,
+        progress: Callable[[Iterable[int]], Iterable[int]],
+        bad: BinaryIO,
+        limits: Limits,
+    ):
+        self.source, self.bad, self.limits, self.counted = source, bad, limits, 0
         self.position = start
         self._rows, self._next = iter(progress(range(start, len(source)))), None
 
@@ -140,7 +150,7 @@ class Rows:
                 self.position = len(self.source)
                 return None
             try:
-                self._next, self.position = pack(self.source[row], row), row
+                self._next, self.position = pack(read_row(self.source, row), row, self.limits), row
             except DataError as error:
                 self.counted += 1
                 self.bad.write(f"{error}\n".encode())
@@ -181,8 +191,8 @@ def write_shard(samples: Rows, out: Path, number: int, per_shard: int, size_limi
     }
 
 
-def pack(sample: Sample, row: int) -> Packed:
-    """The Packed of a sample; raises RowError for an image that is missing, cut or over the limit of a tar member."""
+def pack(sample: Sample, row: int, limits: Limits) -> Packed:
+    """The Packed of a sample; raises RowError for an image that cannot be used or is over the limit of a tar member."""
     image = sample.image
     if isinstance(image, Path):
         try:
@@ -198,8 +208,7 @@ def pack(sample: Sample, row: int) -> Packed:
         image = png(image)
     if len(image) > LIMITS[IMAGE]:
         raise RowError(sample.where, "image too large", f"the image has {len(image):,} bytes", "shrink it to 64 MiB")
-    if is_truncated(image):
-        raise RowError(sample.where, "unreadable image", "the image is truncated", "fetch or export it again")
+    picture_sides(sample, limits=limits)
     return Packed(f"{row:09d}{suffix_of(image)}", image, document_of(sample), len(sample.texts))
 
 
