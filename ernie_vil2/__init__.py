@@ -14,15 +14,16 @@ runtime.prepare()
 __all__ = ["Model", "load", "__version__"]
 
 
-def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None) -> "Model":
+def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None, damaged: str = "skip") -> "Model":
     """A model from a model directory or a `.pdparams` in the release's keys (then `vocab` names its vocabulary).
 
+    damaged: pictures that decode only in part are errors (skip), or taken as they are (keep).
     See `ernie_vil2.inference.model.load`; raises CheckpointError with every difference when the file does not fit.
     """
     runtime.import_paddle()
     from .inference.model import load as load_model
 
-    return load_model(path, vocab)
+    return load_model(path, vocab, damaged)
 
 
 def __getattr__(name):

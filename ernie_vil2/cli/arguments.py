@@ -32,6 +32,12 @@ def add_replace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replace", action="store_true", help=REPLACE)
 
 
+def add_damaged(parser: argparse.ArgumentParser) -> None:
+    """`--damaged skip|keep`: what becomes of pictures that decode only in part."""
+    told = "pictures that decode only in part: bad rows (default), or kept as they are"
+    parser.add_argument("--damaged", choices=("skip", "keep"), default="skip", help=told)
+
+
 def model_path(text: str) -> str:
     """A model's path; the folder of a run becomes its latest checkpoint, which is told, so that all that is done with
     it, checksums included, is of the same one."""

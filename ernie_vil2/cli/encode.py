@@ -16,7 +16,7 @@ from ..files.claim import Claims
 from ..inference import writer
 from ..inference.identity import describe
 from ..stop import StopRequest
-from .arguments import add_replace, model_path
+from .arguments import add_damaged, add_replace, model_path
 from .progress import rewrite
 from .sources import opened
 from .stopping import stoppable
@@ -68,12 +68,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--vocab", help="vocabulary of a .pdparams")
     parser.add_argument("--batch-size", type=int, metavar="N", help="items of a forward pass")
     parser.add_argument("--on-bad", choices=("skip", "stop"), default="skip", help="what to do with a bad row")
+    add_damaged(parser)
     add_replace(parser)
     args = parser.parse_args(argv)
     claim(args)
     source = opened(args.input, sys.stderr)
-    model = ernie_vil2.load(args.model, args.vocab)
-    identity = describe(args.model, args.vocab, args.input, source)
+    model = ernie_vil2.load(args.model, args.vocab, args.damaged)
+    identity = describe(args.model, args.vocab, args.input, source) | {"damaged": args.damaged}
     with StopRequest("stopping after these rows; once more Ctrl-C stops at once, without them") as stop:
         record = writer.encode_source(
             model,
@@ -91,3 +92,5 @@ def main(argv: list[str] | None = None) -> None:
     bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {side}" if record["bad rows"] else ""
     images = f"{record['images']:,} images and " if "images" in record else ""
     print(f"wrote {args.output}: {images}{record['texts']:,} texts of {record['rows']:,} rows{bad}")
+    if causes := record.get("causes"):
+        print("bad rows by cause:", ", ".join(f"{count:,} {cause}" for cause, count in sorted(causes.items())))

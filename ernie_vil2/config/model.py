@@ -33,6 +33,12 @@ class PixelProfile:
     resize_to: int = document(
         0, "what the short side (square: both) is resized to before the crop; size, where that is more", minimum=0
     )
+    wide_range: str = document(
+        "scaled",
+        "16-bit grey and float pictures under pil. scaled: 16 bits by their high byte, floats from 0..1 or 0..255; "
+        "clipped: as Pillow and CLIP's own code, which make them white or black",
+        choices=("scaled", "clipped"),
+    )
     mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
     std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
 
@@ -119,7 +125,9 @@ class ModelConfig:
     def to_dict(self) -> dict[str, typing.Any]:
         """Plain JSON-able dictionary; from_dict of it gives an equal configuration.
 
-        The plain system is not named, so that earlier releases read its model directories.
+        The plain system is not named, nor the default of `wide_range`, so that earlier releases read the directory.
         """
         found = as_dict(self)
+        if self.pixels.wide_range == PixelProfile.wide_range:
+            del found["pixels"]["wide_range"]
         return {key: value for key, value in found.items() if key not in BESIDE or value not in (PLAIN, {})}

@@ -125,7 +125,12 @@ class DataConfig:
     )
     augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
     workers: int = document(1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0)
-    max_bad: float = document(0.01, "share of broken samples at which the run stops", minimum=0)
+    max_bad: float = document(
+        0.01, "share of the different rows read that may be bad (under 10 always may); over it the run stops", minimum=0
+    )
+    damaged: str = document(
+        "skip", "pictures that decode only in part: skip, a bad row, or keep, as they are", choices=("skip", "keep")
+    )
     shuffle_window: int = document(
         131072, "samples that are shuffled together; whole shards are shuffled first", minimum=1
     )

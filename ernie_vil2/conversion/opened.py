@@ -81,7 +81,20 @@ def described(opened: Opened) -> list[str]:
             parts.append(f"text tower {tower.kind} {sizes}, {tower.vocab_size:,} tokens")
     if opened.vocab is not None:
         parts.append(f"vocabulary {opened.vocab}")
-    return ["; ".join(parts), *(f"note: {note}" for note in opened.notes)]
+    notes = [*opened.notes, *wide_range_note(opened)]
+    return ["; ".join(parts), *(f"note: {note}" for note in notes)]
+
+
+def wide_range_note(opened: Opened) -> list[str]:
+    """Where pictures of more than 8 bits get other pixels than by the code that the weights come from."""
+    pixels = opened.config.pixels
+    ours = opened.layout is official.LAYOUTS[0]
+    if ours or opened.config.image_tower is None or pixels.decoder != "pil" or pixels.wide_range == "clipped":
+        return []
+    return [
+        "16-bit grey and float pictures keep their greys, where the model's own code makes them white or black; "
+        "pixels.wide_range: clipped in config.json does as it does, and no other picture differs"
+    ]
 
 
 def pixels_name(config: ModelConfig) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..data.sources.base import RowError, Sample, Source
 from ..data.sources.pictures import content_digest
+from ..data.sources.usable import read_row
 from ..errors import DataError, UserError
-from ..inference.rows import encode_rows, writable
+from ..inference.rows import encode_rows
 from ..keys import stable_hash
 from .embeddings import APART, Embeddings, shared_texts
 from .left_out import LeftOut
@@ -131,7 +132,7 @@ def readable(source: Source, rows: range, apart: bool) -> tuple[dict[int, Sample
     samples, bad = {}, {}
     for row in rows:
         try:
-            sample = writable(source[row])
+            sample = read_row(source, row)
             samples[row] = replace(sample, id=f"{sample.id}{APART}{content_digest(sample)}") if apart else sample
         except DataError as error:
             bad[row] = error

@@ -8,6 +8,18 @@ import numpy as np
 from ..errors import ConfigError, DataError
 
 
+class Reason(str):
+    """Why an item is broken, a sentence, with the fixed name of its cause."""
+
+    cause = "broken image"
+
+    @classmethod
+    def of(cls, error: DataError) -> "Reason":
+        reason = cls(error)
+        reason.cause = getattr(error, "cause", cls.cause)
+        return reason
+
+
 class Failures:
     """What becomes of broken items: the first one raises, or all are noted as (position, reason)."""
 
@@ -21,7 +33,7 @@ class Failures:
     def add(self, position: int, error: DataError) -> None:
         if self.raising:
             raise type(error)(f"{self.kind} {position} (counted from 0): {error}")
-        self.found.append((position, str(error)))
+        self.found.append((position, Reason.of(error)))
 
     def passes(self, position: int, value: Any) -> bool:
         """Whether `value` is no error; an error is added."""

@@ -13,6 +13,7 @@ import paddle
 
 from ..checkpoints.model_directory import WEIGHTS, open_model
 from ..data.images.decode import AnyImage, decode
+from ..data.images.limits import DEFAULT_LIMITS, Limits, limits_of
 from ..data.images.pixels import normalise, preprocess
 from ..data.images.resize import crop
 from ..data.tokenizer import Tokenizer
@@ -34,11 +35,12 @@ WithFailures = tuple[np.ndarray, list[tuple[int, str]]]
 LOG = logging.getLogger("ernie_vil2")
 
 
-def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None) -> "Model":
+def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None, damaged: str = "skip") -> "Model":
     """A Model from a model directory, a `.pdparams` in the release's keys, PaddleNLP's ErnieViL (folder or file), or
     the folder of a run, of which the latest checkpoint is taken, with a warning in the log that names it.
 
-    vocab: vocabulary file; needed for a `.pdparams` unless a vocab.txt lies beside it. Tensors are read and assigned
+    vocab: vocabulary file; needed for a `.pdparams` unless a vocab.txt lies beside it. damaged: keep takes
+    pictures that decode only in part as they are, skip counts them as errors. Tensors are read and assigned
     one by one, so memory peaks at little more than the model itself. Raises CheckpointError that lists every missing
     and mis-shaped tensor, and names what a pickle asked for that is not allowed. What had to be assumed of a file
     without configuration is logged as a warning.
@@ -60,7 +62,7 @@ def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None) -> "Mo
     if not (Path(path) / WEIGHTS).is_file():  # a model directory says what it is; of other files much is assumed
         for note in state.notes:
             LOG.warning("%s: %s", path, note)
-    return Model(network, tokenizer)
+    return Model(network, tokenizer, limits_of(damaged))
 
 
 class Model:
@@ -71,8 +73,8 @@ class Model:
     mode as it was. A model of one tower raises ConfigError when the other one is asked for.
     """
 
-    def __init__(self, network: paddle.nn.Layer, tokenizer: Tokenizer | None):
-        self.network = network
+    def __init__(self, network: paddle.nn.Layer, tokenizer: Tokenizer | None, limits: Limits = DEFAULT_LIMITS):
+        self.network, self.limits = network, limits
         self.tokenizer = tokenizer
         self.config = network.config
         self.embed_dim = next(width for width in self.config.embed_dims() if width)
@@ -91,7 +93,7 @@ class Model:
 
     def preprocess(self, image: AnyImage) -> np.ndarray:
         """float32 [3, H, W]: the pixels that the image tower sees; raises ImageError."""
-        return preprocess(image, self.config.pixels)
+        return preprocess(image, self.config.pixels, self.limits)
 
     @overload
     def encode_text(
@@ -191,7 +193,7 @@ class Model:
     def _crop(self, image):
         """uint8 [S, S, 3], or the ImageError that explains why not: an exception would end the decoding threads."""
         try:
-            return crop(decode(image, self.config.pixels), self.config.pixels)
+            return crop(decode(image, self.config.pixels, self.limits), self.config.pixels, self.limits)
         except ImageError as error:
             return error
 

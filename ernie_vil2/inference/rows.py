@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..data.sources.base import RowError, Sample, Source
+from ..data.images.limits import image_error
+from ..data.sources.base import Sample, Source
 from ..data.sources.pictures import Picture, clash, picture_of
 from ..errors import DataError, ImageError
+from .items import Reason
 
 if TYPE_CHECKING:
     from .model import Model
@@ -80,7 +82,7 @@ def encode_rows(
         for position, (key, row) in enumerate(turn):
             try:
                 if position in failures:
-                    raise ImageError(failures[position])
+                    raise image_error(getattr(failures[position], "cause", Reason.cause), failures[position])
                 first = known.get(key)
                 if first is None:
                     known[key] = first = picture_of(samples[row], row)
@@ -106,15 +108,3 @@ def encode_texts(model: "Model", samples: Mapping[int, Sample], found: Encoded, 
         if reasons:
             found.bad[row] = DataError(reasons[0])
         start = stop
-
-
-def writable(sample: Sample) -> Sample:
-    """The sample, if its id fits on a line of UTF-8 text; else RowError."""
-    if sample.id.splitlines() != [sample.id] or any("\ud800" <= character <= "\udfff" for character in sample.id):
-        raise RowError(
-            sample.where,
-            "bad id",
-            f"the image id {sample.id!r} cannot be one line of a text file",
-            "give the image an id without line breaks",
-        )
-    return sample

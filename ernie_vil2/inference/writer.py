@@ -11,11 +11,12 @@ import numpy as np
 
 from ..data.sources.base import RowError, Source
 from ..data.sources.pictures import Picture
+from ..data.sources.usable import read_row, row_error
 from ..errors import CheckpointError, ConfigError, DataError
 from ..stop import Stopped, StopRequest
 from .journal import DATABASE, Journal, differences
 from .outputs import FORMATS, Arrays, ReleaseLines, read_record
-from .rows import encode_rows, writable
+from .rows import encode_rows
 
 if TYPE_CHECKING:
     from .model import Model
@@ -167,7 +168,7 @@ class Encoding:
         samples, bad = {}, {}
         for index in indices:
             try:
-                samples[index] = writable(self.source[index])
+                samples[index] = read_row(self.source, index)
             except RowError as error:
                 bad[index] = error
         found = encode_rows(
@@ -178,7 +179,7 @@ class Encoding:
         for index, sample in good.items():
             check_finite(sample.id, found.texts[index], found.images.get(index))
         for index in sorted(bad):
-            self.report(index, bad[index])
+            self.report(index, row_error(self.source.where(index), bad[index]))
         rows = [
             (sample.id, sample.texts, found.texts[index], found.images.get(index)) for index, sample in good.items()
         ]
@@ -189,13 +190,19 @@ class Encoding:
         self.counts["texts"] += sum(len(sample.texts) for sample in good.values())
         self.counts["bad rows"] += len(bad)
 
-    def report(self, index: int, error: DataError) -> None:
-        """List a bad row, or stop at it."""
-        where = getattr(error, "where", None) or self.source.where(index)
-        reason, _, fix = str(error).removeprefix(f"{where}: ").rpartition("; ")
+    def report(self, index: int, error: RowError) -> None:
+        """Count and list a bad row, or stop at it."""
         if self.stop_at_bad:
-            raise DataError(f"{where}: {reason}; {fix}")
-        line = where.rpartition(":")[2]
-        row = {"line": int(line) if line.isdigit() else index + 1, "where": where, "reason": reason, "fix": fix}
+            raise DataError(str(error))
+        causes = self.counts.setdefault("causes", {})
+        causes[error.cause] = causes.get(error.cause, 0) + 1
+        line = error.where.rpartition(":")[2]
+        row = {
+            "line": int(line) if line.isdigit() else index + 1,
+            "where": error.where,
+            "reason": error.reason,
+            "fix": error.fix,
+            "cause": error.cause,
+        }
         line = json.dumps(row, ensure_ascii=False) + "\n"
         self.journal.write("bad.jsonl", line.encode("utf-8", "backslashreplace"))

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from ..config.run import RunConfig, TrainConfig
 from ..data.batches.loader import Loader
+from ..data.batches.row_counts import RowCounts
 from ..data.batches.views import Batch
-from ..errors import DataError, UserError
+from ..errors import DataError, UserError, cause_of
 from ..stop import StopRequest
 from .distributed import Ranks
 from .log.run_log import RunLog, SilentLog, duration, memory
@@ -86,21 +87,29 @@ class StepTimer:
 
 
 class BadRows:
-    """The rows that were replaced by others, listed in a file."""
+    """The rows that were replaced by others, each listed once in a file that all ranks and resumptions add to."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.count = path, 0
+    def __init__(self, path: Path, counts: RowCounts, ranks: Ranks) -> None:
+        self.path, self.counts, self.ranks, self.unlisted = path, counts, ranks, ""
 
     def note(self, errors: list) -> None:
-        """Add what was wrong with rows of a batch."""
-        self.count += len(errors)
-        if errors:
-            with open(self.path, "a", encoding="utf-8", errors="backslashreplace") as handle:
-                handle.writelines(f"{error}\n" for error in errors)
+        """Add what was wrong with rows that were not met before."""
+        if not errors:
+            return
+        try:
+            with open(self.path, "a+", encoding="utf-8", errors="backslashreplace") as handle:
+                handle.seek(0)
+                listed = {line.rstrip("\n") for line in handle}
+                handle.writelines(f"{error}\n" for error in errors if str(error) not in listed)
+        except OSError as error:
+            self.unlisted = f"; some could not be listed ({cause_of(error)})"
 
     def summary(self) -> str:
         """A sentence, or nothing when every row was good."""
-        return f"note: {self.count:,} bad rows were replaced, they are listed in {self.path}" if self.count else ""
+        if not self.counts.bad:
+            return ""
+        here = " on this rank" if self.ranks.size > 1 else ""
+        return f"note: {self.counts}{here}, they are listed in {self.path}{self.unlisted}"
 
 
 def is_due(every: int, done: int) -> bool:
@@ -122,7 +131,7 @@ class Walk:
     def __init__(self, trainer: Run, loader: Loader, log: RunLog | SilentLog, stop: StopRequest) -> None:
         self.trainer, self.loader, self.log, self.stop = trainer, loader, log, stop
         self.rig, self.ranks, self.config = trainer.rig, trainer.ranks, trainer.config.train
-        self.bad = BadRows(trainer.folder / "bad.txt")
+        self.bad = BadRows(trainer.folder / "bad.txt", loader.counts, trainer.ranks)
         self.done = self.saved = trainer.first
         self.saving, self.agreed, self.path = False, False, None
         self.timer = StepTimer(self.config.steps, trainer.first, self.config.batch_size)
@@ -137,8 +146,8 @@ class Walk:
                 self.rescue(error)
             raise
         finally:
-            if self.bad.count:
-                self.log.say(self.bad.summary())
+            if note := self.bad.summary():
+                self.log.say(note)
         return self.path
 
     def steps(self) -> None:

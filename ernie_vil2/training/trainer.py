@@ -11,6 +11,7 @@ from ..config.run import RunConfig
 from ..data.batches.loader import Loader
 from ..data.batches.order import Order
 from ..data.batches.views import ViewMaker
+from ..data.images.limits import limits_of
 from ..data.sources.open import open_source
 from ..errors import ConfigError, UserError
 from ..files.leftovers import clear_leftovers_in
@@ -89,9 +90,10 @@ class Trainer:
             config.objective.tag_language,
             config.seed,
             config.data.reduced_decode,
+            limits_of(config.data.damaged),
         )
         self.rig = Rig(config, self.ranks, share, self.notes, fresh=saved is None)
-        encoder = Model(self.rig.model, tokenizer)
+        encoder = Model(self.rig.model, tokenizer, self.maker.limits)
         self.validation = Validation(valid, encoder, self.ranks, before_after, tuned and not self.first)
         self.stopped, self.unmeasured, self.status = False, False, 0
         if saved:

@@ -37,7 +37,7 @@ def test_bad_rows_fail_and_are_all_in_the_json(sound, tmp_path, capsys):
         handle.write("x\t1\n" * 30 + "x\t1\tAAAA\n")
     assert main(["check", str(sound), "--json", str(tmp_path / "out.json")]) == 1
     out = capsys.readouterr().out
-    assert "30  wrong number of columns" in out and "1  unreadable image" in out and "and 11 more" in out
+    assert "30  wrong number of columns" in out and "1  not an image" in out and "and 11 more" in out
     assert out.count(f"\n{sound}:") == 20 and f"{sound}:4: the line has 2 columns instead of 3; " in out
     assert len(json.loads((tmp_path / "out.json").read_text())["bad_rows"]) == 31
     assert main(["check", str(sound), "--limit", "3"]) == 0

@@ -91,6 +91,7 @@ def test_release_lines_and_bad_rows(capsys, model, tsv, rows, tmp_path):
     )
     assert status == 0 and text == (
         f"wrote {out}: 9 texts of 12 rows; 3 bad rows were left out and are listed in {out}.bad.jsonl\n"
+        "bad rows by cause: 1 bad base64, 1 not an image, 1 wrong number of columns\n"
     )
     listed = [json.loads(line) for line in Path(f"{out}.bad.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["line"] for row in listed] == [4, 7, 10]

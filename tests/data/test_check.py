@@ -114,7 +114,7 @@ def test_images_are_decoded_and_measured(tmp_path, random_image, image_bytes):
     broken = [images[0][:200], b"text, no image"]
     source = write_tsv(tmp_path / "a.tsv", [(f"t{i}", f"i{i}", image) for i, image in enumerate([*images, *broken])])
     report = check(source)
-    assert (report.samples, report.bad, report.causes) == (3, 2, {"unreadable image": 2})
+    assert (report.samples, report.bad, report.causes) == (3, 2, {"truncated image": 1, "not an image": 1})
     assert [row.where.rpartition(":")[2] for row in report.bad_rows] == ["4", "5"]
     assert all(row.fix and "\n" not in row.reason for row in report.bad_rows)
     assert (report.image_width["max"], report.image_height["min"], report.small_images) == (400, 100, 1)

@@ -109,6 +109,7 @@ def test_arrays_hold_each_image_once_and_every_text(rows, tmp_path):
         "rows": 23,
         "images": 9,
         "bad rows": 5,
+        "causes": {"bad id": 2, "broken image": 2, "unreadable row": 1},
         "texts": sum(len(texts) for _, _, texts in good),
     }
     assert sorted(files(tmp_path)) == sorted(
@@ -128,7 +129,13 @@ def test_arrays_hold_each_image_once_and_every_text(rows, tmp_path):
     assert keys.dtype == np.int64 and keys.tolist() == [stable_hash(text) for _, _, row in good for text in row]
     bad = [json.loads(line) for line in (out / "bad.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["line"] for row in bad] == [3, 6, 12, 14, 18]
-    assert bad[0] == {"line": 3, "where": "rows.tsv:3", "reason": "the row is bad", "fix": "mend the row"}
+    assert bad[0] == {
+        "line": 3,
+        "where": "rows.tsv:3",
+        "reason": "the row is bad",
+        "fix": "mend the row",
+        "cause": "bad id",
+    }
     assert bad[1]["reason"] == "it is broken" and bad[1]["fix"] == "mend it"
 
 

@@ -4,10 +4,11 @@ import argparse
 import os
 
 from ...data.check.check import check
+from ...data.images.limits import limits_of
 from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
 from ...files.claim import Claims
-from ..arguments import add_replace
+from ..arguments import add_damaged, add_replace
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
@@ -24,7 +25,15 @@ def run(options: argparse.Namespace) -> int:
     tokenizer = Tokenizer(options.vocab) if options.vocab else None
     source = opened(options.source)
     progress = row_bar(min(len(source), options.limit or len(source)))
-    report = check(source, tokenizer, options.limit, options.decode, None if options.json else 20, progress)
+    report = check(
+        source,
+        tokenizer,
+        options.limit,
+        options.decode,
+        None if options.json else 20,
+        progress,
+        limits=limits_of(options.damaged),
+    )
     print(report)
     if options.json:
         report.write(options.json)
@@ -41,6 +50,7 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--limit", type=int, help="check the first LIMIT rows only")
     verb.add_argument("--json", metavar="OUT", help="write the whole report, with every bad row, as JSON")
     verb.add_argument("--checksums", action="store_true", help="compare tars with the checksums in their index.json")
+    add_damaged(verb)
     verb.add_argument("--no-decode", dest="decode", action="store_false", help="only hash the images")
     add_replace(verb)
     verb.set_defaults(run=run)

@@ -65,7 +65,8 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
 def run(args: argparse.Namespace, command: Sequence[str], progress: Progress | None = None) -> None:
     """Measure what the parsed arguments ask for, print tables, and write what `--json` and `--output` name."""
     replaced = bool(args.output) and runs.check_folder(args.output)
-    outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, given(args), command, progress)
+    options = given(args)
+    outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, options, command, progress, args.damaged)
     try:
         print(tables(outcome.results), flush=True)  # first: a full disk must not lose the figures
     finally:  # and a reader of them that has gone, as `head` does, must not lose the files

@@ -16,7 +16,7 @@ from ...evaluation.metrics.finite import finite
 from ...evaluation.runs import results as runs
 from ...files.claim import Claims
 from ...files.json_files import write_json
-from ..arguments import add_replace, model_path
+from ..arguments import add_damaged, add_replace, model_path
 from ..progress import rewrite
 from ..sources import opened
 from ..stopping import stoppable
@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--ids", metavar="FILE", help="image id of every line of a release text file")
     parser.add_argument("--protocol", choices=("official", "standard", "both"), help="default both")
     parser.add_argument("--skip-broken", action="store_true", help="leave out broken samples and count them")
+    add_damaged(parser)
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file")
     add_replace(parser)
     benchmark.add_options(parser.add_argument_group("public benchmarks"))
@@ -53,6 +54,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--model needs --input SOURCE, or --benchmark NAME with --data DIR")
     if args.embeddings and (args.input or args.vocab or args.skip_broken or args.benchmark):
         parser.error("--input, --benchmark, --vocab and --skip-broken belong to --model, not to --embeddings")
+    if args.embeddings and args.damaged == "keep":
+        parser.error("--damaged belongs to --model, not to --embeddings, which have no pictures")
     if args.model and args.ids:
         parser.error("--ids belongs to --embeddings; a source has its own ids")
     if args.benchmark and args.protocol:
@@ -78,9 +81,8 @@ def measure(args: argparse.Namespace) -> None:
         import ernie_vil2
 
         source = opened(args.input, sys.stderr)
-        embeddings = encode_source(
-            ernie_vil2.load(args.model, args.vocab), source, args.skip_broken, progress=counter()
-        )
+        model = ernie_vil2.load(args.model, args.vocab, args.damaged)
+        embeddings = encode_source(model, source, args.skip_broken, progress=counter())
         owners = embeddings.text_image
         finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
         finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")

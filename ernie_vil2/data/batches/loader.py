@@ -1,11 +1,12 @@
 """Batches in the order of `order.py`, made ahead of the step by worker processes, broken samples counted."""
 
-import collections
 import math
 
 from ...errors import DataError
-from ..sources.base import Source
+from ..sources.base import RowError, Source
+from ..sources.usable import read_row
 from .order import Order
+from .row_counts import RowCounts
 from .shared_memory import open_ring
 from .views import ViewMaker, join
 from .workers import Crew
@@ -17,7 +18,6 @@ CHUNK = 32
 BATCHES_AHEAD = 2
 IN_USE = 2
 """Batches in the hands of the trainer: the one that it works on, and while it asks for the next that one too."""
-LEAST_BAD = 10
 
 
 class BatchMaker:
@@ -47,8 +47,8 @@ class BatchMaker:
             if current is not None:
                 current[0] = index
             try:
-                return self.maker.make(self.source[index], epoch, index)
-            except DataError as error:
+                return self.maker.make(read_row(self.source, index), epoch, index)
+            except RowError as error:
                 last = error
                 if index == position:
                     bad.append(self._noted(error, index))
@@ -56,12 +56,13 @@ class BatchMaker:
 
     def _noted(self, error, index):
         noted = DataError(str(error))
-        noted.cause, noted.where = getattr(error, "cause", "unreadable row"), self.source.where(index)
+        noted.cause, noted.where, noted.index = error.cause, self.source.where(index), index
         return noted
 
 
 class Loader:
-    """Iterates over `(Batch, bad)` of the global batches `start` to `steps`; `bad` lists the DataErrors met on the way.
+    """Iterates over `(Batch, bad)` of the global batches `start` to `steps`; `bad` lists the DataErrors of bad rows
+    that were not met before.
 
     part: the slice of each global batch that is made here, for a rank of several. workers: processes, which never
     import Paddle; 0 makes each batch when it is asked for. What a batch holds depends on neither. Workers write pixels
@@ -70,8 +71,8 @@ class Loader:
     Where /dev/shm has no room for a batch, pixels go through pipes, and `note` says so. shared_bytes: most of it to
     take, None for half of what is free.
 
-    Raises DataError when over `max_bad` of the samples read so far (and at least 10 different ones) are broken, when a
-    worker takes over `timeout` seconds for a chunk, and when one dies. `causes` counts broken samples by cause.
+    Raises DataError when over `max_bad` of the different rows read so far (and at least 10) are bad, when a
+    worker takes over `timeout` seconds for a chunk, and when one dies. `counts` has the rows that were bad, by cause.
     `close()`, or the end of the iteration, ends the workers at once.
     """
 
@@ -91,8 +92,8 @@ class Loader:
         self.source, self.maker, self.order, self.steps, self.start = source, maker, order, steps, start
         self.workers, self.max_bad, self.part, self.timeout = workers, max_bad, part, timeout
         self.shared_bytes = shared_bytes
-        self.seen, self.causes, self.note = 0, collections.Counter(), ""
-        self._places, self._distinct, self._crew = collections.deque(maxlen=5), set(), None
+        self.counts, self.note = RowCounts(len(source)), ""
+        self._crew = None
 
     def __len__(self):
         return self.steps - self.start
@@ -111,9 +112,8 @@ class Loader:
     def __iter__(self):
         make = BatchMaker(self.source, self.maker)
         batches = self._from_workers(make) if self.workers else (make(*self._job(step)) for step in self._steps())
-        for batch, bad in batches:
-            self._count(len(batch), bad)
-            yield batch, bad
+        for step, (batch, bad) in zip(self._steps(), batches, strict=True):
+            yield batch, self._counted(step, bad)
 
     def _steps(self):
         return range(self.start, self.steps)
@@ -163,18 +163,16 @@ class Loader:
                 self._crew = None
             crew.close()
 
-    def _count(self, samples, bad):
-        self.seen += samples
-        for error in bad:
-            self.causes[error.cause] += 1
-            self._places.append(error.where)
-            if len(self._distinct) < LEAST_BAD:
-                self._distinct.add(error.where)
-        broken = sum(self.causes.values())
-        if bad and len(self._distinct) >= LEAST_BAD and broken > self.max_bad * self.seen:
-            causes = ", ".join(f"{count} {cause}" for cause, count in self.causes.most_common())
+    def _counted(self, step, bad):
+        """The errors of rows that are bad for the first time; DataError when those are too many."""
+        counts = self.counts
+        counts.draw(self._job(step)[1])
+        new = counts.replace(bad)
+        if new and counts.too_many(self.max_bad):
+            causes = ", ".join(f"{count} {cause}" for cause, count in counts.causes.most_common())
             raise DataError(
-                f"{self.source.name}: {broken} of {self.seen} samples are broken ({causes}), more than data.max_bad "
-                f"{self.max_bad:g}; the last ones are {', '.join(self._places)}; the last says: {bad[-1]}; "
+                f"{self.source.name}: {counts.bad} of {counts.seen} samples are broken ({causes}), more than "
+                f"data.max_bad {self.max_bad:g}; the last ones are {', '.join(counts.last)}; the last says: {new[-1]}; "
                 "check the file with tools/data.py check"
             )
+        return new

@@ -11,9 +11,11 @@ from ...errors import ConfigError, ImageError
 from ...keys import generator, stable_hash
 from ..images.augment import draw_short, vary
 from ..images.decode import decode, decode_for
+from ..images.limits import DEFAULT_LIMITS, Limits
 from ..images.resize import crop, resize_short
 from ..sources.base import Sample
 from ..sources.pictures import probe
+from ..sources.usable import row_error
 from ..tag_prompts import tag_prompt
 from ..tokenizer import Tokenizer
 
@@ -23,9 +25,9 @@ class Batch:
     """The views of B samples.
 
     pixels: {image view: uint8 [B, S, S, 3] RGB}; tokens: {text view: int64 [B, L], padded with 0}; image_ids: int64 [B]
-    hashes of the image ids with their pictures, so that two pictures under one id are two images; text_ids: {text view:
-    int64 [B] hashes of the texts}; present: {view: bool [B]}, where a sample may lack a view (no tags); index: int64 [B]
-    positions in the source; where: B places for messages.
+    hashes of the image ids with their pictures, so that two pictures under one id are two images; text_ids: {text
+    view: int64 [B] hashes of the texts}; present: {view: bool [B]}, where a sample may lack a view (no tags); index:
+    int64 [B] positions in the source; where: B places for messages.
     """
 
     pixels: dict
@@ -104,8 +106,9 @@ class ViewMaker:
 
     views: names out of image, image', caption, caption', tags, tags'; profile: the model's pixel profile; augmentation:
     AugmentationConfig or None for the evaluation pixels; reduced: with augmentation, decode JPEGs only as finely as the
-    views need (decode_for). The views of an image share one decode. caption' is another caption of the image
-    where there is one, and else the same caption, told apart by dropout only; so are tags and tags'.
+    views need (decode_for). limits: what pictures are refused. The views of an image share one decode.
+    caption' is another caption of the image where there is one, and else the same caption, told apart by dropout only;
+    so are tags and tags'.
     """
 
     def __init__(
@@ -117,6 +120,7 @@ class ViewMaker:
         tag_language: str = "zh",
         seed: int = 0,
         reduced: bool = True,
+        limits: Limits = DEFAULT_LIMITS,
     ):
         if {"image", "image'"} <= set(views) and augmentation is None:
             raise ConfigError(
@@ -125,11 +129,11 @@ class ViewMaker:
             )
         self.views, self.tokenizer, self.profile = tuple(views), tokenizer, profile
         self.augmentation, self.tag_language, self.seed = augmentation, tag_language, seed
-        self.reduced = reduced and augmentation is not None
+        self.limits, self.reduced = limits, reduced and augmentation is not None
         self.image_views = [view for view in self.views if view.startswith("image")]
 
     def make(self, sample: Sample, epoch: int, index: int) -> Views:
-        """Views of one sample; ImageError that says where the sample stands when its image is broken."""
+        """Views of one sample; RowError when its image cannot be used."""
         texts = {}
         order = generator(self.seed, epoch, index, "caption").permutation(len(sample.texts))
         for view in self.views:
@@ -141,19 +145,17 @@ class ViewMaker:
             crops = self._crops(sample.image, epoch, index) if self.image_views else {}
             picture = probe(sample) if self.image_views else ""
         except ImageError as error:
-            place = ImageError(f"{sample.where}: {error}")
-            place.cause = getattr(error, "cause", "broken image")
-            raise place from None
+            raise row_error(sample.where, error) from None
         return Views(crops, texts, sample.id, picture, index, sample.where)
 
     def _crops(self, image, epoch, index):
         """{image view: uint8 [S, S, 3]}; decoded once, and resized once per scale that the views draw."""
         size, recipe = self.profile.size, self.augmentation
         if recipe is None:
-            return {view: crop(decode(image, self.profile), self.profile) for view in self.image_views}
+            return {view: crop(decode(image, self.profile, self.limits), self.profile) for view in self.image_views}
         keys = {view: generator(self.seed, epoch, index, view) for view in self.image_views}
         shorts = {view: draw_short(self.profile.resized, key, recipe.crop_scale) for view, key in keys.items()}
-        rgb, sides = decode_for(image, max(shorts.values()) if self.reduced else None, self.profile)
+        rgb, sides = decode_for(image, max(shorts.values()) if self.reduced else None, self.profile, self.limits)
         resized = {short: resize_short(rgb, short, self.profile, sides=sides) for short in set(shorts.values())}
         return {view: vary(resized[shorts[view]], size, key, recipe) for view, key in keys.items()}
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
+from ...config.model import PixelProfile
 from ...runtime import cpu_count
-from ..images.decode import decode
+from ..images.limits import DEFAULT_LIMITS, Limits
 from ..images.resize import OFFICIAL
 from ..sources.base import RowError, Source, digest
 from ..sources.pictures import CLASH, clash
+from ..sources.usable import picture_sides, read_row
 from ..tokenizer import Tokenizer
 from .report import SHOWN, BadRow, CheckReport, Repeats
 
@@ -35,46 +36,48 @@ def check(
     decode_images: bool = True,
     keep_bad: int | None = SHOWN,
     progress: Callable[[Iterable[Outcome]], Iterable[Outcome]] = iter,
+    profile: PixelProfile = OFFICIAL,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> CheckReport:
     """Read the first `limit` rows of a Source and return a CheckReport.
 
     tokenizer: gives token lengths and the truncation rate; decode_images: without it images are hashed, not decoded;
     keep_bad: how many bad rows the report lists (None for all; all are counted); progress: wraps the iterator of rows.
+    profile, limits: what pictures are decoded by.
     """
     rows = len(source) if limit is None else min(limit, len(source))
     tally = Tally(source, tokenizer, keep_bad)
-    for outcome in progress(outcomes(source, rows, decode_images)):
+    for outcome in progress(outcomes(source, rows, profile if decode_images else None, limits)):
         tally.add(outcome)
     return tally.report(rows)
 
 
-def outcomes(source: Source, rows: int, decode_images: bool) -> Iterator[Outcome]:
+def outcomes(
+    source: Source, rows: int, profile: PixelProfile | None, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[Outcome]:
     """Yield what `examine` says of each row, in order; threads read and decode a window of rows ahead."""
     threads = cpu_count()
     with ThreadPoolExecutor(threads) as pool:
         pending = deque()
         for index in range(rows):
-            pending.append(pool.submit(examine, source, index, decode_images))
+            pending.append(pool.submit(examine, source, index, profile, limits))
             if len(pending) >= WINDOW * threads:
                 yield pending.popleft().result()
         for future in pending:
             yield future.result()
 
 
-def examine(source: Source, index: int, decode_images: bool) -> Outcome:
-    """(id hash, image hash, texts, (height, width) or None) of a row, or the RowError that says why it is bad."""
+def examine(source: Source, index: int, profile: PixelProfile | None, limits: Limits = DEFAULT_LIMITS) -> Outcome:
+    """(id hash, image hash, texts, (height, width) or None: no profile) of a row, or the RowError that says why not."""
     try:
-        sample = source[index]
-        size = decode(sample.image, OFFICIAL).shape[:2] if decode_images else None
+        sample = read_row(source, index)
+        size = picture_sides(sample, profile, limits) if profile is not None else None
         content = sample.image.read_bytes() if isinstance(sample.image, Path) else sample.image
         if isinstance(content, np.ndarray):
             content = np.ascontiguousarray(content).data
         return digest(sample.id.encode()), digest(content), sample.texts, size
     except RowError as error:
         return error
-    except DataError as error:
-        reason, _, fix = str(error).rpartition("; ")
-        return RowError(source.where(index), "unreadable image", reason or fix, fix if reason else "replace the image")
 
 
 class Tally:

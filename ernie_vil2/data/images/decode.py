@@ -224,7 +224,7 @@ def load_pil(opened: "Callable[[], Image]", where: str, profile: PixelProfile, l
     try:
         image = opened()
         check_size(image.size, where, limits)
-        return as_opencv(image) if profile.decoder == "opencv" else as_pil(image)
+        return as_opencv(image) if profile.decoder == "opencv" else as_pil(image, profile.wide_range, where)
     except ImageError:
         raise
     except Exception as error:

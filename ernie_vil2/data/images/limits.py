@@ -23,6 +23,11 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+def limits_of(damaged: str) -> Limits:
+    """The limits of the setting `damaged`, skip or keep."""
+    return Limits(keep_damaged=damaged == "keep")
+
+
 def image_error(cause: str, message: str) -> ImageError:
     """An ImageError with the fixed name of its cause, to count by."""
     error = ImageError(message)

@@ -1,9 +1,10 @@
 """RGB pixels of a PIL image: as its file would give through OpenCV, or as Pillow converts."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from ...errors import ImageError
+from .limits import image_error
 
 ORIENTATION_TAG = 0x0112
 TRANSPOSE = {
@@ -17,11 +18,38 @@ TRANSPOSE = {
 }
 
 
-def as_pil(image: Image.Image) -> np.ndarray:
-    """Pillow's own conversion to RGB, alpha dropped and EXIF orientation not applied: uint8 [H, W, 3]."""
-    if image.mode in ("P", "PA"):
+def as_pil(image: Image.Image, wide_range: str = "scaled", where: str = "a PIL image") -> np.ndarray:
+    """Pillow's own conversion to RGB, alpha dropped and EXIF orientation not applied: uint8 [H, W, 3].
+
+    wide_range: what becomes of modes that Pillow would clip to 8 bits, a field of PixelProfile. ImageError for values
+    of which it is not known what is white.
+    """
+    if wide_range == "scaled" and (image.mode in ("I", "F") or image.mode.startswith("I;16")):
+        return np.repeat(eight_bits(np.asarray(image), where)[:, :, None], 3, axis=2)
+    if image.mode in ("RGBa", "La"):
+        image = image.convert(image.mode.upper())
+    elif image.mode in ("P", "PA"):
         image = image.convert("RGBA")  # the same colours as straight to RGB, without Pillow's warning on transparency
+    elif image.mode == "LAB":
+        spaces = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        image = ImageCms.profileToProfile(image, *spaces, outputMode="RGB")
     return np.array(image.convert("RGB"))
+
+
+def eight_bits(grey: np.ndarray, where: str) -> np.ndarray:
+    """uint8 of grey values: whole numbers are 16 bits, of which the high byte stays; floats reach from 0 to 1, or to
+    255 where one of them is over 1."""
+    low, high = grey.min(), grey.max()  # NaN is in no range
+    if np.issubdtype(grey.dtype, np.integer):
+        if low >= 0 and high <= 65535:
+            return (grey >> 8).astype(np.uint8)
+    elif low >= 0 and high <= 255:
+        return np.rint(grey * (255 if high <= 1 else 1)).astype(np.uint8)
+    raise image_error(
+        "unknown range",
+        f"{where}: has values from {low:g} to {high:g}, of which it is not known what is white; "
+        "save it with 8 or 16 bits, or with floats from 0 to 1",
+    )
 
 
 def as_opencv(image: Image.Image) -> np.ndarray:
@@ -43,8 +71,6 @@ def as_opencv(image: Image.Image) -> np.ndarray:
         ink = 255 - np.asarray(image).astype(np.int32)
         colour, black = ink[:, :, :3], ink[:, :, 3:]
         return (black - ((255 - colour) * black >> 8)).astype(np.uint8)
-    if mode in ("RGBa", "La"):
-        image = image.convert(mode.upper())
     return as_pil(image)
 
 

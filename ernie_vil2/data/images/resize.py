@@ -44,6 +44,20 @@ def resized_sides(height: int, width: int, size: int, rule: str = "official") ->
     return (stretched, size) if width < height else (size, stretched)
 
 
+def resized_within(
+    sides: tuple[int, int], size: int, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS
+) -> tuple[int, int]:
+    """`resized_sides` of (height, width); ImageError where they are over the limit and not what they were."""
+    height, width = resized_sides(*sides, size, profile.resize)
+    if height * width > limits.max_pixels and (height, width) != tuple(sides):
+        raise image_error(
+            "too large",
+            f"an image of {sides[1]} x {sides[0]} pixels would be resized to {width} x {height}, "
+            f"over the limit of {limits.max_pixels} pixels; cut it to a less extreme shape",
+        )
+    return height, width
+
+
 def resize_short(
     rgb: np.ndarray,
     size: int,
@@ -56,15 +70,9 @@ def resize_short(
     The rule `square` resizes both sides. sides: (height, width) of the full image, when `rgb` is a reduced decode of
     it; the rule goes by them.
     """
-    height, width = resized_sides(*(sides or rgb.shape[:2]), size, profile.resize)
+    height, width = resized_within(sides or rgb.shape[:2], size, profile, limits)
     if (height, width) == rgb.shape[:2]:
         return rgb
-    if height * width > limits.max_pixels:
-        raise image_error(
-            "too large",
-            f"an image of {rgb.shape[1]} x {rgb.shape[0]} pixels would be resized to {width} x {height}, "
-            f"over the limit of {limits.max_pixels} pixels; cut it to a less extreme shape",
-        )
     if profile.decoder == "pil":
         from PIL import Image
 

@@ -29,34 +29,36 @@ def run_benchmark(
     options: Mapping[str, Any] | None = None,
     command: str | Sequence[str] = (),
     progress: Progress | None = None,
+    damaged: str = "skip",
 ) -> Outcome:
     """The Outcome of a benchmark, with provenance in every Result.
 
     data: folder of its files. model: path of a model. options: {option: value} of the benchmark that were given, such
-    as split and allow_counts. command: the arguments, for the provenance. The files are read before the model is
-    loaded, so a fault in them is told at once. Raises ConfigError, DataError, CheckpointError.
+    as split and allow_counts. command: the arguments, for the provenance. damaged: skip or keep. The files are read
+    before the model is loaded, so a fault in them is told at once. Raises ConfigError, DataError, CheckpointError.
     """
     found = benchmark(name)
     options = dict(options or {})
     read_options(found.options, {key: value for key, value in options.items() if key != "split"}, name)
-    outcome = found.evaluate(LateModel(model, vocab), name, data, progress=progress, **options)
+    outcome = found.evaluate(LateModel(model, vocab, damaged), name, data, progress=progress, **options)
     tokens = {"vocab": sha256_of(vocab)} if vocab else {}
-    origin = provenance(command, model, outcome.data_sha256, {"benchmark": name, **options, **tokens})
+    kept = {"damaged": damaged} if damaged != "skip" else {}
+    origin = provenance(command, model, outcome.data_sha256, {"benchmark": name, **options, **tokens, **kept})
     return replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
 
 
 class LateModel:
     """A model that is loaded when it is first used; a path where nothing is is told at once."""
 
-    def __init__(self, path: str | Path, vocab: str | Path | None = None) -> None:
-        self._path, self._vocab, self._model = path, vocab, None
+    def __init__(self, path: str | Path, vocab: str | Path | None = None, damaged: str = "skip") -> None:
+        self._path, self._vocab, self._damaged, self._model = path, vocab, damaged, None
         if not os.path.exists(path):
             self._load()
 
     def _load(self) -> "Model":
         import ernie_vil2
 
-        self._model = self._model or ernie_vil2.load(self._path, self._vocab)
+        self._model = self._model or ernie_vil2.load(self._path, self._vocab, self._damaged)
         return self._model
 
     def __getattr__(self, name: str) -> Any:

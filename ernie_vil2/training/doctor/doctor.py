@@ -7,7 +7,9 @@ import numpy as np
 
 from ...config.run import RunConfig
 from ...data.check.check import check
+from ...data.images.limits import limits_of
 from ...data.sources.base import Sample, Source
+from ...data.sources.usable import too_many_bad
 from ...device import current_device
 from ...files.leftovers import scratch_folder
 from ...keys import generator
@@ -94,7 +96,12 @@ def data_line(trainer: Trainer, config: RunConfig) -> Line:
     """Bad rows, repeated pairs and truncated texts in a sample of the training source."""
     source, wanted = trainer.source, config.train.batch_size
     drawn = generator(config.seed, "doctor").choice(len(source), min(ROWS, len(source)), replace=False)
-    found = check(Sampled(source, np.sort(drawn)), trainer.maker.tokenizer)
+    found = check(
+        Sampled(source, np.sort(drawn)),
+        trainer.maker.tokenizer,
+        profile=config.model.pixels,
+        limits=limits_of(config.data.damaged),
+    )
     bad, repeated = 100 * found.bad / found.checked, 100 * found.same_pair.count / max(found.texts, 1)
     text = (
         f"{len(source):,} samples; of {found.checked:,} looked at, {bad:.1f} % are bad, {repeated:.1f} % of the pairs "
@@ -103,7 +110,7 @@ def data_line(trainer: Trainer, config: RunConfig) -> Line:
     wrong = []
     if len(source) < wanted:
         wrong.append(f"there are fewer samples than train.batch_size {wanted}: lower it")
-    if bad > 100 * config.data.max_bad:
+    if too_many_bad(found.bad * len(source) / found.checked, len(source), config.data.max_bad):
         first = found.bad_rows[0]
         wrong.append(f"more are bad than data.max_bad allows, {first.where} for example: {first.reason}; {first.fix}")
     if repeated > MOST_REPEATED:

@@ -158,14 +158,17 @@ def test_too_many_broken_samples_stop_the_run_with_counts_by_cause(maker, worker
         r"noise:\d+, .*mend it; .*data.py check",
     ):
         list(loader)
-    assert loader.causes == {"torn": 20}
+    assert loader.counts.causes == {"torn": 20}
     with pytest.raises(DataError, match="not one of its 5 samples"):
         load(Noise(5, broken=range(5)), maker, batch_size=5, steps=1, workers=workers)
 
 
-def test_a_few_broken_rows_never_stop_a_run_and_count_once_an_epoch(maker):
-    loader = Loader(Noise(12, broken=range(6)), maker, Order(12, 12, 7), 5, workers=0)
-    assert len(list(loader)) == 5 and loader.causes == {"torn": 15, "wet": 15} and loader.seen == 60
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_few_broken_rows_never_stop_a_run_and_count_once_however_often_they_are_drawn(maker, workers):
+    loader = Loader(Noise(12, broken=range(6)), maker, Order(12, 12, 7), 5, workers=workers)
+    told = [error.where for _, bad in loader for error in bad]
+    assert sorted(told) == [f"noise:{row}" for row in range(1, 7)] and loader.counts.causes == {"torn": 3, "wet": 3}
+    assert str(loader.counts) == "6 of 12 rows are bad and were replaced 30 times"
 
 
 # Workers that do not do as they should

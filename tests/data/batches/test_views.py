@@ -8,9 +8,9 @@ from ernie_vil2.config.model import PixelProfile
 from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.images.resize import crop
-from ernie_vil2.data.sources.base import Sample
+from ernie_vil2.data.sources.base import RowError, Sample
 from ernie_vil2.data.tokenizer import Tokenizer
-from ernie_vil2.errors import ConfigError, ImageError
+from ernie_vil2.errors import ConfigError
 
 ALL = ("image", "image'", "caption", "caption'", "tags", "tags'")
 
@@ -119,6 +119,6 @@ def test_training_pixels_are_close_with_and_without_reduction(tiny_vocab, random
 
 
 def test_a_broken_image_names_its_place_and_cause(make):
-    with pytest.raises(ImageError, match="x.jsonl:9: .*is empty") as caught:
+    with pytest.raises(RowError, match="x.jsonl:9: .*is empty") as caught:
         make(("image",)).make(Sample("a", b"", ("猫",), (), "x.jsonl:9"), 0, 0)
     assert caught.value.cause == "empty image"

@@ -207,3 +207,26 @@ def test_a_stop_in_the_middle_is_told(tmp_path, monkeypatch):
 def test_lines_say_at_once_whether_they_are_good():
     lines = [Line("data", True, "fine"), Line("cost", False, "too much")]
     assert report(lines) == "ok  data: fine\nBAD cost: too much" and failed(lines) == 1
+
+
+class Few(Rows):
+    """`count` rows, of which the first `bad` are bad."""
+
+    def __init__(self, count, bad):
+        self.count, self.bad = count, bad
+
+    def __len__(self):
+        return self.count
+
+    def load(self, index):
+        if index % self.count < self.bad:
+            raise DataError(f"rows:{index + 1}: the image is torn; fetch it again")
+        return Sample(str(index), np.full((8, 8, 3), index % 256, np.uint8), (f"红{index}",), (), f"rows:{index + 1}")
+
+
+@pytest.mark.parametrize("count, bad, refused", [(501, 8, False), (501, 10, True), (512, 5, False)])
+def test_the_doctor_refuses_as_many_bad_rows_as_the_run_does(tmp_path, count, bad, refused):
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[CLS]\n[SEP]\n[UNK]\n红\n", encoding="utf-8")
+    maker = SimpleNamespace(tokenizer=Tokenizer(tmp_path / "vocab.txt", 64))
+    line = doctor.data_line(SimpleNamespace(source=Few(count, bad), maker=maker), run_config(tmp_path))
+    assert ("more are bad than data.max_bad allows" in line.text) is refused

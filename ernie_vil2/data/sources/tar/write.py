@@ -19,9 +19,10 @@ import numpy as np
 from ....errors import ConfigError, DataError
 from ....files.atomic import LOG, atomic_file, replace_directory
 from ....files.leftovers import clear_leftovers_in
-from ...images.headers import is_truncated
+from ...images.limits import DEFAULT_LIMITS, Limits
 from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of
+from ..usable import picture_sides, read_row
 from .manifest import NAME, read_manifest, write_manifest
 from .seen import SeenPictures, forget, seen_pictures
 
@@ -65,25 +66,27 @@ def write_shards(
     per_shard: int = 10000,
     size_limit: int = 10**9,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    limits: Limits = DEFAULT_LIMITS,
     replace: bool = False,
 ) -> dict[str, Any]:
     """Write `source` as `out`/00000.tar, ... of at most `per_shard` samples and `size_limit` bytes each.
 
     Returns the content of `out`/index.json. Bad rows are left out, counted, and listed in `out`/bad.txt. An `out` of
     the same source and options is gone on with; any other that is not empty raises ConfigError. progress: wraps the
-    iterator of rows that are still to be written. replace: other shards in `out` give way once the new ones are whole,
-    which are written to `out`.partial.
+    iterator of rows that are still to be written. limits: what pictures are refused, as in `check`. replace: other
+    shards in `out` give way once the new ones are whole, which are written to `out`.partial.
     """
     if per_shard < 1 or size_limit < 1:
         raise ConfigError("a shard holds at least 1 sample and 1 byte; raise --per-shard or --size-limit")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    if replace and not goes_on(source, out, per_shard, size_limit):
+    options = options_of(source, per_shard, size_limit, limits)
+    if replace and not goes_on(out, options):
         made = out.with_name(f"{out.name}.partial")
-        content = write_shards(source, made, per_shard, size_limit, progress)
+        content = write_shards(source, made, per_shard, size_limit, progress, limits)
         replace_directory(made, out)
         return content
-    content = beginning(source, out, per_shard, size_limit)
+    content = beginning(out, options)
     if content["complete"]:
         forget(out)
         return content
@@ -91,7 +94,7 @@ def write_shards(
     with open(out / BAD_NAME, "ab", buffering=0) as bad, seen_pictures(out, start) as seen:
         bad.truncate(content["bad_bytes"])
         bad.seek(0, os.SEEK_END)  # or tell() gives the old end until something is written
-        samples = Rows(source, start, progress, bad, seen)
+        samples = Rows(source, start, progress, bad, seen, limits)
         while samples.peek() is not None:
             content["shards"].append(write_shard(samples, out, len(content["shards"]), per_shard, size_limit))
             content["bad"] += samples.take_bad()
@@ -111,17 +114,22 @@ def write_shards(
     return read_manifest(out)
 
 
-def goes_on(source: Source, out: Path, per_shard: int, size_limit: int) -> bool:
+def options_of(source: Source, per_shard: int, size_limit: int, limits: Limits) -> dict[str, Any]:
+    """What shards are made of, and how: what must be the same where they are gone on with."""
+    options = {"source": source.name, "rows": len(source), "per_shard": per_shard, "size_limit": size_limit}
+    return options | {"keep_damaged": limits.keep_damaged}
+
+
+def goes_on(out: Path, options: dict[str, Any]) -> bool:
     """Whether what stands in `out` can be gone on with."""
     try:
-        return bool(beginning(source, out, per_shard, size_limit))
+        return bool(beginning(out, options))
     except (ConfigError, DataError):
         return False
 
 
-def beginning(source: Source, out: Path, per_shard: int, size_limit: int) -> dict[str, Any]:
-    """What stands in `out` already, checked to be of this source and these options; leftovers of kills are removed."""
-    options = {"source": source.name, "rows": len(source), "per_shard": per_shard, "size_limit": size_limit}
+def beginning(out: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """What stands in `out` already, checked to be of these options; leftovers of kills are removed."""
     for told in clear_leftovers_in(out, r"(\d{5,}\.tar|index\.json)"):
         LOG.warning("note: %s", told)
     found = read_manifest(out)
@@ -131,7 +139,7 @@ def beginning(source: Source, out: Path, per_shard: int, size_limit: int) -> dic
         found = {**options, "complete": False, "bad": 0, "bad_bytes": 0, "shards": []}
         write_manifest(out, found)
     for name, value in options.items():
-        if found.get(name) != value:
+        if found.get(name, False) != value:  # shards of earlier releases say nothing of damage
             raise ConfigError(
                 f"{out}: holds shards with {name} {found.get(name)!r}, not {value!r}; name a new folder, or go on with "
                 "the same source and options"
@@ -153,8 +161,9 @@ class Rows:
         progress: Callable[[Iterable[int]], Iterable[int]],
         bad: BinaryIO,
         seen: SeenPictures,
+        limits: Limits,
     ):
-        self.source, self.bad, self.seen, self.counted = source, bad, seen, 0
+        self.source, self.bad, self.seen, self.limits, self.counted = source, bad, seen, limits, 0
         self.position = start
         self._rows, self._next = iter(progress(range(start, len(source)))), None
 
@@ -166,8 +175,8 @@ class Rows:
                 self.position = len(self.source)
                 return None
             try:
-                sample = self.source[row]
-                packed = pack(sample, row)
+                sample = read_row(self.source, row)
+                packed = pack(sample, row, self.limits)
                 self.seen.check(self.source, sample, row)
                 self._next, self.position = packed, row
             except DataError as error:
@@ -210,8 +219,8 @@ def write_shard(samples: Rows, out: Path, number: int, per_shard: int, size_limi
     }
 
 
-def pack(sample: Sample, row: int) -> Packed:
-    """The Packed of a sample; raises RowError for an image that is missing, cut or over the limit of a tar member."""
+def pack(sample: Sample, row: int, limits: Limits) -> Packed:
+    """The Packed of a sample; raises RowError for an image that cannot be used or is over the limit of a tar member."""
     image = sample.image
     if isinstance(image, Path):
         try:
@@ -227,8 +236,7 @@ def pack(sample: Sample, row: int) -> Packed:
         image = png(image)
     if len(image) > LIMITS[IMAGE]:
         raise RowError(sample.where, "image too large", f"the image has {len(image):,} bytes", "shrink it to 64 MiB")
-    if is_truncated(image):
-        raise RowError(sample.where, "unreadable image", "the image is truncated", "fetch or export it again")
+    picture_sides(sample, limits=limits)
     return Packed(f"{row:09d}{suffix_of(image)}", image, document_of(sample), len(sample.texts))
 
 

@@ -14,9 +14,14 @@ import pytest
 
 from ernie_vil2.data.check.check import check
 from ernie_vil2.data.sources.open import open_source
-from ernie_vil2.data.sources.tar.write import parse_size, write_shards
+from ernie_vil2.data.sources.tar.write import parse_size, png, write_shards
 from ernie_vil2.errors import ConfigError, DataError
 from tests.conftest import ROOT
+
+
+def picture(number):
+    """A PNG of its own."""
+    return png(np.full((2, 3, 3), number, np.uint8))
 
 
 def rows(count):
@@ -25,7 +30,7 @@ def rows(count):
             "id": f"id{n}",
             "texts": [f"第{n}张", f"picture {n}"],
             "tags": ["猫"] * (n % 3),
-            "image_base64": base64.b64encode(b"\x89PNG %d IEND...." % n * (n + 1)).decode(),
+            "image_base64": base64.b64encode(picture(n) + b"n" * (20 * n)).decode(),
         }
         for n in range(count)
     ]
@@ -77,7 +82,7 @@ def test_drawn_images_and_files_become_bytes(tmp_path):
         np.array_equal(decode(one.image, OFFICIAL), two.image)
         for one, two in zip(open_source(tmp_path / "out"), scenes, strict=True)
     )
-    (tmp_path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n....IEND....")
+    (tmp_path / "0.png").write_bytes(picture(7) + b"a tail")
     write(tmp_path / "captions.jsonl", [{"image": "0.png", "text": "x"}])
     write_shards(open_source(tmp_path / "captions.jsonl"), tmp_path / "two")
     assert open_source(tmp_path / "two")[0].image == (tmp_path / "0.png").read_bytes()
@@ -86,7 +91,7 @@ def test_drawn_images_and_files_become_bytes(tmp_path):
 def test_a_size_limit_holds_and_a_larger_sample_has_a_tar_of_its_own(tmp_path):
     lines = rows(6)
     for row, size in zip(lines, (10, 20000, 20000, 90000, 10, 10), strict=True):
-        row["image_base64"] = base64.b64encode(bytes(size)).decode()
+        row["image_base64"] = base64.b64encode(picture(0) + bytes(size)).decode()
     source = open_source(write(tmp_path / "a.jsonl", lines))
     done = write_shards(source, tmp_path / "out", size_limit=50_000)
     assert contents(open_source(tmp_path / "out")) == contents(source)
@@ -97,7 +102,7 @@ def test_a_size_limit_holds_and_a_larger_sample_has_a_tar_of_its_own(tmp_path):
 def test_bad_rows_are_left_out_counted_and_listed(tmp_path):
     lines = rows(12)
     lines[0], lines[5], lines[11] = "{", {"image": "none.jpg", "text": "x"}, {"image_base64": "AAAA"}
-    lines[7]["image_base64"] = base64.b64encode(b"\x89PNG cut").decode()
+    lines[7]["image_base64"] = base64.b64encode(picture(7)[:-12]).decode()
     source = open_source(write(tmp_path / "a.jsonl", lines))
     done = write_shards(source, tmp_path / "out", per_shard=4)
     assert (done["samples"], done["bad"]) == (8, 4) and len(open_source(tmp_path / "out")) == 8
