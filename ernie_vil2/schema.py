@@ -95,7 +95,7 @@ def coerce(kind: typing.Any, value: typing.Any, where: str | os.PathLike, path: 
     if kind is float and not isinstance(value, bool):
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if math.isfinite(number):
             return number
@@ -132,24 +132,35 @@ def build_kind(kinds: Mapping[str, type], value: typing.Any, where: str | os.Pat
 
 
 def check_range(value: typing.Any, rules: Mapping[str, typing.Any], where: str | os.PathLike, path: str) -> None:
-    """The bounds that `document` declared for a field."""
+    """The bounds that `document` declared for a field; those of a number hold for each of several."""
     wrong = None
     if value is None:
         return
+    several = isinstance(value, (list, tuple))
     if "choices" in rules and value not in rules["choices"]:
         wrong = "one of " + ", ".join(str(item) for item in rules["choices"])
-    elif "minimum" in rules and value < rules["minimum"]:
-        wrong = f"at least {rules['minimum']}"
-    elif rules.get("positive") and not value > 0:
-        wrong = "greater than 0"
-    elif rules.get("fraction") and not 0 <= value < 1:
-        wrong = "in [0, 1)"
     elif "length" in rules and len(value) != rules["length"]:
         wrong = f"{rules['length']} values"
     elif rules.get("pattern"):
         wrong = pattern_error(value)
+    else:
+        wrong = next((found for number in (value if several else [value]) if (found := bound(number, rules))), None)
+        wrong = f"{wrong} in every value" if wrong and several else wrong
     if wrong:
         raise ConfigError(f"{where}: {path} is {value!r} but must be {wrong}")
+
+
+def bound(value: typing.Any, rules: Mapping[str, typing.Any]) -> str | None:
+    """The bound that a number is beyond, or None."""
+    if rules.get("positive") and not value > 0:
+        return "greater than 0"
+    if rules.get("fraction") and not 0 <= value < 1:
+        return "in [0, 1)"
+    if "minimum" in rules and value < rules["minimum"]:
+        return f"at least {rules['minimum']}"
+    if "maximum" in rules and value > rules["maximum"]:
+        return f"at most {rules['maximum']}"
+    return None
 
 
 def pattern_error(pattern: str) -> str | None:

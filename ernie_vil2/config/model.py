@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import ConfigError
 from ..schema import as_dict, build, document
-from .tower_fields import ImageTower, ImageTowerConfig, TextTower, TextTowerConfig, Tower
+from .tower_fields import MAX_POSITIONS, MAX_SIDE, ImageTower, ImageTowerConfig, TextTower, TextTowerConfig, Tower
 
 PLAIN = "ernie_vil2"
 """The system of two separate towers: what a configuration without a system is"""
@@ -29,9 +29,18 @@ class PixelProfile:
         "centre; paddleclas: both sides rounded; square: both sides become size",
         choices=("official", "short_side", "torchvision", "paddleclas", "square"),
     )
-    size: int = document(224, "side of the square crop in pixels", minimum=1)
+    size: int = document(224, "side of the square crop in pixels", minimum=1, maximum=MAX_SIDE)
     resize_to: int = document(
-        0, "what the short side (square: both) is resized to before the crop; size, where that is more", minimum=0
+        0,
+        "what the short side (square: both) is resized to before the crop; size, where that is more",
+        minimum=0,
+        maximum=MAX_SIDE,
+    )
+    mean: tuple[float, ...] = document(
+        IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3, minimum=-1.0, maximum=1.0
+    )
+    std: tuple[float, ...] = document(
+        IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3, minimum=0.001, maximum=10.0
     )
     wide_range: str = document(
         "scaled",
@@ -39,8 +48,6 @@ class PixelProfile:
         "clipped: as Pillow and CLIP's own code, which make them white or black",
         choices=("scaled", "clipped"),
     )
-    mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
-    std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
 
     @property
     def resized(self) -> int:
@@ -76,7 +83,7 @@ class ModelConfig:
     settings: dict[str, typing.Any] = document(dict, "what this system needs beside towers and objective")
     image_tower: ImageTower | None = document(ImageTowerConfig, "the image tower; null where there is only the other")
     text_tower: TextTower | None = document(TextTowerConfig, "the text tower; null where there is only the other")
-    max_length: int = document(48, "tokens of a text, [CLS] and [SEP] included", minimum=3)
+    max_length: int = document(48, "tokens of a text, [CLS] and [SEP] included", minimum=3, maximum=MAX_POSITIONS)
     tokenizer: str = document(
         "bert",
         "bert: BERT basic tokenisation and WordPiece; paddlenlp: the same, but symbols beyond ASCII are set apart too",

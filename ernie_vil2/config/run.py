@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from ..errors import ConfigError, nearest
 from ..schema import document
 from .model import ModelConfig
-from .optimizer import OptimizerConfig
+from .optimizer import MAX_DECAY, MAX_STEPS, OptimizerConfig
+from .tower_fields import MAX_WIDTH
 
 CONSOLES = ("short", "full")
 IMAGE_VIEWS = ("image", "image'")
 TEXT_VIEWS = ("caption", "caption'", "tags", "tags'")
 VIEWS = (*IMAGE_VIEWS, *TEXT_VIEWS)
+MAX_BATCH, MAX_COUNT, MAX_SEED = 1 << 24, 10**9, (1 << 64) - 1
+SMALLEST_CROP, SMALLEST_BLUR, MAX_WEIGHT = 0.01, 0.01, 1e6
 
 
 @dataclass
@@ -20,32 +23,37 @@ class AugmentationConfig:
 
     crop_scale: float = document(
         1.0,
-        "smallest side of the random crop over the resized short side, in (0, 1]; "
+        "smallest side of the random crop over the resized short side, in [0.01, 1]; "
         "1 as released, 0.8 is mild for small data sets",
     )
     flip: float = document(0.5, "probability of a mirror image, in [0, 1]")
     jitter: float = document(0.8, "probability of the colour jitter, in [0, 1]")
-    brightness: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0)
-    contrast: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0)
-    saturation: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0)
+    brightness: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0, maximum=10.0)
+    contrast: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0, maximum=10.0)
+    saturation: float = document(0.4, "jitter: factor from [max(0, 1 - x), 1 + x]", minimum=0, maximum=10.0)
     hue: float = document(0.1, "jitter: shift from [-x, x] of the hue circle, in [0, 0.5]", minimum=0)
     grey: float = document(0.2, "probability of a grey image, in [0, 1]")
     blur: float = document(0.5, "probability of a Gaussian blur, in [0, 1]")
-    blur_kernel: int = document(5, "side of the blur's window in pixels, odd", minimum=1)
-    blur_sigma: tuple[float, ...] = document((0.1, 2.0), "smallest and largest standard deviation in pixels", length=2)
+    blur_kernel: int = document(5, "side of the blur's window in pixels, odd", minimum=1, maximum=255)
+    blur_sigma: tuple[float, ...] = document(
+        (0.1, 2.0), "smallest and largest standard deviation in pixels", length=2, maximum=1000.0
+    )
 
     def __post_init__(self):
         for name in ("flip", "jitter", "grey", "blur"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"augmentation: {name} is {getattr(self, name)} but must be a probability in [0, 1]")
-        if not 0 < self.crop_scale <= 1:
-            raise ConfigError(f"augmentation: crop_scale is {self.crop_scale} but must be in (0, 1]; 1 as released")
+        if not SMALLEST_CROP <= self.crop_scale <= 1:
+            rule = f"must be in [{SMALLEST_CROP}, 1]; 1 as released"
+            raise ConfigError(f"augmentation: crop_scale is {self.crop_scale} but {rule}")
         if not 0 <= self.hue <= 0.5:
             raise ConfigError(f"augmentation: hue is {self.hue} but must be in [0, 0.5]; 0.5 reaches every hue")
         if self.blur_kernel % 2 == 0:
             raise ConfigError(f"augmentation: blur_kernel is {self.blur_kernel} but must be odd; 5 as released")
-        if not 0 < self.blur_sigma[0] <= self.blur_sigma[1]:
-            raise ConfigError(f"augmentation: blur_sigma is {list(self.blur_sigma)} but must rise from above 0")
+        if not SMALLEST_BLUR <= self.blur_sigma[0] <= self.blur_sigma[1]:
+            raise ConfigError(
+                f"augmentation: blur_sigma is {list(self.blur_sigma)} but must rise from {SMALLEST_BLUR} or more"
+            )
 
 
 @dataclass
@@ -93,10 +101,11 @@ class ObjectiveConfig:
                         f"objective.pairs: unknown view {view!r}; did you mean {nearest(view, VIEWS) or VIEWS[0]!r}?"
                     )
             weight = pair[2] if len(pair) == 3 else 1.0
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
+            number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+            if not number or not 1 / MAX_WEIGHT <= weight <= MAX_WEIGHT:
                 raise ConfigError(
                     f"objective.pairs: weight {weight!r} of {pair[0]}-{pair[1]} must be a number "
-                    "above 0; leave the pair out instead of 0"
+                    f"above 0, from {1 / MAX_WEIGHT:g} to {MAX_WEIGHT:g}; leave the pair out instead of 0"
                 )
             if pair[0] == pair[1]:
                 raise ConfigError(
@@ -124,28 +133,35 @@ class DataConfig:
         None, "vocabulary file, as tools/data.py vocab makes it; null builds one for scenes, or takes that of init.text"
     )
     augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
-    workers: int = document(1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0)
+    workers: int = document(
+        1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0, maximum=1024
+    )
     max_bad: float = document(
-        0.01, "share of the different rows read that may be bad (under 10 always may); over it the run stops", minimum=0
+        0.01,
+        "share of the different rows read that may be bad (under 10 always may); over it the run stops",
+        minimum=0,
+        maximum=1.0,
     )
     damaged: str = document(
         "skip", "pictures that decode only in part: skip, a bad row, or keep, as they are", choices=("skip", "keep")
     )
     shuffle_window: int = document(
-        131072, "samples that are shuffled together; whole shards are shuffled first", minimum=1
+        131072, "samples that are shuffled together; whole shards are shuffled first", minimum=1, maximum=MAX_COUNT
     )
     reduced_decode: bool = document(True, "training JPEGs are decoded at 1/2, 1/4 or 1/8 where the crop allows it")
-    timeout: float = document(300.0, "seconds that a batch may take before its loader process is named", positive=True)
+    timeout: float = document(
+        300.0, "seconds that a batch may take before its loader process is named", positive=True, maximum=1e6
+    )
 
 
 @dataclass
 class TrainConfig:
     """The loop."""
 
-    steps: int = document(1000, "optimizer steps", minimum=1)
-    batch_size: int = document(128, "pairs of a global batch, over all ranks", minimum=2)
+    steps: int = document(1000, "optimizer steps", minimum=1, maximum=MAX_STEPS)
+    batch_size: int = document(128, "pairs of a global batch, over all ranks", minimum=2, maximum=MAX_BATCH)
     micro_batch: int = document(
-        0, "pairs of a rank in one pass (gradient cache); 0: a rank's whole share at once", minimum=0
+        0, "pairs of a rank in one pass (gradient cache); 0: a rank's whole share at once", minimum=0, maximum=MAX_BATCH
     )
     precision: str = document("fp32", "fp32, or bf16 or fp16 on a GPU", choices=("fp32", "bf16", "fp16"))
     amp_level: str = document(
@@ -155,20 +171,29 @@ class TrainConfig:
     sharding: int = document(
         0, "0: none; 1: optimizer state divided over ranks; 2: gradients too; 3: parameters too", choices=(0, 1, 2, 3)
     )
-    ema: float = document(0.0, "decay of an average of the weights that is evaluated and saved; 0: none", fraction=True)
-    spike: float = document(
-        0.0, "stop when the loss is over this factor times the median of the last 100; 0: never", minimum=0
+    ema: float = document(
+        0.0, "decay of an average of the weights that is evaluated and saved; 0: none", fraction=True, maximum=MAX_DECAY
     )
-    log_every: int = document(10, "steps between log lines", minimum=1)
+    spike: float = document(
+        0.0, "stop when the loss is over this factor times the median of the last 100; 0: never", minimum=0, maximum=1e6
+    )
+    log_every: int = document(10, "steps between log lines", minimum=1, maximum=MAX_STEPS)
     console: str = document(
         "short", "a line of a step on the terminal: short, or full with all that the log file has", choices=CONSOLES
     )
-    eval_every: int = document(0, "steps between validations and checkpoints; 0 for one at the end", minimum=0)
-    save_every: int = document(0, "steps between further checkpoints; 0 for those of eval_every only", minimum=0)
-    save_minutes: float = document(
-        15.0, "minutes after which weights are saved between those, until the next checkpoint; 0: never", minimum=0
+    eval_every: int = document(
+        0, "steps between validations and checkpoints; 0 for one at the end", minimum=0, maximum=MAX_STEPS
     )
-    keep: int = document(2, "latest checkpoints that are kept, beside the best one", minimum=1)
+    save_every: int = document(
+        0, "steps between further checkpoints; 0 for those of eval_every only", minimum=0, maximum=MAX_STEPS
+    )
+    save_minutes: float = document(
+        15.0,
+        "minutes after which weights are saved between those, until the next checkpoint; 0: never",
+        minimum=0,
+        maximum=1e6,
+    )
+    keep: int = document(2, "latest checkpoints that are kept, beside the best one", minimum=1, maximum=MAX_STEPS)
 
 
 @dataclass
@@ -186,8 +211,8 @@ class InitConfig:
 class LoraConfig:
     """Low-rank adaptation of the attention's matrices (arXiv 2106.09685), merged into them in every saved model."""
 
-    rank: int = document(0, "rank of the update; 0 for none", minimum=0)
-    alpha: float = document(16.0, "the update is scaled by alpha / rank", positive=True)
+    rank: int = document(0, "rank of the update; 0 for none", minimum=0, maximum=MAX_WIDTH)
+    alpha: float = document(16.0, "the update is scaled by alpha / rank", positive=True, maximum=1e4)
     towers: tuple[str, ...] = document(("text", "image"), "towers that get it; text, image")
 
     def __post_init__(self):
@@ -207,7 +232,7 @@ class RunConfig:
     optimizer: OptimizerConfig = document(OptimizerConfig, "AdamW")
     train: TrainConfig = document(TrainConfig, "the loop")
     lora: LoraConfig = document(LoraConfig, "low-rank adaptation")
-    seed: int = document(0, "of starting values, order and augmentation", minimum=0)
+    seed: int = document(0, "of starting values, order and augmentation", minimum=0, maximum=MAX_SEED)
     output: str = document("output/run", "folder of log, checkpoints and model directory")
 
     def __post_init__(self):

@@ -21,6 +21,12 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )  # fmt: skip
 """Stages of b0: blocks, kernel, stride of the first block, expansion, channels"""
+MAX_SIDE, MAX_WIDTH, MAX_DEPTH, MAX_POSITIONS, MAX_VOCAB = 8192, 65536, 1000, 1 << 20, 10_000_000
+"""Of pixels, channels, blocks, tokens and rows: what is beyond is a slip of the pen, which no memory holds"""
+EPSILON = {"minimum": 1e-12, "maximum": 0.1}
+"""Of a norm: below, float32 has nothing to hold it with; above, it is no longer a norm"""
+DROPPED = {"fraction": True, "maximum": 0.99}
+"""A share that is left out: the rest is scaled by 1 / (1 - share)"""
 BATCH_NORM = "frozen: statistics of the loaded weights, exact with any batch; train: those of the batch, over all GPUs"
 
 
@@ -40,21 +46,23 @@ class ImageTowerConfig(Tower):
     """The image tower; the defaults are the released base ViT."""
 
     kind: str = document("vit", "vit", choices=("vit",))
-    image_size: int = document(224, "side of the input in pixels", minimum=1)
-    patch_size: int = document(16, "side of a patch in pixels", minimum=1)
+    image_size: int = document(224, "side of the input in pixels", minimum=1, maximum=MAX_SIDE)
+    patch_size: int = document(16, "side of a patch in pixels", minimum=1, maximum=MAX_SIDE)
     patch_bias: bool = document(False, "whether the patch convolution has a bias")
     pre_norm: bool = document(True, "LayerNorm before the first block (`norm_pre`)")
-    width: int = document(768, "width of a token", minimum=1)
-    depth: int = document(12, "number of blocks", minimum=1)
-    heads: int = document(12, "attention heads", minimum=1)
-    mlp_ratio: float = document(4.0, "hidden width of the MLP over the width", positive=True)
+    width: int = document(768, "width of a token", minimum=1, maximum=MAX_WIDTH)
+    depth: int = document(12, "number of blocks", minimum=1, maximum=MAX_DEPTH)
+    heads: int = document(12, "attention heads", minimum=1, maximum=MAX_WIDTH)
+    mlp_ratio: float = document(4.0, "hidden width of the MLP over the width", minimum=0.01, maximum=100.0)
     activation: str = document("quick_gelu", "quick_gelu, gelu (erf) or relu", choices=ACTIVATIONS)
-    epsilon: float = document(1e-6, "of every LayerNorm", positive=True)
-    projection: int = document(0, "width of a bias-free projection of token 0; 0 for none, as released", minimum=0)
-    dropout: float = document(0.0, "after attention projection and MLP, in training", fraction=True)
-    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
+    epsilon: float = document(1e-6, "of every LayerNorm", **EPSILON)
+    projection: int = document(
+        0, "width of a bias-free projection of token 0; 0 for none, as released", minimum=0, maximum=MAX_WIDTH
+    )
+    dropout: float = document(0.0, "after attention projection and MLP, in training", **DROPPED)
+    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", **DROPPED)
     patch_dropout: float = document(
-        0.0, "share of patches left out of a training pass (FLIP, arXiv 2212.00794)", fraction=True
+        0.0, "share of patches left out of a training pass (FLIP, arXiv 2212.00794)", **DROPPED
     )
 
     def check(self, name: str) -> None:
@@ -84,7 +92,7 @@ class EfficientNetConfig(Tower):
     kind: str = document("efficientnet", "efficientnet", choices=("efficientnet",))
     variant: str = document("b5", "b0 to b7, or l2", choices=tuple(EFFICIENTNETS))
     image_size: int = document(
-        456, "side of the input in pixels; published: b0 224, b5 456, b7 600, l2 800", minimum=32
+        456, "side of the input in pixels; published: b0 224, b5 456, b7 600, l2 800", minimum=32, maximum=MAX_SIDE
     )
     padding: str = document(
         "dynamic",
@@ -92,11 +100,13 @@ class EfficientNetConfig(Tower):
         "tf_efficientnet and PaddleClas's SAME; they differ at even sizes",
         choices=("dynamic", "same"),
     )
-    projection: int = document(768, "width of the Linear before tanh; 0: the pooled features are it", minimum=0)
-    epsilon: float = document(1e-3, "of every batch norm", positive=True)
+    projection: int = document(
+        768, "width of the Linear before tanh; 0: the pooled features are it", minimum=0, maximum=MAX_WIDTH
+    )
+    epsilon: float = document(1e-3, "of every batch norm", **EPSILON)
     batch_norm: str = document("frozen", BATCH_NORM, choices=("frozen", "train"))
-    dropout: float = document(0.0, "before the Linear, in training", fraction=True)
-    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
+    dropout: float = document(0.0, "before the Linear, in training", **DROPPED)
+    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", **DROPPED)
 
     @property
     def width(self) -> int:
@@ -135,12 +145,14 @@ class PaddleClasConfig(Tower):
     pretrained: str | None = document(
         None, "file of its weights (.pdparams); download: as PaddleClas publishes them; null: random, or init.image"
     )
-    image_size: int = document(224, "side of the input in pixels", minimum=1)
-    width: int = document(2048, "channels of its pooled features", minimum=1)
-    projection: int = document(768, "width of the Linear before tanh; 0: the pooled features are it", minimum=0)
+    image_size: int = document(224, "side of the input in pixels", minimum=1, maximum=MAX_SIDE)
+    width: int = document(2048, "channels of its pooled features", minimum=1, maximum=MAX_WIDTH)
+    projection: int = document(
+        768, "width of the Linear before tanh; 0: the pooled features are it", minimum=0, maximum=MAX_WIDTH
+    )
     batch_norm: str = document("frozen", BATCH_NORM, choices=("frozen", "train"))
-    dropout: float = document(0.0, "before the Linear, in training", fraction=True)
-    drop_path: float = document(0.0, "stochastic depth, where the architecture takes `drop_path_rate`", fraction=True)
+    dropout: float = document(0.0, "before the Linear, in training", **DROPPED)
+    drop_path: float = document(0.0, "stochastic depth, where the architecture takes `drop_path_rate`", **DROPPED)
 
 
 @dataclass
@@ -149,20 +161,20 @@ class TextTowerConfig(Tower):
 
     kind: str = document("ernie", "ernie", choices=("ernie",))
     vocab_size: int = document(
-        40000, "rows of the word embedding; 0 in a run: as many as the vocabulary has", minimum=0
+        40000, "rows of the word embedding; 0 in a run: as many as the vocabulary has", minimum=0, maximum=MAX_VOCAB
     )
-    positions: int = document(2048, "rows of the position embedding", minimum=1)
-    width: int = document(768, "width of a token", minimum=1)
-    depth: int = document(12, "number of blocks", minimum=1)
-    heads: int = document(12, "attention heads", minimum=1)
-    mlp_ratio: float = document(4.0, "hidden width of the feed-forward over the width", positive=True)
+    positions: int = document(2048, "rows of the position embedding", minimum=1, maximum=MAX_POSITIONS)
+    width: int = document(768, "width of a token", minimum=1, maximum=MAX_WIDTH)
+    depth: int = document(12, "number of blocks", minimum=1, maximum=MAX_DEPTH)
+    heads: int = document(12, "attention heads", minimum=1, maximum=MAX_WIDTH)
+    mlp_ratio: float = document(4.0, "hidden width of the feed-forward over the width", minimum=0.01, maximum=100.0)
     activation: str = document("gelu", "gelu (erf), quick_gelu or relu", choices=ACTIVATIONS)
-    epsilon: float = document(1e-5, "of every LayerNorm", positive=True)
+    epsilon: float = document(1e-5, "of every LayerNorm", **EPSILON)
     projection: int = document(
-        0, "width of a bias-free projection of the pooled token; 0 for none, as released", minimum=0
+        0, "width of a bias-free projection of the pooled token; 0 for none, as released", minimum=0, maximum=MAX_WIDTH
     )
-    dropout: float = document(0.1, "on embeddings, attention and feed-forward, in training", fraction=True)
-    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", fraction=True)
+    dropout: float = document(0.1, "on embeddings, attention and feed-forward, in training", **DROPPED)
+    drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", **DROPPED)
 
     def check(self, name: str) -> None:
         """ConfigError, naming the tower `name`, for values that do not go together."""
@@ -179,11 +191,13 @@ class PaddleNLPConfig(Tower):
     )
     pretrained: bool = document(True, "start from its weights; false: random, or those of init.text")
     settings: dict[str, typing.Any] = document(dict, "its configuration; empty: looked up by name when it is built")
-    vocab_size: int = document(40000, "rows of its word embedding", minimum=1)
-    positions: int = document(2048, "rows of its position embedding", minimum=1)
-    width: int = document(768, "width of its pooled token", minimum=1)
-    projection: int = document(0, "width of the Linear before tanh; 0: the pooled token is it", minimum=0)
-    dropout: float = document(0.1, "before the Linear and in the encoder, in training", fraction=True)
+    vocab_size: int = document(40000, "rows of its word embedding", minimum=1, maximum=MAX_VOCAB)
+    positions: int = document(2048, "rows of its position embedding", minimum=1, maximum=MAX_POSITIONS)
+    width: int = document(768, "width of its pooled token", minimum=1, maximum=MAX_WIDTH)
+    projection: int = document(
+        0, "width of the Linear before tanh; 0: the pooled token is it", minimum=0, maximum=MAX_WIDTH
+    )
+    dropout: float = document(0.1, "before the Linear and in the encoder, in training", **DROPPED)
     drop_path: float = document(0.0, "must be 0: its blocks have none", choices=(0.0,))
 
 

@@ -55,6 +55,11 @@ def is_cjk(code: int) -> bool:
     return any(first <= code <= last for first, last in CJK)
 
 
+def is_blank(text: str) -> bool:
+    """Whether a text has nothing to read: white space, controls, characters of no width, marks without a letter."""
+    return not any(unicodedata.category(character)[0] not in "ZCM" and character != "\ufffd" for character in text)
+
+
 def _set_apart(code):
     """ASCII symbols such as $ and ^ count as punctuation, whatever their category."""
     symbol = 32 < code < 127 and not chr(code).isalnum()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..data.tokenizer import is_blank
 from ..errors import DataError
 from .metrics.finite import finite
 from .metrics.similarity import average_ranks
@@ -35,8 +36,8 @@ def class_embeddings(
             if wrong
             else "there is no prompt template; give at least '{}'"
         )
-    names = [(entry,) if isinstance(entry, str) else tuple(entry) for entry in classes]
-    empty = [row for row, synonyms in enumerate(names) if not synonyms or not all(map(str.strip, synonyms))]
+    names = [(entry,) if entry is None or isinstance(entry, str) else tuple(entry) for entry in classes]
+    empty = [row for row, synonyms in enumerate(names) if not synonyms or any(map(nameless, synonyms))]
     if empty or not names:
         raise DataError(
             f"class {empty[0]} (counted from 0) has an empty name; name it"
@@ -59,6 +60,11 @@ def class_embeddings(
     means = np.stack(means)
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
     return (means / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def nameless(name: object) -> bool:
+    """Whether a class is called nothing that can be read."""
+    return not isinstance(name, str) or is_blank(name)
 
 
 def top_classes(scores: np.ndarray, count: int = TOP) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.tokenizer import is_blank
 from ..errors import ConfigError, DataError
 
 
@@ -58,5 +59,10 @@ def single_image(item: Any) -> bool:
     return item.ndim < 4 if isinstance(item, np.ndarray) and item.dtype != object else hasattr(item, "getbands")
 
 
-def not_text(item: Any) -> DataError:
-    return DataError(f"an object of type {type(item).__name__} is not a text; give a str")
+def text_fault(item: Any) -> DataError | None:
+    """What keeps `item` from being a text that can be encoded, or None."""
+    if not isinstance(item, str):
+        return DataError(f"an object of type {type(item).__name__} is not a text; give a str")
+    if is_blank(item):
+        return DataError("the text is empty, since no character of it can be read; write one, or leave it out")
+    return None

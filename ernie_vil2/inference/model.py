@@ -23,7 +23,7 @@ from ..files.run_folder import told_model
 from ..models.dual_encoder import fill, uninitialised
 from ..systems.registry import system_class
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
-from .items import Failures, listed, not_text, single_image
+from .items import Failures, listed, single_image, text_fault
 
 CPU_BATCH, GPU_BATCH = {"text": 32, "image": 8}, {"text": 512, "image": 128}
 WINDOW = 8192
@@ -109,8 +109,8 @@ class Model:
         """Embeddings float32 [N, D] of one text (N = 1) or of an iterable of texts; L2-normalised unless told not to.
 
         Texts are batched by length and padded to the longest of the batch, so that a caption costs what its own tokens
-        cost. What is no text raises DataError naming its position (from 0); with on_error="skip" its row is NaN, and
-        the result is (embeddings, [(position, reason), ...]).
+        cost. What is no text, or an empty one, raises DataError naming its position (from 0); with on_error="skip" its
+        row is NaN, and the result is (embeddings, [(position, reason), ...]).
         """
         self._need("text")
         texts = listed(texts, (str, bytes))
@@ -170,10 +170,8 @@ class Model:
             window = range(start, min(start + WINDOW, len(texts)))
             positions = []
             for position in window:
-                if isinstance(texts[position], str):
+                if failures.passes(position, text_fault(texts[position])):
                     positions.append(position)
-                else:
-                    failures.add(position, not_text(texts[position]))
             if not positions:
                 continue
             ids = self.tokenizer.encode([texts[position] for position in positions])

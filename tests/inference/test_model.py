@@ -25,9 +25,9 @@ CHARACTERS = list("一二三只个红黄蓝绿大小的圆方形猫狗")
 
 @pytest.fixture
 def texts():
-    """40 captions of 0 to 20 characters; the model keeps 14."""
+    """40 captions of 1 to 20 characters; the model keeps 14."""
     rng = np.random.default_rng(1)
-    return ["".join(rng.choice(CHARACTERS, length)) for length in rng.integers(0, 21, 40)]
+    return ["".join(rng.choice(CHARACTERS, length)) for length in rng.integers(1, 21, 40)]
 
 
 @pytest.fixture

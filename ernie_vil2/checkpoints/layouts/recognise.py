@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ...config.model import ModelConfig
 from ...config.tower_fields import ACTIVATIONS
 from ...errors import CheckpointError, nearest
 from ..formats.lazy_tensors import Float32View, printable
@@ -78,5 +79,6 @@ def read_source(source: Source, layout: Layout) -> Read:
     state = source.state if layout in official.LAYOUTS else Float32View(source.state)
     found = Found(state, source.path, source.settings, source.vocab, source.tokenizer, source.pixels)
     read = layout.read(found)
+    read.config = ModelConfig.from_dict(read.config.to_dict(), str(source.path))  # what it was told may be absurd
     read.notes = [*source.notes, *read.notes]
     return read

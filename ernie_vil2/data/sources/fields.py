@@ -13,6 +13,7 @@ from typing import Any
 
 from ...errors import nearest
 from ...files.json_files import KeyTwice, parse_json
+from ..tokenizer import is_blank
 from .base import RowError, Sample
 from .written_lists import written_list
 
@@ -109,9 +110,9 @@ def caption_list(text: str, where: str) -> list[str]:
 
 def caption(text: str, where: str) -> str:
     """One caption, checked to be neither blank nor broken Unicode."""
-    if not text.strip():
+    if is_blank(plain_text(text, where, "caption")):
         raise RowError(where, "empty caption", "a caption is empty", "write a caption or delete the row")
-    return plain_text(text, where, "caption")
+    return text
 
 
 def tag_list(value: Any, where: str) -> tuple[str, ...]:
@@ -126,7 +127,7 @@ def tag_list(value: Any, where: str) -> tuple[str, ...]:
         raise RowError(
             where, "bad tags", f"tags is {shorten(value)}", "make it a list of strings, or a string separated by commas"
         )
-    return tuple(plain_text(tag.strip(), where, "tag") for tag in tags if tag.strip())
+    return tuple(plain_text(tag.strip(), where, "tag") for tag in tags if not is_blank(tag))
 
 
 def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside: bool) -> Path:

@@ -93,6 +93,6 @@ def checked_weight(number: int, entry: Any) -> float:
                 f"{nearest(key, ('source', 'weight')) or 'weight'!r}?"
             )
     weight = entry.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
-        raise ConfigError(f"mix: the weight of entry {number + 1} is {weight!r}; give a number above 0")
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 1e-9 <= weight <= 1e9:
+        raise ConfigError(f"mix: the weight of entry {number + 1} is {weight!r}; give a number above 0, 1e-9 to 1e9")
     return float(weight)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ....data.sources.fields import json_object, shorten
+from ....data.tokenizer import is_blank
 from ....errors import DataError
 from ...left_out import LeftOut
 from ..reading import Reading, rows
@@ -125,7 +126,7 @@ def comma_columns(text: str) -> list[str]:
 def checked(first: object, second: object, label: object, where: str) -> tuple[str, str, float]:
     """Both texts, stripped and not empty, and the label as a number."""
     for text in (first, second):
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or is_blank(text):
             raise DataError(f"{where}: a text is {shorten(text)}; write two texts and a label")
     try:
         value = float(label) if not isinstance(label, bool) else math.nan
