@@ -20,7 +20,7 @@ OTHERWISE = {
     "pieces of files of lines, which lost their mark when they were indexed": {
         "data/sources/csv_table.py",
         "data/sources/fields.py",
-        "data/sources/written_lists.py",
+        "data/written_lists.py",
         "evaluation/benchmarks/text_similarity/text_pairs.py",
     },
     "parts of binary formats": {
@@ -33,7 +33,7 @@ OTHERWISE = {
         "checkpoints/download/",
         "cli/eval/compare.py",
         "inference/journal.py",
-        "inference/rows.py",
+        "data/sources/usable.py",
         "inference/writer.py",
         "studies/",
         "training/log/run_log.py",

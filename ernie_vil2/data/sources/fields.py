@@ -14,8 +14,8 @@ from typing import Any
 from ...errors import nearest
 from ...files.json_files import KeyTwice, parse_json
 from ..tokenizer import is_blank
+from ..written_lists import written_list
 from .base import RowError, Sample
-from .written_lists import written_list
 
 IMAGE_KEYS = ("image", "file_name", "filename")
 TEXT_KEYS = ("text", "texts", "caption", "captions")

@@ -7,7 +7,7 @@ import pytest
 
 from ernie_vil2.data.sources.base import RowError
 from ernie_vil2.data.sources.open import open_source
-from ernie_vil2.data.sources.written_lists import MAX_CELL, written_list
+from ernie_vil2.data.written_lists import MAX_CELL, written_list
 
 LISTS = {
     "['一只狗', '两只狗']": ["一只狗", "两只狗"],
