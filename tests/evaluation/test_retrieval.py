@@ -177,8 +177,11 @@ class Rows(list):
 
     def __getitem__(self, index):
         if super().__getitem__(index) is None:
-            raise DataError(f"rows:{index + 1}: not a sample; remove the line")
+            raise DataError(f"{self.where(index)}: not a sample; remove the line")
         return super().__getitem__(index)
+
+    def where(self, index):
+        return f"rows:{index + 1}"
 
 
 def source_of(images, texts, owner):
