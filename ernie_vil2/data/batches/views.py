@@ -24,8 +24,8 @@ class Batch:
 
     pixels: {image view: uint8 [B, S, S, 3] RGB}; tokens: {text view: int64 [B, L], padded with 0}; image_ids: int64 [B]
     hashes of the image ids with their pictures, so that two pictures under one id are two images; text_ids: {text view:
-    int64 [B] hashes of the texts}; present: {view: bool [B]}, where a sample may lack a view (no tags); index: int64 [B]
-    positions in the source; where: B places for messages.
+    int64 [B] hashes of the texts}; present: {view: bool [B]}, where a sample may lack a view (no tags); index: int64
+    [B] positions in the source; where: B places for messages.
     """
 
     pixels: dict
