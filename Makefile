@@ -4,7 +4,7 @@
 export PYTHON
 RUN = .venv/bin/python
 
-.PHONY: help demo test test-slow test-gpu test-interop lint clean core dev interop
+.PHONY: help demo test test-slow test-gpu test-interop kill-test lint clean core dev interop
 .DEFAULT_GOAL = help
 
 help:  ## show this list
@@ -27,6 +27,11 @@ test-gpu: dev  ## bf16, fused attention and several cards against one fp32 proce
 
 test-interop: interop  ## our models against those of other projects, in an environment of its own (budget: 5 minutes)
 	.venv-interop/bin/python -m pytest -q -m interop
+
+N = 40
+SEED = 0
+kill-test: dev  ## end training, encode, shard and convert N times at any moment (N=40 SEED=0 MINUTES= TRIAL=), and compare
+	$(RUN) -m tests.kills --kills $(N) --seed $(SEED) $(MINUTES:%=--minutes %) $(TRIAL:%=--trial %)
 
 lint: dev  ## ruff, one hand style, and the import rule (budget: 1 minute)
 	$(RUN) -m ruff check .

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from .stop import Stopped
+
 
 class UserError(Exception):
     """Base of every error caused by input; tools print it as one line, without a traceback."""
@@ -32,16 +34,25 @@ def nearest(word: object, known: Iterable[object]) -> str | None:
     return match[0] if match else None
 
 
+def cause_of(error: BaseException) -> str:
+    """One line on an error of any kind; those of others are named with their type."""
+    text = " ".join(str(error).split()) or "without a word"
+    own = isinstance(error, UserError) or type(error).__module__.startswith(__package__)
+    return text if own else f"{type(error).__name__}: {text[:300]}"
+
+
 def run_tool(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> NoReturn:
-    """Run a tool's `main` and leave the process: 0 on success, 1 on a UserError (one line), 130 on Ctrl-C."""
+    """Run a tool's `main` and leave the process: 0 on success, 1 on a UserError (one line), 130 on Ctrl-C, 143 on a
+    SIGTERM that the tool answered."""
     try:
         status = main(argv)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 1
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        status = 130
+    except KeyboardInterrupt as error:
+        stopped = error if isinstance(error, Stopped) else Stopped()
+        print(stopped, file=sys.stderr)
+        status = stopped.status
     except BrokenPipeError:
         sys.stderr.close()
         status = 1

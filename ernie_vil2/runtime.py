@@ -123,7 +123,8 @@ def give_back_stderr(stream: io.StringIO) -> None:
 def plain_termination() -> None:
     """Take SIGTERM back from Paddle, whose handler allocates memory and so can wait for ever for its own thread's lock.
 
-    A handler that Python code has set stays.
+    A handler that Python code has set comes back into force.
     """
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    before = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and before is not None:
+        signal.signal(signal.SIGTERM, before)

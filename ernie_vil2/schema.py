@@ -1,4 +1,4 @@
-"""Dataclasses from YAML or JSON data and back: unknown keys, wrong types and values out of range are named."""
+"""Dataclasses from the data of YAML or JSON and back: unknown keys, wrong types and values out of range are named."""
 
 import dataclasses
 import math
@@ -8,7 +8,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import field
-from pathlib import Path
 
 from .errors import ConfigError, nearest
 
@@ -160,34 +159,3 @@ def pattern_error(pattern: str) -> str | None:
     except re.error as error:
         return f"a regular expression ({error})"
     return None if pattern else "a regular expression that is not empty"
-
-
-def read_yaml(path: str | os.PathLike) -> typing.Any:
-    """A YAML file as plain data; ConfigError names file and line."""
-    import yaml
-
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read configuration {path}: {getattr(error, 'strerror', None) or error}; "
-            "give the path of a YAML file"
-        ) from None
-    try:
-        return yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(
-            f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)}); correct that line"
-        ) from None
-
-
-def parse_value(override: str, text: str) -> typing.Any:
-    """A YAML value from the command line."""
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"-o {override}: {text!r} is not a YAML value; quote it") from None

@@ -11,6 +11,22 @@ INTERRUPTED = 130
 """Exit status of a command that Ctrl-C ended."""
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal ended a command, which has put everything in order. told: what is kept, and how to go on."""
+
+    def __init__(self, number: int = signal.SIGINT, told: str = "") -> None:
+        self.number, self.told = signal.Signals(number), told
+
+    def __str__(self):
+        by = "Ctrl-C" if self.number == signal.SIGINT else self.number.name
+        return f"stopped by {by}" + (f"; {self.told}" if self.told else "")
+
+    @property
+    def status(self) -> int:
+        """Exit status, as a shell counts it."""
+        return 128 + self.number
+
+
 class StopRequest:
     """While it is entered, SIGTERM and the first Ctrl-C set `asked` instead of ending the process.
 

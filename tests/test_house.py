@@ -80,7 +80,7 @@ def test_every_module_says_what_it_is(path):
 def test_a_tool_is_its_verb_and_nothing_else(path):
     source = path.read_text(encoding="utf-8")
     assert len(source.splitlines()) <= 8
-    assert source.endswith('if __name__ == "__main__":\n    run_tool(main)\n')
+    assert source.endswith(f'if __name__ == "__main__":\n    run_verb("{path.stem}")\n')
 
 
 def test_every_verb_is_a_tool():

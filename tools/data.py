@@ -1,7 +1,6 @@
 """Look into data, and write it as shards: the verb `data` of `ernie-vil2`."""
 
-from ernie_vil2.cli.data.main import main
-from ernie_vil2.errors import run_tool
+from ernie_vil2.cli.main import run_verb
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_verb("data")

@@ -1,7 +1,6 @@
 """Fetch published weights and vocabularies: the verb `download` of `ernie-vil2`."""
 
-from ernie_vil2.cli.download import main
-from ernie_vil2.errors import run_tool
+from ernie_vil2.cli.main import run_verb
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_verb("download")

@@ -1,7 +1,6 @@
 """Embeddings of the texts and images of a source: the verb `encode` of `ernie-vil2`."""
 
-from ernie_vil2.cli.encode import main
-from ernie_vil2.errors import run_tool
+from ernie_vil2.cli.main import run_verb
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_verb("encode")

@@ -1,7 +1,6 @@
 """Compare a model with what the release computes: the verb `parity` of `ernie-vil2`."""
 
-from ernie_vil2.cli.parity import main
-from ernie_vil2.errors import run_tool
+from ernie_vil2.cli.main import run_verb
 
 if __name__ == "__main__":
-    run_tool(main)
+    run_verb("parity")

@@ -10,8 +10,10 @@ import numpy as np
 
 from ..config.model import ModelConfig
 from ..errors import CheckpointError, ConfigError
+from ..files.json_files import read_json
+from ..files.text import read_text
 from .formats.lazy_tensors import Spec, spec_of
-from .model_directory import open_model, save_model
+from .model_directory import CONFIG, VOCAB, WEIGHTS, open_model, save_model
 
 TRAINING_ONLY = ("dropout", "drop_path", "patch_dropout")
 SHOWN = 3
@@ -41,18 +43,23 @@ class Between(Mapping):
 
 
 def interpolate(
-    first: str | os.PathLike, second: str | os.PathLike, target: str | os.PathLike, share: float = 0.5
+    first: str | os.PathLike,
+    second: str | os.PathLike,
+    target: str | os.PathLike,
+    share: float = 0.5,
+    replace: bool = False,
 ) -> None:
     """Write the model directory `target` with weights (1 - share) * first + share * second, in float32.
 
     first, second: model directories, or `.pdparams` beside a vocab.txt; for WiSE-FT the model before and the one after
-    fine-tuning. Configuration and vocabulary of the second are kept. Raises ConfigError for a share outside [0, 1] and
-    for models of different sizes, arithmetic or vocabularies, before anything is written.
+    fine-tuning; one of them may be the target with `replace`. Configuration and vocabulary of the second are kept.
+    Raises ConfigError for a share outside [0, 1] and for models of different sizes, arithmetic or vocabularies, before
+    anything is written.
     """
     if not 0 <= share <= 1:
         raise ConfigError(f"the share is {share:g} but must be in [0, 1]: 0 gives the first model, 1 the second")
     target = Path(target)
-    if any(target.resolve() == Path(path).resolve() for path in (first, second)):
+    if not replace and any(target.resolve() == Path(path).resolve() for path in (first, second)):
         raise CheckpointError(f"{target} is one of the two models; choose another place for the result")
     states, configs, vocabs = zip(*(open_model(path) for path in (first, second)), strict=True)
     different = differences(*configs)
@@ -66,6 +73,15 @@ def interpolate(
         )
     extra = {"between": [str(first), str(second)], "share": share}
     save_model(target, Between(*states, share), configs[1], vocabs[1], extra=extra)
+
+
+def is_between(folder: Path) -> bool:
+    """Whether a folder is a model directory that `interpolate` wrote, with nothing else in it."""
+    try:
+        content = read_json(folder / CONFIG)
+        return "between" in content["extra"] and set(os.listdir(folder)) <= {CONFIG, WEIGHTS, VOCAB}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def differences(first: ModelConfig, second: ModelConfig) -> list[str]:
@@ -98,6 +114,6 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def words(vocab: str | os.PathLike) -> list[bytes]:
+def words(vocab: str | os.PathLike) -> list[str]:
     """Tokens of a vocabulary file in order of their lines, whatever its line ends."""
-    return Path(vocab).read_bytes().split()
+    return read_text(vocab).split()

@@ -19,6 +19,8 @@ import numpy as np
 from ..config.model import PLAIN, ModelConfig
 from ..errors import CheckpointError
 from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
+from ..files.json_files import read_json
+from ..files.text import ContentError
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
 from .formats.safetensors_file import header_digest, open_safetensors, write_safetensors
@@ -67,8 +69,13 @@ def check_state(state: Mapping[str, np.ndarray], config: ModelConfig, where: str
     return []
 
 
+def is_model(path: Path) -> bool:
+    """Whether a folder has the configuration of a model, whole or not."""
+    return (path / CONFIG).is_file()
+
+
 def refuse_other_target(path: Path) -> None:
-    if path.exists() and not (path.is_dir() and ((path / CONFIG).is_file() or not any(path.iterdir()))):
+    if path.exists() and not (path.is_dir() and (is_model(path) or not any(path.iterdir()))):
         raise CheckpointError(
             f"{path} exists and is not a model directory, so it is not replaced; choose another name or remove it"
         )
@@ -78,7 +85,7 @@ def write_directory(
     folder: Path,
     state: Mapping[str, Any],
     config: ModelConfig,
-    vocab: str | os.PathLike | None,
+    vocab: str | os.PathLike | bytes | None,
     extra: Mapping[str, Any] | None,
 ) -> None:
     folder.mkdir()
@@ -86,7 +93,7 @@ def write_directory(
         write_safetensors(handle, state)
     files = {WEIGHTS: {"bytes": (folder / WEIGHTS).stat().st_size, "header_sha256": header_digest(folder / WEIGHTS)}}
     if config.text_tower is not None:
-        vocabulary = read_vocab(vocab)
+        vocabulary = vocab if isinstance(vocab, bytes) else read_vocab(vocab)
         with synced_file(folder / VOCAB) as handle:
             handle.write(vocabulary)
         files[VOCAB] = {"bytes": len(vocabulary), "sha256": hashlib.sha256(vocabulary).hexdigest()}
@@ -166,15 +173,16 @@ def open_directory(path: Path) -> tuple[TensorFile, ModelConfig, Path]:
         hint = f"give {inside[0]} itself" if inside else "copy the directory again, or write it with tools/convert.py"
         raise CheckpointError(f"{path} is not a model directory: {CONFIG} is missing; {hint}")
     try:
-        content = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+        content = read_json(path / CONFIG)
         files = content.pop("files")
         content.pop("extra", None)
         listed = (WEIGHTS,) if content.get("text_tower", True) is None else (WEIGHTS, VOCAB)
         sizes = {name: int(files[name]["bytes"]) for name in listed}
         digests = {name: files[name]["header_sha256" if name == WEIGHTS else "sha256"] for name in listed}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f" ({error.reason})" if isinstance(error, ContentError) else ""
         raise CheckpointError(
-            f"{path / CONFIG} is damaged, or another program wrote it; copy the directory again, "
+            f"{path / CONFIG} is damaged{reason}, or another program wrote it; copy the directory again, "
             "or write it with tools/convert.py"
         ) from None
     for name, size in sizes.items():

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..files.claim import REPLACE
 from ..files.run_folder import latest_model
 
 
@@ -24,6 +25,11 @@ def add_run(parser: argparse.ArgumentParser, default: str | None = None) -> None
     parser.add_argument(
         "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="for example -o train.steps=100"
     )
+
+
+def add_replace(parser: argparse.ArgumentParser) -> None:
+    """`--replace`, which every command has that writes where something may stand."""
+    parser.add_argument("--replace", action="store_true", help=REPLACE)
 
 
 def model_path(text: str) -> str:

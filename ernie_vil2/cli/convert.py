@@ -9,11 +9,11 @@ python tools/convert.py model folder --to paddlenlp
 import argparse
 from typing import Any
 
-import yaml
-
 from ..errors import ConfigError
+from ..files.yaml_files import parse_value
 from ..runtime import import_paddle
-from .arguments import model_path
+from .arguments import add_replace, model_path
+from .stopping import stoppable
 
 TARGETS = ("model-dir", "official", "paddlenlp", "torch")
 
@@ -23,12 +23,11 @@ def pair(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not (name and sign):
         raise ConfigError(f"the option {text!r} is not KEY=VALUE, for example activation=gelu")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"the value of {text!r} cannot be read; write it as in a YAML file") from None
+    what = f"the value of {text!r}"
+    return name, parse_value(what, value, " cannot be read; write it as in a YAML file")
 
 
+@stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Convert, and print what was recognised, left out, checked and written."""
     parser = argparse.ArgumentParser(
@@ -50,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         help="what the source cannot tell: activation, heads, epsilon, pixels (a preset), projection=false",
     )
     parser.add_argument("--no-check", dest="check", action="store_false", help="do not run source and result")
-    parser.add_argument("--replace", action="store_true", help="replace DST if it exists; without it that is an error")
+    add_replace(parser)
     args = parser.parse_args(argv)
     import_paddle()
     from ..conversion.convert import convert

@@ -3,21 +3,22 @@
 import argparse
 
 from ..runtime import import_paddle
-from .arguments import add_run
+from .arguments import add_replace, add_run
+from .stopping import stoppable
 
 
+@stoppable(kept=True)
 def main(argv: list[str] | None = None) -> int:
     """Train, write the page, and print what was reached."""
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__)
     add_run(parser, "configs/demo.yaml")
+    add_replace(parser)
     options = parser.parse_args(argv)
 
     import_paddle()
-    from ..config.load import load_run
-    from ..studies.demo.demo import REQUIRED, remove_run, run_demo
+    from ..studies.demo.demo import REQUIRED, run_demo
 
-    remove_run(load_run(options.config, options.override).output)
-    page, result, baseline = run_demo(options.config, options.override)
+    page, result, baseline = run_demo(options.config, options.override, replace=options.replace)
     print(f"unseen split, standard protocol, {result['num_images']:,} images, {result['num_texts']:,} captions:")
     print(f"{'':22}{'model':>8}{'colours and words':>20}{'asked for':>12}")
     for key in ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10"):

@@ -14,6 +14,7 @@ from ..checkpoints.download.catalogue import listing
 from ..checkpoints.download.download import MIRRORS, download
 from ..checkpoints.download.http_file import Limits
 from . import progress
+from .stopping import stoppable
 
 
 def byte_counter() -> Callable[[int, int | None], None] | None:
@@ -33,6 +34,7 @@ def byte_counter() -> Callable[[int, int | None], None] | None:
     return show
 
 
+@stoppable(kept=True)
 def main(argv: list[str] | None = None) -> None:
     """Print what was found, fetched and checked, and the folder."""
     parser = argparse.ArgumentParser(

@@ -12,11 +12,14 @@ from collections.abc import Callable
 
 import ernie_vil2
 
+from ..files.claim import Claims
 from ..inference import writer
 from ..inference.identity import describe
-from .arguments import model_path
+from ..stop import StopRequest
+from .arguments import add_replace, model_path
 from .progress import rewrite
 from .sources import opened
+from .stopping import stoppable
 
 
 def row_counter() -> Callable[[int, int, int], None]:
@@ -34,6 +37,19 @@ def row_counter() -> Callable[[int, int, int], None]:
     return show
 
 
+def claim(args: argparse.Namespace) -> None:
+    """Refuse places that must stay as they are; which rows an output of this command is of is compared later."""
+    form = writer.FORMATS[args.format]
+    claims = Claims("encode", [args.model, args.vocab, args.input], args.replace)
+    if form.is_folder:
+        claims.folder(args.output, "a folder of embeddings", lambda out: form(out, 0).is_own())
+        return
+    target = form(args.output, 0)
+    for place in (target.out, target.record, target.bad):
+        claims.file(place, lambda _: target.is_own())
+
+
+@stoppable(kept=True)
 def main(argv: list[str] | None = None) -> None:
     """Encode, then print what was written."""
     parser = argparse.ArgumentParser(
@@ -52,20 +68,25 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--vocab", help="vocabulary of a .pdparams")
     parser.add_argument("--batch-size", type=int, metavar="N", help="items of a forward pass")
     parser.add_argument("--on-bad", choices=("skip", "stop"), default="skip", help="what to do with a bad row")
+    add_replace(parser)
     args = parser.parse_args(argv)
+    claim(args)
     source = opened(args.input, sys.stderr)
     model = ernie_vil2.load(args.model, args.vocab)
     identity = describe(args.model, args.vocab, args.input, source)
-    record = writer.encode_source(
-        model,
-        source,
-        args.output,
-        identity,
-        form=args.format,
-        on_bad=args.on_bad,
-        batch_size=args.batch_size,
-        progress=row_counter(),
-    )
+    with StopRequest("stopping after these rows; once more Ctrl-C stops at once, without them") as stop:
+        record = writer.encode_source(
+            model,
+            source,
+            args.output,
+            identity,
+            form=args.format,
+            on_bad=args.on_bad,
+            batch_size=args.batch_size,
+            progress=row_counter(),
+            replace=args.replace,
+            stop=stop,
+        )
     side = writer.FORMATS[args.format](args.output, model.embed_dim).bad
     bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {side}" if record["bad rows"] else ""
     images = f"{record['images']:,} images and " if "images" in record else ""

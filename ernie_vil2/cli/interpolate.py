@@ -2,10 +2,14 @@
 
 import argparse
 
-from ..checkpoints.interpolate import interpolate
-from .arguments import model_path
+from ..checkpoints.interpolate import interpolate, is_between
+from ..checkpoints.model_directory import is_model
+from ..files.claim import Claims
+from .arguments import add_replace, model_path
+from .stopping import stoppable
 
 
+@stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Write a model directory with (1 - share) * A + share * B."""
     parser = argparse.ArgumentParser(prog="interpolate", description=__doc__)
@@ -15,6 +19,9 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("target", metavar="OUT", help="model directory to write")
     parser.add_argument("--share", type=float, default=0.5, help="share of B in [0, 1]; default 0.5")
+    add_replace(parser)
     args = parser.parse_args(argv)
-    interpolate(args.first, args.second, args.target, args.share)
+    claims = Claims("interpolate", [args.first, args.second], args.replace)
+    claims.folder(args.target, "a model directory", is_between, is_model)
+    interpolate(args.first, args.second, args.target, args.share, args.replace)
     print(f"wrote {args.target}: {1 - args.share:g} of {args.first}, {args.share:g} of {args.second}")

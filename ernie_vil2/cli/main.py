@@ -8,14 +8,16 @@ import ast
 import importlib
 import pkgutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from .. import __version__
 from ..errors import nearest, run_tool
 
 USAGE = "usage: ernie-vil2 VERB [arguments]; `ernie-vil2 VERB --help` explains one"
 FOLDER = Path(__file__).resolve().parent
-HELPERS = ("__main__", "main", "arguments", "progress", "sources")
+HELPERS = ("__main__", "main", "arguments", "progress", "sources", "stopping")
 
 
 def modules() -> dict[str, Path]:
@@ -55,9 +57,19 @@ def dispatch(argv: list[str] | None = None) -> int | None:
         hint = f"did you mean {close!r}?" if close else "the verbs are " + ", ".join(known)
         print(f"error: ernie-vil2 has no verb {verb!r}; {hint}", file=sys.stderr)
         return 2
-    module = f".{verb}.main" if known[verb].stem == "main" else f".{verb}"
     sys.argv[0] = f"ernie-vil2 {verb}"  # argparse shows it in the verb's usage line
-    return importlib.import_module(module, __package__).main(rest)
+    return verb_main(verb)(rest)
+
+
+def verb_main(verb: str) -> Callable[[list[str] | None], int | None]:
+    """The `main` of a verb, imported."""
+    module = f".{verb}.main" if modules()[verb].stem == "main" else f".{verb}"
+    return importlib.import_module(module, __package__).main
+
+
+def run_verb(verb: str) -> NoReturn:
+    """Run a verb on the arguments of the process and leave it; Ctrl-C is answered while its modules load, too."""
+    run_tool(lambda argv: verb_main(verb)(argv))
 
 
 def main(argv: list[str] | None = None) -> None:

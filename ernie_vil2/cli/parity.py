@@ -10,8 +10,10 @@ from ..conversion.parity_checks import table
 from ..conversion.parity_fixture import read_fixture
 from ..errors import DataError
 from .arguments import model_path
+from .stopping import stoppable
 
 
+@stoppable()
 def main(argv: list[str] | None = None) -> int:
     """Print the table of checks; the status is 1 when one fails."""
     parser = argparse.ArgumentParser(prog="parity", description=__doc__)

@@ -55,10 +55,10 @@ def main(argv: list[str] | None = None) -> int:
     trainer = Trainer(config, options.resume)
     path = trainer.run()
     if trainer.ranks.main:
-        print(f"model directory: {path}")
+        print(f"model directory: {path}" if path else "nothing was trained yet, so nothing is saved")
         if trainer.stopped:
             hint = again(options) if trainer.ranks.size == 1 else "the same command and --resume auto"
             print(f"stopped by a signal; go on with: {hint}")
     sys.stdout.flush()
     trainer.leave()
-    return 0
+    return trainer.status if trainer.ranks.size == 1 else 0

@@ -1,14 +1,15 @@
 """From a YAML file, overrides and the weights that `init` names to the RunConfig of a run."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..files.json_files import read_json
 from ..files.run_folder import told_model
-from ..schema import as_dict, build, parse_value, read_yaml
+from ..files.yaml_files import parse_value, read_yaml
+from ..schema import as_dict, build
 from .model import PIXEL_PROFILES
 from .run import RunConfig
 from .towers import KINDS, READING
@@ -28,7 +29,11 @@ def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfi
         if not separator or not key:
             raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
         where = f"{path} with -o {override}"
-        set_key(data, key.strip().split("."), parse_value(override, value))
+        set_key(
+            data,
+            key.strip().split("."),
+            parse_value(f"-o {override}", value, f": {value!r} is not a YAML value; quote it"),
+        )
     spell_out_kinds(data)
     try:
         start_from(data, where if len(overrides) == 1 else str(path))
@@ -94,12 +99,12 @@ def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
     """What config.json of a model directory says of the model, as plain data."""
     path = Path(folder) / "config.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if not isinstance(content, dict) or "layout_version" not in content:
             raise ValueError("it is not that of a model directory of this project")
         return {key: value for key, value in content.items() if key not in ("files", "extra")}
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
         raise ConfigError(
             f"{where}: init.{key} is {folder!r}, but {path} cannot be read ({reason}); "
             "name a model directory, as tools/convert.py writes it"

@@ -160,6 +160,9 @@ class TrainConfig:
     )
     eval_every: int = document(0, "steps between validations and checkpoints; 0 for one at the end", minimum=0)
     save_every: int = document(0, "steps between further checkpoints; 0 for those of eval_every only", minimum=0)
+    save_minutes: float = document(
+        15.0, "minutes after which weights are saved between those, until the next checkpoint; 0: never", minimum=0
+    )
     keep: int = document(2, "latest checkpoints that are kept, beside the best one", minimum=1)
 
 

@@ -5,7 +5,7 @@ Everything is written under a temporary name, checked there, and renamed last.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from ..checkpoints.layouts.any_source import read_json
 from ..config.model import PLAIN
 from ..errors import CheckpointError, ConfigError
 from ..files.atomic import atomic_file, replace_directory, reported, temporary_name
+from ..files.claim import Claims
+from ..files.leftovers import UNCHECKED
 from . import check as conversion_check
 from .fixed_inputs import Inputs, Result, fixed_inputs
 from .opened import Opened, described, open_any
@@ -48,7 +50,7 @@ def convert(
     to = to or ("official" if target.suffix == ".pdparams" else "model-dir")
     if to not in TARGETS:
         raise CheckpointError(f"--to is {to!r}; give one of {', '.join(TARGETS)}")
-    refuse_target(target, Path(source), to, replace)
+    claim_target(target, [source, vocab, settings], to, replace)
     opened = open_any(source, vocab, settings, options)
     if opened.config.system != PLAIN and to != "model-dir":
         raise ConfigError(
@@ -61,28 +63,29 @@ def convert(
     return [*lines, *said, f"wrote {target}"]
 
 
-def refuse_target(target: Path, source: Path, to: str, replace: bool) -> None:
-    """CheckpointError for a target that would destroy something, or whose name is that of another layout."""
+def claim_target(target: Path, inputs: Sequence[str | Path | None], to: str, replace: bool) -> None:
+    """UserError for a target that would destroy something, or whose name is that of another layout."""
     if target.suffix == ".pdparams" and to != "official":
         raise CheckpointError(
             f"--to {to} writes a folder, but {target} is the name of a file; leave out the ending, or leave out --to "
             "for the release's file"
         )
-    place, origin = target.resolve(), source.resolve()
-    if place == origin or place in origin.parents:
-        what = "the source itself" if place == origin else f"the folder that holds the source {source}"
-        raise CheckpointError(f"{target} is {what}; give another place for the result")
-    empty = target.is_dir() and not any(target.iterdir())
-    if target.exists() and not empty and not replace:
-        raise CheckpointError(
-            f"{target} exists, so nothing was written; choose another name, or give --replace to replace it"
-        )
+    claims = Claims("convert", inputs, replace)
+    if to == "official":
+        claims.file(target)
+    else:
+        claims.folder(target, "a model directory", lambda path: False, is_converted)
+
+
+def is_converted(path: Path) -> bool:
+    """Whether a folder is a model directory, or holds one of each tower, as those for torch do."""
+    return all(map(model_directory.is_model, (path / "text", path / "image"))) or model_directory.is_model(path)
 
 
 def write_model(opened: Opened, target: Path, check: bool) -> list[str]:
     """Write a model directory; lines about its check."""
     model_directory.refuse_other_target(target)
-    made = temporary_name(target.with_name(f"{target.name}.unchecked"))
+    made = temporary_name(f"{target}{UNCHECKED}")
     extra = {"converted_from": opened.layout.name}
     try:
         model_directory.save_model(made, opened.state, opened.config, opened.vocab, extra=extra)

@@ -5,7 +5,6 @@ uint8, raw text_embeds [T, D] and image_embeds [I, D], pair_loss and logit_scale
 texts with the images, one to one); optionally gradients.json, the L2 norm of that loss's gradient for every parameter.
 """
 
-import json
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..files.json_files import read_json
 
 ARRAYS = ("input_ids", "crops", "text_embeds", "image_embeds", "pair_loss", "logit_scale")
 
@@ -34,12 +34,12 @@ def read_fixture(folder: str | Path) -> Fixture:
     if not folder.is_dir():
         raise DataError(f"no fixture directory at {folder}; it holds texts.json, images/ and expected.npz")
     try:
-        texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+        texts = read_json(folder / "texts.json")
         with np.load(folder / "expected.npz", allow_pickle=False) as file:
             expected = {name: file[name] for name in ARRAYS if name in file.files}
         images = sorted(path for path in (folder / "images").iterdir() if not path.name.startswith("."))
         gradients = folder / "gradients.json"
-        norms = json.loads(gradients.read_text(encoding="utf-8"))["grad_norms"] if gradients.is_file() else None
+        norms = read_json(gradients)["grad_norms"] if gradients.is_file() else None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"fixture {folder} cannot be read ({type(error).__name__}: {error}); copy it again") from None
     missing = [name for name in ARRAYS if name not in expected]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ..checkpoints.released_vocabulary import VOCAB_MD5
 from ..errors import DataError
 from ..files.atomic import atomic_file
+from ..files.text import ContentError, decode_text, split_lines
 
 PAD, CLS, SEP, MASK, UNK = "[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]"
 NEEDED = (PAD, CLS, SEP, UNK)
@@ -23,12 +24,13 @@ def read_vocab(path: str | os.PathLike) -> dict[str, int]:
     [UNK] is missing.
     """
     try:
-        text = file_content(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}:{line}: the vocabulary is not UTF-8 text; save it as UTF-8, or {VOCAB_HINT}") from None
+        text = decode_text(file_content(path), path)
+    except ContentError as error:
+        raise DataError(
+            f"{path}:{error.line}: the vocabulary is not UTF-8 text; save it as UTF-8, or {VOCAB_HINT}"
+        ) from None
     vocab, with_ids = {}, None
-    for number, line in enumerate(re.split("\r\n|\r|\n", text)):
+    for number, line in enumerate(split_lines(text)):
         if not line.strip():
             continue
         token, *rest = line.split("\t")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..files import text as text_files
 
 FILES = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt")
 TEXT_KEYS = "text_keys.npy"
@@ -128,10 +129,9 @@ def shared_texts(keys: np.ndarray) -> tuple[str, ...]:
 def read_lines(path: str | Path) -> list[str]:
     """Lines of a UTF-8 file without their ends; DataError when it is not text."""
     try:
-        text = Path(path).read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return text_files.read_lines(path)
+    except OSError as error:
         raise DataError(f"cannot read {path} as lines of UTF-8 text: {error}") from None
-    return text.removesuffix("\n").split("\n") if text else []
 
 
 def read_text_file(path: Path, ids: str | Path | None = None) -> Embeddings:
@@ -141,29 +141,28 @@ def read_text_file(path: Path, ids: str | Path | None = None) -> Embeddings:
     protocol takes them as they stand.
     """
     columns = ([], [])
-    with open(path, "rb") as handle:
-        for number, line in enumerate(handle, 1):
-            parts = line.rstrip(b"\r\n").split(b"\t")
-            if len(parts) != 3:
+    for number, line in enumerate(text_files.byte_lines(path), 1):
+        parts = line.split(b"\t")
+        if len(parts) != 3:
+            raise DataError(
+                f"{path}, line {number}: {len(parts)} fields separated by tabs instead of 3 "
+                "(text vector, image vector, 1); this is not the release's embeddings format"
+            )
+        for column, field, what in zip(columns, parts, ("text", "image"), strict=False):
+            try:
+                row = np.array([float(value) for value in field.split()]).astype(np.float32)
+            except ValueError as error:
                 raise DataError(
-                    f"{path}, line {number}: {len(parts)} fields separated by tabs instead of 3 "
-                    "(text vector, image vector, 1); this is not the release's embeddings format"
+                    f"{path}, line {number}: the {what} vector holds something else than numbers "
+                    f"({str(error)[:80]}); encode this row again"
+                ) from None
+            if not row.size or (column and row.shape != column[0].shape):
+                wanted = f"line 1 has {len(column[0])}" if column else "a vector is needed"
+                raise DataError(
+                    f"{path}, line {number}: the {what} vector has {row.size} numbers, {wanted}; "
+                    "the file may be truncated, encode again"
                 )
-            for column, field, what in zip(columns, parts, ("text", "image"), strict=False):
-                try:
-                    row = np.array([float(value) for value in field.split()]).astype(np.float32)
-                except ValueError as error:
-                    raise DataError(
-                        f"{path}, line {number}: the {what} vector holds something else than numbers "
-                        f"({str(error)[:80]}); encode this row again"
-                    ) from None
-                if not row.size or (column and row.shape != column[0].shape):
-                    wanted = f"line 1 has {len(column[0])}" if column else "a vector is needed"
-                    raise DataError(
-                        f"{path}, line {number}: the {what} vector has {row.size} numbers, {wanted}; "
-                        "the file may be truncated, encode again"
-                    )
-                column.append(row)
+            column.append(row)
     if not columns[0]:
         raise DataError(f"{path} is empty; there is nothing to evaluate")
     text, image = (np.stack(column) for column in columns)

@@ -1,5 +1,6 @@
 """Writing so that a reader sees the old file, the new file or none, and never a part of one."""
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,15 +9,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import CheckpointError
+from .leftovers import ASIDE as ASIDE
+from .leftovers import aside_name, clear_leftovers, temporary_name
 
-ASIDE = ".replaced-"
-"""Ending, before the process, of an older directory that steps aside for a new one"""
+LOG = logging.getLogger("ernie_vil2")
 
 
-def temporary_name(path: str | os.PathLike) -> Path:
-    """A sibling of `path` that no other process writes."""
-    path = Path(path)
-    return path.with_name(f"{path.name}.tmp-{os.getpid()}")
+def clear(path: str | os.PathLike) -> None:
+    """Clear what killed writers of `path` left, and tell of it in the log."""
+    for told in clear_leftovers(path):
+        LOG.warning("note: %s", told)
 
 
 def sync_directory(path: str | os.PathLike) -> None:
@@ -41,6 +43,7 @@ def synced_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
 def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """A binary file open for writing; it replaces `path` when the block ends well, and vanishes otherwise."""
     path = Path(path)
+    clear(path)
     temporary = temporary_name(path)
     try:
         with synced_file(temporary) as handle:
@@ -52,26 +55,38 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def reported(path: str | os.PathLike) -> Iterator[None]:
-    """Turn an operating system's refusal while writing `path` into one sentence."""
+def reported(path: str | os.PathLike, kept: str | None = None) -> Iterator[None]:
+    """Turn an operating system's refusal while writing `path` into one sentence.
+
+    kept: what of it is there afterwards; by default the older version, which nothing touches before a new one is whole.
+    """
     try:
         yield
     except OSError as error:
+        older = f"{path} is as it was before" if os.path.lexists(path) else "nothing incomplete was left in its place"
         raise CheckpointError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another place "
-            "(nothing incomplete was left in its place)"
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another place ({kept or older})"
         ) from error
 
 
 def replace_directory(new: Path, path: Path) -> None:
     """Rename `new` to `path`; an older directory steps aside first, where it still lies if this stops between."""
-    aside = path.with_name(f"{path.name}{ASIDE}{os.getpid()}")
     if path.exists():
+        aside, done = aside_name(path), temporary_name(path)
         shutil.rmtree(aside, ignore_errors=True)
         os.replace(path, aside)
-    os.replace(new, path)
-    sync_directory(path.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+        try:
+            os.replace(new, path)
+        except OSError:
+            os.replace(aside, path)
+            raise
+        sync_directory(path.parent)
+        shutil.rmtree(done, ignore_errors=True)
+        os.replace(aside, done)  # what steps aside is always whole, so that it may be put back after a kill
+        shutil.rmtree(done, ignore_errors=True)
+    else:
+        os.replace(new, path)
+        sync_directory(path.parent)
 
 
 @contextmanager
@@ -82,6 +97,7 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
     temporary = temporary_name(path)
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        clear(path)
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             yield temporary

@@ -1,13 +1,64 @@
-"""Results as JSON files."""
+"""JSON files: written as a whole, read without a key that is given twice."""
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 from .atomic import atomic_file, reported
+from .marks import MARK, marked
+from .text import ContentError, read_text
+
+MEND = "the file may be cut, copy it again"
 
 
-def write_json(path: str | os.PathLike, content: Any) -> None:
-    """`content` as indented JSON; no half file is ever seen. Raises CheckpointError when it cannot be written."""
+def write_json(path: str | os.PathLike, content: Any, command: str | None = None) -> None:
+    """`content` as indented JSON; no half file is ever seen. Raises CheckpointError when it cannot be written.
+
+    command: marks a report as that command's own, which it may replace.
+    """
+    if command is not None:
+        content = {MARK: marked(command), **content}
     with reported(path), atomic_file(path) as handle:
         handle.write((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
+
+
+class KeyTwice(ValueError):
+    """A JSON object has a key twice, of which Python would keep the last without a word."""
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The dictionary of an object's keys and values."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise KeyTwice(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is given twice")
+    return content
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=unique)
+
+
+def parse_json(text: str) -> Any:
+    """What a JSON text says. Raises ValueError (KeyTwice, JSONDecodeError), and RecursionError for absurd nesting."""
+    return DECODER.decode(text)
+
+
+def read_json(
+    path: str | os.PathLike, kept: Callable[[dict[str, Any]], dict[str, Any]] | None = None, mend: str = MEND
+) -> Any:
+    """The content of a JSON file; ContentError says what is wrong with it, OSError that it cannot be opened.
+
+    kept: of an object, what is worth its memory. mend: what to do about text that is not JSON.
+    """
+    text = read_text(path)
+    try:
+        if kept is None:
+            return parse_json(text)
+        return json.JSONDecoder(object_pairs_hook=lambda pairs: kept(unique(pairs))).decode(text)
+    except KeyTwice as error:
+        raise ContentError(path, str(error), "keep one of them") from None
+    except json.JSONDecodeError as error:
+        raise ContentError(path, f"not valid JSON at column {error.colno} ({error.msg})", mend, error.lineno) from None
+    except (ValueError, RecursionError) as error:
+        raise ContentError(path, f"cannot be read as JSON ({error})", mend) from None

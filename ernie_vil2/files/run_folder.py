@@ -7,6 +7,9 @@ from pathlib import Path
 LOG = logging.getLogger("ernie_vil2")
 STATE, CHECKPOINTS, STEP = "state.json", "checkpoints", "step-"
 
+RUN_FILES = {"log.jsonl", "visualdl", "checkpoints", "vocab.txt", "bad.txt"}
+"""What training writes into the folder of a run."""
+
 
 def step_name(step: int) -> str:
     """The name of the directory of a step."""

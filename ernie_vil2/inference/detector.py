@@ -20,8 +20,9 @@ from ..data.images.decode import decode
 from ..data.sources.base import Source
 from ..device import current_device
 from ..errors import CheckpointError, ConfigError, DataError
+from ..files.yaml_files import read_yaml
 from ..runtime import import_paddle
-from ..schema import read_yaml
+from ..stop import Stopped, StopRequest
 from ..threads import thread_count
 from .journal import Journal
 
@@ -196,11 +197,13 @@ def detect_source(
     source: Source,
     folder: str | os.PathLike,
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda rows: rows,
+    stop: StopRequest | None = None,
 ) -> tuple[Path, dict[str, int]]:
     """Write folder/detections.jsonl, a row for each image id of a source; returns (its path, counts).
 
     After an interruption the same call goes on after the last commit, and gives the same bytes. A broken image becomes
-    a row {id, error}. Raises DataError when the folder was begun with another model or source.
+    a row {id, error}. Raises Stopped after a commit when `stop` was asked to, DataError when the folder was begun with
+    another model or source.
     """
     identity = {"model": detector.identity(), "source": f"{source.name}, {len(source)} rows"}
     journal = Journal(folder, identity)
@@ -209,8 +212,11 @@ def detect_source(
         state = {"row": 0, "images": 0, "broken": 0, **journal.state}
         for row in progress(range(state["row"], len(source))):
             one_row(detector, source, row, journal, state)
-            if (row + 1) % CHUNK == 0 or row + 1 == len(source):
+            asked = stop is not None and stop.asked
+            if asked or (row + 1) % CHUNK == 0 or row + 1 == len(source):
                 journal.commit(row=row + 1, images=state["images"], broken=state["broken"])
+            if asked:
+                raise Stopped(stop.signal)
     finally:
         journal.close()
     return Path(folder) / DETECTIONS, {"images": state["images"], "broken": state["broken"]}

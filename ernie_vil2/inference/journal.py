@@ -34,6 +34,8 @@ class Journal:
         self.identity = identity
         self.files = {}
         self.folder.mkdir(parents=True, exist_ok=True)
+        if os.listdir(self.folder) and not (self.folder / DATABASE).is_file():
+            raise DataError(f"{self.folder} holds files of something else; move it away or choose another output")
         self.base = sqlite3.connect(self.folder / DATABASE, timeout=0, isolation_level=None)
         try:
             self.state = self.begin()

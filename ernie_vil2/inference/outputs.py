@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..files.atomic import atomic_file, sync_directory
+from ..files.atomic import atomic_file, replace_directory, sync_directory
+from ..files.json_files import read_json
+from ..files.text import ContentError
 from ..keys import stable_hash
 from .journal import DATABASE, Journal
 
@@ -29,7 +31,7 @@ class Arrays:
 
     name = "npy"
     files = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", TEXT_KEYS, "bad.jsonl")
-    once_per_id = True
+    once_per_id = is_folder = True
 
     def __init__(self, out: str | os.PathLike, dim: int):
         self.out = Path(out)
@@ -41,6 +43,10 @@ class Arrays:
     def occupied(self) -> bool:
         """Whether something is in the way of the output."""
         return self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir()))
+
+    def is_own(self) -> bool:
+        """Whether an existing output is one of these."""
+        return read_record(self.record).get("format") == self.name
 
     def begin(self, journal: Journal) -> None:
         """Leave room for the headers, whose row counts are known at the end."""
@@ -73,8 +79,7 @@ class Arrays:
             if not record["bad rows"]:
                 (self.work / "bad.jsonl").unlink(missing_ok=True)
             write_record(self.work / "run.json", record)
-            os.replace(self.work, self.out)
-            sync_directory(self.out.parent)
+            replace_directory(self.work, self.out)
         (self.out / DATABASE).unlink(missing_ok=True)
 
 
@@ -83,7 +88,7 @@ class ReleaseLines:
 
     name = "release"
     files = ("rows.tsv", "bad.jsonl")
-    once_per_id = False
+    once_per_id = is_folder = False
 
     def __init__(self, out: str | os.PathLike, dim: int):
         self.out = Path(out)
@@ -94,6 +99,11 @@ class ReleaseLines:
 
     def occupied(self) -> bool:
         return self.out.exists()
+
+    def is_own(self) -> bool:
+        """Whether an existing output is one of these, or a kill left it without the last of its files."""
+        begun = not self.out.exists() and (self.work / DATABASE).exists()
+        return begun or read_record(self.record).get("format") == self.name
 
     def begin(self, journal: Journal) -> None:
         """Nothing comes before the first line."""
@@ -109,7 +119,9 @@ class ReleaseLines:
 
     def publish(self, record: Mapping[str, Any]) -> None:
         """Move the files to their places, the output last; may be repeated after a kill at any place in it."""
-        if (self.work / "bad.jsonl").exists() and record["bad rows"]:
+        if not record["bad rows"]:
+            self.bad.unlink(missing_ok=True)
+        elif (self.work / "bad.jsonl").exists():
             os.replace(self.work / "bad.jsonl", self.bad)
         write_record(self.record, record)
         if (self.work / "rows.tsv").exists():
@@ -141,9 +153,10 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
 def read_record(path: Path) -> dict[str, Any]:
     """The record of a finished output, or {} where there is none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError):
-        raise DataError(f"{path} is damaged; delete it or choose another output") from None
+    except (OSError, ValueError) as error:
+        reason = f" ({error.reason})" if isinstance(error, ContentError) else ""
+        raise DataError(f"{path} is damaged{reason}; delete it or choose another output") from None
     return record if isinstance(record, dict) else {}

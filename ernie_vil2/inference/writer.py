@@ -12,7 +12,8 @@ import numpy as np
 from ..data.sources.base import RowError, Source
 from ..data.sources.pictures import Picture
 from ..errors import CheckpointError, ConfigError, DataError
-from .journal import Journal, differences
+from ..stop import Stopped, StopRequest
+from .journal import DATABASE, Journal, differences
 from .outputs import FORMATS, Arrays, ReleaseLines, read_record
 from .rows import encode_rows, writable
 
@@ -35,14 +36,17 @@ def encode_source(
     on_bad: str = "skip",
     batch_size: int | None = None,
     progress: Progress | None = None,
+    replace: bool = False,
+    stop: StopRequest | None = None,
 ) -> dict[str, Any]:
     """Encode all rows of `source` into `out` and return the record, a dictionary of counts.
 
     model: an `ernie_vil2.Model`; form: "npy" or "release"; identity: what must be the same for an interrupted run to
     be continued, see `identity.describe`. Bad rows are counted and listed in a side file, or the first one raises with
     on_bad="stop". progress: called with (rows done, rows, bad rows). The same call after an interruption goes on where
-    it stopped and gives the same bytes; when all is done already it returns at once. Raises DataError, and NotFinite
-    for a model that gives numbers that are not finite.
+    it stopped and gives the same bytes; when all is done already it returns at once. replace: an
+    older output of another run gives way once the new one is whole. Raises DataError, NotFinite for a model that
+    gives numbers that are not finite, and Stopped after a commit when `stop` was asked to.
     """
     if form not in FORMATS or on_bad not in ("skip", "stop"):
         raise ConfigError(f"form is {form!r} and on_bad {on_bad!r}; form is npy or release, on_bad is skip or stop")
@@ -50,11 +54,13 @@ def encode_source(
     identity = {**identity, "format": form}
     try:
         if target.occupied():
-            return finished(target, identity)
+            other = other_run(read_record(target.record), identity)
+            if (other and not replace) or not (other or (target.work / DATABASE).exists()):
+                return finished(target, identity)
         journal = Journal(target.work, identity)
         try:
             if not journal.state.get("done"):
-                Encoding(model, source, target, journal, on_bad, batch_size).run(progress)
+                Encoding(model, source, target, journal, on_bad, batch_size).run(progress, stop)
             record = {**identity, **journal.state["counts"]}
         except NotFinite:
             journal.close()
@@ -80,13 +86,18 @@ def encode_source(
 def finished(target: Arrays | ReleaseLines, identity: Mapping[str, Any]) -> dict[str, Any]:
     """The record of an output that exists already, if it is the one that was asked for."""
     record = read_record(target.record)
-    different = differences({key: record.get(key) for key in identity}, identity) if record else "command"
-    if different:
+    if different := other_run(record, identity):
         raise DataError(
-            f"{target.out} exists and was written with another {different}; delete it or choose another output"
+            f"{target.out} exists and was written with another {different}; delete it or choose another output, or "
+            "give --replace to replace it"
         )
     target.publish(record)
     return record
+
+
+def other_run(record: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
+    """In what the run of a record differs from another, as words, or ''."""
+    return differences({key: record.get(key) for key in identity}, identity) if record else "command"
 
 
 class NotFinite(CheckpointError):
@@ -135,7 +146,7 @@ class Encoding:
         self.pictures = JournalPictures(journal)
         self.counts = journal.state.get("counts") or {"rows": 0, "texts": 0, "bad rows": 0}
 
-    def run(self, progress: Progress | None = None) -> None:
+    def run(self, progress: Progress | None = None, stop: StopRequest | None = None) -> None:
         """Encode the chunks that are left, commit each, and complete the files."""
         self.journal.open(self.target.files)
         if not self.counts["rows"]:
@@ -146,6 +157,8 @@ class Encoding:
             self.chunk(range(self.counts["rows"], min(self.counts["rows"] + CHUNK, len(self.source))))
             self.journal.commit(counts=self.counts)
             progress(self.counts["rows"], len(self.source), self.counts["bad rows"])
+            if stop is not None and stop.asked:
+                raise Stopped(stop.signal)
         self.target.complete(self.journal)
         self.journal.commit(done=True)
 

@@ -159,10 +159,11 @@ def strokes(curve: Curve, place: Place) -> Iterator[str]:
         yield f'<circle class="dot c{curve.colour}" {centre} r="3.5"><title>{label}</title></circle>'
 
 
-def write_svg(path: str | Path, charts: Iterable[Chart]) -> None:
+def write_svg(path: str | Path, charts: Iterable[Chart], mark: str = "") -> None:
     """Write charts side by side as one SVG file that needs nothing else; no half file is ever seen.
 
-    Raises CheckpointError when it cannot be written, ValueError for a chart without a finite value.
+    mark: a last line that says what wrote it. Raises CheckpointError when it cannot be written, ValueError for a chart
+    without a finite value.
     """
     blocks, tallest = [], 0
     for number, chart in enumerate(charts):
@@ -188,7 +189,7 @@ def write_svg(path: str | Path, charts: Iterable[Chart]) -> None:
             f"<style>{STYLE}</style>",
             f'<rect class="page" width="{width}" height="{tallest}"/>',
             *blocks,
-            "</svg>\n",
+            f"</svg>\n{mark}",
         ]
     )
     with reported(path), atomic_file(path) as handle:

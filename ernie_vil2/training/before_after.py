@@ -12,8 +12,8 @@ from .log.run_log import RunLog, SilentLog
 SHOWN = ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10", "mean_recall")
 VALID = "valid"
 Measured = tuple[dict[str, float], Embeddings]
-Measure = Callable[[str, Source, int, RunLog | SilentLog], Measured]
-"""(name, source, step, log) -> metrics, on rank 0, and Embeddings of a source; it tells the log."""
+Measure = Callable[[str, Source, int, RunLog | SilentLog], Measured | None]
+"""(name, source, step, log) -> metrics, on rank 0, and Embeddings of a source, or None; it tells the log."""
 
 
 class BeforeAfter:
@@ -45,8 +45,8 @@ class BeforeAfter:
             log.say(line)
 
     def _found(self, sources: dict[str, Source], step: int, measure: Measure, log: RunLog | SilentLog) -> dict:
-        found = {name: measure(name, source, step, log)[0] for name, source in sources.items()}
-        return {name: {key: metrics[key] for key in SHOWN} for name, metrics in found.items() if metrics}
+        found = {name: measure(name, source, step, log) for name, source in sources.items()}
+        return {name: {key: one[0][key] for key in SHOWN} for name, one in found.items() if one and one[0]}
 
     def table(self) -> list[str]:
         """Lines of a table for people; none without a measurement before."""

@@ -47,6 +47,11 @@ class Ranks:
         dist.all_reduce(tensor)
         return tensor.numpy()
 
+    def any(self, *flags: bool) -> list[bool]:
+        """Whether any rank says so, for each flag, once all are here; every rank gets the same answers."""
+        self.meet()
+        return [bool(count) for count in self.sum(flags)]
+
     def wait(self) -> None:
         """Return when every rank is here; unlike a collective on gloo, which gives up after 30 seconds, for as long as
         it takes. A rank that died ends the wait through the launcher."""

@@ -1,12 +1,19 @@
-"""The loop: batches into steps, a line every so often, validations and checkpoints when they are due."""
+"""The loop: batches into steps, a line every so often, checkpoints and validations when they are due.
+
+Weights come first: every end that leaves them good saves them, and only what is saved is measured.
+"""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from ..config.run import RunConfig, TrainConfig
 from ..data.batches.loader import Loader
+from ..data.batches.views import Batch
+from ..errors import DataError, UserError
 from ..stop import StopRequest
 from .distributed import Ranks
 from .log.run_log import RunLog, SilentLog, duration, memory
@@ -23,11 +30,12 @@ class Run(Protocol):
     rig: Rig
     validation: Validation
     first: int
+    stopped: bool
 
-    def evaluate(self, step: int, log: RunLog | SilentLog) -> Path:
-        """Validate, save, and return the path of the checkpoint."""
+    def evaluate(self, step: int, log: RunLog | SilentLog, stop: StopRequest) -> None:
+        """Measure the weights that were saved."""
 
-    def save(self, step: int, log: RunLog | SilentLog) -> Path:
+    def save(self, step: int, log: RunLog | SilentLog, passing: bool = False, prune: bool = True) -> Path:
         """Save, and return the path of the checkpoint."""
 
 
@@ -52,6 +60,10 @@ class StepTimer:
         self.reading += seconds
         self.since += 1
 
+    def restart(self) -> None:
+        """The first step begins now."""
+        self.began = self.clock = time.perf_counter()
+
     def line(self, done: int) -> dict[str, float | str]:
         """reader_cost and batch_cost in seconds a step, ips in pairs a second, eta; starts the next line."""
         now = time.perf_counter()
@@ -65,9 +77,12 @@ class StepTimer:
         self.clock, self.reading, self.since = now, 0.0, 0
         return values
 
-    def pause(self, seconds: float) -> None:
-        """Leave a time out."""
-        self.clock += seconds
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave out the time in the block."""
+        began = time.perf_counter()
+        yield
+        self.clock += time.perf_counter() - began
 
 
 class BadRows:
@@ -80,7 +95,7 @@ class BadRows:
         """Add what was wrong with rows of a batch."""
         self.count += len(errors)
         if errors:
-            with open(self.path, "a", encoding="utf-8") as handle:
+            with open(self.path, "a", encoding="utf-8", errors="backslashreplace") as handle:
                 handle.writelines(f"{error}\n" for error in errors)
 
     def summary(self) -> str:
@@ -93,51 +108,119 @@ def is_due(every: int, done: int) -> bool:
     return bool(every) and done % every == 0
 
 
-def train(trainer: Run, loader: Loader, log: RunLog | SilentLog, stop: StopRequest) -> Path | None:
-    """Walk from the trainer's first step to the last, or to a signal; returns the path of the last checkpoint."""
-    bad = BadRows(trainer.folder / "bad.txt")
-    try:
-        return walk(trainer, loader, log, stop, bad)
-    finally:
-        if bad.count:
-            log.say(bad.summary())
+def evaluation_due(config: TrainConfig, done: int) -> bool:
+    """Whether the weights after `done` steps are measured."""
+    return done == config.steps or is_due(config.eval_every, done)
 
 
-def walk(trainer: Run, loader: Loader, log: RunLog | SilentLog, stop: StopRequest, bad: BadRows) -> Path | None:
-    """Every step, then what is due after it."""
-    rig, config, path = trainer.rig, trainer.config.train, None
-    with rig.precision():
-        trainer.validation.start(log)
-    timer = StepTimer(config.steps, trainer.first, config.batch_size)
-    rig.model.train()
-    batches = iter(loader)
-    for step in range(trainer.first, config.steps):
-        waiting = time.perf_counter()
-        batch, errors = next(batches)
-        if step == trainer.first and loader.note:
-            log.say(f"note: {loader.note}")
-        trainer.ranks.meet()
-        timer.read(time.perf_counter() - waiting)
-        bad.note(errors)
-        done = step + 1
-        show = is_due(config.log_every, done) or done == config.steps
-        values = rig.step(batch, step, show, stop)
-        log.advance()
+class Walk:
+    """From the trainer's first step to the last, to a signal, or to a fault. `path` is the last checkpoint, if any.
+
+    `done` steps are in the weights, `saved` of them on the disk.
+    """
+
+    def __init__(self, trainer: Run, loader: Loader, log: RunLog | SilentLog, stop: StopRequest) -> None:
+        self.trainer, self.loader, self.log, self.stop = trainer, loader, log, stop
+        self.rig, self.ranks, self.config = trainer.rig, trainer.ranks, trainer.config.train
+        self.bad = BadRows(trainer.folder / "bad.txt")
+        self.done = self.saved = trainer.first
+        self.saving, self.agreed, self.path = False, False, None
+        self.timer = StepTimer(self.config.steps, trainer.first, self.config.batch_size)
+        self.clock = time.monotonic()
+
+    def run(self) -> Path | None:
+        """Walk; returns the path of the last checkpoint. A fault saves what is good, and is raised."""
+        try:
+            self.steps()
+        except Exception as error:
+            if self.good(error):
+                self.rescue(error)
+            raise
+        finally:
+            if self.bad.count:
+                self.log.say(self.bad.summary())
+        return self.path
+
+    def steps(self) -> None:
+        """Every step, then what is due after it."""
+        with self.rig.precision():
+            self.trainer.validation.start(self.log, self.stop)
+        self.timer.restart()
+        self.rig.model.train()
+        batches = iter(self.loader)
+        while self.done < self.config.steps:
+            batch = self.fetch(batches)
+            if self.trainer.stopped:
+                return
+            self.step(batch)
+
+    def fetch(self, batches: Iterator) -> Batch | None:
+        """The next batch, once all ranks have theirs; None where the run stops here."""
+        waiting, batch, errors, fault = time.perf_counter(), None, [], None
+        try:
+            if not self.stop.asked:
+                batch, errors = next(batches)
+        except Exception as error:  # the other ranks must hear of it, whatever it is
+            fault = error
+        if self.loader.note:
+            self.log.say(f"note: {self.loader.note}")
+            self.loader.note = ""
+        faulty, stopped, overdue = self.ranks.any(fault is not None, self.stop.asked, self.overdue())
+        self.timer.read(time.perf_counter() - waiting)
+        self.agreed = faulty
+        if faulty:
+            raise fault or DataError("another rank cannot go on; log/workerlog.* of that rank says why")
+        self.bad.note(errors)
+        if stopped:
+            self.trainer.stopped = True
+        if stopped or overdue:
+            self.save(passing=not stopped)
+        return batch
+
+    def overdue(self) -> bool:
+        """Whether rank 0, whose clock counts for all, saw train.save_minutes pass since the last save."""
+        minutes = self.config.save_minutes
+        return self.ranks.main and bool(minutes) and time.monotonic() - self.clock >= 60 * minutes
+
+    def step(self, batch: Batch) -> None:
+        """One step, its line, and what is due after it."""
+        number = self.done
+        show = is_due(self.config.log_every, number + 1) or number + 1 == self.config.steps
+        values = self.rig.step(batch, number, show)
+        self.done += 1
+        self.log.advance()
         if show:
-            log.step(done, {**values, **timer.line(done), **memory()}, rig.parts, rig.similarities)
-        paused = time.perf_counter()
-        path = after_step(trainer, config, done, log) or path
-        timer.pause(time.perf_counter() - paused)
-        if rig.stopped:
-            break
-    return path
+            values = {**values, **self.timer.line(self.done), **memory()}
+            self.log.step(self.done, values, self.rig.parts, self.rig.similarities)
+        measured = evaluation_due(self.config, self.done)
+        if not measured and not is_due(self.config.save_every, self.done):
+            return
+        self.save()
+        if measured:
+            with self.timer.paused():
+                self.trainer.evaluate(self.done, self.log, self.stop)
 
+    def save(self, passing: bool = False, prune: bool = True) -> None:
+        """Save the weights, if they are not on the disk already."""
+        if self.done == self.saved:
+            return
+        with self.timer.paused():
+            self.saving = True
+            self.path = self.trainer.save(self.done, self.log, passing, prune)
+            self.saving, self.saved, self.clock = False, self.done, time.monotonic()
 
-def after_step(trainer: Run, config: TrainConfig, done: int, log: RunLog | SilentLog) -> Path | None:
-    """Validate or save where that is due; a run that was asked to stop saves and no more, but at its last step."""
-    last, stopped = done == config.steps, trainer.rig.stopped
-    if last or (is_due(config.eval_every, done) and not stopped):
-        return trainer.evaluate(done, log)
-    if stopped or is_due(config.eval_every, done) or is_due(config.save_every, done):
-        return trainer.save(done, log)
-    return None
+    def good(self, error: Exception) -> bool:
+        """Whether the weights are those after `done` steps, and all ranks are here to save them."""
+        together = self.ranks.size == 1 or self.agreed or isinstance(error, UserError)
+        return self.done > self.saved and together and not self.saving and not self.rig.updating
+
+    def rescue(self, error: Exception) -> None:
+        """Save on the way out, and keep the checkpoints before: who knows how long ago it began to go wrong."""
+        try:
+            self.save(prune=False)
+        except UserError as unsaved:
+            self.log.say(f"note: the weights after step {self.done} are not saved: {unsaved}")
+        else:
+            self.log.say(
+                f"note: the weights after step {self.done} are saved, --resume auto goes on there: {self.path}"
+            )

@@ -31,6 +31,7 @@ FREE = (
     "data.vocab",
     "train.log_every",
     "train.keep",
+    "train.save_minutes",
     "train.console",
 )
 """What changes nothing of the training itself."""

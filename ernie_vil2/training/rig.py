@@ -20,7 +20,6 @@ from ..errors import DataError
 from ..models.dual_encoder import Temperature
 from ..models.lora import LoraLinear, add_lora, merged_state
 from ..objectives.gather import Share, divide
-from ..stop import StopRequest
 from . import diagnostics
 from .distributed import GradientSync, Ranks
 from .guard import Guard
@@ -46,8 +45,8 @@ class Rig:
     """`step(batch, number)` takes one optimizer step on this rank's rows of a global batch.
 
     system and model are what learns; share says which rows are this rank's. Of the last step: `parts` are the names of
-    the parts of its loss, `similarities` its similarities where it was shown, `stopped` whether any rank had asked to
-    stop before.
+    the parts of its loss, `similarities` its similarities where it was shown. `updating`: a step ended while it changed
+    the weights, which are then of no step.
     """
 
     def __init__(self, config: RunConfig, ranks: Ranks, share: Share, notes: list[str], fresh: bool = True) -> None:
@@ -72,7 +71,7 @@ class Rig:
         self.guard = Guard(config.output, train.spike, ranks.rank)
         self.towers = self.system.towers()
         self.updates = diagnostics.Updates(self.towers)
-        self.similarities, self.stopped = None, False
+        self.similarities, self.updating = None, False
         self.parts: tuple[str, ...] = ()
         self.model.train()
 
@@ -81,21 +80,20 @@ class Rig:
         """Values of all parameters."""
         return sum(math.prod(value.shape) for value in self.model.parameters())
 
-    def step(self, batch: Batch, number: int, show: bool = True, stop: StopRequest | None = None) -> dict[str, float]:
+    def step(self, batch: Batch, number: int, show: bool = True) -> dict[str, float]:
         """One optimizer step, `number` from 0; returns what the log shows of it, with `show` the costlier figures too.
 
-        stop: asked on any rank by the time its gradients are there, it sets `stopped` on all. Raises DataError where
-        no sample of the batch has both views of any pair, UserError where the loss or the gradient is no number.
+        Raises DataError where no sample of the batch has both views of any pair, UserError where the loss or the
+        gradient is no number, on all ranks.
         """
         self.freezer.apply(number)
         parts = self.gradients(batch, number, self.scale.value if self.scale else 1.0)
-        stopped, *sums = self.ranks.sum([stop is not None and stop.asked, *(part.item() for part in parts.values())])
-        self.stopped = bool(stopped)
         if not parts:
             raise DataError(
                 f"step {number + 1}: no sample of the batch has both views of any pair; check that the source has the "
                 f"views {', '.join(self.system.views)}, first sample {batch.where[0]}"
             )
+        sums = self.ranks.sum([part.item() for part in parts.values()])
         self.parts = tuple(name for name in parts if name != "loss")
         values = {name: float(value) for name, value in zip(parts, sums, strict=True)}
         self.sync.reduce()
@@ -108,6 +106,7 @@ class Rig:
             values.update(self._shown(batch))
             self.updates.before()
         values["lr"], values["grad_norm"] = self.optimizer.get_lr(), norm
+        self.updating = True
         if taken:
             clip_gradients(self.model.parameters(), self.config.optimizer.clip, norm)
             self.optimizer.step()
@@ -117,6 +116,7 @@ class Rig:
         self.system.after_step()
         if self.ema is not None:
             self.ema.update()
+        self.updating = False
         if show:
             values.update(self.updates.after())
         values.update({f"logit_scale_{group}": self.model.logit_scale(group).item() for group in self.model.groups})

@@ -6,7 +6,7 @@ SHA-256 of every other file. A group that every rank has alike is one file, `GRO
 model to use is not the one that is trained (LoRA, averaged weights), `average`, `system`. A group of which every rank
 has a part is one file a rank, `GROUP-0000-of-0002.safetensors`: `optimizer`, by parameter name. All ranks write into
 `step-0000400.tmp`, which is renamed when state.json is in it: a killed save leaves only that, and the next one
-removes it.
+removes it. What validation finds is written afterwards, into `score.json` (`checkpoint_scores.py`).
 """
 
 import json
@@ -29,6 +29,7 @@ from ..files.atomic import atomic_file, replace_directory, reported, sync_direct
 from ..files.digests import sha256_of
 from ..files.run_folder import STATE, step_name, whole_steps
 from ..versions import versions
+from .checkpoint_scores import SCORE, Score, best_step, scores, state_of, write_score
 from .distributed import Ranks
 
 POINTER = "checkpoints.json"
@@ -57,12 +58,12 @@ class Saved:
 class Checkpoints:
     """The checkpoints of a run in `folder`. The last `keep` and the best one are kept.
 
-    Every method is called by all ranks; rank 0 writes what is written once.
+    vocab: bytes of the vocabulary, held here so that a save needs nothing of the folder. Every method but `score` is
+    called by all ranks; rank 0 writes what is written once.
     """
 
-    def __init__(self, folder: str | os.PathLike, vocab: str | os.PathLike, ranks: Ranks, keep: int = 2) -> None:
-        self.folder, self.vocab, self.ranks, self.keep = Path(folder), vocab, ranks, keep
-        self.best, self.best_score = None, -np.inf
+    def __init__(self, folder: str | os.PathLike, ranks: Ranks, keep: int = 2, vocab: bytes = b"") -> None:
+        self.folder, self.ranks, self.keep, self.vocab = Path(folder), ranks, keep, vocab
 
     def path(self, step: int) -> Path:
         """The directory of a step."""
@@ -79,22 +80,23 @@ class Checkpoints:
         config: ModelConfig,
         groups: Mapping[str, Arrays],
         parts: Mapping[str, Arrays],
-        score: float | None = None,
+        passing: bool = False,
+        prune: bool = True,
     ) -> Path:
         """Write the checkpoint of state["step"]; returns its path.
 
         state: what state.json keeps; model: {key: array} in the release's layout; groups: {group: {name: array}} of
-        rank 0, `parts` of this rank; score decides the best one. Raises CheckpointError when the disk refuses; the
-        older checkpoints are then as they were.
+        rank 0, `parts` of this rank. passing: it does not count among the kept ones and goes when a later one comes.
+        prune: remove older ones. Raises CheckpointError when the disk refuses; the older checkpoints are then as they
+        were, and the latest is named.
         """
         path = self.path(state["step"])
         temporary = path.with_name(path.name + TEMPORARY)
-        with reported(path):
-            try:
+        try:
+            with reported(path):
                 if self.ranks.main:
                     self._begin()
-                    extra = {"step": state["step"], "metrics": state.get("metrics", {})}
-                    write_directory(temporary, model, config, self.vocab, extra)
+                    write_directory(temporary, model, config, self.vocab, {"step": state["step"]})
                     for name, arrays in groups.items():
                         write_arrays(temporary / f"{name}{SUFFIX}", arrays)
                 self.ranks.wait()
@@ -102,23 +104,38 @@ class Checkpoints:
                     write_arrays(temporary / part_file(name, self.ranks.rank, self.ranks.size), arrays)
                 self.ranks.wait()
                 written = int(self.ranks.sum([len(parts)])[0])
-                if score is not None and score > self.best_score:
-                    self.best, self.best_score = state["step"], score
                 if self.ranks.main:
                     self._expect(temporary, written)
-                    self._finish(temporary, path, state)
-            except BaseException:
-                shutil.rmtree(temporary, ignore_errors=True)
-                raise
+                    self._finish(temporary, path, {**state, "passing": passing}, prune)
+        except BaseException as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if isinstance(error, CheckpointError) and (latest := self.latest()):
+                told = f"{error}; {latest} is whole and as it was, go on from it with --resume auto"
+                raise CheckpointError(told) from error
+            raise
         self.ranks.wait()
         return path
 
-    def _begin(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def score(self, step: int, score: float, metrics: Mapping[str, float]) -> None:
+        """Write what validation found of a step, and let the best one follow from it. For rank 0."""
+        with reported(self.path(step) / SCORE):
+            write_score(self.path(step), Score(step, score, dict(metrics)))
+            self._point()
+        self._prune()
+
+    def clear_unfinished(self) -> list[str]:
+        """Remove what a killed save or removal left; returns a sentence about each. For rank 0."""
+        told = []
         for entry in self.folder.glob("step-*"):
             whole = (entry / STATE).is_file() and entry.name[5:].isdigit()
             if not whole and not entry.name.endswith(ABANDONED):
                 shutil.rmtree(entry, ignore_errors=True)
+                told.append(f"removed {entry}, left by a run that was killed")
+        return told
+
+    def _begin(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.clear_unfinished()
 
     def _expect(self, temporary: Path, parts: int) -> None:
         """Wait until the parts that other machines wrote are seen here."""
@@ -131,27 +148,37 @@ class Checkpoints:
                 )
             time.sleep(0.1)
 
-    def _finish(self, temporary, path, state):
+    def _finish(self, temporary, path, state, prune):
         files = sorted(file for file in temporary.rglob("*") if file.is_file())
         listed = {
             file.relative_to(temporary).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
             for file in files
         }
-        best = {"step": self.best, "score": self.best_score if self.best is not None else None}
+        best = best_step(self.folder)
+        best = {"step": best, "score": scores(self.folder)[best] if best is not None else None}
         content = {"version": VERSION, **state, "best": best, "versions": versions(), "files": listed}
         with synced_file(temporary / STATE) as handle:
             handle.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
         sync_directory(temporary)
         replace_directory(temporary, path)
-        self._point(path)
-        for step in self.steps()[: -self.keep]:
-            if step != self.best:
-                remove(self.path(step))
+        self._point()
+        if prune:
+            self._prune()
 
-    def _point(self, path):
-        best = self.path(self.best).name if self.best is not None else None
+    def _point(self):
+        best = best_step(self.folder)
+        content = {"latest": self.latest().name, "best": self.path(best).name if best is not None else None}
         with atomic_file(self.folder / POINTER) as handle:
-            handle.write(json.dumps({"latest": path.name, "best": best}, indent=1).encode("utf-8"))
+            handle.write(json.dumps(content, indent=1).encode("utf-8"))
+
+    def _prune(self):
+        """Remove all but the last `keep` that are not passing, the best and the latest."""
+        steps = self.steps()
+        lasting = [step for step in steps if not state_of(self.path(step)).get("passing")]
+        kept = {*lasting[-self.keep :], *steps[-1:], best_step(self.folder)}
+        for step in steps:
+            if step not in kept:
+                remove(self.path(step))
 
     def latest(self) -> Path | None:
         """Path of the newest whole checkpoint, or None; the pointer is a courtesy to readers, the directories count."""
@@ -172,9 +199,6 @@ class Checkpoints:
                 raise CheckpointError(f"{file} is missing; {self._offer(path)}")
             if file.stat().st_size != wanted["bytes"] or sha256_of(file) != wanted["sha256"]:
                 raise CheckpointError(f"{file} is damaged: it is not the file that {STATE} lists; {self._offer(path)}")
-        best = state["best"]
-        if path.parent.resolve() == self.folder.resolve() and best["step"] is not None:
-            self.best, self.best_score = best["step"], best["score"]
         groups = {}
         for name in sorted(name for name in state["files"] if name.endswith(SUFFIX)):
             stem = name.removesuffix(SUFFIX)

@@ -13,15 +13,17 @@ from ..data.batches.order import Order
 from ..data.batches.views import ViewMaker
 from ..data.sources.open import open_source
 from ..errors import ConfigError, UserError
+from ..files.leftovers import clear_leftovers_in
 from ..inference.model import Model
 from ..objectives.gather import divide
 from ..schema import as_dict
 from ..stop import StopRequest
 from ..systems.registry import system_class
 from .before_after import BeforeAfter
+from .checkpoint_scores import damaged_scores, read_score
 from .distributed import join_ranks, lost_rank
 from .log.run_log import RunLog, SilentLog
-from .loop import train
+from .loop import Walk, evaluation_due
 from .resume import check_size, compare
 from .rig import Rig
 from .run_checkpoints import Checkpoints
@@ -30,6 +32,8 @@ from .setup.initial_weights import check_init
 from .setup.preflight import check_finite, check_precision, check_sharding, check_towers
 from .setup.vocabulary import open_vocabulary
 from .validation import Validation
+
+SAYING = "Ctrl-C: the weights are saved after this step; a second Ctrl-C stops at once, without that"
 
 
 class Trainer:
@@ -58,13 +62,13 @@ class Trainer:
         self.ranks.wait()
         self.source = open_source(config.data.train)
         valid = open_source(config.data.valid) if config.data.valid is not None else None
-        self.checkpoints = Checkpoints(
-            self.folder / "checkpoints", self.folder / "vocab.txt", self.ranks, config.train.keep
-        )
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", self.ranks, config.train.keep)
+        self.notes = self._clear() if self.ranks.main else []
         self.resumed = self.checkpoints.latest() if resume == "auto" else resume
         saved = self.checkpoints.load(self.resumed) if self.resumed else None
         tokenizer = open_vocabulary(config, self.resumed, self.ranks)
-        self.notes = [*self.source.notes, *(valid.notes if valid is not None else ())]
+        self.checkpoints.vocab = (self.folder / "vocab.txt").read_bytes()
+        self.notes += [*self.source.notes, *(valid.notes if valid is not None else ())]
         if saved:
             self.notes += compare(config, saved.state["run"], self.resumed)
             check_size(len(self.source), saved.state["samples"], self.resumed)
@@ -89,44 +93,58 @@ class Trainer:
         self.rig = Rig(config, self.ranks, share, self.notes, fresh=saved is None)
         encoder = Model(self.rig.model, tokenizer)
         self.validation = Validation(valid, encoder, self.ranks, before_after, tuned and not self.first)
+        self.stopped, self.unmeasured, self.status = False, False, 0
         if saved:
             self._go_on(saved)
+
+    def _clear(self) -> list[str]:
+        """Remove what a run that was killed left half-written; sentences on what it was."""
+        return [
+            *clear_leftovers_in(self.folder),
+            *clear_leftovers_in(self.checkpoints.folder),
+            *self.checkpoints.clear_unfinished(),
+        ]
 
     def _go_on(self, saved) -> None:
         """Take back what the checkpoint holds."""
         step, (epoch, sample) = saved.state["step"], saved.state["position"]
         self.rig.load(saved.groups, saved.state, self.resumed)
-        self.validation.metrics = saved.state["metrics"]
-        if self.ranks.main and Path(self.resumed).parent.resolve() == self.checkpoints.folder.resolve():
-            self.notes += filter(None, [self.checkpoints.abandon_after(step)])
+        score = read_score(Path(self.resumed))
+        self.validation.metrics = score.metrics if score else saved.state.get("metrics", {})
+        if Path(self.resumed).parent.resolve() == self.checkpoints.folder.resolve():
+            due = self.validation.valid is not None and evaluation_due(self.config.train, step)
+            self.unmeasured = due and score is None
+            if self.ranks.main:
+                self.notes += filter(None, [self.checkpoints.abandon_after(step)])
+                self.notes += [
+                    f"{path} is damaged and does not count" for path in damaged_scores(self.checkpoints.folder)
+                ]
         self.notes.append(f"going on from {self.resumed}: step {step}, epoch {epoch}, sample {sample} of it")
 
-    def run(self) -> Path:
-        """Train to the last step, or to a SIGTERM; returns the path of the last checkpoint, a model directory.
+    def run(self) -> Path | None:
+        """Train to the last step, or to a signal; returns the path of the last checkpoint, a model directory.
 
-        `stopped` tells afterwards whether a signal ended it early. A run that was at its end already does nothing.
+        `stopped` tells afterwards whether a signal ended it early, `status` what to exit with; None is returned where
+        it came before the first step of a new run. A run that was at its end already does nothing, but for a validation
+        that it owes.
         """
-        if self.first >= self.config.train.steps:
+        ended = self.first >= self.config.train.steps
+        if ended and not self.unmeasured:
             return Path(self.resumed)
         log = self._log()
         self.ranks.wait()
         log.say(self._describe())
         for note in self.notes:
             log.say(f"note: {note}")
-        share, data = self.rig.share, self.config.data
-        loader = Loader(
-            self.source,
-            self.maker,
-            self.order,
-            self.config.train.steps - self.first,
-            workers=data.workers,
-            max_bad=data.max_bad,
-            part=slice(share.start, share.start + share.rows),
-            timeout=data.timeout,
-        )
+        loader = self._loader()
         try:
-            with StopRequest() as stop:
-                return train(self, loader, log, stop)
+            with StopRequest(SAYING) as self.stop:
+                stop = self.stop
+                if self.unmeasured:
+                    self.evaluate(self.first, log, stop)
+                path = None if ended or self.stopped else Walk(self, loader, log, stop).run()
+                self.status = stop.status
+                return path or (Path(self.resumed) if self.resumed else None)
         except (RuntimeError, ValueError, OSError) as error:
             sentence = lost_rank(error) if self.ranks.size > 1 else None
             if sentence is None:
@@ -137,10 +155,18 @@ class Trainer:
             self.close()
             log.close()
 
-    @property
-    def stopped(self) -> bool:
-        """Whether a signal asked some rank to stop."""
-        return self.rig.stopped
+    def _loader(self) -> Loader:
+        share, data = self.rig.share, self.config.data
+        return Loader(
+            self.source,
+            self.maker,
+            self.order,
+            self.config.train.steps - self.first,
+            workers=data.workers,
+            max_bad=data.max_bad,
+            part=slice(share.start, share.start + share.rows),
+            timeout=data.timeout,
+        )
 
     def close(self) -> None:
         """End the threads."""
@@ -153,7 +179,8 @@ class Trainer:
     def _log(self) -> RunLog | SilentLog:
         if not self.ranks.main:
             return SilentLog(self.ranks.rank)
-        return RunLog(self.folder, self.config.train.steps, self.first, self.config.train.console)
+        train = self.config.train
+        return RunLog(self.folder, train.steps, self.first, train.console, again=self.unmeasured)
 
     def _describe(self) -> str:
         size = self.ranks.size
@@ -163,35 +190,43 @@ class Trainer:
             f"{size} process{'es' * (size > 1)}, micro-batches of {self.rig.share.micro}, output {self.folder}"
         )
 
-    def evaluate(self, step: int, log: RunLog | SilentLog) -> Path:
-        """Validate on the whole validation source, log the recalls and write a checkpoint; returns its path."""
+    def evaluate(self, step: int, log: RunLog | SilentLog, stop: StopRequest) -> None:
+        """Measure the weights of a step, which are saved, on the whole validation source; its score is written beside
+        them, and decides which checkpoint is the best."""
+        rig, metrics = self.rig, None
+        with rig.averaged(), rig.precision():
+            if self.validation.valid is not None:
+                metrics = self.validation.measure(step, log, stop)
+            if step == self.config.train.steps:
+                self.validation.end(step, log, stop)
+        if metrics:
+            try:
+                self.checkpoints.score(step, metrics["mean_recall"], metrics)
+            except UserError as error:
+                log.say(f"note: {error}; the weights are saved, and --resume auto measures them again")
+        rig.model.train()
+        if self.validation.valid is not None and metrics is None:
+            self.stopped = any(self.ranks.any(stop.asked))
+
+    def save(self, step: int, log: RunLog | SilentLog, passing: bool = False, prune: bool = True) -> Path:
+        """Write the checkpoint of a step; returns its path. passing, prune: as for `Checkpoints.save`."""
         rig = self.rig
         check_finite(rig.model, step)
-        score = None
-        if self.validation.valid is not None:
-            with rig.averaged(), rig.precision():
-                score = self.validation.measure(step, log)
-        path = self.save(step, log, score)
-        if step == self.config.train.steps:  # after the save: what fails here must not cost the trained weights
-            with rig.averaged(), rig.precision():
-                self.validation.end(step, log)
-        return path
-
-    def save(self, step: int, log: RunLog | SilentLog, score: float | None = None) -> Path:
-        """Write the checkpoint of a step; returns its path. `score` decides which one is the best."""
-        rig = self.rig
         state = {
             "step": step,
             "position": self.order.position(step - self.first),
             "loss_scale": rig.scale.state() if rig.scale else None,
             "ranks": self.ranks.size,
             "samples": len(self.source),
-            "metrics": self.validation.metrics,
             "before": self.validation.before_after.before,
             "run": as_dict(self.config),
         }
         exported, groups = (rig.exported(), rig.state()) if self.ranks.main else ({}, {})
-        path = self.checkpoints.save(state, exported, self.config.model, groups, rig.shard_state(), score)
+        gone = self.ranks.main and not (self.folder / "vocab.txt").is_file()
+        path = self.checkpoints.save(state, exported, self.config.model, groups, rig.shard_state(), passing, prune)
         rig.model.train()
+        if gone:
+            (self.folder / "vocab.txt").write_bytes(self.checkpoints.vocab)
+            log.say(f"note: {self.folder} was removed while the run went on; it is made anew, with these weights alone")
         log.say(f"checkpoint: {path}")
         return path

@@ -1,15 +1,22 @@
-"""Validation shared out over ranks: each encodes a part of the source, the metrics are computed on all of it."""
+"""Validation shared out over ranks: each encodes a part of the source, the metrics are computed on all of it.
+
+It only shows something, so it ends no run: what goes wrong in it, of whatever kind, is told, and the run goes on.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..data.sources.base import Source
-from ..errors import UserError
+from ..errors import DataError, cause_of
 from ..evaluation.embeddings import Embeddings
 from ..evaluation.encoding import encode_source
 from ..evaluation.parts import join_parts
 from ..evaluation.retrieval import evaluate
 from ..inference.model import Model
-from .before_after import SHOWN, VALID, BeforeAfter, Measured
+from ..stop import StopRequest
+from .before_after import SHOWN, VALID, BeforeAfter, Measure, Measured
 from .distributed import Ranks
 from .log.pictures import places_of, projection, query_grid
 from .log.run_log import RunLog, SilentLog
@@ -22,16 +29,55 @@ def share_of(rows: int, rank: int, size: int) -> range:
     return range(rows * rank // size, rows * (rank + 1) // size)
 
 
-def validate(encoder: Model, source: Source, ranks: Ranks) -> tuple[dict[str, float], Embeddings]:
+class Unmeasured(Exception):
+    """A source was not measured, on any rank; says why."""
+
+
+def attempt(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """(result, None), or (None, what went wrong)."""
+    try:
+        return work(), None
+    except Exception as error:
+        return None, error
+
+
+def validate(
+    encoder: Model, source: Source, ranks: Ranks, stop: StopRequest | None = None
+) -> tuple[dict[str, float], Embeddings]:
     """(metrics of the standard protocol, on rank 0, and Embeddings); broken samples are left out and noted.
 
-    Other ranks return before rank 0: wait for it before the next collective.
+    Raises Unmeasured, on every rank, where a rank could not encode its part, whatever the reason, or where `stop` was
+    asked meanwhile.
     """
-    together = ranks.size > 1
-    part = encode_source(encoder, source, True, rows=share_of(len(source), ranks.rank, ranks.size), apart=together)
+
+    def encode() -> Embeddings:
+        rows = share_of(len(source), ranks.rank, ranks.size)
+        return encode_source(encoder, source, True, rows=rows, progress=interruption(stop), apart=ranks.size > 1)
+
+    part, fault = attempt(encode)
+    ranks.wait()  # on cards too: one part may take longer than a collective may
+    if any(ranks.any(fault is not None)):
+        raise Unmeasured(cause_of(fault) if fault else "another rank could not encode its part, its log says why")
+    if ranks.size > 1:
+        try:
+            part = join_parts(part, source, ranks.all_rows)
+        except DataError as error:  # of all parts together, so every rank has it
+            raise Unmeasured(str(error)) from None
+    metrics, fault = attempt(lambda: evaluate(part, "standard")["standard"]) if ranks.main else ({}, None)
     ranks.wait()
-    every = join_parts(part, source, ranks.all_rows) if together else part
-    return evaluate(every, "standard")["standard"] if ranks.main else {}, every
+    if any(ranks.any(fault is not None)):
+        raise Unmeasured(cause_of(fault) if fault else "rank 0 could not compute the metrics")
+    return metrics, part
+
+
+def interruption(stop: StopRequest | None) -> Callable[[int, int], None]:
+    """A progress that ends the work when `stop` is asked."""
+
+    def look(done: int, total: int) -> None:
+        if stop is not None and stop.asked:
+            raise Unmeasured("a signal came before it was done")
+
+    return look
 
 
 class Validation:
@@ -49,18 +95,25 @@ class Validation:
         self.metrics: dict[str, float] = {}
         self.places = None
 
-    def start(self, log: Log) -> None:
+    def start(self, log: Log, stop: StopRequest | None = None) -> None:
         """Before the first step: what the weights to start from can do, where they were trained."""
         if self.tuned:
-            self.before_after.start(self._measured, log)
+            self.before_after.start(self._measure(stop), log)
 
-    def end(self, step: int, log: Log) -> None:
+    def end(self, step: int, log: Log, stop: StopRequest | None = None) -> None:
         """After the last step: what is left of it."""
-        self.before_after.end(step, self._measured, log, self.metrics)
+        self.before_after.end(step, self._measure(stop), log, self.metrics)
 
-    def _measured(self, name: str, source: Source, step: int, log: Log) -> Measured:
-        """(metrics, on rank 0, and Embeddings) of a source, logged under its name."""
-        metrics, embeddings = validate(self.encoder, source, self.ranks)
+    def _measure(self, stop: StopRequest | None) -> Measure:
+        return lambda name, source, step, log: self._measured(name, source, step, log, stop)
+
+    def _measured(self, name: str, source: Source, step: int, log: Log, stop: StopRequest | None) -> Measured | None:
+        """(metrics, on rank 0, and Embeddings) of a source, logged under its name; None where it was not measured."""
+        try:
+            metrics, embeddings = validate(self.encoder, source, self.ranks, stop)
+        except Unmeasured as error:
+            log.say(f"note: {name} is not measured at step {step}: {error}; the run goes on")
+            return None
         for note in embeddings.notes:
             log.say(f"{name}: {note}")
         if self.ranks.main:
@@ -70,18 +123,18 @@ class Validation:
         self.ranks.wait()
         return metrics, embeddings
 
-    def measure(self, step: int, log: Log) -> float:
-        """The mean recall on data.valid, the same on every rank, with its line and pictures."""
-        score = 0.0
-        metrics, embeddings = self._measured(VALID, self.valid, step, log)
+    def measure(self, step: int, log: Log, stop: StopRequest | None = None) -> dict[str, float] | None:
+        """The metrics of data.valid, on rank 0, with their line and pictures; None where it was not measured."""
+        found = self._measured(VALID, self.valid, step, log, stop)
+        if found is None:
+            return None
+        self.metrics, embeddings = found
         if self.ranks.main:
-            self.metrics, score = metrics, metrics["mean_recall"]
-            try:
-                self._draw(log, step, embeddings)
-            except (UserError, OSError) as error:  # a picture is not worth the checkpoint that comes next
-                log.say(f"valid: no pictures of step {step}: {error}")
+            _, fault = attempt(lambda: self._draw(log, step, embeddings))
+            if fault is not None:
+                log.say(f"note: valid has no pictures of step {step}: {cause_of(fault)}")
         self.ranks.wait()
-        return float(self.ranks.sum([score])[0])
+        return self.metrics
 
     def _draw(self, log: Log, step: int, embeddings: Embeddings) -> None:
         own = embeddings.image[embeddings.text_image]

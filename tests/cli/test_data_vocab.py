@@ -85,7 +85,7 @@ def test_a_kill_while_it_writes_leaves_no_half_file(source, tmp_path, before):
     code = (
         "import os, signal, sys; from ernie_vil2.cli.data.main import main;"
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL);"
-        "main(['vocab', sys.argv[1], sys.argv[2], '--size', '500'])"
+        "main(['vocab', sys.argv[1], sys.argv[2], '--size', '500', '--replace'])"
     )
     done = subprocess.run([sys.executable, "-c", code, source, out], cwd=ROOT, capture_output=True)
     assert done.returncode == -signal.SIGKILL

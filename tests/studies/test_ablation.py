@@ -11,6 +11,7 @@ import pytest
 
 from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import ConfigError
+from ernie_vil2.files.json_files import write_json
 from ernie_vil2.schema import as_dict
 from ernie_vil2.studies.ablation import run as ablation
 from ernie_vil2.studies.ablation.comparison import NAMES, interval, verdict
@@ -67,8 +68,12 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path):
     (tmp_path / "tags-seed0").mkdir()
     (tmp_path / "tags-seed0/precious.txt").write_text("x")
     runs = ablation.plan(CONFIGS, tmp_path, [0], ["tags"])
-    with pytest.raises(ConfigError, match="no run of the ablation"):
-        ablation.run_all(runs)
+    (tmp_path / "tags-seed0/output.txt").write_text("of a tool that writes such a file too")
+    for marked in (False, True):
+        if marked:
+            write_json(tmp_path / "tags-seed0/ablation.json", {}, "bench ablation")
+        with pytest.raises(ConfigError, match="no run of the ablation"):
+            ablation.run_all(runs)
     assert (tmp_path / "tags-seed0/precious.txt").exists()
     with pytest.raises(ConfigError, match="--only tag: the configurations are image_text"):
         ablation.plan(CONFIGS, tmp_path, [0], ["tag"])

@@ -1,5 +1,7 @@
 """What the launcher runs in tests: `jobs.py NAME FOLDER` does one job on every rank."""
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,13 +25,30 @@ def collectives(folder, ranks):
 
 
 def train(folder, *options):
-    """The run of run.yaml in the folder, new or resumed."""
+    """The run of run.yaml in the folder, new, resumed, or with `faults`."""
     from ernie_vil2.config.load import load_run
     from ernie_vil2.training.trainer import Trainer
 
-    trainer = Trainer(load_run(folder / "run.yaml"), "auto" if options else None)
+    trainer = Trainer(load_run(folder / "run.yaml"), "auto" if "--resume" in options else None)
+    if "faults" in options and not trainer.ranks.main:
+        break_rank(trainer)
     trainer.run()
     trainer.leave()
+
+
+def break_rank(trainer):
+    """This rank cannot encode for validation, and its loader's worker is killed after the third step."""
+    encode, step, loader = trainer.validation.encoder, trainer.rig.step, trainer._loader()
+    encode.encode_text = lambda *arguments, **named: (_ for _ in ()).throw(MemoryError("no room on this rank"))
+    trainer._loader = lambda: loader
+
+    def stepping(batch, number, show):
+        values = step(batch, number, show)
+        if number == 2:
+            os.kill(loader.pids[0], signal.SIGKILL)
+        return values
+
+    trainer.rig.step = stepping
 
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ def test_a_resumed_run_remembers_what_was_before(start, tmp_path, capsys):
     first = Trainer(load_run(config, ["train.steps=4", "train.save_every=2", "optimizer.schedule=constant"]))
     original, saved = first.save, []
 
-    def stopping(step, log, score=None):
-        saved.append(original(step, log, score))
+    def stopping(*arguments):
+        saved.append(original(*arguments))
         raise KeyboardInterrupt
 
     first.save = stopping

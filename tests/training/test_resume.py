@@ -195,7 +195,7 @@ def test_a_damaged_file_is_named_and_the_checkpoint_before_is_offered(straight, 
 
     folder, _ = straight
     copy_run(folder, tmp_path, until=6)
-    checkpoints = Checkpoints(tmp_path / "run/checkpoints", None, Ranks())
+    checkpoints = Checkpoints(tmp_path / "run/checkpoints", Ranks())
     latest = checkpoints.latest()
     content = bytearray((latest / name).read_bytes())
     content[len(content) // 2] ^= 4

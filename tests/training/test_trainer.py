@@ -234,10 +234,12 @@ def test_old_checkpoints_go_but_the_best_stays(tmp_path, keep, left):
     from ernie_vil2.training.run_checkpoints import Checkpoints
 
     trainer = Trainer(run_config(tmp_path / "run"))
-    checkpoints = Checkpoints(tmp_path / "kept", tmp_path / "run/vocab.txt", Ranks(), keep)
+    vocab = (tmp_path / "run/vocab.txt").read_bytes()
+    checkpoints = Checkpoints(tmp_path / "kept", Ranks(), keep, vocab)
     for step, score in ((1, 10.0), (2, 30.0), (3, 20.0), (4, 5.0), (5, 6.0)):
         (tmp_path / "kept/step-0000099").mkdir(parents=True, exist_ok=True)  # as a kill within a removal leaves it
-        checkpoints.save({"step": step}, arrays_of(trainer.rig.model), trainer.config.model, {}, {}, score)
+        checkpoints.save({"step": step}, arrays_of(trainer.rig.model), trainer.config.model, {}, {})
+        checkpoints.score(step, score, {"mean_recall": score})
     assert sorted(path.name for path in (tmp_path / "kept").glob("step-*")) == [f"step-{step:07d}" for step in left]
     assert json.loads((tmp_path / "kept/checkpoints.json").read_text())["best"] == "step-0000002"
 

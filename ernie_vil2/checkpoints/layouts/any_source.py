@@ -1,6 +1,5 @@
 """Open whatever weights a user has: a file of Paddle, safetensors or torch, or a folder of one with its settings."""
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CheckpointError
+from ...files import json_files
 from ..formats.lazy_tensors import Spec, TensorFile, printable
 from ..formats.paddle_file import open_pdparams
 from ..formats.safetensors_file import open_safetensors
@@ -192,10 +192,10 @@ def read_json(path: Path, required: bool = False) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_JSON:
             raise ValueError(f"over {MAX_JSON:,} bytes")
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json_files.read_json(path)
         if type(content) is not dict:
             raise ValueError("not a dictionary")
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
         raise CheckpointError(f"cannot read {path} ({reason}); correct it, or take it again from its source") from None
     return content

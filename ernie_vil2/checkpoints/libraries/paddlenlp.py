@@ -1,7 +1,6 @@
 """Encoders of PaddleNLP: which there are, what they are configured by, and where their weights lie."""
 
 import copy
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...config.tower_fields import PaddleNLPConfig
 from ...errors import ConfigError
+from ...files.json_files import read_json
+from ...files.text import ContentError
 from .importing import imported
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ def look_up(config: PaddleNLPConfig) -> dict[str, Any]:
 def read_settings(path: str | os.PathLike) -> dict[str, Any]:
     """A configuration file as a dictionary."""
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = read_json(path)
         assert isinstance(found, dict) and found
-    except (OSError, ValueError, AssertionError):
+    except (OSError, ValueError, AssertionError) as error:
+        reason = f" ({error.reason})" if isinstance(error, ContentError) else ""
         raise ConfigError(
-            f"{path} is no configuration of PaddleNLP; name a model of it or a folder that has one"
+            f"{path} is no configuration of PaddleNLP{reason}; name a model of it or a folder that has one"
         ) from None
     return found
 

@@ -4,16 +4,22 @@ import argparse
 from pathlib import Path
 
 from ...errors import UserError
-from ...studies.ablation.comparison import NAMES
+from ...files.claim import Claims
+from ...studies.ablation.comparison import COMMAND, NAMES
 from ...studies.ablation.report import summary_table, write_document
 from ...studies.ablation.run import TEST_IMAGES, plan, results, run_all
-from ..arguments import count
+from ..arguments import add_replace, count
+from ..stopping import stoppable
 
 
+@stoppable(kept=True)
 def run(args: argparse.Namespace) -> int | None:
     """Train every configuration with every seed, measure on the unseen split, and write the comparison."""
     runs = plan(args.configs, args.output, args.seeds, args.only or (), args.override, args.images)
-    failed = run_all(runs, args.jobs)
+    claims = Claims(COMMAND, [args.configs], args.replace)
+    for place in (args.write, Path(args.write).with_suffix(".svg")):
+        claims.file(place)
+    failed = run_all(runs, args.jobs, replace=args.replace)
     done = results(plan(args.configs, args.output, args.seeds, (), args.override, args.images))
     print(summary_table(done))
     if failed:
@@ -40,4 +46,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--images", type=count, default=TEST_IMAGES, metavar="N", help="unseen scenes (%(default)s)")
     verb.add_argument("--write", default="docs/ablation.md", metavar="FILE", help="default: %(default)s")
     verb.add_argument("-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="for every run")
+    add_replace(verb)
     verb.set_defaults(run=run)

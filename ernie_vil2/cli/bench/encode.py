@@ -5,8 +5,10 @@ import argparse
 from ...studies.speed import encoding
 from ..arguments import count, model_path
 from ..progress import note
+from ..stopping import stoppable
 
 
+@stoppable()
 def run(args: argparse.Namespace) -> None:
     """Compare encoding with the plain use of the same layers."""
     print(encoding.table(encoding.compare(args.model, args.vocab, args.images, args.texts, args.repeats, note)))

@@ -6,8 +6,10 @@ from ...studies.speed import loader
 from ...studies.speed.loader_memory import memory
 from ..arguments import count
 from ..progress import note
+from ..stopping import stoppable
 
 
+@stoppable()
 def run(args: argparse.Namespace) -> None:
     """Training samples per second and core, by stage; or with --memory whether the loader's memory grows."""
     if args.memory:

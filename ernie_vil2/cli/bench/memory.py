@@ -5,10 +5,12 @@ import argparse
 from ...config.load import load_run
 from ...studies.speed import memory
 from ..arguments import add_run, count
+from ..stopping import stoppable
 
 BASE = "configs/ernie_vil2_base_vit_zh.yaml"
 
 
+@stoppable()
 def run(args: argparse.Namespace) -> None:
     """Memory of a training step: a large batch through the gradient cache against one micro-batch."""
     config = load_run(args.config, ["train.precision=fp32", "data.train=none", *args.override])

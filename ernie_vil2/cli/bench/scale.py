@@ -2,26 +2,27 @@
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DataError, nearest
 from ...files.atomic import atomic_file, reported
-from ...files.json_files import write_json
+from ...files.claim import Claims
+from ...files.json_files import read_json, write_json
 from ...studies.scaling.cards import CARDS, Assumptions, card_named
 from ...studies.scaling.measure import measure
 from ...studies.scaling.project import Projection
-from ...studies.scaling.report import card_section, document
+from ...studies.scaling.report import COMMAND, card_section, document
 from ...studies.scaling.view_costs import SIZES
-from ..arguments import count
+from ..arguments import add_replace, count
+from ..stopping import stoppable
 
 
 def read_measured(path: str | Path) -> dict[str, Any]:
     """A measurement from its file; DataError when there is none."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
         if set(SIZES) <= set(content["sizes"]) and {"wire", "loss"} <= set(content):
             return content
     except (OSError, ValueError, KeyError, TypeError):
@@ -46,10 +47,15 @@ def assumptions(texts: Iterable[str]) -> Assumptions:
     return dataclasses.replace(Assumptions(), **values)
 
 
+@stoppable()
 def run(args: argparse.Namespace) -> None:
     """Project the training step to 8, 64 and 512 cards from measured values; with --write as a page."""
+    claims = Claims(COMMAND, [] if args.measure else [args.measured], args.replace)
     if args.measure:
-        write_json(args.measured, measure(print))
+        claims.file(args.measured)
+    claims.file(args.write)
+    if args.measure:
+        write_json(args.measured, measure(print), COMMAND)
     measured, assumed = read_measured(args.measured), assumptions(args.assume)
     cards = {name: card_named(name) for name in args.card or CARDS}
     if args.pairs_per_second:
@@ -85,4 +91,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--pairs", type=float, default=1.5e9, metavar="N", help="of a training (default %(default)g)")
     verb.add_argument("--assume", action="append", default=[], metavar="KEY=NUMBER", help="change an assumption")
     verb.add_argument("--write", metavar="FILE", help="write the page, for example docs/scaling.md")
+    add_replace(verb)
     verb.set_defaults(run=run)

@@ -5,10 +5,12 @@ import argparse
 from ...config.load import load_run
 from ...studies.speed import training
 from ..arguments import add_run, count
+from ..stopping import stoppable
 
 BASE = "configs/ernie_vil2_base_vit_zh.yaml"
 
 
+@stoppable()
 def run(args: argparse.Namespace) -> None:
     """Pairs a second of a training step on noise, and its share of the device's peak."""
     config = load_run(args.config, ["data.train=none", *args.override])

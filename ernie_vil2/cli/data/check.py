@@ -6,16 +6,21 @@ import os
 from ...data.check.check import check
 from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
+from ...files.claim import Claims
+from ..arguments import add_replace
 from ..progress import row_bar
 from ..sources import SOURCE, opened
+from ..stopping import stoppable
 
 
+@stoppable()
 def run(options: argparse.Namespace) -> int:
     """Print the report on a source; 1 when it has bad rows or damaged files."""
     if options.limit is not None and options.limit < 1:
         raise ConfigError(f"--limit is {options.limit}; give at least 1, or leave it out to check all rows")
     if options.json and not os.path.isdir(os.path.dirname(options.json) or "."):
         raise ConfigError(f"--json: the folder of {options.json} does not exist; create it first")
+    Claims("data check", [options.source, options.vocab], options.replace).file(options.json)
     tokenizer = Tokenizer(options.vocab) if options.vocab else None
     source = opened(options.source)
     progress = row_bar(min(len(source), options.limit or len(source)))
@@ -37,4 +42,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--json", metavar="OUT", help="write the whole report, with every bad row, as JSON")
     verb.add_argument("--checksums", action="store_true", help="compare tars with the checksums in their index.json")
     verb.add_argument("--no-decode", dest="decode", action="store_false", help="only hash the images")
+    add_replace(verb)
     verb.set_defaults(run=run)

@@ -11,6 +11,9 @@ from ...errors import ConfigError, DataError
 from ...evaluation.benchmarks import counts
 from ...evaluation.benchmarks.retrieval.pairs import Pairs
 from ...files.atomic import atomic_file, reported
+from ...files.claim import Claims
+from ..arguments import add_replace
+from ..stopping import stoppable
 
 TRAINING = ("train", "restval")
 
@@ -36,10 +39,12 @@ def rows(pairs: Pairs, folder: Path) -> Iterator[dict[str, Any]]:
         yield {"id": pairs.image_ids[image], "image": inside, "texts": captions}
 
 
+@stoppable()
 def run(args: argparse.Namespace) -> None:
     """Write a split of a benchmark as JSON lines {id, image, texts}."""
     from ...evaluation.benchmarks.registry import read_sets
 
+    Claims("data pairs", [args.data], args.replace).file(args.output)
     sets = read_sets(args.name, args.data, args.split, args.allow_counts)
     found = max(sets, key=lambda one: len(one.image_ids))  # of equally large ones the first, which is the customary one
     lines = [json.dumps(row, ensure_ascii=False) for row in rows(found, Path(args.output).parent)]
@@ -58,4 +63,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("output", metavar="OUT", help="file to write, in that folder or above")
     verb.add_argument("--split", help="train, valid or test; default: the one that is measured")
     verb.add_argument("--allow-counts", action="store_true", help="also take less than the published number of rows")
+    add_replace(verb)
     verb.set_defaults(run=run)

@@ -2,19 +2,35 @@
 
 import argparse
 import os
+from pathlib import Path
 
+from ...data.sources.tar.manifest import NAME, read_manifest
 from ...data.sources.tar.write import BAD_NAME, parse_size, write_shards
+from ...files.atomic import reported
+from ...files.claim import Claims
+from ..arguments import add_replace
 from ..progress import row_bar
 from ..sources import SOURCE, opened
+from ..stopping import stoppable
 
 
+@stoppable(kept=True)
 def run(options: argparse.Namespace) -> None:
     """Write a source as tars; a second call goes on where the first was stopped."""
-    limit, source = parse_size(options.size_limit), opened(options.source)
-    done = write_shards(source, options.out, options.per_shard, limit, row_bar(len(source)))
+    limit = parse_size(options.size_limit)
+    claims = Claims("data shard", [options.source], options.replace)
+    claims.folder(options.out, "a folder of shards", holds_shards)
+    source = opened(options.source)
+    with reported(options.out, "finished tars are kept, the same command goes on"):
+        done = write_shards(source, options.out, options.per_shard, limit, row_bar(len(source)), options.replace)
     print(f"{options.out}: {done['samples']:,} samples in {len(done['shards']):,} tars, {done['bytes'] / 1e6:,.1f} MB")
     if done["bad"]:
         print(f"{done['bad']:,} bad rows were left out; {os.path.join(options.out, BAD_NAME)} lists them")
+
+
+def holds_shards(folder: Path) -> bool:
+    """Whether this verb wrote into a folder, or was killed before it could."""
+    return read_manifest(folder) is not None or all(name.startswith(f"{NAME}.tmp-") for name in os.listdir(folder))
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
@@ -24,4 +40,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("out", metavar="OUT", help="folder for 00000.tar, ... and index.json")
     verb.add_argument("--per-shard", type=int, default=10000, help="samples of a tar (default 10000)")
     verb.add_argument("--size-limit", default="1GB", help="bytes of a tar (default 1GB)")
+    add_replace(verb)
     verb.set_defaults(run=run)

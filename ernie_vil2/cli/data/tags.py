@@ -7,13 +7,28 @@ from ...data.tagging.labels import LANGUAGES, read_labels
 from ...data.tagging.rules import ORDERS, Rules
 from ...data.tagging.tagging import MATCHES, join
 from ...errors import ConfigError
+from ...files.atomic import reported
+from ...files.claim import Claims
+from ...stop import StopRequest
+from ..arguments import add_replace
 from ..progress import row_bar
+from ..stopping import stoppable
+
+KEPT = "what was detected is kept, the same command goes on"
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the tags of a source and print what was joined."""
+    with stoppable(kept=bool(args.detector)):
+        write(args)
+
+
+def write(args: argparse.Namespace) -> None:
+    """The work of the verb."""
     if bool(args.detections) == bool(args.detector):
         raise ConfigError("give the detections as files, or --detector DIR to make them")
+    inputs = [args.source, args.detections, args.detector, args.labels, args.chinese]
+    Claims("data tags", inputs, args.replace).file(args.output)
     rules = Rules(args.threshold, args.most, args.order, not args.repeat)
     labels = read_labels(args.labels, args.chinese, args.language, args.first_index)
     source = open_source(args.source)
@@ -22,7 +37,9 @@ def run(args: argparse.Namespace) -> None:
     if args.detector:
         from ...inference.detector import Detector, detect_source
 
-        path, counts = detect_source(Detector(args.detector), source, f"{args.output}.detections", row_bar())
+        detector, place = Detector(args.detector), f"{args.output}.detections"
+        with StopRequest("stopping after this image; once more Ctrl-C stops at once") as stop, reported(place, KEPT):
+            path, counts = detect_source(detector, source, place, row_bar(), stop)
         print(f"{path}: detections of {counts['images']:,} images, {counts['broken']:,} images are broken")
         paths = [path]
     print(join(source, paths, args.output, labels, rules, args.match, progress=row_bar()))
@@ -45,4 +62,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--order", choices=ORDERS, default="score", help="score, box area, or left to right")
     verb.add_argument("--repeat", action="store_true", help="keep a tag as often as it was detected")
     verb.add_argument("--match", choices=sorted(MATCHES), default="id", help="stem: by file name without its suffix")
+    add_replace(verb)
     verb.set_defaults(run=run)

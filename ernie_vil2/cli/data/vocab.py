@@ -5,17 +5,21 @@ import os
 
 from ...data.vocabulary import write_vocabulary
 from ...errors import ConfigError
-from ..arguments import count
+from ...files.claim import Claims
+from ..arguments import add_replace, count
 from ..progress import row_bar
 from ..sources import SOURCE, opened
+from ..stopping import stoppable
 
 
+@stoppable()
 def run(options: argparse.Namespace) -> None:
     """Write a vocabulary of the captions of a source, and print what it holds and what it leaves unknown."""
     if not os.path.isdir(os.path.dirname(options.out) or "."):
         raise ConfigError(f"the folder of {options.out} does not exist; create it first")
     if os.path.isdir(options.out):
         raise ConfigError(f"{options.out} is a folder; name the file to write, for example {options.out}/vocab.txt")
+    Claims("data vocab", [options.source], options.replace).file(options.out)
     source = opened(options.source)
     progress = row_bar(len(source))
     print(write_vocabulary(source, options.out, options.size, options.lower_case, options.coverage, progress))
@@ -42,4 +46,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
         default=True,
         help="lower-case and strip accents, as model.lower_case of a run (default: yes)",
     )
+    add_replace(verb)
     verb.set_defaults(run=run)

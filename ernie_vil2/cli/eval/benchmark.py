@@ -88,4 +88,5 @@ def write(args: argparse.Namespace, outcome: runs.Outcome) -> None:
                 "data_sha256": outcome.data_sha256,
                 "results": [asdict(row) for row in outcome.results],
             },
+            "eval",
         )

@@ -8,6 +8,12 @@ from ...evaluation.compare.page import page
 from ...evaluation.compare.tables import as_json, compare_runs
 from ...evaluation.runs.results import json_bytes, read_run
 from ...files.atomic import atomic_file, reported
+from ...files.claim import Claims
+from ...files.marks import MARK, comment, marked
+from ..arguments import add_replace
+
+COMMAND = "eval compare"
+FILES = {"markdown": "compare.md", "json": "compare.json", "html": "compare.html"}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,24 +26,29 @@ def main(argv: list[str] | None = None) -> None:
         choices=("markdown", "json", "html", "all"),
         help="default: markdown when printed, all with --output",
     )
+    add_replace(parser)
     args = parser.parse_args(argv)
     wanted = args.format or ("all" if args.output else "markdown")
     if not args.output and wanted in ("html", "all"):
         parser.error(f"--format {wanted} needs --output DIR")
+    chosen = FILES if wanted == "all" else (wanted,)
+    claims = Claims(COMMAND, args.runs, args.replace)
+    for name in chosen if args.output else ():
+        claims.file(Path(args.output) / FILES[name])
     runs = [read_run(path) for path in args.runs]
     comparison = compare_runs(runs)
+    mark = comment(COMMAND) if args.output else ""
     makers = {
-        "markdown": ("compare.md", lambda: to_markdown(comparison).encode("utf-8", "replace")),
-        "json": ("compare.json", lambda: json_bytes(as_json(comparison))),
-        "html": ("compare.html", lambda: page(comparison, runs).encode("utf-8", "replace")),
+        "markdown": lambda: (to_markdown(comparison) + mark).encode("utf-8", "replace"),
+        "json": lambda: json_bytes({MARK: marked(COMMAND), **as_json(comparison)}),
+        "html": lambda: (page(comparison, runs) + mark).encode("utf-8", "replace"),
     }
-    for name, (file, content) in makers.items():
-        if wanted not in (name, "all"):
-            continue
+    for name in chosen:
+        content = makers[name]
         if not args.output:
             print(content().decode("utf-8"), end="")
             continue
-        path = Path(args.output) / file
+        path = Path(args.output) / FILES[name]
         with reported(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(path) as handle:

@@ -13,10 +13,13 @@ from ...evaluation import retrieval
 from ...evaluation.embeddings import read_embeddings
 from ...evaluation.encoding import Progress, encode_source
 from ...evaluation.metrics.finite import finite
+from ...evaluation.runs import results as runs
+from ...files.claim import Claims
 from ...files.json_files import write_json
-from ..arguments import model_path
+from ..arguments import add_replace, model_path
 from ..progress import rewrite
 from ..sources import opened
+from ..stopping import stoppable
 from . import benchmark, compare
 
 
@@ -25,6 +28,7 @@ def counter(what: str = "samples") -> Progress:
     return lambda done, total: rewrite(f"encoded {done:,} of {total:,} {what}", done == total)
 
 
+@stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Print a table per protocol; with --json write the figures as well."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -42,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--protocol", choices=("official", "standard", "both"), help="default both")
     parser.add_argument("--skip-broken", action="store_true", help="leave out broken samples and count them")
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file")
+    add_replace(parser)
     benchmark.add_options(parser.add_argument_group("public benchmarks"))
     args = parser.parse_args(argv)
     if args.model and (args.input is None) == (args.benchmark is None):
@@ -56,6 +61,10 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--benchmark needs --data DIR")
     if not args.benchmark and (args.data or args.output or args.split or args.allow_counts or args.options):
         parser.error("--data, --output, --split, --allow-counts and -o belong to --benchmark")
+    inputs = [args.embeddings, args.model, args.input, args.vocab, args.ids, args.data]
+    claims = Claims("eval", inputs, args.replace)
+    claims.folder(args.output, "a run folder with nothing else in it", runs.is_run_alone)
+    claims.file(args.json)
     if args.benchmark:
         return benchmark.run(args, [sys.argv[0], *argv], counter("images and texts"))
     return measure(args)
@@ -79,4 +88,4 @@ def measure(args: argparse.Namespace) -> None:
     print(retrieval.table(results), *(f"note: {note}" for note in embeddings.notes), sep="\n")
     if args.json:
         subject = {"embeddings": args.embeddings} if args.embeddings else {"model": args.model, "input": args.input}
-        write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results})
+        write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results}, "eval")

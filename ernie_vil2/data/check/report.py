@@ -1,12 +1,13 @@
 """What a data check found: a dataclass, its text for a terminal, its JSON."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from ...files.json_files import write_json
+from ...files.marks import MARK, marked
 
 SHOWN = 20
 
@@ -70,17 +71,11 @@ class CheckReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able dictionary."""
-        return {**dataclasses.asdict(self), "truncation_rate": self.truncation_rate}
+        return {MARK: marked("data check"), **dataclasses.asdict(self), "truncation_rate": self.truncation_rate}
 
     def write(self, path: str | os.PathLike) -> None:
         """Write the JSON, as a whole or not at all."""
-        path = Path(path)
-        part = path.with_name(path.name + ".tmp")
-        with open(part, "w", encoding="utf-8") as handle:
-            json.dump(self.to_dict(), handle, ensure_ascii=False, indent=1)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(part, path)
+        write_json(path, self.to_dict())
 
     def __str__(self):
         return "\n".join([*self._counts(), *self._repeats(), *self._lengths(), *self._bad()])

@@ -20,7 +20,9 @@ import numpy as np
 
 from ...config.model import PixelProfile
 from ...errors import ImageError
+from .damage import damage
 from .headers import image_size, is_truncated
+from .jpeg import has_ink, jpeg_pixels, upright
 from .limits import DEFAULT_LIMITS, Limits, check_bytes, check_pixels, check_size, image_error
 from .resize import OFFICIAL, resized_sides
 
@@ -142,12 +144,16 @@ def decode_opencv(
             "TIFF, AVIF, JPEG 2000, PNM, HDR), or it ends within its header; convert it to JPEG or PNG",
         )
     check_size(size, where, limits)
-    if is_truncated(data):
-        raise image_error(
-            "truncated image", f"{where}: is truncated (its end marker is missing); fetch or export the image again"
-        )
+    refuse_truncated(data, where)
     width, height = size
-    factor = reduction(height, width, short) if short and data[:3] == JPEG else 1
+    factor = 1
+    if data[:3] == JPEG:
+        factor = reduction(height, width, short) if short else 1
+        rgb = checked_jpeg(data, where, limits, *(() if factor == 1 else (-(-height // factor), -(-width // factor))))
+        if rgb is not None:
+            return upright_sides(upright(rgb, data), factor, height, width)
+    else:
+        refuse_damaged(damage(data), where, limits)
     mode = cv2.IMREAD_COLOR if factor == 1 else getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}")
     try:
         bgr = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), mode)
@@ -159,12 +165,40 @@ def decode_opencv(
             f"{where}: is broken, cut short or of a kind that OpenCV {cv2.__version__} "
             "cannot decode; convert it to JPEG or PNG, or fetch it again",
         )
-    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return upright_sides(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), factor, height, width)
+
+
+def upright_sides(rgb: np.ndarray, factor: int, height: int, width: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """(rgb, sides of the full image): those of its header, changed over where the picture is turned."""
     if factor == 1:
         return rgb, rgb.shape[:2]
     rows, columns = rgb.shape[:2]
     turned = rows != columns and (height > width) != (rows > columns)  # by the EXIF orientation
     return rgb, (width, height) if turned else (height, width)
+
+
+def refuse_truncated(data: bytes, where: str) -> None:
+    if is_truncated(data):
+        raise image_error(
+            "truncated image", f"{where}: is truncated (its end marker is missing); fetch or export the image again"
+        )
+
+
+def refuse_damaged(fault: str, where: str, limits: Limits) -> None:
+    """ImageError for a file that would be shown in part, unless such are to be kept."""
+    if fault and not limits.keep_damaged:
+        raise image_error(
+            "damaged image",
+            f"{where}: is damaged, so that a part of the picture is wrong ({fault}); fetch or export the image again, "
+            "or keep such pictures as they are with data.damaged: keep or --damaged keep",
+        )
+
+
+def checked_jpeg(data: bytes, where: str, limits: Limits, rows: int = 0, columns: int = 0) -> np.ndarray | None:
+    """RGB pixels as stored, of a scale with `rows` x `columns`; None where only another decoder can say more."""
+    rgb, fault = jpeg_pixels(data, rows, columns)
+    refuse_damaged(fault, where, limits)
+    return rgb
 
 
 def decode_pil(data: bytes, where: str, profile: PixelProfile, limits: Limits) -> np.ndarray:
@@ -173,6 +207,13 @@ def decode_pil(data: bytes, where: str, profile: PixelProfile, limits: Limits) -
     size = image_size(data)
     if size is not None:
         check_size(size, where, limits)
+        refuse_truncated(data, where)
+    if data[:3] != JPEG:
+        refuse_damaged(damage(data), where, limits)
+    elif has_ink(data):
+        checked_jpeg(data, where, limits, 1, 1)
+    elif (rgb := checked_jpeg(data, where, limits)) is not None:
+        return rgb
     return load_pil(lambda: Image.open(BytesIO(data), formats=PIL_FORMATS), where, profile, limits)
 
 

@@ -6,11 +6,12 @@ allocates is given, or the largest.
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_BARE_MARKERS = frozenset(range(0xD0, 0xD9)) | {0x01}
 END_OF_IMAGE = b"\xff\xd9"
+TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
@@ -84,17 +85,31 @@ def read_webp(data: bytes) -> tuple[int, int]:
 
 
 def read_tiff(data: bytes) -> tuple[int, int] | None:
+    sides = tiff_tags(data, {256, 257})
+    return (sides[256][0], sides[257][0]) if len(sides) == 2 else None
+
+
+def tiff_tags(data: bytes, wanted: Collection[int]) -> dict[int, tuple[int, ...]]:
+    """{tag: whole numbers} of the first directory of a TIFF or BigTIFF, as far as they are `wanted`.
+
+    struct.error where it ends too early.
+    """
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
     (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
-    first, step, value = (start + 8, 20, 12) if big else (start + 2, 12, 8)
-    sides = {}
-    for entry in range(first, first + step * min(count, 4096), step):
+    (entries,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
+    first, step, word = (start + 8, 20, "Q") if big else (start + 2, 12, "I")
+    tags = {}
+    for entry in range(first, first + step * min(entries, 4096), step):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if tag in (256, 257):
-            (sides[tag],) = struct.unpack_from(order + {3: "H", 4: "I", 16: "Q"}.get(kind, "I"), data, entry + value)
-    return (sides[256], sides[257]) if len(sides) == 2 else None
+        if tag in wanted:
+            (count,) = struct.unpack_from(order + word, data, entry + 4)
+            form = f"{order}{count}{TIFF_NUMBERS.get(kind, 'I')}"
+            place = entry + 4 + struct.calcsize(order + word)
+            if struct.calcsize(form) > struct.calcsize(order + word):
+                (place,) = struct.unpack_from(order + word, data, place)
+            tags[tag] = struct.unpack_from(form, data, place)
+    return tags
 
 
 def read_netpbm(data: bytes) -> tuple[int, int]:

@@ -11,11 +11,13 @@ from ...errors import ImageError
 class Limits:
     """What is refused before anything is decoded: a file over max_bytes, or a header that declares over max_pixels.
 
-    max_pixels bounds the resized image too, which a very long and thin image makes large.
+    max_pixels bounds the resized image too, which a very long and thin image makes large. keep_damaged: a file that
+    decodes only in part gives what can be decoded, instead of being refused.
     """
 
     max_pixels: int = 100_000_000
     max_bytes: int = 64 * 2**20
+    keep_damaged: bool = False
 
 
 DEFAULT_LIMITS = Limits()

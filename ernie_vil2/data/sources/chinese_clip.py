@@ -82,7 +82,7 @@ class ChineseClipSource(Source):
         line = int(self.groups.rows[index])
         where = self.images.where(line)
         image_id, image = self._image(line, where)
-        texts = tuple(self._text(int(number))[0] for number in self.groups.texts(index))
+        texts = tuple(text for number in self.groups.texts(index) for text in self._text(int(number))[0])
         return Sample(self.prefix + image_id, fields.decode_base64(image, where), texts, (), where)
 
     def where(self, index: SupportsIndex) -> str:
@@ -150,14 +150,14 @@ class ChineseClipSource(Source):
         return named, numbers
 
     def _text(self, number):
-        """(text, [ids of its images]) of a line of the texts; raises RowError."""
+        """((captions), [ids of its images]) of a line of the texts; raises RowError."""
         where = self.texts.where(number)
         text = fields.decode_utf8(self.texts.read(number), where, "line")
         row = fields.json_object(text, where, '{"text_id": ..., "text": ..., "image_ids": [...]}')
         ids = row.get("image_ids")
         if not isinstance(ids, list) or not all(type(item) in (int, str) for item in ids):
             raise RowError(where, "bad ids", f"image_ids is {fields.shorten(ids)}", "make it a list of the images' ids")
-        return fields.captions({"text": row.get("text")}, where)[0], [str(item).strip() for item in ids]
+        return fields.captions({"text": row.get("text")}, where), [str(item).strip() for item in ids]
 
     def _image(self, line, where, head=None):
         """(id, base64) of a line of the images; raises RowError."""

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import os
 from typing import Any
 
@@ -41,9 +40,8 @@ class CsvSource(MappingSource):
                 'close it, or write a quote inside a quoted caption as ""',
             )
         try:
-            values = next(
-                csv.reader(io.StringIO(fields.decode_utf8(raw, where, "row"), newline=""), delimiter=self.delimiter)
-            )
+            text = fields.decode_utf8(raw, where, "row")
+            values = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter))
         except csv.Error as error:
             raise RowError(where, "bad CSV", f"not valid CSV ({error})", "correct that row") from None
         if len(values) != len(self.header):
@@ -54,8 +52,6 @@ class CsvSource(MappingSource):
             reason = f"the row has {count} but the header has {len(self.header)}"
             raise RowError(where, "wrong number of columns", reason, fix)
         row = dict(zip(self.header, values, strict=True))
-        if row.get("texts", "").lstrip().startswith("["):
-            row["texts"] = json_list(row["texts"])
         return {key: value for key, value in row.items() if value != "" or key in fields.TEXT_KEYS}
 
     def _read_header(self):
@@ -75,15 +71,6 @@ class CsvSource(MappingSource):
         if twice:
             raise DataError(f"{where}: the header names the column {twice!r} twice; keep one")
         return delimiter, header
-
-
-def json_list(text: str) -> list | str:
-    """The list in a `texts` cell, or the cell itself where it only looks like one."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value if isinstance(value, list) else text
 
 
 def continuation_lines(lines: LineFile, first: int, delimiter: bytes) -> list[int]:

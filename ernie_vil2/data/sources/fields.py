@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import nearest
+from ...files.json_files import KeyTwice, parse_json
 from .base import RowError, Sample
+from .written_lists import written_list
 
 IMAGE_KEYS = ("image", "file_name", "filename")
 TEXT_KEYS = ("text", "texts", "caption", "captions")
@@ -85,7 +87,7 @@ def captions(mapping: Mapping[str, Any], where: str) -> tuple[str, ...]:
             "keep one, a list may hold several captions",
         )
     value = mapping[present[0]]
-    texts = [value] if isinstance(value, str) else value
+    texts = caption_list(value, where) if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise RowError(
             where, "no caption", f"{present[0]} is {shorten(value)}", "make it a string or a list of strings"
@@ -93,6 +95,16 @@ def captions(mapping: Mapping[str, Any], where: str) -> tuple[str, ...]:
     if not texts:
         raise RowError(where, "empty caption", f"{present[0]} is an empty list", "write a caption or delete the row")
     return tuple(caption(text, where) for text in texts)
+
+
+def caption_list(text: str, where: str) -> list[str]:
+    """The captions in a string: itself, or those of a list that a program wrote into it."""
+    try:
+        found = written_list(text)
+    except ValueError as error:
+        fix = "write a list of strings as JSON or Python do, or a caption that does not begin like one"
+        raise RowError(where, "bad list", f"{shorten(text)} begins as a list, but {error}", fix) from None
+    return [text] if found is None else found
 
 
 def caption(text: str, where: str) -> str:
@@ -106,7 +118,10 @@ def tag_list(value: Any, where: str) -> tuple[str, ...]:
     """Tags from a list of strings, or from a string separated by commas or 、; empty ones are left out."""
     if value is None:
         return ()
-    tags = SEPARATORS.split(value) if isinstance(value, str) else value
+    tags = value
+    if isinstance(value, str):
+        tags = caption_list(value, where)
+        tags = SEPARATORS.split(value) if tags == [value] else tags
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise RowError(
             where, "bad tags", f"tags is {shorten(value)}", "make it a list of strings, or a string separated by commas"
@@ -217,7 +232,9 @@ def plain_text(text: str, where: str, what: str) -> str:
 def json_object(text: str, where: str, example: str = '{"image": ..., "text": ...}') -> dict[str, Any]:
     """The JSON object that `text` is, as a dict; RowError when it is anything else."""
     try:
-        row = json.loads(text)
+        row = parse_json(text)
+    except KeyTwice as error:
+        raise RowError(where, "key given twice", str(error), "keep one of them") from None
     except json.JSONDecodeError as error:
         raise RowError(
             where, "bad JSON", f"not valid JSON at column {error.colno} ({error.msg})", "correct that line"

@@ -44,9 +44,8 @@ class TsvSource(LineSource):
     def load(self, index: int) -> Sample:
         where = self.lines.where(index)
         text, image_id, image = self._columns(self.lines.read(index), where)
-        return Sample(
-            self._id(image_id, where), fields.decode_base64(image, where), (self._text(text, where),), (), where
-        )
+        texts = fields.captions({"text": fields.decode_utf8(text, where, "text")}, where)
+        return Sample(self._id(image_id, where), fields.decode_base64(image, where), texts, (), where)
 
     def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
@@ -77,10 +76,6 @@ class TsvSource(LineSource):
                 where, "bad id", "the image id is empty", "write an id, the same for all captions of an image"
             )
         return self.space + image_id
-
-    @staticmethod
-    def _text(raw, where):
-        return fields.caption(fields.decode_utf8(raw, where, "text"), where)
 
 
 class MappingSource(LineSource):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
+from ...files.text import MARK
 from .base import RowError
 
 MAX_LINE_BYTES = 64 << 20
@@ -95,14 +96,15 @@ class LineFile:
             raise DataError(
                 f"{self.where(row)}: cannot be read ({error.strerror}); put the file back and open the source again"
             ) from None
-        return raw.rstrip(b"\r\n") if through else raw.removesuffix(b"\n").removesuffix(b"\r")
+        raw = raw.rstrip(b"\r\n") if through else raw.removesuffix(b"\n").removesuffix(b"\r")
+        return raw.removeprefix(MARK)
 
     def heads(self, count: int) -> Iterator[bytes]:
         """Yield the first `count` bytes of each row, through one descriptor."""
         with open(self.path, "rb", buffering=0) as handle:
             for row in range(len(self)):
                 line = self.line(row)
-                yield self._bytes(handle.fileno(), line, line + 1, count)
+                yield self._bytes(handle.fileno(), line, line + 1, count).removeprefix(MARK)
 
     def walk(self, first: int = 0) -> Iterator[tuple[int, Callable[[int], bytes]]]:
         """One pass: yield (physical line, function giving the bytes of `span` lines from it, cut above the limit)."""
@@ -112,7 +114,7 @@ class LineFile:
                 def fetch(span, line=line):
                     handle.seek(self._starts[line])
                     length = int(self._starts[min(line + span, self.count)] - self._starts[line])
-                    return handle.read(min(length, self.max_line_bytes + 1))
+                    return handle.read(min(length, self.max_line_bytes + 1)).removeprefix(MARK)
 
                 yield line, fetch
 
@@ -144,8 +146,9 @@ def _scan(handle, path):
             for magic, meaning in FOREIGN.items():
                 if head.startswith(magic):
                     raise DataError(f"{path}: the file {meaning}")
-            starts[0] = 3 if head.startswith(b"\xef\xbb\xbf") else 0
-        following = np.flatnonzero(np.frombuffer(buffer, np.uint8, filled) == 10) + (position + 1)
+            starts[0] = len(MARK) if head.startswith(MARK) else 0
+            end = 13 if 10 not in buffer[:filled] and 13 in buffer[: filled - 1] else 10  # lone CR: an old table
+        following = np.flatnonzero(np.frombuffer(buffer, np.uint8, filled) == end) + (position + 1)
         lengths = np.diff(following, prepend=starts[-1])
         short.frombytes((np.flatnonzero(lengths <= BLANK_BYTES) + len(starts) - 1).astype(np.int64).tobytes())
         starts.frombytes(following.astype(np.int64).tobytes())

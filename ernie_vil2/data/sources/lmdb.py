@@ -75,9 +75,8 @@ class LmdbSource(Source):
         image = self._get("imgs", pairs[0][0])
         if image is None:
             raise RowError(where, "no image", f"imgs lacks {fields.shorten(pairs[0][0])}", "open the source again")
-        return Sample(
-            self.prefix + pairs[0][0], fields.decode_base64(image, where), tuple(text for _, text in pairs), (), where
-        )
+        texts = tuple(text for _, texts in pairs for text in texts)
+        return Sample(self.prefix + pairs[0][0], fields.decode_base64(image, where), texts, (), where)
 
     def where(self, index: SupportsIndex) -> str:
         return f"{self.name}/pairs:{self.groups.texts(self.order[self.position(index)])[0]}"
@@ -132,7 +131,7 @@ class LmdbSource(Source):
             return transaction.get(key) if 0 < len(key) <= MAX_KEY else None
 
     def _pair(self, number):
-        """(image id, text) of a pair; raises RowError."""
+        """(image id, its captions) of a pair; raises RowError."""
         where = f"{self.name}/pairs:{number}"
         raw = self._get("pairs", str(number))
         if raw is None or len(raw) > MAX_PICKLE:
@@ -144,7 +143,7 @@ class LmdbSource(Source):
             text = fields.decode_utf8(raw[text.offset : text.offset + text.length], where, "text")
         if type(image_id) not in (int, str) or not isinstance(text, str):
             raise RowError(where, "bad pair", "the pair is not (image id, text id, text)", "write the lmdb again")
-        return fields.plain_text(str(image_id), where, "id"), fields.caption(text, where)
+        return fields.plain_text(str(image_id), where, "id"), fields.captions({"text": text}, where)
 
 
 def read_pair(raw: bytes, where: str) -> tuple:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ...errors import ConfigError, DataError, nearest
+from ...files.yaml_files import parse_value
 from ...schema import coerce
 from .base import Source
 from .chinese_clip import ChineseClipSource
@@ -155,10 +154,7 @@ def build(factory: Callable[..., Source], kind: str, options: Mapping[str, Any])
 
 def written_mapping(text: str) -> Any:
     """The mapping in a string such as `{kind: lmdb, path: train}`."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"{text} is not a YAML mapping; write for example '{{kind: lmdb, path: train}}'") from None
+    return parse_value(text, text, " is not a YAML mapping; write for example '{kind: lmdb, path: train}'")
 
 
 def scene_options(text: str) -> dict[str, Any]:
@@ -168,6 +164,8 @@ def scene_options(text: str) -> dict[str, Any]:
         name, equals, value = item.partition("=")
         if not equals:
             raise ConfigError(f"scenes:{text}: {item!r} is not option=value; write for example scenes:split=test")
+        if name.strip() in options:
+            raise ConfigError(f"scenes:{text}: the option {name.strip()!r} is given twice; keep one of them")
         options[name.strip()] = plain_value(value.strip())
     return options
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...files.text import ContentError, decode_text
 from . import fields
 from .base import RowError, Sample
 from .folder import IMAGE_SUFFIXES
@@ -48,12 +49,21 @@ def captions(mapping: Mapping[str, Any], text: bytes | None, where: str) -> tupl
         return fields.captions({filled[0]: mapping[filled[0]]}, where)
     if text is None:
         raise RowError(where, "no caption", "the .json has no caption", f"give it one of {', '.join(CAPTION_KEYS)}")
-    return (fields.caption(fields.decode_utf8(text, where, "caption").removeprefix("\ufeff").strip("\r\n"), where),)
+    return fields.captions({"text": whole_text(text, where, "caption").strip("\r\n")}, where)
 
 
 def parse(document: bytes, where: str) -> dict[str, Any]:
     """The mapping in the bytes of a .json."""
-    return fields.json_object(fields.decode_utf8(document, where, "JSON").removeprefix("\ufeff"), where)
+    return fields.json_object(whole_text(document, where, "JSON"), where)
+
+
+def whole_text(raw: bytes, where: str, what: str) -> str:
+    """The text of a caption's or a row's own file; RowError where it is none."""
+    try:
+        return decode_text(raw, where)
+    except ContentError as error:
+        reason = error.reason.replace("the file", f"the {what}", 1)
+        raise RowError(where, "bad UTF-8", reason, error.fix) from None
 
 
 def suffix_of(data: bytes) -> str:

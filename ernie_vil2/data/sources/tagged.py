@@ -1,6 +1,5 @@
 """Object tags beside a source: JSON lines {id, tags}, joined by image id when a sample is loaded."""
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from ...errors import ConfigError, DataError
+from ...files.json_files import KeyTwice, parse_json
 from . import fields
 from .base import RowError, Sample, Source, digest
 from .lines import LineFile
@@ -60,8 +60,10 @@ class TagFile:
     def parse(self, raw: bytes, row: int) -> tuple[str, dict[str, Any]]:
         """(id, content) of a row."""
         try:
-            content = json.loads(raw)
+            content = parse_json(fields.decode_utf8(raw, self.lines.where(row), "line"))
             key = content["id"]
+        except KeyTwice as error:
+            raise RowError(self.lines.where(row), "bad tags", str(error), "keep one of them") from None
         except (ValueError, KeyError, TypeError, RecursionError):
             key = None
         if isinstance(key, int) and not isinstance(key, bool):

@@ -1,15 +1,16 @@
 """A detector's output, entry by entry: rows of labels and scores per image, COCO's results, Visual Genome's objects."""
 
 import contextlib
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ...files.json_files import KeyTwice, parse_json, read_json
+from ...files.text import decode_text
+from ..sources import fields
 from ..sources.base import RowError
 from ..sources.lines import LineFile
 from .labels import Labels
@@ -107,13 +108,14 @@ def entries(path: str | os.PathLike) -> Iterator[tuple[str, Any]]:
     whole = head.startswith(b"[")
     if not whole:
         with contextlib.suppress(ValueError):
-            first = json.loads(head)
+            first = parse_json(decode_text(head, path))
             whole = isinstance(first, dict) and isinstance(first.get("annotations"), list)
     if whole or head == b"{":
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-        except (ValueError, OSError, RecursionError) as error:
-            raise DataError(f"{path}: not a whole JSON file ({error}); write it again, or as JSON lines") from None
+            content = read_json(path)
+        except (ValueError, OSError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
+            raise DataError(f"{path}: not a whole JSON file ({reason}); write it again, or as JSON lines") from None
         content = content.get("annotations") if isinstance(content, dict) else content
         if not isinstance(content, list):
             raise DataError(f"{path}: neither a list of detections nor an object with annotations; give JSON lines")
@@ -126,6 +128,10 @@ def entries(path: str | os.PathLike) -> Iterator[tuple[str, Any]]:
             continue
         where = f"{path}:{line + 1}"
         try:
-            yield where, json.loads(raw)
+            yield where, parse_json(fields.decode_utf8(raw, where, "line"))
+        except KeyTwice as error:
+            yield where, RowError(where, "bad JSON", str(error), "keep one of them")
         except (ValueError, RecursionError):
             yield where, RowError(where, "bad JSON", "the line is not JSON", "correct or delete it")
+        except RowError as error:
+            yield where, error

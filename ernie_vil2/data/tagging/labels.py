@@ -1,6 +1,5 @@
 """Names of a detector's classes, English and Chinese: label files of COCO and Visual Genome, and plain lists."""
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DataError
+from ...files.json_files import read_json
+from ...files.text import read_lines
 
 LANGUAGES = ("zh", "en")
 CHINESE = re.compile("[\u3400-\u9fff]")
@@ -138,9 +139,10 @@ def label_file(path: Path, first: int) -> tuple[dict[int, str], dict[int, str]]:
 def json_labels(path: Path, first: int) -> dict[int, str]:
     """{number: name} of a JSON file of labels."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a JSON file of labels ({error}); give another file") from None
+        reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
+        raise DataError(f"{path}: not a JSON file of labels ({reason}); give another file") from None
     if isinstance(content, dict) and isinstance(content.get("categories"), list):
         content = content["categories"]
     try:
@@ -160,11 +162,9 @@ def json_labels(path: Path, first: int) -> dict[int, str]:
 def text_lines(path: Path) -> list[str]:
     """Lines of a text file of names, none of them empty."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_lines(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); name a label file, coco, or coco80") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: the file is not UTF-8; save it as UTF-8") from None
     while lines and not lines[-1].strip():
         lines.pop()
     for number, line in enumerate(lines, 1):

@@ -11,10 +11,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...errors import ConfigError, DataError
 from ...files.atomic import atomic_file, reported
+from ...files.leftovers import JOINED, temporary_name
 from ..sources.base import RowError, Source
 from .detections import Found, entries, read_entry
 from .labels import Labels
@@ -98,7 +98,7 @@ def join(
     """
     if match not in MATCHES:
         raise ConfigError(f"--match {match}: ids are matched by {' or '.join(MATCHES)}")
-    reduce, scratch = MATCHES[match], Path(f"{out}.join-{os.getpid()}")
+    reduce, scratch = MATCHES[match], temporary_name(f"{out}{JOINED}")
     with reported(out), contextlib.closing(sqlite3.connect(scratch, isolation_level=None)) as base:
         try:
             base.executescript(

@@ -1,7 +1,6 @@
 """The folder of a benchmark: published files found by name, images by id, wherever in the folder they lie."""
 
 import fnmatch
-import json
 import os
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from ...data.sources.folder import IMAGE_SUFFIXES
 from ...errors import DataError
+from ...files import json_files
 from .counts import some
 
 DEPTH = 4
@@ -116,15 +116,6 @@ def coco_key(name: str) -> int | str:
 def read_json(path: Path) -> Any:
     """The content of a UTF-8 JSON file, with or without BOM; DataError names the line."""
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: the file is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}:{error.lineno}: not valid JSON at column {error.colno} ({error.msg}); "
-            "the file may be cut, copy it again"
-        ) from None
+        return json_files.read_json(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable file") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error}); copy it again") from None

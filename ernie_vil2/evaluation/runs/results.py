@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import CheckpointError, DataError
+from ...files import json_files
 from ...files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from .records import Outcome, Result, Run
 
@@ -69,22 +70,22 @@ def check_folder(folder: str | Path) -> bool:
     folder = Path(os.path.realpath(folder))
     if not os.path.lexists(folder):
         return False
-    names = set(os.listdir(folder)) if folder.is_dir() else {folder.name}
-    if names and not (RESULT in names and names <= FILES and is_run(folder)):
+    occupied = not folder.is_dir() or any(folder.iterdir())
+    if occupied and not is_run_alone(folder):
         raise CheckpointError(
             f"{folder} exists and is not a run folder with nothing else in it, so it is not replaced; "
             "choose another name or remove it"
         )
-    return bool(names)
+    return occupied
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a folder holds the rows of a run."""
+def is_run_alone(folder: Path) -> bool:
+    """Whether a folder holds the rows of a run, and nothing that is not of it."""
     try:
         read_json(folder / RESULT, "results")
     except DataError:
         return False
-    return True
+    return set(os.listdir(folder)) <= FILES
 
 
 def read_run(folder: str | Path) -> Run:
@@ -123,10 +124,10 @@ def read_run(folder: str | Path) -> Run:
 def read_json(path: Path, needed: str) -> dict[str, Any]:
     """The dictionary in a file of this format, which has the key `needed`."""
     try:
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+        content = json_files.read_json(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; check its permissions") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise DataError(f"{path} is damaged: it is not JSON; {REPEAT}") from None
     if not isinstance(content, dict) or "format" not in content:
         raise DataError(f"{path} was not written by an evaluation: it has no format; {REPEAT}")

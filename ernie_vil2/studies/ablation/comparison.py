@@ -7,6 +7,8 @@ from typing import Any
 
 Results = Sequence[Mapping[str, Any]]
 """What finished runs wrote: name, seed, config, metrics, log and minutes"""
+COMMAND = "bench ablation"
+"""What marks the files of the study as its own."""
 NAMES = {
     "image_text": "image-text",
     "image_image": "+ image-image",

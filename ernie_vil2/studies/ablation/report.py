@@ -6,10 +6,11 @@ import statistics
 from pathlib import Path
 
 from ...files.atomic import atomic_file, reported
+from ...files.marks import comment
 from ...pages.charts import Chart, Curve, write_svg
 from ...pages.markdown import filled, markdown
 from ...runtime import cpu_count
-from .comparison import NAMES, Results, differences, figures, interval, spread, verdict
+from .comparison import COMMAND, NAMES, Results, differences, figures, interval, spread, verdict
 
 FIGURES = {"t2i_r1": "T2I R@1", "i2t_r1": "I2T R@1", "mean_recall": "mean recall"}
 
@@ -124,6 +125,7 @@ def write_document(path: str | Path, results: Results) -> None:
             Chart("Mean recall on clean validation captions", "recall, %", curves(results, "valid", "mean_recall")),
             Chart("Image-caption loss of the training batches", "loss", curves(results, "train", "image-caption")),
         ],
+        comment(COMMAND),
     )
     with reported(path), atomic_file(path) as handle:
         handle.write(document(results, chart_path.name).encode("utf-8"))
@@ -193,4 +195,5 @@ Measured on {platform.machine()} with {cpu_count()} cores, one thread a run. Rep
 ```bash
 python tools/bench.py ablation --seeds {" ".join(map(str, seeds))} --jobs {cpu_count()}
 ```
-"""
+
+{comment(COMMAND)}"""

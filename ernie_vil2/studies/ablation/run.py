@@ -18,13 +18,18 @@ from typing import Any
 from ...config.load import load_run
 from ...errors import ConfigError
 from ...files.json_files import write_json
+from ...files.marks import written_by
+from ...files.run_folder import RUN_FILES
 from ...schema import as_dict
-from .comparison import NAMES
+from .comparison import COMMAND, NAMES
 
 RESULT = "result.json"
 EVALUATION = "evaluation.json"
 TEST_IMAGES = 1000
 OUTPUT = "output.txt"
+OWN = "ablation.json"
+"""What tells a folder of the ablation from that of another run; it is there before anything else."""
+FILES = RUN_FILES | {RESULT, EVALUATION, OUTPUT, OWN}
 POLL = 0.2
 
 
@@ -49,23 +54,26 @@ class Run:
         config = json.loads(json.dumps(as_dict(load_run(self.path, self.overrides))))
         return {key: value for key, value in config.items() if key != "output"}
 
-    def finished(self) -> bool:
-        """Whether its result is there; ConfigError when that is of another configuration."""
+    def finished(self, replace: bool = False) -> bool:
+        """Whether its result is there; ConfigError when that is of another configuration, unless it may be replaced."""
         result = self.folder / RESULT
         if not result.exists():
             return False
         held = json.loads(result.read_text(encoding="utf-8"))
         if (held["config"], held["metrics"]["num_images"]) != (self.config(), self.images):
+            if replace:
+                return False
             raise ConfigError(
                 f"{self.folder} holds a run of another configuration than {self.path} or --images says now; "
-                "remove that folder, or choose another --output"
+                "remove that folder, or choose another --output, or give --replace"
             )
         return True
 
     def clear(self) -> None:
         """Remove what an interrupted run left; ConfigError when the folder is something else."""
         if self.folder.exists():
-            if not (self.folder / OUTPUT).is_file():
+            own = self.folder.is_dir() and written_by(self.folder / OWN, COMMAND)
+            if not own or {entry.name for entry in self.folder.iterdir()} - FILES:
                 raise ConfigError(f"{self.folder} is there, but no run of the ablation; choose another --output")
             shutil.rmtree(self.folder)
 
@@ -124,9 +132,14 @@ def plan(
     return runs
 
 
-def run_all(runs: Sequence[Run], jobs: int = 2, say: Callable[[str], object] = print) -> dict[str, str]:
-    """Do the runs that are not finished, `jobs` at a time; returns {label: reason} of those that failed."""
-    waiting = [run for run in runs if not run.finished()]
+def run_all(
+    runs: Sequence[Run], jobs: int = 2, say: Callable[[str], object] = print, replace: bool = False
+) -> dict[str, str]:
+    """Do the runs that are not finished, `jobs` at a time; returns {label: reason} of those that failed.
+
+    replace: runs of another configuration give way to new ones.
+    """
+    waiting = [run for run in runs if not run.finished(replace)]
     if len(waiting) < len(runs):
         say(f"{len(runs) - len(waiting)} of {len(runs)} runs are finished and kept")
     active, failed = [], {}
@@ -136,6 +149,7 @@ def run_all(runs: Sequence[Run], jobs: int = 2, say: Callable[[str], object] = p
                 run = waiting.pop(0)
                 run.clear()
                 run.folder.mkdir(parents=True)
+                write_json(run.folder / OWN, {"name": run.name, "seed": run.seed}, COMMAND)
                 say(f"{run.label}: training, output in {run.folder / OUTPUT}")
                 active.append((run, start(run, run.training()), "training", time.monotonic()))
             time.sleep(POLL)

@@ -3,6 +3,7 @@
 import json
 import platform
 import shutil
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,27 +20,52 @@ from ...errors import ConfigError
 from ...evaluation.embeddings import Embeddings
 from ...evaluation.encoding import encode_source
 from ...evaluation.retrieval import evaluate
+from ...files.claim import Claims
+from ...files.json_files import write_json
+from ...files.marks import written_by
+from ...files.run_folder import CHECKPOINTS, RUN_FILES, whole_steps
 from ...inference.model import Model, load
 from ...runtime import cpu_count
+from ...schema import as_dict
+from ...stop import Stopped
 from ...training.trainer import Trainer
 from .colour_baseline import Split, colour_baseline
 from .page import DemoReport, write_report
 
 REQUIRED = {"t2i_r1": 35.0, "i2t_r1": 35.0, "t2i_r10": 85.0, "i2t_r10": 85.0}
-RUN_FILES = {"log.jsonl", "visualdl", "checkpoints", "vocab.txt", "bad.txt"}
+COMMAND, OWN = "demo", "demo.json"
+"""What marks the files of the demo as its own, and the file that marks its run."""
 TEST_IMAGES = 1000
 BASELINE_IMAGES = 6000
 SHOWN_QUERIES, SHOWN_IMAGES, BEST = 12, 8, 5
 
 
-def remove_run(folder: str | Path) -> None:
-    """Remove an earlier run, so that the demo can be made anew; ConfigError when the folder holds anything else."""
-    folder = Path(folder)
-    if not folder.exists():
-        return
-    if not folder.is_dir() or {entry.name for entry in folder.iterdir()} - RUN_FILES:
-        raise ConfigError(f"{folder} holds more than a run, so it is not replaced; choose another with -o output=...")
-    shutil.rmtree(folder)
+def prepare(config: RunConfig) -> str | None:
+    """Make the run folder ready: "auto" where an interrupted demo of this configuration goes on, None for a new one.
+
+    A demo that is finished, or of another configuration, is removed; ConfigError for any other folder with something
+    in it, such as a run of tools/train.py.
+    """
+    folder, wanted = Path(config.output), json.loads(json.dumps(as_dict(config)))
+    own = folder / OWN
+    if folder.is_dir() and any(folder.iterdir()) or folder.is_file():
+        if not written_by(own, COMMAND) or {entry.name for entry in folder.iterdir()} - {*RUN_FILES, OWN}:
+            raise ConfigError(
+                f"{folder} holds something else than a run of the demo, so it is not replaced; choose another with "
+                "-o output=..."
+            )
+        held = json.loads(own.read_text(encoding="utf-8"))
+        if held["config"] == wanted and not held["finished"] and whole_steps(folder / CHECKPOINTS):
+            return "auto"
+        shutil.rmtree(folder)
+    note(folder, wanted, finished=False)
+    return None
+
+
+def note(folder: Path, config: dict[str, Any], finished: bool) -> None:
+    """Mark a run folder as the demo's own, with what it was made of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / OWN, {"finished": finished, "config": config}, COMMAND)
 
 
 def check_scenes(config: RunConfig) -> None:
@@ -57,14 +83,24 @@ def unseen_split(config: RunConfig, size: int = TEST_IMAGES) -> SceneSource:
 
 
 def run_demo(
-    path: str | Path, overrides: Sequence[str] = (), say: Callable[[str], object] = print
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    say: Callable[[str], object] = print,
+    replace: bool = False,
 ) -> tuple[Path, dict[str, float], dict[str, float]]:
-    """Train the configuration at `path`; returns (path of report.html, result, baseline)."""
+    """Train the configuration at `path`; returns (path of report.html, result, baseline).
+
+    A demo that was interrupted goes on. replace: a report.html that is not the demo's own may be replaced. Raises
+    Stopped, and writes no report, when a signal ended the training.
+    """
     config = load_run(path, overrides)
     check_scenes(config)
-    began = time.perf_counter()
-    checkpoint = Trainer(config).run()
-    minutes = (time.perf_counter() - began) / 60
+    page = Path(config.output).parent / "report.html"
+    Claims(COMMAND, [path], replace).file(page)
+    trainer = Trainer(config, prepare(config))
+    checkpoint = trainer.run()
+    if trainer.stopped:
+        raise Stopped(trainer.stop.signal or signal.SIGTERM)
     model = load(checkpoint)
     test = unseen_split(config)
     embeddings = encode_source(model, test)
@@ -73,7 +109,7 @@ def run_demo(
     baseline = measure_baseline(config, model.tokenizer, test)
     report = DemoReport(
         title="ERNIE-ViL 2.0, small: Chinese retrieval on drawn scenes",
-        facts=facts(config, model, minutes),
+        facts=facts(config, model, read_log(config.output, "valid")[-1]["time"] / 60),
         train_log=read_log(config.output, "train"),
         valid_log=read_log(config.output, "valid"),
         result=result,
@@ -84,8 +120,8 @@ def run_demo(
         image_gallery=image_gallery(embeddings, test),
         languages=test.languages,
     )
-    page = Path(config.output).parent / "report.html"
     write_report(page, report)
+    note(Path(config.output), json.loads(json.dumps(as_dict(config))), finished=True)
     return page, result, baseline
 
 

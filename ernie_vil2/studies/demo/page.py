@@ -13,6 +13,7 @@ from ...data.sources.scenes.scene import held_out
 from ...data.sources.scenes.words import COLOURS, SHAPES, SIZES
 from ...evaluation.metrics.ranks import KS
 from ...files.atomic import atomic_file, reported
+from ...files.marks import comment
 from ...pages.charts import COLOUR_COUNT, DASHES, Chart, Curve, figure, points
 from ...pages.html import TEMPLATES, spoken
 from .result_cards import cards, image_query, number, text_query
@@ -72,7 +73,7 @@ def write_report(path: str | Path, report: DemoReport) -> None:
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as handle:
-            handle.write(page.encode("utf-8", "replace"))
+            handle.write((page + comment("demo")).encode("utf-8", "replace"))
 
 
 def judged(met: bool, text: str) -> str:

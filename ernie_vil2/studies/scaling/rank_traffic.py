@@ -13,6 +13,7 @@ from ...config.model import ModelConfig, PixelProfile
 from ...config.run import DataConfig, ObjectiveConfig, RunConfig
 from ...config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ...device import MIB, current_device
+from ...files.leftovers import scratch_folder
 from ..noise import random_batch
 from .view_costs import allocated
 
@@ -37,12 +38,10 @@ UNTAGGED = 8
 def measure_ranks() -> dict[str, Any]:
     """From a job of two ranks: `wire`, bytes handed to collectives per parameter, embedding value and sample; `loss`,
     bytes that the loss holds for each row and column."""
-    import tempfile
-
     import paddle.distributed as dist
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "counts.json"
+    with scratch_folder("ranks") as folder:
+        path = folder / "counts.json"
         dist.spawn(rank_job, args=(str(path),), nprocs=2, backend="gloo")
         return json.loads(path.read_text())
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ...files.marks import comment
 from ...pages.markdown import filled
 from .cards import CARDS, Assumptions, Card
 from .project import Projection
@@ -10,6 +11,9 @@ from .rank_traffic import IMAGE_VIEWS, PAIRS, TEXT_VIEWS
 from .stops import stop_table, stopped
 from .tables import COUNTS, assumption_table, card_table, measured_tables, memory_table, percent, step_table
 from .view_costs import SIZES
+
+COMMAND = "bench scale"
+"""What marks the page and the measurement as that command's own."""
 
 
 def document(
@@ -104,7 +108,7 @@ The time of the towers on a card is taken in proportion to operations; the secon
 ## What limits it
 
 {bullets}
-"""
+{comment(COMMAND)}"""
 
 
 def card_section(projection: Projection, per_card: int, batch: int, sharding: int, pairs: float) -> str:

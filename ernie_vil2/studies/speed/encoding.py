@@ -14,12 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import UserError
+from ...files.leftovers import scratch_folder
 
 if TYPE_CHECKING:
     from ...data.tokenizer import Tokenizer
@@ -165,8 +165,8 @@ def prepare(path: str | os.PathLike | None, vocab: str | os.PathLike | None) -> 
     if path:
         return load(path, vocab)
     config = ModelConfig()
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "vocab.txt"
+    with scratch_folder("encoding") as folder:
+        file = folder / "vocab.txt"
         write_vocab(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", *(chr(0x4E00 + step) for step in range(3000))], file)
         return Model(new_model(config), Tokenizer(file, config.max_length, config.lower_case, config.tokenizer))
 

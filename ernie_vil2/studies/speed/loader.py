@@ -10,7 +10,6 @@ Times are seconds of CPU, of the process or of both, so they are per core whatev
 
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from ...data.images.pixels import normalise
 from ...data.images.resize import resize_short
 from ...data.sources.base import Source
 from ...data.sources.open import open_source
+from ...files.leftovers import scratch_folder
 from .photos import write_tars
 from .plain_loader import BATCH, PROFILE, RECIPE, STAGES, VIEWS, Clock, plain_turn
 
@@ -82,7 +82,7 @@ def compare(
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder("loader") as folder:
             paths, size = write_tars(folder, count, quality)
             source = open_source([str(path) for path in paths])
             maker = ViewMaker(VIEWS, None, PROFILE, RECIPE)

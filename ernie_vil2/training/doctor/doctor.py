@@ -1,9 +1,7 @@
 """Five lines on what would go wrong in a run: data, first loss, one batch learnt by heart, loader, memory and time."""
 
 import math
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +9,7 @@ from ...config.run import RunConfig
 from ...data.check.check import check
 from ...data.sources.base import Sample, Source
 from ...device import current_device
+from ...files.leftovers import scratch_folder
 from ...keys import generator
 from ...objectives.views import group_of
 from ...runtime import cpu_count
@@ -59,8 +58,8 @@ def diagnose(config: RunConfig) -> list[Line]:
     process alone. Raises what Trainer raises for a configuration or a source that cannot work at all.
     """
     before = memory()
-    with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
-        trainer = Trainer(trial(config, Path(folder) / "run"))
+    with scratch_folder("doctor") as folder:
+        trainer = Trainer(trial(config, folder / "run"))
         try:
             loader = timed_batches(trainer)
             learning = Learning(trainer, loader.batch)

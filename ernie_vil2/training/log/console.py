@@ -1,11 +1,28 @@
 """What a person reads of a run: a line of a step, and a line of an evaluation; the log file has the rest."""
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 
 Values = Mapping[str, float | int | str | None]
 WIDE = 200
 """Columns of a terminal beside whose progress bar a whole line has room"""
 DIRECTIONS = (("text to image", "t2i"), ("image to text", "i2t"))
+
+
+def tell(text: str) -> None:
+    """Print a line. Characters that the terminal lacks are escaped; when nobody reads any more, nothing is printed."""
+    try:
+        print(writable(text, sys.stdout.encoding or "utf-8"), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # its disk is full, or its terminal gone
+
+
+def writable(text: str, encoding: str = "utf-8") -> str:
+    """The text with escapes for what an encoding lacks: file names may hold bytes of another one."""
+    return str(text.encode(encoding, "backslashreplace"), encoding)
 
 
 def formatted(value: float | int | str | None) -> str:

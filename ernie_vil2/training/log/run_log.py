@@ -7,7 +7,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,13 +16,17 @@ import numpy as np
 from tqdm import tqdm
 
 from ...device import Device, Memory, current_device, process_memory
-from ...errors import UserError
+from ...errors import UserError, cause_of
 from ...files.atomic import atomic_file
-from .console import Values, bar_summary, full_line, short_line
+from .console import Values, bar_summary, full_line, short_line, tell
+from .line_file import LineFile
 from .visualdl import Visual
 
 if TYPE_CHECKING:
     from ..diagnostics import Similarities
+
+MOST_SECONDS = 10.0
+"""That a record of VisualDL may take; its writer waits 15 for each when it cannot write."""
 
 
 def duration(seconds: float) -> str:
@@ -57,36 +62,65 @@ class RunLog:
     """Writes `log.jsonl` and VisualDL records into `folder` and one line per record to the terminal.
 
     total: steps of the run. start_step: steps done when the run goes on from a checkpoint; records of later steps,
-    which are done again, are dropped. console: "short" for what a person looks at, "full" for all of a record. On a
-    terminal there is a progress bar, which shows the short line of a step by itself.
+    which are done again, are dropped, with `again` also the validation of that step. console: "short" for what a person
+    looks at, "full" for all of a record. On a terminal there is a progress bar, which shows the short line of a step by
+    itself. What cannot be shown or written once the log is open ends no run: it is told once, and left out.
     """
 
     def __init__(
-        self, folder: str | os.PathLike, total: int, start_step: int = 0, console: Literal["short", "full"] = "short"
+        self,
+        folder: str | os.PathLike,
+        total: int,
+        start_step: int = 0,
+        console: Literal["short", "full"] = "short",
+        again: bool = False,
     ) -> None:
         self.folder, self.total, self.console = Path(folder), total, console
         self.parts: Sequence[str] = ()
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = kept_records(self.folder / "log.jsonl", start_step)
-        self.file = open(self.folder / "log.jsonl", "a", encoding="utf-8")
-        self.visual = Visual(self.folder / "visualdl", start_step)
-        for entry in kept:
-            self.visual.scalars(entry["kind"], entry["step"], numbers(entry))
+        kept = kept_records(self.folder / "log.jsonl", start_step, again)
+        self.file = LineFile(self.folder / "log.jsonl")
         self.bar = tqdm(
             total=total, initial=start_step, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True
         )
+        self.lost: set[str] = set()
+        self.visual: Visual | None = None
+        with self._shown("VisualDL"):
+            self.visual = Visual(self.folder / "visualdl", start_step)
+            for entry in kept:
+                self.visual.scalars(entry["kind"], entry["step"], numbers(entry))
         self.started = time.time() - max((entry["time"] for entry in kept), default=0.0)
 
     def say(self, text: str) -> None:
         """A line for people only."""
         if self.bar.disable:
-            print(text, flush=True)
+            tell(text)
         else:
-            self.bar.write(text)
+            with self._shown("the progress bar"):
+                self.bar.write(text)
 
     def advance(self) -> None:
         """One more step is done."""
-        self.bar.update()
+        with self._shown("the progress bar"):
+            self.bar.update()
+
+    @contextmanager
+    def _shown(self, what: str) -> Iterator[None]:
+        """What fails in the block, in whatever way, is told the first time."""
+        began = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            self._lose(what, cause_of(error))
+        if what == "VisualDL" and time.monotonic() - began > MOST_SECONDS:
+            self._lose(what, "it takes too long")
+
+    def _lose(self, what: str, why: str) -> None:
+        if what == "VisualDL":
+            self.visual = None
+        if what not in self.lost:
+            self.lost.add(what)
+            tell(f"note: {what} cannot be written ({why}); the run goes on without it")
 
     def step(
         self, done: int, values: Values, parts: Sequence[str] = (), similarities: "Similarities | None" = None
@@ -103,34 +137,42 @@ class RunLog:
         entry = {"kind": kind, "step": step, "time": round(time.time() - self.started, 3)}
         for key, value in values.items():
             entry[key] = None if isinstance(value, float) and not math.isfinite(value) else value
-        self.file.write(json.dumps(entry) + "\n")
-        self.file.flush()
-        self.visual.scalars(kind, step, values)
+        with self._shown(str(self.file.path)):
+            self.file.write(json.dumps(entry))
+        self._draw("scalars", kind, step, values)
         if self.console == "full":
             self.say(full_line(kind, step, values))
             return
         if kind == "train" and not self.bar.disable:
-            self.bar.set_postfix_str(bar_summary(values, self.parts, shutil.get_terminal_size().columns))
+            with self._shown("the progress bar"):
+                self.bar.set_postfix_str(bar_summary(values, self.parts, shutil.get_terminal_size().columns))
         if kind != "train" or self.bar.disable or not sys.stdout.isatty():  # a file or a pipe has no bar
             self.say(short_line(kind, step, self.total, values, self.parts))
 
     def histogram(self, tag: str, step: int, values: np.ndarray) -> None:
         """A histogram of an array in VisualDL."""
-        self.visual.histogram(tag, step, values)
+        self._draw("histogram", tag, step, values)
 
     def images(self, tag: str, step: int, image: np.ndarray) -> None:
         """An image in VisualDL, uint8 RGB [H, W, 3]."""
-        self.visual.images(tag, step, image)
+        self._draw("images", tag, step, image)
 
     def projector(self, tag: str, step: int, embeds: np.ndarray, labels: Mapping[str, Sequence[str]]) -> None:
         """Embeddings [N, D] in VisualDL's projector, with labels {column: [N texts]}."""
-        self.visual.projector(tag, step, embeds, labels)
+        self._draw("projector", tag, step, embeds, labels)
 
     def close(self) -> None:
         """Flush and close everything."""
-        self.bar.close()
-        self.visual.close()
-        self.file.close()
+        with self._shown("the progress bar"):
+            self.bar.close()
+        self._draw("close")
+        with self._shown(str(self.file.path)):
+            self.file.close()
+
+    def _draw(self, method: str, *values: Any) -> None:
+        if self.visual is not None:
+            with self._shown("VisualDL"):
+                getattr(self.visual, method)(*values)
 
 
 class SilentLog:
@@ -141,7 +183,7 @@ class SilentLog:
 
     def say(self, text: str) -> None:
         """A line for people, in the output of this rank."""
-        print(f"[rank {self.rank}] {text}", flush=True)
+        tell(f"[rank {self.rank}] {text}")
 
     def nothing(self, *values: object, **named: object) -> None:
         """What rank 0 alone does."""
@@ -152,13 +194,15 @@ class SilentLog:
         """There is nothing to flush."""
 
 
-def kept_records(path: Path, start_step: int) -> list[dict[str, Any]]:
-    """The records of a log up to `start_step`; a file that holds others or a torn line is replaced, as a whole."""
+def kept_records(path: Path, start_step: int, again: bool = False) -> list[dict[str, Any]]:
+    """The records of a log up to `start_step`, with `again` without the validation of that step; a file that holds
+    others or a torn line is replaced, as a whole."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
-    kept = [entry for entry in map(parsed, lines) if entry is not None and entry["step"] <= start_step]
+    found = [entry for entry in map(parsed, lines) if entry is not None and entry["step"] <= start_step]
+    kept = [entry for entry in found if not (again and entry["step"] == start_step and entry["kind"] != "train")]
     if len(kept) < len(lines):
         with atomic_file(path) as handle:
             handle.write("".join(json.dumps(entry) + "\n" for entry in kept).encode("utf-8"))

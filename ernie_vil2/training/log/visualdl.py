@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .console import writable
+
 BINS = 50
 MOST_POINTS = 1000
 """Rows of the projector; the page draws no more without getting slow."""
@@ -77,7 +79,7 @@ class Visual:
         self.writer.add_embeddings(
             tag=f"{tag}/step-{step:07d}",
             mat=embeds[rows].tolist(),
-            metadata=[[str(texts[row]) for row in rows] for texts in labels.values()],
+            metadata=[[writable(str(texts[row])) for row in rows] for texts in labels.values()],
             metadata_header=list(labels),
         )
 

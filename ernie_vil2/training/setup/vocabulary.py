@@ -1,7 +1,6 @@
 """The vocabulary of a run: the one that is named, that of the weights to start from, or one made for drawn scenes."""
 
 import os
-import shutil
 from pathlib import Path
 
 from ...config.run import RunConfig
@@ -9,13 +8,14 @@ from ...config.towers import KINDS
 from ...data.sources.scenes.vocabulary import build_vocab
 from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
-from ...files.atomic import atomic_file
+from ...files.atomic import atomic_file, temporary_name
 from ..distributed import Ranks
 from .completion import fitting_rows
 
 
 def prepare_vocab(config: RunConfig, folder: str | os.PathLike) -> Path:
-    """The vocabulary file of a run, copied or built into `folder`; ConfigError when none is known."""
+    """The vocabulary file of a run, copied or built into `folder`; ConfigError when none is known, or when another one
+    is there already."""
     target = Path(folder) / "vocab.txt"
     if config.data.vocab:
         key, source = "data.vocab", Path(config.data.vocab)
@@ -24,8 +24,12 @@ def prepare_vocab(config: RunConfig, folder: str | os.PathLike) -> Path:
     elif KINDS[config.model.text_tower.kind].looked_up and Path(config.model.text_tower.paddlenlp).is_dir():
         key, source = "text_tower.paddlenlp", Path(config.model.text_tower.paddlenlp) / "vocab.txt"
     elif is_scenes(config.data.train):
-        build_vocab(target)
-        return target
+        made = temporary_name(target)
+        try:
+            build_vocab(made)
+            return keep(made, target, "that of the drawn scenes")
+        finally:
+            made.unlink(missing_ok=True)
     else:
         raise ConfigError(
             "data.vocab is not set; name the vocabulary file, for example the release's vocab.txt, or one made of your "
@@ -33,8 +37,20 @@ def prepare_vocab(config: RunConfig, folder: str | os.PathLike) -> Path:
         )
     if not source.is_file():
         raise ConfigError(f"the vocabulary {source} does not exist; correct {key}")
-    if source.resolve() != target.resolve():
-        shutil.copyfile(source, target)
+    return keep(source, target, str(source))
+
+
+def keep(source: Path, target: Path, name: str) -> Path:
+    """`target` with the content of a vocabulary; ConfigError where another one stands there."""
+    content = source.read_bytes()
+    if target.exists() and target.read_bytes() != content:
+        raise ConfigError(
+            f"{target} exists and is another vocabulary than {name}; remove it, or choose another folder with "
+            "-o output=..."
+        )
+    if not target.exists():
+        with atomic_file(target) as handle:
+            handle.write(content)
     return target
 
 

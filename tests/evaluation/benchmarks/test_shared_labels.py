@@ -129,7 +129,7 @@ def test_the_most_frequent_concepts_and_some_of_the_queries(tmp_path):
 def test_the_known_fault_of_the_published_ground_truth_is_read_as_0(tmp_path):
     file, line, value = KNOWN_FAULT
     lines = ["1"] * (line + 10)
-    lines[line - 1] = value.decode()
+    lines[line - 1] = value
     write(tmp_path / file, lines)
     reading = Reading()
     marks = label_column(tmp_path / file, len(lines), "list", reading)

@@ -1,12 +1,18 @@
 """The demo end to end on a few steps: page, figures beside the baseline, and the same figures from the saved model."""
 
+import os
+import signal
+
 import pytest
 
 import ernie_vil2
 from ernie_vil2.config.load import load_run
+from ernie_vil2.errors import ConfigError
 from ernie_vil2.evaluation.encoding import encode_source
 from ernie_vil2.evaluation.retrieval import evaluate
+from ernie_vil2.stop import Stopped
 from ernie_vil2.studies.demo import demo
+from ernie_vil2.training.rig import Rig
 
 SHORT = [
     "train.steps=6",
@@ -52,15 +58,46 @@ def test_the_gallery_marks_the_right_image(small):
         assert entry["right"] == [True, True, False, False, False]
 
 
-def test_the_demo_replaces_a_run_and_nothing_else(tmp_path):
-    from ernie_vil2.errors import ConfigError
-
-    (tmp_path / "run/checkpoints").mkdir(parents=True)
-    (tmp_path / "run/log.jsonl").write_text("")
-    demo.remove_run(tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-    (tmp_path / "precious.txt").write_text("x")
-    with pytest.raises(ConfigError, match="holds more than a run"):
-        demo.remove_run(tmp_path)
+def test_the_demo_replaces_its_own_run_and_no_other(tmp_path, small):
+    """A finished run of train.py has the same files; what is the demo's own it says itself."""
+    run = tmp_path / "run"
+    overrides = [*SHORT, f"output={run}"]
+    config = load_run("configs/demo.yaml", overrides)
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "log.jsonl").write_text("{}")
+    for ask in (lambda: demo.prepare(config), lambda: demo.run_demo("configs/demo.yaml", overrides)):
+        with pytest.raises(ConfigError, match="something else than a run of the demo, so it is not replaced"):
+            ask()
+    assert (run / "log.jsonl").read_text() == "{}"
+    demo.note(run, {"other": 1}, finished=False)
+    (run / "precious.txt").write_text("x")
+    with pytest.raises(ConfigError, match="something else"):
+        demo.prepare(config)
+    (run / "precious.txt").unlink()
+    assert demo.prepare(config) is None and [path.name for path in run.iterdir()] == [demo.OWN]
+    (tmp_path / "report.html").write_text("mine")
+    with pytest.raises(ConfigError, match="report.html exists and ernie-vil2 demo did not write it"):
+        demo.run_demo("configs/demo.yaml", overrides)
     with pytest.raises(ConfigError, match="data.valid is None.*use tools/train.py"):
         demo.run_demo("configs/demo.yaml", ["data.valid=null"])
+
+
+def test_a_demo_that_is_stopped_writes_no_report_and_goes_on(tmp_path, small, monkeypatch):
+    overrides = [*SHORT, f"output={tmp_path}/run"]
+    take_step, taken = Rig.step, []
+
+    def step(self, batch, number, *others):
+        taken.append(number)
+        if len(taken) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take_step(self, batch, number, *others)
+
+    monkeypatch.setattr(Rig, "step", step)
+    with pytest.raises(Stopped) as stopped:
+        demo.run_demo("configs/demo.yaml", overrides, say=lambda text: None)
+    assert stopped.value.status == 143 and not (tmp_path / "report.html").exists()
+    page, result, _ = demo.run_demo("configs/demo.yaml", overrides, say=lambda text: None)
+    assert len(taken) == 6 and page.exists()
+    monkeypatch.setattr(Rig, "step", take_step)
+    again = demo.run_demo("configs/demo.yaml", overrides, say=lambda text: None)
+    assert again[1] == result

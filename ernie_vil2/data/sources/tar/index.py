@@ -109,6 +109,8 @@ def open_index(path: str | os.PathLike) -> TarIndex:
         index = scan(path)
         for place in places:
             with contextlib.suppress(OSError):
+                if is_text(place):
+                    continue  # another program's index
                 if place.parent != Path(path).parent:
                     place.parent.mkdir(parents=True, exist_ok=True)
                 write_index(index, place)
@@ -119,6 +121,12 @@ def open_index(path: str | os.PathLike) -> TarIndex:
 def user_cache() -> Path:
     """Folder for what can be made anew, as the XDG Base Directory Specification has it."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
+
+
+def is_text(place: Path) -> bool:
+    """Whether there is a file without the zeros that an index has, which a damaged one still shows."""
+    head = Descriptor(place).read(0, 64) if place.exists() else b""
+    return bool(head) and b"\0" not in head
 
 
 def write_index(index: TarIndex, place: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ....errors import DataError
 from ....files.atomic import atomic_file
+from ....files.json_files import read_json
 
 NAME = "index.json"
 FORMAT = "ernie-vil2 shards 1"
@@ -21,11 +22,11 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
     """
     path = Path(folder, NAME)
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or "it is not JSON"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
         raise DataError(f"{path}: cannot be read ({reason}); write the shards again, or delete it") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return None

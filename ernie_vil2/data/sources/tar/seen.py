@@ -1,4 +1,4 @@
-"""The picture of every id that shards have so far, on the disk: a run that goes on knows what the first one knew."""
+"""The picture of every id that shards have so far, on the disk: a run that goes on knows what the former one knew."""
 
 import sqlite3
 from collections.abc import Iterator

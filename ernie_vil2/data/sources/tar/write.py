@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ....errors import ConfigError, DataError
-from ....files.atomic import atomic_file
+from ....files.atomic import LOG, atomic_file, replace_directory
+from ....files.leftovers import clear_leftovers_in
 from ...images.headers import is_truncated
 from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of
@@ -64,17 +65,24 @@ def write_shards(
     per_shard: int = 10000,
     size_limit: int = 10**9,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    replace: bool = False,
 ) -> dict[str, Any]:
     """Write `source` as `out`/00000.tar, ... of at most `per_shard` samples and `size_limit` bytes each.
 
     Returns the content of `out`/index.json. Bad rows are left out, counted, and listed in `out`/bad.txt. An `out` of
     the same source and options is gone on with; any other that is not empty raises ConfigError. progress: wraps the
-    iterator of rows that are still to be written.
+    iterator of rows that are still to be written. replace: other shards in `out` give way once the new ones are whole,
+    which are written to `out`.partial.
     """
     if per_shard < 1 or size_limit < 1:
         raise ConfigError("a shard holds at least 1 sample and 1 byte; raise --per-shard or --size-limit")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    if replace and not goes_on(source, out, per_shard, size_limit):
+        made = out.with_name(f"{out.name}.partial")
+        content = write_shards(source, made, per_shard, size_limit, progress)
+        replace_directory(made, out)
+        return content
     content = beginning(source, out, per_shard, size_limit)
     if content["complete"]:
         forget(out)
@@ -103,12 +111,19 @@ def write_shards(
     return read_manifest(out)
 
 
+def goes_on(source: Source, out: Path, per_shard: int, size_limit: int) -> bool:
+    """Whether what stands in `out` can be gone on with."""
+    try:
+        return bool(beginning(source, out, per_shard, size_limit))
+    except (ConfigError, DataError):
+        return False
+
+
 def beginning(source: Source, out: Path, per_shard: int, size_limit: int) -> dict[str, Any]:
-    """What stands in `out` already, checked to be of this source and these options; temporary files are removed."""
+    """What stands in `out` already, checked to be of this source and these options; leftovers of kills are removed."""
     options = {"source": source.name, "rows": len(source), "per_shard": per_shard, "size_limit": size_limit}
-    for path in out.glob("*.tmp-*"):
-        if re.fullmatch(r"(\d{5,}\.tar|index\.json)\.tmp-\d+", path.name):
-            path.unlink()
+    for told in clear_leftovers_in(out, r"(\d{5,}\.tar|index\.json)"):
+        LOG.warning("note: %s", told)
     found = read_manifest(out)
     if found is None:
         if os.listdir(out):

@@ -1,6 +1,5 @@
 """Readers of labelled images: NUS-WIDE's files, COCO's instances, and the lists of the hashing papers."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,6 +8,8 @@ import numpy as np
 
 from ....data.sources.fields import shorten
 from ....errors import DataError
+from ....files.json_files import read_json
+from ....files.text import read_text
 from ..counts import check_count
 from ..reading import Reading, find, missing, rows
 
@@ -16,7 +17,7 @@ NUS_WIDE = {"Test": 107859, "Train": 161789}
 NUS_WIDE_LIST = "{}Imagelist.txt"
 NUS_WIDE_LABELS = ("Groundtruth/TrainTestLabels", "TrainTestLabels")
 NUS_WIDE_IMAGES = ("Flickr", "images", "Images", "image")
-KNOWN_FAULT = ("Labels_lake_Train.txt", 78372, b"-1130179")
+KNOWN_FAULT = ("Labels_lake_Train.txt", 78372, "-1130179")
 """The one line of the published ground truth that is neither 0 nor 1; it is read as 0."""
 COCO_KEYS = {"images", "annotations", "categories", "id", "file_name", "name", "image_id", "category_id"}
 FIRST_LINES = 20
@@ -98,15 +99,14 @@ def label_column(path: Path, count: int, list_path: str | Path, reading: Reading
     """bool [count] of a file with 0 or 1 a line; DataError names the line that is neither."""
     if not path.is_file():
         raise missing(path.parent, [path.name], "download Groundtruth.zip of NUS-WIDE")
-    values = np.array(reading.file(path).read_bytes().removeprefix(b"\xef\xbb\xbf").split())
+    values = np.array(read_text(reading.file(path)).split())
     if len(values) != count:
         raise DataError(f"{path} has {len(values):,} lines but {list_path} {count:,}; download both again")
-    marks = values == b"1"
-    for line in np.flatnonzero(~marks & (values != b"0")):
+    marks = values == "1"
+    for line in np.flatnonzero(~marks & (values != "0")):
         if (path.name, line + 1, values[line]) != KNOWN_FAULT:
             raise DataError(
-                f"{path}:{line + 1}: {values[line].decode('utf-8', 'replace')[:40]!r} is neither 0 nor 1; "
-                "download the file again"
+                f"{path}:{line + 1}: {str(values[line])[:40]!r} is neither 0 nor 1; download the file again"
             )
         reading.notes.append(f"{path.name}:{line + 1}, a known fault of the published file, is read as 0")
     return marks
@@ -132,15 +132,11 @@ def read_coco(folder: Path, split: str, reading: Reading, options: Options) -> L
     """
     path = coco_file(folder, split)
     try:
-        content = json.loads(reading.file(path).read_bytes().decode("utf-8-sig"), object_hook=needed)
+        content = read_json(reading.file(path), needed, "download it again")
         files = {entry["id"]: str.strip(entry["file_name"]) for entry in content["images"]}
         categories = {entry["id"]: entry["name"] for entry in content["categories"]}
         pairs = [(entry["image_id"], entry["category_id"]) for entry in content["annotations"]]
         order = sorted(categories)
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: the file is not UTF-8; download it again") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg}); download it again") from None
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: images, categories or annotations lack {error}; give COCO's instances file") from None
     reading.notes.extend(check_count(f"{path}: images", len(files), COCO[split], options.allow_counts))

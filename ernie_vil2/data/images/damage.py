@@ -1,0 +1,82 @@
+"""What is damaged in a PNG or TIFF that a decoder may show in part; the other formats are refused by their decoders."""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+
+from .headers import tiff_tags
+from .jpeg import attempt
+
+LZW, JPEG, DEFLATE = 5, 7, (8, 32946)
+COMPRESSION, JPEG_TABLES = 259, 347
+OFFSETS, COUNTS = (273, 324), (279, 325)
+MOST_INFLATED = 1 << 28
+
+
+def damage(data: bytes) -> str:
+    """What is damaged in the pixels of a PNG or TIFF, or ""."""
+    if data[:4] == b"\x89PNG":
+        return png_damage(data)
+    if data[:2] in (b"II", b"MM"):
+        try:
+            return tiff_damage(data)
+        except (struct.error, LookupError, ValueError, OverflowError):
+            return "its directory cannot be read"
+    return ""
+
+
+def png_damage(data: bytes) -> str:
+    """The first chunk with pixels, palette or size in it whose checksum is wrong."""
+    for kind, place, end in png_chunks(data):
+        if kind in (b"IHDR", b"PLTE", b"IDAT") and data[end : end + 4] != struct.pack(
+            ">I", zlib.crc32(memoryview(data)[place:end])
+        ):
+            return f"the checksum of its chunk {kind.decode()} at byte {place - 4} is wrong"
+    return ""
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(kind, offset of the kind, offset of the checksum) of every chunk."""
+    place = 8
+    while place + 12 <= len(data):
+        end = place + 8 + int.from_bytes(data[place : place + 4], "big")
+        yield data[place + 4 : place + 8], place + 4, end
+        place = end + 4
+
+
+def tiff_damage(data: bytes) -> str:
+    """The first strip or tile of the first picture that is not all there, or does not decompress."""
+    tags = tiff_tags(data, {COMPRESSION, JPEG_TABLES, *OFFSETS, *COUNTS})
+    compression = tags.get(COMPRESSION, (1,))[0]
+    offsets, counts = (next((tags[tag] for tag in names if tag in tags), ()) for names in (OFFSETS, COUNTS))
+    for number, (start, count) in enumerate(zip(offsets, counts, strict=False), 1):
+        strip = data[start : start + count]
+        if len(strip) < count or (fault := strip_damage(strip, compression, tags)):
+            return f"strip {number} of {len(offsets)} " + ("is cut" if len(strip) < count else f"says: {fault}")
+    return lzw_damage(data) if compression == LZW else ""
+
+
+def strip_damage(strip: bytes, compression: int, tags: dict[int, tuple[int, ...]]) -> str:
+    if compression in DEFLATE:
+        inflating = zlib.decompressobj()
+        try:
+            inflating.decompress(strip, MOST_INFLATED)
+        except zlib.error as error:
+            return str(error)
+        return "" if inflating.eof or inflating.unconsumed_tail else "it ends early"
+    if compression == JPEG:
+        tables = bytes(tags.get(JPEG_TABLES, ()))
+        return attempt(tables[:-2] + strip[2:] if tables else strip, 1, 1)[1]
+    return ""
+
+
+def lzw_damage(data: bytes) -> str:
+    """LZW has no checksum, but Pillow refuses codes that cannot be; OpenCV shows what came before them."""
+    from PIL import Image
+
+    try:
+        Image.open(io.BytesIO(data), formats=("TIFF",)).load()
+    except OSError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,82 @@
+"""Text files as people save them: UTF-8 or, by its mark, UTF-16; any line end, with or without one after the last line.
+
+Whoever reads a text file reads it here (a test looks for others). What has an index of its lines reads bytes instead
+(`data/sources/lines.py`), and knows the same.
+"""
+
+import codecs
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import DataError
+
+MARK = codecs.BOM_UTF8
+WIDE_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+LINE_END = re.compile("\r\n|\n|\r")  # str.splitlines also parts at \x0b, \x0c, \x85 and \u2028, which texts hold
+
+
+class ContentError(DataError, ValueError):
+    """The content of a file cannot be read: `reason` and `fix` as clauses, and the line where it is known.
+
+    It is a ValueError too, so that a reader with a sentence of its own about its file can put `reason` into that.
+    """
+
+    def __init__(self, where: str | os.PathLike, reason: str, fix: str, line: int | None = None):
+        super().__init__(where, reason, fix, line)
+        self.where, self.reason, self.fix, self.line = where, reason, fix, line
+
+    def __str__(self):
+        return f"{self.where}{f':{self.line}' if self.line else ''}: {self.reason}; {self.fix}"
+
+
+def decode_text(raw: bytes, where: str | os.PathLike) -> str:
+    """The text of a whole file's bytes, without its byte-order mark; ContentError names the line that is no text."""
+    codec = next((codec for mark, codec in WIDE_MARKS.items() if raw.startswith(mark)), "utf-8-sig")
+    try:
+        text = raw.decode(codec)
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode(codec, "ignore")
+        byte = f"byte 0x{error.object[error.start]:02x} at position {error.start + 1}"
+        name = "UTF-8" if codec == "utf-8-sig" else codec.upper()
+        raise ContentError(where, f"the file is not {name} ({byte})", "save it as UTF-8", line_of(before)) from None
+    if "\0" in text:
+        reason = "the file holds a zero byte, as UTF-16 without a mark does"
+        raise ContentError(where, reason, "save it as UTF-8", line_of(text[: text.index("\0")]))
+    return text
+
+
+def line_of(before: str) -> int:
+    """The number, from 1, of the line that comes after a text."""
+    return len(LINE_END.findall(before)) + 1
+
+
+def split_lines(text: str) -> list[str]:
+    """Lines without their ends; an end after the last line begins no other one."""
+    lines = LINE_END.split(text)
+    return lines if lines[-1] else lines[:-1]
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """The text of a file. Raises ContentError, and OSError where it cannot be opened."""
+    return decode_text(Path(path).read_bytes(), path)
+
+
+def read_lines(path: str | os.PathLike) -> list[str]:
+    """The lines of a list (ids, names): also those of files joined into one, whose marks are then inside."""
+    return [line.removeprefix("\ufeff") for line in split_lines(read_text(path))]
+
+
+def byte_lines(path: str | os.PathLike) -> Iterator[bytes]:
+    """Yield the lines of a file that is too large to hold, without their ends; ContentError for UTF-16."""
+    with open(path, "rb") as handle:
+        for number, line in enumerate(handle):
+            if not number and line.startswith(tuple(WIDE_MARKS)):
+                raise ContentError(path, "the file is UTF-16 text", "save it as UTF-8")
+            yield line.rstrip(b"\r\n").removeprefix(MARK)
