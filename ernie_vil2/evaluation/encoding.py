@@ -37,7 +37,9 @@ def encode_window(
     embeds, failures = model.encode_image(images, on_error="skip")
     good = np.ones(len(embeds), bool)
     for position, reason in failures:
-        left_out.add(error(position, reason))
+        broken = error(position, reason)
+        broken.cause = getattr(reason, "cause", "broken image")
+        left_out.add(broken)
         good[position] = False
     return np.flatnonzero(good), np.asarray(embeds)[good]
 

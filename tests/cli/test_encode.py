@@ -132,6 +132,24 @@ def test_photos_with_captions_from_json_lines(capsys, model, random_image, image
     assert (tmp_path / "out" / "image_ids.txt").read_text() == "photo0.png\nphoto1.png\nphoto2.png\n"
 
 
+def test_a_damaged_picture_is_counted_under_its_cause_or_kept(capsys, model, random_image, image_bytes, tmp_path):
+    good = image_bytes(random_image(150, 200), "JPEG")
+    files = good, good[: len(good) // 2] + good[len(good) // 2 + len(good) // 20 :]
+    lines = [json.dumps({"image": f"{number}.jpg", "text": "a cat"}) for number in range(2)]
+    for number, data in enumerate(files):
+        (tmp_path / f"{number}.jpg").write_bytes(data)
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines))
+    given = ("--model", model, "--input", tmp_path / "mine.jsonl", "--output")
+    status, out, _ = encode(capsys, *given, tmp_path / "out")
+    assert status == 0 and "1 images and 1 texts of 2 rows; 1 bad rows" in out
+    assert "bad rows by cause: 1 damaged image\n" in out
+    assert json.loads((tmp_path / "out/bad.jsonl").read_text())["cause"] == "damaged image"
+    status, out, _ = encode(capsys, *given, tmp_path / "kept", "--damaged", "keep")
+    assert status == 0 and "2 images and 2 texts of 2 rows\n" in out
+    status, _, err = encode(capsys, *given, tmp_path / "kept")
+    assert status == 1 and "was written with another damaged" in err
+
+
 def arguments(model, source, out):
     return ["--model", str(model), "--input", str(source), "--output", str(out)]
 

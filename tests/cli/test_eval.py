@@ -77,6 +77,7 @@ def test_a_broken_image_is_named_or_left_out(model, source, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "standard protocol: 2 images, 4 texts" in printed
     assert "note: samples left out: 1, the first: " in printed and "pairs.jsonl:2" in printed
+    assert "(by cause: 1 not an image)" in printed
 
 
 @pytest.mark.parametrize("side, what", [("visual.", "image '0.png'"), ("text_model.", "a text of image '0.png'")])

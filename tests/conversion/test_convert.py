@@ -90,13 +90,18 @@ def test_the_check_is_said_and_stored(tmp_path, tiny_config, tiny_vocab, plain_s
     assert "check" not in json.loads((tmp_path / "copy/config.json").read_text())["extra"]
 
 
-def test_a_text_tower_and_an_image_tower_for_torch(tmp_path, tiny_config, tiny_vocab, plain_state, random_image):
+def test_a_text_tower_and_an_image_tower_for_torch(
+    tmp_path, tiny_config, tiny_vocab, plain_state, random_image, capsys
+):
     """Two folders, each of which converts back to the tower it was."""
     save_model(tmp_path / "model", plain_state, tiny_config, tiny_vocab)
     convert.main([str(tmp_path / "model"), str(tmp_path / "torch"), "--to", "torch"])
     model = ernie_vil2.load(tmp_path / "model")
     convert.main([str(tmp_path / "torch/text"), str(tmp_path / "text")])
+    capsys.readouterr()
     convert.main([str(tmp_path / "torch/image"), str(tmp_path / "image")])
+    decoder = ernie_vil2.load(tmp_path / "image").config.pixels.decoder
+    assert ("pixels.wide_range: clipped" in capsys.readouterr().out) == (decoder == "pil")
     wanted, texts = model.encode_text(["一只猫", "a dog"]), ["一只猫", "a dog"]
     np.testing.assert_allclose(ernie_vil2.load(tmp_path / "text").encode_text(texts), wanted, atol=1e-5)
     image = random_image(40, 60)
