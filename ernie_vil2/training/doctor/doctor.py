@@ -148,7 +148,10 @@ def first_loss_line(trainer: Trainer, learning: Learning) -> Line:
 
 
 def learning_line(learning: Learning, config: RunConfig) -> Line:
-    """Whether one batch is learnt by heart."""
+    """Whether one batch is learnt by heart, and whether there is anything in it to learn."""
+    reason = learning.hopeless()
+    if reason:
+        return Line("one batch", False, reason)
     if learning.error:
         return Line("one batch", False, f"stopped after {len(learning.losses)} steps: {learning.error}")
     least = learning.expected()[1] if config.objective.loss == "infonce" else 0.0

@@ -18,6 +18,7 @@ from ...objectives.gather import divide
 from ...objectives.positives import labels_of, positives
 from ..diagnostics import Updates, by_tower, norms
 from ..trainer import Trainer
+from .alike import nothing_to_learn, pictures
 
 BATCH_ON_CPU, BATCH_ON_GPU = 32, 256
 """Most pairs of the batch that is tried; memory and time are scaled to the run's own."""
@@ -104,6 +105,12 @@ class Learning:
         """Pairs a second of a step; the first steps, which warm up, do not count."""
         return len(self.batch) / statistics.median(self.seconds[2:] or self.seconds)
 
+    def hopeless(self) -> str | None:
+        """Why nothing can be learnt of the batch, and what to do; None where something can."""
+        objective = self.trainer.config.objective
+        contents = pictures(self.trainer.source, self.batch)
+        return nothing_to_learn(self.batch, contents, objective.weighted_pairs(), objective.positives)
+
     def bounds(self) -> dict[tuple[str, str], tuple[float, float]]:
         """{(view, view): (loss of equal similarities, least loss)}: ln of the samples that have both views, whatever
         the number of positives, and the entropy of the targets, above 0 where a row has several positives."""
@@ -118,7 +125,9 @@ class Learning:
         return found
 
     def expected(self) -> list[float]:
-        """(loss of equal similarities, least loss) of the weighted pairs together."""
+        """(loss of equal similarities, least loss) of the weighted pairs together; zeros where no sample has one."""
         bounds = self.bounds()
+        if not bounds:
+            return [0.0, 0.0]
         weights = {(first, second): weight for first, second, weight in self.trainer.config.objective.weighted_pairs()}
         return np.average(list(bounds.values()), axis=0, weights=[weights[pair] for pair in bounds]).tolist()
