@@ -186,8 +186,9 @@ def read_steps(
         kind = options.pop("type", None)
         if kind not in STEPS:
             raise ConfigError(f"{where}: preprocessing {kind!r} is not known; known are {', '.join(STEPS)}")
-        if kind == "NormalizeImage" and not all(value > 1e-6 for value in options.get("std", (1,))):
-            raise ConfigError(f"{where}: NormalizeImage has std {options['std']}; every value must be above 0")
+        std = np.ravel(options.get("std", 1.0))
+        if std.dtype.kind not in "if" or not (std > 1e-6).all() or not np.isfinite(std).all():
+            raise ConfigError(f"{where}: {kind} has std {options['std']!r}; give numbers above 0")
         steps.append((STEPS[kind], options))
     if not steps:
         raise ConfigError(f"{where}: no Preprocess list; give the infer_cfg.yml of a PaddleDetection export")

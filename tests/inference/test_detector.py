@@ -154,6 +154,10 @@ def test_what_is_no_detector(tmp_path, exported):
     (tmp_path / "infer_cfg.yml").write_text("Preprocess: [{type: WarpAffine}]")
     with pytest.raises(ConfigError, match="preprocessing 'WarpAffine' is not known"):
         Detector(tmp_path)
+    for std in ("[0, 1, 1]", "0", "[.nan, 1, 1]", "[a]"):
+        (tmp_path / "infer_cfg.yml").write_text(f"Preprocess: [{{type: NormalizeImage, std: {std}}}]")
+        with pytest.raises(ConfigError, match="NormalizeImage has std .*; give numbers above 0"):
+            Detector(tmp_path)
     (tmp_path / "infer_cfg.yml").write_text("Preprocess: [{type: Permute}]")
     with pytest.raises(CheckpointError, match="no exported model"):
         Detector(tmp_path)

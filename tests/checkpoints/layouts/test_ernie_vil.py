@@ -139,6 +139,13 @@ def test_the_pixel_profile_comes_from_the_file_beside_the_weights(source, tmp_pa
     assert any("no preprocessor_config.json" in note for note in opened.notes)
 
 
+@pytest.mark.parametrize("wrong", [{"image_std": [0, 1, 1]}, {"image_mean": [1e30, 0, 0]}, {"image_std": [0.5]}])
+def test_pixels_that_give_no_finite_numbers_are_refused(source, wrong):
+    (source / "preprocessor_config.json").write_text(json.dumps(PIXELS | wrong))
+    with pytest.raises(UserError, match=f"{source}.*: pixels.(std|mean) is .* but must be "):
+        open_any(source)
+
+
 @pytest.mark.parametrize("tower, other", (("vision_model", "text"), ("text_model", "image")))
 def test_one_tower_alone(source, tmp_path, tower, other, random_image):
     state = {key: value for key, value in ernie_vil().items() if key.startswith(tower)}
