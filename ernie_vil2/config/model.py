@@ -33,14 +33,14 @@ class PixelProfile:
     resize_to: int = document(
         0, "what the short side (square: both) is resized to before the crop; size, where that is more", minimum=0
     )
+    mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
+    std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
     wide_range: str = document(
         "scaled",
         "16-bit grey and float pictures under pil. scaled: 16 bits by their high byte, floats from 0..1 or 0..255; "
         "clipped: as Pillow and CLIP's own code, which make them white or black",
         choices=("scaled", "clipped"),
     )
-    mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
-    std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
 
     @property
     def resized(self) -> int:
