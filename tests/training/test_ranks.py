@@ -18,7 +18,7 @@ from tests.training.rank_cases import CASES, build_vocab
 from tests.training.runs import environment, kill_ranks
 
 
-def launch(processes, folder, *arguments, timeout=240, check=True):
+def launch(processes, folder, *arguments, timeout=480, check=True):
     """Run a script on several gloo processes through Paddle's launcher, or on one without; its CompletedProcess.
 
     One thread each: a matrix product on more threads adds up in another order.

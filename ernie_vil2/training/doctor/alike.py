@@ -20,7 +20,7 @@ POSITIVES = ("id or text", "mix in other samples, or set objective.positives: on
 
 def pictures(source: Source, batch: Batch) -> np.ndarray:
     """int [B]: equal for images of equal content; a row that can no longer be read is like no other."""
-    found = [examine(source, int(index), decode_images=False) for index in batch.index]
+    found = [examine(source, int(index), None) for index in batch.index]
     return np.array([-1 - row if isinstance(it, RowError) else it[1] >> 1 for row, it in enumerate(found)], np.int64)
 
 
