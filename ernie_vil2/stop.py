@@ -1,5 +1,6 @@
 """A polite end: the first Ctrl-C or SIGTERM is remembered, and what works in steps saves and ends by itself."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -28,7 +29,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """While it is entered, SIGTERM and the first Ctrl-C set `asked` instead of ending the process.
+    """While it is entered, SIGTERM, SIGHUP and the first Ctrl-C set `asked` instead of ending the process.
 
     Further SIGTERMs change nothing: Paddle's launcher sends three within a second. A second Ctrl-C is a
     KeyboardInterrupt at once. `signal` is the first that came, or None. saying: what a person is told at the first
@@ -52,7 +53,9 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                if signal.getsignal(number) == signal.SIG_IGN:  # as nohup and jobs in the background have it
+                    continue
                 self._before[number] = signal.signal(number, self._note)
                 signal.siginterrupt(number, False)  # Paddle's TCP store takes an interrupted read for an error
         return self
@@ -65,7 +68,8 @@ class StopRequest:
         if again:
             raise KeyboardInterrupt
         self.signal = signal.SIGINT
-        os.write(sys.__stderr__.fileno(), f"\n{self.saying}\n".encode())  # print is not safe in a handler
+        with contextlib.suppress(Exception):  # nobody may be reading; print is not safe in a handler
+            os.write(sys.__stderr__.fileno(), f"\n{self.saying}\n".encode())
 
     def __exit__(self, *error: object) -> None:
         for number, before in self._before.items():

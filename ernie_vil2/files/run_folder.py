@@ -1,14 +1,39 @@
 """Where the checkpoints of a run lie: `RUN/checkpoints/step-0000400/`, whole when state.json is in it."""
 
+import fcntl
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from ..errors import ConfigError
 
 LOG = logging.getLogger("ernie_vil2")
 STATE, CHECKPOINTS, STEP = "state.json", "checkpoints", "step-"
 
 RUN_FILES = {"log.jsonl", "visualdl", "checkpoints", "vocab.txt", "bad.txt"}
 """What training writes into the folder of a run."""
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """While it is entered, no other process that asks may write the run in a folder; ConfigError in that process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another process trains in {folder}; wait for it or stop it, or choose another folder with "
+                "-o output=..."
+            ) from None
+        except OSError:  # the file system has no locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def step_name(step: int) -> str:

@@ -125,17 +125,22 @@ def evaluation_due(config: TrainConfig, done: int) -> bool:
 class Walk:
     """From the trainer's first step to the last, to a signal, or to a fault. `path` is the last checkpoint, if any.
 
-    `done` steps are in the weights, `saved` of them on the disk.
+    `saved` steps are on the disk, of those that the rig has taken.
     """
 
     def __init__(self, trainer: Run, loader: Loader, log: RunLog | SilentLog, stop: StopRequest) -> None:
         self.trainer, self.loader, self.log, self.stop = trainer, loader, log, stop
         self.rig, self.ranks, self.config = trainer.rig, trainer.ranks, trainer.config.train
         self.bad = BadRows(trainer.folder / "bad.txt", loader.counts, trainer.ranks)
-        self.done = self.saved = trainer.first
+        self.saved = trainer.first
         self.saving, self.agreed, self.path = False, False, None
         self.timer = StepTimer(self.config.steps, trainer.first, self.config.batch_size)
         self.clock = time.monotonic()
+
+    @property
+    def done(self) -> int:
+        """Steps in the weights."""
+        return self.rig.done
 
     def run(self) -> Path | None:
         """Walk; returns the path of the last checkpoint. A fault saves what is good, and is raised."""
@@ -196,7 +201,6 @@ class Walk:
         number = self.done
         show = is_due(self.config.log_every, number + 1) or number + 1 == self.config.steps
         values = self.rig.step(batch, number, show)
-        self.done += 1
         self.log.advance()
         if show:
             values = {**values, **self.timer.line(self.done), **memory()}
@@ -208,10 +212,12 @@ class Walk:
         if measured:
             with self.timer.paused():
                 self.trainer.evaluate(self.done, self.log, self.stop)
+            self.clock = time.monotonic()
 
     def save(self, passing: bool = False, prune: bool = True) -> None:
         """Save the weights, if they are not on the disk already."""
         if self.done == self.saved:
+            self.clock = time.monotonic()
             return
         with self.timer.paused():
             self.saving = True
@@ -227,8 +233,8 @@ class Walk:
         """Save on the way out, and keep the checkpoints before: who knows how long ago it began to go wrong."""
         try:
             self.save(prune=False)
-        except UserError as unsaved:
-            self.log.say(f"note: the weights after step {self.done} are not saved: {unsaved}")
+        except Exception as unsaved:
+            self.log.say(f"note: the weights after step {self.done} are not saved: {cause_of(unsaved)}")
         else:
             self.log.say(
                 f"note: the weights after step {self.done} are saved, --resume auto goes on there: {self.path}"

@@ -5,18 +5,20 @@ The trainer, the doctor, the benchmarks and the studies take the same steps, bec
 
 import contextlib
 import copy
+import logging
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import paddle
 
 from ..config.run import RunConfig
 from ..data.batches.views import Batch
-from ..errors import DataError
+from ..errors import DataError, cause_of
 from ..models.dual_encoder import Temperature
 from ..models.lora import LoraLinear, add_lora, merged_state
 from ..objectives.gather import Share, divide
@@ -38,6 +40,7 @@ from .resume import restore_parameters
 from .setup.initial_weights import start_system
 from .step import GradientStep, autocast
 
+LOG = logging.getLogger("ernie_vil2")
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -45,8 +48,8 @@ class Rig:
     """`step(batch, number)` takes one optimizer step on this rank's rows of a global batch.
 
     system and model are what learns; share says which rows are this rank's. Of the last step: `parts` are the names of
-    the parts of its loss, `similarities` its similarities where it was shown. `updating`: a step ended while it changed
-    the weights, which are then of no step.
+    the parts of its loss, `similarities` its similarities where it was shown. `done` steps are in the weights; `updating`:
+    a step ended while it changed them, or what belongs to them, which are then of no step.
     """
 
     def __init__(self, config: RunConfig, ranks: Ranks, share: Share, notes: list[str], fresh: bool = True) -> None:
@@ -71,8 +74,10 @@ class Rig:
         self.guard = Guard(config.output, train.spike, ranks.rank)
         self.towers = self.system.towers()
         self.updates = diagnostics.Updates(self.towers)
-        self.similarities, self.updating = None, False
+        self.similarities, self.updating, self.done = None, False, 0
         self.parts: tuple[str, ...] = ()
+        learnt = [getattr(tower, "batch_norm", "frozen") == "train" for tower in config.model.towers().values()]
+        self.moving = any(learnt) or bool(self.system.state())  # a forward pass changes what is saved
         self.model.train()
 
     @property
@@ -87,6 +92,7 @@ class Rig:
         gradient is no number, on all ranks.
         """
         self.freezer.apply(number)
+        self.updating = self.moving
         parts = self.gradients(batch, number, self.scale.value if self.scale else 1.0)
         if not parts:
             raise DataError(
@@ -98,15 +104,15 @@ class Rig:
         values = {name: float(value) for name, value in zip(parts, sums, strict=True)}
         self.sync.reduce()
         norm, taken = self._norm(), True
-        if self.scale:
-            taken = self.scale.update(norm)
-            values["loss_scale"] = self.scale.value
         self.guard.check(number, values["loss"], norm, batch, skippable=self.scale is not None)
         if show:
             values.update(self._shown(batch))
             self.updates.before()
         values["lr"], values["grad_norm"] = self.optimizer.get_lr(), norm
         self.updating = True
+        if self.scale:
+            taken = self.scale.update(norm)
+            values["loss_scale"] = self.scale.value
         if taken:
             clip_gradients(self.model.parameters(), self.config.optimizer.clip, norm)
             self.optimizer.step()
@@ -116,9 +122,9 @@ class Rig:
         self.system.after_step()
         if self.ema is not None:
             self.ema.update()
-        self.updating = False
+        self.updating, self.done = False, number + 1
         if show:
-            values.update(self.updates.after())
+            values.update(told(self.updates.after))
         values.update({f"logit_scale_{group}": self.model.logit_scale(group).item() for group in self.model.groups})
         return values
 
@@ -133,7 +139,8 @@ class Rig:
 
     def _shown(self, batch: Batch) -> dict[str, float]:
         """Similarities, and norms of gradients by tower."""
-        self.similarities = diagnostics.similarities(self.gradients.embeds, batch, self.config.objective.positives)
+        embeds, rule = self.gradients.embeds, self.config.objective.positives
+        self.similarities = told(lambda: diagnostics.similarities(embeds, batch, rule)) or None
         norms = diagnostics.gradient_norms(self.towers)
         norms = {name: math.sqrt(self.sync.squared_norm(norm**2)) for name, norm in norms.items()}
         return {**(self.similarities.scalars() if self.similarities else {}), **norms}
@@ -175,6 +182,7 @@ class Rig:
         restore_parameters(self.model, groups.get("parameters", groups["model"]), path)
         load_optimizer_state(self.optimizer, self.model, groups.get("optimizer", {}))
         self.schedule.step(state["step"])
+        self.done = state["step"]
         if self.scale is not None and state["loss_scale"]:
             self.scale.load(state["loss_scale"])
         if self.ema is not None:
@@ -186,6 +194,15 @@ class Rig:
     def close(self) -> None:
         """End the threads."""
         self.gradients.close()
+
+
+def told(diagnostic: Callable[[], Any]) -> Any:
+    """What a diagnostic finds, or {} where it fails: it only shows something."""
+    try:
+        return diagnostic()
+    except Exception as error:
+        LOG.warning("a diagnostic is left out: %s", cause_of(error))
+        return {}
 
 
 def arrays_of(model: paddle.nn.Layer) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ import numpy as np
 from ..checkpoints.formats.safetensors_file import open_safetensors, write_safetensors
 from ..checkpoints.model_directory import write_directory
 from ..config.model import ModelConfig
-from ..errors import CheckpointError
+from ..errors import CheckpointError, cause_of
 from ..files.atomic import atomic_file, replace_directory, reported, sync_directory, synced_file
 from ..files.digests import sha256_of
 from ..files.run_folder import STATE, step_name, whole_steps
@@ -36,6 +36,7 @@ POINTER = "checkpoints.json"
 SUFFIX = ".safetensors"
 PART = re.compile(r"(?P<group>\w+)-\d{4}-of-\d{4}")
 TEMPORARY, ABANDONED = ".tmp", ".abandoned"
+UNFINISHED = re.compile(r"step-\d+(\.tmp)?")
 PATIENCE = 60.0
 """Seconds in which a shared file system must show what another machine has written."""
 VERSION = 1
@@ -59,11 +60,12 @@ class Checkpoints:
     """The checkpoints of a run in `folder`. The last `keep` and the best one are kept.
 
     vocab: bytes of the vocabulary, held here so that a save needs nothing of the folder. Every method but `score` is
-    called by all ranks; rank 0 writes what is written once.
+    called by all ranks; rank 0 writes what is written once. `notes` tell what went wrong beside the weights.
     """
 
     def __init__(self, folder: str | os.PathLike, ranks: Ranks, keep: int = 2, vocab: bytes = b"") -> None:
         self.folder, self.ranks, self.keep, self.vocab = Path(folder), ranks, keep, vocab
+        self.notes: list[str] = []
 
     def path(self, step: int) -> Path:
         """The directory of a step."""
@@ -120,15 +122,13 @@ class Checkpoints:
         """Write what validation found of a step, and let the best one follow from it. For rank 0."""
         with reported(self.path(step) / SCORE):
             write_score(self.path(step), Score(step, score, dict(metrics)))
-            self._point()
-        self._prune()
+        self._follow(step, prune=True)
 
     def clear_unfinished(self) -> list[str]:
         """Remove what a killed save or removal left; returns a sentence about each. For rank 0."""
         told = []
         for entry in self.folder.glob("step-*"):
-            whole = (entry / STATE).is_file() and entry.name[5:].isdigit()
-            if not whole and not entry.name.endswith(ABANDONED):
+            if UNFINISHED.fullmatch(entry.name) and entry.is_dir() and not (entry / STATE).is_file():
                 shutil.rmtree(entry, ignore_errors=True)
                 told.append(f"removed {entry}, left by a run that was killed")
         return told
@@ -161,9 +161,16 @@ class Checkpoints:
             handle.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
         sync_directory(temporary)
         replace_directory(temporary, path)
-        self._point()
-        if prune:
-            self._prune()
+        self._follow(state["step"], prune)
+
+    def _follow(self, step: int, prune: bool) -> None:
+        """Older checkpoints and the pointer follow a whole one, which no fault of theirs may undo."""
+        try:
+            if prune:
+                self._prune(step)
+            self._point()
+        except OSError as error:
+            self.notes.append(f"{self.path(step)} is whole, but what is older could not follow: {cause_of(error)}")
 
     def _point(self):
         best = best_step(self.folder)
@@ -171,14 +178,14 @@ class Checkpoints:
         with atomic_file(self.folder / POINTER) as handle:
             handle.write(json.dumps(content, indent=1).encode("utf-8"))
 
-    def _prune(self):
+    def _prune(self, step: int) -> None:
         """Remove all but the last `keep` that are not passing, the best and the latest."""
         steps = self.steps()
         lasting = [step for step in steps if not state_of(self.path(step)).get("passing")]
-        kept = {*lasting[-self.keep :], *steps[-1:], best_step(self.folder)}
-        for step in steps:
-            if step not in kept:
-                remove(self.path(step))
+        kept = {*lasting[-self.keep :], *steps[-1:], step, best_step(self.folder)}
+        for other in steps:
+            if other not in kept:
+                remove(self.path(other))
 
     def latest(self) -> Path | None:
         """Path of the newest whole checkpoint, or None; the pointer is a courtesy to readers, the directories count."""
@@ -221,6 +228,8 @@ class Checkpoints:
             path.rename(aside)
         if not later:
             return None
+        if self.steps():
+            self._point()
         names = ", ".join(path.name + ABANDONED for path in later)
         return f"later checkpoints are set aside as {names}; remove them when you do not want them"
 

@@ -4,6 +4,7 @@ Every rank has the same Trainer on its share of each batch; rank 0 speaks and wr
 `validation.py` measures, `rig.py` takes the steps.
 """
 
+import contextlib
 import copy
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from ..data.batches.views import ViewMaker
 from ..data.images.limits import limits_of
 from ..data.sources.open import open_source
 from ..errors import ConfigError, UserError
+from ..files.atomic import atomic_file
 from ..files.leftovers import clear_leftovers_in
+from ..files.run_folder import alone_in
 from ..inference.model import Model
 from ..objectives.gather import divide
 from ..schema import as_dict
@@ -95,17 +98,15 @@ class Trainer:
         self.rig = Rig(config, self.ranks, share, self.notes, fresh=saved is None)
         encoder = Model(self.rig.model, tokenizer, self.maker.limits)
         self.validation = Validation(valid, encoder, self.ranks, before_after, tuned and not self.first)
-        self.stopped, self.unmeasured, self.status = False, False, 0
+        self.stopped, self.unmeasured, self.status, self.stop = False, False, 0, StopRequest()
+        if self.ranks.main:
+            self.notes += filter(None, [self.checkpoints.abandon_after(self.first)])
         if saved:
             self._go_on(saved)
 
     def _clear(self) -> list[str]:
         """Remove what a run that was killed left half-written; sentences on what it was."""
-        return [
-            *clear_leftovers_in(self.folder),
-            *clear_leftovers_in(self.checkpoints.folder),
-            *self.checkpoints.clear_unfinished(),
-        ]
+        return [*clear_leftovers_in(self.folder), *clear_leftovers_in(self.checkpoints.folder)]
 
     def _go_on(self, saved) -> None:
         """Take back what the checkpoint holds."""
@@ -117,7 +118,6 @@ class Trainer:
             due = self.validation.valid is not None and evaluation_due(self.config.train, step)
             self.unmeasured = due and score is None
             if self.ranks.main:
-                self.notes += filter(None, [self.checkpoints.abandon_after(step)])
                 self.notes += [
                     f"{path} is damaged and does not count" for path in damaged_scores(self.checkpoints.folder)
                 ]
@@ -133,6 +133,12 @@ class Trainer:
         ended = self.first >= self.config.train.steps
         if ended and not self.unmeasured:
             return Path(self.resumed)
+        with alone_in(self.folder) if self.ranks.main else contextlib.nullcontext():
+            if self.ranks.main:
+                self.notes += self.checkpoints.clear_unfinished()
+            return self._run(ended)
+
+    def _run(self, ended: bool) -> Path | None:
         log = self._log()
         self.ranks.wait()
         log.say(self._describe())
@@ -145,7 +151,7 @@ class Trainer:
                 if self.unmeasured:
                     self.evaluate(self.first, log, stop)
                 path = None if ended or self.stopped else Walk(self, loader, log, stop).run()
-                self.status = stop.status
+                self.status = stop.status if self.stopped else 0
                 return path or (Path(self.resumed) if self.resumed else None)
         except (RuntimeError, ValueError, OSError) as error:
             sentence = lost_rank(error) if self.ranks.size > 1 else None
@@ -169,6 +175,11 @@ class Trainer:
             part=slice(share.start, share.start + share.rows),
             timeout=data.timeout,
         )
+
+    def _tell(self, log: RunLog | SilentLog) -> None:
+        """Say what went wrong beside the weights."""
+        while self.checkpoints.notes:
+            log.say(f"note: {self.checkpoints.notes.pop(0)}")
 
     def close(self) -> None:
         """End the threads."""
@@ -200,15 +211,16 @@ class Trainer:
             if self.validation.valid is not None:
                 metrics = self.validation.measure(step, log, stop)
             if step == self.config.train.steps:
-                self.validation.end(step, log, stop)
-        if metrics:
+                self.validation.end(step, log, metrics or {}, stop)
+        interrupted = any(self.ranks.any(self.validation.interrupted))
+        if metrics and not interrupted:
             try:
                 self.checkpoints.score(step, metrics["mean_recall"], metrics)
             except UserError as error:
                 log.say(f"note: {error}; the weights are saved, and --resume auto measures them again")
         rig.model.train()
-        if self.validation.valid is not None and metrics is None:
-            self.stopped = any(self.ranks.any(stop.asked))
+        self._tell(log)
+        self.stopped = self.stopped or interrupted
 
     def save(self, step: int, log: RunLog | SilentLog, passing: bool = False, prune: bool = True) -> Path:
         """Write the checkpoint of a step; returns its path. passing, prune: as for `Checkpoints.save`."""
@@ -228,7 +240,9 @@ class Trainer:
         path = self.checkpoints.save(state, exported, self.config.model, groups, rig.shard_state(), passing, prune)
         rig.model.train()
         if gone:
-            (self.folder / "vocab.txt").write_bytes(self.checkpoints.vocab)
             log.say(f"note: {self.folder} was removed while the run went on; it is made anew, with these weights alone")
+            with contextlib.suppress(OSError), atomic_file(self.folder / "vocab.txt") as handle:
+                handle.write(self.checkpoints.vocab)  # a courtesy: the checkpoint has its own
+        self._tell(log)
         log.say(f"checkpoint: {path}")
         return path

@@ -84,7 +84,7 @@ class Validation:
     """The validation of a run: recalls and pictures of data.valid, and what was known before and after.
 
     valid: the source, or None; tuned: whether the run starts from trained weights, so that there is a before.
-    `metrics` are the last ones, on rank 0.
+    `metrics` are the last ones, on rank 0; `interrupted`: a signal came into a measurement.
     """
 
     def __init__(
@@ -93,16 +93,16 @@ class Validation:
         self.valid, self.encoder, self.ranks = valid, encoder, ranks
         self.before_after, self.tuned = before_after, tuned
         self.metrics: dict[str, float] = {}
-        self.places = None
+        self.interrupted = False
 
     def start(self, log: Log, stop: StopRequest | None = None) -> None:
         """Before the first step: what the weights to start from can do, where they were trained."""
         if self.tuned:
             self.before_after.start(self._measure(stop), log)
 
-    def end(self, step: int, log: Log, stop: StopRequest | None = None) -> None:
-        """After the last step: what is left of it."""
-        self.before_after.end(step, self._measure(stop), log, self.metrics)
+    def end(self, step: int, log: Log, valid: dict[str, float], stop: StopRequest | None = None) -> None:
+        """After the last step: what is left of it; `valid` are its metrics on data.valid."""
+        self.before_after.end(step, self._measure(stop), log, valid)
 
     def _measure(self, stop: StopRequest | None) -> Measure:
         return lambda name, source, step, log: self._measured(name, source, step, log, stop)
@@ -112,6 +112,7 @@ class Validation:
         try:
             metrics, embeddings = validate(self.encoder, source, self.ranks, stop)
         except Unmeasured as error:
+            self.interrupted = self.interrupted or (stop is not None and stop.asked)
             log.say(f"note: {name} is not measured at step {step}: {error}; the run goes on")
             return None
         for note in embeddings.notes:
@@ -139,12 +140,11 @@ class Validation:
     def _draw(self, log: Log, step: int, embeddings: Embeddings) -> None:
         own = embeddings.image[embeddings.text_image]
         log.histogram("valid/similarity", step, np.einsum("nd,nd->n", embeddings.text, own))
-        if self.places is None:
-            self.places = places_of(embeddings) or ()
-        if not self.places:
+        places = places_of(embeddings)
+        if not places:
             return
-        grid = query_grid(self.encoder, self.valid, embeddings, places=self.places)
-        points = projection(self.encoder, self.valid, embeddings, places=self.places)
+        grid = query_grid(self.encoder, self.valid, embeddings, places=places)
+        points = projection(self.encoder, self.valid, embeddings, places=places)
         if grid is not None:
             log.images("valid/queries", step, grid)
         if points is not None:

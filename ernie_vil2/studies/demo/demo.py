@@ -20,8 +20,10 @@ from ...errors import ConfigError
 from ...evaluation.embeddings import Embeddings
 from ...evaluation.encoding import encode_source
 from ...evaluation.retrieval import evaluate
+from ...files.atomic import LOG
 from ...files.claim import Claims
 from ...files.json_files import write_json
+from ...files.leftovers import clear_leftovers_in
 from ...files.marks import written_by
 from ...files.run_folder import CHECKPOINTS, RUN_FILES, whole_steps
 from ...inference.model import Model, load
@@ -48,8 +50,10 @@ def prepare(config: RunConfig) -> str | None:
     """
     folder, wanted = Path(config.output), json.loads(json.dumps(as_dict(config)))
     own = folder / OWN
+    for told in clear_leftovers_in(folder):
+        LOG.warning("note: %s", told)
     if folder.is_dir() and any(folder.iterdir()) or folder.is_file():
-        if not written_by(own, COMMAND) or {entry.name for entry in folder.iterdir()} - {*RUN_FILES, OWN}:
+        if not written_by(own, COMMAND) or others(folder):
             raise ConfigError(
                 f"{folder} holds something else than a run of the demo, so it is not replaced; choose another with "
                 "-o output=..."
@@ -60,6 +64,11 @@ def prepare(config: RunConfig) -> str | None:
         shutil.rmtree(folder)
     note(folder, wanted, finished=False)
     return None
+
+
+def others(folder: Path) -> set[str]:
+    """Names in a folder of what no run of the demo writes."""
+    return {entry.name for entry in folder.iterdir() if not entry.match("stopped-step-*.json")} - {*RUN_FILES, OWN}
 
 
 def note(folder: Path, config: dict[str, Any], finished: bool) -> None:
@@ -99,7 +108,7 @@ def run_demo(
     Claims(COMMAND, [path], replace).file(page)
     trainer = Trainer(config, prepare(config))
     checkpoint = trainer.run()
-    if trainer.stopped:
+    if trainer.stopped or trainer.stop.asked:
         raise Stopped(trainer.stop.signal or signal.SIGTERM)
     model = load(checkpoint)
     test = unseen_split(config)

@@ -12,12 +12,14 @@ DIRECTIONS = (("text to image", "t2i"), ("image to text", "i2t"))
 
 def tell(text: str) -> None:
     """Print a line. Characters that the terminal lacks are escaped; when nobody reads any more, nothing is printed."""
+    if sys.stdout is None:
+        return
     try:
         print(writable(text, sys.stdout.encoding or "utf-8"), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # its disk is full, or its terminal gone
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # its disk is full, or it is closed
 
 
 def writable(text: str, encoding: str = "utf-8") -> str:

@@ -25,8 +25,8 @@ from .visualdl import Visual
 if TYPE_CHECKING:
     from ..diagnostics import Similarities
 
-MOST_SECONDS = 10.0
-"""That a record of VisualDL may take; its writer waits 15 for each when it cannot write."""
+MOST_SECONDS = 2.0
+"""That a record of VisualDL may take; its writer, when it cannot write, waits longer for each."""
 
 
 def duration(seconds: float) -> str:
@@ -202,6 +202,7 @@ def kept_records(path: Path, start_step: int, again: bool = False) -> list[dict[
     except FileNotFoundError:
         return []
     found = [entry for entry in map(parsed, lines) if entry is not None and entry["step"] <= start_step]
+    found = found if start_step else []
     kept = [entry for entry in found if not (again and entry["step"] == start_step and entry["kind"] != "train")]
     if len(kept) < len(lines):
         with atomic_file(path) as handle:
@@ -213,8 +214,9 @@ def parsed(line: str) -> dict[str, Any] | None:
     """A record, or None for a line that was cut when the run was killed."""
     try:
         entry = json.loads(line)
-        return entry if {"kind", "step", "time"} <= set(entry) else None
-    except (ValueError, TypeError):
+        sound = isinstance(entry["step"], int) and isinstance(entry["time"], (int, float)) and "kind" in entry
+        return entry if sound else None
+    except (ValueError, TypeError, KeyError):
         return None
 
 

@@ -1,5 +1,6 @@
 """The VisualDL side of a run's log: scalars, histograms, images and the embedding projector."""
 
+import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ class Visual:
     """
 
     def __init__(self, folder: Path, start_step: int = 0) -> None:
+        os.environ.setdefault("VDL_QUEUE_TIMEOUT", "3")  # seconds; its writer's thread may have died on a full disk
         from visualdl import LogWriter
 
         older = sorted(folder.glob("vdlrecords.*.log")) if start_step else []
