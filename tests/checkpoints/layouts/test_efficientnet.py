@@ -15,7 +15,7 @@ from ernie_vil2.checkpoints.model_directory import open_model, save_model
 from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
 from ernie_vil2.config.tower_fields import EFFICIENTNETS, EfficientNetConfig
 from ernie_vil2.conversion.convert import convert as run
-from ernie_vil2.errors import CheckpointError
+from ernie_vil2.errors import CheckpointError, UserError
 from ernie_vil2.models.dual_encoder import layer_of
 
 PADDLECLAS, TIMM = convert.LAYOUTS
@@ -81,6 +81,24 @@ def test_timms_own_configuration_is_believed(state):
     assert (pixels.size, pixels.resize_to, pixels.interpolation, pixels.std[0]) == (260, 288, "linear", 0.25)
     guessed = TIMM.read(Found(theirs, Path("weights")))
     assert "put its config.json beside the weights" in " ".join(guessed.notes)
+
+
+@pytest.mark.parametrize(
+    "told, named",
+    [
+        ({"model_args": {"bn_eps": 1e30}}, "image_tower.epsilon is 1e.30 but must be at most 0.1"),
+        ({"pretrained_cfg": {"std": [1e-30] * 3}}, "pixels: std"),
+        ({"pretrained_cfg": {"crop_pct": 1e-9}}, "pixels: resize_to"),
+    ],
+)
+def test_settings_that_give_no_finite_numbers_are_refused(state, tmp_path, told, named):
+    save_model(tmp_path / "model", state, config_of("b0"), None)
+    run(tmp_path / "model", tmp_path / "torch", "torch", check=False)
+    about = json.loads((tmp_path / "torch/config.json").read_text())
+    about.pop("pixels", None)
+    (tmp_path / "torch/config.json").write_text(json.dumps(about | told))
+    with pytest.raises(UserError, match=f"{tmp_path}/torch.*: {named}"):
+        run(tmp_path / "torch", tmp_path / "back", check=False)
 
 
 def test_what_does_not_fit_is_listed(state):
