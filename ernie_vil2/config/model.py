@@ -42,8 +42,6 @@ class PixelProfile:
     std: tuple[float, ...] = document(
         IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3, minimum=0.001, maximum=10.0
     )
-    mean: tuple[float, ...] = document(IMAGENET_MEAN, "per RGB channel, of pixels in [0, 1]", length=3)
-    std: tuple[float, ...] = document(IMAGENET_STD, "per RGB channel, of pixels in [0, 1]", length=3)
     wide_range: str = document(
         "scaled",
         "16-bit grey and float pictures under pil. scaled: 16 bits by their high byte, floats from 0..1 or 0..255; "

@@ -48,8 +48,8 @@ class Rig:
     """`step(batch, number)` takes one optimizer step on this rank's rows of a global batch.
 
     system and model are what learns; share says which rows are this rank's. Of the last step: `parts` are the names of
-    the parts of its loss, `similarities` its similarities where it was shown. `done` steps are in the weights; `updating`:
-    a step ended while it changed them, or what belongs to them, which are then of no step.
+    the parts of its loss, `similarities` its similarities where it was shown. `done` steps are in the weights;
+    `updating`: a step ended while it changed them, or what belongs to them, which are then of no step.
     """
 
     def __init__(self, config: RunConfig, ranks: Ranks, share: Share, notes: list[str], fresh: bool = True) -> None:

@@ -29,14 +29,14 @@ from ..files.atomic import atomic_file, replace_directory, reported, sync_direct
 from ..files.digests import sha256_of
 from ..files.run_folder import STATE, step_name, whole_steps
 from ..versions import versions
-from .checkpoint_scores import SCORE, Score, best_step, scores, state_of, write_score
+from .checkpoint_scores import SCORE, Score, best_step, scores, write_score
 from .distributed import Ranks
+from .retention import TEMPORARY, clear_unfinished, prune_folder
 
 POINTER = "checkpoints.json"
 SUFFIX = ".safetensors"
 PART = re.compile(r"(?P<group>\w+)-\d{4}-of-\d{4}")
-TEMPORARY, ABANDONED = ".tmp", ".abandoned"
-UNFINISHED = re.compile(r"step-\d+(\.tmp)?")
+ABANDONED = ".abandoned"
 PATIENCE = 60.0
 """Seconds in which a shared file system must show what another machine has written."""
 VERSION = 1
@@ -124,18 +124,9 @@ class Checkpoints:
             write_score(self.path(step), Score(step, score, dict(metrics)))
         self._follow(step, prune=True)
 
-    def clear_unfinished(self) -> list[str]:
-        """Remove what a killed save or removal left; returns a sentence about each. For rank 0."""
-        told = []
-        for entry in self.folder.glob("step-*"):
-            if UNFINISHED.fullmatch(entry.name) and entry.is_dir() and not (entry / STATE).is_file():
-                shutil.rmtree(entry, ignore_errors=True)
-                told.append(f"removed {entry}, left by a run that was killed")
-        return told
-
     def _begin(self):
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.clear_unfinished()
+        clear_unfinished(self.folder)
 
     def _expect(self, temporary: Path, parts: int) -> None:
         """Wait until the parts that other machines wrote are seen here."""
@@ -167,7 +158,7 @@ class Checkpoints:
         """Older checkpoints and the pointer follow a whole one, which no fault of theirs may undo."""
         try:
             if prune:
-                self._prune(step)
+                prune_folder(self.folder, self.keep, step)
             self._point()
         except OSError as error:
             self.notes.append(f"{self.path(step)} is whole, but what is older could not follow: {cause_of(error)}")
@@ -177,15 +168,6 @@ class Checkpoints:
         content = {"latest": self.latest().name, "best": self.path(best).name if best is not None else None}
         with atomic_file(self.folder / POINTER) as handle:
             handle.write(json.dumps(content, indent=1).encode("utf-8"))
-
-    def _prune(self, step: int) -> None:
-        """Remove all but the last `keep` that are not passing, the best and the latest."""
-        steps = self.steps()
-        lasting = [step for step in steps if not state_of(self.path(step)).get("passing")]
-        kept = {*lasting[-self.keep :], *steps[-1:], step, best_step(self.folder)}
-        for other in steps:
-            if other not in kept:
-                remove(self.path(other))
 
     def latest(self) -> Path | None:
         """Path of the newest whole checkpoint, or None; the pointer is a courtesy to readers, the directories count."""
@@ -260,9 +242,3 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     """A safetensors file that is on the disk when this returns."""
     with synced_file(path) as handle:
         write_safetensors(handle, arrays)
-
-
-def remove(path: Path) -> None:
-    """Delete a checkpoint so that it is never seen in part: its state.json goes first."""
-    (path / STATE).unlink(missing_ok=True)
-    shutil.rmtree(path, ignore_errors=True)

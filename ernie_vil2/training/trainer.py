@@ -29,6 +29,7 @@ from .distributed import join_ranks, lost_rank
 from .log.run_log import RunLog, SilentLog
 from .loop import Walk, evaluation_due
 from .resume import check_size, compare
+from .retention import clear_unfinished
 from .rig import Rig
 from .run_checkpoints import Checkpoints
 from .setup.completion import complete_settings, look_up_settings
@@ -135,7 +136,7 @@ class Trainer:
             return Path(self.resumed)
         with alone_in(self.folder) if self.ranks.main else contextlib.nullcontext():
             if self.ranks.main:
-                self.notes += self.checkpoints.clear_unfinished()
+                self.notes += clear_unfinished(self.checkpoints.folder)
             return self._run(ended)
 
     def _run(self, ended: bool) -> Path | None:
