@@ -84,7 +84,7 @@ def test_arrays_are_what_the_model_gives(capsys, model, tsv, rows, tmp_path):
 
 
 def test_release_lines_and_bad_rows(capsys, model, tsv, rows, tmp_path):
-    bad = {3: "no tabs", 6: "猫\t图3\t!!!!", 9: "狗\t图4\t" + base64.b64encode(b"no image").decode()}
+    bad = {3: "no tabs", 6: "猫\t图3\t!!!!", 9: "狗\t图9\t" + base64.b64encode(b"no image").decode()}
     out = tmp_path / "out.tsv"
     status, text, _ = encode(
         capsys, "--model", model, "--input", tsv(12, bad=bad), "--output", out, "--format", "release", "--batch-size", 3
