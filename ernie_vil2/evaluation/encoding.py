@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.sources.base import RowError, Sample, Source
+from ..data.sources.base import Sample, Source
 from ..data.sources.pictures import content_digest
-from ..data.sources.usable import read_row
+from ..data.sources.usable import read_row, row_error
 from ..errors import DataError, UserError
 from ..inference.rows import encode_rows
 from ..keys import stable_hash
@@ -97,7 +97,7 @@ def encode_source(
         found = encode_rows(model, source, samples, known)
         bad.update(found.bad)
         for row in sorted(bad):
-            left_out.add(placed(bad[row], samples.get(row)))
+            left_out.add(row_error(source.where(row), bad[row]))
         for row in found.fresh:
             row_of[samples[row].id] = len(images)
             images.append(found.images[row])
@@ -139,8 +139,3 @@ def readable(source: Source, rows: range, apart: bool) -> tuple[dict[int, Sample
         except DataError as error:
             bad[row] = error
     return samples, bad
-
-
-def placed(error: UserError, sample: Sample | None) -> UserError:
-    """The error of a row, with the place of its sample where there is one that the error does not name."""
-    return error if sample is None or isinstance(error, RowError) else DataError(f"{sample.where}: {error}")

@@ -1,7 +1,6 @@
 """The walkthrough of docs/finetuning.md, command by command, on small files of the forms that it names."""
 
 import base64
-import importlib
 import json
 import re
 import shlex
@@ -13,6 +12,7 @@ import pytest
 
 from ernie_vil2.checkpoints.formats.paddle_file import write_pdparams
 from ernie_vil2.checkpoints.release_layout import manifest
+from ernie_vil2.cli.main import verb_main
 from ernie_vil2.config.model import ModelConfig, PixelProfile
 from ernie_vil2.config.tower_fields import ImageTowerConfig, TextTowerConfig
 from tests.conftest import ROOT, VOCABULARY
@@ -48,7 +48,7 @@ def run(line):
         arguments.append("--allow-counts")
     if tool == "data" and arguments[0] == "pairs":
         arguments.append("--allow-counts")
-    return importlib.import_module(f"tools.{tool}").main(arguments)
+    return verb_main(tool)(arguments)
 
 
 def picture(name, number):

@@ -164,5 +164,5 @@ def test_what_other_ranks_leave_out_is_told():
     notes = validated([ONE, ("B", b"3", ("u",)), None, BROKEN], 2)[1].notes
     assert notes == ("samples left out by other processes: 2",)
     notes = validated([None, ONE, ("B", b"3", ("u",)), ("B", b"3", ("u",))], 2)[1].notes
-    assert notes[0] == "samples left out: 1, the first: rows.tsv:1: the row is bad; mend the row"
+    assert notes[0] == "samples left out: 1, the first: rows.tsv:1: the row is bad; mend the row (by cause: 1 bad row)"
     assert notes[1].startswith("1 of 3 texts repeat an earlier one")
