@@ -64,11 +64,11 @@ class Trainer:
                 f"{self.folder} already holds a run; go on with it with --resume auto, give another folder with "
                 "-o output=..., or remove it"
             )
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", self.ranks, config.train.keep)
+        self.notes = self._clear() if self.ranks.main else []
         self.ranks.wait()
         self.source = open_source(config.data.train)
         valid = open_source(config.data.valid) if config.data.valid is not None else None
-        self.checkpoints = Checkpoints(self.folder / "checkpoints", self.ranks, config.train.keep)
-        self.notes = self._clear() if self.ranks.main else []
         self.resumed = self.checkpoints.latest() if resume == "auto" else resume
         saved = self.checkpoints.load(self.resumed) if self.resumed else None
         tokenizer = open_vocabulary(config, self.resumed, self.ranks)
