@@ -30,7 +30,7 @@ def test_a_window_keeps_the_places_of_what_can_be_used():
     positions, embeds = encode_window(Numbers(), [None, 1, None, 3], error, left_out)
     assert positions.tolist() == [1, 3] and embeds.tolist() == [[1, 1], [3, 3]]
     assert left_out.reasons == ["item 0: no number", "item 2: no number"]
-    assert left_out.notes("images") == ("images left out: 2, the first: item 0: no number",)
+    assert left_out.notes("images") == ("images left out: 2, the first: item 0: no number (by cause: 2 broken image)",)
 
 
 def test_a_broken_image_is_raised_where_nothing_may_be_left_out():

@@ -1,6 +1,7 @@
 """Ids belong to their source: equal ids of two sources are two images, wherever the two are joined."""
 
 import base64
+import hashlib
 import json
 
 import pytest
@@ -19,13 +20,19 @@ IDS = ("1", "2")
 
 def lines(folder, name, ids=IDS, **more):
     path = folder / name
-    rows = [{"id": key, "text": f"{name}{key}", "image_base64": encoded(f"{name}{key}"), **more} for key in ids]
+    rows = [{"id": key, "text": f"{name}{key}", "image_base64": picture(f"{name}{key}"), **more} for key in ids]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
 
 def encoded(text):
     return base64.b64encode(text.encode()).decode()
+
+
+def picture(name):
+    """base64 of an image of one pixel, of a colour of its own."""
+    colour = hashlib.sha256(name.encode()).digest()[:3]
+    return base64.b64encode(b"P6\n1 1\n255\n" + colour).decode()
 
 
 def tsv(folder, name, ids=IDS):

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from ernie_vil2.data.sources.base import RowError
 from ernie_vil2.data.sources.composite import JoinedSource
 from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.data.tokenizer import is_blank
 from ernie_vil2.errors import ConfigError, DataError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"), min_size=1, max_size=30).filter(
-    lambda text: text.strip()
+    lambda text: not is_blank(text)
 )
 NAME = st.text(string.ascii_letters + "一只猫", min_size=1, max_size=8)
 TAG = st.text(
