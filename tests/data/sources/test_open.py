@@ -28,7 +28,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n
 NAME = st.text(string.ascii_letters + "一只猫", min_size=1, max_size=8)
 TAG = st.text(
     st.characters(exclude_categories=["Cs", "Zs", "Cc"], exclude_characters=",、，"), min_size=1, max_size=5
-).filter(lambda tag: tag == tag.strip())
+).filter(lambda tag: tag == tag.strip() and not is_blank(tag))
 IMAGE = st.binary(min_size=1, max_size=40)
 BREAKS = st.sampled_from(["\n", "\r\n", "\n\n", "\n  \r\n"])
 BOM = st.sampled_from(["", "\ufeff"])
