@@ -124,7 +124,9 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00
 
 
 @given(
-    rows=st.lists(st.tuples(CELL.filter(lambda text: not is_blank(text)), st.lists(TAG, max_size=3)), min_size=1, max_size=8),
+    rows=st.lists(
+        st.tuples(CELL.filter(lambda text: not is_blank(text)), st.lists(TAG, max_size=3)), min_size=1, max_size=8
+    ),
     bom=BOM,
     delimiter=st.sampled_from(",;\t"),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
