@@ -63,6 +63,11 @@ def inside(path: Path, folder: Path) -> bool:
     return any(same(parent, folder) for parent in Path(os.path.realpath(path)).parents)
 
 
+def holds(folder: Path, path: Path) -> bool:
+    """Whether a path is a folder or lies below it."""
+    return same(path, folder) or inside(path, folder)
+
+
 class Claims:
     """The places that one run of a command writes.
 
@@ -140,6 +145,6 @@ class Claims:
 
     def _foreign(self, target: Path) -> ConfigError:
         return ConfigError(
-            f"{target} exists and {marked(self.command)} did not write it, so nothing was written; choose another "
-            "name, or give --replace to replace it"
+            f"{target} exists and does not say that {marked(self.command)} wrote it, so nothing was written; choose "
+            "another name, or give --replace to replace it"
         )

@@ -19,7 +19,9 @@ def test_a_file_of_something_else_stays_unless_it_is_to_be_replaced(here, name):
     target = place(name) + (".pdparams" if name == "convert" else "")
     (here / target).write_text("mine")
     before = content(here)
-    with pytest.raises(ConfigError, match=f"{target} exists and ernie-vil2 .* did not write it.*give --replace"):
+    with pytest.raises(
+        ConfigError, match=f"{target} exists and does not say that ernie-vil2 .* wrote it.*give --replace"
+    ):
         call(FILES, name, target)
     assert content(here) == before
     assert not call(FILES, name, target, "--replace")
@@ -163,14 +165,31 @@ def test_the_comparison_keeps_files_of_something_else(here):
     write_run(here / "run", Outcome([Result("x", "sts", {"spearman": 0.5}, {}, provenance={})], "ab"), {})
     (here / "page").mkdir()
     (here / "page/compare.md").write_text("mine")
-    with pytest.raises(ConfigError, match="compare.md exists and ernie-vil2 eval compare did not write it"):
+    with pytest.raises(ConfigError, match="compare.md exists and does not say that ernie-vil2 eval compare wrote it"):
         run("eval compare run --output page")
     assert os.listdir("page") == ["compare.md"]
 
 
+@pytest.mark.parametrize("target", ["run", "run/below"])
+def test_the_comparison_stays_out_of_what_it_compares(here, target):
+    write_run(here / "run", Outcome([Result("x", "sts", {"spearman": 0.5}, {}, provenance={})], "ab"), {})
+    before = sorted(os.listdir("run"))
+    with pytest.raises(ConfigError, match="is in the run folder run, which it reads; name another folder"):
+        run("eval compare run --output", target)
+    assert sorted(os.listdir("run")) == before
+
+
+def test_shards_give_way_only_where_nothing_else_lies_among_them(here):
+    run("data shard pairs.jsonl out")
+    (here / "out/notes.md").write_text("mine")
+    with pytest.raises(ConfigError, match="out exists and is not a folder of shards alone"):
+        run("data shard pairs.jsonl out --per-shard 1 --replace")
+    assert (here / "out/notes.md").read_text() == "mine" and (here / "out/00000.tar").exists()
+
+
 def test_the_ablation_says_before_any_run_that_its_page_is_in_the_way(here, monkeypatch):
     (here / "out.svg").write_text("mine")
-    with pytest.raises(ConfigError, match="out.svg exists and ernie-vil2 bench ablation did not write it"):
+    with pytest.raises(ConfigError, match="out.svg exists and does not say that ernie-vil2 bench ablation wrote it"):
         run("bench ablation --output runs --write out.md --configs", ROOT / "configs/ablation")
     assert not (here / "runs").exists() and (here / "out.svg").read_text() == "mine"
 

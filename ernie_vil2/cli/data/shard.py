@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 from ...data.images.limits import limits_of
@@ -14,13 +15,16 @@ from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
 
+OWN = re.compile(r"\d{5,}\.tar(\.index)?|index\.json|bad\.txt|pictures\.sqlite[-\w]*|.+\.tmp-.+")
+"""What this verb writes into a folder, beside which nothing may be lost"""
+
 
 @stoppable(kept=True)
 def run(options: argparse.Namespace) -> None:
     """Write a source as tars; a second call goes on where the first was stopped."""
     limit, damaged = parse_size(options.size_limit), limits_of(options.damaged)
     claims = Claims("data shard", [options.source], options.replace)
-    claims.folder(options.out, "a folder of shards", holds_shards)
+    claims.folder(options.out, "a folder of shards alone", holds_shards)
     source = opened(options.source)
     with reported(options.out, "finished tars are kept, the same command goes on"):
         done = write_shards(
@@ -33,7 +37,10 @@ def run(options: argparse.Namespace) -> None:
 
 def holds_shards(folder: Path) -> bool:
     """Whether this verb wrote into a folder, or was killed before it could."""
-    return read_manifest(folder) is not None or all(name.startswith(f"{NAME}.tmp-") for name in os.listdir(folder))
+    names = os.listdir(folder)
+    if read_manifest(folder) is None:
+        return all(name.startswith(f"{NAME}.tmp-") for name in names)
+    return all(OWN.fullmatch(name) for name in names)
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:

@@ -3,12 +3,13 @@
 import argparse
 from pathlib import Path
 
+from ...errors import ConfigError
 from ...evaluation.compare.markdown import to_markdown
 from ...evaluation.compare.page import page
 from ...evaluation.compare.tables import as_json, compare_runs
 from ...evaluation.runs.results import json_bytes, read_run
 from ...files.atomic import atomic_file, reported
-from ...files.claim import Claims
+from ...files.claim import Claims, holds
 from ...files.marks import MARK, comment, marked
 from ..arguments import add_replace
 
@@ -33,6 +34,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(f"--format {wanted} needs --output DIR")
     chosen = FILES if wanted == "all" else (wanted,)
     claims = Claims(COMMAND, args.runs, args.replace)
+    if args.output and (held := [path for path in args.runs if holds(Path(path), Path(args.output))]):
+        raise ConfigError(f"{args.output} is in the run folder {held[0]}, which it reads; name another folder")
     for name in chosen if args.output else ():
         claims.file(Path(args.output) / FILES[name])
     runs = [read_run(path) for path in args.runs]

@@ -1,4 +1,7 @@
-"""What is damaged in a PNG or TIFF that a decoder may show in part; the other formats are refused by their decoders."""
+"""What is damaged in a PNG, TIFF or WebP that a decoder may show in part.
+
+Of the other formats, and of compressions without a check of their own, what their decoders refuse is all that is known.
+"""
 
 import io
 import struct
@@ -15,7 +18,7 @@ MOST_INFLATED = 1 << 28
 
 
 def damage(data: bytes) -> str:
-    """What is damaged in the pixels of a PNG or TIFF, or ""."""
+    """What is damaged in the pixels of a PNG or TIFF, or missing of a WebP, or ""."""
     if data[:4] == b"\x89PNG":
         return png_damage(data)
     if data[:2] in (b"II", b"MM"):
@@ -23,6 +26,8 @@ def damage(data: bytes) -> str:
             return tiff_damage(data)
         except (struct.error, LookupError, ValueError, OverflowError):
             return "its directory cannot be read"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) < int.from_bytes(data[4:8], "little") + 8:
+        return "its end is missing"
     return ""
 
 

@@ -36,15 +36,20 @@ def as_pil(image: Image.Image, wide_range: str = "scaled", where: str = "a PIL i
     return np.array(image.convert("RGB"))
 
 
+ROUNDING = 0.005
+
+
 def eight_bits(grey: np.ndarray, where: str) -> np.ndarray:
-    """uint8 of grey values: whole numbers are 16 bits, of which the high byte stays; floats reach from 0 to 1, or to
-    255 where one of them is over 1."""
+    """uint8 of grey values. Whole numbers are 16 bits, of which the high byte stays, or 8 where 32 bits hold no more;
+    floats reach from 0 to 1, give or take a rounding, or to 255. What ends between 1 and 2 may be either."""
     low, high = grey.min(), grey.max()  # NaN is in no range
     if np.issubdtype(grey.dtype, np.integer):
         if low >= 0 and high <= 65535:
-            return (grey >> 8).astype(np.uint8)
-    elif low >= 0 and high <= 255:
-        return np.rint(grey * (255 if high <= 1 else 1)).astype(np.uint8)
+            return (grey if grey.dtype.itemsize > 2 and high <= 255 else grey >> 8).astype(np.uint8)
+    elif low >= -ROUNDING and high <= 1 + ROUNDING:
+        return np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)
+    elif low >= 0 and 2 < high <= 255:
+        return np.rint(grey).astype(np.uint8)
     raise image_error(
         "unknown range",
         f"{where}: has values from {low:g} to {high:g}, of which it is not known what is white; "

@@ -171,3 +171,14 @@ def test_the_checksum_of_a_png_is_that_of_its_kind_and_content(photo):
     fixed = wide[: place + 17] + struct.pack(">I", zlib.crc32(wide[place : place + 17])) + wide[place + 21 :]
     with pytest.raises(ImageError, match="is broken"):
         decode(fixed, OFFICIAL)
+
+
+@pytest.mark.parametrize("profile", ["official", "bicubic"])
+def test_a_webp_that_says_it_is_longer_is_damaged(profile):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    data = cv2.imencode(".webp", pixels)[1].tobytes()
+    decode(data, PIXEL_PROFILES[profile])
+    longer = data[:4] + (len(data) + 8).to_bytes(4, "little") + data[8:]
+    with pytest.raises(ImageError) as caught:
+        decode(longer, PIXEL_PROFILES[profile])
+    assert caught.value.cause in ("damaged image", "broken image")

@@ -49,7 +49,15 @@ def test_floats_reach_from_black_to_white(white):
     )
 
 
-@pytest.mark.parametrize("values", [(-0.5, 1.0), (0.0, 300.0), (0.0, np.nan), (0, 70000), (-1, 9)], ids=str)
+def test_8_bits_in_32_stay_and_a_rounding_over_1_is_white():
+    values = np.arange(256, dtype=np.int32).reshape(16, 16)
+    np.testing.assert_array_equal(decode(tiff(values), BICUBIC)[:, :, 0], values)
+    floats = np.linspace(-0.001, 1.002, 256, dtype=np.float32).reshape(16, 16)
+    wanted = np.rint(np.clip(floats, 0, 1) * 255)
+    np.testing.assert_array_equal(decode(tiff(floats), BICUBIC)[:, :, 0], wanted)
+
+
+@pytest.mark.parametrize("values", [(-0.5, 1.0), (0.0, 1.2), (0.0, 300.0), (0.0, np.nan), (0, 70000), (-1, 9)], ids=str)
 def test_what_has_no_known_white_is_a_bad_row(values):
     kind = np.int32 if isinstance(values[1], int) else np.float32
     with pytest.raises(ImageError, match="^an image of .* bytes: has values from .*; save it with 8 or 16") as caught:

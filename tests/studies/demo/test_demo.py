@@ -76,7 +76,7 @@ def test_the_demo_replaces_its_own_run_and_no_other(tmp_path, small):
     (run / "precious.txt").unlink()
     assert demo.prepare(config) is None and [path.name for path in run.iterdir()] == [demo.OWN]
     (tmp_path / "report.html").write_text("mine")
-    with pytest.raises(ConfigError, match="report.html exists and ernie-vil2 demo did not write it"):
+    with pytest.raises(ConfigError, match="report.html exists and does not say that ernie-vil2 demo wrote it"):
         demo.run_demo("configs/demo.yaml", overrides)
     with pytest.raises(ConfigError, match="data.valid is None.*use tools/train.py"):
         demo.run_demo("configs/demo.yaml", ["data.valid=null"])
