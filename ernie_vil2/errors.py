@@ -1,6 +1,8 @@
 """Errors that a person can act on: one sentence with what, where and what to do next."""
 
+import atexit
 import difflib
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
@@ -61,4 +63,5 @@ def run_tool(main: Callable[[list[str] | None], int | None], argv: list[str] | N
         hint = "change its permissions" if isinstance(error, PermissionError) else "free some space"
         print(f"error: {place}{error.strerror or error}; {hint} or choose another place", file=sys.stderr)
         status = 1
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # one more Ctrl-C has nothing left to stop
     sys.exit(status or 0)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -92,3 +94,12 @@ def test_the_line_names_the_command_and_the_status_is_that_of_a_shell(monkeypatc
             run_tool(main)
         assert leaving.value.code == status
         assert capsys.readouterr().err == f"stopped by {said}; {stopping.NOTHING}ernie-vil2 data check\n"
+
+
+def test_ctrl_c_on_the_way_out_changes_nothing():
+    script = (
+        "import atexit, os, signal; from ernie_vil2.errors import run_tool; "
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT); run_tool(lambda argv: 3)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (3, "")
