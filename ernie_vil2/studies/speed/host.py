@@ -9,9 +9,11 @@ import gc
 import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
@@ -37,6 +39,7 @@ WIDTH, HEADS, SIDE, PATCH, LENGTH, VOCABULARY = 16, 2, 32, 16, 12, 1000
 EMA = 0.999
 WARM_UP, ROUNDS = 3, 5
 """Steps that are not counted, and repetitions of those that are"""
+CALLS = 2000
 START = "from ernie_vil2.studies.speed import host; host.serve()"
 
 
@@ -167,22 +170,38 @@ def step_costs(rig: "Rig", steps: int) -> dict[str, Any]:
     for _ in range(WARM_UP):
         step()
     gc.collect()
-    clocks = [StepClock() for _ in range(ROUNDS)]
-    for clock in clocks:
+    rounds = []
+    for _ in range(ROUNDS):
+        clock, call = StepClock(), small_call()
         with parts_timed(rig, clock):
             for _ in range(steps):
                 clock.step(step)
+        rounds.append((clock.medians(), min(call, small_call())))
     with Traffic() as seen:
         rig.step(batch, next(numbers), show=False)
-    quickest = min((clock.medians() for clock in clocks), key=lambda medians: medians["step"])
+    quickest, call = min(rounds, key=lambda each: each[0]["step"])
     return {
         "milliseconds": {part: 1000 * seconds for part, seconds in quickest.items()},
+        "call": 1e6 * call,
         **counts(seen),
         "parameters": len(rig.model.parameters()),
         "values": rig.parameter_count,
         "views": len(rig.system.views),
         "pairs": share.rows,
     }
+
+
+def small_call() -> float:
+    """Seconds of the cheapest call of a kernel, with which hosts, and hours of one that is busy, can be compared."""
+    import paddle
+
+    value, times = paddle.ones([WIDTH]), []
+    with paddle.no_grad():
+        for _ in range(CALLS):
+            began = time.perf_counter()
+            value + value
+            times.append(time.perf_counter() - began)
+    return statistics.median(times)
 
 
 def counts(seen: Traffic) -> dict[str, Any]:
@@ -210,6 +229,10 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
     parts = sorted(times["card"], key=lambda part: -times["card"][part])
     lines = [f"{'ms of a step, branches of a':<36}" + "".join(f"{branch:>14}" for branch in found)]
     lines += [f"{part:<36}" + "".join(f"{values.get(part, 0):14.2f}" for values in times.values()) for part in parts]
+    calls = [values["call"] for values in found.values()]
+    lines.append(f"{'a small call, us':<36}" + "".join(f"{call:14.2f}" for call in calls))
+    ratios = [1000 * values["milliseconds"]["step"] / values["call"] for values in found.values()]
+    lines.append(f"{'the step in such calls':<36}" + "".join(f"{ratio:14,.0f}" for ratio in ratios))
     for title, kind in (("reads", "reads"), ("copies from the host", "copies")):
         rows = {"all": [sum(values[kind].values()) for values in found.values()]}
         for name in sorted(set().union(*(values[kind] for values in found.values()))):
