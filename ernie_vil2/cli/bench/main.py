@@ -2,9 +2,9 @@
 
 import argparse
 
-from . import ablation, encode, loader, memory, scale, train
+from . import ablation, encode, host, loader, memory, scale, train
 
-VERBS = (encode, loader, memory, train, ablation, scale)
+VERBS = (encode, loader, memory, train, host, ablation, scale)
 
 
 def main(argv: list[str] | None = None) -> int | None:

@@ -1,0 +1,80 @@
+"""Where the time of a step goes, by the parts of a rig that are called from outside: no clock is in the rig itself."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ...training.rig import Rig
+
+REST = "rest"
+
+
+def part_calls(rig: "Rig") -> list[tuple[str, Any, str]]:
+    """(part, owner, attribute) of what a step of the rig calls; an attribute that there is not has no part."""
+    from ...training import rig as rig_module
+
+    return [
+        ("gradients", type(rig.gradients), "__call__"),
+        ("sum over ranks", rig.sync, "reduce"),
+        ("sum over ranks", rig.sync, "publish"),
+        ("norm and read", rig, "_norm"),
+        ("clip", rig_module, "clip_gradients"),
+        ("AdamW", rig.optimizer, "step"),
+        ("EMA", rig.ema, "update"),
+    ]
+
+
+class StepClock:
+    """{part: seconds} of one step after another; what a part calls that is a part too counts there alone."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict[str, float]] = []
+        self._running: dict[str, float] = {}
+        self._within = [0.0]
+
+    def timed(self, part: str, call: Callable) -> Callable:
+        """The call, whose time goes to the part."""
+
+        def run(*args, **options):
+            began = time.perf_counter()
+            self._within.append(0.0)
+            try:
+                return call(*args, **options)
+            finally:
+                whole = time.perf_counter() - began
+                self._running[part] = self._running.get(part, 0.0) + whole - self._within.pop()
+                self._within[-1] += whole
+
+        return run
+
+    def step(self, call: Callable[[], object]) -> None:
+        """Time one step."""
+        self._running, self._within = {}, [0.0]
+        self.timed(REST, call)()
+        self.steps.append({**self._running, "step": self._within[0]})
+
+    def medians(self) -> dict[str, float]:
+        """{part: seconds} over the steps, the whole `step` among them; medians, so the parts need not add up."""
+        return {part: statistics.median(step.get(part, 0.0) for step in self.steps) for part in self.steps[0]}
+
+
+@contextmanager
+def parts_timed(rig: "Rig", clock: StepClock) -> Iterator[None]:
+    """Inside the block the calls of the rig's parts are timed; after it the rig is as it was."""
+    kept = []
+    try:
+        for part, owner, name in part_calls(rig):
+            if hasattr(owner, name):
+                call, own = getattr(owner, name), vars(owner).get(name)
+                kept.append((owner, name, own))
+                setattr(owner, name, clock.timed(part, call))
+        yield
+    finally:
+        for owner, name, own in reversed(kept):
+            if own is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, own)
