@@ -9,6 +9,7 @@ from paddle import nn
 from paddle.autograd import PyLayer, PyLayerContext
 
 from ..device import device_of
+from .recompute import run_again
 
 
 def quick_gelu(x: paddle.Tensor) -> paddle.Tensor:
@@ -87,18 +88,9 @@ class Linear(nn.Linear):
 def run_blocks(
     blocks: Iterable[nn.Layer], x: paddle.Tensor, *others: paddle.Tensor, recompute: bool = False
 ) -> paddle.Tensor:
-    """x through the blocks; with `recompute` a block keeps its input only and runs again in the backward pass.
-
-    Paddle's default form of it loses gradients under several conditions, silently; this one is its saved-tensor form.
-    """
-    if recompute:
-        from paddle.distributed.fleet.utils import recompute as run_again
-
-        for block in blocks:
-            x = run_again(block, x, *others, use_reentrant=False)
-        return x
+    """x through the blocks; with `recompute` a block keeps its input only and runs again in the backward pass."""
     for block in blocks:
-        x = block(x, *others)
+        x = run_again(block, x, *others) if recompute else block(x, *others)
     return x
 
 

@@ -15,6 +15,7 @@ import paddle
 from ..data.batches.views import Batch
 from ..device import current_device
 from ..models.dual_encoder import Temperature
+from ..models.towers.batch_norm import synchronised
 from ..objectives.gather import Share, divide
 from ..systems.system import System, Tower
 from ..threads import set_kernel_threads, thread_count
@@ -49,7 +50,8 @@ class GradientStep:
     share: the rows of the global batch that `batch` holds; None for all of it in one micro-batch. With several chunks
     the gradient cache is used. side_by_side: whether towers may run in two threads; by default on a CPU with two
     threads or more. Towers that have a parameter in common take turns whatever it says, so that every use of it
-    contributes to its gradient and none is lost. after: called after every backward pass, by one thread at a time.
+    contributes to its gradient and none is lost; so do two whose batch norms wait for other ranks, which would meet
+    them in another order. after: called after every backward pass, by one thread at a time.
     """
 
     def __init__(
@@ -72,7 +74,9 @@ class GradientStep:
         """{view: embeddings [b, D]} of the last batch, without their graph"""
         self.unnamed = unnamed_parameters(system)
         self.pool = None
-        if side_by_side and len(self.towers) > 1 and not share_parameters(self.towers):
+        waiting = [tower for tower in self.towers.values() if synchronised(tower.layers)]
+        apart = len(waiting) < 2 and not share_parameters(self.towers)
+        if side_by_side and len(self.towers) > 1 and apart:
             self.pool = ThreadPoolExecutor(len(self.towers), "tower")
 
     def __call__(self, batch: Batch, number: int, scale: float = 1.0) -> dict[str, paddle.Tensor]:

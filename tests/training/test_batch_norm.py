@@ -174,20 +174,30 @@ def run_config(**changes):
     )
 
 
-@pytest.mark.parametrize(
-    "changes, share, words",
-    [
-        ({"micro_batch": 4}, divide(8, 4), "train.micro_batch: 0"),
-        ({"recompute": True}, divide(8), "count every batch twice"),
-        ({}, divide(8, 0, 1, 2), "GPUs only; set batch_norm: frozen"),
-    ],
-)
-def test_what_would_be_wrong_is_refused_in_a_sentence(changes, share, words):
-    with pytest.raises(ConfigError, match=words) as caught:
-        check_towers(run_config(**changes), share)
-    assert "model.image_tower.batch_norm: train" in str(caught.value)
-    check_towers(run_config(batch_norm="frozen", **changes), share)
-    check_towers(run_config(), divide(8))
+@pytest.mark.parametrize("share", [divide(8, 4), divide(6, 2, 0, 2), divide(6, 2, 1, 2)])
+def test_the_gradient_cache_is_refused_with_learning_statistics_on_every_rank(share):
+    """Also on a rank that has one chunk itself: the others have two."""
+    with pytest.raises(ConfigError, match=r"model.image_tower.batch_norm: train.*train.micro_batch: 0"):
+        check_towers(run_config(), share)
+    check_towers(run_config(batch_norm="frozen"), share)
+
+
+@pytest.mark.parametrize("share", [divide(8), divide(8, 0, 1, 2), divide(7, 0, 2, 3)])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_learning_statistics_run_on_several_ranks_and_with_recompute(share, recompute):
+    check_towers(run_config(recompute=recompute), share)
+
+
+def test_two_towers_that_wait_for_other_ranks_never_run_side_by_side(tmp_path):
+    model, objective, _ = small_setting(tmp_path, "train")
+    system = ErnieVil2(model, objective)
+    for also_text, wanted in ((False, True), (True, False)):
+        batch_norm.synchronise(model)
+        if also_text:
+            model.text_model.extra = batch_norm.SynchronisedBatchNorm(nn.BatchNorm2D(3))
+        step = GradientStep(system, side_by_side=True)
+        assert (step.pool is not None) == wanted
+        step.close()
 
 
 def test_resumed_it_is_the_uninterrupted_run_bit_for_bit(tmp_path):
@@ -282,5 +292,5 @@ def test_learning_batch_norms_are_replaced_by_synchronised_ones_with_the_same_ke
         batch_norm.synchronise(model)
         batch_norm.synchronise(model)
         kinds = [type(model[0].norm), type(model[1])]
-        assert [issubclass(kind, nn.SyncBatchNorm) for kind in kinds] == [expected, expected]
+        assert [issubclass(kind, batch_norm.SynchronisedBatchNorm) for kind in kinds] == [expected, expected]
         assert {key: id(value) for key, value in model.state_dict().items()} == before

@@ -17,11 +17,13 @@ def part_calls(rig: "Rig") -> list[tuple[str, Any, str]]:
     from ...training import rig as rig_module
 
     return [
-        ("gradients", type(rig.gradients), "__call__"),
+        ("gradients", type(rig.gradient_step), "__call__"),
+        ("flat gradients", rig.gradients, "collect"),
+        ("flat gradients", rig.gradients, "clear"),
         ("sum over ranks", rig.sync, "reduce"),
         ("sum over ranks", rig.sync, "publish"),
-        ("norm and read", rig, "_norm"),
-        ("clip", rig_module, "clip_gradients"),
+        ("norm and read", rig_module, "read_figures"),
+        ("clip", rig.gradients, "scale"),
         ("AdamW", rig.optimizer, "step"),
         ("EMA", rig.ema, "update"),
     ]

@@ -62,23 +62,13 @@ def check_towers(config: RunConfig, share: Share) -> None:
                 "library knows; set train.recompute: false"
             )
         if getattr(tower, "batch_norm", "frozen") == "train":
-            check_batch_norm(f"model.{name}_tower.batch_norm: train", config.train, share)
+            check_batch_norm(f"model.{name}_tower.batch_norm: train", share)
 
 
-def check_batch_norm(key: str, train: TrainConfig, share: Share) -> None:
-    """Refuse to learn statistics where they would be of a part of the batch, or be counted twice."""
-    if len(share.chunks()) > 1:
+def check_batch_norm(key: str, share: Share) -> None:
+    """Refuse to learn statistics where they would be of a part of the batch."""
+    if max(share.counts) > share.micro:  # of any rank: all refuse, or one would wait for the others
         raise ConfigError(
             f"{key} takes the statistics of what is encoded at once, so the gradient cache would compute another "
             "gradient; set batch_norm: frozen, or train.micro_batch: 0"
-        )
-    if train.recompute:
-        raise ConfigError(
-            f"{key} would count every batch twice with train.recompute; set batch_norm: frozen, or train.recompute: "
-            "false"
-        )
-    if not share.alone and current_device().is_cpu:
-        raise ConfigError(
-            f"{key} needs statistics over all ranks, which Paddle has on GPUs only; set batch_norm: frozen, or start "
-            "one process"
         )
