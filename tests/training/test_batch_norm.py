@@ -29,8 +29,8 @@ from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training.distributed import GradientSync, Ranks, launched
 from ernie_vil2.training.optimization.ema import Ema
 from ernie_vil2.training.optimization.gradients import Gradients
-from ernie_vil2.training.optimization.weights import Weights
 from ernie_vil2.training.optimization.parameter_groups import layer_factors
+from ernie_vil2.training.optimization.weights import Weights
 from ernie_vil2.training.setup.initial_weights import check_init, start_system, take_tower
 from ernie_vil2.training.setup.preflight import check_towers
 from ernie_vil2.training.step import GradientStep
