@@ -195,6 +195,7 @@ class Walk:
         self.agreed = faulty
         if faulty:
             raise self.fault or DataError("another rank cannot go on; log/workerlog.* of that rank says why")
+        stopped = stopped or (self.ranks.size == 1 and self.stop.asked)  # others would not know of it yet
         if stopped:
             self.trainer.stopped = True
         if stopped or overdue:

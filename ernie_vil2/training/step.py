@@ -73,6 +73,7 @@ class GradientStep:
         self.embeds: dict[str, paddle.Tensor] = {}
         """{view: embeddings [b, D]} of the last batch, without their graph"""
         self.unnamed = unnamed_parameters(system)
+        self.held = {name: tower.parameters() for name, tower in self.towers.items()}
         self.pool = None
         waiting = [tower for tower in self.towers.values() if synchronised(tower.layers)]
         apart = len(waiting) < 2 and not share_parameters(self.towers)
@@ -129,7 +130,9 @@ class GradientStep:
 
     def _resting(self) -> set[str]:
         """Names of the towers that need no backward pass now."""
-        return set() if self._unnamed_learn() else {name for name, tower in self.towers.items() if tower.frozen}
+        if self._unnamed_learn():
+            return set()
+        return {name for name, held in self.held.items() if all(value.stop_gradient for value in held)}
 
     def _each_tower(self, work: Callable, together: bool = True) -> list:
         """[work(name)] of every tower; side by side each has its part of the kernel threads meanwhile."""

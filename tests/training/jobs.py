@@ -42,8 +42,8 @@ def break_rank(trainer):
     encode.encode_text = lambda *arguments, **named: (_ for _ in ()).throw(MemoryError("no room on this rank"))
     trainer._loader = lambda: loader
 
-    def stepping(batch, number, show):
-        values = step(batch, number, show)
+    def stepping(batch, number, *others):
+        values = step(batch, number, *others)
         if number == 2:
             os.kill(loader.pids[0], signal.SIGKILL)
         return values

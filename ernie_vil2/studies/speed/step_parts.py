@@ -41,12 +41,12 @@ class StepClock:
         """The call, whose time goes to the part."""
 
         def run(*args, **options):
-            began = time.perf_counter()
+            began = time.process_time()
             self._within.append(0.0)
             try:
                 return call(*args, **options)
             finally:
-                whole = time.perf_counter() - began
+                whole = time.process_time() - began
                 self._running[part] = self._running.get(part, 0.0) + whole - self._within.pop()
                 self._within[-1] += whole
 

@@ -18,21 +18,20 @@ class Freezer:
     """
 
     def __init__(self, model: nn.Layer, rules: Sequence[FreezeRule]) -> None:
-        self.model = model
-        named = dict(model.named_parameters())
+        self.named = named = dict(model.named_parameters())
         self.learning = {name for name, parameter in named.items() if not parameter.stop_gradient}
         self.rules = [(set(matches(rule.match, list(named), "optimizer.freeze")), rule.until) for rule in rules]
 
     def learning_ever(self) -> list[str]:
         """Names of the parameters that learn at some step, in the model's order."""
         never = set().union(*(names for names, until in self.rules if until is None))
-        return [name for name, _ in self.model.named_parameters() if name in self.learning - never]
+        return [name for name in self.named if name in self.learning - never]
 
     def apply(self, step: int) -> bool:
         """Freeze and free parameters for 0-based `step`; True when one of them changed. Call it before the step."""
         resting = set().union(*(names for names, until in self.rules if until is None or step < until))
         changed = False
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self.named.items():
             if name in self.learning and parameter.stop_gradient != (name in resting):
                 parameter.stop_gradient = name in resting
                 parameter.grad = None

@@ -4,8 +4,8 @@ Paddle leaves the gradient of a parameter in the parameter's own precision, and 
 precision are taken out after every backward pass and added here in fp32; those of fp32 are taken out once.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import paddle
 
@@ -15,39 +15,33 @@ BUCKET = 32 << 20
 """Bytes of gradients or weights in one collective."""
 
 
-@dataclass
 class Bucket:
     """Neighbouring spans of one precision and one owner; `part` is their part of the gradient, fp32.
 
     filled: something was written to it in this step; first: number of its first span.
     """
 
-    spans: list[Span]
-    owner: int
-    first: int
-    part: paddle.Tensor | None = None
-    filled: bool = False
-    pads: dict[int, paddle.Tensor] = field(default_factory=dict)
-
-    @property
-    def start(self) -> int:
-        """Place of its first value."""
-        return self.spans[0].start
-
-    @property
-    def end(self) -> int:
-        """The place behind its last value."""
-        return self.spans[-1].end
+    def __init__(self, spans: list[Span], owner: int, first: int) -> None:
+        self.spans, self.owner, self.first = spans, owner, first
+        self.start, self.end = spans[0].start, spans[-1].end
+        self.part: paddle.Tensor | None = None
+        self.filled = False
+        self.parameters = [span.parameter for span in spans]
+        self.numbers = range(first, first + len(spans))
+        self._layout: list[paddle.Tensor | int] = []
 
     def joined(self, gradients: list[paddle.Tensor | None], dtype: paddle.dtype) -> paddle.Tensor:
         """[end - start]: the gradients one after the other with zeros between them, and where there is none."""
-        parts = []
-        for span, gradient in zip(self.spans, gradients, strict=True):
-            parts.append(paddle.zeros(span.parameter.shape, dtype) if gradient is None else gradient)
-            if lacking := span.end - span.stop:
-                if lacking not in self.pads:
-                    self.pads[lacking] = paddle.zeros([lacking], dtype)
-                parts.append(self.pads[lacking])
+        if not self._layout:
+            for place, span in enumerate(self.spans):
+                self._layout.append(place)
+                if span.end > span.stop:
+                    self._layout.append(paddle.zeros([span.end - span.stop], dtype))
+        parts = [gradients[part] if isinstance(part, int) else part for part in self._layout]
+        if any(part is None for part in parts):
+            for place, part in enumerate(self._layout):
+                if parts[place] is None:
+                    parts[place] = paddle.zeros(self.spans[part].parameter.shape, dtype)
         if len(parts) == 1:
             return parts[0].reshape([-1])
         return paddle._C_ops.coalesce_tensor(parts, dtype, True, False, False, 0.0, False, -1, -1, [], [])[1]
@@ -77,7 +71,7 @@ class Gradients:
                     self._take(bucket)
 
     def _take(self, bucket: Bucket) -> None:
-        found = [span.parameter.grad for span in bucket.spans]
+        found = [parameter.grad for parameter in bucket.parameters]
         given = next((gradient for gradient in found if gradient is not None), None)
         if given is None:
             return
@@ -87,10 +81,10 @@ class Gradients:
         else:
             paddle.assign(joined, bucket.part)
             bucket.filled = True
-        for number, (span, gradient) in enumerate(zip(bucket.spans, found, strict=True), bucket.first):
+        for number, parameter, gradient in zip(bucket.numbers, bucket.parameters, found, strict=True):
             if gradient is not None:
                 self.present[number] = True
-                span.parameter.grad = None
+                parameter.grad = None
 
     @property
     def held(self) -> list[Bucket]:
@@ -99,7 +93,7 @@ class Gradients:
 
     def to_reduce(self) -> list[Bucket]:
         """The buckets in which something learns now, zeros where this rank has no gradient: every rank has the same."""
-        found = [bucket for bucket in self.buckets if not all(span.parameter.stop_gradient for span in bucket.spans)]
+        found = [bucket for bucket in self.buckets if not all(value.stop_gradient for value in bucket.parameters)]
         for bucket in found:
             if not bucket.filled:
                 bucket.part.zero_()
@@ -136,25 +130,25 @@ class Gradients:
         }
 
     def clear(self) -> None:
-        """Forget the gradients; also those that were left in parameters."""
+        """Forget the gradients that were collected."""
         for bucket in self.buckets:
             bucket.filled = False
         self.present = [False] * self.weights.learners
-        for span in self.weights.spans:
-            span.parameter.grad = None
 
 
 def buckets(spans: list[Span], owner: Mapping[str, int]) -> list[Bucket]:
     """Neighbours of at most BUCKET bytes in fp32, each of one precision and one owner."""
-    found: list[Bucket] = []
-    for number, span in enumerate(spans):
-        last, rank = found[-1] if found else None, owner.get(span.name, 0)
-        fits = last is not None and 4 * (span.end - last.start) <= BUCKET
-        if fits and last.owner == rank and last.spans[0].low == span.low:
-            last.spans.append(span)
+    groups: list[list[Span]] = []
+    for span in spans:
+        before = groups[-1] if groups else None
+        kind = (owner.get(span.name, 0), span.low)
+        fits = before and 4 * (span.end - before[0].start) <= BUCKET
+        if fits and (owner.get(before[0].name, 0), before[0].low) == kind:
+            before.append(span)
         else:
-            found.append(Bucket([span], rank, number))
-    return found
+            groups.append([span])
+    firsts = itertools.accumulate(map(len, groups), initial=0)
+    return [Bucket(group, owner.get(group[0].name, 0), first) for group, first in zip(groups, firsts, strict=False)]
 
 
 def total_square(tensors: list[paddle.Tensor]) -> paddle.Tensor:

@@ -27,28 +27,31 @@ KEPT = (Temperature, LoraLinear, nn.BatchNorm, _BatchNormBase)
 
 @dataclass(frozen=True, eq=False)
 class Span:
-    """Where a parameter lies in the flat buffers; `end` is where the next one may begin."""
+    """Where a parameter lies in the flat buffers, from `start` to `stop`; at `end` the next one may begin."""
 
     name: str
     parameter: paddle.Tensor
     start: int
+    stop: int
+    end: int
     low: bool
-
-    @property
-    def stop(self) -> int:
-        """The place behind its last value."""
-        return self.start + int(self.parameter.size)
-
-    @property
-    def end(self) -> int:
-        """The place behind its padding."""
-        return self.start + -(-int(self.parameter.size) // ALIGNMENT) * ALIGNMENT
 
     def view(self, flat: paddle.Tensor, offset: int = 0) -> paddle.Tensor:
         """The parameter's part of a flat buffer that begins at place `offset`, in its shape, on the same memory."""
         part = flat._slice(self.start - offset, self.stop - offset)
         part.get_tensor()._set_dims(self.parameter.shape)
         return part
+
+
+def spans_of(named: Iterable[tuple[str, paddle.Tensor]], low: set[str], start: int = 0) -> list[Span]:
+    """Spans of parameters one behind the other."""
+    found = []
+    for name, parameter in named:
+        stop = start + int(parameter.size)
+        end = start + -(-(stop - start) // ALIGNMENT) * ALIGNMENT
+        found.append(Span(name, parameter, start, stop, end, name in low))
+        start = end
+    return found
 
 
 def low_precision_names(model: nn.Layer) -> set[str]:
@@ -84,18 +87,12 @@ class Weights:
             keys = {name: () for name, value in named.items() if not value.stop_gradient}
         self.keys = keys
         order = sorted((name for name in named if name in keys), key=lambda name: (keys[name], name in low))
-        self.spans, at = [], 0
-        for name in order:
-            self.spans.append(Span(name, named[name], at, name in low))
-            at = self.spans[-1].end
-        self.learning, self.learners = at, len(self.spans)
-        for name in named:
-            if name not in keys:
-                self.spans.append(Span(name, named[name], at, name in low))
-                at = self.spans[-1].end
-        self.by_name = {span.name: span for span in self.spans}
+        self.spans = spans_of(((name, named[name]) for name in order), low)
+        self.learners = len(self.spans)
+        self.learning = self.spans[-1].end if self.spans else 0
+        self.spans += spans_of((item for item in named.items() if item[0] not in keys), low, self.learning)
         with paddle.no_grad():
-            self.values = paddle.zeros([at], "float32")
+            self.values = paddle.zeros([self.spans[-1].end if self.spans else 0], "float32")
             self.views = [span.view(self.values) for span in self.spans]
             for span, view in zip(self.spans, self.views, strict=True):
                 paddle.assign(span.parameter.astype("float32"), view)
