@@ -165,7 +165,7 @@ class TrainConfig:
     )
     precision: str = document("fp32", "fp32, or bf16 or fp16 on a GPU", choices=("fp32", "bf16", "fp16"))
     amp_level: str = document(
-        "O1", "O1: weights in fp32; O2: weights in bf16 or fp16 with fp32 masters", choices=("O1", "O2")
+        "O1", "O1: weights in fp32; O2: weights in bf16 with fp32 masters, refused with fp16", choices=("O1", "O2")
     )
     recompute: bool = document(False, "activations of a block are computed again in the backward pass: less memory")
     sharding: int = document(

@@ -27,7 +27,7 @@ EPSILON = {"minimum": 1e-12, "maximum": 0.1}
 """Of a norm: below, float32 has nothing to hold it with; above, it is no longer a norm"""
 DROPPED = {"fraction": True, "maximum": 0.99}
 """A share that is left out: the rest is scaled by 1 / (1 - share)"""
-BATCH_NORM = "frozen: statistics of the loaded weights, exact with any batch; train: those of the batch, over all GPUs"
+BATCH_NORM = "frozen: statistics of the loaded weights, exact with any batch; train: those of the batch, over all ranks"
 
 
 class Tower:

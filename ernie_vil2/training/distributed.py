@@ -23,6 +23,10 @@ SHORTEST_POLL, LONGEST_POLL = 0.0005, 0.05
 """Seconds between two looks at the store while a rank waits; each is twice the one before."""
 
 
+LOST = ("gloo", "Connection", "connection", "TCP receive", "NCCL", "BKCL")
+"""Words in errors of collectives and of the store; those of plug-ins (xccl) are their own."""
+
+
 class Ranks:
     """This process among all of the run; `rank` 0 of `size` 1 when it is alone."""
 
@@ -36,13 +40,16 @@ class Ranks:
         return self.rank == 0
 
     def sum(self, values: Iterable[float]) -> np.ndarray:
-        """float64 [n]: the sum of every rank's numbers."""
-        values = np.asarray(values, np.float64)
+        """float64 [n]: the sum of every rank's numbers, the same bits on every rank.
+
+        Devices carry them as integers and the host adds them up: not every card adds float64.
+        """
+        values = np.ascontiguousarray(values, np.float64)
         if self.size == 1:
             return values
-        tensor = paddle.to_tensor(values)
-        dist.all_reduce(tensor)
-        return tensor.numpy()
+        parts = []
+        dist.all_gather(parts, paddle.to_tensor(values.view(np.int32)))
+        return paddle.concat(parts).numpy().view(np.float64).reshape(self.size, -1).sum(0)
 
     def any(self, *flags: bool) -> list[bool]:
         """Whether any rank says so, for each flag, once all are here; every rank gets the same answers."""
@@ -89,9 +96,13 @@ class Ranks:
 
 
 def lost_rank(error: BaseException) -> str | None:
-    """A sentence where an error of a collective says that another rank has gone, else None."""
+    """A sentence where an error of a collective says that another rank has gone, else None.
+
+    On gloo it comes at once (measured). On cards a collective probably hangs until the launcher ends the rank, so none
+    may come (read in Paddle 3.3.1, docs/training.md); the words are those of its phi/core/enforce.h and enforce_xpu.h.
+    """
     text = str(error)
-    if not any(word in text for word in ("gloo", "Connection", "connection", "TCP receive", "NCCL")):
+    if not any(word in text for word in LOST):
         return None
     return (
         f"another rank has gone ({text.strip().splitlines()[-1][:120]}); the log of the one that failed, "

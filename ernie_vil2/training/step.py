@@ -23,7 +23,7 @@ from .grad_cache import embed, replay
 
 
 def autocast(precision: str, level: str = "O1") -> AbstractContextManager:
-    """Mixed precision of the towers; the loss stays in fp32."""
+    """Mixed precision of the towers; the loss stays in fp32, whose products are TF32 on NVIDIA cards by default."""
     if precision == "fp32":
         return contextlib.nullcontext()
     return paddle.amp.auto_cast(level=level, dtype="bfloat16" if precision == "bf16" else "float16")

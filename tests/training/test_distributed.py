@@ -1,5 +1,6 @@
 """How ranks are joined and when they wait, by the device; the launcher and the cards are stood in for."""
 
+import numpy as np
 import paddle
 import paddle.distributed as dist
 import pytest
@@ -40,3 +41,15 @@ def test_only_gloo_needs_the_ranks_to_meet_before_a_step(monkeypatch, kind):
     monkeypatch.setattr(Ranks, "wait", lambda self: waited.append(1))
     Ranks(0, 2).meet()
     assert bool(waited) == (kind == "cpu")
+
+
+def test_sums_are_exact_and_no_device_adds_float64(monkeypatch):
+    own, others = [2.0**53 - 1, 1e-300, -1.5], [[1.0, 1e-300, 2.5], [-(2.0**53), 0.0, 0.25]]
+
+    def all_gather(parts, tensor):
+        assert tensor.dtype == paddle.int32
+        parts += [tensor, *(paddle.to_tensor(np.array(row).view(np.int32)) for row in others)]
+
+    monkeypatch.setattr(dist, "all_gather", all_gather)
+    monkeypatch.setattr(dist, "all_reduce", lambda *_: pytest.fail("adds on the device"))
+    assert Ranks(0, 3).sum(own).tolist() == [0.0, 2e-300, 1.25]

@@ -73,6 +73,11 @@ def test_two_ranks_have_the_gradient_of_one(two_ranks, case):
 def test_a_lost_peer_is_one_sentence_and_other_errors_stay_what_they_are():
     error = RuntimeError("[/paddle/third_party/gloo/gloo/transport/tcp/pair.cc:589] Read error: Connection reset")
     assert lost_rank(error).startswith("another rank has gone (") and "--resume auto" in lost_rank(error)
+    for words in (
+        "ExternalError: NCCL error(6), remote process exited",
+        "External: BKCL Error <3>, BKCL_RUNTIME_ERROR",
+    ):
+        assert "--resume auto" in lost_rank(OSError(words))
     assert lost_rank(ValueError("(InvalidArgument) The shape of input is wrong")) is None
 
 
