@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 
 import numpy as np
 import paddle
@@ -18,12 +19,14 @@ from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.objectives.positives import Labels, positives
-from ernie_vil2.studies.scaling import measure, report, view_costs
+from ernie_vil2.studies.scaling import division, measure, report, view_costs
 from ernie_vil2.studies.scaling.cards import CARDS, Assumptions
+from ernie_vil2.studies.scaling.host_section import host_limited
 from ernie_vil2.studies.scaling.project import CLIP_TEXT, Projection, peak, reached_flops, tower_flops, view_flops
 from ernie_vil2.studies.scaling.rank_traffic import PAIRS, TEXT_VIEWS, normal
 from ernie_vil2.studies.scaling.stops import stop
 from ernie_vil2.studies.scaling.view_costs import SIZES, allocated
+from ernie_vil2.training.distributed import owners
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
@@ -36,7 +39,8 @@ def measured():
 
 @pytest.fixture
 def projection(measured):
-    return Projection(measured, CARDS["a100"])
+    """On an A100 whose host needs no time."""
+    return Projection(measured, CARDS["a100"], Assumptions(host_factor=1e-9))
 
 
 def test_operations_are_those_of_the_literature():
@@ -70,12 +74,11 @@ def test_one_card_sends_nothing(projection):
 def test_gradients_go_around_the_ring(projection, measured):
     size, assumed = 4 * measured["sizes"]["base"]["parameters"], Assumptions(latency=1e-12)
     exact = Projection(measured, CARDS["a100"], assumed)
-    parameters = measured["sizes"]["base"]["parameters"]
-    assert exact.gradient_time(parameters, 8, 0) == pytest.approx(2 * 7 / 8 * size / (300e9 * 0.8), rel=1e-6)
-    assert exact.gradient_time(parameters, 64, 0) == pytest.approx(2 * 63 / 64 * size / (100e9 * 0.8), rel=1e-6)
-    assert exact.gradient_time(parameters, 64, 1) == pytest.approx((2 * 63 / 64 + 1) * size / (100e9 * 0.8), rel=1e-6)
-    assert exact.gradient_time(parameters, 64, 2) == pytest.approx(2 * size / (100e9 * 0.8), rel=1e-6)
-    assert projection.gradient_time(parameters, 64, 2) > exact.gradient_time(parameters, 64, 2)
+    assert exact.gradient_time("base", 8, 0) == pytest.approx(2 * 7 / 8 * size / (300e9 * 0.8), rel=1e-6)
+    assert exact.gradient_time("base", 64, 0) == pytest.approx(2 * 63 / 64 * size / (100e9 * 0.8), rel=1e-6)
+    assert exact.gradient_time("base", 64, 1) == pytest.approx((2 * 63 / 64 + 1) * size / (100e9 * 0.8), rel=1e-6)
+    assert exact.gradient_time("base", 64, 2) == pytest.approx(2 * size / (100e9 * 0.8), rel=1e-6)
+    assert projection.gradient_time("base", 64, 2) > exact.gradient_time("base", 64, 2)
     for cards in (8, 64, 512):
         step = projection.step("base", cards, 256)
         assert step.overlapped >= step.seconds - step.time["gradients"] and step.overlapped < step.seconds
@@ -85,7 +88,9 @@ def test_gradients_go_around_the_ring(projection, measured):
 def test_memory_and_micro_batches(projection, measured, size):
     limit = CARDS["a100"].memory * 0.9
     whole, divided = projection.step(size, 64, 32, 0), projection.step(size, 64, 32, 1)
-    assert divided.memory["moments"] * 64 == whole.memory["moments"] == 8 * measured["sizes"][size]["parameters"]
+    assert whole.memory["moments"] == 8 * measured["sizes"][size]["parameters"]
+    embedding = SIZES[size].text_tower.vocab_size * SIZES[size].text_tower.width
+    assert divided.memory["moments"] == 8 * embedding > whole.memory["moments"] / 64
     cached = projection.step(size, 16, 1024)
     assert cached.fits and cached.bytes <= limit and cached.micro < 1024 and cached.micro & (cached.micro - 1) == 0
     twice = projection.memory(size, 16, 1024, 2 * cached.micro, 0)
@@ -98,6 +103,43 @@ def test_memory_and_micro_batches(projection, measured, size):
     assert cached.bytes < sum(cached.memory.values())
     thrifty = Projection(measured, CARDS["a100"], recompute=True)
     assert thrifty.activations(size) < projection.activations(size) / 4
+
+
+@pytest.mark.parametrize("ranks", (1, 2, 3, 100))
+def test_owners_are_those_of_the_training_step(tiny_config, monkeypatch, ranks):
+    monkeypatch.setitem(SIZES, "tiny", tiny_config)
+    division.owned.cache_clear()
+    parameters = dict(new_model(tiny_config).named_parameters())
+    held = [0] * ranks
+    for name, owner in owners(parameters.items(), ranks).items():
+        held[owner] += parameters[name].size
+    assert division.largest_load("tiny", ranks) == max(held)
+    assert division.collectives("tiny", ranks) == sum(load > 0 for load in held)  # of less than a bucket each
+    division.owned.cache_clear()
+
+
+def test_every_owner_sends_for_itself(measured):
+    """Which is what sharding costs on many cards beside its bytes: a broadcast of every owner."""
+    slow = Projection(measured, CARDS["a100"], Assumptions(latency=1.0))
+    once = slow.gradient_time("base", 64, 0) - slow.gradient_time("base", 64, 1)
+    assert -once == pytest.approx(6 * division.collectives("base", 64), rel=0.01)
+    assert division.collectives("base", 64) >= 64
+
+
+def test_a_step_takes_what_the_host_needs(measured):
+    times = {"1": 100.0, "2": 4000.0, "4": 10000.0}
+    slow = {**measured, "host": {**measured["host"], "base": {**measured["host"]["base"], "milliseconds": times}}}
+    projection, quick = (Projection(slow, CARDS["h800"], Assumptions(host_factor=each)) for each in (1, 0.1))
+    assert [projection.host_time("base", count) for count in (1, 2, 3, 4, 8)] == [0.1, 4, 7, 10, 22]
+    assert quick.host_time("base", 8) == pytest.approx(2.2)
+    waiting, busy = projection.step("base", 64, 512), projection.step("base", 64, 64)
+    assert waiting.micro == 256 and waiting.seconds == waiting.overlapped == waiting.host == 4
+    assert busy.micro == 64 and busy.host == 0.1
+    assert busy.seconds == pytest.approx(max(0.1, sum(busy.time[part] for part in busy.time if part != "host")))
+    assert "waiting for the host" in stop(projection, "base", lambda cards: 512, 1)[1]
+    assert "base on 64 cards with 512 pairs each (4.00 s" in host_limited(projection, 512, 32768, 1)
+    free = Projection(slow, CARDS["h800"], Assumptions(host_factor=1e-9))
+    assert "limits nowhere" in host_limited(free, 512, 32768, 1)
 
 
 class Counting(np.ndarray):
@@ -202,6 +244,21 @@ def test_the_verb(tmp_path, capsys, measured):
     (tmp_path / "empty.json").write_text("{}")
     with pytest.raises(DataError, match="make one with --measure"):
         run("--measured", str(tmp_path / "empty.json"))
+
+
+def test_the_host_alone_is_measured_anew_and_the_rest_is_kept(tmp_path, monkeypatch, measured):
+    """Also where there was no host yet: `--measure host` is the one command after a change of the step."""
+    path, known = tmp_path / "scaling.json", json.loads((DOCS / "scaling.json").read_text(encoding="utf-8"))
+    path.write_text(json.dumps({key: value for key, value in known.items() if key != "host"}))
+    parser = argparse.ArgumentParser()
+    scale.add_verb(parser.add_subparsers())
+    with pytest.raises(DataError, match="make one with --measure"):
+        scale.run(parser.parse_args(["scale", "--measured", str(path)]))
+    monkeypatch.setattr(scale, "measure_hosts", lambda say: {**known["host"], "call": 1.5})
+    args = parser.parse_args(["scale", "--measured", str(path), "--measure", "host", "--write", str(tmp_path / "x.md")])
+    scale.run(args)
+    assert json.loads(path.read_text(encoding="utf-8")) == {**known, "host": {**known["host"], "call": 1.5}}
+    assert "took 1.5 microseconds" in (tmp_path / "x.md").read_text(encoding="utf-8")
 
 
 class Card(Device):

@@ -15,15 +15,17 @@ from ...studies.scaling.measure import measure
 from ...studies.scaling.project import Projection
 from ...studies.scaling.report import COMMAND, card_section, document
 from ...studies.scaling.view_costs import SIZES
+from ...studies.speed.host_sizes import measure_hosts
 from ..arguments import add_replace, count
 from ..stopping import stoppable
 
 
-def read_measured(path: str | Path) -> dict[str, Any]:
-    """A measurement from its file; DataError when there is none."""
+def read_measured(path: str | Path, host: bool = True) -> dict[str, Any]:
+    """A measurement from its file, with or without the host's part; DataError when there is none."""
     try:
         content = read_json(path)
-        if set(SIZES) <= set(content["sizes"]) and {"wire", "loss"} <= set(content):
+        sized = ("sizes", "host") if host else ("sizes",)
+        if all(set(SIZES) <= set(content[key]) for key in sized) and {"wire", "loss"} <= set(content):
             return content
     except (OSError, ValueError, KeyError, TypeError):
         pass
@@ -55,7 +57,8 @@ def run(args: argparse.Namespace) -> None:
         claims.file(args.measured)
     claims.file(args.write)
     if args.measure:
-        write_json(args.measured, measure(print), COMMAND)
+        kept = read_measured(args.measured, host=False) if args.measure == "host" else measure(print)
+        write_json(args.measured, {**kept, "host": measure_hosts(print)}, COMMAND)
     measured, assumed = read_measured(args.measured), assumptions(args.assume)
     cards = {name: card_named(name) for name in args.card or CARDS}
     if args.pairs_per_second:
@@ -82,7 +85,8 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `scale` to the verbs of an argument parser."""
     verb = verbs.add_parser("scale", help=run.__doc__, description=run.__doc__)
     verb.add_argument("--measured", default="docs/scaling.json", metavar="FILE", help="default: %(default)s")
-    verb.add_argument("--measure", action="store_true", help="measure on this machine first and write that file")
+    told = "measure on this machine first and write that file: all (default), or the host's part of it anew"
+    verb.add_argument("--measure", nargs="?", const="all", choices=("all", "host"), help=told)
     verb.add_argument("--card", action="append", metavar="NAME", help=f"one of {', '.join(CARDS)}; default: all")
     verb.add_argument("--pairs-per-second", type=float, metavar="P", help="of a plain ViT-B/16 step on one card")
     verb.add_argument("--per-card", type=count, default=512, metavar="N", help="pairs of a card (default %(default)s)")

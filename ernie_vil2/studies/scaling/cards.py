@@ -66,6 +66,7 @@ class Assumptions:
     memory_rate_share: float = 0.8  # of the memory's nominal rate that element-wise kernels reach
     label_bytes: float = 34  # that kernels move for positives, targets and masks, a logit: mean over PAIRS, see below
     softmax_bytes: float = 112  # that kernels move to scale, for log softmax and the loss, a logit: 40 forward, 72 back
+    host_factor: float = 1.0  # time of a card's host over that of the machine that was measured
 
 
 # label_bytes, counted in objectives/positives.py and contrastive.py; a truth value is 1 byte, vectors of ids are not

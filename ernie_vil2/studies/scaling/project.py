@@ -3,7 +3,7 @@
 What is modelled is this project's step: every rank encodes its share of the batch, in micro-batches with the gradient
 cache when it does not fit at once; embeddings are all-gathered and their gradient is reduce-scattered; logits and which
 of them are positives are worked out on the card; gradients are summed in buckets after the last backward pass, or
-reduced to their owner who broadcasts the new values (sharding).
+reduced to their owner who broadcasts the new values (sharding). A step takes as long as the host needs to start it.
 Seconds and bytes throughout.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 from ...config.model import ModelConfig
 from ...errors import UserError
 from .cards import CARDS_PER_NODE, Assumptions, Card
+from .division import collectives, largest_load
 from .rank_traffic import IMAGE_VIEWS, PAIRS, TEXT_VIEWS
 from .view_costs import SIZES
 
@@ -51,7 +52,10 @@ def reached_flops(card: Card) -> float:
 
 @dataclass(frozen=True)
 class Step:
-    """A projected step: sizes, parts of its time in seconds, and parts of a rank's memory in bytes."""
+    """A projected step: sizes, parts of its time in seconds, and parts of a rank's memory in bytes.
+
+    `host` is what the host needs for the whole step; the part "host" of the time is what the card waits for it.
+    """
 
     size: str
     cards: int
@@ -59,6 +63,7 @@ class Step:
     micro: int
     sharding: int
     time: dict
+    host: float
     overlapped: float
     memory: dict
     fits: bool
@@ -117,23 +122,19 @@ class Projection:
         """Seconds of latency of so many collectives."""
         return collectives * self.assumed.latency * math.ceil(math.log2(cards)) if cards > 1 else 0.0
 
-    def gradient_time(self, parameters: int, cards: int, sharding: int) -> float:
+    def gradient_time(self, size: str, cards: int, sharding: int) -> float:
         """All-reduce as a ring, 2 (N-1)/N of the bytes, with sharding 1 a broadcast of the new values after it; with
         sharding 2 a reduction to the owner and that broadcast, once all bytes each."""
         if cards == 1:
             return 0.0
-        wire = self.measured["wire"]
-        whole = wire["gradient_per_parameter"] * parameters
-        from ...training.distributed import BUCKET  # here, since it imports Paddle
-
-        count = math.ceil(whole / BUCKET)
-        if sharding == 2:
-            size, count = wire["sharded_per_parameter"] * parameters, 2 * count
-        else:
-            size = whole * 2 * (cards - 1) / cards
+        wire, parameters = self.measured["wire"], self.measured["sizes"][size]["parameters"]
+        whole, count = wire["gradient_per_parameter"] * parameters, collectives(size, 1)
+        sent = whole * 2 * (cards - 1) / cards
         if sharding == 1:
-            size, count = size + whole, 2 * count
-        return size / self.bandwidth(cards) + self.wait(cards, count)
+            sent, count = sent + whole, count + collectives(size, cards)
+        elif sharding == 2:
+            sent, count = wire["sharded_per_parameter"] * parameters, 2 * collectives(size, cards)
+        return sent / self.bandwidth(cards) + self.wait(cards, count)
 
     def embedding_time(self, width: int, cards: int, batch: int) -> float:
         """All-gather of embeddings and of ids, and reduce-scatter of the embeddings' gradient: (N-1)/N of the bytes."""
@@ -174,7 +175,7 @@ class Projection:
         return {
             "weights": copies * parameters,
             "gradients": 4 * parameters,  # sharded or not, they are whole until the last micro-batch is done
-            "moments": 8 * parameters / (cards if sharding else 1),
+            "moments": 8 * (largest_load(size, cards) if sharding else parameters),  # of the rank that owns most
             "activations": micro * self.activations(size),
             "pixels": (1 + 4 + 4) * micro * pixels,  # as bytes, in fp32, and normalised
             "embeddings": 2 * 4 * batch * width * views,
@@ -197,7 +198,6 @@ class Projection:
         """The Step of a size on so many cards with `per_card` pairs on each."""
         micro, fits = self.micro_batch(size, cards, per_card, sharding)
         batch, width = cards * per_card, SIZES[size].embed_dims()[0]
-        parameters = self.measured["sizes"][size]["parameters"]
         once = per_card * 3 * self.pair_flops(size) / reached_flops(self.card)
         again = self.forward_share(size) if micro < per_card else 0.0
         again += self.forward_share(size) if self.recompute else 0.0
@@ -209,9 +209,19 @@ class Projection:
             * (3 * 2 * width / (self.card.fp32_flops * self.assumed.fp32_share) + self.assumed.softmax_bytes / moved),
             "labels": entries * self.assumed.label_bytes / moved,
             "embeddings": self.embedding_time(width, cards, batch),
-            "gradients": self.gradient_time(parameters, cards, sharding),
+            "gradients": self.gradient_time(size, cards, sharding),
         }
+        busy, host = sum(time.values()), self.host_time(size, math.ceil(per_card / micro))
+        time["host"] = max(host - busy, 0.0)
         last = once * (1 - self.forward_share(size)) * micro / per_card
-        overlapped = sum(time.values()) - min(time["gradients"], last)
+        overlapped = max(busy - min(time["gradients"], last), host)
         memory = self.memory(size, cards, per_card, micro, sharding)
-        return Step(size, cards, per_card, micro, sharding, time, overlapped, memory, fits)
+        return Step(size, cards, per_card, micro, sharding, time, host, overlapped, memory, fits)
+
+    def host_time(self, size: str, chunks: int) -> float:
+        """Seconds that the host needs for a step of so many micro-batches: measured for few, a line through them."""
+        measured = {int(count): each for count, each in self.measured["host"][size]["milliseconds"].items()}
+        few, many = sorted(measured)[-2:]
+        slope = max((measured[many] - measured[few]) / (many - few), 0.0)
+        found = measured.get(chunks, measured[few] + (chunks - few) * slope)
+        return self.assumed.host_factor * found / 1000

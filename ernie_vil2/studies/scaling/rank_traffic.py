@@ -1,10 +1,7 @@
 """What two ranks hand to collectives in a step, and what their loss holds: counted in a job that runs the real step."""
 
-import contextlib
 import gc
 import json
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ from ...config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ...device import MIB, current_device
 from ...files.leftovers import scratch_folder
 from ..noise import random_batch
+from ..traffic import Traffic
 from .view_costs import allocated
 
 if TYPE_CHECKING:
@@ -70,11 +68,11 @@ def rank_job(path: str) -> None:
     share = divide(RANK_BATCH * ranks.size, RANK_BATCH, ranks.rank, ranks.size)
     batch = random_batch(config, objective.views, share.rows, config.max_length, share.start, UNTAGGED)
     values, parameters = share.total * len(objective.views) * 32, sum(int(p.size) for p in model.parameters())
-    with counted() as step:
+    with Traffic() as step:
         GradientStep(system, share=share, side_by_side=False)(batch, 0)
-    with counted() as plain:
+    with Traffic() as plain:
         GradientSync(model, ranks).reduce()
-    with counted() as sharded:
+    with Traffic() as sharded:
         owner = GradientSync(model, ranks, 2)
         owner.reduce()
         owner.publish()
@@ -84,11 +82,13 @@ def rank_job(path: str) -> None:
             json.dumps(
                 {
                     "wire": {
-                        "metadata_per_sample": step["all_gather", "int64"] / share.total,
-                        "embedding_per_value": step["all_gather", "float32"] / values,
-                        "embedding_gradient_per_value": step["all_reduce", "float32"] / values,
-                        "gradient_per_parameter": plain["all_reduce", "float32"] / parameters,
-                        "sharded_per_parameter": (sharded["reduce", "float32"] + sharded["broadcast", "float32"])
+                        "metadata_per_sample": step.carried["all_gather", "int64"] / share.total,
+                        "embedding_per_value": step.carried["all_gather", "float32"] / values,
+                        "embedding_gradient_per_value": step.carried["all_reduce", "float32"] / values,
+                        "gradient_per_parameter": plain.carried["all_reduce", "float32"] / parameters,
+                        "sharded_per_parameter": (
+                            sharded.carried["reduce", "float32"] + sharded.carried["broadcast", "float32"]
+                        )
                         / parameters,
                     },
                     "loss": {"held_per_pair": held / len(PAIRS), "peak": peak},
@@ -122,32 +122,3 @@ def normal(share: "Share", width: int) -> "paddle.Tensor":
     value = paddle.randn([share.rows, width])
     value.stop_gradient = False
     return value
-
-
-@contextlib.contextmanager
-def counted() -> Iterator[Counter]:
-    """A Counter {(collective, type): bytes} of what this rank's collectives carry while the block runs.
-
-    An all-gather counts with what it gives, the others with the tensor that they are given.
-    """
-    import paddle.distributed as dist
-
-    names = ("all_gather", "all_reduce", "reduce", "broadcast")
-    counts, kept = Counter(), {name: getattr(dist, name) for name in names}
-
-    def counting(name, collective):
-        def run(*args, **options):
-            tensor = args[1] if name == "all_gather" else args[0]
-            size = int(tensor.size) * tensor.element_size() * (dist.get_world_size() if name == "all_gather" else 1)
-            counts[name, str(tensor.dtype).split(".")[-1]] += size
-            return collective(*args, **options)
-
-        return run
-
-    try:
-        for name, collective in kept.items():
-            setattr(dist, name, counting(name, collective))
-        yield counts
-    finally:
-        for name, collective in kept.items():
-            setattr(dist, name, collective)

@@ -6,10 +6,20 @@ from typing import Any
 from ...files.marks import comment
 from ...pages.markdown import filled
 from .cards import CARDS, Assumptions, Card
+from .division import collectives
+from .host_section import host_limited, host_section
 from .project import Projection
 from .rank_traffic import IMAGE_VIEWS, PAIRS, TEXT_VIEWS
 from .stops import stop_table, stopped
-from .tables import COUNTS, assumption_table, card_table, measured_tables, memory_table, percent, step_table
+from .tables import (
+    COUNTS,
+    assumption_table,
+    card_table,
+    measured_tables,
+    memory_table,
+    percent,
+    step_table,
+)
 from .view_costs import SIZES
 
 COMMAND = "bench scale"
@@ -40,7 +50,8 @@ def document(
     step = first.step("base", COUNTS[-1], per_card, sharding)
     intro = """Nothing here was run on a GPU. The numbers are worked out by `tools/bench.py scale` from three kinds of
         values: what was measured with this project's own step on a CPU (`docs/scaling.json`), published speeds of
-        cards, and assumptions; each is listed. Change one and run the command again:"""
+        cards, and assumptions; each is listed. The host's time is of the first kind, how much faster the host of a card
+        is of the third. Change one and run the command again:"""
     what = f"""The step that is worked out trains {len(PAIRS)} pairs of {views} views ({len(IMAGE_VIEWS)} of the image,
         {len(TEXT_VIEWS)} of the text) in bf16, with sharding {sharding} (docs/training.md). When the pairs of a card do
         not fit into its memory at once, the gradient cache runs the forward pass twice."""
@@ -65,6 +76,10 @@ def document(
         each keeps its share. At {many}, a base step on the {first.card.name} spends {shares["logits"]} of its time on
         the logits, {shares["labels"]} on the labels and {shares["gradients"]} on the gradients. The labels are
         comparisons of whole numbers on the card, as fast as its memory; the host has no part in them.""",
+        f"""Sharding gives whole parameters to ranks, so the owner of the word embedding holds
+        {first.step("base", 64, per_card, 1).memory["moments"] / 1e9:.2f} GB of moments (base) however many cards there
+        are, and on 64 cards new values are sent in {collectives("base", 64)} broadcasts.""",
+        *(host_limited(projection, per_card, batch, sharding) for projection in projections.values()),
         f"""The logits' memory grows alike: {step.memory["logits"] / 1e9:.0f} GB of a rank in that step, of
         {first.card.memory / 1e9:.0f} GB. The gradient cache does not make it smaller, since it divides the towers' work
         and not the loss. The sigmoid loss (`objective.loss: sigmoid`) works in blocks of columns and keeps no
@@ -80,6 +95,7 @@ def document(
 
 ```bash
 python tools/bench.py scale --measure --write docs/scaling.md    # measure here, then write this page
+python tools/bench.py scale --measure host --write docs/scaling.md  # measure the host's part alone anew
 python tools/bench.py scale --card a100 --pairs-per-second 469   # with another speed
 ```
 
@@ -96,6 +112,8 @@ The time of the towers on a card is taken in proportion to operations; the secon
 {filled(sent)}
 
 {filled(held)}
+
+{host_section(measured["host"])}
 
 ## Published, and assumed
 

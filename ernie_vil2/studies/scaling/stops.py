@@ -14,6 +14,7 @@ PARTS = {
     "labels": "labels of the logits",
     "embeddings": "exchange of embeddings",
     "gradients": "exchange of gradients",
+    "host": "waiting for the host",
 }
 MOST_CARDS = 2**16
 

@@ -31,6 +31,7 @@ def step_table(projection: Projection, per_card: Callable[[int], int], sharding:
                     percent(step.communication),
                     percent(step.time["logits"] / step.seconds),
                     percent(step.time["labels"] / step.seconds),
+                    f"{step.host:.2f} s" + (", limits" if step.time["host"] else ""),
                     days(step.hours(pairs)),
                     days(step.hours(pairs) * step.overlapped / step.seconds),
                 ]
@@ -45,6 +46,7 @@ def step_table(projection: Projection, per_card: Callable[[int], int], sharding:
         "communication",
         "logits",
         "labels",
+        "host",
         f"time for {pairs / 1e9:g} B pairs",
         "with overlap",
     ]
@@ -131,6 +133,7 @@ def assumption_table(assumed: Assumptions) -> str:
         "label_bytes": "bytes that kernels move for the labels (comparing ids, targets, masks) of a row, column, "
         "direction and pair of views; counted in the code",
         "softmax_bytes": "the same for scaling, log softmax, the loss and their backward pass",
+        "host_factor": "time that a card's host takes over that of the machine measured here; nobody measured one",
     }
     rows = [[name, f"{value:g}", words[name]] for name, value in dataclasses.asdict(assumed).items()]
     return markdown(["assumption", "value", "meaning"], rows)
