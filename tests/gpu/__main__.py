@@ -16,10 +16,10 @@ from tests.gpu.points import POINTS  # noqa: E402
 def sentence() -> str:
     """What would be measured, and why it is not."""
     why = "sees no NVIDIA card" if paddle.is_compiled_with_cuda() else "is a build without CUDA"
-    asked = ", ".join(point.asks for point in POINTS.values())
+    *asked, last = (point.asks for point in POINTS.values())
     return (
-        f"Paddle here {why}, so nothing is measured; on a machine with cards this would measure within ten minutes: "
-        f"{asked}; and write gpu-report.json (docs/gpu.md)."
+        f"Paddle here {why}, so nothing is measured; on a machine with cards this would measure within ten minutes "
+        f"{', '.join(asked)} and {last}, and write gpu-report.json (docs/gpu.md)."
     )
 
 

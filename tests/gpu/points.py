@@ -53,9 +53,9 @@ POINTS = {
         Point("profile", "speed and idle share of a step", "step_profile.measure", 80),
         Point("gradients", "gradients of two cards", "ranks.gradients", 95, 2, EXACT),
         Point("batch-norm", "batch norm over two cards", "ranks.batch_norm", 45, 2, EXACT),
-        Point("weights", "equal weights, each rank on its card", "ranks.weights", 45, 2),
-        Point("sharding", "sharding with O2, resumed", "ranks.sharding", 85, 2, EXACT),
-        Point("kill", "the end after a kill -9", "kill.measure", 60, 2),
+        Point("weights", "equal weights of two ranks with a card each", "ranks.weights", 45, 2),
+        Point("sharding", "a resume under sharding with O2", "ranks.sharding", 85, 2, EXACT),
+        Point("kill", "how a job ends after a kill -9", "kill.measure", 60, 2),
     )
 }
 
