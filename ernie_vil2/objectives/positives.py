@@ -1,6 +1,7 @@
 """Which samples of a global batch belong together: same image, or same text where the pair holds that text."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import paddle
@@ -12,51 +13,70 @@ from .views import TEXT_VIEWS
 
 @dataclass
 class Labels:
-    """What decides on positives, of the rows of one rank or of the whole batch.
+    """What decides on positives, of the rows of one rank or of the whole batch; arrays, or tensors on the device.
 
     image_ids int64 [N]; text_ids {view: int64 [N]}; present {view: bool [N]}; place int64 [N] in the global batch.
     """
 
-    image_ids: np.ndarray
+    image_ids: np.ndarray | paddle.Tensor
     text_ids: dict
     present: dict
-    place: np.ndarray
+    place: np.ndarray | paddle.Tensor
 
     def __len__(self):
         return len(self.image_ids)
 
-    def on_device(self) -> "Labels":
-        """The same as tensors: b x B comparisons are work for the card, not for the host."""
-        return Labels(
-            paddle.to_tensor(self.image_ids),
-            {view: paddle.to_tensor(ids) for view, ids in self.text_ids.items()},
-            {view: paddle.to_tensor(flags) for view, flags in self.present.items()},
-            paddle.to_tensor(self.place),
-        )
-
     def both(self, first: str, second: str) -> np.ndarray:
-        """bool [N]: whether a sample has both views."""
-        everywhere = np.ones(len(self), bool)
-        return self.present.get(first, everywhere) & self.present.get(second, everywhere)
+        """bool [N]: whether a sample has both views; for arrays."""
+        found = self.having(first, second)
+        return np.ones(len(self), bool) if found is None else found
+
+    def having(self, first: str, second: str) -> np.ndarray | paddle.Tensor | None:
+        """bool [N]: whether a sample has both views, or None where every sample is known to have them."""
+        flags = [self.present[view] for view in dict.fromkeys((first, second)) if view in self.present]
+        return (flags[0] if len(flags) == 1 else flags[0] & flags[1]) if flags else None
+
+
+def label_table(batch: Batch, share: Share) -> tuple[np.ndarray, list[str], list[str]]:
+    """(int64 [n, columns], views of the hashes of texts in it, views of the flags): image ids, hashes, flags, places.
+
+    A rank by itself leaves out views that every sample has; others cannot know it of each other.
+    """
+    texts = sorted(batch.text_ids)
+    present = sorted(view for view, flags in batch.present.items() if not (share.alone and flags.all()))
+    columns = [batch.image_ids, *(batch.text_ids[view] for view in texts), *(batch.present[view] for view in present)]
+    columns.append(share.start + np.arange(len(batch)))
+    return np.stack([np.asarray(column, np.int64) for column in columns], 1), texts, present
+
+
+def labels_from(columns: list[Any], texts: list[str], present: list[str]) -> Labels:
+    """Labels out of the columns of a table, arrays or tensors int64 [N]."""
+    flags = columns[1 + len(texts) : -1]
+    return Labels(
+        columns[0],
+        dict(zip(texts, columns[1:], strict=False)),
+        {view: flag.astype("bool") for view, flag in zip(present, flags, strict=True)},
+        columns[-1],
+    )
 
 
 def labels_of(batch: Batch, share: Share) -> tuple[Labels, Labels]:
-    """(Labels of this rank's rows, Labels of the whole batch): one all-gather of whole numbers."""
+    """(Labels of this rank's rows, Labels of the whole batch) as arrays: with several ranks the host waits for them."""
     place = share.start + np.arange(len(batch))
     own = Labels(batch.image_ids, batch.text_ids, batch.present, place)
     if share.alone:
         return own, own
-    texts, present = sorted(batch.text_ids), sorted(batch.present)
-    columns = [own.image_ids, *(own.text_ids[view] for view in texts), *(own.present[view] for view in present), place]
-    table = all_rows(paddle.to_tensor(np.stack([np.asarray(column, np.int64) for column in columns], 1)), share)
-    image_ids, *rest, places = table.numpy().T
-    flags = rest[len(texts) :]
-    return own, Labels(
-        image_ids,
-        dict(zip(texts, rest, strict=False)),
-        {view: flag.astype(bool) for view, flag in zip(present, flags, strict=True)},
-        places,
-    )
+    table, *views = label_table(batch, share)
+    return own, labels_from(list(all_rows(paddle.to_tensor(table), share).numpy().T), *views)
+
+
+def device_labels(batch: Batch, share: Share) -> tuple[Labels, Labels]:
+    """(Labels of this rank's rows, Labels of the whole batch) as tensors: one copy to the device and one all-gather,
+    and the host waits for nothing."""
+    table, *views = label_table(batch, share)
+    own = paddle.to_tensor(table)
+    rows = labels_from(paddle.unbind(own, 1), *views)
+    return rows, rows if share.alone else labels_from(paddle.unbind(all_rows(own, share), 1), *views)
 
 
 def positives(
@@ -74,7 +94,8 @@ def positives(
     return same
 
 
-def targets(same: paddle.Tensor, hidden: paddle.Tensor | None) -> paddle.Tensor:
-    """float32 [b, B]: uniform over the positives bool [b, B] that are not hidden; a row without any is zero."""
-    same = (same if hidden is None else same & ~hidden).astype("float32")
+def targets(same: paddle.Tensor, there: paddle.Tensor | None) -> paddle.Tensor:
+    """float32 [b, B]: uniform over the positives bool [b, B] in the columns that are there, bool [B]; a row without
+    any is zero."""
+    same = (same if there is None else same & there[None, :]).astype("float32")
     return same / paddle.clip(same.sum(1, keepdim=True), min=1.0)

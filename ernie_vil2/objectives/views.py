@@ -25,29 +25,54 @@ def encode(
 ) -> dict[str, paddle.Tensor]:
     """{view: L2-normalised embeds [B, D]} of `views` (default: all): the half of an objective that holds the towers.
 
-    Dropout masks depend on (seed, step, global micro-batch, view) alone, so that they can be drawn again.
+    The views of a modality are encoded together, one below the other, texts padded to the longest. Dropout masks depend
+    on (seed, step, global micro-batch, modality) and on the views that are encoded together, so that they can be drawn
+    again.
     """
     embeds = {}
-    for view in (*batch.pixels, *batch.tokens):
-        if views is not None and view not in views:
-            continue
-        paddle.seed(random_key(seed, step, micro, view))
-        if view in batch.pixels:
-            raw = model.encode_image(to_device(batch.pixels[view], model.config.pixels))
-        else:
-            raw = model.encode_text(paddle.to_tensor(batch.tokens[view]))
-        embeds[view] = normalise(raw)
+    images, texts = (
+        [view for view in group if views is None or view in views] for group in (batch.pixels, batch.tokens)
+    )
+    if images:
+        paddle.seed(random_key(seed, step, micro, "image"))
+        raw = model.encode_image(to_device([batch.pixels[view] for view in images], model.config.pixels))
+        embeds.update(divided(raw, images))
+    if texts:
+        paddle.seed(random_key(seed, step, micro, "text"))
+        raw = model.encode_text(paddle.to_tensor(stacked([batch.tokens[view] for view in texts])))
+        embeds.update(divided(raw, texts))
     return embeds
 
 
-def to_device(crops: np.ndarray, profile: PixelProfile) -> paddle.Tensor:
-    """uint8 [B, S, S, 3] -> float32 [B, 3, S, S], normalised; on a card there, so that only bytes cross the bus."""
+def divided(raw: paddle.Tensor, views: list[str]) -> dict[str, paddle.Tensor]:
+    """{view: L2-normalised embeds [B, D]} from raw embeddings [views x B, D]."""
+    embeds = normalise(raw)
+    return dict(zip(views, paddle.split(embeds, len(views)) if len(views) > 1 else [embeds], strict=True))
+
+
+def stacked(tokens: list[np.ndarray]) -> np.ndarray:
+    """[sum of rows, longest] of token ids [B, L], padded with 0."""
+    if len(tokens) == 1:
+        return tokens[0]
+    found = np.zeros([sum(map(len, tokens)), max(ids.shape[1] for ids in tokens)], np.int64)
+    row = 0
+    for ids in tokens:
+        found[row : row + len(ids), : ids.shape[1]] = ids
+        row += len(ids)
+    return found
+
+
+def to_device(crops: list[np.ndarray], profile: PixelProfile) -> paddle.Tensor:
+    """uint8 [B, S, S, 3] of each view -> float32 [views x B, 3, S, S], normalised; on a card there, so that only bytes
+    cross the bus."""
     if current_device().is_cpu:
-        return paddle.to_tensor(pixels.normalise(crops, profile))
+        parts = [pixels.normalise(crop, profile) for crop in crops]
+        return paddle.to_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts))
     shape = [1, 3, 1, 1]
     with paddle.amp.auto_cast(enable=False):
         mean, std = (paddle.to_tensor(values, "float32").reshape(shape) for values in (profile.mean, profile.std))
-        return (paddle.to_tensor(crops).transpose([0, 3, 1, 2]).astype("float32") / 255.0 - mean) / std
+        crop = paddle.to_tensor(crops[0] if len(crops) == 1 else np.concatenate(crops))
+        return (crop.transpose([0, 3, 1, 2]).astype("float32") / 255.0 - mean) / std
 
 
 def normalise(embeds: paddle.Tensor, epsilon: float = 1e-12) -> paddle.Tensor:

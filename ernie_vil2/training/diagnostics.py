@@ -1,7 +1,7 @@
 """What is measured beside the loss: similarities, and norms of gradients and updates per tower."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ from ..data.batches.views import Batch
 from ..objectives.gather import divide
 from ..objectives.positives import labels_of, positives
 from ..systems.system import Tower
-from .optimization.optimizer import total_square
+from .optimization.gradients import total_square
+from .optimization.weights import Weights
 
 
 @dataclass
@@ -57,48 +58,44 @@ def similarities(
     return Similarities(scores[same], hardest[np.isfinite(hardest)], scores[~same])
 
 
-Towers = Mapping[str, Tower]
+Ranges = Mapping[str, list[tuple[int, int]]]
+"""{tower: [(start, end)]} in the flat weights, of what may learn; a parameter of two towers counts in both."""
 
 
-def by_tower(towers: Towers, wanted: Callable[[paddle.Tensor], paddle.Tensor | None]) -> dict[str, list]:
-    """{tower: [wanted(parameter)]}, without None; a parameter of two towers counts in both."""
-    found = {name: map(wanted, tower.parameters()) for name, tower in towers.items()}
-    return {name: [value for value in values if value is not None] for name, values in found.items()}
+def tower_ranges(weights: Weights, towers: Mapping[str, Tower]) -> Ranges:
+    """The Ranges of the towers of a system."""
+    return {name: weights.ranges(tower.parameters()) for name, tower in towers.items()}
 
 
-def norms(tensors: Mapping[str, list], name: str) -> dict[str, float]:
-    """{name_image: ..., name_text: ...}: the norm of all tensors of each tower in fp32, with one synchronisation."""
-    found = paddle.stack([total_square(group) for group in tensors.values()]).numpy()
-    return {f"{name}_{tower}": math.sqrt(value) for tower, value in zip(tensors, found.tolist(), strict=True)}
+def norms(squares: Mapping[str, paddle.Tensor], name: str) -> dict[str, float]:
+    """{name_image: ..., name_text: ...}: roots of scalars, with one synchronisation."""
+    found = paddle.stack(list(squares.values())).numpy()
+    return {f"{name}_{tower}": math.sqrt(value) for tower, value in zip(squares, found.tolist(), strict=True)}
 
 
-def gradient_norms(towers: Towers) -> dict[str, float]:
-    """{"grad_norm_image": ..., "grad_norm_text": ...} of the gradients that the towers hold now; 0 for none."""
-    return norms(by_tower(towers, lambda parameter: parameter.grad), "grad_norm")
+def tower_norms(flat: paddle.Tensor, ranges: Ranges, name: str) -> dict[str, float]:
+    """`norms` of the parts of a flat buffer that belong to each tower."""
+    return norms({tower: total_square([flat[a:b] for a, b in found]) for tower, found in ranges.items()}, name)
 
 
 class Updates:
-    """How far a step moves each tower: `before()` copies the weights that learn, `after()` compares.
+    """How far a step moves each tower: `before()` copies the weights that may learn, `after()` compares.
 
     It costs a copy of these weights in memory for the time between, so it is meant for steps that are logged.
     """
 
-    def __init__(self, towers: Towers) -> None:
-        self.towers, self.held = towers, None
+    def __init__(self, weights: Weights, towers: Mapping[str, Tower]) -> None:
+        self.weights, self.ranges = weights, tower_ranges(weights, towers)
+        self.held: paddle.Tensor | None = None
 
     def before(self) -> None:
         """Remember the weights; to be called right before the optimizer's step."""
-        learning = (value for tower in self.towers.values() for value in tower.parameters() if not value.stop_gradient)
-        self.held = {id(parameter): parameter.detach().clone() for parameter in learning}
+        self.held = self.weights.values[: self.weights.learning].clone()
 
     def after(self) -> dict[str, float]:
         """{"update_norm_image": ..., "update_norm_text": ...}; {} when `before` was not called."""
         held, self.held = self.held, None
         if held is None:
             return {}
-
-        def moved(parameter):
-            return parameter.detach() - held[id(parameter)] if id(parameter) in held else None
-
         with paddle.no_grad():
-            return norms(by_tower(self.towers, moved), "update_norm")
+            return tower_norms(self.weights.values[: self.weights.learning] - held, self.ranges, "update_norm")

@@ -7,19 +7,16 @@ summand of the global one: no averaging, no hooks in the backward pass.
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import paddle
 import paddle.distributed as dist
-from paddle import nn
 
 from ..device import current_device
-from ..errors import UserError
+from .optimization.gradients import BUCKET, Gradients
 
-BUCKET = 32 << 20
-"""Bytes of gradients or parameters in one collective."""
 ARRIVED, LEFT = "ernie_vil2/arrived", "ernie_vil2/left"
 """Counters in the store: arrivals at any wait, and ranks that are done."""
 SHORTEST_POLL, LONGEST_POLL = 0.0005, 0.05
@@ -134,89 +131,50 @@ def owners(parameters: Iterable[tuple[str, paddle.Tensor]], size: int) -> dict[s
     return owner
 
 
-def buckets(tensors: Iterable[paddle.Tensor]) -> Iterator[list[paddle.Tensor]]:
-    """Lists of at most BUCKET bytes of tensors, in order."""
-    bucket, size = [], 0
-    for tensor in tensors:
-        if bucket and size + 4 * tensor.size > BUCKET:
-            yield bucket
-            bucket, size = [], 0
-        bucket.append(tensor)
-        size += 4 * int(tensor.size)
-    if bucket:
-        yield bucket
-
-
-def together(tensors: list[paddle.Tensor], collective: Callable[[paddle.Tensor], object]) -> None:
-    """Run a collective on fp32 copies of tensors that lie in one buffer, and write the result back to each."""
-    with paddle.no_grad():
-        flat = paddle.concat([tensor.astype("float32").flatten() for tensor in tensors])
-        collective(flat)
-        for tensor, part in zip(tensors, paddle.split(flat, [int(t.size) for t in tensors]), strict=True):
-            paddle.assign(part.reshape(tensor.shape).astype(tensor.dtype), tensor)
-
-
 class GradientSync:
     """Sums gradients over ranks and, under sharding, keeps the optimizer state of a parameter on one rank.
 
     Sharding 1 divides the optimizer's state, sharding 2 also gives a summed gradient to its owner only. After the
-    owner's step `publish` sends the new values to all. References: ZeRO (arXiv 1910.02054).
+    owner's step `publish` sends the new fp32 values to all. References: ZeRO (arXiv 1910.02054).
     """
 
-    def __init__(self, model: nn.Layer, ranks: Ranks, sharding: int = 0) -> None:
-        self.model, self.ranks = model, ranks
+    def __init__(self, gradients: Gradients, ranks: Ranks, sharding: int = 0) -> None:
+        self.gradients, self.ranks = gradients, ranks
         self.sharding = sharding if ranks.size > 1 else 0
-        self.owner = owners(model.named_parameters(), ranks.size) if self.sharding else None
 
-    def mine(self) -> set[str] | None:
-        """Names of the parameters that this rank updates; None for all."""
-        if self.owner is None:
-            return None
-        return {name for name, rank in self.owner.items() if rank == self.ranks.rank}
+    @property
+    def own(self) -> int | None:
+        """The owner whose buckets hold the summed gradient here; None for all."""
+        return self.ranks.rank if self.sharding == 2 else None
 
     def reduce(self) -> None:
-        """Sum the gradients of all ranks; every rank has gradients of the same parameters, or UserError."""
+        """Sum the gradients of all ranks."""
         if self.ranks.size == 1:
             return
-        named = [(name, p) for name, p in self.model.named_parameters() if p.grad is not None]
-        self._check(len(named))
-        if self.sharding < 2:
-            for bucket in buckets(p.grad for _, p in named):
-                together(bucket, dist.all_reduce)
-            return
-        for rank in range(self.ranks.size):
-            owned = [p for name, p in named if self.owner[name] == rank]
-            for bucket in buckets(p.grad for p in owned):
-                together(bucket, lambda flat, rank=rank: dist.reduce(flat, rank))
-            if rank != self.ranks.rank:
-                for parameter in owned:
-                    parameter.clear_gradient(False)
-
-    def _check(self, count):
-        counts = np.zeros(self.ranks.size)
-        counts[self.ranks.rank] = count
-        counts = self.ranks.sum(counts)
-        if len(set(counts)) > 1:
-            raise UserError(
-                f"ranks have gradients of {counts.astype(int).tolist()} parameters, so their sum would be wrong; "
-                "start all ranks with the same configuration and the same version"
-            )
-
-    def squared_norm(self, own: float) -> float:
-        """The squared norm of the whole gradient from that of what this rank holds."""
-        return float(self.ranks.sum([own])[0]) if self.sharding == 2 else own
+        for bucket in self.gradients.to_reduce():
+            if self.sharding == 2:
+                dist.reduce(bucket.part, bucket.owner)
+            else:
+                dist.all_reduce(bucket.part)
 
     def publish(self) -> None:
-        """Send every parameter from its owner to the other ranks."""
-        if self.owner is None:
-            return
-        for rank in range(self.ranks.size):
-            owned = [p for name, p in self.model.named_parameters() if self.owner[name] == rank and not p.stop_gradient]
-            for bucket in buckets(owned):
-                together(bucket, lambda flat, rank=rank: dist.broadcast(flat, rank))
+        """Send every weight from its owner to the other ranks."""
+        if self.sharding:
+            weights = self.gradients.weights
+            for bucket in self.gradients.held:
+                dist.broadcast(weights.values._slice(bucket.start, bucket.end), bucket.owner)
+            weights.round()
 
     def same_start(self) -> None:
-        """Give every rank the parameters of rank 0."""
-        if self.ranks.size > 1:
-            for bucket in buckets(self.model.parameters()):
-                together(bucket, lambda flat: dist.broadcast(flat, 0))
+        """Give every rank the weights of rank 0, and what lies beside them, as running statistics."""
+        if self.ranks.size == 1:
+            return
+        weights = self.gradients.weights
+        size = int(weights.values.size)
+        for start in range(0, size, BUCKET // 4):
+            dist.broadcast(weights.values._slice(start, min(start + BUCKET // 4, size)), 0)
+        weights.round()
+        held = {id(span.parameter) for span in weights.spans}
+        for parameter in weights.model.parameters():
+            if id(parameter) not in held:
+                dist.broadcast(parameter, 0)

@@ -57,8 +57,11 @@ class StepTimer:
         self.clock = self.began
 
     def read(self, seconds: float) -> None:
-        """Note that the step waited this long for its batch."""
+        """Note that the run waited this long for a batch."""
         self.reading += seconds
+
+    def step(self) -> None:
+        """Note that a step was taken."""
         self.since += 1
 
     def restart(self) -> None:
@@ -134,6 +137,8 @@ class Walk:
         self.bad = BadRows(trainer.folder / "bad.txt", loader.counts, trainer.ranks)
         self.saved = trainer.first
         self.saving, self.agreed, self.path = False, False, None
+        self.batch: Batch | None = None
+        self.fault: Exception | None = None
         self.timer = StepTimer(self.config.steps, trainer.first, self.config.batch_size)
         self.clock = time.monotonic()
 
@@ -161,58 +166,64 @@ class Walk:
             self.trainer.validation.start(self.log, self.stop)
         self.timer.restart()
         self.rig.model.train()
-        batches = iter(self.loader)
-        while self.done < self.config.steps:
-            batch = self.fetch(batches)
-            if self.trainer.stopped:
-                return
-            self.step(batch)
+        self.batches = iter(self.loader)
+        self.heed(*self.ranks.any(*self.fetch()))
+        while self.done < self.config.steps and not self.trainer.stopped:
+            self.step()
 
-    def fetch(self, batches: Iterator) -> Batch | None:
-        """The next batch, once all ranks have theirs; None where the run stops here."""
-        waiting, batch, errors, fault = time.perf_counter(), None, [], None
+    def fetch(self) -> tuple[bool, bool, bool]:
+        """Get the next batch; whether this rank has none, was asked to stop, and should save.
+
+        It is called while the device computes a step, and the answers of all ranks come with the figures of that step.
+        """
+        waiting, errors = time.perf_counter(), []
+        self.batch = None
         try:
             if not self.stop.asked:
-                batch, errors = next(batches)
+                self.batch, errors = next(self.batches)
         except Exception as error:  # the other ranks must hear of it, whatever it is
-            fault = error
+            self.fault = error
         if self.loader.note:
             self.log.say(f"note: {self.loader.note}")
             self.loader.note = ""
-        faulty, stopped, overdue = self.ranks.any(fault is not None, self.stop.asked, self.overdue())
+        self.bad.note(errors)
         self.timer.read(time.perf_counter() - waiting)
+        return self.fault is not None, self.batch is None, self.overdue()
+
+    def heed(self, faulty: bool, stopped: bool, overdue: bool) -> None:
+        """Act on what any rank answered, once the step is done."""
         self.agreed = faulty
         if faulty:
-            raise fault or DataError("another rank cannot go on; log/workerlog.* of that rank says why")
-        self.bad.note(errors)
+            raise self.fault or DataError("another rank cannot go on; log/workerlog.* of that rank says why")
         if stopped:
             self.trainer.stopped = True
         if stopped or overdue:
             self.save(passing=not stopped)
-        return batch
 
     def overdue(self) -> bool:
         """Whether rank 0, whose clock counts for all, saw train.save_minutes pass since the last save."""
         minutes = self.config.save_minutes
         return self.ranks.main and bool(minutes) and time.monotonic() - self.clock >= 60 * minutes
 
-    def step(self, batch: Batch) -> None:
-        """One step, its line, and what is due after it."""
-        number = self.done
-        show = is_due(self.config.log_every, number + 1) or number + 1 == self.config.steps
-        values = self.rig.step(batch, number, show)
+    def step(self) -> None:
+        """One step, its line, what is due after it, and what the ranks answered meanwhile."""
+        number, last = self.done, self.done + 1 == self.config.steps
+        show = last or is_due(self.config.log_every, number + 1)
+        values = self.rig.step(self.batch, number, show, tuple if last else self.fetch)
+        self.timer.step()
         self.log.advance()
         if show:
             values = {**values, **self.timer.line(self.done), **memory()}
             self.log.step(self.done, values, self.rig.parts, self.rig.similarities)
         measured = evaluation_due(self.config, self.done)
-        if not measured and not is_due(self.config.save_every, self.done):
-            return
-        self.save()
+        if measured or is_due(self.config.save_every, self.done):
+            self.save()
         if measured:
             with self.timer.paused():
                 self.trainer.evaluate(self.done, self.log, self.stop)
             self.clock = time.monotonic()
+        if not last:
+            self.heed(*self.rig.flags)
 
     def save(self, passing: bool = False, prune: bool = True) -> None:
         """Save the weights, if they are not on the disk already."""

@@ -3,13 +3,12 @@
 The trainer, the doctor, the benchmarks and the studies take the same steps, because `build` makes the one rig of all.
 """
 
-import contextlib
 import copy
 import logging
 import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -19,23 +18,18 @@ import paddle
 from ..config.run import RunConfig
 from ..data.batches.views import Batch
 from ..errors import DataError, cause_of
-from ..models.dual_encoder import Temperature
-from ..models.lora import LoraLinear, add_lora, merged_state
+from ..models.lora import add_lora, merged_state
 from ..objectives.gather import Share, divide
 from . import diagnostics
-from .distributed import GradientSync, Ranks
+from .distributed import GradientSync, Ranks, owners
+from .figures import read_figures
 from .guard import Guard
 from .optimization.ema import Ema
 from .optimization.freeze import Freezer, freeze_adapted
+from .optimization.gradients import Gradients
 from .optimization.loss_scale import LossScale
-from .optimization.optimizer import (
-    build_optimizer,
-    clear_gradients,
-    clip_gradients,
-    load_optimizer_state,
-    optimizer_state,
-    squared_norm,
-)
+from .optimization.optimizer import AdamW, clip_factor, learning_rate, weight_keys
+from .optimization.weights import Weights, low_precision_names
 from .resume import restore_parameters
 from .setup.initial_weights import start_system
 from .step import GradientStep, autocast
@@ -48,8 +42,9 @@ class Rig:
     """`step(batch, number)` takes one optimizer step on this rank's rows of a global batch.
 
     system and model are what learns; share says which rows are this rank's. Of the last step: `parts` are the names of
-    the parts of its loss, `similarities` its similarities where it was shown. `done` steps are in the weights;
-    `updating`: a step ended while it changed them, or what belongs to them, which are then of no step.
+    the parts of its loss, `similarities` its similarities where it was shown, `flags` what any rank answered to
+    `ahead`. `done` steps are in the weights; `updating`: a step ended while it changed them, or what belongs to them,
+    which are then of no step.
     """
 
     def __init__(self, config: RunConfig, ranks: Ranks, share: Share, notes: list[str], fresh: bool = True) -> None:
@@ -62,20 +57,28 @@ class Rig:
         self.model = self.system.model
         self.model.recompute = train.recompute
         self.freezer = Freezer(self.model, config.optimizer.freeze)
-        self.sync = GradientSync(self.model, ranks, train.sharding)
+        sharded = bool(train.sharding) and ranks.size > 1
+        owner = owners(self.model.named_parameters(), ranks.size) if sharded else {}
+        keys = weight_keys(self.model, config.optimizer, owner, self.freezer.learning_ever())
+        low = low_precision_names(self.model) if train.precision != "fp32" and train.amp_level == "O2" else ()
+        self.weights = Weights(self.model, keys, low)
+        self.gradients = Gradients(self.weights, owner)
+        self.sync = GradientSync(self.gradients, ranks, train.sharding)
         ranks.wait()
         self.sync.same_start()
-        if train.precision != "fp32" and train.amp_level == "O2":
-            paddle.amp.decorate(self.model, level="O2", dtype="bfloat16", excluded_layers=[Temperature, LoraLinear])
-        self.optimizer, self.schedule = build_optimizer(self.model, config.optimizer, train.steps, self.sync.mine())
+        self.optimizer = AdamW(self.weights, config.optimizer, ranks.rank if sharded else 0)
         self.scale = LossScale() if train.precision == "fp16" else None
-        self.ema = Ema(self.model, train.ema) if train.ema else None
-        self.gradients = GradientStep(self.system, config.seed, share, train.precision, train.amp_level)
+        self.ema = Ema(self.weights, train.ema) if train.ema else None
+        collect = (lambda: self.gradients.collect(low_only=True)) if low else None
+        self.gradient_step = GradientStep(
+            self.system, config.seed, share, train.precision, train.amp_level, after=collect
+        )
         self.guard = Guard(config.output, train.spike, ranks.rank)
         self.towers = self.system.towers()
-        self.updates = diagnostics.Updates(self.towers)
+        self.updates = diagnostics.Updates(self.weights, self.towers)
         self.similarities, self.updating, self.done = None, False, 0
         self.parts: tuple[str, ...] = ()
+        self.flags: tuple[bool, ...] = ()
         learnt = [getattr(tower, "batch_norm", "frozen") == "train" for tower in config.model.towers().values()]
         self.moving = any(learnt) or bool(self.system.state())  # a forward pass changes what is saved
         self.model.train()
@@ -85,73 +88,82 @@ class Rig:
         """Values of all parameters."""
         return sum(math.prod(value.shape) for value in self.model.parameters())
 
-    def step(self, batch: Batch, number: int, show: bool = True) -> dict[str, float]:
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return learning_rate(self.done, self.config.optimizer, self.config.train.steps)
+
+    def step(
+        self, batch: Batch, number: int, show: bool = True, ahead: Callable[[], Sequence[bool]] = tuple
+    ) -> dict[str, float]:
         """One optimizer step, `number` from 0; returns what the log shows of it, with `show` the costlier figures too.
 
-        Raises DataError where no sample of the batch has both views of any pair, UserError where the loss or the
+        ahead: called while the device still computes the gradient; its answers are joined over ranks into `flags`.
+        The host waits for the device once, for all that it has to know of the step (`StepFigures`), and with `show` for
+        more. Raises DataError where no sample of the batch has both views of any pair, UserError where the loss or the
         gradient is no number, on all ranks.
         """
         self.freezer.apply(number)
         self.updating = self.moving
-        parts = self.gradients(batch, number, self.scale.value if self.scale else 1.0)
-        if not parts:
+        parts = self.gradient_step(batch, number, self.scale.value if self.scale else 1.0)
+        flags = ahead()
+        self.gradients.collect()
+        self.ranks.meet()
+        self.sync.reduce()
+        if self.scale:
+            self.gradients.scale(1.0 / self.scale.value)
+        figures = read_figures(parts, flags, self.gradients, self.sync)
+        self.flags, norm, taken = figures.flags, figures.norm, True
+        if not figures.counted:
             raise DataError(
                 f"step {number + 1}: no sample of the batch has both views of any pair; check that the source has the "
                 f"views {', '.join(self.system.views)}, first sample {batch.where[0]}"
             )
-        sums = self.ranks.sum([part.item() for part in parts.values()])
-        self.parts = tuple(name for name in parts if name != "loss")
-        values = {name: float(value) for name, value in zip(parts, sums, strict=True)}
-        self.sync.reduce()
-        norm, taken = self._norm(), True
-        self.guard.check(number, values["loss"], norm, batch, skippable=self.scale is not None)
+        values = {"loss": figures.loss, **figures.parts}
+        self.parts = tuple(figures.parts)
+        self.guard.check(number, figures.loss, norm, batch, skippable=self.scale is not None)
         if show:
             values.update(self._shown(batch))
             self.updates.before()
-        values["lr"], values["grad_norm"] = self.optimizer.get_lr(), norm
+        values["lr"], values["grad_norm"] = self.rate, norm
         self.updating = True
         if self.scale:
             taken = self.scale.update(norm)
             values["loss_scale"] = self.scale.value
         if taken:
-            clip_gradients(self.model.parameters(), self.config.optimizer.clip, norm)
-            self.optimizer.step()
+            factor = clip_factor(norm, self.config.optimizer.clip)
+            if factor != 1.0:
+                self.gradients.scale(factor)
+            self.optimizer.step(self.gradients, self.rate)
             self.sync.publish()
-        clear_gradients(self.model.parameters())
-        self.schedule.step()
+        self.gradients.clear()
         self.system.after_step()
         if self.ema is not None:
             self.ema.update()
         self.updating, self.done = False, number + 1
         if show:
             values.update(told(self.updates.after))
-        values.update({f"logit_scale_{group}": self.model.logit_scale(group).item() for group in self.model.groups})
+            values.update({f"logit_scale_{name}": self.model.logit_scale(name).item() for name in self.model.groups})
         return values
-
-    def _norm(self) -> float:
-        """The norm of the whole gradient, unscaled; gradients are unscaled in place where the loss was scaled."""
-        if self.scale:
-            with paddle.no_grad():
-                for parameter in self.model.parameters():
-                    if parameter.grad is not None:
-                        parameter.grad.scale_(1.0 / self.scale.value)
-        return math.sqrt(self.sync.squared_norm(squared_norm(self.model.parameters())))
 
     def _shown(self, batch: Batch) -> dict[str, float]:
         """Similarities, and norms of gradients by tower."""
-        embeds, rule = self.gradients.embeds, self.config.objective.positives
+        embeds, rule = self.gradient_step.embeds, self.config.objective.positives
         self.similarities = told(lambda: diagnostics.similarities(embeds, batch, rule)) or None
-        norms = diagnostics.gradient_norms(self.towers)
-        norms = {name: math.sqrt(self.sync.squared_norm(norm**2)) for name, norm in norms.items()}
+        own = self.sync.own
+        squares = {name: self.gradients.squared_norm(found, own) for name, found in self.updates.ranges.items()}
+        norms = diagnostics.norms(squares, "grad_norm")
+        if own is not None:
+            norms = {name: math.sqrt(self.ranks.sum([norm**2])[0]) for name, norm in norms.items()}
         return {**(self.similarities.scalars() if self.similarities else {}), **norms}
 
     def averaged(self) -> AbstractContextManager:
-        """Inside the block the model has the weights that are evaluated and saved."""
-        return self.ema.applied() if self.ema is not None else contextlib.nullcontext()
+        """Inside the block the model has the weights that are evaluated and saved, in fp32."""
+        return self.ema.applied() if self.ema is not None else self.weights.shown()
 
     def precision(self) -> AbstractContextManager:
-        """Inside the block towers run in the precision of the run."""
-        return autocast(self.config.train.precision, self.config.train.amp_level)
+        """Inside the block towers with weights in fp32 run in the precision of the run."""
+        return autocast(self.config.train.precision)
 
     def exported(self) -> dict[str, np.ndarray]:
         """{key: array} of the model to use, in its released layout: averaged and merged where the run does that."""
@@ -165,35 +177,36 @@ class Rig:
         """
         groups = {"system": self.system.state()}
         if self.ema is not None or self.config.lora.rank:
-            groups["parameters"] = arrays_of(self.model)
+            with self.weights.shown():
+                groups["parameters"] = arrays_of(self.model)
         if self.ema is not None:
             groups["average"] = self.ema.state()
         return {name: arrays for name, arrays in groups.items() if arrays}
 
     def shard_state(self) -> dict[str, dict[str, np.ndarray]]:
         """{group: {name: array}} of what this rank holds, to be joined over ranks: the optimizer's state."""
-        if self.ranks.main or self.sync.owner is not None:
-            return {"optimizer": optimizer_state(self.optimizer, self.model)}
+        if self.ranks.main or self.sync.sharding:
+            return {"optimizer": self.optimizer.state()}
         return {}
 
     def load(self, groups: Mapping[str, Arrays], state: Mapping, path: str | os.PathLike) -> None:
         """Go on from the groups of a checkpoint (`state` and `shard_state` of all ranks, and "model", the exported
         one) and from its state.json; CheckpointError where they are of another model."""
-        restore_parameters(self.model, groups.get("parameters", groups["model"]), path)
-        load_optimizer_state(self.optimizer, self.model, groups.get("optimizer", {}))
-        self.schedule.step(state["step"])
+        with self.weights.shown():
+            restore_parameters(self.model, groups.get("parameters", groups["model"]), path)
+        self.optimizer.load(groups.get("optimizer", {}))
         self.done = state["step"]
         if self.scale is not None and state["loss_scale"]:
             self.scale.load(state["loss_scale"])
         if self.ema is not None:
-            self.ema = Ema(self.model, self.config.train.ema)
+            self.ema = Ema(self.weights, self.config.train.ema)
             if "average" in groups:
                 self.ema.load(groups["average"])
         self.system.load(groups.get("system", {}))
 
     def close(self) -> None:
         """End the threads."""
-        self.gradients.close()
+        self.gradient_step.close()
 
 
 def told(diagnostic: Callable[[], Any]) -> Any:

@@ -49,7 +49,7 @@ class GradientStep:
     share: the rows of the global batch that `batch` holds; None for all of it in one micro-batch. With several chunks
     the gradient cache is used. side_by_side: whether towers may run in two threads; by default on a CPU with two
     threads or more. Towers that have a parameter in common take turns whatever it says, so that every use of it
-    contributes to its gradient and none is lost.
+    contributes to its gradient and none is lost. after: called after every backward pass, by one thread at a time.
     """
 
     def __init__(
@@ -60,11 +60,13 @@ class GradientStep:
         precision: str = "fp32",
         level: str = "O1",
         side_by_side: bool | None = None,
+        after: Callable[[], object] | None = None,
     ) -> None:
         self.system, self.seed, self.share = system, seed, share
         self.precision, self.level = precision, level
+        self.after = after or (lambda: None)
         if side_by_side is None:
-            side_by_side = current_device().is_cpu and thread_count() > 1
+            side_by_side = current_device().is_cpu and thread_count() > 1 and after is None
         self.towers = {name: tower for name, tower in system.towers().items() if tower.views}
         self.embeds: dict[str, paddle.Tensor] = {}
         """{view: embeddings [b, D]} of the last batch, without their graph"""
@@ -74,7 +76,7 @@ class GradientStep:
             self.pool = ThreadPoolExecutor(len(self.towers), "tower")
 
     def __call__(self, batch: Batch, number: int, scale: float = 1.0) -> dict[str, paddle.Tensor]:
-        """{"loss": scalar, part: scalar ...} of this rank's rows at 0-based step `number`; {} when there is no pair.
+        """{"loss": scalar, part: scalar ...} of this rank's rows at 0-based step `number`, as `System.loss` has them.
 
         scale: factor of the loss before its backward pass (fp16).
         """
@@ -99,9 +101,8 @@ class GradientStep:
         self.embeds = leaves
         self.system.before_keys()
         parts = self.system.loss(leaves, batch, share)
-        if not parts:
-            return parts
-        (parts["loss"] * scale).backward()
+        (parts["loss"] if scale == 1.0 else parts["loss"] * scale).backward()
+        self.after()
 
         def backward(name):
             views = self.towers[name].views
@@ -110,9 +111,10 @@ class GradientStep:
                 return
             if cached:
                 with autocast(self.precision, self.level):
-                    replay(self.system, batch, share, key, gradients)
+                    replay(self.system, batch, share, key, views, gradients, self.after)
             else:
                 paddle.autograd.backward([embeds[view] for view in gradients], list(gradients.values()))
+                self.after()
 
         self._each_tower(backward, together=not (alone or (random and cached)))
         return parts

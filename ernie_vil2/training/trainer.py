@@ -226,7 +226,8 @@ class Trainer:
     def save(self, step: int, log: RunLog | SilentLog, passing: bool = False, prune: bool = True) -> Path:
         """Write the checkpoint of a step; returns its path. passing, prune: as for `Checkpoints.save`."""
         rig = self.rig
-        check_finite(rig.model, step)
+        with rig.weights.shown():
+            check_finite(rig.model, step)
         state = {
             "step": step,
             "position": self.order.position(step - self.first),

@@ -28,6 +28,8 @@ from ernie_vil2.objectives.gather import divide
 from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training.distributed import GradientSync, Ranks, launched
 from ernie_vil2.training.optimization.ema import Ema
+from ernie_vil2.training.optimization.gradients import Gradients
+from ernie_vil2.training.optimization.weights import Weights
 from ernie_vil2.training.optimization.parameter_groups import layer_factors
 from ernie_vil2.training.setup.initial_weights import check_init, start_system, take_tower
 from ernie_vil2.training.setup.preflight import check_towers
@@ -114,8 +116,10 @@ def rank_gradient(folder):
     share = divide(BATCH, 3, ranks.rank, ranks.size)
     step = GradientStep(ErnieVil2(model, objective), seed=3, share=share, side_by_side=False)
     step(batch.rows(slice(share.start, share.start + share.rows)), 7)
-    GradientSync(model, ranks).reduce()
-    np.savez(folder / f"rank-{ranks.rank}.npz", **gradients(model))
+    found = Gradients(Weights(model))
+    found.collect()
+    GradientSync(found, ranks).reduce()
+    np.savez(folder / f"rank-{ranks.rank}.npz", **{name: value.numpy() for name, value in found.named().items()})
 
 
 def test_two_ranks_have_the_gradient_of_one_process_with_frozen_statistics(tmp_path):
@@ -213,7 +217,7 @@ def test_resumed_it_is_the_uninterrupted_run_bit_for_bit(tmp_path):
 
 def test_the_average_leaves_statistics_to_the_model(tmp_path):
     model, _, _ = small_setting(tmp_path, "train")
-    ema = Ema(model, 0.5)
+    ema = Ema(Weights(model), 0.5)
     for value in model.parameters():
         value.set_value(value.numpy() + 1.0)
     ema.update()

@@ -12,13 +12,7 @@ from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.models.lora import add_lora, merged_state
 from ernie_vil2.training.optimization.ema import Ema
 from ernie_vil2.training.optimization.freeze import Freezer
-from ernie_vil2.training.optimization.optimizer import (
-    build_optimizer,
-    clear_gradients,
-    clip_gradients,
-    load_optimizer_state,
-    optimizer_state,
-)
+from tests.training.updates import Updates
 
 STEPS, STOP = 8, 3
 RULES = {
@@ -35,8 +29,8 @@ class Run:
         add_lora(self.model, LoraConfig(rank=2, towers=("text",)) if lora else LoraConfig())
         settings = OptimizerConfig(lr=1e-2, warmup=2, layer_decay=0.8, clip=0.5, **RULES)
         self.freezer = Freezer(self.model, settings.freeze)
-        self.optimizer, self.schedule = build_optimizer(self.model, settings, STEPS)
-        self.ema = Ema(self.model, 0.9)
+        self.updates = Updates(self.model, settings, STEPS, self.freezer.learning_ever())
+        self.ema = Ema(self.updates.weights, 0.9)
         self.model.train()
 
     def steps(self, numbers):
@@ -48,10 +42,7 @@ class Run:
             image, text = self.model(pixels, paddle.to_tensor(rng.integers(1, 60, (4, 8))))
             logits = paddle.matmul(image, text, transpose_y=True) * self.model.logit_scale() * 0.01
             paddle.nn.functional.cross_entropy(logits, paddle.arange(4)).backward()
-            assert np.isfinite(clip_gradients(self.model.parameters(), 0.5))
-            self.optimizer.step()
-            clear_gradients(self.model.parameters())
-            self.schedule.step()
+            assert np.isfinite(self.updates.step(clip=0.5))
             self.model.clamp_temperatures()
             self.ema.update()
 
@@ -68,11 +59,11 @@ def test_a_stopped_run_continues_exactly(tiny_config, lora):
     start, _ = straight.state()
     straight.steps(range(STEPS))
     stopped.steps(range(STOP))
-    weights, state, average = stopped.state()[0], optimizer_state(stopped.optimizer, stopped.model), stopped.ema.state()
+    weights, state, average = stopped.state()[0], stopped.updates.optimizer.state(), stopped.ema.state()
     resumed = Run(tiny_config, lora)
     resumed.model.set_state_dict(weights)
-    load_optimizer_state(resumed.optimizer, resumed.model, state)
-    resumed.schedule.step(STOP)
+    resumed.updates.optimizer.load(state)
+    resumed.updates.done = STOP
     resumed.ema.load(average)
     resumed.steps(range(STOP, STEPS))
     (one, one_average), (two, two_average) = straight.state(), resumed.state()

@@ -101,10 +101,11 @@ def test_the_same_seed_gives_the_same_run_and_dropout_is_keyed(tmp_path):
 def test_temperatures_move_and_no_decay_touches_bias_norm_or_temperature(tmp_path):
     trainer = Trainer(run_config(tmp_path / "run", optimizer={"lr": 1e-3, "warmup": 0, "weight_decay": 100.0}))
     before = {name: value.numpy().copy() for name, value in trainer.rig.model.named_parameters()}
-    for parameter in trainer.rig.model.parameters():
-        parameter.grad = None
+    rig = trainer.rig
+    for parameter in rig.model.parameters():
         (parameter * 0.0).sum().backward()
-    trainer.rig.optimizer.step()
+    rig.gradients.collect()
+    rig.optimizer.step(rig.gradients, rig.rate)
     for name, parameter in trainer.rig.model.named_parameters():
         shrunk = not np.allclose(parameter.numpy(), before[name], atol=1e-7)
         matrix = parameter.ndim >= 2
@@ -255,7 +256,7 @@ def test_one_broken_validation_image_does_not_end_the_run(tmp_path, random_image
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     trainer = Trainer(run_config(tmp_path / "run", train__steps=1, optimizer={"warmup": 0}))
     bias = trainer.rig.model.visual.norm_post.bias
-    trainer.rig.optimizer.step = lambda: bias.set_value(np.full(bias.shape, np.inf, np.float32))
+    trainer.rig.optimizer.step = lambda *_: bias.set_value(np.full(bias.shape, np.inf, np.float32))
     with pytest.raises(UserError, match="step 1: visual.norm_post.bias is no longer finite"):
         trainer.run()
     assert not (tmp_path / "run/checkpoints").exists()
@@ -287,7 +288,7 @@ def test_init_refuses_weights_that_mean_something_else(tmp_path, tiny_vocab):
 
 def test_a_signal_within_a_step_saves_after_that_step(tmp_path):
     trainer = Trainer(run_config(tmp_path / "run", train={"steps": 5, "batch_size": 16}, optimizer={"warmup": 0}))
-    original, calls = trainer.rig.gradients, []
+    original, calls = trainer.rig.gradient_step, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -296,7 +297,7 @@ def test_a_signal_within_a_step_saves_after_that_step(tmp_path):
         return original(*arguments)
 
     interrupted.close, interrupted.embeds = original.close, {}
-    trainer.rig.gradients = interrupted
+    trainer.rig.gradient_step = interrupted
     assert trainer.run().name == "step-0000002" and trainer.stopped and len(calls) == 2
 
 

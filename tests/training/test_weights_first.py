@@ -234,11 +234,11 @@ def test_weights_that_were_being_changed_are_not_saved(tmp_path, table, monkeypa
     trainer = Trainer(config(tmp_path, table))
     original, calls = trainer.rig.optimizer.step, []
 
-    def half():
+    def half(*arguments):
         calls.append(1)
         if len(calls) == 2:
             raise RuntimeError("within the update")
-        original()
+        original(*arguments)
 
     monkeypatch.setattr(trainer.rig.optimizer, "step", half)
     with pytest.raises(RuntimeError):

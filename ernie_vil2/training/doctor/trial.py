@@ -16,7 +16,7 @@ from ...device import current_device
 from ...errors import UserError
 from ...objectives.gather import divide
 from ...objectives.positives import labels_of, positives
-from ..diagnostics import Updates, by_tower, norms
+from ..diagnostics import Updates, tower_norms
 from ..trainer import Trainer
 from .alike import nothing_to_learn, pictures
 
@@ -78,8 +78,9 @@ class Learning:
 
     def run(self) -> None:
         """Take up to STEPS steps."""
-        towers = self.trainer.rig.towers
-        weights, updates = norms(by_tower(towers, lambda parameter: parameter), "norm"), Updates(towers)
+        rig = self.trainer.rig
+        updates = Updates(rig.weights, rig.towers)
+        weights = tower_norms(rig.weights.values, updates.ranges, "norm")
         updates.before()
         self._steps()
         moved = updates.after().values()

@@ -23,6 +23,11 @@ class Freezer:
         self.learning = {name for name, parameter in named.items() if not parameter.stop_gradient}
         self.rules = [(set(matches(rule.match, list(named), "optimizer.freeze")), rule.until) for rule in rules]
 
+    def learning_ever(self) -> list[str]:
+        """Names of the parameters that learn at some step, in the model's order."""
+        never = set().union(*(names for names, until in self.rules if until is None))
+        return [name for name, _ in self.model.named_parameters() if name in self.learning - never]
+
     def apply(self, step: int) -> bool:
         """Freeze and free parameters for 0-based `step`; True when one of them changed. Call it before the step."""
         resting = set().union(*(names for names, until in self.rules if until is None or step < until))

@@ -1,7 +1,12 @@
-"""AdamW in groups, warm-up and schedule, clipping by a norm that may be of all ranks, state by parameter name."""
+"""AdamW in groups over flat weights, warm-up and schedule, clipping by a norm of all ranks, state by parameter name.
+
+The arithmetic is the kernel of Paddle's own AdamW, called once for neighbours that share rate, decay and number of
+updates instead of once a parameter, always on fp32 values.
+"""
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import paddle
@@ -9,7 +14,9 @@ from paddle import nn
 
 from ...config.optimizer import OptimizerConfig
 from ...errors import CheckpointError
+from .gradients import Gradients
 from .parameter_groups import decayed, parameter_options
+from .weights import Span, Weights
 
 SLOTS = ("moment1", "moment2", "beta1_pow", "beta2_pow")
 IDLE, MASTER = "idle", "master"
@@ -27,147 +34,146 @@ def learning_rate(step: int, config: OptimizerConfig, steps: int) -> float:
     return config.final_lr + (config.lr - config.final_lr) * share
 
 
-def build_optimizer(
-    model: nn.Layer, config: OptimizerConfig, steps: int, only: set[str] | None = None
-) -> tuple[paddle.optimizer.AdamW, paddle.optimizer.lr.LambdaDecay]:
-    """(AdamW, LambdaDecay) for the parameters of the model; call the schedule's step() after each step.
+def weight_keys(
+    model: nn.Layer,
+    config: OptimizerConfig,
+    owner: Mapping[str, int] | None = None,
+    learning: Iterable[str] | None = None,
+) -> dict[str, tuple[Any, ...]]:
+    """{name: (owner, side, factor of the rate, decay)} of what may learn, for `Weights`: what is equal lies together.
 
-    only: names of the parameters that this rank owns, or None for all. Frozen parameters (stop_gradient) are listed
-    too, so that they can be freed later: AdamW leaves them alone, without decay and without state, while they are
-    frozen. Parameters of fp16 or bf16 get fp32 master weights. Raises ConfigError when an entry of `config.groups` fits
-    no parameter of the whole model.
+    learning: names of what may, by default all that has no stop_gradient now. Raises ConfigError when an entry of
+    `config.groups` fits no parameter of the whole model.
     """
-    named = dict(model.named_parameters())
-    groups = {}
-    for name, (factor, decay) in parameter_options(list(named), config).items():
-        if only is None or name in only:
-            groups.setdefault((factor, decay), []).append(named[name])
-    schedule = paddle.optimizer.lr.LambdaDecay(1.0, lambda step: learning_rate(step, config, steps))
-    with_decay = {parameter.name for name, parameter in named.items() if decayed(name, parameter)}
-    optimizer = paddle.optimizer.AdamW(
-        learning_rate=schedule,
-        beta1=config.beta1,
-        beta2=config.beta2,
-        epsilon=config.epsilon,
-        parameters=[
-            {"params": parameters, "learning_rate": factor, "weight_decay": decay}
-            for (factor, decay), parameters in groups.items()
-        ],
-        weight_decay=config.weight_decay,
-        apply_decay_param_fun=lambda name: name in with_decay,
-        multi_precision=True,
-    )
-    return optimizer, schedule
+    named, owner = dict(model.named_parameters()), owner or {}
+    options = parameter_options(list(named), config)
+    if learning is None:
+        learning = (name for name, value in named.items() if not value.stop_gradient)
+    keys = {}
+    for name in learning:
+        factor, decay = options[name]
+        rest = (name.partition(".")[0], factor, decay if decayed(name, named[name]) else 0.0)
+        keys[name] = (owner.get(name, 0), *rest)
+    return keys
 
 
-def squared_norm(parameters: Iterable[paddle.Tensor]) -> float:
-    """Sum of the squares of all gradients, a float, with one synchronisation; inf or nan when one is not finite."""
-    return total_square([parameter.grad for parameter in parameters if parameter.grad is not None]).item()
+class AdamW:
+    """AdamW (arXiv 1711.05101) on the weights of one owner, with a state in fp32.
 
-
-def total_square(tensors: list[paddle.Tensor]) -> paddle.Tensor:
-    """Sum of the squares of all elements in fp32, a tensor []: one kernel a tensor, as Paddle's own clipping."""
-    if not tensors:
-        return paddle.zeros([])
-    with paddle.no_grad():
-        return paddle.concat([paddle._C_ops.squared_l2_norm(tensor.astype("float32")) for tensor in tensors]).sum()
-
-
-def clip_gradients(parameters: Iterable[paddle.Tensor], limit: float, norm: float | None = None) -> float:
-    """Scale all gradients, in place, so that their global norm is at most `limit` (0: leave them); the norm before.
-
-    norm: the global norm where these parameters are only a part of it, as under sharding: the root of the sum of
-    `squared_norm` over the ranks. Gradients scaled by a loss scaler are to be unscaled before. A norm that is not
-    finite scales nothing.
+    The keys of the weights are those of `weight_keys`. A parameter without a gradient in a step, frozen or unused, is
+    left alone: it is neither moved nor decayed, and holds no state before its first update.
     """
-    parameters = list(parameters)
-    if norm is None:
-        norm = math.sqrt(squared_norm(parameters))
-    if limit and limit < norm < math.inf:
+
+    def __init__(self, weights: Weights, config: OptimizerConfig, owner: int = 0) -> None:
+        self.weights, self.config = weights, config
+        spans = enumerate(weights.spans[: weights.learners])
+        self.spans: dict[int, Span] = {number: span for number, span in spans if weights.keys[span.name][0] == owner}
+        """{number: span} of what this optimizer updates; they are neighbours"""
+        held = list(self.spans.values())
+        self.start, end = (held[0].start, held[-1].end) if held else (0, 0)
+        self.first, self.second = (paddle.zeros([end - self.start], "float32") for _ in range(2))
+        self.powers = np.tile(np.float32([config.beta1, config.beta2]), (weights.learners, 1))
+        """float32 [learners, 2]: beta1 and beta2 to the power of the updates, one ahead, as Paddle keeps them"""
+        self.updated = np.zeros(weights.learners, bool)
+        self.present: list[bool] = []
+        self.runs: list[list[int]] = []
+
+    def step(self, gradients: Gradients, rate: float) -> None:
+        """Update what has a gradient, at this learning rate, and the copies of the low precision."""
+        if gradients.present != self.present:
+            self.present = list(gradients.present)
+            self.runs = self._divide()
+        config, weights, values = self.config, self.weights, self.weights.values
         with paddle.no_grad():
-            for parameter in parameters:
-                if parameter.grad is not None:
-                    parameter.grad.scale_(limit / (norm + 1e-6))
-    return norm
+            for run in self.runs:
+                first, last = weights.spans[run[0]], weights.spans[run[-1]]
+                _, _, factor, decay = weights.keys[first.name]
+                place = slice(first.start - self.start, last.end - self.start)
+                powers = [paddle.to_tensor(power, place=paddle.CPUPlace()) for power in self.powers[run[0]][:, None]]
+                paddle._C_ops.adamw_(
+                    values._slice(first.start, last.end),
+                    gradients.flat._slice(first.start, last.end),
+                    paddle.full([1], float(np.float32(rate) * np.float32(factor)), "float32"),
+                    self.first._slice(place.start, place.stop),
+                    self.second._slice(place.start, place.stop),
+                    None,
+                    *powers,
+                    None,
+                    None,
+                    config.beta1,
+                    config.beta2,
+                    config.epsilon,
+                    1.0,
+                    decay,
+                    bool(decay),
+                    False,
+                    1000,
+                    False,
+                    True,
+                    False,
+                )
+                self.powers[run] *= np.float32([config.beta1, config.beta2])
+                self.updated[run] = True
+        weights.round()
 
-
-def clear_gradients(parameters: Iterable[paddle.Tensor]) -> None:
-    """Forget all gradients; to be called after each step, instead of `optimizer.clear_grad()`.
-
-    Paddle's own leaves zeros, with which AdamW would still move and decay a parameter that a later batch gives no
-    gradient, but not so after a resume.
-    """
-    for parameter in parameters:
-        parameter.grad = None
-
-
-def owned(optimizer: paddle.optimizer.AdamW, model: nn.Layer) -> dict[str, paddle.Tensor]:
-    """{name: parameter} of what an optimizer of this model updates."""
-    held = {parameter.name for group in optimizer._param_groups for parameter in group["params"]}
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.name in held}
-
-
-def accumulators(optimizer: paddle.optimizer.AdamW, parameter: paddle.Tensor) -> dict[str, paddle.Tensor]:
-    """{slot: tensor} of a parameter's state; empty before its first update."""
-    key = optimizer._master_weights.get(parameter.name, parameter).name
-    found = {slot: optimizer._accumulators.get(kind, {}).get(key) for slot, kind in kinds(optimizer).items()}
-    return {} if None in found.values() else found
-
-
-def kinds(optimizer: paddle.optimizer.AdamW) -> dict[str, str]:
-    """{slot: Paddle's name of it}."""
-    names = (
-        optimizer._moment1_acc_str,
-        optimizer._moment2_acc_str,
-        optimizer._beta1_pow_acc_str,
-        optimizer._beta2_pow_acc_str,
-    )
-    return dict(zip(SLOTS, names, strict=True))
-
-
-def optimizer_state(optimizer: paddle.optimizer.AdamW, model: nn.Layer) -> dict[str, np.ndarray]:
-    """{"parameter name.slot": float32 array} of what this optimizer holds, for `load_optimizer_state`.
-
-    Slots are moment1, moment2, beta1_pow, beta2_pow and, for parameters of fp16 or bf16, master. A parameter that was
-    never updated has `idle` instead. Names are those of `model.named_parameters()`, so the state fits a model built
-    anew, or another division over ranks (merge the dictionaries of all ranks).
-    """
-    state = {}
-    for name, parameter in owned(optimizer, model).items():
-        found = accumulators(optimizer, parameter)
-        if not found:
-            state[f"{name}.{IDLE}"] = np.ones(1, np.float32)
-            continue
-        if parameter.name in optimizer._master_weights:
-            found = {**found, MASTER: optimizer._master_weights[parameter.name]}
-        for slot, value in found.items():
-            state[f"{name}.{slot}"] = np.array(value.numpy(), np.float32)
-    return state
-
-
-def load_optimizer_state(optimizer: paddle.optimizer.AdamW, model: nn.Layer, arrays: Mapping[str, np.ndarray]) -> None:
-    """Put the arrays of `optimizer_state` back, bit for bit; what this optimizer does not own is left where it is.
-
-    Raises CheckpointError when something is missing or has another shape. The schedule is not part of it: set it with
-    `schedule.step(number of steps done)`.
-    """
-    mine = owned(optimizer, model)
-    missing = [name for name in mine if f"{name}.{IDLE}" not in arrays and missing_slot(name, arrays)]
-    if missing:
-        raise CheckpointError(
-            f"the optimizer's state lacks {missing_slot(missing[0], arrays)} and that of {len(missing)} parameters of "
-            f"{len(mine)} in all; it is of another model or incomplete: go on from another checkpoint"
-        )
-    with paddle.no_grad():
-        for name, parameter in mine.items():
-            if f"{name}.{IDLE}" in arrays:
+    def _divide(self) -> list[list[int]]:
+        """Numbers of neighbouring spans with a gradient that share rate, decay and powers."""
+        runs: list[list[int]] = []
+        before = None
+        for number, span in self.spans.items():
+            if not self.present[number]:
+                before = None
                 continue
-            optimizer._create_accumulators(paddle.base.framework.default_main_program().global_block(), [parameter])
-            targets = accumulators(optimizer, parameter)
-            if parameter.name in optimizer._master_weights and f"{name}.{MASTER}" in arrays:
-                targets[MASTER] = optimizer._master_weights[parameter.name]
-            for slot, target in targets.items():
-                put(target, np.asarray(arrays[f"{name}.{slot}"], np.float32), f"{name}.{slot}")
+            kind = (self.weights.keys[span.name], *self.powers[number].tolist())
+            if kind != before:
+                runs.append([])
+            runs[-1].append(number)
+            before = kind
+        return runs
+
+    def state(self) -> dict[str, np.ndarray]:
+        """{"parameter name.slot": float32 array} of what this optimizer holds, for `load`.
+
+        Slots are moment1, moment2, beta1_pow, beta2_pow. A parameter that was never updated has `idle` instead. Names
+        are those of `model.named_parameters()`, so the state fits a model built anew, or another division over ranks
+        (merge the dictionaries of all ranks).
+        """
+        state = {}
+        first, second = self.first.numpy(), self.second.numpy()
+        for number, span in self.spans.items():
+            if not self.updated[number]:
+                state[f"{span.name}.{IDLE}"] = np.ones(1, np.float32)
+                continue
+            place, shape = slice(span.start - self.start, span.stop - self.start), span.parameter.shape
+            slots = first[place].reshape(shape).copy(), second[place].reshape(shape).copy()
+            for slot, value in zip(SLOTS, (*slots, *self.powers[number].copy()[:, None]), strict=True):
+                state[f"{span.name}.{slot}"] = value
+        return state
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Put the arrays of `state` back, bit for bit; what this optimizer does not own is left where it is.
+
+        A state of release 0.1 has a slot `master` for weights of low precision: they become the weights. Raises
+        CheckpointError when something is missing or has another shape.
+        """
+        mine = {number: span for number, span in self.spans.items() if f"{span.name}.{IDLE}" not in arrays}
+        missing = [slot for span in mine.values() if (slot := missing_slot(span.name, arrays))]
+        if missing:
+            raise CheckpointError(
+                f"the optimizer's state lacks {missing[0]} and that of {len(missing)} parameters of {len(self.spans)} "
+                "in all; it is of another model or incomplete: go on from another checkpoint"
+            )
+        for number, span in mine.items():
+            targets = [span.view(self.first, self.start), span.view(self.second, self.start)]
+            for slot, target in zip(SLOTS[:2], targets, strict=True):
+                target.set_value(fitting(arrays, f"{span.name}.{slot}", span.parameter.shape))
+            self.powers[number] = [fitting(arrays, f"{span.name}.{slot}", [1])[0] for slot in SLOTS[2:]]
+            self.updated[number] = True
+            if f"{span.name}.{MASTER}" in arrays:
+                master = fitting(arrays, f"{span.name}.{MASTER}", span.parameter.shape)
+                self.weights.views[number].set_value(master)
+        self.present = []
+        self.weights.round()
 
 
 def missing_slot(name: str, arrays: Mapping[str, np.ndarray]) -> str | None:
@@ -175,11 +181,20 @@ def missing_slot(name: str, arrays: Mapping[str, np.ndarray]) -> str | None:
     return next((f"{name}.{slot}" for slot in SLOTS if f"{name}.{slot}" not in arrays), None)
 
 
-def put(target: paddle.Tensor, array: np.ndarray, key: str) -> None:
-    """Set a tensor from an array of the same shape."""
-    if list(array.shape) != list(target.shape):
+def fitting(arrays: Mapping[str, np.ndarray], key: str, shape: list[int]) -> np.ndarray:
+    """The array of a key in fp32; CheckpointError where it has another shape."""
+    array = np.asarray(arrays[key], np.float32)
+    if list(array.shape) != list(shape):
         raise CheckpointError(
-            f"the optimizer's state {key} is {list(array.shape)} but this model needs {list(target.shape)}; "
+            f"the optimizer's state {key} is {list(array.shape)} but this model needs {list(shape)}; "
             "go on with the configuration that it was written with"
         )
-    target.set_value(array)
+    return array
+
+
+def clip_factor(norm: float, limit: float) -> float:
+    """What a gradient of this global norm is multiplied with, so that its norm is at most `limit` (0: no limit).
+
+    A norm that is not finite scales nothing.
+    """
+    return limit / (norm + 1e-6) if limit and limit < norm < math.inf else 1.0

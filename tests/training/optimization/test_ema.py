@@ -7,6 +7,7 @@ import pytest
 from ernie_vil2.errors import CheckpointError
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.training.optimization.ema import Ema
+from ernie_vil2.training.optimization.weights import Weights
 
 
 def values(model):
@@ -21,7 +22,7 @@ def move(model, seed):
 
 def test_the_average_is_the_recursion_in_double_precision(tiny_config):
     model = new_model(tiny_config)
-    ema = Ema(model, 0.3)
+    ema = Ema(Weights(model), 0.3)
     wanted = values(model)
     for step in range(8):
         move(model, step)
@@ -37,7 +38,7 @@ def test_the_average_is_the_recursion_in_double_precision(tiny_config):
 
 def test_weights_that_do_not_move_are_their_own_average_bit_for_bit(tiny_config):
     model = new_model(tiny_config)
-    ema = Ema(model, 0.999)
+    ema = Ema(Weights(model), 0.999)
     for _ in range(5):
         ema.update()
     assert all(np.array_equal(ema.state()[name], value) for name, value in values(model).items())
@@ -45,7 +46,7 @@ def test_weights_that_do_not_move_are_their_own_average_bit_for_bit(tiny_config)
 
 def test_the_block_has_the_average_and_afterwards_the_model_its_own_weights(tiny_config):
     model = new_model(tiny_config)
-    ema = Ema(model, 0.9)
+    ema = Ema(Weights(model), 0.9)
     move(model, 0)
     ema.update()
     raw, names = values(model), {id(parameter) for parameter in model.parameters()}
@@ -61,10 +62,11 @@ def test_the_block_has_the_average_and_afterwards_the_model_its_own_weights(tiny
 
 def test_going_on_from_a_state_is_exact(tiny_config):
     model = new_model(tiny_config)
-    straight = Ema(model, 0.9)
+    weights = Weights(model)
+    straight = Ema(weights, 0.9)
     move(model, 0)
     straight.update()
-    resumed = Ema(model, 0.9)
+    resumed = Ema(weights, 0.9)
     resumed.load(straight.state())
     move(model, 1)
     straight.update()
@@ -74,7 +76,7 @@ def test_going_on_from_a_state_is_exact(tiny_config):
 
 
 def test_a_state_of_another_model_is_refused(tiny_config):
-    ema = Ema(new_model(tiny_config), 0.9)
+    ema = Ema(Weights(new_model(tiny_config)), 0.9)
     state = ema.state()
     del state["visual.class_embedding"]
     with pytest.raises(CheckpointError, match="visual.class_embedding"):
@@ -86,7 +88,7 @@ def test_a_state_of_another_model_is_refused(tiny_config):
 def test_frozen_parameters_stay_frozen_and_graphs_stay_out(tiny_config):
     model = new_model(tiny_config)
     model.visual.class_embedding.stop_gradient = True
-    ema = Ema(model, 0.9)
+    ema = Ema(Weights(model), 0.9)
     ema.update()
     with ema.applied():
         assert model.visual.class_embedding.stop_gradient

@@ -9,9 +9,11 @@ import pytest
 from ernie_vil2.config.optimizer import OptimizerConfig
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.models.dual_encoder import new_model
-from ernie_vil2.training.optimization import optimizer as optim
-from ernie_vil2.training.optimization.optimizer import build_optimizer, clip_gradients, learning_rate, squared_norm
+from ernie_vil2.training.optimization.gradients import Gradients
+from ernie_vil2.training.optimization.optimizer import SLOTS, AdamW, clip_factor, learning_rate, weight_keys
 from ernie_vil2.training.optimization.parameter_groups import decayed, parameter_options
+from ernie_vil2.training.optimization.weights import Weights, low_precision_names
+from tests.training.updates import Updates
 
 RULES = [
     {"match": r"visual\.blocks\.0\..*", "lr": 0.5},
@@ -31,12 +33,27 @@ def values(model):
     return {name: parameter.numpy().copy() for name, parameter in model.named_parameters()}
 
 
-def train(model, optimizer, schedule, steps, only=lambda name: True):
+def train(model, updates, steps, only=lambda name: True):
     for step in steps:
         give_gradients(model, step, only)
-        optimizer.step()
-        optim.clear_gradients(model.parameters())
-        schedule.step()
+        updates.step()
+
+
+def plain_adamw(model, config):
+    """Paddle's own optimizer with the same groups."""
+    options, named = parameter_options([name for name, _ in model.named_parameters()], config), {}
+    for name, parameter in model.named_parameters():
+        named.setdefault(options[name], []).append(parameter)
+    keep = {parameter.name for name, parameter in model.named_parameters() if decayed(name, parameter)}
+    return paddle.optimizer.AdamW(
+        config.lr,
+        config.beta1,
+        config.beta2,
+        config.epsilon,
+        [{"params": group, "learning_rate": key[0], "weight_decay": key[1]} for key, group in named.items()],
+        config.weight_decay,
+        apply_decay_param_fun=lambda name: name in keep,
+    )
 
 
 def test_warm_up_is_linear_then_a_cosine_to_the_last_step():
@@ -61,14 +78,23 @@ def test_linear_and_constant_schedules_start_and_end_where_the_cosine_does():
     assert linear[-1] == pytest.approx(0.5) and set(constant[4:]) == {2.0}
 
 
-def test_the_schedule_reaches_the_optimizer(tiny_config):
-    config = OptimizerConfig(lr=1e-2, warmup=2)
-    optimizer, schedule = build_optimizer(new_model(tiny_config), config, 10)
-    rates = []
-    for _ in range(10):
-        rates.append(optimizer.get_lr())
-        schedule.step()
-    assert rates == pytest.approx([learning_rate(step, config, 10) for step in range(10)])
+def test_steps_are_those_of_paddles_own_optimizer_to_the_last_bits(tiny_config):
+    config = OptimizerConfig(lr=1e-2, warmup=0, schedule="constant", layer_decay=0.5, groups=RULES, weight_decay=0.2)
+    model, other = new_model(tiny_config), new_model(tiny_config)
+    updates, plain = Updates(model, config, 9), plain_adamw(other, config)
+    for step in range(4):
+
+        def some(name, step=step):  # gradients come and go
+            return step != 2 or ".mlp." not in name
+
+        give_gradients(model, step, some)
+        give_gradients(other, step, some)
+        updates.step()
+        plain.step()
+        for parameter in other.parameters():
+            parameter.grad = None
+        for (name, found), wanted in zip(model.named_parameters(), other.parameters(), strict=True):
+            np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=3e-7, atol=1e-9, err_msg=f"{step} {name}")
 
 
 def test_matrices_decay_and_nothing_else(tiny_config):
@@ -104,13 +130,13 @@ def test_the_first_rule_counts_and_multiplies_with_the_layer(tiny_config):
 @pytest.mark.parametrize("match", [r"visual", r"vision\..*", r"blocks\.0\..*"])
 def test_a_rule_that_fits_nothing_is_an_error(tiny_config, match):
     with pytest.raises(ConfigError, match="no parameter fits .* whole name"):
-        build_optimizer(new_model(tiny_config), OptimizerConfig(groups=[{"match": match, "lr": 0.1}]), 10)
+        weight_keys(new_model(tiny_config), OptimizerConfig(groups=[{"match": match, "lr": 0.1}]))
 
 
 def test_a_rule_behind_one_that_takes_everything_is_an_error(tiny_config):
     rules = [{"match": ".*", "lr": 0.1}, {"match": r"visual\..*", "lr": 0.2}]
     with pytest.raises(ConfigError, match="earlier entry"):
-        build_optimizer(new_model(tiny_config), OptimizerConfig(groups=rules), 10)
+        weight_keys(new_model(tiny_config), OptimizerConfig(groups=rules))
 
 
 @pytest.mark.parametrize(
@@ -125,9 +151,9 @@ def test_a_wrong_rule_is_an_error_before_there_is_a_model(rule):
 def test_factors_and_decay_of_groups_act_as_separate_optimizers_would(tiny_config):
     config = OptimizerConfig(lr=1e-2, warmup=0, schedule="constant", layer_decay=0.5, groups=RULES, weight_decay=0.2)
     model = new_model(tiny_config)
-    optimizer, schedule = build_optimizer(model, config, 5)
+    updates = Updates(model, config, 5)
     before = values(model)
-    train(model, optimizer, schedule, range(1))
+    train(model, updates, range(1))
     options = parameter_options(list(before), config)
     for index, (name, parameter) in enumerate(model.named_parameters()):
         gradient = np.random.default_rng((index, 0)).normal(size=parameter.shape)
@@ -143,38 +169,55 @@ def test_frozen_parameters_are_neither_moved_nor_decayed_and_hold_no_state(tiny_
     model = new_model(tiny_config)
     for name, parameter in model.named_parameters():
         parameter.stop_gradient = name.startswith("visual.")
-    optimizer, schedule = build_optimizer(model, OptimizerConfig(lr=0.1, warmup=0, weight_decay=10.0), 5)
+    updates = Updates(model, OptimizerConfig(lr=0.1, warmup=0, weight_decay=10.0), 5, dict(model.named_parameters()))
     before = values(model)
-    train(model, optimizer, schedule, range(2))
+    train(model, updates, range(2))
     for name, value in values(model).items():
         assert np.array_equal(value, before[name]) == name.startswith("visual."), name
-    state = optim.optimizer_state(optimizer, model)
+    state = updates.optimizer.state()
     assert "visual.class_embedding.idle" in state and "visual.class_embedding.moment1" not in state
 
 
-def test_clipping_takes_a_norm_of_more_than_it_sees(tiny_config):
+def test_the_norm_is_that_of_all_gradients_and_clipping_scales_them_all(tiny_config):
     model = new_model(tiny_config)
     give_gradients(model, 0)
-    parameters = model.parameters()
-    halves = parameters[::2], parameters[1::2]
-    norm = math.sqrt(sum(squared_norm(half) for half in halves))
-    exact = math.sqrt(sum((value.grad.numpy().astype(np.float64) ** 2).sum() for value in parameters))
+    before = {name: parameter.grad.numpy().copy() for name, parameter in model.named_parameters()}
+    gradients = Gradients(Weights(model))
+    gradients.collect()
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(np.array_equal(value.numpy(), before[name]) for name, value in gradients.named().items())
+    exact = math.sqrt(sum((value.astype(np.float64) ** 2).sum() for value in before.values()))
+    norm = math.sqrt(gradients.squared_norm().item())
     assert norm == pytest.approx(exact, rel=1e-6)
-    before = [value.grad.numpy().copy() for value in parameters]
-    for half in halves:
-        assert clip_gradients(half, 0.5, norm) == norm
-    for value, old in zip(parameters, before, strict=True):
-        np.testing.assert_allclose(value.grad.numpy(), old * 0.5 / norm, rtol=1e-4, atol=1e-9)
-    assert math.sqrt(squared_norm(parameters)) == pytest.approx(0.5, rel=1e-4)
+    gradients.scale(clip_factor(norm, 0.5))
+    for name, value in gradients.named().items():
+        np.testing.assert_allclose(value.numpy(), before[name] * 0.5 / norm, rtol=1e-4, atol=1e-9)
+    assert math.sqrt(gradients.squared_norm().item()) == pytest.approx(0.5, rel=1e-4)
 
 
-@pytest.mark.parametrize("bad", [math.inf, math.nan])
-def test_a_gradient_that_is_not_finite_shows_in_the_norm_and_is_left_alone(bad):
-    weight = paddle.create_parameter([3], "float32")
-    (weight * paddle.to_tensor([1.0, bad, 2.0])).sum().backward()
-    assert not math.isfinite(clip_gradients([weight], 1.0))
-    assert weight.grad.numpy()[2] == 2.0
-    assert clip_gradients([], 1.0) == 0.0
+def test_gradients_add_up_until_they_are_forgotten(tiny_config):
+    model = new_model(tiny_config)
+    gradients, some = Gradients(Weights(model)), "visual.blocks.0.mlp.fc1.weight"
+    for step in range(3):
+        give_gradients(model, 5, (lambda name: name != some) if step else (lambda name: True))
+        gradients.collect()
+    found = {name: value.numpy().copy() for name, value in gradients.named().items()}
+    gradients.clear()
+    assert not gradients.named() and not gradients.held
+    give_gradients(model, 5, lambda name: name == some)
+    gradients.collect()
+    assert set(gradients.named()) == {some}, "what had a gradient before has none"
+    assert gradients.squared_norm().item() == pytest.approx(float((found[some] ** 2).sum()), rel=1e-5)
+    give_gradients(model, 5)
+    for name, parameter in model.named_parameters():
+        times = 1 if name == some else 3
+        np.testing.assert_allclose(found[name], times * parameter.grad.numpy(), rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("norm, limit, factor", [(2.0, 1.0, 0.5), (0.5, 1.0, 1.0), (9.0, 0.0, 1.0), (math.inf, 1, 1.0)])
+def test_a_norm_within_the_limit_or_none_changes_nothing(norm, limit, factor):
+    assert clip_factor(norm, limit) == pytest.approx(factor, rel=1e-5)
+    assert clip_factor(math.nan, 1.0) == 1.0
 
 
 def test_k_steps_then_k_more_from_the_state_equal_2k_bit_for_bit(tiny_config):
@@ -187,18 +230,18 @@ def test_k_steps_then_k_more_from_the_state_equal_2k_bit_for_bit(tiny_config):
         return ".mlp." not in name
 
     straight = new_model(tiny_config)
-    optimizer, schedule = build_optimizer(straight, config, 6)
-    train(straight, optimizer, schedule, range(3), first)
-    weights, state = values(straight), optim.optimizer_state(optimizer, straight)
+    updates = Updates(straight, config, 6)
+    train(straight, updates, range(3), first)
+    weights, state = values(straight), updates.optimizer.state()
     assert all(value.dtype == np.float32 for value in state.values())
-    train(straight, optimizer, schedule, range(3, 6), second)
+    train(straight, updates, range(3, 6), second)
 
     resumed = new_model(tiny_config, seed=1)
     resumed.set_state_dict(weights)
-    optimizer, schedule = build_optimizer(resumed, config, 6)
-    optim.load_optimizer_state(optimizer, resumed, state)
-    schedule.step(3)
-    train(resumed, optimizer, schedule, range(3, 6), second)
+    updates = Updates(resumed, config, 6)
+    updates.optimizer.load(state)
+    updates.done = 3
+    train(resumed, updates, range(3, 6), second)
     wanted = values(straight)
     assert not [name for name, value in values(resumed).items() if not np.array_equal(value, wanted[name])]
 
@@ -206,45 +249,48 @@ def test_k_steps_then_k_more_from_the_state_equal_2k_bit_for_bit(tiny_config):
 def test_ranks_that_own_parts_take_only_theirs_and_together_hold_all(tiny_config):
     config = OptimizerConfig(lr=1e-2, warmup=0, groups=RULES)
     model = new_model(tiny_config)
-    whole, schedule = build_optimizer(model, config, 4)
-    train(model, whole, schedule, range(2))
-    state, names = optim.optimizer_state(whole, model), [name for name, _ in model.named_parameters()]
-    merged = {}
-    for share in (set(names[::3]), set(names) - set(names[::3])):
-        rank = new_model(tiny_config)
-        part, _ = build_optimizer(rank, config, 4, only=share)
-        optim.load_optimizer_state(part, rank, {key: state[key] for key in state if key.rpartition(".")[0] in share})
-        held = optim.optimizer_state(part, rank)
-        assert {key.rpartition(".")[0] for key in held} == share
+    updates = Updates(model, config, 4)
+    train(model, updates, range(2))
+    state, names = updates.optimizer.state(), [name for name, _ in model.named_parameters()]
+    owner, merged = {name: int(index % 3 == 0) for index, name in enumerate(names)}, {}
+    for rank in range(2):
+        part = Updates(new_model(tiny_config), config, 4, owner=owner, rank=rank).optimizer
+        part.load({key: state[key] for key in state if owner[key.rpartition(".")[0]] == rank})
+        held = part.state()
+        assert {key.rpartition(".")[0] for key in held} == {name for name in names if owner[name] == rank}
         merged.update(held)
     assert set(merged) == set(state) and all(np.array_equal(merged[key], state[key]) for key in state)
 
 
 def test_a_state_that_lacks_something_is_refused(tiny_config):
     model = new_model(tiny_config)
-    optimizer, schedule = build_optimizer(model, OptimizerConfig(warmup=0), 4)
-    train(model, optimizer, schedule, range(1))
-    state = optim.optimizer_state(optimizer, model)
+    updates = Updates(model, OptimizerConfig(warmup=0), 4)
+    train(model, updates, range(1))
+    state = updates.optimizer.state()
     lacking = {key: value for key, value in state.items() if key != "visual.class_embedding.moment2"}
-    fresh = new_model(tiny_config)
-    other, _ = build_optimizer(fresh, OptimizerConfig(warmup=0), 4)
+    other = Updates(new_model(tiny_config), OptimizerConfig(warmup=0), 4).optimizer
     with pytest.raises(CheckpointError, match="lacks visual.class_embedding.moment2"):
-        optim.load_optimizer_state(other, fresh, lacking)
+        other.load(lacking)
     with pytest.raises(CheckpointError, match="moment1 is"):
-        optim.load_optimizer_state(other, fresh, {**state, "visual.class_embedding.moment1": np.zeros(3, np.float32)})
+        other.load({**state, "visual.class_embedding.moment1": np.zeros(3, np.float32)})
 
 
-def test_the_state_of_low_precision_weights_holds_their_masters(tiny_config):
-    """Paddle has no such kernel on a CPU, so the state is made up: it comes back as it was put in."""
+def test_masters_of_a_state_of_release_0_1_become_the_weights(tiny_config):
     model = new_model(tiny_config)
-    model.to(dtype="float16")
-    optimizer, _ = build_optimizer(model, OptimizerConfig(groups=RULES), 4)
+    config = OptimizerConfig(groups=RULES)
+    weights = Weights(model, weight_keys(model, config), low_precision_names(model))
+    optimizer = AdamW(weights, config)
     rng = np.random.default_rng(0)
     arrays = {
         f"{name}.{slot}": rng.normal(size=[1] if "pow" in slot else value.shape).astype(np.float32)
         for name, value in model.named_parameters()
-        for slot in (*optim.SLOTS, "master")
+        for slot in (*SLOTS, "master")
     }
-    optim.load_optimizer_state(optimizer, model, arrays)
-    found = optim.optimizer_state(optimizer, model)
-    assert set(found) == set(arrays) and all(np.array_equal(found[key], arrays[key]) for key in arrays)
+    optimizer.load(arrays)
+    found = optimizer.state()
+    assert all(np.array_equal(found[key], arrays[key]) for key in arrays if not key.endswith("master"))
+    for name, value in weights.arrays().items():
+        assert np.array_equal(value, arrays[f"{name}.master"]), name
+    for name, parameter in model.named_parameters():
+        near = 2.0**-8 if parameter.dtype == paddle.bfloat16 else 0.0
+        np.testing.assert_allclose(parameter.astype("float32").numpy(), arrays[f"{name}.master"], rtol=near)

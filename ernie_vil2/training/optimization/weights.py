@@ -1,0 +1,147 @@
+"""All weights of a model in one flat fp32 buffer, of which its parameters are views.
+
+What is done to every weight (a step, an average, a broadcast) is then a few kernels and not a loop over parameters.
+Under O2 the buffer holds the master weights, and parameters are views of a second one of the low precision, rounded
+from it: whatever is averaged, merged, evaluated or saved comes from the fp32 values.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.nn.layer.norm import _BatchNormBase
+
+from ...models.dual_encoder import Temperature
+from ...models.lora import LoraLinear
+from ...models.towers.batch_norm import is_statistic
+
+ALIGNMENT = 128
+"""Elements: cuBLAS wants matrices at multiples of 256 bytes, which are 128 values of bf16."""
+KEPT = (Temperature, LoraLinear, nn.BatchNorm, _BatchNormBase)
+"""Layers whose parameters stay fp32 under O2."""
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """Where a parameter lies in the flat buffers; `end` is where the next one may begin."""
+
+    name: str
+    parameter: paddle.Tensor
+    start: int
+    low: bool
+
+    @property
+    def stop(self) -> int:
+        """The place behind its last value."""
+        return self.start + int(self.parameter.size)
+
+    @property
+    def end(self) -> int:
+        """The place behind its padding."""
+        return self.start + -(-int(self.parameter.size) // ALIGNMENT) * ALIGNMENT
+
+    def view(self, flat: paddle.Tensor, offset: int = 0) -> paddle.Tensor:
+        """The parameter's part of a flat buffer that begins at place `offset`, in its shape, on the same memory."""
+        part = flat._slice(self.start - offset, self.stop - offset)
+        part.get_tensor()._set_dims(self.parameter.shape)
+        return part
+
+
+def low_precision_names(model: nn.Layer) -> set[str]:
+    """Names of the parameters that O2 keeps in the low precision, as Paddle's `amp.decorate` chooses them for bf16:
+    all but those of batch norms, and here temperatures and adapted layers too."""
+    kept = {id(value) for layer in model.sublayers(True) if isinstance(layer, KEPT) for value in layer.parameters()}
+    return {name for name, value in model.named_parameters() if id(value) not in kept}
+
+
+def rounded(values: paddle.Tensor, dtype: str) -> paddle.Tensor:
+    """fp32 values in the low precision."""
+    return values.astype(dtype)
+
+
+class Weights:
+    """The parameters of a model but for running statistics, in the order of their keys.
+
+    keys: {name: what sorts it}, equal for what is treated alike; order: of what learns, a parameter that has no key
+    never does, and lies behind; by default all that has no stop_gradient learns. low: names that are kept in `dtype`.
+    `values` is fp32 [n], `spans` are those of learning parameters first, up to place `learning`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Layer,
+        keys: Mapping[str, Any] | None = None,
+        low: Iterable[str] = (),
+        dtype: str = "bfloat16",
+    ) -> None:
+        self.model, self.dtype, low = model, dtype, set(low)
+        named = {name: value for name, value in model.named_parameters() if not is_statistic(name)}
+        if keys is None:
+            keys = {name: () for name, value in named.items() if not value.stop_gradient}
+        self.keys = keys
+        order = sorted((name for name in named if name in keys), key=lambda name: (keys[name], name in low))
+        self.spans, at = [], 0
+        for name in order:
+            self.spans.append(Span(name, named[name], at, name in low))
+            at = self.spans[-1].end
+        self.learning, self.learners = at, len(self.spans)
+        for name in named:
+            if name not in keys:
+                self.spans.append(Span(name, named[name], at, name in low))
+                at = self.spans[-1].end
+        self.by_name = {span.name: span for span in self.spans}
+        with paddle.no_grad():
+            self.values = paddle.zeros([at], "float32")
+            self.views = [span.view(self.values) for span in self.spans]
+            for span, view in zip(self.spans, self.views, strict=True):
+                paddle.assign(span.parameter.astype("float32"), view)
+                view._share_buffer_to(span.parameter)
+            self.low = rounded(self.values, dtype) if low else None
+            self._work()
+
+    def _work(self) -> None:
+        """Let the parameters of the low precision be views of their rounded copies."""
+        for span in self.spans:
+            if span.low:
+                span.view(self.low)._share_buffer_to(span.parameter)
+
+    def round(self) -> None:
+        """Bring the copies of the low precision up to date; to be called whenever `values` have changed."""
+        if self.low is not None:
+            with paddle.no_grad():
+                paddle.assign(rounded(self.values, self.dtype), self.low)
+
+    @contextmanager
+    def shown(self, values: paddle.Tensor | None = None) -> Iterator[None]:
+        """Inside the block every parameter is an fp32 view of `values` [n], by default of the master weights."""
+        if values is None and self.low is None:
+            yield
+            return
+        try:
+            for span in self.spans:
+                span.view(self.values if values is None else values)._share_buffer_to(span.parameter)
+            yield
+        finally:
+            for span, view in zip(self.spans, self.views, strict=True):
+                view._share_buffer_to(span.parameter)
+            self._work()
+
+    def arrays(self, values: paddle.Tensor | None = None) -> dict[str, np.ndarray]:
+        """{name: float32 array} of `values` [n], by default of the weights."""
+        flat = (self.values if values is None else values).numpy()
+        return {span.name: flat[span.start : span.stop].reshape(span.parameter.shape).copy() for span in self.spans}
+
+    def ranges(self, parameters: Iterable[paddle.Tensor]) -> list[tuple[int, int]]:
+        """[(start, end)] of those of the parameters that may learn, neighbours joined."""
+        wanted, found = set(map(id, parameters)), []
+        for span in self.spans[: self.learners]:
+            if id(span.parameter) in wanted:
+                if found and found[-1][1] == span.start:
+                    found[-1] = (found[-1][0], span.end)
+                else:
+                    found.append((span.start, span.end))
+        return found
