@@ -17,6 +17,7 @@ from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.device import current_device
 from ernie_vil2.schema import build as build_record
 from ernie_vil2.systems.registry import system_class
+from ernie_vil2.training.optimization.gradients import Gradients
 from ernie_vil2.training.rig import Rig, build
 from tests.gpu.records import Figure, Record
 
@@ -64,10 +65,8 @@ def gradients_of(rig: Rig, batch: Batch, number: int = 0) -> dict[str, np.ndarra
     """{name: float32 array}: what the optimizer is given in step `number`, whose update is left out."""
     found = {}
 
-    def note() -> None:
-        for name, parameter in rig.model.named_parameters():
-            if parameter.grad is not None:
-                found[name] = parameter.grad.astype("float32").numpy().copy()
+    def note(gradients: Gradients, rate: float) -> None:
+        found.update({name: value.numpy().copy() for name, value in gradients.named().items()})
 
     rig.optimizer.step = note
     try:
