@@ -88,16 +88,21 @@ def trained_weights(config: RunConfig, batch: Batch, steps: int = 15) -> dict[st
     for number in range(steps):
         rig.step(batch, number, show=False)
     rig.close()
-    return {name: bf16(value.astype("float32").numpy()) for name, value in rig.model.named_parameters()}
+    return {name: bf16(value) for name, value in rig.weights.arrays().items()}
+
+
+def take_weights(rig: Rig, weights: dict[str, np.ndarray]) -> None:
+    """Put these weights into the model, and under O2 into the masters."""
+    with rig.weights.shown():
+        for name, parameter in rig.model.named_parameters():
+            parameter.set_value(weights[name])
+    rig.weights.round()
 
 
 def gradient(config: RunConfig, weights: dict[str, np.ndarray], batch: Batch) -> dict[str, np.ndarray]:
     """`gradients_of` a new rig of the configuration, with these weights."""
-    import paddle
-
     rig = build(config)
-    for name, parameter in rig.model.named_parameters():
-        parameter.set_value(paddle.to_tensor(weights[name]).astype(parameter.dtype))
+    take_weights(rig, weights)
     try:
         return gradients_of(rig, batch)
     finally:

@@ -12,6 +12,7 @@ import pytest
 from ernie_vil2.device import Device
 from ernie_vil2.models import layers
 from ernie_vil2.training import distributed
+from ernie_vil2.training.rig import build
 from tests.conftest import ROOT
 from tests.gpu import attention, cards, kill, rank_jobs, ranks, steps
 from tests.gpu.kernel_trace import Event, Trace, trace_of, traced
@@ -198,6 +199,15 @@ def test_the_gradient_cache_draws_its_masks_again(folder):
 def test_masks_that_are_drawn_anew_are_seen(folder, monkeypatch):
     monkeypatch.setattr(paddle, "seed", lambda key: None)
     assert next(steps.cache(folder, ("fp32",), TOWER, 12)).passed is False
+
+
+def test_weights_that_are_given_are_what_learns(folder):
+    rig = build(steps.run_config(folder, TOWER, batch_size=12))
+    wanted = {name: np.full(value.shape, 0.5, np.float32) for name, value in rig.weights.arrays().items()}
+    steps.take_weights(rig, wanted)
+    rig.close()
+    for name, value in rig.weights.arrays().items():
+        np.testing.assert_array_equal(value, wanted[name])
 
 
 def test_a_step_points_where_fp32_does(folder):
