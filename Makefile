@@ -22,8 +22,8 @@ test: lint  ## lint, then the tests (budget: 10 minutes on 2 quiet cores)
 test-slow: dev  ## the tests that take minutes each (budget: 10 minutes)
 	$(RUN) -m pytest -q -m slow || [ $$? -eq 5 ]
 
-test-gpu: dev  ## bf16, fused attention and several cards against one fp32 process; needs the GPU build of Paddle (budget: 10 minutes)
-	$(RUN) -m pytest -q -m gpu -rs
+test-gpu: dev  ## what only cards can show, into gpu-report.json or GPU_REPORT=path (docs/gpu.md; budget: 10 minutes)
+	$(RUN) -m tests.gpu
 
 test-interop: interop  ## our models against those of other projects, in an environment of its own (budget: 5 minutes)
 	.venv-interop/bin/python -m pytest -q -m interop

@@ -55,11 +55,14 @@ def test_only_a_cpu_needs_the_other_bias_gradient(monkeypatch, kind):
     apply, used = layers.LinearOnCPU.apply, []
     monkeypatch.setattr(layers, "device_of", lambda tensor: Device(kind))
     monkeypatch.setattr(layers.LinearOnCPU, "apply", lambda *given: used.append(1) or apply(*given))
-    Linear(6, 4)(paddle.randn([2, 6]))
-    assert bool(used) == (kind == "cpu")
+    for rows in (2, layers.WORTHWHILE // 4):
+        used.clear()
+        Linear(6, 4)(paddle.randn([rows, 6]))
+        assert bool(used) == (kind == "cpu" and rows > 2), rows
 
 
-def test_linear_in_training_has_the_values_and_gradients_of_the_plain_layer():
+def test_linear_in_training_has_the_values_and_gradients_of_the_plain_layer(monkeypatch):
+    monkeypatch.setattr(layers, "WORTHWHILE", 1)
     layer, x = Linear(6, 4), paddle.randn([2, 3, 6])
     layer.bias.set_value(paddle.randn([4]))
     results = []
