@@ -26,6 +26,7 @@ from ernie_vil2.training.optimization.weights import Weights
 from ernie_vil2.training.step import GradientStep
 from ernie_vil2.training.validation import validate
 from tests.systems.shared_layer import SharedLayer
+from tests.training.step_reads import rank_counts
 
 BATCH, MICRO = 14, 3
 EVERY_PAIR = [
@@ -193,4 +194,5 @@ def main(folder, ranks):
     for name in CASES:
         for key, value in gradient(folder, name, ranks).items():
             arrays[f"{name}/{key}"] = value
+    arrays.update(rank_counts(folder, ranks))
     np.savez(folder / f"rank-{ranks.rank}.npz", **arrays)

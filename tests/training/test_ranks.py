@@ -90,6 +90,15 @@ def test_validation_is_shared_out_and_the_same(two_ranks):
             np.testing.assert_allclose(rank[key], one[key], rtol=1e-5, atol=1e-6, err_msg=key)
 
 
+@pytest.mark.parametrize("sharding, collectives", [(0, 5), (1, 8), (2, 8)])
+def test_ranks_wait_for_the_device_once_a_step(two_ranks, sharding, collectives):
+    """Labels, embeddings, their gradient, and buckets of the model's gradient, or of two owners, and the figures; with
+    sharding the weights of both owners."""
+    for rank in two_ranks[1:]:
+        assert rank[f"reads/{sharding}"].tolist() == [1, collectives], rank[f"reads/{sharding}"]
+    assert np.array_equal(two_ranks[0][f"reads/{sharding}"], [1, 0])
+
+
 def two_nodes(folder):
     """Exit codes of two launchers of two processes each, or None when they have not found each other in a minute."""
     with socket.socket() as probe:
