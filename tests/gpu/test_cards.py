@@ -25,7 +25,7 @@ def cards():
 
 @pytest.fixture(scope="module")
 def report(cards):
-    """The report of this session."""
+    """The report of this run."""
     return Report(os.environ.get("GPU_REPORT") or "gpu-report.json")
 
 
