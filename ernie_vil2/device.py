@@ -14,6 +14,7 @@ from .errors import UserError
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from numpy import ndarray
     from paddle import Tensor
 
 MIB = 1 << 20
@@ -161,6 +162,20 @@ def current_device() -> Device:
 
     kind, _, index = paddle.get_device().partition(":")
     return Device(kind, int(index or 0))
+
+
+def host_tensor(values: "ndarray") -> "Tensor":
+    """An array as a tensor in the computer's memory, whatever the device: for kernels that take small numbers there."""
+    import paddle
+
+    return paddle.to_tensor(values, place=paddle.CPUPlace())
+
+
+def waiting_calls() -> "list[tuple[ModuleType, str]]":
+    """(module, name) of Paddle's functions that wait for a device."""
+    import paddle
+
+    return [(paddle.device, "synchronize"), (paddle.device.cuda, "synchronize")]
 
 
 def device_of(tensor: "Tensor") -> Device:

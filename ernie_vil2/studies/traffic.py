@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..device import waiting_calls
+
 READING = (
     *("numpy", "item", "tolist", "cpu", "__array__", "__str__", "__format__"),
     *("__bool__", "__float__", "__int__", "__long__", "__index__", "__complex__"),
@@ -44,8 +46,8 @@ class Traffic:
 
         for name in READING:
             self._watch(paddle.Tensor, name, "read", self._read)
-        for owner in (paddle.device, paddle.device.cuda):
-            self._watch(owner, "synchronize", "read", self._read)
+        for owner, name in waiting_calls():
+            self._watch(owner, name, "read", self._read)
         for name in SIZED_BY_VALUES:
             self._watch(paddle._C_ops, name, "read", self._read)
         for name in ("__init__", "set_value", "cuda"):

@@ -13,6 +13,7 @@ import paddle
 from paddle import nn
 
 from ...config.optimizer import OptimizerConfig
+from ...device import host_tensor
 from ...errors import CheckpointError
 from .gradients import Gradients
 from .parameter_groups import decayed, parameter_options
@@ -89,7 +90,7 @@ class AdamW:
                 first, last = weights.spans[run[0]], weights.spans[run[-1]]
                 _, _, factor, decay = weights.keys[first.name]
                 place = slice(first.start - self.start, last.end - self.start)
-                powers = [paddle.to_tensor(power, place=paddle.CPUPlace()) for power in self.powers[run[0]][:, None]]
+                powers = [host_tensor(power) for power in self.powers[run[0]][:, None]]
                 paddle._C_ops.adamw_(
                     values._slice(first.start, last.end),
                     gradients.flat._slice(first.start, last.end),
