@@ -174,7 +174,7 @@ class GradientSync:
             weights = self.gradients.weights
             for bucket in self.gradients.held:
                 dist.broadcast(weights.values._slice(bucket.start, bucket.end), bucket.owner)
-            weights.round()
+            weights.round(weights.learning)
 
     def same_start(self) -> None:
         """Give every rank the weights of rank 0, and what lies beside them, as running statistics."""

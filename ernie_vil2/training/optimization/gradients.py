@@ -1,7 +1,8 @@
-"""The gradient of a step in one flat fp32 buffer, in buckets that are also what collectives carry.
+"""The gradient of a step in flat fp32 buckets, which are also what collectives carry.
 
 Paddle leaves the gradient of a parameter in the parameter's own precision, and adds up in it. So gradients of a low
-precision are taken out after every backward pass and added here in fp32; those of fp32 are taken out once.
+precision are taken out after every backward pass and added here in fp32; those of fp32 are taken out once. A bucket has
+memory while it holds something, and what it took is let go: no step has a gradient twice but for one bucket.
 """
 
 import itertools
@@ -16,39 +17,37 @@ BUCKET = 32 << 20
 
 
 class Bucket:
-    """Neighbouring spans of one precision and one owner; `part` is their part of the gradient, fp32.
-
-    filled: something was written to it in this step; first: number of its first span.
-    """
+    """Neighbouring spans of one precision and one owner; `part` is their part of the gradient in this step, fp32
+    [end - start], or None. first: number of its first span."""
 
     def __init__(self, spans: list[Span], owner: int, first: int) -> None:
         self.spans, self.owner, self.first = spans, owner, first
         self.start, self.end = spans[0].start, spans[-1].end
         self.part: paddle.Tensor | None = None
-        self.filled = False
         self.parameters = [span.parameter for span in spans]
         self.numbers = range(first, first + len(spans))
         self._layout: list[paddle.Tensor | int] = []
 
-    def joined(self, gradients: list[paddle.Tensor | None], dtype: paddle.dtype) -> paddle.Tensor:
-        """[end - start]: the gradients one after the other with zeros between them, and where there is none."""
+    def joined(self, gradients: list[paddle.Tensor | None]) -> paddle.Tensor:
+        """fp32 [end - start]: the gradients one after the other with zeros between them, and where there is none."""
         if not self._layout:
             for place, span in enumerate(self.spans):
                 self._layout.append(place)
                 if span.end > span.stop:
-                    self._layout.append(paddle.zeros([span.end - span.stop], dtype))
+                    self._layout.append(paddle.zeros([span.end - span.stop], "float32"))
         parts = [gradients[part] if isinstance(part, int) else part for part in self._layout]
-        if any(part is None for part in parts):
-            for place, part in enumerate(self._layout):
-                if parts[place] is None:
-                    parts[place] = paddle.zeros(self.spans[part].parameter.shape, dtype)
+        for place, part in enumerate(self._layout):
+            if parts[place] is None:
+                parts[place] = paddle.zeros(self.spans[part].parameter.shape, "float32")
+            elif parts[place].dtype != paddle.float32:  # the kernel below is registered without bf16
+                parts[place] = parts[place].astype("float32")
         if len(parts) == 1:
             return parts[0].reshape([-1])
-        return paddle._C_ops.coalesce_tensor(parts, dtype, True, False, False, 0.0, False, -1, -1, [], [])[1]
+        return paddle._C_ops.coalesce_tensor(parts, paddle.float32, True, False, False, 0.0, False, -1, -1, [], [])[1]
 
 
 class Gradients:
-    """Gradients of what may learn in `weights`, one flat buffer fp32 [weights.learning].
+    """Gradients of what may learn in `weights`, in its order.
 
     owner: {name: rank} under sharding, so that a bucket is of one owner. `present` tells of every span whether it has a
     gradient in this step. The first key of a parameter's order must be its owner then.
@@ -56,10 +55,7 @@ class Gradients:
 
     def __init__(self, weights: Weights, owner: Mapping[str, int] | None = None) -> None:
         self.weights = weights
-        self.flat = paddle.zeros([weights.learning], "float32")
         self.buckets = buckets(weights.spans[: weights.learners], owner or {})
-        for bucket in self.buckets:
-            bucket.part = self.flat._slice(bucket.start, bucket.end)
         self.present = [False] * weights.learners
         self.low = weights.low is not None
 
@@ -72,15 +68,10 @@ class Gradients:
 
     def _take(self, bucket: Bucket) -> None:
         found = [parameter.grad for parameter in bucket.parameters]
-        given = next((gradient for gradient in found if gradient is not None), None)
-        if given is None:
+        if all(gradient is None for gradient in found):
             return
-        joined = bucket.joined(found, given.dtype).astype("float32")
-        if bucket.filled:
-            bucket.part.add_(joined)
-        else:
-            paddle.assign(joined, bucket.part)
-            bucket.filled = True
+        joined = bucket.joined(found)
+        bucket.part = joined if bucket.part is None else bucket.part.add_(joined)
         for number, parameter, gradient in zip(bucket.numbers, bucket.parameters, found, strict=True):
             if gradient is not None:
                 self.present[number] = True
@@ -89,15 +80,14 @@ class Gradients:
     @property
     def held(self) -> list[Bucket]:
         """The buckets that have a gradient in this step."""
-        return [bucket for bucket in self.buckets if bucket.filled]
+        return [bucket for bucket in self.buckets if bucket.part is not None]
 
     def to_reduce(self) -> list[Bucket]:
         """The buckets in which something learns now, zeros where this rank has no gradient: every rank has the same."""
         found = [bucket for bucket in self.buckets if not all(value.stop_gradient for value in bucket.parameters)]
         for bucket in found:
-            if not bucket.filled:
-                bucket.part.zero_()
-                bucket.filled = True
+            if bucket.part is None:
+                bucket.part = paddle.zeros([bucket.end - bucket.start], "float32")
         return found
 
     def squared_norm(self, ranges: Iterable[tuple[int, int]] | None = None, owner: int | None = None) -> paddle.Tensor:
@@ -112,7 +102,7 @@ class Gradients:
             for start, end in ranges:
                 start, end = max(start, bucket.start), min(end, bucket.end)
                 if start < end:
-                    parts.append(self.flat._slice(start, end))
+                    parts.append(bucket.part._slice(start - bucket.start, end - bucket.start))
         return total_square(parts)
 
     def scale(self, factor: float) -> None:
@@ -124,15 +114,16 @@ class Gradients:
     def named(self) -> dict[str, paddle.Tensor]:
         """{name: gradient, a view} of what has one in this step."""
         return {
-            span.name: span.view(self.flat)
-            for span, present in zip(self.weights.spans, self.present, strict=False)
-            if present
+            span.name: span.view(bucket.part, bucket.start)
+            for bucket in self.held
+            for number, span in zip(bucket.numbers, bucket.spans, strict=True)
+            if self.present[number]
         }
 
     def clear(self) -> None:
         """Forget the gradients that were collected."""
         for bucket in self.buckets:
-            bucket.filled = False
+            bucket.part = None
         self.present = [False] * self.weights.learners
 
 

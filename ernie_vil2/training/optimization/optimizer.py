@@ -77,26 +77,27 @@ class AdamW:
         """float32 [learners, 2]: beta1 and beta2 to the power of the updates, one ahead, as Paddle keeps them"""
         self.updated = np.zeros(weights.learners, bool)
         self.present: list[bool] = []
-        self.runs: list[list[int]] = []
+        self.runs: list[tuple[int, list[int]]] = []
 
     def step(self, gradients: Gradients, rate: float) -> None:
         """Update what has a gradient, at this learning rate, and the copies of the low precision."""
         if gradients.present != self.present:
             self.present = list(gradients.present)
-            self.runs = self._divide()
+            self.runs = self._divide(gradients)
         config, weights, values = self.config, self.weights, self.weights.values
         with paddle.no_grad():
-            for run in self.runs:
+            for place, run in self.runs:
+                bucket = gradients.buckets[place]
                 first, last = weights.spans[run[0]], weights.spans[run[-1]]
                 _, _, factor, decay = weights.keys[first.name]
-                place = slice(first.start - self.start, last.end - self.start)
+                own = first.start - self.start, last.end - self.start
                 powers = [host_tensor(power) for power in self.powers[run[0]][:, None]]
                 paddle._C_ops.adamw_(
                     values._slice(first.start, last.end),
-                    gradients.flat._slice(first.start, last.end),
+                    bucket.part._slice(first.start - bucket.start, last.end - bucket.start),
                     paddle.full([1], float(np.float32(rate) * np.float32(factor)), "float32"),
-                    self.first._slice(place.start, place.stop),
-                    self.second._slice(place.start, place.stop),
+                    self.first._slice(*own),
+                    self.second._slice(*own),
                     None,
                     *powers,
                     None,
@@ -115,21 +116,21 @@ class AdamW:
                 )
                 self.powers[run] *= np.float32([config.beta1, config.beta2])
                 self.updated[run] = True
-        weights.round()
+        weights.round(weights.learning)
 
-    def _divide(self) -> list[list[int]]:
-        """Numbers of neighbouring spans with a gradient that share rate, decay and powers."""
-        runs: list[list[int]] = []
-        before = None
-        for number, span in self.spans.items():
-            if not self.present[number]:
-                before = None
-                continue
-            kind = (self.weights.keys[span.name], *self.powers[number].tolist())
-            if kind != before:
-                runs.append([])
-            runs[-1].append(number)
-            before = kind
+    def _divide(self, gradients: Gradients) -> list[tuple[int, list[int]]]:
+        """[(place of a bucket, numbers of neighbouring spans in it)] with a gradient that share rate, decay, powers."""
+        runs: list[tuple[int, list[int]]] = []
+        for place, bucket in enumerate(gradients.buckets):
+            before = None
+            for number, span in zip(bucket.numbers, bucket.spans, strict=True):
+                kind = None
+                if number in self.spans and self.present[number]:
+                    kind = (self.weights.keys[span.name], *self.powers[number].tolist())
+                    if kind != before:
+                        runs.append((place, []))
+                    runs[-1][1].append(number)
+                before = kind
         return runs
 
     def state(self) -> dict[str, np.ndarray]:

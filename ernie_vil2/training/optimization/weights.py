@@ -106,11 +106,22 @@ class Weights:
             if span.low:
                 span.view(self.low)._share_buffer_to(span.parameter)
 
-    def round(self) -> None:
-        """Bring the copies of the low precision up to date; to be called whenever `values` have changed."""
-        if self.low is not None:
+    def round(self, stop: int | None = None) -> None:
+        """Bring the copies of the low precision up to date, up to place `stop`; to be called whenever `values` have
+        changed."""
+        if self.low is not None and stop != 0:
+            stop = int(self.values.size) if stop is None else stop
             with paddle.no_grad():
-                paddle.assign(rounded(self.values, self.dtype), self.low)
+                paddle.assign(rounded(self.values._slice(0, stop), self.dtype), self.low._slice(0, stop))
+
+    @paddle.no_grad()
+    def _follow(self) -> None:
+        """Take over what a system has set of the parameters that no step moves, as a copy that follows the model."""
+        for span, view in zip(self.spans[self.learners :], self.views[self.learners :], strict=True):
+            if span.low:
+                now = span.view(self.low).astype("float32")
+                moved = now != rounded(view, self.dtype).astype("float32")
+                paddle.assign(paddle.where(moved, now, view), view)
 
     @contextmanager
     def shown(self, values: paddle.Tensor | None = None) -> Iterator[None]:
@@ -118,6 +129,8 @@ class Weights:
         if values is None and self.low is None:
             yield
             return
+        if values is None:
+            self._follow()
         try:
             for span in self.spans:
                 span.view(self.values if values is None else values)._share_buffer_to(span.parameter)
