@@ -162,7 +162,7 @@ class Walk:
 
     def steps(self) -> None:
         """Every step, then what is due after it."""
-        with self.rig.precision():
+        with self.rig.averaged(), self.rig.precision():
             self.trainer.validation.start(self.log, self.stop)
         self.timer.restart()
         self.rig.model.train()
