@@ -112,15 +112,19 @@ class System(ABC):
     ) -> dict[str, paddle.Tensor]:
         """{view: L2-normalised embeddings [B, D]} of `views`, by default of all that the batch has.
 
-        What is random in it is keyed by (seed, step, global micro-batch, view), so that it can be drawn again.
+        What is random in it depends on (seed, step, global micro-batch) and on the views that are encoded together, so
+        that it can be drawn again.
         """
         return encode(self.model, batch, seed, step, micro, views)
 
     def loss(
         self, embeds: Mapping[str, paddle.Tensor], batch: Batch, share: Share | None = None
     ) -> dict[str, paddle.Tensor]:
-        """{"loss": scalar, name of a part: scalar ...} of this rank's rows, to be summed over ranks; {} where no
-        sample of the global batch has what the objective compares."""
+        """{"loss": scalar, name of a part: scalar ...} of this rank's rows, to be summed over ranks.
+
+        A part is nan where no sample of the global batch has what it compares. Where there is none at all, every part
+        is nan and the loss is not, or {} is returned, on all ranks: the run stops.
+        """
         return self.objective.loss(embeds, batch, self.model, share)
 
     def before_keys(self) -> None:

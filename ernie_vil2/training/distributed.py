@@ -77,7 +77,7 @@ class Ranks:
             time.sleep(SHORTEST_POLL)
 
     def meet(self) -> None:
-        """Wait where the next collective would not: on gloo, before a step, since loaders need not be equally fast."""
+        """Wait where the next collective would not: on gloo, after what takes one rank longer than others."""
         if current_device().backend == "gloo":
             self.wait()
 
@@ -143,7 +143,7 @@ def owners(parameters: Iterable[tuple[str, paddle.Tensor]], size: int) -> dict[s
 
 
 class GradientSync:
-    """Sums gradients over ranks and, under sharding, keeps the optimizer state of a parameter on one rank.
+    """Sums gradients over ranks and, under sharding, sends new weights from the rank that has the optimizer's state.
 
     Sharding 1 divides the optimizer's state, sharding 2 also gives a summed gradient to its owner only. After the
     owner's step `publish` sends the new fp32 values to all. References: ZeRO (arXiv 1910.02054).

@@ -23,7 +23,7 @@ PRIMES = (59, 61)
 @dataclass(frozen=True)
 class StepFigures:
     """Of the global batch: loss, norm of the gradient, parts of the loss by name, without those of which no sample has
-    both views; counted: whether there is any. flags: whether any rank said so."""
+    both views; counted: whether there is any, or the loss has no parts. flags: whether any rank said so."""
 
     loss: float
     norm: float
@@ -62,4 +62,4 @@ def read_figures(
     loss, square = values.pop("loss"), found[len(parts)]
     named = {name: part for name, part in values.items() if part == part or not math.isfinite(loss)}
     norm = math.sqrt(square) if square == square else math.nan
-    return StepFigures(loss, norm, named, bool(named), tuple(bool(flag) for flag in flags))
+    return StepFigures(loss, norm, named, bool(named) or not values, tuple(bool(flag) for flag in flags))

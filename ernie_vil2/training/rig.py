@@ -105,20 +105,20 @@ class Rig:
         """
         self.freezer.apply(number)
         self.updating = self.moving
+        self.ranks.meet()  # rank 0 may have written a line or pictures for long
         parts = self.gradient_step(batch, number, self.scale.value if self.scale else 1.0)
+        if not parts:
+            raise self._nothing_compared(batch, number)
         flags = ahead()
         self.gradients.collect()
-        self.ranks.meet()
+        self.ranks.meet()  # a loader may have been slow
         self.sync.reduce()
         if self.scale:
             self.gradients.scale(1.0 / self.scale.value)
         figures = read_figures(parts, flags, self.gradients, self.sync)
         self.flags, norm, taken = figures.flags, figures.norm, True
         if not figures.counted:
-            raise DataError(
-                f"step {number + 1}: no sample of the batch has both views of any pair; check that the source has the "
-                f"views {', '.join(self.system.views)}, first sample {batch.where[0]}"
-            )
+            raise self._nothing_compared(batch, number)
         values = {"loss": figures.loss, **figures.parts}
         self.parts = tuple(figures.parts)
         self.guard.check(number, figures.loss, norm, batch, skippable=self.scale is not None)
@@ -145,6 +145,12 @@ class Rig:
             values.update(told(self.updates.after))
             values.update({f"logit_scale_{name}": self.model.logit_scale(name).item() for name in self.model.groups})
         return values
+
+    def _nothing_compared(self, batch: Batch, number: int) -> DataError:
+        return DataError(
+            f"step {number + 1}: no sample of the batch has both views of any pair; check that the source has the "
+            f"views {', '.join(self.system.views)}, first sample {batch.where[0]}"
+        )
 
     def _shown(self, batch: Batch) -> dict[str, float]:
         """Similarities, and norms of gradients by tower."""

@@ -81,7 +81,8 @@ class GradientStep:
             self.pool = ThreadPoolExecutor(len(self.towers), "tower")
 
     def __call__(self, batch: Batch, number: int, scale: float = 1.0) -> dict[str, paddle.Tensor]:
-        """{"loss": scalar, part: scalar ...} of this rank's rows at 0-based step `number`, as `System.loss` has them.
+        """{"loss": scalar, part: scalar ...} of this rank's rows at 0-based step `number`, as `System.loss` has them;
+        {} and no gradient where that finds nothing to compare.
 
         scale: factor of the loss before its backward pass (fp16).
         """
@@ -106,6 +107,8 @@ class GradientStep:
         self.embeds = leaves
         self.system.before_keys()
         parts = self.system.loss(leaves, batch, share)
+        if not parts:
+            return {}
         (parts["loss"] if scale == 1.0 else parts["loss"] * scale).backward()
         self.after()
 

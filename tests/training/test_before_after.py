@@ -47,6 +47,16 @@ def recipe(folder, start, **sections):
     return path
 
 
+def test_what_was_before_is_measured_on_the_weights_that_would_be_saved(start, tmp_path, monkeypatch):
+    trainer, seen = Trainer(load_run(recipe(tmp_path, start, train={"steps": 1, "ema": 0.9}))), []
+    weight = trainer.rig.weights.spans[0].parameter
+    trainer.rig.ema.averages.scale_(0.5)
+    own = weight.numpy().copy()
+    monkeypatch.setattr(trainer.validation, "start", lambda *_: seen.append(weight.numpy().copy()))
+    trainer.run()
+    assert own.any() and (seen[0] == 0.5 * own).all()
+
+
 def test_fine_tuning_reports_what_was_before_and_what_is_after(start, tmp_path, capsys):
     path = Trainer(load_run(recipe(tmp_path, start))).run()
     found = {(entry["kind"], entry["step"]): entry for entry in records(tmp_path / "tuned") if entry["kind"] != "train"}

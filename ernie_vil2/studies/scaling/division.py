@@ -30,6 +30,7 @@ def largest_load(size: str, ranks: int) -> int:
 def collectives(size: str, ranks: int) -> int:
     """How many it takes to send every parameter, or its gradient, between its owner and all ranks: buckets are of one
     owner."""
-    from ...training.distributed import buckets
+    from ...training.optimization.gradients import buckets
+    from ...training.optimization.weights import spans_of
 
-    return sum(len(list(buckets(parts))) for parts in owned(size, ranks))
+    return sum(len(buckets(spans_of((("", part) for part in parts), set()), {})) for parts in owned(size, ranks))

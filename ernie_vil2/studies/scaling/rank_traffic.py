@@ -50,7 +50,9 @@ def rank_job(path: str) -> None:
 
     from ...objectives.gather import divide
     from ...systems.build import build
-    from ...training.distributed import GradientSync, Ranks
+    from ...training.distributed import GradientSync, Ranks, owners
+    from ...training.optimization.gradients import Gradients
+    from ...training.optimization.weights import Weights
     from ...training.step import GradientStep
 
     dist.init_parallel_env()
@@ -67,15 +69,16 @@ def rank_job(path: str) -> None:
     model, objective = system.model, system.objective
     share = divide(RANK_BATCH * ranks.size, RANK_BATCH, ranks.rank, ranks.size)
     batch = random_batch(config, objective.views, share.rows, config.max_length, share.start, UNTAGGED)
-    values, parameters = share.total * len(objective.views) * 32, sum(int(p.size) for p in model.parameters())
+    values, owner = share.total * len(objective.views) * 32, owners(model.named_parameters(), ranks.size)
+    whole = Weights(model)
     with Traffic() as step:
         GradientStep(system, share=share, side_by_side=False)(batch, 0)
     with Traffic() as plain:
-        GradientSync(model, ranks).reduce()
+        GradientSync(Gradients(whole), ranks).reduce()
+    divided = GradientSync(Gradients(Weights(model, {name: (rank,) for name, rank in owner.items()}), owner), ranks, 2)
     with Traffic() as sharded:
-        owner = GradientSync(model, ranks, 2)
-        owner.reduce()
-        owner.publish()
+        divided.reduce()
+        divided.publish()
     held, peak = loss_bytes(objective, batch, model, share)
     if ranks.main:
         Path(path).write_text(
@@ -85,11 +88,11 @@ def rank_job(path: str) -> None:
                         "metadata_per_sample": step.carried["all_gather", "int64"] / share.total,
                         "embedding_per_value": step.carried["all_gather", "float32"] / values,
                         "embedding_gradient_per_value": step.carried["all_reduce", "float32"] / values,
-                        "gradient_per_parameter": plain.carried["all_reduce", "float32"] / parameters,
+                        "gradient_per_parameter": plain.carried["all_reduce", "float32"] / whole.learning,
                         "sharded_per_parameter": (
                             sharded.carried["reduce", "float32"] + sharded.carried["broadcast", "float32"]
                         )
-                        / parameters,
+                        / whole.learning,
                     },
                     "loss": {"held_per_pair": held / len(PAIRS), "peak": peak},
                 }
