@@ -111,8 +111,8 @@ class DropPath(nn.Layer):
         if not self.training or not self.rate:
             return x
         keep = 1.0 - self.rate
-        mask = (paddle.rand([x.shape[0]] + [1] * (x.ndim - 1)) < keep).astype(x.dtype)
-        return x * mask / keep
+        kept = paddle.rand([x.shape[0]] + [1] * (x.ndim - 1)) < keep
+        return x * (kept.astype(x.dtype) * (1.0 / keep))
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:

@@ -23,9 +23,12 @@ from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training.distributed import GradientSync, owners
 from ernie_vil2.training.optimization.gradients import Gradients
 from ernie_vil2.training.optimization.weights import Weights
+from ernie_vil2.training.rig import Rig
 from ernie_vil2.training.step import GradientStep
 from ernie_vil2.training.validation import validate
+from tests.gpu.steps import run_config, scene_batch
 from tests.systems.shared_layer import SharedLayer
+from tests.training.emulated_o2 import emulation
 from tests.training.step_reads import rank_counts
 
 BATCH, MICRO = 14, 3
@@ -178,6 +181,29 @@ def validation(folder, ranks):
     return {"image": found.image, "text": found.text, "owner": found.text_image, "metrics": everyone}
 
 
+def o2_masters(folder, sharding, ranks):
+    """The master weights after three steps under emulated O2."""
+    tower = {"width": 32, "depth": 1}
+    config = run_config(
+        folder,
+        tower,
+        0.1,
+        1e-4,
+        precision="bf16",
+        amp_level="O2",
+        batch_size=BATCH,
+        micro_batch=MICRO,
+        sharding=sharding,
+    )
+    share, batch = divide(BATCH, MICRO, ranks.rank, ranks.size), scene_batch(config)
+    with emulation():
+        rig = Rig(config, ranks, share, [])
+        for number in range(3):
+            rig.step(batch.rows(slice(share.start, share.start + share.rows)), number, show=False)
+        rig.close()
+    return rig.weights.arrays()
+
+
 class Gallery(SceneSource):
     """Scenes of which some show the same image, far apart, and one has no image."""
 
@@ -191,6 +217,9 @@ class Gallery(SceneSource):
 def main(folder, ranks):
     """Every case on this rank: arrays under "case/parameter" in folder/rank-R.npz."""
     arrays = {f"validation/{key}": value for key, value in validation(folder, ranks).items()}
+    for sharding in (1, 2):
+        for key, value in o2_masters(folder, sharding, ranks).items():
+            arrays[f"o2-sharding-{sharding}/{key}"] = value
     for name in CASES:
         for key, value in gradient(folder, name, ranks).items():
             arrays[f"{name}/{key}"] = value

@@ -15,7 +15,7 @@ from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.distributed import lost_rank
 from tests.conftest import ROOT
 from tests.training.rank_cases import CASES, build_vocab
-from tests.training.runs import environment, kill_ranks
+from tests.training.runs import different, environment, kill_ranks
 
 
 def launch(processes, folder, *arguments, timeout=480, check=True):
@@ -68,6 +68,18 @@ def test_two_ranks_have_the_gradient_of_one(two_ranks, case):
                 if error > 1e-5 * size + rounding:
                     wrong[key] = error / size
         assert not wrong
+
+
+@pytest.mark.parametrize("sharding", [1, 2])
+def test_two_ranks_have_the_masters_of_one_under_emulated_o2(two_ranks, sharding):
+    one, *two = (
+        {key.split("/")[1]: value for key, value in rank.items() if key.startswith(f"o2-sharding-{sharding}/")}
+        for rank in two_ranks
+    )
+    assert len(one) > 30 and different(*two) == []
+    learnt = [key for key in one if not key.endswith(("attn.k.bias", "attn.qkv.bias"))]  # AdamW steps along rounding
+    whole = [np.concatenate([rank[key].ravel().astype(np.float64) for key in learnt]) for rank in (one, two[0])]
+    assert np.linalg.norm(whole[1] - whole[0]) < 1e-5 * np.linalg.norm(whole[0])
 
 
 def test_a_lost_peer_is_one_sentence_and_other_errors_stay_what_they_are():

@@ -48,8 +48,8 @@ class Attention(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         batch, length, width = x.shape
-        parts = self.qkv(x).split(3, axis=-1)
-        query, key, value = (part.reshape([batch, length, self.heads, width // self.heads]) for part in parts)
+        parts = self.qkv(x).reshape([batch, length, 3, self.heads, width // self.heads])
+        query, key, value = parts.unbind(2)
         return self.proj(attention(query, key, value, dropout=self.dropout, training=self.training))
 
 

@@ -25,10 +25,10 @@ def host_section(host: Mapping[str, Any]) -> str:
     ]
     head = ["the host's step, in micro-batches", *counts, "blocking reads", "copies from the host", "bytes of them"]
     measured = f"""A card cannot finish a step before the host has started all of it. Measured on {host["machine"]},
-        with one thread: the trainer's own step at full depth, with all views and an average of the weights, 4 pairs in
-        a micro-batch, and width 16, so that arithmetic hardly counts, with the branches that layers take on a GPU;
-        `tools/bench.py host` shows its parts. The smallest call of a kernel took {host["call"]:.1f} microseconds
-        there."""
+        in processor time of one thread: the trainer's own step at full depth, with all views and an average of the
+        weights, 4 pairs in a micro-batch, and width 16, so that arithmetic hardly counts, with the branches that layers
+        take on a GPU; `tools/bench.py host` shows its parts. The smallest call of a kernel took {host["call"]:.1f}
+        microseconds there."""
     how_far = """The host of a card may be faster or slower: `host_factor` below, which nobody measured. Not in the
         figures: what autocast adds in bf16, and the sum over ranks. Too much in them: fused attention is one kernel on
         a card and several here, and every kernel computes on the host. Reads and copies are counted in the step of one

@@ -135,7 +135,8 @@ def rank_job(path: str, job: Mapping[str, Any]) -> None:
 def measured_here(config: RunConfig, steps: int, card: bool = False) -> dict[str, Any]:
     """A rank's step of a run that is `narrow`: {"milliseconds": {part: median of steps}, and `counts`}, JSON-able.
 
-    The medians are those of the quickest of ROUNDS rounds, which other work on the machine disturbed least. card: with
+    Milliseconds are processor time, `elapsed` those by the clock, `call` microseconds of `small_call`. The medians are
+    those of the quickest of ROUNDS rounds, which other work on the machine disturbed least. card: with
     `branches_of_a_card`.
     """
     with branches_of_a_card() if card else nullcontext():
@@ -176,12 +177,13 @@ def step_costs(rig: "Rig", steps: int) -> dict[str, Any]:
         with parts_timed(rig, clock):
             for _ in range(steps):
                 clock.step(step)
-        rounds.append((clock.medians(), min(call, small_call())))
+        rounds.append((clock.medians(), statistics.median(clock.elapsed), min(call, small_call())))
     with Traffic() as seen:
         rig.step(batch, next(numbers), show=False)
-    quickest, call = min(rounds, key=lambda each: each[0]["step"])
+    quickest, elapsed, call = min(rounds, key=lambda each: each[0]["step"])
     return {
         "milliseconds": {part: 1000 * seconds for part, seconds in quickest.items()},
+        "elapsed": 1000 * elapsed,
         "call": 1e6 * call,
         **counts(seen),
         "parameters": len(rig.model.parameters()),
@@ -195,13 +197,12 @@ def small_call() -> float:
     """Seconds of the cheapest call of a kernel, with which hosts, and hours of one that is busy, can be compared."""
     import paddle
 
-    value, times = paddle.ones([WIDTH]), []
+    value = paddle.ones([WIDTH])
     with paddle.no_grad():
+        began = time.process_time()
         for _ in range(CALLS):
-            began = time.perf_counter()
-            value + value
-            times.append(time.perf_counter() - began)
-    return statistics.median(times)
+            paddle.add(value, value)
+        return (time.process_time() - began) / CALLS
 
 
 def counts(seen: Traffic) -> dict[str, Any]:
@@ -229,6 +230,7 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
     parts = sorted(times["card"], key=lambda part: -times["card"][part])
     lines = [f"{'ms of a step, branches of a':<36}" + "".join(f"{branch:>14}" for branch in found)]
     lines += [f"{part:<36}" + "".join(f"{values.get(part, 0):14.2f}" for values in times.values()) for part in parts]
+    lines.append(f"{'step by the clock on the wall':<36}" + "".join(f"{v['elapsed']:14.2f}" for v in found.values()))
     calls = [values["call"] for values in found.values()]
     lines.append(f"{'a small call, us':<36}" + "".join(f"{call:14.2f}" for call in calls))
     ratios = [1000 * values["milliseconds"]["step"] / values["call"] for values in found.values()]

@@ -30,10 +30,15 @@ def part_calls(rig: "Rig") -> list[tuple[str, Any, str]]:
 
 
 class StepClock:
-    """{part: seconds} of one step after another; what a part calls that is a part too counts there alone."""
+    """{part: seconds} of one step after another; what a part calls that is a part too counts there alone.
+
+    Seconds are processor time of this process: other work on the machine and waiting for other ranks are not in it.
+    `elapsed` are seconds by the clock on the wall.
+    """
 
     def __init__(self) -> None:
         self.steps: list[dict[str, float]] = []
+        self.elapsed: list[float] = []
         self._running: dict[str, float] = {}
         self._within = [0.0]
 
@@ -54,8 +59,9 @@ class StepClock:
 
     def step(self, call: Callable[[], object]) -> None:
         """Time one step."""
-        self._running, self._within = {}, [0.0]
+        self._running, self._within, began = {}, [0.0], time.perf_counter()
         self.timed(REST, call)()
+        self.elapsed.append(time.perf_counter() - began)
         self.steps.append({**self._running, "step": self._within[0]})
 
     def medians(self) -> dict[str, float]:

@@ -149,6 +149,7 @@ def test_paddle_is_as_it_was_also_after_an_error_and_inside_out():
 def test_time_within_a_part_counts_there_alone(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(step_parts.time, "process_time", lambda: now[0])
+    monkeypatch.setattr(step_parts.time, "perf_counter", lambda: 2 * now[0])
 
     def take(seconds):
         now[0] += seconds
@@ -159,7 +160,7 @@ def test_time_within_a_part_counts_there_alone(monkeypatch):
     for rest in (0.5, 7.0, 1.0):
         clock.step(lambda rest=rest: (take(rest), outer()))
     assert clock.medians() == {"inner": 4, "outer": 1, "rest": 1.0, "step": 6.0}
-    assert [step["step"] for step in clock.steps] == [5.5, 12.0, 6.0]
+    assert [step["step"] for step in clock.steps] == [5.5, 12.0, 6.0] and clock.elapsed == [11.0, 24.0, 12.0]
 
 
 def test_the_rigs_own_step_is_timed_by_part_and_left_as_it_was():
