@@ -10,6 +10,7 @@ from ernie_vil2.config.run import ObjectiveConfig
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training.optimization.gradients import Bucket
+from ernie_vil2.training.optimization.optimizer import IDLE, SLOTS
 from ernie_vil2.training.rig import build
 from ernie_vil2.training.step import GradientStep
 from ernie_vil2.training.trainer import Trainer
@@ -33,7 +34,7 @@ def error(found, wanted):
     return np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
 
 
-def test_64_chunks_of_5_pairs_are_summed_in_fp32(tmp_path, emulated, monkeypatch, record_property):
+def test_64_chunks_of_5_pairs_are_summed_in_fp32(tmp_path, emulated, monkeypatch):
     """Each pair of views has its own backward passes here: 192 additions in the image tower, 256 in the text tower."""
     config = run_config(tmp_path, {"width": 32, "depth": 1}, batch_size=64, micro_batch=1, **O2)
     rig, batch = build(config), scene_batch(config)
@@ -66,12 +67,9 @@ def test_64_chunks_of_5_pairs_are_summed_in_fp32(tmp_path, emulated, monkeypatch
                 assert error(found[span.name].numpy().ravel(), total[part]) < 1e-3, span.name
                 worst[span.name] = error(narrow[bucket][part], total[part])
     assert len(worst) > 30 and max(worst.values()) > 0.02
-    record_property(
-        "error in bf16, of its worst parameter, in fp32", (in_bf16, max(worst.values()), error(sums, wanted))
-    )
 
 
-def test_a_whole_step_has_the_direction_of_fp32(tmp_path, record_property):
+def test_a_whole_step_has_the_direction_of_fp32(tmp_path):
     tower, chunks = {"width": 64, "depth": 2}, {"batch_size": 32, "micro_batch": 8}
     base = run_config(tmp_path, tower, **chunks)
     batch = scene_batch(base)
@@ -82,7 +80,6 @@ def test_a_whole_step_has_the_direction_of_fp32(tmp_path, record_property):
     figures = agreement(found, wanted, 0.999, 0.02)
     assert all(figure.inside for figure in figures.values()), figures
     assert figures["cosine"].value < 0.99999  # or nothing was rounded
-    record_property("cosine, norm", [figures[name].value for name in ("cosine", "norm")])
 
 
 def masters(trainer):
@@ -138,6 +135,5 @@ def test_a_run_that_is_gone_on_with_has_the_bits_of_a_straight_one(tmp_path, emu
     matrices = [name for name in low if kept[name].ndim > 1]
     assert all(np.array_equal(held[f"{group}/{name}"], kept[name]) for name in kept)
     assert min((bf16(kept[name]) != kept[name]).mean() for name in matrices) > 0.9
-    assert {key.rpartition(".")[2] for key in held if key.startswith("optimizer/")} <= {
-        "moment1", "moment2", "beta1_pow", "beta2_pow", "idle",
-    }  # fmt: skip
+    slots = {key.rpartition(".")[2] for key in held if key.startswith("optimizer/")}
+    assert slots <= {*SLOTS, IDLE}  # masters are nowhere but in the weights

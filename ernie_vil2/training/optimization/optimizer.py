@@ -155,8 +155,8 @@ class AdamW:
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Put the arrays of `state` back, bit for bit; what this optimizer does not own is left where it is.
 
-        A state of release 0.1 has a slot `master` for weights of low precision: they become the weights. Raises
-        CheckpointError when something is missing or has another shape.
+        A state of release 0.1 has a slot `master` for weights of low precision: they become the weights, whoever owns
+        them. Raises CheckpointError when something is missing or has another shape.
         """
         mine = {number: span for number, span in self.spans.items() if f"{span.name}.{IDLE}" not in arrays}
         missing = [slot for span in mine.values() if (slot := missing_slot(span.name, arrays))]
@@ -171,9 +171,9 @@ class AdamW:
                 target.set_value(fitting(arrays, f"{span.name}.{slot}", span.parameter.shape))
             self.powers[number] = [fitting(arrays, f"{span.name}.{slot}", [1])[0] for slot in SLOTS[2:]]
             self.updated[number] = True
+        for span, view in zip(self.weights.spans, self.weights.views, strict=True):
             if f"{span.name}.{MASTER}" in arrays:
-                master = fitting(arrays, f"{span.name}.{MASTER}", span.parameter.shape)
-                self.weights.views[number].set_value(master)
+                view.set_value(fitting(arrays, f"{span.name}.{MASTER}", span.parameter.shape))
         self.present = []
         self.weights.round()
 
