@@ -57,6 +57,19 @@ def environment(**variables):
     return {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
 
 
+def run_code(code, *arguments, timeout=480):
+    """Run Python code in a process of its own, of one thread: the number of threads changes rounding."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(),
+        timeout=timeout,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def train(*arguments, processes=1, log_dir=None, timeout=240, **options):
     """The CompletedProcess of a run that ends by itself."""
     return subprocess.run(

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,14 +20,14 @@ from ernie_vil2.models import dual_encoder
 from ernie_vil2.models.towers.batch_norm import BatchNorm, frozen_or_not, is_statistic, synchronise
 from ernie_vil2.objectives.gather import Share
 from ernie_vil2.systems.ernie_vil2 import ErnieVil2
-from ernie_vil2.training.distributed import GradientSync, Ranks
+from ernie_vil2.training.distributed import Ranks
 from ernie_vil2.training.step import GradientStep
 from ernie_vil2.training.trainer import Trainer
 from tests.training import runs
 from tests.training.rank_cases import setting
 from tests.training.test_batch_norm import TOWER, first_blocks, statistics
-from tests.training.test_grad_cache import gradients
 from tests.training.test_ranks import launch
+from tests.training.updates import summed_gradients
 
 ROWS = {1: (14,), 2: (9, 5), 3: (6, 6, 2)}
 """Of every rank, by the number of ranks."""
@@ -83,9 +82,8 @@ def tower_case(folder, ranks, recompute=False):
     share = share_of(ranks)
     step = GradientStep(ErnieVil2(model, objective), seed=3, share=share, side_by_side=False)
     loss = step(batch.rows(slice(share.start, share.start + share.rows)), 5)["loss"].item()
-    GradientSync(model, ranks).reduce()
     name = "recomputed" if recompute else "tower"
-    found = {f"same/{name}/{key}": value for key, value in gradients(model).items()}
+    found = {f"same/{name}/{key}": value for key, value in summed_gradients(model, ranks).items()}
     found |= {f"same/{name}/{key}": value for key, value in statistics(model).items()}
     return found | {f"same/{name}/loss": ranks.sum([loss])}
 
@@ -126,15 +124,7 @@ def found(tmp_path_factory):
         "import pathlib, sys, ernie_vil2, tests.training.test_batch_norm_ranks as ranks; "
         "ranks.jobs(pathlib.Path(sys.argv[1]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, folder],
-        cwd=runs.ROOT,
-        env=runs.environment(),
-        timeout=240,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    runs.run_code(code, folder)
     return {size: [dict(np.load(folder / str(size) / f"rank-{rank}.npz")) for rank in range(size)] for size in ROWS}
 
 

@@ -1,10 +1,19 @@
-"""Optimizer steps on a bare model, as the rig takes them."""
+"""Gradients and optimizer steps of a bare model, as the rig takes them."""
 
 import math
 
+from ernie_vil2.training.distributed import GradientSync
 from ernie_vil2.training.optimization.gradients import Gradients
 from ernie_vil2.training.optimization.optimizer import AdamW, clip_factor, learning_rate, weight_keys
 from ernie_vil2.training.optimization.weights import Weights
+
+
+def summed_gradients(model, ranks):
+    """{name: array} of what the parameters hold, summed over ranks."""
+    gradients = Gradients(Weights(model))
+    gradients.collect()
+    GradientSync(gradients, ranks).reduce()
+    return {name: value.numpy().copy() for name, value in gradients.named().items()}
 
 
 class Updates:
