@@ -162,6 +162,7 @@ def test_a_step_on_ranks_has_the_gradient_and_the_statistics_of_one_process(foun
         assert [name for name in names if errors[name] > 1e-4 * size_of[name] + 1e-6 * whole] == []
 
 
+@pytest.mark.slow
 def test_a_run_of_two_ranks_saved_and_resumed_is_that_of_one_process(tmp_path, monkeypatch):
     monkeypatch.setattr(EfficientNetConfig, "blocks", lambda tower: first_blocks(tower)[:4])
     model = {

@@ -203,6 +203,7 @@ def test_the_branches_of_a_card_are_forced_inside_alone(monkeypatch):
     assert layers.device_of(paddle.ones([1])).is_cpu
 
 
+@pytest.mark.slow
 def test_two_ranks_send_their_gradients():
     """In a job of its own; what else is summed is little."""
     small = host.narrow(config(), 2, ranks=2)
