@@ -40,11 +40,6 @@ class Tower:
         held = {id(value): value for layer in self.layers for value in layer.parameters()}
         return list(held.values())
 
-    @property
-    def frozen(self) -> bool:
-        """Whether none of its parameters learns now, so that it needs no backward pass."""
-        return all(parameter.stop_gradient for parameter in self.parameters())
-
 
 class System(ABC):
     """A model and an objective; what the trainer asks of them, with answers that hold for most systems.

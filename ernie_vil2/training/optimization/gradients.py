@@ -57,7 +57,6 @@ class Gradients:
         self.weights = weights
         self.buckets = buckets(weights.spans[: weights.learners], owner or {})
         self.present = [False] * weights.learners
-        self.low = weights.low is not None
 
     def collect(self, low_only: bool = False) -> None:
         """Take the gradients out of the parameters, or of those of low precision alone, and add them up."""
