@@ -171,6 +171,13 @@ def host_tensor(values: "ndarray") -> "Tensor":
     return paddle.to_tensor(values, place=paddle.CPUPlace())
 
 
+def host_array(tensor: "Tensor") -> "ndarray":
+    """A tensor as an array: of a CPU's on the same memory, of a card's once it is computed."""
+    import numpy as np
+
+    return np.from_dlpack(tensor) if device_of(tensor).is_cpu else tensor.numpy()
+
+
 def waiting_calls() -> "list[tuple[ModuleType, str]]":
     """(module, name) of Paddle's functions that wait for a device."""
     import paddle

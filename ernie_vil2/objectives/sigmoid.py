@@ -1,6 +1,6 @@
-"""The sigmoid loss (SigLIP, arXiv 2303.15343) in blocks of columns, whose logits are never kept.
+"""The sigmoid loss (SigLIP, arXiv 2303.15343) over tiles of logits, which are never kept.
 
-The gradient of a block is worked out in closed form while its logits are there, so memory is b x CHUNK, not b x B.
+Nothing in it needs a whole row, so the gradient is worked out in closed form while the logits of a tile are there.
 """
 
 import paddle
@@ -8,7 +8,10 @@ import paddle.nn.functional as F
 from paddle.autograd import PyLayer
 from paddle.autograd.py_layer import PyLayerContext
 
-CHUNK = 1024
+from .comparison import Comparison
+from .info_nce import add_products
+from .log_sums import softplus
+from .tiles import cast
 
 
 class SigmoidLoss(PyLayer):
@@ -21,45 +24,33 @@ class SigmoidLoss(PyLayer):
         y: paddle.Tensor,
         scale: paddle.Tensor,
         bias: paddle.Tensor,
-        same: paddle.Tensor,
-        here: paddle.Tensor,
-        there: paddle.Tensor,
+        comparison: Comparison,
     ) -> paddle.Tensor:
-        total, dx, dys = paddle.zeros([1]), paddle.zeros_like(x), []
-        dscale, dbias = paddle.zeros_like(scale), paddle.zeros_like(bias)
-        used, columns = here.astype("float32")[:, None], there.astype("float32")
-        for start in range(0, y.shape[0], CHUNK):
-            part = slice(start, start + CHUNK)
-            block = y[part]
-            sign = same[:, part].astype("float32") * 2.0 - 1.0
-            weight = used * columns[part]
-            cosine = paddle.matmul(x, block, transpose_y=True)
-            logits = (cosine * scale + bias) * sign
-            total += (F.softplus(-logits) * weight).sum()
-            slope = -F.sigmoid(-logits) * sign * weight
-            dx += paddle.matmul(slope, block) * scale
-            dys.append(paddle.matmul(slope, x, transpose_x=True) * scale)
-            dscale += (slope * cosine).sum()
-            dbias += slope.sum()
         ctx.wanted = [not tensor.stop_gradient for tensor in (x, y, scale, bias)]
-        ctx.save_for_backward(dx, paddle.concat(dys), dscale, dbias)
-        return total.sum()
+        loss, dscale, dbias = paddle.zeros([]), paddle.zeros_like(scale), paddle.zeros_like(bias)
+        dx, dy = (paddle.zeros_like(side) if wanted else None for side, wanted in zip((x, y), ctx.wanted, strict=False))
+        for tile in comparison.tiles(x, y, scale):
+            logits, sign = tile.negatives, -1.0
+            if tile.same is not None:
+                sign = cast(tile.same, "float32") * 2.0 - 1.0
+                logits = paddle.maximum(logits, tile.positives)
+            logits = cast(logits, "float32")
+            distance = (logits + bias) * sign
+            loss += softplus(-distance).sum()
+            slope = F.sigmoid(-distance) * -sign
+            dscale += (slope * logits).sum() / scale
+            dbias += slope.sum()
+            add_products(dx, dy, x, y, slope, tile.rows, tile.columns)
+        ctx.found = [value if value is None else value * scale for value in (dx, dy)] + [dscale, dbias]
+        return loss
 
     @staticmethod
     def backward(ctx: PyLayerContext, gradient: paddle.Tensor) -> tuple[paddle.Tensor | None, ...]:
-        parts = zip(ctx.saved_tensor(), ctx.wanted, strict=True)  # Paddle wants None for what needs no gradient
-        return tuple(part * gradient if wanted else None for part, wanted in parts)
+        return tuple(found * gradient if wanted else None for found, wanted in zip(ctx.found, ctx.wanted, strict=True))
 
 
 def sigmoid_loss(
-    x: paddle.Tensor,
-    y: paddle.Tensor,
-    scale: paddle.Tensor,
-    bias: paddle.Tensor,
-    same: paddle.Tensor,
-    here: paddle.Tensor,
-    there: paddle.Tensor,
+    comparison: Comparison, x: paddle.Tensor, y: paddle.Tensor, scale: paddle.Tensor, bias: paddle.Tensor
 ) -> paddle.Tensor:
-    """Scalar: rows x [b, D] against columns y [B, D], summed; scale and bias [1]; same bool [b, B] marks positives,
-    here bool [b] and there bool [B] the rows and columns that take part; all tensors."""
-    return SigmoidLoss.apply(x, y, scale, bias, same, here, there)
+    """Scalar: rows x [b, D] against columns y [B, D], summed; scale and bias [1]."""
+    return SigmoidLoss.apply(x, y, scale, bias, comparison)
