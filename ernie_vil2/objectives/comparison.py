@@ -1,4 +1,4 @@
-"""The samples that a pair of views compares: logits tile by tile, with what is a positive in each and what is absent."""
+"""What a pair of views compares: logits tile by tile, with what is a positive in each and what is absent."""
 
 from collections.abc import Iterator
 
@@ -43,7 +43,7 @@ class Comparison:
                     yield Tile(rows, columns, logits * other + same * ABSENT, logits * same + other * ABSENT, same)
 
     def _same(self, i: int, j: int) -> paddle.Tensor | None:
-        """float32 [r, c], 1 for positives, of a tile; None where it is known to have none, which a card is not asked."""
+        """float32 [r, c], 1 for positives, of a tile; None where there is none, which no card is asked."""
         rows, columns = self.rows[i], self.columns[j]
         same = positives(rows, columns, *self.views, self.rule)
         here, there = rows.having(*self.views), columns.having(*self.views)
