@@ -15,6 +15,8 @@ TEXT_VIEWS = ("caption", "caption'", "tags", "tags'")
 VIEWS = (*IMAGE_VIEWS, *TEXT_VIEWS)
 MAX_BATCH, MAX_COUNT, MAX_SEED = 1 << 24, 10**9, (1 << 64) - 1
 SMALLEST_CROP, SMALLEST_BLUR, MAX_WEIGHT = 0.01, 0.01, 1e6
+MIN_TEMPERATURE = 0.01
+"""Where the logit scale is clamped, at 100"""
 
 
 @dataclass
@@ -63,7 +65,23 @@ class BatchNegatives:
     kind: str = document("batch", "batch: every other sample of the global batch", choices=("batch",))
 
 
-Negatives = BatchNegatives
+@dataclass
+class QueueNegatives:
+    """Negatives are keys of earlier batches, of a copy of the model that follows it (MoCo, arXiv 1911.05722)."""
+
+    kind: str = document("queue", "queue: keys of earlier batches, of a momentum copy of the model", choices=("queue",))
+    size: int = document(9600, "keys of every view that are kept", minimum=1, maximum=MAX_BATCH)
+    momentum: float = document(
+        0.99, "weight of the copy in its update, the model's is 1 less that", fraction=True, maximum=MAX_DECAY
+    )
+    statistics: str = document(
+        "own",
+        "running statistics of the copy's batch norms; own: moved by what it encodes alone; copied: the model's",
+        choices=("own", "copied"),
+    )
+
+
+Negatives = BatchNegatives | QueueNegatives
 """What samples are told apart from; a union by `kind`, as towers are"""
 
 
@@ -85,6 +103,12 @@ class ObjectiveConfig:
         "by_id",
         "by_id: same image id or same text counts as a positive; one: only the sample itself",
         choices=("by_id", "one"),
+    )
+    temperature: float | None = document(
+        None,
+        "null: learnable, from the release's 0.07 on; a number: fixed, for every pair",
+        minimum=MIN_TEMPERATURE,
+        maximum=1.0,
     )
     tag_language: str = document("zh", "language of the tag prompt", choices=("zh", "en"))
 
@@ -114,6 +138,11 @@ class ObjectiveConfig:
             if frozenset(pair[:2]) in seen:
                 raise ConfigError(f"objective.pairs: {pair[0]}-{pair[1]} is listed twice; add up its weights")
             seen.add(frozenset(pair[:2]))
+        if self.loss == "sigmoid" and self.negatives.kind == "queue":
+            raise ConfigError(
+                "objective.loss sigmoid asks of every pair of a batch whether it belongs together, and has no use for "
+                "objective.negatives of kind queue; set loss: infonce, or negatives: batch"
+            )
 
     def weighted_pairs(self) -> list[tuple[str, str, float]]:
         """[(view, view, weight)] with the weight filled in."""

@@ -13,16 +13,19 @@ from .tiles import ABSENT, cast, spread, tile_parts, wide
 class Comparison:
     """Rows of one view against columns of another.
 
-    rows, columns: Labels of both; first, second: names of the views; rule: `objective.positives`. here, there: float32
-    [b] and [B], 0 for samples that lack a view of the pair and else 1, or None where every one has both.
+    rows, columns: Labels of both; first, second: names of the views; rule: `objective.positives`; needed: the views
+    that a column must have, by default both. here, there: float32 [b] and [B], 0 for samples that lack what they need
+    and else 1, or None where every one has it.
     """
 
-    def __init__(self, rows: Labels, columns: Labels, first: str, second: str, rule: str) -> None:
-        self.views, self.rule = (first, second), rule
+    def __init__(
+        self, rows: Labels, columns: Labels, first: str, second: str, rule: str, needed: tuple[str, ...] = ()
+    ) -> None:
+        self.views, self.rule, self.needed = (first, second), rule, needed or (first, second)
         self.row_parts, self.column_parts = tile_parts(len(rows), len(columns))
         self.rows = [rows.part(part) for part in self.row_parts]
         self.columns = [columns.part(part) for part in self.column_parts]
-        self.here, self.there = (number(labels.having(first, second)) for labels in (rows, columns))
+        self.here, self.there = number(rows.having(first, second)), number(columns.having(*self.needed))
 
     def tiles(self, x: paddle.Tensor, y: paddle.Tensor, scale: paddle.Tensor) -> Iterator[Tile]:
         """Tiles of scale * x @ y.T, x [b, D] and y [B, D]: all columns of a part of the rows, then the next part."""
@@ -46,9 +49,9 @@ class Comparison:
         """float32 [r, c], 1 for positives, of a tile; None where there is none, which no card is asked."""
         rows, columns = self.rows[i], self.columns[j]
         same = positives(rows, columns, *self.views, self.rule)
-        here, there = rows.having(*self.views), columns.having(*self.views)
-        if here is not None:
-            same = same & here[:, None] & there[None, :]
+        for flags, axis in ((rows.having(*self.views), 1), (columns.having(*self.needed), 0)):
+            if flags is not None:
+                same = same & (flags[:, None] if axis else flags[None, :])
         return number(same) if not isinstance(same, np.ndarray) or same.any() else None
 
 

@@ -12,28 +12,33 @@ from collections.abc import Mapping
 import paddle
 from paddle import nn
 
-from ..config.run import ObjectiveConfig
+from ..config.run import ObjectiveConfig, QueueNegatives
 from ..data.batches.views import Batch
-from .comparison import Comparison
+from .comparison import Comparison, number
 from .gather import Share, divide, gather_rows
 from .info_nce import info_nce
 from .log_sums import SMALLEST
-from .positives import device_labels
+from .negative_queue import NegativeQueue
+from .positives import Labels, device_labels
+from .queue_nce import queue_nce
 from .sigmoid import sigmoid_loss
 from .views import group_of
 
 
 class ContrastiveObjective:
     """`loss(embeds, batch, model, share)` over the configured pairs; `views` are what it needs, `groups` its
-    temperatures, `biased` whether they need a bias."""
+    temperatures, `biased` whether they need a bias. queue: the NegativeQueue, which has the keys before `loss`, or None
+    where negatives are those of the batch; seed: of its start."""
 
-    def __init__(self, config: ObjectiveConfig) -> None:
+    def __init__(self, config: ObjectiveConfig, seed: int = 0) -> None:
         self.pairs = config.weighted_pairs()
         self.rule = config.positives
         self.views = tuple(dict.fromkeys(view for pair in self.pairs for view in pair[:2]))
         groups = {group_of(first, second) for first, second, _ in self.pairs}
         self.groups = tuple(group for group in ("mm", "ii", "tt") if group in groups or group == "mm")
         self.biased = config.loss == "sigmoid"
+        queued = isinstance(config.negatives, QueueNegatives)
+        self.queue = NegativeQueue(config.negatives.size, seed) if queued else None
 
     def loss(
         self, embeds: Mapping[str, paddle.Tensor], batch: Batch, model: nn.Layer, share: Share | None = None
@@ -46,23 +51,18 @@ class ContrastiveObjective:
         """
         share = share or divide(len(batch))
         rows, columns = device_labels(batch, share)
-        every = gathered({view: embeds[view] for view in dict.fromkeys(second for _, second, _ in self.pairs)}, share)
-        compared = [
-            (Comparison(rows, columns, first, second, self.rule), embeds[first], every[second], group_of(first, second))
-            for first, second, _ in self.pairs
-        ]
-        if self.biased:
-            found = [
-                sigmoid_loss(*item, model.logit_scale(group), model.logit_bias(group)) for *item, group in compared
-            ]
+        if self.queue is None:
+            found = self._against_batch(embeds, rows, columns, model, share)
         else:
-            found = info_nce([(*item, model.logit_scale(group)) for *item, group in compared], share)
+            found = self._against_queue(self.queue, embeds, rows, model)
+            self.queue.gather(columns, share)
         parts, total, weights = {}, 0.0, 0.0
-        for (first, second, weight), (comparison, *_), part in zip(self.pairs, compared, found, strict=True):
-            if comparison.there is None:
+        for (first, second, weight), part in zip(self.pairs, found, strict=True):
+            there = number(columns.having(first, second))
+            if there is None:
                 part, shown = part / share.total, part.detach() / share.total
             else:
-                count = comparison.there.sum()
+                count = there.sum()
                 part = part / paddle.clip(count, min=1.0)
                 shown = part.detach() + paddle.where(count > 0, 0.0, math.nan)
                 weight = weight * (count > 0).astype("float32")
@@ -71,6 +71,39 @@ class ContrastiveObjective:
         if isinstance(weights, paddle.Tensor):
             weights = paddle.clip(weights, min=SMALLEST)
         return {"loss": total / weights, **parts}
+
+    def _against_batch(
+        self, embeds: Mapping[str, paddle.Tensor], rows: Labels, columns: Labels, model: nn.Layer, share: Share
+    ) -> list[paddle.Tensor]:
+        """[scalar] of each pair, summed over this rank's rows: all samples of the batch against each other."""
+        every = gathered({view: embeds[view] for view in dict.fromkeys(second for _, second, _ in self.pairs)}, share)
+        compared = [
+            (Comparison(rows, columns, first, second, self.rule), embeds[first], every[second], group_of(first, second))
+            for first, second, _ in self.pairs
+        ]
+        if self.biased:
+            return [sigmoid_loss(*item, model.logit_scale(group), model.logit_bias(group)) for *item, group in compared]
+        return info_nce([(*item, model.logit_scale(group)) for *item, group in compared], share)
+
+    def _against_queue(
+        self, queue: NegativeQueue, embeds: Mapping[str, paddle.Tensor], rows: Labels, model: nn.Layer
+    ) -> list[paddle.Tensor]:
+        """[scalar] of each pair, half of both ways, summed over this rank's rows."""
+        found = []
+        for first, second, _ in self.pairs:
+            scale = model.logit_scale(group_of(first, second))
+            ways = [
+                queue_nce(
+                    Comparison(rows, queue.labels, query, key, self.rule, (key,)),
+                    embeds[query],
+                    queue.keys[key],
+                    queue.embeds[key],
+                    scale,
+                )
+                for query, key in ((first, second), (second, first))
+            ]
+            found.append((ways[0] + ways[1]) / 2.0)
+        return found
 
 
 def gathered(embeds: Mapping[str, paddle.Tensor], share: Share) -> Mapping[str, paddle.Tensor]:

@@ -37,9 +37,9 @@ class Labels:
         found = self.having(first, second)
         return np.ones(len(self), bool) if found is None else found
 
-    def having(self, first: str, second: str) -> np.ndarray | paddle.Tensor | None:
-        """bool [N]: whether a sample has both views, or None where every sample is known to have them."""
-        flags = [self.present[view] for view in dict.fromkeys((first, second)) if view in self.present]
+    def having(self, *views: str) -> np.ndarray | paddle.Tensor | None:
+        """bool [N]: whether a sample has one or two views, or None where every sample is known to have them."""
+        flags = [self.present[view] for view in views if view in self.present]
         return (flags[0] if len(flags) == 1 else flags[0] & flags[1]) if flags else None
 
 

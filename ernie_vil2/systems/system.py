@@ -87,7 +87,7 @@ class System(ABC):
     @classmethod
     def objective_of(cls, config: RunConfig) -> ContrastiveObjective:
         """The objective of a run; its `views` are those that a batch must have, known before a model is built."""
-        return ContrastiveObjective(config.objective)
+        return ContrastiveObjective(config.objective, config.seed)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -123,11 +123,13 @@ class System(ABC):
         return self.objective.loss(embeds, batch, self.model, share)
 
     def before_keys(self) -> None:
-        """After the queries are encoded and before the loss: where a momentum copy follows the model."""
+        """After the queries are encoded, and before the copy that encodes keys for a queue follows the model."""
 
     def after_step(self) -> None:
-        """After the optimizer's step: temperatures go back into their range; a queue takes the keys in here."""
+        """After the optimizer's step: temperatures go back into their range, and a queue takes the keys in."""
         self.model.clamp_temperatures()
+        if self.objective.queue is not None:
+            self.objective.queue.enqueue()
 
     def state(self) -> dict[str, np.ndarray]:
         """{name: array} of what is neither parameter nor optimizer, the same on every rank; a checkpoint keeps it."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from ..config.run import RunConfig
+from ..config.run import QueueNegatives, RunConfig
 from ..data.batches.views import Batch
 from ..errors import DataError, cause_of
 from ..models.lora import add_lora, merged_state
@@ -28,6 +28,7 @@ from .optimization.ema import Ema
 from .optimization.freeze import Freezer, freeze_adapted
 from .optimization.gradients import Gradients
 from .optimization.loss_scale import LossScale
+from .optimization.momentum import MomentumCopy
 from .optimization.optimizer import AdamW, clip_factor, learning_rate, weight_keys
 from .optimization.weights import Weights, low_precision_names
 from .resume import restore_parameters
@@ -61,17 +62,21 @@ class Rig:
         owner = owners(self.model.named_parameters(), ranks.size) if sharded else {}
         keys = weight_keys(self.model, config.optimizer, owner, self.freezer.learning_ever())
         low = low_precision_names(self.model) if train.precision != "fp32" and train.amp_level == "O2" else ()
+        negatives = config.objective.negatives
+        self.momentum = MomentumCopy(self.system, negatives) if isinstance(negatives, QueueNegatives) else None
         self.weights = Weights(self.model, keys, low)
         self.gradients = Gradients(self.weights, owner)
         self.sync = GradientSync(self.gradients, ranks, train.sharding)
         ranks.wait()
         self.sync.same_start()
+        if self.momentum is not None:
+            self.momentum.start(self.weights, low)
         self.optimizer = AdamW(self.weights, config.optimizer, ranks.rank if sharded else 0)
         self.scale = LossScale() if train.precision == "fp16" else None
         self.ema = Ema(self.weights, train.ema) if train.ema else None
         collect = (lambda: self.gradients.collect(low_only=True)) if low else None
         self.gradient_step = GradientStep(
-            self.system, config.seed, share, train.precision, train.amp_level, after=collect
+            self.system, config.seed, share, train.precision, train.amp_level, after=collect, momentum=self.momentum
         )
         self.guard = Guard(config.output, train.spike, ranks.rank)
         self.towers = self.system.towers()
@@ -80,7 +85,8 @@ class Rig:
         self.parts: tuple[str, ...] = ()
         self.flags: tuple[bool, ...] = ()
         learnt = [getattr(tower, "batch_norm", "frozen") == "train" for tower in config.model.towers().values()]
-        self.moving = any(learnt) or bool(self.system.state())  # a forward pass changes what is saved
+        self.moving = any(learnt) or self.momentum is not None or bool(self.system.state())
+        """whether a forward pass changes what is saved"""
         self.model.train()
 
     @property
@@ -179,9 +185,12 @@ class Rig:
     def state(self) -> dict[str, dict[str, np.ndarray]]:
         """{group: {name: array}}, beside the exported model, of all that a step goes on from; the same on every rank.
 
-        parameters: the trained ones, where they differ from the exported model; average: of `Ema`; system: its own.
+        parameters: the trained ones, where they differ from the exported model; average: of `Ema`; momentum: the copy
+        that encodes keys; queue: of negatives; system: its own.
         """
         groups = {"system": self.system.state()}
+        if self.momentum is not None:
+            groups["momentum"], groups["queue"] = self.momentum.state(), self.system.objective.queue.state()
         if self.ema is not None or self.config.lora.rank:
             with self.weights.shown():
                 groups["parameters"] = arrays_of(self.model)
@@ -208,6 +217,9 @@ class Rig:
             self.ema = Ema(self.weights, self.config.train.ema)
             if "average" in groups:
                 self.ema.load(groups["average"])
+        if self.momentum is not None:
+            self.momentum.load(groups.get("momentum", {}), path)
+            self.system.objective.queue.load(groups.get("queue", {}), path)
         self.system.load(groups.get("system", {}))
 
     def close(self) -> None:

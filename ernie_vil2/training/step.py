@@ -14,12 +14,14 @@ import paddle
 
 from ..data.batches.views import Batch
 from ..device import current_device
+from ..keys import random_key
 from ..models.dual_encoder import Temperature
 from ..models.towers.batch_norm import synchronised
 from ..objectives.gather import Share, divide
 from ..systems.system import System, Tower
 from ..threads import set_kernel_threads, thread_count
 from .grad_cache import embed, replay
+from .optimization.momentum import MomentumCopy
 
 
 def autocast(precision: str, level: str = "O1") -> AbstractContextManager:
@@ -63,10 +65,11 @@ class GradientStep:
         level: str = "O1",
         side_by_side: bool | None = None,
         after: Callable[[], object] | None = None,
+        momentum: MomentumCopy | None = None,
     ) -> None:
         self.system, self.seed, self.share = system, seed, share
         self.precision, self.level = precision, level
-        self.after = after or (lambda: None)
+        self.after, self.momentum = after or (lambda: None), momentum
         if side_by_side is None:
             side_by_side = current_device().is_cpu and thread_count() > 1 and after is None
         self.towers = {name: tower for name, tower in system.towers().items() if tower.views}
@@ -106,6 +109,8 @@ class GradientStep:
             leaf.stop_gradient = any(view in self.towers[name].views for name in resting)
         self.embeds = leaves
         self.system.before_keys()
+        if self.momentum is not None:
+            self._take_keys(batch, share, number, together=not random)
         parts = self.system.loss(leaves, batch, share)
         if not parts:
             return {}
@@ -126,6 +131,19 @@ class GradientStep:
 
         self._each_tower(backward, together=not (alone or (random and cached)))
         return parts
+
+    def _take_keys(self, batch: Batch, share: Share, number: int, together: bool) -> None:
+        """Let the momentum copy follow the model, and give the queue the keys of this rank's rows; their masks are
+        other ones than those of the queries."""
+        self.momentum.follow()
+        system, key = self.momentum.system, (random_key(self.seed, "keys"), number)
+
+        def encoded(name):
+            with autocast(self.precision, self.level):
+                return embed(system, batch, share, key, self.towers[name].views, False)
+
+        parts = self._each_tower(encoded, together)
+        system.objective.queue.take({view: value for part in parts for view, value in part.items()})
 
     def _unnamed_learn(self) -> bool:
         """Whether a parameter learns that no tower names: it may lie in any of them."""

@@ -1,5 +1,6 @@
 """The model a run starts from: random values, or towers of converted weights fitted to this run's sizes."""
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -91,9 +92,19 @@ def start_system(config: RunConfig, notes: list[str], fresh: bool = True) -> Sys
     if fresh and config.init.model:
         take_temperature(model, config.init.model)
         take_own_layers(model, config.init.model, notes)
-    if getattr(config.model.image_tower, "batch_norm", "frozen") == "train" and launched() > 1:
+    if config.objective.temperature is not None:
+        fix_temperatures(model, config.objective.temperature)
+    if launched() > 1:
         synchronise(model)
     return system
+
+
+def fix_temperatures(model: DualEncoder, value: float) -> None:
+    """Give every pair of views the same temperature, which does not learn."""
+    for group in model.groups:
+        parameter = model.temperature(group).temperature_b
+        parameter.set_value(np.array([-math.log(value)], np.float32))
+        parameter.stop_gradient = True
 
 
 def take_own_layers(model: nn.Layer, path: str | os.PathLike, notes: list[str]) -> None:

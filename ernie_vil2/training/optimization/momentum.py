@@ -1,0 +1,69 @@
+"""A copy of the model that follows it, and encodes the keys of a queue (MoCo, arXiv 1911.05722)."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import paddle
+
+from ...config.run import QueueNegatives
+from ...models.towers.batch_norm import is_statistic
+from ...systems.system import System
+from ..resume import restore_parameters
+from .weights import Weights
+
+
+class MomentumCopy:
+    """`system` is the trained one with a copy of its model; `follow` moves the copy's fp32 weights towards the model's.
+
+    To be made before the model's own `Weights`; `start` then takes their layout. Running statistics of batch norms are
+    moved by what the copy encodes where they learn, or are the model's (`negatives.statistics`).
+    """
+
+    def __init__(self, system: System, config: QueueNegatives) -> None:
+        self.config, self.original = config, system.model
+        self.system = copy.copy(system)
+        self.system.model = copy.deepcopy(system.model)
+        self.system.model.recompute = False
+        self.system.model.train()
+
+    def start(self, weights: Weights, low: Iterable[str]) -> None:
+        """Be equal to the model, from its `weights` on."""
+        self.of_model = weights
+        self.weights = Weights(self.system.model, weights.keys, low, weights.dtype)
+        for parameter in self.system.model.parameters():
+            parameter.stop_gradient = True
+        with paddle.no_grad():
+            paddle.assign(weights.values, self.weights.values)
+            self.weights.round()
+            self._copy_statistics()
+
+    def follow(self) -> None:
+        """copy = momentum * copy + (1 - momentum) * model, in fp32, with the weights as they are."""
+        with paddle.no_grad():
+            share = paddle.full([1], 1.0 - self.config.momentum, "float32")
+            self.weights.values.lerp_(self.of_model.values, share)
+            self.weights.round()
+            if self.config.statistics == "copied":
+                self._copy_statistics()
+
+    def _copy_statistics(self) -> None:
+        own = dict(self.system.model.named_parameters())
+        for name, value in self.original.named_parameters():
+            if is_statistic(name):
+                paddle.assign(value, own[name])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """{name: float32 array} of the copy, low-rank updates and running statistics too."""
+        with self.weights.shown():
+            return {
+                key: np.asarray(value.astype("float32").numpy())
+                for key, value in self.system.model.state_dict().items()
+            }
+
+    def load(self, arrays: Mapping[str, Any], path: str) -> None:
+        """Go on from the arrays of `state`; CheckpointError where they are of another model."""
+        with self.weights.shown():
+            restore_parameters(self.system.model, arrays, path)
+        self.weights.round()
