@@ -1,6 +1,6 @@
 """What a pair of views compares: logits tile by tile, with what is a positive in each and what is absent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import paddle
@@ -23,27 +23,30 @@ class Comparison:
     ) -> None:
         self.views, self.rule, self.needed = (first, second), rule, needed or (first, second)
         self.row_parts, self.column_parts = tile_parts(len(rows), len(columns))
-        self.rows = [rows.part(part) for part in self.row_parts]
-        self.columns = [columns.part(part) for part in self.column_parts]
+        self.rows, self.columns = divided(rows, self.row_parts), divided(columns, self.column_parts)
         self.here, self.there = number(rows.having(first, second)), number(columns.having(*self.needed))
 
     def tiles(self, x: paddle.Tensor, y: paddle.Tensor, scale: paddle.Tensor) -> Iterator[Tile]:
         """Tiles of scale * x @ y.T, x [b, D] and y [B, D]: all columns of a part of the rows, then the next part."""
         kind = wide()
+        scale = cast(scale, kind)
+        absent = [
+            None if flags is None else (cast(flags, kind).unsqueeze(0) - 1.0) * -ABSENT
+            for flags in (self.there, self.here)
+        ]
         for i, rows in enumerate(self.row_parts):
-            own = cast(x[rows], kind) * cast(scale, kind)
+            own = cast(part_of(x, rows), kind) * scale
             for j, columns in enumerate(self.column_parts):
-                logits = paddle.matmul(own, cast(y[columns], kind), transpose_y=True)
-                for flags, part, axis in ((self.here, rows, 1), (self.there, columns, 0)):
-                    if flags is not None:
-                        logits = logits + spread(cast((1.0 - flags[part]) * ABSENT, kind), logits, axis)
+                logits = paddle.matmul(own, cast(part_of(y, columns), kind), transpose_y=True).unsqueeze(0)
+                for axis, part in enumerate((columns, rows)):
+                    if absent[axis] is not None:
+                        logits = logits + spread(absent[axis][:, part], logits, axis)
                 same = self._same(i, j)
-                if same is None:
-                    yield Tile(rows, columns, logits)
-                else:
-                    same = cast(same, kind)
+                if same is not None:
+                    same = cast(same.unsqueeze(0), kind)
                     other = 1.0 - same
-                    yield Tile(rows, columns, logits * other + same * ABSENT, logits * same + other * ABSENT, same)
+                    logits = logits * paddle.concat([other, same]) + paddle.concat([same, other]) * ABSENT
+                yield Tile(rows, columns, logits, same)
 
     def _same(self, i: int, j: int) -> paddle.Tensor | None:
         """float32 [r, c], 1 for positives, of a tile; None where there is none, which no card is asked."""
@@ -53,6 +56,16 @@ class Comparison:
             if flags is not None:
                 same = same & (flags[:, None] if axis else flags[None, :])
         return number(same) if not isinstance(same, np.ndarray) or same.any() else None
+
+
+def divided(labels: Labels, parts: Sequence[slice]) -> list[Labels]:
+    """The Labels of each part."""
+    return [labels] if len(parts) == 1 else [labels.part(part) for part in parts]
+
+
+def part_of(rows: paddle.Tensor, part: slice) -> paddle.Tensor:
+    """Some rows of [n, D]; all of them are the tensor itself."""
+    return rows if part.stop - part.start == rows.shape[0] else rows[part]
 
 
 def number(flags: np.ndarray | paddle.Tensor | None) -> paddle.Tensor | None:

@@ -20,7 +20,7 @@ from .info_nce import info_nce
 from .log_sums import SMALLEST
 from .negative_queue import NegativeQueue
 from .positives import Labels, device_labels
-from .queue_nce import queue_nce
+from .queue_nce import Queried, queue_nce
 from .sigmoid import sigmoid_loss
 from .views import group_of
 
@@ -83,27 +83,19 @@ class ContrastiveObjective:
         ]
         if self.biased:
             return [sigmoid_loss(*item, model.logit_scale(group), model.logit_bias(group)) for *item, group in compared]
-        return info_nce([(*item, model.logit_scale(group)) for *item, group in compared], share)
+        return list(info_nce([(*item, model.logit_scale(group)) for *item, group in compared], share))
 
     def _against_queue(
         self, queue: NegativeQueue, embeds: Mapping[str, paddle.Tensor], rows: Labels, model: nn.Layer
     ) -> list[paddle.Tensor]:
         """[scalar] of each pair, half of both ways, summed over this rank's rows."""
-        found = []
+        queries = []
         for first, second, _ in self.pairs:
             scale = model.logit_scale(group_of(first, second))
-            ways = [
-                queue_nce(
-                    Comparison(rows, queue.labels, query, key, self.rule, (key,)),
-                    embeds[query],
-                    queue.keys[key],
-                    queue.embeds[key],
-                    scale,
-                )
-                for query, key in ((first, second), (second, first))
-            ]
-            found.append((ways[0] + ways[1]) / 2.0)
-        return found
+            for query, key in ((first, second), (second, first)):
+                comparison = Comparison(rows, queue.labels, query, key, self.rule, (key,))
+                queries.append((Queried(comparison, queue.keys[key], queue.embeds[key]), embeds[query], scale))
+        return list(queue_nce(queries).reshape([-1, 2]).sum(1) / 2.0)
 
 
 def gathered(embeds: Mapping[str, paddle.Tensor], share: Share) -> Mapping[str, paddle.Tensor]:

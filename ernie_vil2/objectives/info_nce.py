@@ -12,7 +12,7 @@ import paddle.distributed as dist
 from paddle.autograd import PyLayer
 from paddle.autograd.py_layer import PyLayerContext
 
-from .comparison import Comparison
+from .comparison import Comparison, part_of
 from .gather import Share
 from .log_sums import CrossEntropy, LogSums, concatenated, sums_of
 from .tiles import cast
@@ -31,6 +31,7 @@ def both_sums(
     return concatenated(list(rows.values())), concatenated(list(columns.values()))
 
 
+@paddle.no_grad()
 def over_ranks(columns: Sequence[LogSums], share: Share) -> Sequence[LogSums]:
     """LogSums of the columns of each pair over the rows of all ranks: two collectives for all pairs together."""
     if share.alone:
@@ -42,8 +43,15 @@ def over_ranks(columns: Sequence[LogSums], share: Share) -> Sequence[LogSums]:
     return [LogSums(most, found) for most, found in zip(maxima, sums, strict=True)]
 
 
+def used_of(flags: Sequence[tuple[paddle.Tensor | None, int]]) -> paddle.Tensor | None:
+    """float32 [n] of several (flags float32 or None for ones, how many) one behind the other; None where all are."""
+    if all(each is None for each, _ in flags):
+        return None
+    return paddle.concat([paddle.ones([count]) if each is None else each for each, count in flags])
+
+
 class InfoNCE(PyLayer):
-    """Half of both cross entropies of a pair, summed over this rank's rows and its own columns.
+    """[pairs]: half of both cross entropies of each pair, summed over this rank's rows and its own columns.
 
     The gradient of x is whole, that of y is this rank's part: both hold what the rows of this rank add to the loss of
     all columns, so the summand of every rank must have the same factor in the loss.
@@ -52,62 +60,79 @@ class InfoNCE(PyLayer):
     @staticmethod
     def forward(
         ctx: PyLayerContext,
-        x: paddle.Tensor,
-        y: paddle.Tensor,
-        scale: paddle.Tensor,
-        comparison: Comparison,
-        rows: LogSums,
-        columns: LogSums,
+        comparisons: Sequence[Comparison],
+        sums: Sequence[tuple[LogSums, LogSums]],
         own: slice,
+        *tensors: paddle.Tensor,
     ) -> paddle.Tensor:
-        by_row, by_column = CrossEntropy(rows, comparison.here), CrossEntropy(columns, comparison.there)
-        ctx.found = comparison, by_row, by_column
-        ctx.wanted = [not tensor.stop_gradient for tensor in (x, y, scale)]
-        slope = cast(by_row.slopes.sum() + by_column.slopes[own].sum(), "float32") / (2.0 * scale)
-        ctx.save_for_backward(x, y, scale, slope)
-        return cast(by_row.losses.sum() + by_column.losses[own].sum(), "float32") / 2.0
+        """tensors: x [b, D], y [B, D] and the logit scale [1] of one pair after the other."""
+        flags, starts = [], [0]
+        for comparison, sides in zip(comparisons, sums, strict=True):
+            for side, used in zip(sides, (comparison.here, comparison.there), strict=True):
+                flags.append((used, side.maxima.shape[1]))
+                starts.append(starts[-1] + side.maxima.shape[1])
+        entropy = CrossEntropy(concatenated([side for sides in sums for side in sides]), used_of(flags))
+        values = paddle.stack([entropy.losses, entropy.slopes])
+        halves = []
+        for row, column, end in zip(starts[0::2], starts[1::2], starts[2::2], strict=False):
+            columns = (
+                values[:, column:end]
+                if own.stop - own.start == end - column
+                else (values[:, column + own.start : column + own.stop])
+            )
+            halves.append((values[:, row:column].sum(1) + columns.sum(1)) / 2.0)
+        losses, slopes = cast(paddle.stack(halves, 1), paddle.float32)
+        ctx.found = comparisons, entropy, starts, [not tensor.stop_gradient for tensor in tensors]
+        ctx.save_for_backward(slopes / paddle.concat(tensors[2::3]), *tensors)
+        return losses
 
     @staticmethod
     def backward(ctx: PyLayerContext, gradient: paddle.Tensor) -> tuple[paddle.Tensor | None, ...]:
-        comparison, by_row, by_column = ctx.found
-        x, y, scale, slope = ctx.saved_tensor()
-        dx, dy = (paddle.zeros_like(side) if wanted else None for side, wanted in zip((x, y), ctx.wanted, strict=False))
-        if dx is not None or dy is not None:
-            half = gradient * scale / 2.0
-            for tile in comparison.tiles(x, y, scale):
-                logits = by_row.gradient(tile, 1) + by_column.gradient(tile, 0)
-                add_products(dx, dy, x, y, logits, tile.rows, tile.columns)
-            for found in (dx, dy):
-                if found is not None:
-                    found.multiply_(half)
-        return dx, dy, slope * gradient if ctx.wanted[2] else None
+        comparisons, entropy, starts, wanted = ctx.found
+        slopes, *tensors = ctx.saved_tensor()
+        slopes, found = slopes * gradient, []
+        for pair, comparison in enumerate(comparisons):
+            (x, y, scale), (of_x, of_y, of_scale) = tensors[3 * pair : 3 * pair + 3], wanted[3 * pair : 3 * pair + 3]
+            sides = Products(x if of_x else None, y if of_y else None)
+            if of_x or of_y:
+                row, column = starts[2 * pair : 2 * pair + 2]
+                for tile in comparison.tiles(x, y, scale):
+                    logits = entropy.gradient(tile, 1, row) + entropy.gradient(tile, 0, column)
+                    sides.add(x, y, logits, tile.rows, tile.columns)
+                sides.scale(gradient[pair] * scale / 2.0)
+            found += [sides.of_x, sides.of_y, slopes[pair : pair + 1] if of_scale else None]
+        return tuple(found)
 
 
-def add_products(
-    dx: paddle.Tensor | None,
-    dy: paddle.Tensor | None,
-    x: paddle.Tensor,
-    y: paddle.Tensor,
-    gradient: paddle.Tensor,
-    rows: slice,
-    columns: slice,
-) -> None:
-    """Add to dx [b, D] and dy [B, D], each where it is wanted, what the gradient [r, c] of a tile of x y^T makes."""
-    if dx is not None:
-        dx._slice(rows.start, rows.stop).add_(paddle.matmul(gradient, y[columns]))
-    if dy is not None:
-        dy._slice(columns.start, columns.stop).add_(paddle.matmul(gradient, x[rows], transpose_x=True))
+class Products:
+    """Gradients of x [b, D] and of y [B, D] of products x y^T, added up over tiles; of None there is none."""
+
+    def __init__(self, x: paddle.Tensor | None, y: paddle.Tensor | None) -> None:
+        self.of_x, self.of_y = (None if side is None else paddle.zeros_like(side) for side in (x, y))
+
+    def add(self, x: paddle.Tensor, y: paddle.Tensor, gradient: paddle.Tensor, rows: slice, columns: slice) -> None:
+        """The part of a tile, whose gradient is [r, c]."""
+        if self.of_x is not None:
+            self.of_x._slice(rows.start, rows.stop).add_(paddle.matmul(gradient, part_of(y, columns)))
+        if self.of_y is not None:
+            own = paddle.matmul(gradient, part_of(x, rows), transpose_x=True)
+            self.of_y._slice(columns.start, columns.stop).add_(own)
+
+    def scale(self, factor: paddle.Tensor) -> None:
+        """Multiply both by a number, [1]."""
+        for side in (self.of_x, self.of_y):
+            if side is not None:
+                side.multiply_(factor)
 
 
 def info_nce(
     pairs: Iterable[tuple[Comparison, paddle.Tensor, paddle.Tensor, paddle.Tensor]], share: Share
-) -> list[paddle.Tensor]:
-    """[scalar] of each (comparison, rows x [b, D] of this rank, columns y [B, D] of all, logit scale [1])."""
+) -> paddle.Tensor:
+    """[pairs] of (comparison, rows x [b, D] of this rank, columns y [B, D] of all, logit scale [1])."""
     pairs = list(pairs)
     sums = [both_sums(*pair) for pair in pairs]
     columns = over_ranks([found for _, found in sums], share)
+    sides = [(rows, whole) for (rows, _), whole in zip(sums, columns, strict=True)]
     own = slice(share.start, share.start + share.rows)
-    return [
-        InfoNCE.apply(x, y, scale, comparison, rows, whole, own)
-        for (comparison, x, y, scale), (rows, _), whole in zip(pairs, sums, columns, strict=True)
-    ]
+    tensors = [tensor for _, *rest in pairs for tensor in rest]
+    return InfoNCE.apply([comparison for comparison, *_ in pairs], sides, own, *tensors)

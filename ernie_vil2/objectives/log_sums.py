@@ -4,6 +4,7 @@ Negatives and positives are kept apart, each below its own maximum. A loss is th
 logarithm of 1 + a share, which is exact in fp32 however small it is; in one sum, as of a softmax, it would drown.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import paddle
@@ -15,12 +16,23 @@ SMALLEST = 1e-30
 
 
 @dataclass(frozen=True)
+class Tile:
+    """Logits [k, r, c] of the given rows and columns: of negatives, and of positives where there are any (k is 1 or 2),
+    each ABSENT where it is not one; same: [1, r, c], 1 for a positive and else 0, or None without any."""
+
+    rows: slice
+    columns: slice
+    logits: paddle.Tensor
+    same: paddle.Tensor | None = None
+
+
+@dataclass(frozen=True)
 class LogSums:
     """Of n rows, or of n columns, of logits.
 
-    maxima [2, n]: of negatives and of positives, ABSENT without any. sums [6, n]: of exp(z) over
-    negatives and over positives, z being a logit less its maximum; of z exp(z) over both likewise; of the logits of
-    positives; the number of positives.
+    maxima [2, n]: of negatives and of positives, ABSENT without any. sums [6, n]: of exp(z) over negatives and over
+    positives, z being a logit less its maximum; of z exp(z) over both likewise; of the logits of positives; the number
+    of positives.
     """
 
     maxima: paddle.Tensor
@@ -39,42 +51,24 @@ class LogSums:
         return LogSums(maxima, self.below(maxima) + other.below(maxima))
 
 
-def sums_of(tile: "Tile", axis: int) -> LogSums:
+def sums_of(tile: Tile, axis: int) -> LogSums:
     """Along an axis of a tile: of its rows for 1, of its columns for 0."""
-    maxima, exponents, weighted = [], [], []
-    for logits in (tile.negatives, tile.positives):
-        if logits is None:
-            nothing = paddle.zeros_like(maxima[0])
-            maxima.append(nothing + ABSENT)
-            exponents.append(nothing)
-            weighted.append(nothing)
-        else:
-            maxima.append(largest(logits, axis))
-            less, powers = exponentials(logits, maxima[-1], axis)
-            exponents.append(total(powers, axis))
-            weighted.append(total(less * powers, axis))
-    rest = (
-        [nothing, nothing] if tile.same is None else [total(tile.positives * tile.same, axis), total(tile.same, axis)]
-    )
-    most = paddle.stack(maxima)
-    return LogSums(most, paddle.stack([cast(value, most.dtype) for value in (*exponents, *weighted, *rest)]))
+    maxima = largest(tile.logits, axis)
+    less, powers = exponentials(tile.logits, maxima, axis)
+    exponents, weighted = total(powers, axis), total(less * powers, axis)
+    if tile.same is None:
+        none = paddle.zeros_like(maxima)
+        parts = exponents, none, weighted, none, none, none
+        return LogSums(paddle.concat([maxima, none + ABSENT]), paddle.concat(parts))
+    positive = total(tile.logits[1:] * tile.same, axis), total(tile.same, axis)
+    return LogSums(maxima, paddle.concat([exponents, weighted, *positive]))
 
 
-def concatenated(parts: list[LogSums]) -> LogSums:
+def concatenated(parts: Sequence[LogSums]) -> LogSums:
     """Those of several parts of the rows, one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
     return LogSums(paddle.concat([part.maxima for part in parts], 1), paddle.concat([part.sums for part in parts], 1))
-
-
-@dataclass(frozen=True)
-class Tile:
-    """Logits [r, c] of the given rows and columns: those of negatives and those of positives, each ABSENT where it is
-    not one; same: [r, c], 1 for a positive and else 0. Without any positive, positives and same are None."""
-
-    rows: slice
-    columns: slice
-    negatives: paddle.Tensor
-    positives: paddle.Tensor | None = None
-    same: paddle.Tensor | None = None
 
 
 class CrossEntropy:
@@ -85,40 +79,39 @@ class CrossEntropy:
     """
 
     def __init__(self, found: LogSums, used: paddle.Tensor | None) -> None:
-        self.negative, self.positive = found.maxima
-        below_negative, below_positive = paddle.clip(found.sums[:2], min=SMALLEST)
+        self.maxima = found.maxima
+        negative, positive = found.maxima
+        below = paddle.clip(found.sums[:2], min=SMALLEST)
+        logarithm, mean = below.log(), found.sums[2:4] / below
         count = paddle.clip(found.sums[5], min=1.0)
-        gap, above = self.negative - self.positive, self.positive - found.sums[4] / count
-        rest = gap + (below_negative.log() - below_positive.log())
+        gap, above = negative - positive, positive - found.sums[4] / count
+        rest = gap + (logarithm[0] - logarithm[1])
         share = F.sigmoid(rest)  # of the negatives in the softmax
-        losses = (above + below_positive.log()) + softplus(rest)
-        mean_negative, mean_positive = found.sums[2] / below_negative, found.sums[3] / below_positive
-        slopes = share * (gap + (mean_negative - mean_positive)) + (above + mean_positive)
+        losses = (above + logarithm[1]) + softplus(rest)
+        slopes = share * (gap + (mean[0] - mean[1])) + (above + mean[1])
         one = cast(count == 1.0, count.dtype)
-        factors = (
-            share / below_negative,
-            (1.0 - one) * (1.0 - share) / below_positive,
-            -one * share - (1.0 - one) / count,
-        )
-        found = (losses, slopes, *factors)
+        several = 1.0 - one
+        of_same = -(one * share + several / count)
+        rows = paddle.stack([losses, slopes, share / below[0], several * (1.0 - share) / below[1], of_same])
         if used is not None:
-            found = [value * cast(used, value.dtype) for value in found]
-        self.losses, self.slopes, *factors = found
-        self.of_negative, self.of_positive, self.of_same = (cast(value, "float32") for value in factors)
+            rows = rows * cast(used, rows.dtype)
+        self.losses, self.slopes = rows[0], rows[1]
+        self.factors = cast(rows[2:], paddle.float32)
 
-    def gradient(self, tile: Tile, axis: int) -> paddle.Tensor:
-        """Of the summed losses by the logits of a tile, [r, c]; the rows of this record are along `axis` of it.
+    def gradient(self, tile: Tile, axis: int, start: int = 0) -> paddle.Tensor:
+        """Of the summed losses by the logits of a tile, [r, c]; the rows of this record lie along `axis` of the tile,
+        from `start` on.
 
         A single positive has minus the share of the negatives, and not its softmax less 1, which would be rounding.
         """
-        part = tile.rows if axis else tile.columns
-        negative = exponentials(tile.negatives, self.negative[part], axis)[1]
-        found = negative * spread(self.of_negative[part], negative, axis)
+        part, kinds = tile.rows if axis else tile.columns, tile.logits.shape[0]
+        part = slice(start + part.start, start + part.stop)
+        powers = exponentials(tile.logits, self.maxima[:kinds, part], axis)[1]
+        powers = powers * spread(self.factors[:kinds, part], powers, axis)
         if tile.same is None:
-            return found
-        positive = exponentials(tile.positives, self.positive[part], axis)[1]
-        found += positive * spread(self.of_positive[part], positive, axis)
-        return found + cast(tile.same, "float32") * spread(self.of_same[part], positive, axis)
+            return powers[0]
+        same = cast(tile.same, paddle.float32)
+        return powers.sum(0) + (same * spread(self.factors[2:, part], same, axis))[0]
 
 
 def softplus(x: paddle.Tensor) -> paddle.Tensor:

@@ -9,7 +9,7 @@ from paddle.autograd import PyLayer
 from paddle.autograd.py_layer import PyLayerContext
 
 from .comparison import Comparison
-from .info_nce import add_products
+from .info_nce import Products
 from .log_sums import softplus
 from .tiles import cast
 
@@ -28,20 +28,20 @@ class SigmoidLoss(PyLayer):
     ) -> paddle.Tensor:
         ctx.wanted = [not tensor.stop_gradient for tensor in (x, y, scale, bias)]
         loss, dscale, dbias = paddle.zeros([]), paddle.zeros_like(scale), paddle.zeros_like(bias)
-        dx, dy = (paddle.zeros_like(side) if wanted else None for side, wanted in zip((x, y), ctx.wanted, strict=False))
+        sides = Products(x if ctx.wanted[0] else None, y if ctx.wanted[1] else None)
         for tile in comparison.tiles(x, y, scale):
-            logits, sign = tile.negatives, -1.0
+            logits, sign = cast(tile.logits[0], paddle.float32), -1.0
             if tile.same is not None:
-                sign = cast(tile.same, "float32") * 2.0 - 1.0
-                logits = paddle.maximum(logits, tile.positives)
-            logits = cast(logits, "float32")
+                sign = cast(tile.same[0], paddle.float32) * 2.0 - 1.0
+                logits = paddle.maximum(logits, cast(tile.logits[1], paddle.float32))
             distance = (logits + bias) * sign
             loss += softplus(-distance).sum()
             slope = F.sigmoid(-distance) * -sign
             dscale += (slope * logits).sum() / scale
             dbias += slope.sum()
-            add_products(dx, dy, x, y, slope, tile.rows, tile.columns)
-        ctx.found = [value if value is None else value * scale for value in (dx, dy)] + [dscale, dbias]
+            sides.add(x, y, slope, tile.rows, tile.columns)
+        sides.scale(scale)
+        ctx.found = [sides.of_x, sides.of_y, dscale, dbias]
         return loss
 
     @staticmethod
