@@ -25,6 +25,12 @@ class Tile:
     logits: paddle.Tensor
     same: paddle.Tensor | None = None
 
+    @property
+    def dtype(self) -> paddle.dtype:
+        """Of exponentials: fp32 will do for negatives. The softmax of positives that are alike less their part of 1 is
+        as small as their difference, and asks for more."""
+        return paddle.float32 if self.same is None else self.logits.dtype
+
 
 @dataclass(frozen=True)
 class LogSums:
@@ -54,7 +60,7 @@ class LogSums:
 def sums_of(tile: Tile, axis: int) -> LogSums:
     """Along an axis of a tile: of its rows for 1, of its columns for 0."""
     maxima = largest(tile.logits, axis)
-    less, powers = exponentials(tile.logits, maxima, axis)
+    less, powers = exponentials(tile.logits, maxima, axis, tile.dtype)
     exponents, weighted = total(powers, axis), total(less * powers, axis)
     if tile.same is None:
         none = paddle.zeros_like(maxima)
@@ -96,7 +102,7 @@ class CrossEntropy:
         if used is not None:
             rows = rows * cast(used, rows.dtype)
         self.losses, self.slopes = rows[0], rows[1]
-        self.factors = cast(rows[2:], paddle.float32)
+        self.factors = rows[2:]
 
     def gradient(self, tile: Tile, axis: int, start: int = 0) -> paddle.Tensor:
         """Of the summed losses by the logits of a tile, [r, c]; the rows of this record lie along `axis` of the tile,
@@ -106,12 +112,12 @@ class CrossEntropy:
         """
         part, kinds = tile.rows if axis else tile.columns, tile.logits.shape[0]
         part = slice(start + part.start, start + part.stop)
-        powers = exponentials(tile.logits, self.maxima[:kinds, part], axis)[1]
-        powers = powers * spread(self.factors[:kinds, part], powers, axis)
+        powers = exponentials(tile.logits, self.maxima[:kinds, part], axis, tile.dtype)[1]
+        powers = powers * spread(cast(self.factors[:kinds, part], tile.dtype), powers, axis)
         if tile.same is None:
             return powers[0]
-        same = cast(tile.same, paddle.float32)
-        return powers.sum(0) + (same * spread(self.factors[2:, part], same, axis))[0]
+        found = powers.sum(0) + (tile.same * spread(self.factors[2:, part], tile.same, axis))[0]
+        return cast(found, paddle.float32)
 
 
 def softplus(x: paddle.Tensor) -> paddle.Tensor:

@@ -71,7 +71,7 @@ class QueueNCE(PyLayer):
             (x, scale), start = tensors[2 * place : 2 * place + 2], place * rows
             side = Products(x if wanted[2 * place] else None, None)
             if side.of_x is not None:
-                side.of_x.add_(each.key * entropy.factors[2, start : start + rows].unsqueeze(1))
+                side.of_x.add_(each.key * cast(entropy.factors[2, start : start + rows], paddle.float32).unsqueeze(1))
                 for tile in each.tiles(x, scale):
                     side.add(x, each.columns, entropy.gradient(tile, 1, start), tile.rows, tile.columns)
                 side.scale(gradient[place] * scale)

@@ -96,7 +96,9 @@ def halved(matrix: paddle.Tensor) -> paddle.Tensor:
     return matrix[0]
 
 
-def exponentials(tile: paddle.Tensor, reference: paddle.Tensor, axis: int) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """(tile - reference, its exponential) in fp32, the reference along an axis as in `spread`."""
-    less = cast(tile + spread(-reference, tile, axis), paddle.float32)
+def exponentials(
+    tile: paddle.Tensor, reference: paddle.Tensor, axis: int, dtype: paddle.dtype
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """(tile - reference, its exponential) in a type, the reference along an axis as in `spread`."""
+    less = cast(tile + spread(-reference, tile, axis), dtype)
     return less, less.exp()
