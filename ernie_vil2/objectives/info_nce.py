@@ -1,8 +1,8 @@
 """Symmetric InfoNCE over tiles of logits: running sums forward, the gradient in closed form backward.
 
-A rank compares its rows with the columns of all ranks once, and has both directions of it: a row's sums are whole, those
-of a column are joined over ranks. So no logit is kept or computed by two ranks. References: InfoNCE (arXiv 1807.03748),
-tiles (arXiv 2410.17243).
+A rank compares its rows with the columns of all ranks once, and has both directions of it: the sums of a row are whole,
+those of a column are joined over ranks. So no logit is kept or computed by two ranks. References: InfoNCE (arXiv
+1807.03748), tiles (arXiv 2410.17243).
 """
 
 from collections.abc import Iterable, Sequence
@@ -92,7 +92,7 @@ def add_products(
     rows: slice,
     columns: slice,
 ) -> None:
-    """Add to dx [b, D] and dy [B, D], each where it is wanted, what the gradient [r, c] of products of x and y makes."""
+    """Add to dx [b, D] and dy [B, D], where wanted, what the gradient [r, c] of products of x and y makes."""
     if dx is not None:
         dx._slice(rows.start, rows.stop).add_(paddle.matmul(gradient, y[columns]))
     if dy is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import paddle
 import paddle.nn.functional as F
 
-from .tiles import ABSENT, cast, exponentials, largest, spread, total
+from .tiles import ABSENT, cast, exponentials, largest, spread, total, wide
 
 SMALLEST = 1e-30
 
@@ -42,7 +42,7 @@ class LogSums:
 def sums_of(tile: "Tile", axis: int) -> LogSums:
     """Along an axis of a tile: of its rows for 1, of its columns for 0."""
     maxima, exponents, weighted = [], [], []
-    for logits in (tile.negatives, tile.positives):
+    for logits, kind in ((tile.negatives, "float32"), (tile.positives, wide())):
         if logits is None:
             nothing = paddle.zeros_like(maxima[0])
             maxima.append(nothing + ABSENT)
@@ -50,7 +50,7 @@ def sums_of(tile: "Tile", axis: int) -> LogSums:
             weighted.append(nothing)
         else:
             maxima.append(largest(logits, axis))
-            less, powers = exponentials(logits, maxima[-1], axis)
+            less, powers = exponentials(logits, maxima[-1], axis, kind)
             exponents.append(total(powers, axis))
             weighted.append(total(less * powers, axis))
     rest = (
@@ -103,22 +103,24 @@ class CrossEntropy:
         found = (losses, slopes, *factors)
         if used is not None:
             found = [value * cast(used, value.dtype) for value in found]
-        self.losses, self.slopes, *factors = found
-        self.of_negative, self.of_positive, self.of_same = (cast(value, "float32") for value in factors)
+        self.losses, self.slopes, of_negative, self.of_positive, self.of_same = found
+        self.of_negative = cast(of_negative, "float32")
 
     def gradient(self, tile: Tile, axis: int) -> paddle.Tensor:
         """Of the summed losses by the logits of a tile, [r, c]; the rows of this record are along `axis` of it.
 
-        A single positive has minus the share of the negatives, and not its softmax less 1, which would be rounding.
+        A single positive has minus the share of the negatives, and not its softmax less 1, which would be rounding. Of
+        several that are alike the softmax less their part of 1 is as small, so it is worked out in `wide`.
         """
         part = tile.rows if axis else tile.columns
         negative = exponentials(tile.negatives, self.negative[part], axis)[1]
         found = negative * spread(self.of_negative[part], negative, axis)
         if tile.same is None:
             return found
-        positive = exponentials(tile.positives, self.positive[part], axis)[1]
-        found += positive * spread(self.of_positive[part], positive, axis)
-        return found + cast(tile.same, "float32") * spread(self.of_same[part], positive, axis)
+        positive = exponentials(tile.positives, self.positive[part], axis, wide())[1]
+        positive *= spread(self.of_positive[part], positive, axis)
+        positive += tile.same * spread(self.of_same[part], positive, axis)
+        return found + cast(positive, "float32")
 
 
 def softplus(x: paddle.Tensor) -> paddle.Tensor:

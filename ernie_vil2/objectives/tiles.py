@@ -78,7 +78,9 @@ def largest(tile: paddle.Tensor, axis: int) -> paddle.Tensor:
     return tile[0]
 
 
-def exponentials(tile: paddle.Tensor, reference: paddle.Tensor, axis: int) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """(tile - reference, its exponential) in fp32, the reference along an axis as in `spread`."""
-    less = cast(tile + spread(-reference, tile, axis), "float32")
+def exponentials(
+    tile: paddle.Tensor, reference: paddle.Tensor, axis: int, dtype: str | paddle.dtype = "float32"
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """(tile - reference, its exponential) in a type, the reference along an axis as in `spread`."""
+    less = cast(tile + spread(-reference, tile, axis), dtype)
     return less, less.exp()
