@@ -131,8 +131,8 @@ def test_validation_is_shared_out_and_the_same(two_ranks):
 
 @pytest.mark.parametrize("sharding, collectives", [(0, 7), (1, 10), (2, 10)])
 def test_ranks_wait_for_the_device_once_a_step(two_ranks, sharding, collectives):
-    """Labels, embeddings, maxima and sums of columns, their gradient, and buckets of the model's gradient, or of two owners, and the figures; with
-    sharding the weights of both owners."""
+    """Labels, embeddings, maxima and sums of columns, the embeddings' gradient, buckets of the model's gradient, or
+    of two owners, and the figures; with sharding the weights of both owners."""
     for rank in two_ranks[1:]:
         assert rank[f"reads/{sharding}"].tolist() == [1, collectives], rank[f"reads/{sharding}"]
     assert np.array_equal(two_ranks[0][f"reads/{sharding}"], [1, 0])
