@@ -14,10 +14,13 @@ from ..systems.system import Tower
 from .optimization.gradients import total_square
 from .optimization.weights import Weights
 
+MOST_COMPARED = 1024
+"""Samples of a batch that `similarities` compares, each with each: more tell no more, and would take gigabytes"""
+
 
 @dataclass
 class Similarities:
-    """Cosine similarities of a batch between image and caption.
+    """Cosine similarities of a batch, of its first MOST_COMPARED samples, between image and caption.
 
     positive: of every pair of an image and a caption that are positives of each other; hardest_negative: of each image
     with the closest caption that is none, then of each caption with the closest image; negative: of all that are none.
@@ -42,13 +45,13 @@ def similarities(
 ) -> Similarities | None:
     """Similarities of the normalised {view: embeds [B, D]} (tensors or arrays) of a Batch, or None without these views.
 
-    rule: objective.positives, which says what a positive is. Samples that lack a view are left out.
+    rule: objective.positives, which says what a positive is. Samples beyond MOST_COMPARED, and those that lack a view,
+    are left out.
     """
     if first not in embeds or second not in embeds:
         return None
-    rows, columns = (np.asarray(embeds[view], np.float32) for view in (first, second))
-    size = len(rows)
-    own, _ = labels_of(batch, divide(size))
+    rows, columns = (np.asarray(embeds[view][:MOST_COMPARED], np.float32) for view in (first, second))
+    own = labels_of(batch, divide(len(batch)))[0].part(slice(MOST_COMPARED))
     both = own.both(first, second)
     rows, columns = rows[both], columns[both]
     same = positives(own, own, first, second, rule)[both][:, both]

@@ -1,4 +1,4 @@
-"""What the launcher runs in tests: `jobs.py NAME FOLDER` does one job on every rank."""
+"""What the launcher runs in tests: `jobs.py NAME FOLDER [OPTION ...]` does one job on every rank."""
 
 import os
 import signal
@@ -57,5 +57,5 @@ if __name__ == "__main__":
         train(folder, *options)
         sys.exit()
     ranks = join_ranks()
-    {"gradients": rank_cases.main, "collectives": collectives}[name](folder, ranks)
+    {"gradients": rank_cases.main, "collectives": collectives}[name](folder, ranks, *options)
     ranks.leave()

@@ -11,6 +11,7 @@ from ernie_vil2.config.run import ObjectiveConfig
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.systems.ernie_vil2 import ErnieVil2
+from ernie_vil2.training import diagnostics
 from ernie_vil2.training.diagnostics import Updates, norms, similarities
 from ernie_vil2.training.optimization.gradients import Gradients
 from ernie_vil2.training.optimization.weights import Weights
@@ -46,6 +47,22 @@ def test_similarities_are_those_of_a_plain_loop(rule):
             {"positive_similarity": np.mean(wanted), "hardest_negative_similarity": np.mean(hardest)}, rel=1e-5
         )
         assert len(found.negative) + len(found.positive) == 25
+
+
+def test_of_a_large_batch_the_first_samples_are_compared():
+    """Those behind them change nothing, and no matrix of all samples is made."""
+    size, most = 20_000, diagnostics.MOST_COMPARED
+    ids = np.arange(size) // 2
+    embeds = {view: np.random.default_rng(0).normal(size=(size, 2)).astype("f4") for view in ("image", "caption")}
+
+    def first(count):
+        batch = Batch(image_ids=ids[:count], text_ids={"caption": ids[:count]}, present={"caption": ids[:count] != 7})
+        return similarities({view: rows[:count] for view, rows in embeds.items()}, batch)
+
+    found, few, fewer = first(size), first(most), first(most - 1)
+    for name in ("positive", "negative", "hardest_negative"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(few, name))
+    assert len(found.positive) + len(found.negative) == (most - 2) ** 2 > len(fewer.positive) + len(fewer.negative)
 
 
 def test_without_the_views_or_without_negatives_there_is_nothing_to_tell():
