@@ -203,8 +203,8 @@ def test_the_branches_of_a_card_are_forced_inside_alone(monkeypatch):
     assert card["copied"] < cpu["copied"]  # pixels go up as bytes
     assert layers.device_of(paddle.ones([1])).is_cpu
     with host.branches_of_a_card():
-        assert tiles.wide() == "float32"
-    assert tiles.wide() == "float64"
+        assert tiles.wide() == paddle.float32
+    assert tiles.wide() == paddle.float64
 
 
 @pytest.mark.slow
