@@ -58,9 +58,8 @@ class NegativeQueue:
         """Make what the views of the keys need, where it is not there yet."""
         for view, key in self.keys.items():
             if view not in self.embeds:
-                values = generator(self.seed, "queue", view).standard_normal((self.size, key.shape[1]))
-                values /= np.linalg.norm(values, axis=1, keepdims=True)
-                self.embeds[view] = paddle.to_tensor(values.astype(np.float32))
+                values = generator(self.seed, "queue", view).standard_normal((self.size, key.shape[1]), np.float32)
+                self.embeds[view] = paddle.to_tensor(values / np.linalg.norm(values, axis=1, keepdims=True))
             if view in TEXT_VIEWS and view not in self.labels.text_ids:
                 self.labels.text_ids[view] = on_device(np.full(self.size, NOBODY))
                 self.labels.present[view] = on_device(np.ones(self.size, bool))
