@@ -72,15 +72,16 @@ def narrow(config: RunConfig, pairs: int, chunks: int = 1, ranks: int = 1) -> Ru
 
 @contextmanager
 def branches_of_a_card() -> Iterator[None]:
-    """Inside the block layers and steps take the branches of a GPU: fused attention, plain Linear, pixels uploaded as
-    bytes, one tower after another. Fused attention runs in its plain form here, so its kernels are more."""
+    """Inside the block layers, losses and steps take the branches of a GPU: fused attention, plain Linear, pixels
+    uploaded as bytes, tiles of a card's size, one tower after another. Fused attention runs in its plain form here, so
+    its kernels are more."""
     from ...models import layers
-    from ...objectives import views
+    from ...objectives import positives, tiles, views
     from ...training import step
 
     kept = []
     try:
-        for module in (layers, views, step):
+        for module in (layers, positives, tiles, views, step):
             for name in ("device_of", "current_device"):
                 if name in vars(module):
                     kept.append((module, name, vars(module)[name]))
