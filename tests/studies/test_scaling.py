@@ -22,6 +22,7 @@ from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.objectives.log_sums import CrossEntropy, sums_of
 from ernie_vil2.objectives.positives import Labels
+from ernie_vil2.studies.card_branches import branches_of_a_card
 from ernie_vil2.studies.scaling import division, large_batches, measure, report, view_costs
 from ernie_vil2.studies.scaling.cards import CARDS, Assumptions
 from ernie_vil2.studies.scaling.host_section import host_limited
@@ -30,7 +31,6 @@ from ernie_vil2.studies.scaling.project import CLIP_TEXT, Projection, peak, reac
 from ernie_vil2.studies.scaling.rank_traffic import GATHERED, PAIRS, TEXT_VIEWS
 from ernie_vil2.studies.scaling.stops import stop
 from ernie_vil2.studies.scaling.view_costs import SIZES, allocated
-from ernie_vil2.studies.speed.host import branches_of_a_card
 from ernie_vil2.training.distributed import owners
 from tests.conftest import ROOT
 

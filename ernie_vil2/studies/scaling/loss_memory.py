@@ -5,6 +5,7 @@ import gc
 from typing import TYPE_CHECKING
 
 from ...device import MIB, current_device
+from ..card_branches import branches_of_a_card
 from .view_costs import allocated
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ def one_loss(
     """(bytes held between forward and backward, peak of both less the inputs' gradients), with tiles of so many
     entries."""
     from ...objectives import tiles
-    from ..speed.host import branches_of_a_card
 
     device = current_device()
     embeds = {view: normal(share, width) for view in objective.views}
