@@ -16,14 +16,19 @@ from ernie_vil2.data.batches.views import Batch
 from ernie_vil2.device import Device, Memory
 from ernie_vil2.errors import ConfigError, DataError
 from ernie_vil2.models.dual_encoder import new_model
+from ernie_vil2.objectives import tiles
+from ernie_vil2.objectives.comparison import Comparison
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
-from ernie_vil2.objectives.positives import Labels, positives
-from ernie_vil2.studies.scaling import division, measure, report, view_costs
+from ernie_vil2.objectives.log_sums import CrossEntropy, sums_of
+from ernie_vil2.objectives.positives import Labels
+from ernie_vil2.studies.card_branches import branches_of_a_card
+from ernie_vil2.studies.scaling import division, large_batches, measure, report, view_costs
 from ernie_vil2.studies.scaling.cards import CARDS, Assumptions
 from ernie_vil2.studies.scaling.host_section import host_limited
+from ernie_vil2.studies.scaling.loss_memory import normal
 from ernie_vil2.studies.scaling.project import CLIP_TEXT, Projection, peak, reached_flops, tower_flops, view_flops
-from ernie_vil2.studies.scaling.rank_traffic import PAIRS, TEXT_VIEWS, normal
+from ernie_vil2.studies.scaling.rank_traffic import GATHERED, PAIRS, TEXT_VIEWS
 from ernie_vil2.studies.scaling.stops import stop
 from ernie_vil2.studies.scaling.view_costs import SIZES, allocated
 from ernie_vil2.training.distributed import owners
@@ -56,7 +61,10 @@ def test_what_the_step_really_sends_is_what_was_measured(measured):
     found = measure.ask({"what": "ranks"})
     held = measured["wire"]
     assert found["loss"] == pytest.approx(measured["loss"], rel=0.02)
-    assert 4 * 4 * 2 <= measured["loss"]["held_per_pair"] < 33  # two directions of logits, softmax, targets ... in fp32
+    assert 8 <= measured["loss"]["value"] < 12  # embeddings and gradient in fp32, and little beside them
+    assert 5 * 4 < measured["loss"]["tile"] < 64  # negatives, positives, flags, powers, gradient ... in fp32
+    assert measured["loss"]["line"] < 100 * len(PAIRS)
+    assert held["sums_per_sample"] == 8 * len(PAIRS)
     assert found["wire"] == held
     assert held["gradient_per_parameter"] == held["embedding_per_value"] == 4 and held["sharded_per_parameter"] == 8
 
@@ -86,7 +94,7 @@ def test_gradients_go_around_the_ring(projection, measured):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_memory_and_micro_batches(projection, measured, size):
-    limit = CARDS["a100"].memory * 0.9
+    limit, width = CARDS["a100"].memory * 0.9, SIZES[size].embed_dims()[0]
     whole, divided = projection.step(size, 64, 32, 0), projection.step(size, 64, 32, 1)
     assert whole.memory["moments"] == 8 * measured["sizes"][size]["parameters"]
     embedding = SIZES[size].text_tower.vocab_size * SIZES[size].text_tower.width
@@ -97,7 +105,11 @@ def test_memory_and_micro_batches(projection, measured, size):
     assert peak(twice, at_once=False) > limit
     once = 1024 * 3 * projection.pair_flops(size) / reached_flops(CARDS["a100"])
     assert 1.2 * once < cached.time["towers"] < 1.6 * once
-    assert cached.memory["logits"] == 8 * projection.step(size, 8, 512).memory["logits"]
+    few = projection.step(size, 8, 512)
+    assert cached.memory["gathered"] == 4 * few.memory["gathered"] >= 4 * 2 * 4 * 4096 * width * len(GATHERED)
+    more = projection.step(size, 64, 1024)
+    assert few.memory["logits"] < cached.memory["logits"] < more.memory["logits"] < cached.memory["logits"] + 30e6
+    assert cached.memory["embeddings"] == 2 * few.memory["embeddings"] == 2 * 4 * 1024 * width * 5
     assert not projection.step(size, 8192, 8192).fits
     assert whole.micro == 32 and whole.bytes == sum(whole.memory.values())
     assert cached.bytes < sum(cached.memory.values())
@@ -142,57 +154,90 @@ def test_a_step_takes_what_the_host_needs(measured):
     assert "limits nowhere" in host_limited(free, 512, 32768, 1)
 
 
-class Counting(np.ndarray):
-    """Counts the bytes that operations on whole matrices read and write; vectors are not counted."""
-
-    moved = 0
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        inputs = [np.asarray(value) for value in inputs]
-        result = getattr(ufunc, method)(*inputs, **options)
-        Counting.moved += sum(part.nbytes for part in (*inputs, result) if part.size == result.size)
-        return result.view(Counting)
+OPERATORS = ("add", "sub", "rsub", "mul", "and", "or", "eq")
 
 
-def test_bytes_of_labels_are_those_of_the_code():
-    """Comparisons and unions are counted as they run; the rest is casts, a sum, a division and masks of fp32."""
-    count, sides = 64, []
-    for _ in range(2):
-        ids = np.arange(count).view(Counting)
-        sides.append(Labels(ids, dict.fromkeys(TEXT_VIEWS, ids), {}, ids))
-    Counting.moved = 0
-    for first, second in PAIRS:
-        positives(*sides, first, second)
-    compared = Counting.moved / (count**2 * len(PAIRS))
-    targets, masked, mask = (1 + 4) + 4 + (4 + 4), (1 + 1) + (1 + 1 + 1), 1 + (1 + 4) + (4 + 4) + 2 * (4 + 4 + 4)
-    tags = sum("tags" in pair for pair in PAIRS) / len(PAIRS)
-    assert compared + targets + tags * (masked + mask / 2) == pytest.approx(Assumptions().label_bytes)
+def bytes_of_kernels(monkeypatch, entries):
+    """[bytes] that kernels read and write of tensors of so many entries from here on; products are no such kernel."""
+    moved = [0]
+
+    def watched(call):
+        def counted(*args, **options):
+            result = call(*args, **options)
+            tensors = [value for value in (*args, result) if isinstance(value, paddle.Tensor)]
+            moved[0] += sum(value.element_size() * entries for value in tensors if value.size == entries)
+            return result
+
+        return counted
+
+    for name in (*(f"__{name}__" for name in OPERATORS), "max", "sum", "exp", "astype"):
+        monkeypatch.setattr(paddle.Tensor, name, watched(getattr(paddle.Tensor, name)))
+    return moved
+
+
+def test_bytes_of_labels_and_sums_are_those_of_the_code(monkeypatch):
+    """The loss's own code runs with the branches of a card, all its pairs in a tile each, of two ranks' labels."""
+    count = 48
+    ids = paddle.arange(count)
+    present = dict.fromkeys(TEXT_VIEWS, ids >= 0)
+    labels = Labels(ids, dict.fromkeys(TEXT_VIEWS, ids), present, ids)
+    x, scale = normal(divide(count), 8).detach(), paddle.ones([1])
+    with branches_of_a_card():
+        for_labels = for_sums = 0
+        for first, second in PAIRS:
+            with monkeypatch.context() as patch:
+                compared = Comparison(labels, labels, first, second, "by_id")
+                moved = bytes_of_kernels(patch, count**2)
+                (tile,) = compared.tiles(x, x, scale)
+                for_labels += 2 * moved[0]  # forward, and again backward
+                moved[0] = 0
+                rows, columns = (CrossEntropy(sums_of(tile, axis), None) for axis in (1, 0))
+                rows.gradient(tile, 1) + columns.gradient(tile, 0)
+                for_sums += moved[0]
+    assert for_labels / len(PAIRS) / count**2 == pytest.approx(Assumptions().label_bytes)
+    assert for_sums / len(PAIRS) / count**2 == pytest.approx(Assumptions().softmax_bytes)
+
+
+def test_sums_of_columns_go_around_the_ring_twice(measured):
+    exact = Projection(measured, CARDS["a100"], Assumptions(latency=1e-12))
+    without = {**measured, "wire": {**measured["wire"], "sums_per_sample": 0}}
+    fewer = Projection(without, CARDS["a100"], Assumptions(latency=1e-12))
+    sums = exact.embedding_time(768, 64, 32768) - fewer.embedding_time(768, 64, 32768)
+    assert sums == pytest.approx(2 * 63 / 64 * 32768 * 8 * len(PAIRS) * 4 / (100e9 * 0.8))
+    views = (4 + 4) * 768 * len(GATHERED) + 64
+    assert fewer.embedding_time(768, 64, 32768) == pytest.approx(63 / 64 * 32768 * views / (100e9 * 0.8), rel=1e-6)
+    assert GATHERED == ("caption", "tags", "image'", "caption'")
 
 
 def test_labels_cost_what_the_cards_memory_moves(measured):
     fast = dataclasses.replace(CARDS["a100"], memory_rate=2 * CARDS["a100"].memory_rate)
     slow, twice = (Projection(measured, card).step("base", 64, 512) for card in (CARDS["a100"], fast))
-    entries = 2 * len(PAIRS) * 512 * 64 * 512
+    entries = len(PAIRS) * 512 * 64 * 512
     assert slow.time["labels"] == pytest.approx(entries * Assumptions().label_bytes / (2.0e12 * 0.8))
     assert twice.time["labels"] == pytest.approx(slow.time["labels"] / 2)
+    products = 4 * 2 * 768 / (19.5e12 * 0.5)  # logits twice and two gradients
+    moved = Assumptions().softmax_bytes / (2.0e12 * 0.8)
+    assert slow.time["logits"] == pytest.approx(entries * (products + moved))
     assert twice.time["logits"] < slow.time["logits"] and twice.time["towers"] == slow.time["towers"]
 
 
-def test_nothing_of_the_logits_is_left_for_the_chunks_of_the_gradient_cache():
-    """Which is why memory counts activations of a chunk and logits one after the other."""
+def test_the_loss_holds_rows_and_columns_but_no_logits(monkeypatch):
+    """Which is why memory counts a tile; after its backward pass there are the inputs' gradients alone."""
+    monkeypatch.setattr(tiles, "CPU_TILE", 1 << 12)
     objective = ContrastiveObjective(ObjectiveConfig(pairs=[["image", "image'", 1.0]]))
     tower = {"width": 32, "depth": 1, "heads": 2}
     config = ModelConfig(image_tower=ImageTowerConfig(**tower), text_tower=TextTowerConfig(vocab_size=64, **tower))
-    model = new_model(config, objective.groups)
-    share = divide(512)
-    embeds = {view: normal(share, 8) for view in objective.views}
-    place = np.arange(512)
-    batch = Batch(pixels={}, tokens={}, image_ids=place, text_ids={}, present={}, index=place, where=[""] * 512)
-    before = allocated()
-    parts = objective.loss(embeds, batch, model, share)
-    held = allocated() - before
-    parts["loss"].backward()
-    assert held > 16 * 512**2 and allocated() - before < held / 20
+    model, held = new_model(config, objective.groups), {}
+    for count in (256, 512):
+        share, place = divide(count), np.arange(count)
+        embeds = {view: normal(share, 8) for view in objective.views}
+        batch = Batch(pixels={}, tokens={}, image_ids=place, text_ids={}, present={}, index=place, where=[""] * count)
+        before = allocated()
+        parts = objective.loss(embeds, batch, model, share)
+        held[count] = allocated() - before
+        parts["loss"].backward()
+        assert allocated() - before < 2 * count * 8 * 4 + 5000
+    assert 0 < held[512] < 1.2 * 2 * held[256] and held[512] < 512**2 / 2
 
 
 def test_scaling_stops_where_the_towers_lose_half(projection):
@@ -205,7 +250,22 @@ def test_scaling_stops_where_the_towers_lose_half(projection):
     labels = Projection(projection.measured, slow, Assumptions(softmax_bytes=1e-3))
     assert "labels" in stop(labels, "base", lambda cards: 512, 1)[1]
     assert stop(projection, "base", lambda cards: 64 if cards <= 16 else 0, 1)[0] is None
-    assert "memory" in stop(projection, "base", lambda cards: 2**17, 1)[1]
+    assert "memory" in stop(projection, "base", lambda cards: 2**20, 1)[1]
+
+
+def test_what_limits_batches_up_to_a_million_follows_from_the_numbers(projection, measured):
+    text = large_batches.what_limits(projection, 1)
+    step = projection.step("base", 4096, 256, 1)
+    assert step.batch == large_batches.BATCHES[-1] == 2**20 and f"{step.memory['gathered'] / 1e9:.0f} GB (base)" in text
+    small = dataclasses.replace(CARDS["a100"], memory=20e9, pairs_per_second=1)
+    lacking = large_batches.what_limits(Projection(measured, small), 1)
+    assert "large is limited at" in lacking and "most of it embeddings of all ranks" in lacking
+    slow = large_batches.what_limits(Projection(measured, dataclasses.replace(small, memory=1e12)), 1)
+    assert slow.count("is limited at none of these batches") == 4
+    rate = dataclasses.replace(CARDS["a100"], memory_rate=1e10)
+    assert "base is limited at 131,072 (logits" in large_batches.what_limits(Projection(measured, rate), 1)
+    rows = large_batches.large_table(projection, 1).splitlines()[2:]
+    assert len(rows) == 2 * 2 * 4 and all("**" in row for row in rows if "too much" in row)
 
 
 def test_the_page_is_what_the_numbers_give(measured):
@@ -259,6 +319,22 @@ def test_the_host_alone_is_measured_anew_and_the_rest_is_kept(tmp_path, monkeypa
     scale.run(args)
     assert json.loads(path.read_text(encoding="utf-8")) == {**known, "host": {**known["host"], "call": 1.5}}
     assert "took 1.5 microseconds" in (tmp_path / "x.md").read_text(encoding="utf-8")
+
+
+def test_the_ranks_part_is_measured_anew_and_the_rest_is_kept(tmp_path, monkeypatch):
+    """Also where it is that of an older loss, which nothing else takes."""
+    path, known = tmp_path / "scaling.json", json.loads((DOCS / "scaling.json").read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**known, "loss": {"held_per_pair": 32.0, "peak": 188.0}}))
+    parser = argparse.ArgumentParser()
+    scale.add_verb(parser.add_subparsers())
+    with pytest.raises(DataError, match="make one with --measure"):
+        scale.run(parser.parse_args(["scale", "--measured", str(path)]))
+    new = {"wire": known["wire"], "loss": {**known["loss"], "line": 123.0}}
+    monkeypatch.setattr(scale, "measure_two_ranks", lambda say: new)
+    args = ["scale", "--measured", str(path), "--measure", "ranks", "--write", str(tmp_path / "x.md"), "--replace"]
+    scale.run(parser.parse_args(args))
+    assert json.loads(path.read_text(encoding="utf-8")) == {**known, **new}
+    assert "123 bytes for each row" in (tmp_path / "x.md").read_text(encoding="utf-8").replace("\n", " ")
 
 
 class Card(Device):

@@ -11,7 +11,7 @@ from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims
 from ...files.json_files import read_json, write_json
 from ...studies.scaling.cards import CARDS, Assumptions, card_named
-from ...studies.scaling.measure import measure
+from ...studies.scaling.measure import measure, measure_two_ranks
 from ...studies.scaling.project import Projection
 from ...studies.scaling.report import COMMAND, card_section, document
 from ...studies.scaling.view_costs import SIZES
@@ -20,12 +20,14 @@ from ..arguments import add_replace, count
 from ..stopping import stoppable
 
 
-def read_measured(path: str | Path, host: bool = True) -> dict[str, Any]:
-    """A measurement from its file, with or without the host's part; DataError when there is none."""
+def read_measured(path: str | Path, without: str = "") -> dict[str, Any]:
+    """A measurement from its file; DataError when there is none, or an older one. without: a part that may lack, host
+    or ranks."""
     try:
         content = read_json(path)
-        sized = ("sizes", "host") if host else ("sizes",)
-        if all(set(SIZES) <= set(content[key]) for key in sized) and {"wire", "loss"} <= set(content):
+        sized = [key for key in ("sizes", "host") if key != without]
+        sent = without == "ranks" or ("sums_per_sample" in content["wire"] and "tile" in content["loss"])
+        if sent and all(set(SIZES) <= set(content[key]) for key in sized):
             return content
     except (OSError, ValueError, KeyError, TypeError):
         pass
@@ -49,16 +51,23 @@ def assumptions(texts: Iterable[str]) -> Assumptions:
     return dataclasses.replace(Assumptions(), **values)
 
 
+def measured_anew(part: str, path: str | Path) -> dict[str, Any]:
+    """A measurement of all, or that of a file with the host's or the ranks' part of it taken anew."""
+    if part == "ranks":
+        return {**read_measured(path, part), **measure_two_ranks(print)}
+    kept = read_measured(path, part) if part == "host" else measure(print)
+    return {**kept, "host": measure_hosts(print)}
+
+
 @stoppable()
 def run(args: argparse.Namespace) -> None:
-    """Project the training step to 8, 64 and 512 cards from measured values; with --write as a page."""
+    """Project the training step to 8 to 4,096 cards from measured values; with --write as a page."""
     claims = Claims(COMMAND, [] if args.measure else [args.measured], args.replace)
     if args.measure:
         claims.file(args.measured)
     claims.file(args.write)
     if args.measure:
-        kept = read_measured(args.measured, host=False) if args.measure == "host" else measure(print)
-        write_json(args.measured, {**kept, "host": measure_hosts(print)}, COMMAND)
+        write_json(args.measured, measured_anew(args.measure, args.measured), COMMAND)
     measured, assumed = read_measured(args.measured), assumptions(args.assume)
     cards = {name: card_named(name) for name in args.card or CARDS}
     if args.pairs_per_second:
@@ -85,8 +94,8 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `scale` to the verbs of an argument parser."""
     verb = verbs.add_parser("scale", help=run.__doc__, description=run.__doc__)
     verb.add_argument("--measured", default="docs/scaling.json", metavar="FILE", help="default: %(default)s")
-    told = "measure on this machine first and write that file: all (default), or the host's part of it anew"
-    verb.add_argument("--measure", nargs="?", const="all", choices=("all", "host"), help=told)
+    told = "measure on this machine first and write that file: all (default), or the host's or ranks' part anew"
+    verb.add_argument("--measure", nargs="?", const="all", choices=("all", "host", "ranks"), help=told)
     verb.add_argument("--card", action="append", metavar="NAME", help=f"one of {', '.join(CARDS)}; default: all")
     verb.add_argument("--pairs-per-second", type=float, metavar="P", help="of a plain ViT-B/16 step on one card")
     verb.add_argument("--per-card", type=count, default=512, metavar="N", help="pairs of a card (default %(default)s)")

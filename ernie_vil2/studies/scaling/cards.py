@@ -64,15 +64,18 @@ class Assumptions:
     memory_share: float = 0.9  # of a card's memory that a run may fill
     fp32_share: float = 0.5  # of the fp32 peak that the logits' products reach
     memory_rate_share: float = 0.8  # of the memory's nominal rate that element-wise kernels reach
-    label_bytes: float = 34  # that kernels move for positives, targets and masks, a logit: mean over PAIRS, see below
-    softmax_bytes: float = 112  # that kernels move to scale, for log softmax and the loss, a logit: 40 forward, 72 back
+    label_bytes: float = 200.8  # that kernels move for masks and positives, a logit: mean over PAIRS, see below
+    softmax_bytes: float = 372  # that kernels move for sums of exponentials and the gradient: 200 forward, 172 back
     host_factor: float = 1.0  # time of a card's host over that of the machine that was measured
 
 
-# label_bytes, counted in objectives/positives.py and contrastive.py; a truth value is 1 byte, vectors of ids are not
-# counted. Comparisons and their unions: 1 + 4 for each after the first, of which there are 1, 0, 3 where a pair holds
-# one text, none, two: a mean of 7.4. Targets: as numbers 5, sum 4, division 8. Absent tags in two pairs of five: hidden
-# from the targets 5, and for a pair 38 to make the mask and to add it to both directions, half of it a direction.
+# Counted in the branches of a card of objectives/comparison.py, positives.py and log_sums.py, in bytes that kernels on
+# whole tiles read and write; a truth value is 1 byte, a logit 4, vectors are not counted, products are told apart.
+# Labels, forward and again backward: comparisons and their unions, 1 + 4 for each after the first, of which there are
+# 1, 0, 3 where a pair holds one text, none, two: a mean of 7.4; in the four pairs of five with a text, which a sample
+# may lack, 16 for both masks and 4 for positives in them; positives as numbers and their opposite 13; negatives and
+# positives apart 64. Sums: 40 for each of both, 20 for positives alone, in both directions. Gradient: 80 a direction,
+# 12 to add both.
 
 
 def card_named(name: str) -> Card:

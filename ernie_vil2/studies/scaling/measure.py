@@ -26,8 +26,13 @@ def measure(say: Callable[[str], object] = lambda line: None) -> dict[str, Any]:
     for size in SIZES:
         say(f"measuring {size} ...")
         sizes[size] = ask({"what": "size", "size": size})
-    say("counting what two ranks send ...")
-    return {"machine": f"{platform.machine()}, {cpu_count()} cores", "sizes": sizes, **ask({"what": "ranks"})}
+    return {"machine": f"{platform.machine()}, {cpu_count()} cores", "sizes": sizes, **measure_two_ranks(say)}
+
+
+def measure_two_ranks(say: Callable[[str], object] = lambda line: None) -> dict[str, Any]:
+    """The parts `wire` and `loss`."""
+    say("counting what two ranks send, and what their loss holds ...")
+    return ask({"what": "ranks"})
 
 
 def ask(job: Mapping[str, Any]) -> dict[str, Any]:

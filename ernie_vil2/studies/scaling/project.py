@@ -2,9 +2,9 @@
 
 What is modelled is this project's step: every rank encodes its share of the batch, in micro-batches with the gradient
 cache when it does not fit at once; embeddings are all-gathered and their gradient is reduce-scattered; logits and which
-of them are positives are worked out on the card; gradients are summed in buckets after the last backward pass, or
-reduced to their owner who broadcasts the new values (sharding). A step takes as long as the host needs to start it.
-Seconds and bytes throughout.
+of them are positives are worked out on the card, tile by tile and twice, and the sums of their columns are all-reduced;
+gradients are summed in buckets after the last backward pass, or reduced to their owner who broadcasts the new values
+(sharding). A step takes as long as the host needs to start it. Seconds and bytes throughout.
 """
 
 import math
@@ -16,9 +16,13 @@ from ...config.model import ModelConfig
 from ...errors import UserError
 from .cards import CARDS_PER_NODE, Assumptions, Card
 from .division import collectives, largest_load
-from .rank_traffic import IMAGE_VIEWS, PAIRS, TEXT_VIEWS
+from .rank_traffic import GATHERED, IMAGE_VIEWS, PAIRS, TEXT_VIEWS
 from .view_costs import SIZES
 
+SUM_BYTES = 4
+"""Of a sum over logits on a card"""
+PRODUCTS = 4
+"""Of b x B x D for a pair of views: logits forward, and again with both gradients backward"""
 CLIP_TEXT = {"width": 512, "depth": 12, "length": 77}
 """The text tower beside ViT-B/16 in the published speeds."""
 
@@ -97,11 +101,11 @@ def peak(memory: Mapping[str, float], at_once: bool) -> float:
     """Most bytes of a rank at a time, of parts of its memory.
 
     at_once: activations of the whole share wait while the loss is worked out; with the gradient cache there are none
-    then, and the logits are gone when the first chunk is replayed.
+    then, and what the loss needs is gone when the first chunk is replayed.
     """
     towers = memory["activations"] + memory["pixels"]
-    rest = sum(memory.values()) - towers - memory["logits"]
-    return rest + (towers + memory["logits"] if at_once else max(towers, memory["logits"]))
+    loss = memory["gathered"] + memory["logits"]
+    return sum(memory.values()) - towers - loss + (towers + loss if at_once else max(towers, loss))
 
 
 class Projection:
@@ -137,12 +141,13 @@ class Projection:
         return sent / self.bandwidth(cards) + self.wait(cards, count)
 
     def embedding_time(self, width: int, cards: int, batch: int) -> float:
-        """All-gather of embeddings and of ids, and reduce-scatter of the embeddings' gradient: (N-1)/N of the bytes."""
+        """All-gather of embeddings and of ids, and reduce-scatter of the embeddings' gradient: (N-1)/N of the bytes;
+        two all-reduces of sums of logits: twice that."""
         wire = self.measured["wire"]
-        values = batch * width * (len(IMAGE_VIEWS) + len(TEXT_VIEWS))
+        values = batch * width * len(GATHERED)
         size = values * (wire["embedding_per_value"] + wire["embedding_gradient_per_value"])
-        size += batch * wire["metadata_per_sample"]
-        return size * (cards - 1) / cards / self.bandwidth(cards) + self.wait(cards, 3)
+        size += batch * (wire["metadata_per_sample"] + 2 * SUM_BYTES * wire["sums_per_sample"])
+        return size * (cards - 1) / cards / self.bandwidth(cards) + self.wait(cards, 5)
 
     def pair_flops(self, size: str) -> float:
         """Operations of the forward passes of all views of a pair."""
@@ -166,20 +171,24 @@ class Projection:
         return total * self.assumed.activation_share
 
     def memory(self, size: str, cards: int, per_card: int, micro: int, sharding: int) -> dict[str, float]:
-        """Bytes of a rank by what they hold."""
+        """Bytes of a rank by what they hold: `embeddings` and their gradients of its own rows, those of all ranks
+        (`gathered`), and of `logits` a tile and the sums of rows and columns."""
+        from ...objectives.tiles import CARD_TILE  # here, since it imports Paddle
+
         config, parameters = SIZES[size], self.measured["sizes"][size]["parameters"]
         views = len(IMAGE_VIEWS) + len(TEXT_VIEWS)
         batch, width = cards * per_card, config.embed_dims()[0]
         pixels = len(IMAGE_VIEWS) * 3 * config.image_tower.image_size**2
-        copies = 4 + 2  # weights in fp32 and their casts in bf16
+        copies, loss = 4 + 2, self.measured["loss"]  # weights in fp32 and their casts in bf16
         return {
             "weights": copies * parameters,
             "gradients": 4 * parameters,  # sharded or not, they are whole until the last micro-batch is done
             "moments": 8 * (largest_load(size, cards) if sharding else parameters),  # of the rank that owns most
             "activations": micro * self.activations(size),
             "pixels": (1 + 4 + 4) * micro * pixels,  # as bytes, in fp32, and normalised
-            "embeddings": 2 * 4 * batch * width * views,
-            "logits": self.measured["loss"]["peak"] * per_card * batch,
+            "embeddings": 2 * 4 * per_card * width * views,
+            "gathered": loss["value"] * batch * width * len(GATHERED),
+            "logits": loss["tile"] * min(CARD_TILE, per_card * batch) + loss["line"] * (per_card + batch),
         }
 
     def micro_batch(self, size: str, cards: int, per_card: int, sharding: int) -> tuple[int, bool]:
@@ -201,12 +210,12 @@ class Projection:
         once = per_card * 3 * self.pair_flops(size) / reached_flops(self.card)
         again = self.forward_share(size) if micro < per_card else 0.0
         again += self.forward_share(size) if self.recompute else 0.0
-        entries = 2 * len(PAIRS) * per_card * batch  # both directions
+        entries = len(PAIRS) * per_card * batch
         moved = self.card.memory_rate * self.assumed.memory_rate_share
+        products = PRODUCTS * 2 * width / (self.card.fp32_flops * self.assumed.fp32_share)
         time = {
             "towers": once * (1 + again),
-            "logits": entries
-            * (3 * 2 * width / (self.card.fp32_flops * self.assumed.fp32_share) + self.assumed.softmax_bytes / moved),
+            "logits": entries * (products + self.assumed.softmax_bytes / moved),
             "labels": entries * self.assumed.label_bytes / moved,
             "embeddings": self.embedding_time(width, cards, batch),
             "gradients": self.gradient_time(size, cards, sharding),

@@ -8,8 +8,9 @@ from ...pages.markdown import filled
 from .cards import CARDS, Assumptions, Card
 from .division import collectives
 from .host_section import host_limited, host_section
-from .project import Projection
-from .rank_traffic import IMAGE_VIEWS, PAIRS, TEXT_VIEWS
+from .large_batches import BATCHES, large_section
+from .project import SUM_BYTES, Projection
+from .rank_traffic import GATHERED, IMAGE_VIEWS, PAIRS, TEXT_VIEWS
 from .stops import stop_table, stopped
 from .tables import (
     COUNTS,
@@ -36,6 +37,8 @@ def document(
     cards: Mapping[str, Card] = CARDS,
 ) -> str:
     """The Markdown text."""
+    from ...objectives.tiles import CARD_TILE  # here, since it imports Paddle
+
     projections = {name: Projection(measured, card, assumed) for name, card in cards.items()}
     first = next(iter(projections.values()))
     wire, loss = measured["wire"], measured["loss"]
@@ -43,7 +46,7 @@ def document(
     gradients = {size: wire["gradient_per_parameter"] * count for size, count in parameters.items()}
     width = {size: config.embed_dims()[0] for size, config in SIZES.items()}
     views = len(IMAGE_VIEWS) + len(TEXT_VIEWS)
-    embeddings = {size: wire["embedding_per_value"] * width[size] * views for size in SIZES}
+    embeddings = {size: wire["embedding_per_value"] * width[size] * len(GATHERED) for size in SIZES}
     sections = "\n\n".join(
         card_section(projection, per_card, batch, sharding, pairs) for projection in projections.values()
     )
@@ -61,13 +64,17 @@ def document(
         ({parameters["large"] / 1e6:.0f} M), or {wire["sharded_per_parameter"]:g} bytes a parameter with sharding 2 (to
         the owner and back); embeddings {wire["embedding_per_value"]:g} bytes a value,
         {embeddings["base"] / 1e3:.1f} kB a pair for base and {embeddings["large"] / 1e3:.1f} kB for large, and as
-        much again for their gradient; ids
-        {wire["metadata_per_sample"]:g} bytes a pair."""
-    held = f"""The loss of such a rank holds {loss["held_per_pair"]:.0f} bytes for each row, column and pair of views
-        until its backward pass: in both directions, in fp32, the cosines, the logits, their log softmax and the
-        targets. At its peak it has {loss["peak"]:.0f} bytes for each row and column, all {len(PAIRS)} pairs and the
-        gradients of one of them together; masks of absent tags come and go below that."""
+        much again for their gradient, of the {len(GATHERED)} views that are second in a pair; ids
+        {wire["metadata_per_sample"]:g} bytes a pair; {wire["sums_per_sample"]:g} sums over logits a pair, which are of
+        {SUM_BYTES} bytes on a card."""
+    held = f"""The loss of such a rank holds a tile of logits and never a matrix of its rows and columns. Measured with
+        the branches of a card forced (emulated, on a CPU): at its peak {loss["tile"]:.0f} bytes for each entry of a
+        tile, of which a card has {CARD_TILE:,}, and {loss["value"]:.1f} bytes for each value of the embeddings of all
+        ranks, in the views that are gathered: themselves, their gradient and copies of it; until its backward pass
+        {loss["line"]:.0f} bytes for each row and each column, for ids, flags and sums of all {len(PAIRS)} pairs. What a
+        card's library of collectives takes for itself is not in it."""
     shares = {part: percent(step.time[part] / step.seconds) for part in ("logits", "labels", "gradients")}
+    gathered = step.memory["gathered"] / 1e9
     many = f"{COUNTS[-1]} cards and {per_card:,} pairs each"
     limits = [
         """The gradients' bytes do not depend on the batch, so their share falls as each card holds more pairs.
@@ -80,12 +87,12 @@ def document(
         {first.step("base", 64, per_card, 1).memory["moments"] / 1e9:.2f} GB of moments (base) however many cards there
         are, and on 64 cards new values are sent in {collectives("base", 64)} broadcasts.""",
         *(host_limited(projection, per_card, batch, sharding) for projection in projections.values()),
-        f"""The logits' memory grows alike: {step.memory["logits"] / 1e9:.0f} GB of a rank in that step, of
-        {first.card.memory / 1e9:.0f} GB. The gradient cache does not make it smaller, since it divides the towers' work
-        and not the loss. The sigmoid loss (`objective.loss: sigmoid`) works in blocks of columns and keeps no
-        logits.""",
+        f"""No rank holds a matrix of logits: a tile of them, with sums of rows and columns, takes
+        {step.memory["logits"] / 1e9:.1f} GB in that step. The embeddings of all ranks take {gathered:.1f} GB there, and
+        grow with the batch, however many cards share it; with the gradient cache both are gone when the first
+        micro-batch is replayed.""",
         """At the same batch on more cards, the towers' time of a card falls and the gradients' stays.""",
-        f"Whether a batch of {COUNTS[-1] * per_card:,} still learns as well per pair is not a question of this page.",
+        f"Whether a batch of {BATCHES[-1]:,} still learns as well per pair is not a question of this page.",
         *(stopped(projection, per_card, batch, sharding) for projection in projections.values()),
     ]
     bullets = "\n".join(filled(text, "- ", "  ") for text in limits)
@@ -96,6 +103,7 @@ def document(
 ```bash
 python tools/bench.py scale --measure --write docs/scaling.md    # measure here, then write this page
 python tools/bench.py scale --measure host --write docs/scaling.md  # measure the host's part alone anew
+python tools/bench.py scale --measure ranks --write docs/scaling.md  # the same of what ranks send and the loss holds
 python tools/bench.py scale --card a100 --pairs-per-second 469   # with another speed
 ```
 
@@ -123,6 +131,8 @@ The time of the towers on a card is taken in proportion to operations; the secon
 
 {sections}
 
+{large_section(projections, sharding)}
+
 ## What limits it
 
 {bullets}
@@ -141,7 +151,8 @@ The same batch of {batch:,} over more cards:
 
 {step_table(projection, lambda cards: batch // cards, sharding, pairs)}
 
-Memory of a rank with {per_card:,} pairs; with the gradient cache, logits and activations are not there at once:
+Memory of a rank with {per_card:,} pairs; with the gradient cache, activations are not there together with
+`gathered`, the embeddings of all ranks, and the logits:
 
 {memory_table(projection, per_card, sharding)}
 

@@ -4,18 +4,19 @@ from collections.abc import Callable
 
 from ...pages.markdown import markdown
 from .cards import CARDS_PER_NODE
-from .project import Projection
+from .project import Projection, Step
 from .tables import percent
 from .view_costs import SIZES
 
 PARTS = {
     "towers": "towers",
-    "logits": "logits and their softmax",
+    "logits": "logits, their sums and gradient",
     "labels": "labels of the logits",
     "embeddings": "exchange of embeddings",
     "gradients": "exchange of gradients",
     "host": "waiting for the host",
 }
+HELD = {"gathered": "embeddings of all ranks", "embeddings": "embeddings of its own"}
 MOST_CARDS = 2**16
 
 
@@ -28,17 +29,30 @@ def stop(
     """
     cards = first
     while cards <= MOST_CARDS and per_card(cards):
-        step = projection.step(size, cards, per_card(cards), sharding)
-        if not step.fits:
-            largest = max(step.memory, key=step.memory.get)
-            return cards, f"memory: {step.bytes / 1e9:.0f} GB even at a micro-batch of one, most of it {largest}"
-        if step.time["towers"] < step.seconds / 2:
-            worst = max((part for part in step.time if part != "towers"), key=step.time.get)
-            return cards, f"{PARTS[worst]}: {percent(step.time[worst] / step.seconds)} of the step"
+        reason = limit(projection.step(size, cards, per_card(cards), sharding))
+        if reason:
+            return cards, reason
         cards *= 2
     if cards > MOST_CARDS:
         return None, f"nothing does, up to {MOST_CARDS:,} cards"
     return None, f"nothing does; above {cards // 2:,} cards no pair is left for a card"
+
+
+def limit(step: Step) -> str:
+    """Why a step does not pay: "memory: ...", or the part of the time beside the towers that is the largest; "" where
+    it fits and the towers take half of it."""
+    if not step.fits:
+        largest = max(step.memory, key=step.memory.get)
+        return (
+            f"memory: {step.bytes / 1e9:.0f} GB even at a micro-batch of one, most of it {HELD.get(largest, largest)}"
+        )
+    return "" if step.time["towers"] >= step.seconds / 2 else beside_towers(step)
+
+
+def beside_towers(step: Step) -> str:
+    """The largest part of the time of a step beside its towers, with its share."""
+    worst = max((part for part in step.time if part != "towers"), key=step.time.get)
+    return f"{PARTS[worst]}: {percent(step.time[worst] / step.seconds)} of the step"
 
 
 def stop_table(projection: Projection, per_card: int, batch: int, sharding: int) -> str:

@@ -130,9 +130,9 @@ def assumption_table(assumed: Assumptions) -> str:
         "memory_share": "share of a card's memory that a run fills",
         "fp32_share": "share of the fp32 peak that the logits' products reach",
         "memory_rate_share": "share of the rate of a card's memory that element-wise kernels reach",
-        "label_bytes": "bytes that kernels move for the labels (comparing ids, targets, masks) of a row, column, "
-        "direction and pair of views; counted in the code",
-        "softmax_bytes": "the same for scaling, log softmax, the loss and their backward pass",
+        "label_bytes": "bytes that kernels move for the labels (comparing ids, masks, positives and negatives apart) "
+        "of a logit, which both directions of a pair of views share, in both passes; counted in the code",
+        "softmax_bytes": "the same for sums of exponentials forward and the gradient backward",
         "host_factor": "time that a card's host takes over that of the machine measured here; nobody measured one",
     }
     rows = [[name, f"{value:g}", words[name]] for name, value in dataclasses.asdict(assumed).items()]

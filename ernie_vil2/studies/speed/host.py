@@ -14,20 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...config.model import PixelProfile
 from ...config.run import RunConfig
-from ...device import Device, current_device
+from ...device import current_device
 from ...errors import UserError
 from ...files.leftovers import scratch_folder
 from ...runtime import import_paddle
 from ...schema import as_dict
 from ...schema import build as build_record
+from ..card_branches import branches_of_a_card
 from ..noise import random_batch
 from ..traffic import Traffic
 from .step_parts import StepClock, parts_timed
@@ -68,28 +69,6 @@ def narrow(config: RunConfig, pairs: int, chunks: int = 1, ranks: int = 1) -> Ru
     train.precision, train.micro_batch, train.batch_size = "fp32", pairs, pairs * chunks * ranks
     train.ema, train.spike = train.ema or EMA, 0.0
     return config
-
-
-@contextmanager
-def branches_of_a_card() -> Iterator[None]:
-    """Inside the block layers, the loss and steps take the branches of a GPU: fused attention, plain Linear, pixels
-    uploaded as bytes, labels compared there, logits in fp32, one tower after another. Fused attention runs in its plain
-    form here, so its kernels are more."""
-    from ...models import layers
-    from ...objectives import positives, tiles, views
-    from ...training import step
-
-    kept = []
-    try:
-        for module in (layers, positives, tiles, views, step):
-            for name in ("device_of", "current_device"):
-                if name in vars(module):
-                    kept.append((module, name, vars(module)[name]))
-                    setattr(module, name, lambda *tensor: Device("gpu"))
-        yield
-    finally:
-        for owner, name, function in kept:
-            setattr(owner, name, function)
 
 
 def measure(config: RunConfig, steps: int, ranks: int = 1, card: bool = False) -> dict[str, Any]:
