@@ -35,6 +35,9 @@ def main(argv: list[str] | None = None) -> int:
 
     config = load_run(options.config, options.override)
     if options.check:
+        from ..data.batches.views import check_views
+
+        check_views({view for pair in config.objective.pairs for view in pair[:2]}, config.data.augmentation)
         if config.model.system != PLAIN or config.model.settings:
             import_paddle()
             from ..systems.registry import system_class

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...config.augmentation import AugmentationConfig
 from ...config.model import PixelProfile
-from ...config.run import AugmentationConfig
 from ...errors import ConfigError, ImageError
 from ...keys import generator, stable_hash
 from ..images.augment import draw_short, vary
@@ -101,6 +101,15 @@ def join(batches: Sequence[Batch]) -> Batch:
     )
 
 
+def check_views(views: Collection[str], augmentation: AugmentationConfig | None) -> None:
+    """ConfigError where two views would be one and the same picture."""
+    if {"image", "image'"} <= set(views) and augmentation is None:
+        raise ConfigError(
+            "objective.pairs uses both image and image', which are the same pixels without augmentation; "
+            "set data.augmentation: {}"
+        )
+
+
 class ViewMaker:
     """Makes the views that an objective needs; what it draws depends on (seed, epoch, index, view) alone.
 
@@ -122,11 +131,7 @@ class ViewMaker:
         reduced: bool = True,
         limits: Limits = DEFAULT_LIMITS,
     ):
-        if {"image", "image'"} <= set(views) and augmentation is None:
-            raise ConfigError(
-                "objective.pairs uses both image and image', which are the same pixels without "
-                "augmentation; set data.augmentation: {}"
-            )
+        check_views(views, augmentation)
         self.views, self.tokenizer, self.profile = tuple(views), tokenizer, profile
         self.augmentation, self.tag_language, self.seed = augmentation, tag_language, seed
         self.limits, self.reduced = limits, reduced and augmentation is not None

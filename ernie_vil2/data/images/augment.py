@@ -9,7 +9,7 @@ Every step works on uint8. What decides how finely the image must be decoded, `d
 import cv2
 import numpy as np
 
-from ...config.run import AugmentationConfig
+from ...config.augmentation import AugmentationConfig
 from .limits import DEFAULT_LIMITS, Limits, check_pixels
 from .resize import OFFICIAL, resize_short
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from ...config.augmentation import AugmentationConfig
 from ...config.model import PIXEL_PROFILES
-from ...config.run import AugmentationConfig
 from ...data.batches.order import Order
 from ...data.sources.base import Source
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...config.run import RunConfig
+from ...config.run import QueueNegatives, RunConfig
 from ...data.check.check import check
 from ...data.images.limits import limits_of
 from ...data.sources.base import Sample, Source
@@ -29,6 +29,8 @@ LOSS_TOLERANCE = 0.6
 MOST_TRUNCATED, MOST_REPEATED = 10.0, 10.0
 BYTES_PER_PARAMETER = 16
 """Of fp32: the weight, its gradient and two moments."""
+BYTES_OF_COPY = 4
+"""Of fp32: a parameter of the copy that encodes keys, or a value of a queue."""
 
 
 @dataclass
@@ -200,12 +202,18 @@ def cost_line(loader: Loading, learning: Learning, config: RunConfig, before: di
     train, now, device = config.train, memory(), current_device()
     hours = train.steps * train.batch_size / min(learning.rate, loader.rate * max(config.data.workers, 1))
     name = memory_name(device)
-    fixed = before[f"{name}_mb"] + BYTES_PER_PARAMETER * learning.trainer.rig.parameter_count / 2**20
+    rig, negatives = learning.trainer.rig, config.objective.negatives
+    fixed = before[f"{name}_mb"] + BYTES_PER_PARAMETER * rig.parameter_count / 2**20
     of_pair = max(now[f"{name}_peak_mb"] - fixed, 0.0) / len(learning.batch)
+    apart = "validation"
+    if isinstance(negatives, QueueNegatives):
+        apart += " and the pass that encodes keys"
+        values = len(rig.system.views) * negatives.size * config.model.image_tower.embed_dim()
+        fixed += BYTES_OF_COPY * (rig.parameter_count + values) / 2**20
     needed, there = fixed + of_pair * (train.micro_batch or train.batch_size), device.memory_total()
     text = (
         f"about {needed:,.0f} MB of {there:,.0f} MB, and {duration(hours)} (h:mm:ss) for {train.steps:,} steps of "
-        f"{train.batch_size:,} pairs in one process, validation apart"
+        f"{train.batch_size:,} pairs in one process, {apart} apart"
     )
     if needed <= there:
         return Line("cost", True, text)

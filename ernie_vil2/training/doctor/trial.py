@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...config.run import RunConfig
+from ...config.run import BatchNegatives, RunConfig
 from ...data.batches.loader import Loader
 from ...data.batches.views import Batch
 from ...device import current_device
@@ -29,12 +29,17 @@ LOADER_SECONDS = 10.0
 
 
 def trial(config: RunConfig, folder: str | os.PathLike) -> RunConfig:
-    """The configuration that is tried: a batch that fits, the peak learning rate at once, a folder of its own."""
+    """The configuration that is tried: a batch that fits, the peak learning rate at once, a folder of its own.
+
+    Negatives are those of the batch: random vectors, which a queue starts with, have no loss that guessing would give,
+    and are told apart from keys by towers that know nothing.
+    """
     config = copy.deepcopy(config)
     config.output = str(folder)
     most = BATCH_ON_CPU if current_device().is_cpu else BATCH_ON_GPU
     config.train.batch_size = min(config.train.batch_size, most)
     config.train.spike = 0.0
+    config.objective.negatives = BatchNegatives()
     config.optimizer.schedule = "constant"
     config.optimizer.warmup = min(config.optimizer.warmup, 3)
     return config

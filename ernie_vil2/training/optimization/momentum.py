@@ -8,6 +8,7 @@ import numpy as np
 import paddle
 
 from ...config.run import QueueNegatives
+from ...errors import CheckpointError
 from ...models.towers.batch_norm import is_statistic
 from ...systems.system import System
 from ..resume import restore_parameters
@@ -63,7 +64,9 @@ class MomentumCopy:
             }
 
     def load(self, arrays: Mapping[str, Any], path: str) -> None:
-        """Go on from the arrays of `state`; CheckpointError where they are of another model."""
+        """Go on from the arrays of `state`; CheckpointError where there are none, or of another model."""
+        if not arrays:
+            raise CheckpointError(f"{path} holds no momentum copy of the model; go on from another checkpoint")
         with self.weights.shown():
             restore_parameters(self.system.model, arrays, path)
         self.weights.round()

@@ -120,7 +120,7 @@ def test_the_expected_loss_knows_missing_views_and_several_positives():
 
 def stub(rate, batch=16, **fields):
     """A Learning of which the speed is given."""
-    rig = SimpleNamespace(parameter_count=100)
+    rig = SimpleNamespace(parameter_count=100, system=SimpleNamespace(views=("image", "caption")))
     return SimpleNamespace(rate=rate, batch=[0] * batch, trainer=SimpleNamespace(rig=rig), **fields)
 
 
@@ -152,6 +152,33 @@ def test_memory_and_time_are_scaled_to_the_whole_run(tmp_path, monkeypatch):
     assert not line.ok and "set train.micro_batch: 28" in line.text and "16:00:00" in line.text
     large.train.micro_batch = 28
     assert doctor.cost_line(Loading(None, 5.0), stub(10.0), large, before).ok
+
+
+@pytest.mark.parametrize("size, momentum", [(8, 0.9), (9600, 0.999)])
+def test_a_right_run_with_a_queue_is_judged_by_its_batch(tmp_path, size, momentum):
+    """Keys that hardly move, and random vectors as negatives, would make a first loss beyond chance and a slow fall."""
+    negatives = {"kind": "queue", "size": size, "momentum": momentum}
+    config = run_config(tmp_path / "run", data={"workers": 1000}, objective={"negatives": negatives})
+    lines = diagnose(config)
+    assert all(line.ok for line in lines), report(lines)
+    assert f"ln(B) = {math.log(16):.3f}" in lines[1].text and "keys apart" in lines[4].text
+    assert as_dict(config.objective)["negatives"]["kind"] == "queue"
+
+
+def test_a_wrong_rate_of_a_run_with_a_queue_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "STEPS", 20)
+    queue = {"negatives": {"kind": "queue", "size": 64}}
+    lines = diagnose(run_config(tmp_path / "run", optimizer={"lr": 1e-8}, objective=queue))
+    assert lines[1].ok and not lines[2].ok and "raise optimizer.lr" in lines[2].text
+
+
+def test_the_copy_and_the_queue_take_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "memory", lambda: {"memory_mb": 900.0, "memory_peak_mb": 1000.0})
+    monkeypatch.setattr(Device, "memory_total", lambda self: 2000.0)
+    before = {"memory_mb": 200.0, "memory_peak_mb": 300.0}
+    queue = {"negatives": {"kind": "queue", "size": 2**20}}
+    line = doctor.cost_line(Loading(None, 80.0), stub(10.0), run_config(tmp_path, objective=queue), before)
+    assert "about 1,256 MB" in line.text, "two views of 2**20 keys of 32 values are 256 MiB more"
 
 
 @pytest.mark.parametrize("kind", ["gpu", "xpu", "npu"])
