@@ -42,20 +42,23 @@ class Comparison:
                     if absent[axis] is not None:
                         logits = logits + spread(absent[axis][:, part], logits, axis)
                 same = self._same(i, j)
-                if same is not None:
-                    same = cast(same.unsqueeze(0), kind)
-                    other = 1.0 - same
-                    logits = logits * paddle.concat([other, same]) + paddle.concat([same, other]) * ABSENT
-                yield Tile(rows, columns, logits, same)
+                if same is None:
+                    yield Tile(rows, columns, logits)
+                    continue
+                same = same.unsqueeze(0)
+                apart = [paddle.masked_fill(logits, flags, ABSENT) for flags in (same, ~same)]
+                yield Tile(rows, columns, paddle.concat(apart), cast(same, kind))
 
     def _same(self, i: int, j: int) -> paddle.Tensor | None:
-        """float32 [r, c], 1 for positives, of a tile; None where there is none, which no card is asked."""
+        """bool [r, c]: the positives of a tile; None where there is none, which no card is asked."""
         rows, columns = self.rows[i], self.columns[j]
         same = positives(rows, columns, *self.views, self.rule)
         for flags, axis in ((rows.having(*self.views), 1), (columns.having(*self.needed), 0)):
             if flags is not None:
                 same = same & (flags[:, None] if axis else flags[None, :])
-        return number(same) if not isinstance(same, np.ndarray) or same.any() else None
+        if not isinstance(same, np.ndarray):
+            return same
+        return paddle.to_tensor(same) if same.any() else None
 
 
 def divided(labels: Labels, parts: Sequence[slice]) -> list[Labels]:

@@ -14,7 +14,7 @@ from ernie_vil2.objectives import negative_queue, positives, tiles
 from ernie_vil2.objectives.comparison import Comparison
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.positives import Labels
-from ernie_vil2.objectives.queue_nce import queue_nce
+from ernie_vil2.objectives.queue_nce import Queried, queue_nce
 from ernie_vil2.studies.traffic import Traffic
 
 WIDE = np.longdouble
@@ -102,7 +102,7 @@ def problem(size, images=10**9, texts=10**9, absent=0.0, views=("image", "captio
 def found_by(comparison, x, key, columns, scale):
     """{"loss", "x", "scale"} of the library."""
     query, factor = (paddle.to_tensor(value, "float32", stop_gradient=False) for value in (x, [scale]))
-    loss = queue_nce(comparison, query, paddle.to_tensor(key), paddle.to_tensor(columns), factor)
+    loss = queue_nce([(Queried(comparison, paddle.to_tensor(key), paddle.to_tensor(columns)), query, factor)])[0]
     loss.backward()
     return {"loss": loss.numpy(), "x": query.grad.numpy(), "scale": factor.grad.numpy()[0]}
 
@@ -164,7 +164,7 @@ def test_keys_and_columns_have_no_gradient_and_what_does_not_learn_is_left_out()
     x, key, columns = map(paddle.to_tensor, features("loose", 7))
     comparison, factor = problem(7)[0], paddle.to_tensor([5.0], stop_gradient=False)
     key.stop_gradient = columns.stop_gradient = False
-    queue_nce(comparison, x, key, columns, factor).backward()
+    queue_nce([(Queried(comparison, key, columns), x, factor)])[0].backward()
     assert factor.grad is not None and x.grad is None and key.grad is None and columns.grad is None
 
 
@@ -178,7 +178,8 @@ def peak(size):
     device.synchronise()
     before = device.tensors().now
     device.forget_most()
-    queue_nce(Comparison(rows, there, "image", "caption", "by_id", ("caption",)), x, key, columns, scale).backward()
+    comparison = Comparison(rows, there, "image", "caption", "by_id", ("caption",))
+    queue_nce([(Queried(comparison, key, columns), x, scale)])[0].backward()
     return device.tensors().most - before
 
 
@@ -239,7 +240,7 @@ def test_a_card_has_the_steps_and_the_queue_of_a_cpu_and_the_host_does_not_wait(
     for module in (tiles, positives, negative_queue):
         for name in ("current_device", "device_of"):
             monkeypatch.setattr(module, name, lambda *tensor: Device("gpu"), raising=False)
-    assert tiles.wide() == "float32"
+    assert tiles.wide() == paddle.float32
     found, reads = steps(size, absent)
     assert set(found) == set(wanted) and not reads
     for name, value in wanted.items():

@@ -154,24 +154,28 @@ def test_a_step_takes_what_the_host_needs(measured):
     assert "limits nowhere" in host_limited(free, 512, 32768, 1)
 
 
-OPERATORS = ("add", "sub", "rsub", "mul", "and", "or", "eq")
+OPERATORS = ("add", "sub", "rsub", "mul", "and", "or", "eq", "invert", "getitem")
 
 
 def bytes_of_kernels(monkeypatch, entries):
-    """[bytes] that kernels read and write of tensors of so many entries from here on; products are no such kernel."""
+    """[bytes] that kernels read and write of tensors of so many entries, or more, from here on; products are no such
+    kernel."""
     moved = [0]
 
     def watched(call):
         def counted(*args, **options):
             result = call(*args, **options)
-            tensors = [value for value in (*args, result) if isinstance(value, paddle.Tensor)]
-            moved[0] += sum(value.element_size() * entries for value in tensors if value.size == entries)
+            given = [part for value in args for part in (value if isinstance(value, list) else [value])]
+            tensors = [value for value in (*given, result) if isinstance(value, paddle.Tensor)]
+            moved[0] += sum(value.element_size() * value.size for value in tensors if value.size >= entries)
             return result
 
         return counted
 
     for name in (*(f"__{name}__" for name in OPERATORS), "max", "sum", "exp", "astype"):
         monkeypatch.setattr(paddle.Tensor, name, watched(getattr(paddle.Tensor, name)))
+    for name in ("concat", "masked_fill"):
+        monkeypatch.setattr(paddle, name, watched(getattr(paddle, name)))
     return moved
 
 

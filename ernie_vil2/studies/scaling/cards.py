@@ -64,8 +64,8 @@ class Assumptions:
     memory_share: float = 0.9  # of a card's memory that a run may fill
     fp32_share: float = 0.5  # of the fp32 peak that the logits' products reach
     memory_rate_share: float = 0.8  # of the memory's nominal rate that element-wise kernels reach
-    label_bytes: float = 200.8  # that kernels move for masks and positives, a logit: mean over PAIRS, see below
-    softmax_bytes: float = 372  # that kernels move for sums of exponentials and the gradient: 200 forward, 172 back
+    label_bytes: float = 128.8  # that kernels move for masks and positives, a logit: mean over PAIRS, see below
+    softmax_bytes: float = 412  # that kernels move for sums of exponentials and the gradient: 224 forward, 188 back
     host_factor: float = 1.0  # time of a card's host over that of the machine that was measured
 
 
@@ -73,9 +73,10 @@ class Assumptions:
 # whole tiles read and write; a truth value is 1 byte, a logit 4, vectors are not counted, products are told apart.
 # Labels, forward and again backward: comparisons and their unions, 1 + 4 for each after the first, of which there are
 # 1, 0, 3 where a pair holds one text, none, two: a mean of 7.4; in the four pairs of five with a text, which a sample
-# may lack, 16 for both masks and 4 for positives in them; positives as numbers and their opposite 13; negatives and
-# positives apart 64. Sums: 40 for each of both, 20 for positives alone, in both directions. Gradient: 80 a direction,
-# 12 to add both.
+# may lack, 16 for both masks and 4 for positives in them; their opposite 2, negatives and positives apart 34, positives
+# as numbers 5. Sums of both, in each direction: maxima 8, what is below them 16, exponentials 16, these times that 24,
+# two sums 16, and for positives alone 32. Gradient, in each direction: 48 for the exponentials, 12 to add both, 28 for
+# the positives; 12 to add the directions.
 
 
 def card_named(name: str) -> Card:
