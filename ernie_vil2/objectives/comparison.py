@@ -7,7 +7,7 @@ import paddle
 
 from .log_sums import Tile
 from .positives import Labels, positives
-from .tiles import ABSENT, cast, spread, tile_parts, wide
+from .tiles import ABSENT, cast, logit_type, spread, tile_parts
 
 
 class Comparison:
@@ -22,13 +22,14 @@ class Comparison:
         self, rows: Labels, columns: Labels, first: str, second: str, rule: str, needed: tuple[str, ...] = ()
     ) -> None:
         self.views, self.rule, self.needed = (first, second), rule, needed or (first, second)
+        self.dtype = logit_type(len(rows) * len(columns))
         self.row_parts, self.column_parts = tile_parts(len(rows), len(columns))
         self.rows, self.columns = divided(rows, self.row_parts), divided(columns, self.column_parts)
         self.here, self.there = number(rows.having(first, second)), number(columns.having(*self.needed))
 
     def tiles(self, x: paddle.Tensor, y: paddle.Tensor, scale: paddle.Tensor) -> Iterator[Tile]:
         """Tiles of scale * x @ y.T, x [b, D] and y [B, D]: all columns of a part of the rows, then the next part."""
-        kind = wide()
+        kind = self.dtype
         scale = cast(scale, kind)
         absent = [
             None if flags is None else (cast(flags, kind).unsqueeze(0) - 1.0) * -ABSENT

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import paddle
 import paddle.nn.functional as F
 
-from .tiles import ABSENT, cast, exponentials, largest, spread, total
+from .tiles import ABSENT, cast, exponentials, largest, spread, total, wide
 
 SMALLEST = 1e-30
 
@@ -61,7 +61,7 @@ def sums_of(tile: Tile, axis: int) -> LogSums:
     """Along an axis of a tile: of its rows for 1, of its columns for 0."""
     maxima = largest(tile.logits, axis)
     less, powers = exponentials(tile.logits, maxima, axis, tile.dtype)
-    exponents, weighted = total(powers, axis), total(less * powers, axis)
+    exponents, weighted, maxima = total(powers, axis), total(less * powers, axis), cast(maxima, wide())
     if tile.same is None:
         none = paddle.zeros_like(maxima)
         parts = exponents, none, weighted, none, none, none
@@ -112,11 +112,11 @@ class CrossEntropy:
         """
         part, kinds = tile.rows if axis else tile.columns, tile.logits.shape[0]
         part = slice(start + part.start, start + part.stop)
-        powers = exponentials(tile.logits, self.maxima[:kinds, part], axis, tile.dtype)[1]
+        powers = exponentials(tile.logits, cast(self.maxima[:kinds, part], tile.logits.dtype), axis, tile.dtype)[1]
         powers = powers * spread(cast(self.factors[:kinds, part], tile.dtype), powers, axis)
         if tile.same is None:
             return powers[0]
-        found = powers.sum(0) + (tile.same * spread(self.factors[2:, part], tile.same, axis))[0]
+        found = powers.sum(0) + (tile.same * spread(cast(self.factors[2:, part], tile.dtype), tile.same, axis))[0]
         return cast(found, paddle.float32)
 
 

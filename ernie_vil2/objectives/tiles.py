@@ -4,8 +4,10 @@ On a CPU Paddle is slow along columns and where a vector meets a matrix, and its
 vector is spread, and a large tile summed, by a product with ones (2 ns an entry become 0.1). On a card such a product
 may be rounded to TF32, so plain operators are used.
 
-Logits are float64 on a CPU until their maximum is taken off: in fp32 a logit of 50 is rounded by 2e-6, and so is the
-loss of a batch that is told apart well, whatever is done afterwards. A card computes them in fp32.
+Logits of a CPU are float64 until their maximum is taken off, where there are at most MOST_EXACT of them: in fp32 a
+logit of 50 is rounded by 2e-6, and so is the loss of a few samples that are told apart well, whatever is done
+afterwards. Over thousands of rows such rounding averages out, and float64 would cost a third of the time. A card
+computes in fp32.
 """
 
 import math
@@ -18,6 +20,8 @@ CPU_TILE, CARD_TILE = 1 << 20, 1 << 24
 """Entries of a tile: 8 MiB of float64 stay near the cores of a CPU, 64 MiB keep a card busy"""
 LARGE = 1 << 15
 """Entries from which on a product with ones is faster than a plain operator"""
+MOST_EXACT = 1 << 24
+"""Logits of a comparison: 4,096 samples against each other"""
 PARTS = 32
 """Sums of a row that are joined in float64"""
 ABSENT = -1e9
@@ -25,8 +29,13 @@ ABSENT = -1e9
 
 
 def wide() -> paddle.dtype:
-    """The type of logits, and of sums over them."""
+    """The type of sums over logits, of their maxima and of what follows from both."""
     return paddle.float64 if current_device().is_cpu else paddle.float32
+
+
+def logit_type(count: int) -> paddle.dtype:
+    """The type of so many logits."""
+    return paddle.float64 if current_device().is_cpu and count <= MOST_EXACT else paddle.float32
 
 
 def cast(tensor: paddle.Tensor, dtype: paddle.dtype) -> paddle.Tensor:

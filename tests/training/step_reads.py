@@ -4,7 +4,15 @@ import numpy as np
 
 from ernie_vil2.config.model import ModelConfig, PixelProfile
 from ernie_vil2.config.optimizer import OptimizerConfig
-from ernie_vil2.config.run import DataConfig, LoraConfig, ObjectiveConfig, RunConfig, TrainConfig
+from ernie_vil2.config.run import (
+    BatchNegatives,
+    DataConfig,
+    LoraConfig,
+    ObjectiveConfig,
+    QueueNegatives,
+    RunConfig,
+    TrainConfig,
+)
 from ernie_vil2.config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.studies.noise import random_batch
@@ -15,8 +23,8 @@ PAIRS = [["image", "caption"], ["image", "tags"], ["image", "image'"], ["caption
 TOWER = {"width": 32, "depth": 2, "heads": 2, "dropout": 0.1}
 
 
-def rig_of(folder, ranks, lora=0, loss="infonce", **train):
-    """A Rig for micro-batches of 3, two of each rank."""
+def rig_of(folder, ranks, lora=0, loss="infonce", queue=0, **train):
+    """A Rig for micro-batches of 3, two of each rank; queue: keys of one, 0 for negatives of the batch."""
     model = ModelConfig(
         image_tower=ImageTowerConfig(image_size=32, patch_size=16, **TOWER),
         text_tower=TextTowerConfig(vocab_size=50, positions=8, **TOWER),
@@ -24,10 +32,11 @@ def rig_of(folder, ranks, lora=0, loss="infonce", **train):
         pixels=PixelProfile(size=32),
     )
     size = 6 * ranks.size
+    negatives = QueueNegatives(size=queue) if queue else BatchNegatives()
     config = RunConfig(
         output=str(folder),
         model=model,
-        objective=ObjectiveConfig(pairs=PAIRS, loss=loss),
+        objective=ObjectiveConfig(pairs=PAIRS, loss=loss, negatives=negatives),
         data=DataConfig(train="noise"),
         optimizer=OptimizerConfig(warmup=0, clip=0.01),
         lora=LoraConfig(rank=lora),

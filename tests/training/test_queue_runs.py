@@ -9,14 +9,18 @@ import pytest
 
 from ernie_vil2.config.load import load_run
 from ernie_vil2.config.run import ObjectiveConfig, QueueNegatives
+from ernie_vil2.config.tower_fields import EfficientNetConfig
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.objectives.negative_queue import NegativeQueue
 from ernie_vil2.schema import as_dict
+from ernie_vil2.training.distributed import Ranks
 from ernie_vil2.training.resume import compare
 from ernie_vil2.training.rig import build
 from tests.gpu.steps import bf16, run_config, scene_batch
 from tests.training.emulated_o2 import emulation
+from tests.training.queue_cases import LEARNING, batches, rig_of
 from tests.training.runs import arrays, different, train, write_config
+from tests.training.test_batch_norm import first_blocks, statistics
 
 QUEUE = {"kind": "queue", "size": 29, "momentum": 0.8}
 PAIRS = [["image", "caption"], ["image", "tags"], ["image", "image'"], ["caption", "caption'"]]
@@ -53,6 +57,19 @@ def test_the_copy_follows_in_fp32_under_weights_of_half_precision(tmp_path):
     kept = rig.state()["momentum"]
     name = "visual.blocks.0.attn.proj.weight"
     assert not np.array_equal(kept[name], bf16(kept[name]))
+
+
+@pytest.mark.parametrize("kind", ["own", "copied"])
+def test_the_copy_keeps_statistics_of_its_own_or_takes_the_models(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(EfficientNetConfig, "blocks", lambda tower: first_blocks(tower)[:2])
+    rig = rig_of(tmp_path, Ranks(), {**LEARNING, "statistics": kind})
+    for number, batch in enumerate(batches(rig)[:2]):
+        rig.step(batch, number, show=False)
+    rig.close()
+    before, models = statistics(rig.momentum.system.model), statistics(rig.model)
+    assert len(different(before, models)) == len(models) > 10, "keys have moved them"
+    rig.momentum.follow()
+    assert different(statistics(rig.momentum.system.model), before if kind == "own" else models) == []
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ OPTIONS = {
     "sigmoid": {"loss": "sigmoid"},
     "recompute": {"recompute": True},
     "fp16": {"precision": "fp16"},
+    "queue": {"queue": 20},
 }
 
 
