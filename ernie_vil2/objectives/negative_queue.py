@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 
 from ..device import current_device, host_array
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from ..keys import generator
 from .gather import Share, all_rows
 from .positives import Labels
@@ -77,6 +77,11 @@ class NegativeQueue:
     def enqueue(self) -> None:
         """Let the keys of the step take the places of the oldest ones; to be called after the backward pass."""
         if self.coming is None:
+            if self.keys:
+                raise ConfigError(
+                    "the loss of this system gathers no keys, so none would ever enter the queue; let it call "
+                    "objective.queue.gather, see docs/systems.md"
+                )
             return
         keys, samples = self.coming
         self.coming, self.keys = None, {}

@@ -46,7 +46,8 @@ class System(ABC):
 
     kind: the name in `model.system`. Settings: a dataclass of what `model.settings` may hold, or None for nothing.
     `model` is a layer with `config` (ModelConfig), `encode_image(pixels [B, 3, S, S])` and `encode_text(ids [B, L])`,
-    both [B, D], and `logit_scale(group)`, as models.dual_encoder has them.
+    both [B, D], `logit_scale(group)`, `temperature(group)`, `groups` and `clamp_temperatures()`, as models.dual_encoder
+    has them.
     """
 
     kind: ClassVar[str]
@@ -128,8 +129,9 @@ class System(ABC):
     def after_step(self) -> None:
         """After the optimizer's step: temperatures go back into their range, and a queue takes the keys in."""
         self.model.clamp_temperatures()
-        if self.objective.queue is not None:
-            self.objective.queue.enqueue()
+        queue = getattr(self.objective, "queue", None)
+        if queue is not None:
+            queue.enqueue()
 
     def state(self) -> dict[str, np.ndarray]:
         """{name: array} of what is neither parameter nor optimizer, the same on every rank; a checkpoint keeps it."""

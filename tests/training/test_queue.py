@@ -7,8 +7,10 @@ import paddle
 import pytest
 
 from ernie_vil2.config.run import QueueNegatives
+from ernie_vil2.errors import ConfigError
 from ernie_vil2.keys import random_key
 from ernie_vil2.objectives.views import encode, group_of
+from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training.rig import build
 from tests.gpu.steps import run_config, scene_batch
 
@@ -149,3 +151,35 @@ def test_fifty_steps_are_those_of_a_plain_reference(tmp_path, rule, temperature)
     assert met > 50 and len(reference.queue) == STEPS * BATCH
     if temperature is not None:
         assert rig.model.logit_scale("mm").item() == pytest.approx(1 / temperature, rel=1e-6)
+
+
+def test_without_momentum_the_copy_is_the_model(tmp_path):
+    rig = rig_of(tmp_path, "by_id", negatives=QueueNegatives(size=SIZE, momentum=0.0))
+    batch = scene_batch(rig.config)
+    for number in range(3):
+        before = rig.weights.values.numpy().copy()
+        rig.step(batch, number)
+        assert np.array_equal(rig.momentum.weights.values.numpy(), before)
+    assert not np.array_equal(rig.weights.values.numpy(), before)
+    rig.close()
+
+
+def test_a_loss_that_gathers_no_keys_is_told(tmp_path):
+    rig = rig_of(tmp_path, "by_id")
+    rig.system.objective.queue.gather = lambda samples, share: None
+    with pytest.raises(ConfigError, match="gathers no keys"):
+        rig.step(scene_batch(rig.config), 0)
+    rig.close()
+
+
+def test_a_system_whose_objective_has_no_queue_is_refused(tmp_path, monkeypatch):
+    original = ErnieVil2.objective_of.__func__
+
+    def without(cls, config):
+        objective = original(cls, config)
+        objective.queue = None
+        return objective
+
+    monkeypatch.setattr(ErnieVil2, "objective_of", classmethod(without))
+    with pytest.raises(ConfigError, match="the objective of the system ernie_vil2 has none"):
+        rig_of(tmp_path, "by_id")

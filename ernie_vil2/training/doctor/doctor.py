@@ -209,7 +209,8 @@ def cost_line(loader: Loading, learning: Learning, config: RunConfig, before: di
     if isinstance(negatives, QueueNegatives):
         apart += " and the pass that encodes keys"
         values = len(rig.system.views) * negatives.size * config.model.image_tower.embed_dim()
-        fixed += BYTES_OF_COPY * (rig.parameter_count + values) / 2**20
+        rounded = 2 * rig.parameter_count if train.amp_level == "O2" and train.precision != "fp32" else 0
+        fixed += (BYTES_OF_COPY * (rig.parameter_count + values) + rounded) / 2**20
     needed, there = fixed + of_pair * (train.micro_batch or train.batch_size), device.memory_total()
     text = (
         f"about {needed:,.0f} MB of {there:,.0f} MB, and {duration(hours)} (h:mm:ss) for {train.steps:,} steps of "

@@ -39,7 +39,7 @@ def trial(config: RunConfig, folder: str | os.PathLike) -> RunConfig:
     most = BATCH_ON_CPU if current_device().is_cpu else BATCH_ON_GPU
     config.train.batch_size = min(config.train.batch_size, most)
     config.train.spike = 0.0
-    config.objective.negatives = BatchNegatives()
+    config.objective.negatives, config.objective.temperature = BatchNegatives(), None
     config.optimizer.schedule = "constant"
     config.optimizer.warmup = min(config.optimizer.warmup, 3)
     return config

@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 
 from ...config.run import QueueNegatives
-from ...errors import CheckpointError
+from ...errors import CheckpointError, ConfigError
 from ...models.towers.batch_norm import is_statistic
 from ...systems.system import System
 from ..resume import restore_parameters
@@ -23,6 +23,11 @@ class MomentumCopy:
     """
 
     def __init__(self, system: System, config: QueueNegatives) -> None:
+        if getattr(system.objective, "queue", None) is None:
+            raise ConfigError(
+                f"objective.negatives is a queue, but the objective of the system {system.kind} has none; set "
+                "objective.negatives: batch, or make it with ContrastiveObjective"
+            )
         self.config, self.original = config, system.model
         self.system = copy.copy(system)
         self.system.model = copy.deepcopy(system.model)
@@ -42,9 +47,14 @@ class MomentumCopy:
 
     def follow(self) -> None:
         """copy = momentum * copy + (1 - momentum) * model, in fp32, with the weights as they are."""
+        if self.of_model.low is not None:
+            self.of_model.take_over()
         with paddle.no_grad():
-            share = paddle.full([1], 1.0 - self.config.momentum, "float32")
-            self.weights.values.lerp_(self.of_model.values, share)
+            if self.config.momentum:
+                share = paddle.full([1], 1.0 - self.config.momentum, "float32")
+                self.weights.values.lerp_(self.of_model.values, share)
+            else:
+                paddle.assign(self.of_model.values, self.weights.values)
             self.weights.round()
             if self.config.statistics == "copied":
                 self._copy_statistics()

@@ -115,8 +115,8 @@ class Weights:
                 paddle.assign(rounded(self.values._slice(0, stop), self.dtype), self.low._slice(0, stop))
 
     @paddle.no_grad()
-    def _follow(self) -> None:
-        """Take over what a system has set of the parameters that no step moves, as a copy that follows the model."""
+    def take_over(self) -> None:
+        """Take over what a system has set, under O2, of the parameters that no step moves."""
         for span, view in zip(self.spans[self.learners :], self.views[self.learners :], strict=True):
             if span.low:
                 now = span.view(self.low).astype("float32")
@@ -130,7 +130,7 @@ class Weights:
             yield
             return
         if values is None:
-            self._follow()
+            self.take_over()
         try:
             for span in self.spans:
                 span.view(self.values if values is None else values)._share_buffer_to(span.parameter)
