@@ -8,6 +8,7 @@ import paddle
 import pytest
 
 from ernie_vil2.config.load import load_run
+from ernie_vil2.config.optimizer import FreezeRule
 from ernie_vil2.config.run import ObjectiveConfig, QueueNegatives
 from ernie_vil2.config.tower_fields import EfficientNetConfig
 from ernie_vil2.errors import CheckpointError, ConfigError
@@ -57,6 +58,19 @@ def test_the_copy_follows_in_fp32_under_weights_of_half_precision(tmp_path):
     kept = rig.state()["momentum"]
     name = "visual.blocks.0.attn.proj.weight"
     assert not np.array_equal(kept[name], bf16(kept[name]))
+
+
+def test_the_copy_sees_what_a_system_sets_under_o2(tmp_path):
+    config = run_config(tmp_path, {"width": 32, "depth": 1}, batch_size=8, precision="bf16", amp_level="O2")
+    config.objective = ObjectiveConfig(pairs=[["image", "caption"]], negatives=QueueNegatives(size=16, momentum=0.5))
+    config.optimizer.freeze = [FreezeRule(match=r"visual\..*")]
+    with emulation():
+        rig = build(config)
+        name = "visual.blocks.0.attn.proj.bias"
+        dict(rig.model.named_parameters())[name].set_value(np.full(32, 0.5, np.float32))
+        rig.step(scene_batch(config), 0, show=False)
+        rig.close()
+    assert np.allclose(rig.state()["momentum"][name], 0.25)
 
 
 @pytest.mark.parametrize("kind", ["own", "copied"])
