@@ -8,6 +8,8 @@ from ernie_vil2.models.towers.batch_norm import is_statistic
 from tests.training import runs
 from tests.training.queue_cases import BATCH, CASES, PAIRS, STEPS
 
+pytestmark = pytest.mark.slow
+
 COMPARED = [(case, size) for case, options in CASES.items() for size in options.get("sizes", (1, 2)) if size > 1]
 
 

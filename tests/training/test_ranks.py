@@ -75,6 +75,7 @@ def test_two_ranks_have_the_gradient_of_one(two_ranks, case):
 THREE = ("all", "several-positives", "all-shuffled-tags", "sigmoid")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", THREE)
 def test_three_ranks_have_the_gradient_of_one(three_ranks, case):
     check_gradients(three_ranks, case)
