@@ -74,12 +74,8 @@ class InfoNCE(PyLayer):
         entropy = CrossEntropy(concatenated([side for sides in sums for side in sides]), used_of(flags))
         values = paddle.stack([entropy.losses, entropy.slopes])
         halves = []
-        for row, column, end in zip(starts[0::2], starts[1::2], starts[2::2], strict=False):
-            columns = (
-                values[:, column:end]
-                if own.stop - own.start == end - column
-                else (values[:, column + own.start : column + own.stop])
-            )
+        for row, column in zip(starts[0:-1:2], starts[1::2], strict=True):
+            columns = values[:, column + own.start : column + own.stop]
             halves.append((values[:, row:column].sum(1) + columns.sum(1)) / 2.0)
         losses, slopes = cast(paddle.stack(halves, 1), paddle.float32)
         ctx.found = comparisons, entropy, starts, [not tensor.stop_gradient for tensor in tensors]

@@ -1,11 +1,9 @@
 """A few steps with a queue, by one process or by the ranks of a job: what all of them must agree on."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import paddle.distributed as dist
 
 from ernie_vil2.config.run import LoraConfig, ObjectiveConfig, QueueNegatives
 from ernie_vil2.config.tower_fields import EfficientNetConfig
@@ -13,6 +11,7 @@ from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.distributed import Ranks, join_ranks
 from ernie_vil2.training.rig import Rig
 from tests.gpu.steps import run_config, scene_batch
+from tests.training import runs
 from tests.training.test_batch_norm import TOWER, first_blocks
 
 BATCH, MICRO, STEPS = 14, 3, 3
@@ -90,10 +89,4 @@ def job(folder: Path) -> None:
 
 def jobs(folder: Path) -> None:
     """`job` on three and two ranks and in one process, which all begin as this one: Paddle takes seconds to import."""
-    for size in (3, 2, 1):
-        (folder / str(size)).mkdir()
-        shutil.copy(folder / "vocab.txt", folder / str(size))
-        if size == 1:
-            job(folder / "1")
-        else:
-            dist.spawn(job, (folder / str(size),), nprocs=size, backend="gloo", start_method="fork")
+    runs.fork_jobs(job, folder, (3, 2, 1))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,3 +132,16 @@ def kill_ranks(log_dir):
         with contextlib.suppress(OSError):
             if f"PADDLE_LOG_DIR={log_dir}".encode() in (entry / "environ").read_bytes().split(b"\0"):
                 os.kill(int(entry.name), signal.SIGKILL)
+
+
+def fork_jobs(job, folder, sizes):
+    """job(folder/N) on N gloo ranks for every size N, or in this process for 1, with the vocabulary of the folder."""
+    import paddle.distributed as dist  # what is forked has it already
+
+    for size in sizes:
+        (folder / str(size)).mkdir()
+        shutil.copy(folder / "vocab.txt", folder / str(size))
+        if size == 1:
+            job(folder / "1")
+        else:
+            dist.spawn(job, (folder / str(size),), nprocs=size, backend="gloo", start_method="fork")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -106,13 +105,7 @@ def job(folder):
 
 def jobs(folder):
     """`job` on two and three ranks and in one process, which all begin as this one: Paddle takes seconds to import."""
-    for size in sorted(ROWS, reverse=True):
-        (folder / str(size)).mkdir()
-        shutil.copy(folder / "vocab.txt", folder / str(size))
-        if size == 1:
-            job(folder / "1")
-        else:
-            dist.spawn(job, (folder / str(size),), nprocs=size, backend="gloo", start_method="fork")
+    runs.fork_jobs(job, folder, sorted(ROWS, reverse=True))
 
 
 @pytest.fixture(scope="module")
