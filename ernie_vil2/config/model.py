@@ -9,7 +9,9 @@ from .tower_fields import MAX_POSITIONS, MAX_SIDE, ImageTower, ImageTowerConfig,
 
 PLAIN = "ernie_vil2"
 """The system of two separate towers: what a configuration without a system is"""
-BESIDE = ("system", "settings")
+BESIDE = ("system", "settings", "fixed_length")
+LATER = {"wide_range", "width_factor", "depth_factor", "norm_momentum", "norm_variance", "token_types"}
+"""Fields that the first release does not know"""
 TOKENIZERS = ("bert", "paddlenlp")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -22,7 +24,12 @@ class PixelProfile:
     """How an image becomes pixels; stored with the weights, since a wrong one costs recall silently."""
 
     decoder: str = document("opencv", "opencv (EXIF applied, alpha dropped) or pil", choices=("opencv", "pil"))
-    interpolation: str = document("linear", "linear or bicubic", choices=("linear", "bicubic"))
+    interpolation: str = document(
+        "linear",
+        "linear or bicubic, by the decoder's library; tensor: linear between floats without antialias, as torch's "
+        "interpolate, with resize: square",
+        choices=("linear", "bicubic", "tensor"),
+    )
     resize: str = document(
         "official",
         "official: long side int(size/short*long)+1; short_side: int(size*long/short); torchvision: the same, its own "
@@ -49,6 +56,13 @@ class PixelProfile:
         choices=("scaled", "clipped"),
     )
 
+    def __post_init__(self):
+        if self.interpolation == "tensor" and (self.resize, self.decoder) != ("square", "pil"):
+            raise ConfigError(
+                f"pixels.interpolation tensor goes with resize: square and decoder: pil, not with {self.resize} and "
+                f"{self.decoder}; name the preset brivl"
+            )
+
     @property
     def resized(self) -> int:
         """What the short side (square: both) is resized to before the crop, in pixels."""
@@ -71,6 +85,7 @@ PIXEL_PROFILES = {
     "paddleclas": PADDLECLAS,
     "paddleclas_vit": replace(PADDLECLAS, mean=HALF, std=HALF),
     "paddleclas_clip": replace(PADDLECLAS, mean=CLIP_MEAN, std=CLIP_STD),
+    "brivl": PixelProfile(decoder="pil", interpolation="tensor", resize="square", size=380, wide_range="clipped"),
 }
 
 
@@ -90,6 +105,9 @@ class ModelConfig:
         choices=TOKENIZERS,
     )
     lower_case: bool = document(True, "lower-case and strip accents before WordPiece")
+    fixed_length: bool = document(
+        False, "every text is padded to max_length, for a system whose text tower attends to padding"
+    )
     pixels: PixelProfile = document(PixelProfile, "a pixel profile or the name of a preset")
 
     def __post_init__(self):
@@ -112,7 +130,8 @@ class ModelConfig:
         if None not in (image, text) and image != text:
             raise ConfigError(
                 f"the towers end in different widths (image {image}, text {text}); "
-                "set projection on one or both to a common width"
+                "set projection on one or both to a common width, or settings.embed_dim where layers of the system's "
+                "own come after them"
             )
 
     def towers(self) -> dict[str, Tower]:
@@ -121,8 +140,12 @@ class ModelConfig:
         return {name: tower for name, tower in found.items() if tower is not None}
 
     def embed_dims(self) -> tuple[int | None, int | None]:
-        """Widths (image, text) of the embeddings; None for a tower that there is not."""
-        return tuple(tower and tower.embed_dim() for tower in (self.image_tower, self.text_tower))
+        """Widths (image, text) of the embeddings; None for a tower that there is not.
+
+        settings.embed_dim says them where a system has layers of its own after its towers.
+        """
+        own = self.settings.get("embed_dim")
+        return tuple(tower and (own or tower.embed_dim()) for tower in (self.image_tower, self.text_tower))
 
     @classmethod
     def from_dict(cls, mapping: dict[str, typing.Any], where: str = "config.json") -> "ModelConfig":
@@ -132,9 +155,13 @@ class ModelConfig:
     def to_dict(self) -> dict[str, typing.Any]:
         """Plain JSON-able dictionary; from_dict of it gives an equal configuration.
 
-        The plain system is not named, nor the default of `wide_range`, so that earlier releases read the directory.
+        The plain system is not named, nor defaults that are newer than the first release, so that earlier ones read
+        the directory.
         """
         found = as_dict(self)
-        if self.pixels.wide_range == PixelProfile.wide_range:
-            del found["pixels"]["wide_range"]
-        return {key: value for key, value in found.items() if key not in BESIDE or value not in (PLAIN, {})}
+        parts = {"pixels": self.pixels} | {f"{name}_tower": tower for name, tower in self.towers().items()}
+        for name, part in parts.items():
+            for field in LATER.intersection(found[name]):
+                if getattr(part, field) == getattr(type(part), field):
+                    del found[name][field]
+        return {key: value for key, value in found.items() if key not in BESIDE or value not in (PLAIN, {}, False)}

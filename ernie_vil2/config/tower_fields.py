@@ -25,6 +25,7 @@ MAX_SIDE, MAX_WIDTH, MAX_DEPTH, MAX_POSITIONS, MAX_VOCAB = 8192, 65536, 1000, 1 
 """Of pixels, channels, blocks, tokens and rows: what is beyond is a slip of the pen, which no memory holds"""
 EPSILON = {"minimum": 1e-12, "maximum": 0.1}
 """Of a norm: below, float32 has nothing to hold it with; above, it is no longer a norm"""
+FACTOR = {"minimum": 0, "maximum": 10.0}
 DROPPED = {"fraction": True, "maximum": 0.99}
 """A share that is left out: the rest is scaled by 1 / (1 - share)"""
 BATCH_NORM = "frozen: statistics of the loaded weights, exact with any batch; train: those of the batch, over all ranks"
@@ -91,6 +92,8 @@ class EfficientNetConfig(Tower):
 
     kind: str = document("efficientnet", "efficientnet", choices=("efficientnet",))
     variant: str = document("b5", "b0 to b7, or l2", choices=tuple(EFFICIENTNETS))
+    width_factor: float = document(0.0, "of b0's channels, in place of the variant's; 0 for that", **FACTOR)
+    depth_factor: float = document(0.0, "of b0's blocks a stage, in place of the variant's; 0 for that", **FACTOR)
     image_size: int = document(
         456, "side of the input in pixels; published: b0 224, b5 456, b7 600, l2 800", minimum=32, maximum=MAX_SIDE
     )
@@ -105,6 +108,14 @@ class EfficientNetConfig(Tower):
     )
     epsilon: float = document(1e-3, "of every batch norm", **EPSILON)
     batch_norm: str = document("frozen", BATCH_NORM, choices=("frozen", "train"))
+    norm_momentum: float = document(
+        0.99, "weight of the old statistics in an update; torch's own default is 0.9", fraction=True, maximum=0.99999
+    )
+    norm_variance: str = document(
+        "biased",
+        "of a batch, in an update of the statistics; unbiased: as torch",
+        choices=("biased", "unbiased"),
+    )
     dropout: float = document(0.0, "before the Linear, in training", **DROPPED)
     drop_path: float = document(0.0, "stochastic depth of the last block, rising linearly from 0", **DROPPED)
 
@@ -120,16 +131,21 @@ class EfficientNetConfig(Tower):
 
     def channels(self, of_b0: int) -> int:
         """Channels where b0 has so many: scaled, as a multiple of 8, at most 10 % below."""
-        scaled = of_b0 * EFFICIENTNETS[self.variant][0]
+        scaled = of_b0 * (self.width_factor or EFFICIENTNETS[self.variant][0])
         rounded = max(8, int(scaled + 4) // 8 * 8)
         return rounded + 8 if rounded < 0.9 * scaled else rounded
+
+    def stage_depths(self) -> list[int]:
+        """Blocks of every stage."""
+        factor = self.depth_factor or EFFICIENTNETS[self.variant][1]
+        return [math.ceil(count * factor) for count, *_ in STAGES]
 
     def blocks(self) -> list[MBConv]:
         """The MBConv of every block, in order."""
         found, inputs = [], self.stem
-        for count, kernel, first_stride, expansion, of_b0 in STAGES:
+        for count, (_, kernel, first_stride, expansion, of_b0) in zip(self.stage_depths(), STAGES, strict=True):
             outputs = self.channels(of_b0)
-            for index in range(math.ceil(count * EFFICIENTNETS[self.variant][1])):
+            for index in range(count):
                 stride = 1 if index else first_stride
                 found.append(MBConv(kernel, stride, inputs, inputs * expansion, outputs))
                 inputs = outputs
@@ -164,6 +180,9 @@ class TextTowerConfig(Tower):
         40000, "rows of the word embedding; 0 in a run: as many as the vocabulary has", minimum=0, maximum=MAX_VOCAB
     )
     positions: int = document(2048, "rows of the position embedding", minimum=1, maximum=MAX_POSITIONS)
+    token_types: int = document(
+        0, "rows of a token type embedding as BERT has it, of which row 0 is added; 0: none", minimum=0, maximum=1024
+    )
     width: int = document(768, "width of a token", minimum=1, maximum=MAX_WIDTH)
     depth: int = document(12, "number of blocks", minimum=1, maximum=MAX_DEPTH)
     heads: int = document(12, "attention heads", minimum=1, maximum=MAX_WIDTH)

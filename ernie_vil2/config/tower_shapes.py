@@ -54,6 +54,8 @@ def ernie_shapes(tower: TextTowerConfig) -> Shapes:
     width, hidden = tower.width, int(tower.width * tower.mlp_ratio)
     shapes = norm("ln", width)
     shapes |= {"word_emb.weight": (tower.vocab_size, width), "pos_emb.weight": (tower.positions, width)}
+    if tower.token_types:
+        shapes["type_emb.weight"] = (tower.token_types, width)
     for index in range(tower.depth):
         block = f"encoder_stack.block.{index}"
         for name in ("q", "k", "v", "o"):

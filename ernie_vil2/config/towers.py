@@ -90,7 +90,7 @@ EFFICIENTNET = TowerKind(
     manifest=efficientnet_shapes,
     blocks=r"blocks\.(\d+)\.",
     above_blocks=r"(head_conv|head_norm|proj)\..*",
-    compared=("width", "epsilon", "projection", "variant", "padding"),
+    compared=("width", "epsilon", "projection", "variant", "width_factor", "depth_factor", "padding"),
     any_size=True,
 )
 PADDLECLAS = TowerKind(
@@ -110,7 +110,7 @@ ERNIE = TowerKind(
     blocks=r"encoder_stack\.block\.(\d+)\.",
     above_blocks=r"(pooler|proj)\..*",
     adapted=("attn.q", "attn.k", "attn.v", "attn.o"),
-    compared=TRANSFORMER,
+    compared=(*TRANSFORMER, "token_types"),
 )
 PADDLENLP = TowerKind(
     config=PaddleNLPConfig,

@@ -58,6 +58,15 @@ class System(ABC):
         if "kind" in vars(cls):
             REGISTERED[cls.kind] = cls
 
+    @classmethod
+    def most_boxes(cls, config: ModelConfig) -> int:
+        """Boxes of an image that its model takes, the whole image beside them not counted; 0 where it takes none.
+
+        `encode_image` then has two more arguments: boxes float32 [B, most + 1, 4] in pixels of the network's input, the
+        whole image after an image's own and zeros after that, and counts int64 [B] of those that are not zeros.
+        """
+        return 0
+
     def __init__(self, model: nn.Layer, objective: ContrastiveObjective) -> None:
         self.model, self.objective = model, objective
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...config.model import IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES, ModelConfig, PixelProfile
-from ...config.tower_fields import EFFICIENTNETS, STAGES, EfficientNetConfig
+from ...config.tower_fields import EFFICIENTNETS, EfficientNetConfig
 from ...errors import CheckpointError, ConfigError
 from ..release_layout import image_manifest
 from . import shapes
@@ -69,8 +69,7 @@ KeyName = Callable[[str, Sequence[tuple[int, int]]], str]
 
 def places(config: EfficientNetConfig) -> list[tuple[int, int]]:
     """(stage, place in it) of every block, in order."""
-    repeats = [math.ceil(count * EFFICIENTNETS[config.variant][1]) for count, *_ in STAGES]
-    return [(stage, place) for stage, count in enumerate(repeats) for place in range(count)]
+    return [(stage, place) for stage, count in enumerate(config.stage_depths()) for place in range(count)]
 
 
 def paddleclas_key(key: str, spots: Sequence[tuple[int, int]]) -> str:

@@ -18,7 +18,8 @@ class Sample:
     """One row of a source: an image with its captions.
 
     `id` is the image id: samples that share it are positives of each other. `image` is encoded bytes, a path, or RGB
-    uint8 [H, W, 3]; `texts` has at least one caption; `tags` may be empty; `where` is `file:line`.
+    uint8 [H, W, 3]; `texts` has at least one caption; `tags` may be empty; `where` is `file:line`. boxes: [n, 4] of
+    (x1, y1, x2, y2) in pixels of the image as it is stored; None where nobody looked for any.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Sample:
     texts: tuple[str, ...]
     tags: tuple[str, ...]
     where: str
+    boxes: tuple[tuple[float, float, float, float], ...] | None = None
 
 
 def digest(data: bytes | memoryview) -> int:
