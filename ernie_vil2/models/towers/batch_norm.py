@@ -17,8 +17,6 @@ from paddle.nn.layer.norm import _BatchNormBase
 
 from ..recompute import running_again
 
-MOMENTUM = 0.99
-"""Weight of the old statistics in an update, as PaddleClas and TensorFlow have it for EfficientNet."""
 STATISTICS = ("._mean", "._variance")
 
 
@@ -29,9 +27,16 @@ def is_statistic(name: str) -> bool:
 
 class BatchNorm(nn.BatchNorm2D):
     """nn.BatchNorm2D, [B, C, h, w] -> the same, without its warning in training; a block's second pass, of recompute,
-    moves no statistics."""
+    moves no statistics. momentum: weight of the old statistics in an update, 0.99 in PaddleClas's and TensorFlow's
+    EfficientNet; unbiased: that the variance in it is the unbiased one, as torch has it and Paddle has not."""
+
+    def __init__(self, channels: int, momentum: float = 0.99, epsilon: float = 1e-5, unbiased: bool = False):
+        super().__init__(channels, momentum, epsilon)
+        self.unbiased = unbiased
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if self.unbiased and self.training and learns_statistics(self):
+            return self.over_batch(x)
         return F.batch_norm(
             x,
             self._mean,
@@ -43,6 +48,18 @@ class BatchNorm(nn.BatchNorm2D):
             self._epsilon,
             use_global_stats=self._use_global_stats,
         )
+
+    def over_batch(self, x: paddle.Tensor) -> paddle.Tensor:
+        """x normalised by the batch of all ranks, whose statistics the stored ones move towards."""
+        x, mean, variance, count = WholeBatchNorm.apply(x, self.weight, self.bias, self._epsilon)
+        if not running_again():
+            self._move(self._mean, mean)
+            self._move(self._variance, variance * (count / (count - 1.0)) if self.unbiased else variance)
+        return x
+
+    @paddle.no_grad()
+    def _move(self, statistic: paddle.Tensor, value: paddle.Tensor) -> None:
+        paddle.assign(statistic * self._momentum + value * (1.0 - self._momentum), statistic)
 
 
 def frozen_or_not(layers: nn.Layer, mode: str) -> nn.Layer:
@@ -95,8 +112,9 @@ class WholeBatchNorm(PyLayer):
         weight: paddle.Tensor | None,
         bias: paddle.Tensor | None,
         epsilon: float,
-    ) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
-        """(the normalised x in its own type; mean and biased variance of the whole batch, float32 [C], no gradient)."""
+    ) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor, paddle.Tensor]:
+        """(the normalised x in its own type; mean and biased variance of the whole batch, float32 [C], and the values
+        [1] that they are of, without gradient)."""
         with paddle.amp.auto_cast(enable=False):
             own = float32(x)
             axes, shape = around_channels(x)
@@ -112,8 +130,8 @@ class WholeBatchNorm(PyLayer):
             normal = (centred * factor.reshape(shape) + shift.reshape(shape)).astype(x.dtype)
         ctx.save_for_backward(x, weight, mean, scale, total)
         ctx.wanted = [None if value is None else not value.stop_gradient for value in (x, weight, bias)]
-        ctx.mark_non_differentiable(mean, variance)
-        return normal, mean, variance
+        ctx.mark_non_differentiable(mean, variance, total)
+        return normal, mean, variance, total
 
     @staticmethod
     def backward(ctx: PyLayerContext, gradient: paddle.Tensor, *_: paddle.Tensor) -> tuple[paddle.Tensor | None, ...]:
@@ -141,25 +159,15 @@ class SynchronisedBatchNorm(BatchNorm):
     has one. Every rank must call it, with rows of its own; evaluation needs no other rank."""
 
     def __init__(self, layer: nn.Layer):
-        super().__init__(layer._mean.shape[0], layer._momentum, layer._epsilon)
+        unbiased = getattr(layer, "unbiased", False)
+        super().__init__(layer._mean.shape[0], layer._momentum, layer._epsilon, unbiased)
         self.weight, self.bias = layer.weight, layer.bias
         self._mean, self._variance = layer._mean, layer._variance
         self.activation = getattr(F, layer._act) if getattr(layer, "_act", None) else None
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if self.training:
-            x, mean, variance = WholeBatchNorm.apply(x, self.weight, self.bias, self._epsilon)
-            if not running_again():
-                self._move(self._mean, mean)
-                self._move(self._variance, variance)
-        else:
-            x = super().forward(x)
+        x = self.over_batch(x) if self.training else super().forward(x)
         return x if self.activation is None else self.activation(x)
-
-    @paddle.no_grad()
-    def _move(self, statistic: paddle.Tensor, value: paddle.Tensor) -> None:
-        """As Paddle's own batch norm does, which keeps the biased variance."""
-        paddle.assign(statistic * self._momentum + value * (1.0 - self._momentum), statistic)
 
 
 def learns_statistics(layer: nn.Layer) -> bool:

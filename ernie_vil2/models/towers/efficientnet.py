@@ -13,7 +13,7 @@ from paddle import nn
 
 from ...config.tower_fields import EfficientNetConfig, MBConv
 from ..layers import DropPath, Linear, drop_path_rates, run_blocks
-from .batch_norm import MOMENTUM, BatchNorm, frozen_or_not
+from .batch_norm import BatchNorm, frozen_or_not
 
 
 def convolution(
@@ -26,7 +26,8 @@ def convolution(
 
 def batch_norm(config: EfficientNetConfig, channels: int) -> nn.Layer:
     """The batch norm of a tower, with frozen statistics where the configuration says so."""
-    return frozen_or_not(BatchNorm(channels, MOMENTUM, config.epsilon), config.batch_norm)
+    unbiased = config.norm_variance == "unbiased"
+    return frozen_or_not(BatchNorm(channels, config.norm_momentum, config.epsilon, unbiased), config.batch_norm)
 
 
 class Block(nn.Layer):

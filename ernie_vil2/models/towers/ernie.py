@@ -25,7 +25,7 @@ class Attention(nn.Layer):
         self.v = Linear(config.width, config.width)
         self.o = Linear(config.width, config.width)
 
-    def forward(self, x: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
+    def forward(self, x: paddle.Tensor, bias: paddle.Tensor | None = None) -> paddle.Tensor:
         batch, length, width = x.shape
         shape = [batch, length, self.heads, width // self.heads]
         query, key, value = (layer(x).reshape(shape) for layer in (self.q, self.k, self.v))
@@ -58,7 +58,7 @@ class Block(nn.Layer):
         self.dropout = nn.Dropout(config.dropout)
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
+    def forward(self, x: paddle.Tensor, bias: paddle.Tensor | None = None) -> paddle.Tensor:
         x = self.ln1(x + self.drop_path(self.dropout(self.attn(x, bias))))
         return self.ln2(x + self.drop_path(self.dropout(self.ffn(x))))
 
@@ -71,8 +71,9 @@ class EncoderStack(nn.Layer):
         self.recompute = False
         self.block = nn.LayerList([Block(config, rate) for rate in drop_path_rates(config.drop_path, config.depth)])
 
-    def forward(self, x: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
-        return run_blocks(self.block, x, bias, recompute=self.recompute and self.training)
+    def forward(self, x: paddle.Tensor, bias: paddle.Tensor | None = None) -> paddle.Tensor:
+        others = () if bias is None else (bias,)
+        return run_blocks(self.block, x, *others, recompute=self.recompute and self.training)
 
 
 class ErnieEncoder(nn.Layer):
@@ -82,16 +83,23 @@ class ErnieEncoder(nn.Layer):
         super().__init__()
         self.word_emb = nn.Embedding(config.vocab_size, config.width)
         self.pos_emb = nn.Embedding(config.positions, config.width)
+        self.type_emb = nn.Embedding(config.token_types, config.width) if config.token_types else None
         self.ln = nn.LayerNorm(config.width, epsilon=config.epsilon)
         self.dropout = nn.Dropout(config.dropout)
         self.encoder_stack = EncoderStack(config)
         self.pooler = Linear(config.width, config.width)
         self.proj = Linear(config.width, config.projection, bias_attr=False) if config.projection else None
 
-    def forward(self, ids: paddle.Tensor) -> paddle.Tensor:
+    def tokens(self, ids: paddle.Tensor, masked: bool = True) -> paddle.Tensor:
+        """What the last block gives for every id: [B, L] -> [B, L, W]; masked: whether padding is not attended to."""
         x = self.word_emb(ids) + self.pos_emb.weight[: ids.shape[1]]
+        if self.type_emb is not None:
+            x = x + self.type_emb.weight[0]
         x = self.dropout(self.ln(x))
-        pooled = paddle.tanh(self.pooler(self.encoder_stack(x, padding_bias(ids, x.dtype))[:, 0]))
+        return self.encoder_stack(x, padding_bias(ids, x.dtype) if masked else None)
+
+    def forward(self, ids: paddle.Tensor) -> paddle.Tensor:
+        pooled = paddle.tanh(self.pooler(self.tokens(ids)[:, 0]))
         return pooled if self.proj is None else self.proj(pooled)
 
 

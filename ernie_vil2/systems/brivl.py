@@ -1,0 +1,113 @@
+"""BriVL (WenLan, arXiv 2103.06561): boxes of an image and tokens of a text, trained against queues of keys.
+
+The release's step is `objective.negatives: queue` with `positives: one` and a fixed temperature; docs/brivl.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import paddle
+from paddle import nn
+
+from ..config.model import ModelConfig
+from ..config.tower_fields import DROPPED, MAX_DEPTH, MAX_WIDTH
+from ..data.batches.views import Batch
+from ..errors import ConfigError
+from ..models.region_encoder import RegionEncoder
+from ..objectives.gather import Share
+from ..schema import document
+from .ernie_vil2 import ErnieVil2
+from .system import Tower
+
+SIZES = ("hidden", "feed_forward", "dropout")
+MOST_BOXES, MOST_SIDE = 1024, 64
+
+
+class BriVL(ErnieVil2):
+    """Image tower with boxes and text tower without a mask, each under a transformer, a masked mean and an MLP."""
+
+    kind = "brivl"
+
+    @dataclass
+    class Settings:
+        """What `model.settings` holds; the defaults are those of release 1.0."""
+
+        embed_dim: int = document(2048, "width of the embeddings", minimum=1, maximum=MAX_WIDTH)
+        regions: str = document(
+            "boxes",
+            "boxes: those of a detector and the whole image; grid: the image divided, and the whole image",
+            choices=("boxes", "grid"),
+        )
+        most_boxes: int = document(
+            36, "boxes of an image that are taken, the first ones", minimum=1, maximum=MOST_BOXES
+        )
+        grid: int = document(6, "boxes a side where regions is grid", minimum=1, maximum=MOST_SIDE)
+        cells: int = document(4, "samples a side of a box", minimum=1, maximum=MOST_SIDE)
+        layers: int = document(4, "of both transformers", minimum=1, maximum=MAX_DEPTH)
+        image_heads: int = document(4, "attention heads over boxes", minimum=1, maximum=MAX_WIDTH)
+        text_heads: int = document(4, "attention heads over tokens", minimum=1, maximum=MAX_WIDTH)
+        feed_forward: int = document(2048, "hidden width of the transformers' blocks", minimum=1, maximum=MAX_WIDTH)
+        hidden: int = document(2048, "hidden width of the last two Linear layers", minimum=1, maximum=MAX_WIDTH)
+        dropout: float = document(0.1, "in the transformers, in training", **DROPPED)
+
+    @classmethod
+    def settings(cls, config: ModelConfig) -> Settings:
+        """`model.settings`, checked with the towers; ConfigError for what does not go together."""
+        found = super().settings(config)
+        for name, tower, kind, heads in (
+            ("image", config.image_tower, "efficientnet", found.image_heads),
+            ("text", config.text_tower, "ernie", found.text_heads),
+        ):
+            if tower is None:
+                continue
+            if tower.kind != kind or tower.projection:
+                raise ConfigError(
+                    f"the system {cls.kind} needs model.{name}_tower of kind {kind} with projection: 0, since it reads "
+                    f"all of its tokens; it is {tower.kind} with projection {tower.projection}"
+                )
+            if tower.width % heads:
+                raise ConfigError(
+                    f"model.settings.{name}_heads {heads} does not divide the width {tower.width} of model.{name}_tower"
+                    "; choose heads that divide it"
+                )
+        if "embed_dim" not in config.settings:
+            raise ConfigError(f"model.settings.embed_dim is not set; the release has {found.embed_dim}")
+        if config.image_tower is not None and config.image_tower.image_size <= 32:
+            raise ConfigError(
+                f"model.image_tower.image_size {config.image_tower.image_size} gives a feature map of one place, which "
+                "has no boxes; make it over 32"
+            )
+        if config.text_tower is not None and not config.fixed_length:
+            raise ConfigError(
+                f"model.fixed_length is false, but texts of the system {cls.kind} depend on their padding; set it to true"
+            )
+        return found
+
+    @classmethod
+    def most_boxes(cls, config: ModelConfig) -> int:
+        """As many as are taken of a detector's, or 0 with a grid."""
+        found = cls.settings(config)
+        return found.most_boxes if found.regions == "boxes" else 0
+
+    @classmethod
+    def network(cls, config: ModelConfig, groups: tuple[str, ...] = ("mm",), biased: bool = False) -> nn.Layer:
+        """The dual encoder over boxes and tokens."""
+        found = cls.settings(config)
+        sizes = {name: getattr(found, name) for name in SIZES} | {"outputs": found.embed_dim, "depth": found.layers}
+        grid = found.grid if found.regions == "grid" else 0
+        return RegionEncoder(config, groups, biased, sizes, found.image_heads, found.text_heads, grid, found.cells)
+
+    def towers(self) -> dict[str, Tower]:
+        """image and text, each with its head."""
+        heads = {"image": self.model.image_head, "text": self.model.text_head}
+        return {name: Tower(tower.views, (*tower.layers, heads[name])) for name, tower in super().towers().items()}
+
+    def draws_masks(self) -> bool:
+        """Whether a tower or a head drops anything in training."""
+        return bool(self.settings(self.model.config).dropout) or super().draws_masks()
+
+    def loss(
+        self, embeds: Mapping[str, paddle.Tensor], batch: Batch, share: Share | None = None
+    ) -> dict[str, paddle.Tensor]:
+        """As the objective's, but the sum of both directions of a pair as in the release, where others have the mean."""
+        return {name: 2.0 * value for name, value in super().loss(embeds, batch, share).items()}
