@@ -36,7 +36,8 @@ def sides(box):
 def forms():
     """{name: (what a detector writes of the first image with scores 0.4, 0.9, 0.6, how its ids are matched)}."""
     scores = [0.4, 0.9, 0.6]
-    single = [{"image_id": 139, "bbox": sides(box), "score": score} for box, score in zip(BOXES, scores, strict=True)]
+    pairs = list(zip(BOXES, scores, strict=True))
+    single = [{"image_id": 139, "bbox": sides(box), "score": score} for box, score in pairs]
     objects = [
         {**dict(zip("xywh", item["bbox"], strict=True)), "names": ["a"], "score": item["score"]} for item in single
     ]
@@ -45,11 +46,10 @@ def forms():
         "lists without names": ([{"id": IDS[0], **lists}], "id"),
         "lists with names": ([{"id": IDS[0], "labels": ["a", "b", "a"], **lists}], "id"),
         "class numbers without a label file": ([{"id": IDS[0], "classes": [0, 7, 1000], **lists}], "id"),
-        "spread over lines": ([{"id": IDS[0], "boxes": [b], "scores": [s]} for b, s in zip(BOXES, scores)], "id"),
+        "spread over lines": ([{"id": IDS[0], "boxes": [box], "score": s} for box, s in pairs], "id"),
         "COCO's results": ([{**item, "category_id": 1} for item in single], "stem"),
         "results without classes": (single, "stem"),
         "Visual Genome's objects": ([{"image_id": 139, "objects": objects}], "stem"),
-        "background beside them": ([{"id": IDS[0], "labels": ["a", "b", "a"], **lists}], "id"),
     }
 
 
