@@ -26,15 +26,26 @@ Progress = Callable[[int, int], object]
 """Called with (items done, all items)"""
 
 
+def takes_boxes(model: "Model") -> bool:
+    """Whether a model looks at boxes of images."""
+    return getattr(model, "most_boxes", 0) > 0
+
+
 def encode_window(
-    model: "Model", images: Sequence[Any], error: Callable[[int, str], UserError], left_out: LeftOut
+    model: "Model",
+    images: Sequence[Any],
+    error: Callable[[int, str], UserError],
+    left_out: LeftOut,
+    boxes: Sequence[np.ndarray | None] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """(positions int64 [n], embeddings float32 [n, D]) of those of the images that can be used.
 
     model: has `encode_image`, as `ernie_vil2.Model`. images: anything that it takes. error: function (position, reason)
-    -> the error that names a broken image; it is raised, or kept in `left_out` where that allows it.
+    -> the error that names a broken image; it is raised, or kept in `left_out` where that allows it. boxes: float32
+    [n, 4] of each image, None where none are known, for a model that takes boxes; others never see them.
     """
-    embeds, failures = model.encode_image(images, on_error="skip")
+    known = {"boxes": list(boxes)} if takes_boxes(model) and any(found is not None for found in boxes) else {}
+    embeds, failures = model.encode_image(images, on_error="skip", **known)
     good = np.ones(len(embeds), bool)
     for position, reason in failures:
         broken = error(position, reason)

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from ..config.model import PixelProfile
 from ..data.images.decode import decode
+from ..data.images.resize import OFFICIAL
 from ..data.sources.base import Source
 from ..device import current_device
 from ..errors import CheckpointError, ConfigError, DataError
@@ -90,11 +92,12 @@ STEPS = {"Resize": resize, "NormalizeImage": normalize, "Permute": permute, "Pad
 class Detector:
     """`detect(rgb)` gives the detections of an image; `labels` are the names of the classes, if the export has them.
 
+    profile: what decodes images; OpenCV's turn them upright by their EXIF, Pillow's leave them as they are stored.
     Raises ConfigError or CheckpointError for a folder that is no export, or one with unknown preprocessing.
     """
 
-    def __init__(self, folder: str | os.PathLike):
-        self.folder = Path(folder)
+    def __init__(self, folder: str | os.PathLike, profile: PixelProfile = OFFICIAL):
+        self.folder, self.profile = Path(folder), profile
         config = read_yaml(self.folder / CONFIG)
         self.steps = read_steps(config, self.folder / CONFIG)
         self.labels = [str(name) for name in config.get("label_list") or []]
@@ -134,12 +137,13 @@ class Detector:
             ) from None
 
     def identity(self) -> str:
-        """What tells this export from another one."""
+        """What tells this export, and how images are decoded for it, from another one."""
         parts = (self.folder / CONFIG, self.program, self.folder / PARAMETERS)
         hashed = hashlib.blake2b(digest_size=16)
         for part in parts[:2]:
             hashed.update(part.read_bytes())
-        return f"{hashed.hexdigest()}-{parts[2].stat().st_size}"
+        decoder = "" if self.profile.decoder == OFFICIAL.decoder else f"-{self.profile.decoder}"
+        return f"{hashed.hexdigest()}-{parts[2].stat().st_size}{decoder}"
 
     def detect(self, rgb: np.ndarray) -> np.ndarray:
         """float32 [N, 6] (class, score, left, top, right, bottom) of uint8 RGB [H, W, 3]."""
@@ -234,7 +238,7 @@ def one_row(detector: Detector, source: Source, row: int, journal: Journal, stat
     if journal.knows(key):
         return
     try:
-        record = detector.record(key, detector.detect(decode(source[row].image)))
+        record = detector.record(key, detector.detect(decode(source[row].image, detector.profile)))
         state["images"] += 1
     except DataError as error:
         record = {"id": key, "error": str(error)}

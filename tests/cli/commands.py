@@ -20,6 +20,7 @@ DETECTED = {"id": "0", "labels": ["猫"], "scores": [0.9], "boxes": [[0, 0, 9, 9
 FILES = {
     "check": ("data check pairs.jsonl", "--json", "pairs.jsonl"),
     "tags": ("data tags pairs.jsonl", None, "pairs.jsonl"),
+    "boxes": ("data boxes pairs.jsonl", None, "pairs.jsonl"),
     "vocab": ("data vocab pairs.jsonl", None, "pairs.jsonl"),
     "pairs": ("data pairs coco-cn@1053 coco", None, None),
     "encode": ("encode --model a --input pairs.jsonl --format release", "--output", "pairs.jsonl"),
@@ -28,7 +29,7 @@ FILES = {
     "scale": (SCALE, "--write", "scaling.json"),
     "convert": ("convert a", None, None),
 }
-REST = {"tags": ["det.jsonl"], "vocab": ["--size", "200"], "pairs": ["--allow-counts"]}
+REST = {"tags": ["det.jsonl"], "boxes": ["det.jsonl"], "vocab": ["--size", "200"], "pairs": ["--allow-counts"]}
 FOLDERS = {
     "shard": ("data shard pairs.jsonl --per-shard 2", None, None),
     "encode": ("encode --model a --input pairs.jsonl", "--output", None),

@@ -207,7 +207,7 @@ def test_a_benchmark_s_error_is_one_line(tmp_path):
     "more, words",
     [
         (["--skip-broken"], "--skip-broken does not go with the benchmark coco-cn, which skips no image"),
-        (["-o", "x=1"], "no option x"),
+        (["-o", "x=1"], "unknown option .x.; take one of allow_counts, boxes"),
         (["-o", "x"], "not OPTION=VALUE"),
         (["--split", "val", "-o", "split=val"], "the second split"),
     ],

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from ernie_vil2.data.check.check import check
 from ernie_vil2.data.sources.open import open_source
@@ -120,6 +121,33 @@ def test_images_are_decoded_and_measured(tmp_path, random_image, image_bytes):
     assert (report.image_width["max"], report.image_height["min"], report.small_images) == (400, 100, 1)
     hashed = check(source, decode_images=False)
     assert hashed.bad == 0 and hashed.samples == 5 and not hashed.image_width
+
+
+@pytest.mark.parametrize("decode", [True, False])
+def test_boxes_are_counted_in_pixels_of_the_file(tmp_path, random_image, decode):
+    image, exif = Image.fromarray(random_image(40, 24)), Image.Exif()  # 24 wide, 40 high
+    exif[0x0112] = 6  # OpenCV shows it 40 wide, but boxes are of the picture as it is stored
+    image.save(tmp_path / "a.png")
+    image.save(tmp_path / "turned.png", exif=exif)
+    inside, right, above, point = [0, 0, 24, 40], [20, 1, 24.5, 9], [3, -1, 9, 9], [5, 5, 5, 9]
+    boxes = [[inside, right], [above, inside, point, [9, 9, 3, 12], [30, 2, 26, 9]], [], None]
+    names = ["a.png", "turned.png"] * 2
+    rows = [{"image": name, "text": "x", "boxes": found} for name, found in zip(names, boxes, strict=True)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = check(open_source(tmp_path / "a.jsonl"), decode_images=decode)
+    assert report.bad == 0
+    assert (report.box_rows, report.boxes, report.boxes_empty) == (2, 7, 3)
+    assert report.boxes_outside == (3 if decode else 0)
+    outside = "3 leave their image, " if decode else ""
+    assert f"boxes            7 in 2 rows: {outside}3 have no area" in str(report)
+    without = check(open_source("scenes:size=2,boxes=" + str(empty_boxes(tmp_path))))
+    assert without.boxes == 0 and "boxes" not in str(without)
+
+
+def empty_boxes(folder):
+    path = folder / "none.boxes"
+    path.write_text("".join(json.dumps({"id": f"train-0-{row}", "boxes": []}) + "\n" for row in range(2)))
+    return path
 
 
 def test_orphans_of_a_folder(tmp_path):

@@ -19,7 +19,8 @@ OTHERWISE = {
     "the readers themselves": {"files/text.py", "files/json_files.py", "files/yaml_files.py"},
     "pieces of files of lines, which lost their mark when they were indexed": {
         "data/sources/csv_table.py",
-        "data/sources/fields.py",
+        "data/sources/rows/images.py",
+        "data/sources/rows/texts.py",
         "data/written_lists.py",
         "evaluation/benchmarks/text_similarity/text_pairs.py",
     },

@@ -8,8 +8,10 @@ import numpy as np
 import paddle
 import pytest
 import yaml
+from PIL import Image
 
 from ernie_vil2.cli.data.tags import add_verb
+from ernie_vil2.config.model import PIXEL_PROFILES
 from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.device import Device
@@ -129,6 +131,21 @@ def test_the_verb_detects_and_joins(tmp_path, exported, photos):
     assert "34 images, 1 images are broken" in done.stdout and f"wrote {out}" in done.stdout
     tagged = open_source({"path": str(photos), "tags": str(out)})
     assert tagged[0].tags == tagged[1].tags == ("桌子",) and tagged[69].tags == ("桌子",)
+
+
+def test_boxes_are_of_images_as_they_are_stored(tmp_path, exported, random_image):
+    image, exif = Image.fromarray(random_image(40, 24)), Image.Exif()
+    exif[0x0112] = 6  # a quarter turn, which OpenCV applies
+    image.save(tmp_path / "a.png", exif=exif)
+    (tmp_path / "a.jsonl").write_text('{"image": "a.png", "text": "x"}')
+    source, seen = open_source(tmp_path / "a.jsonl"), []
+    for profile in ("official", "brivl"):
+        detector = Detector(exported, PIXEL_PROFILES[profile])
+        detector.detect = lambda rgb: seen.append(rgb.shape) or np.zeros((0, 6), np.float32)
+        detect_source(detector, source, tmp_path / profile)
+    assert seen == [(24, 40, 3), (40, 24, 3)]
+    with pytest.raises(DataError, match="begun with another model"):
+        detect_source(detector, source, tmp_path / "official")
 
 
 def test_preprocessing_by_hand():

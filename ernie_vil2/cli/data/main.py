@@ -2,9 +2,9 @@
 
 import argparse
 
-from . import check, pairs, shard, tags, vocab
+from . import boxes, check, pairs, shard, tags, vocab
 
-VERBS = (check, shard, tags, pairs, vocab)
+VERBS = (check, shard, tags, boxes, pairs, vocab)
 
 
 def main(argv: list[str] | None = None) -> int | None:

@@ -19,7 +19,7 @@ TRAINING = ("train", "restval")
 
 
 def rows(pairs: Pairs, folder: Path) -> Iterator[dict[str, Any]]:
-    """Rows {id, image, texts} of Pairs, one an image that has a text; image paths are relative to `folder`."""
+    """Rows {id, image, texts, boxes?} of Pairs, one an image with a text; image paths are relative to `folder`."""
     texts = {}
     for text, image in pairs.pairs.tolist():
         texts.setdefault(image, []).append(pairs.texts[text])
@@ -36,7 +36,9 @@ def rows(pairs: Pairs, folder: Path) -> Iterator[dict[str, Any]]:
                 f"image {path} is not below {folder}, where the rows are to be written, and training follows no path "
                 "out of that folder; write them into the folder of the benchmark"
             )
-        yield {"id": pairs.image_ids[image], "image": inside, "texts": captions}
+        known = pairs.boxes and pairs.boxes[image]
+        boxes = {} if known is None else {"boxes": known.tolist()}
+        yield {"id": pairs.image_ids[image], "image": inside, "texts": captions, **boxes}
 
 
 @stoppable()

@@ -14,7 +14,7 @@ from ...evaluation.encoding import Progress
 from ...evaluation.runs import results as runs
 from ...files.json_files import write_json
 
-SWITCHES = ("split", "allow_counts", "skip_broken")
+SWITCHES = ("split", "allow_counts", "skip_broken", "boxes")
 """options of benchmarks that have an argument of their own"""
 
 
@@ -27,6 +27,9 @@ def add_options(group: "argparse._ArgumentGroup") -> None:
     )
     group.add_argument("--data", metavar="DIR", help="folder of the benchmark's files, as their authors publish them")
     group.add_argument("--split", metavar="S", help="another split than the one that is reported")
+    group.add_argument(
+        "--boxes", metavar="FILE", help="JSON lines {id, boxes} of its images, for a model that takes boxes"
+    )
     group.add_argument("--output", metavar="RUN", help="folder to write figures and provenance to, for `eval compare`")
     group.add_argument(
         "--allow-counts",

@@ -62,9 +62,10 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--protocol does not go with --benchmark; name a protocol with it, as in coco-cn@1k-official")
     if args.benchmark and args.data is None:
         parser.error("--benchmark needs --data DIR")
-    if not args.benchmark and (args.data or args.output or args.split or args.allow_counts or args.options):
-        parser.error("--data, --output, --split, --allow-counts and -o belong to --benchmark")
-    inputs = [args.embeddings, args.model, args.input, args.vocab, args.ids, args.data]
+    of_benchmarks = args.data, args.output, args.split, args.allow_counts, args.boxes, args.options
+    if not args.benchmark and any(of_benchmarks):
+        parser.error("--data, --output, --split, --allow-counts, --boxes and -o belong to --benchmark")
+    inputs = [args.embeddings, args.model, args.input, args.vocab, args.ids, args.data, args.boxes]
     claims = Claims("eval", inputs, args.replace)
     claims.folder(args.output, "a run folder with nothing else in it", runs.is_run_alone)
     claims.file(args.json)

@@ -20,13 +20,14 @@ from ..sources.base import RowError, Source, digest
 from ..sources.pictures import CLASH, clash
 from ..sources.usable import picture_sides, read_row
 from ..tokenizer import Tokenizer
+from .boxes import BoxCounts, count_boxes
 from .report import SHOWN, BadRow, CheckReport, Repeats
 
 TOKEN_BATCH = 1024
 LONGEST = 1 << 16
 WINDOW = 16  # rows in flight per thread
-Outcome = tuple[int, int, tuple[str, ...], tuple[int, int] | None] | RowError
-"""(id hash, image hash, texts, (height, width) or None) of a row, or why it is bad"""
+Outcome = tuple[int, int, tuple[str, ...], tuple[int, int] | None, BoxCounts] | RowError
+"""(id hash, image hash, texts, (height, width) or None, its boxes) of a row, or why it is bad"""
 
 
 def check(
@@ -68,14 +69,15 @@ def outcomes(
 
 
 def examine(source: Source, index: int, profile: PixelProfile | None, limits: Limits = DEFAULT_LIMITS) -> Outcome:
-    """(id hash, image hash, texts, (height, width) or None: no profile) of a row, or the RowError that says why not."""
+    """What is counted of a row, without the sides where there is no profile, or the RowError that says why not."""
     try:
         sample = read_row(source, index)
         size = picture_sides(sample, profile, limits) if profile is not None else None
         content = sample.image.read_bytes() if isinstance(sample.image, Path) else sample.image
+        boxes = count_boxes(sample, content, size)
         if isinstance(content, np.ndarray):
             content = np.ascontiguousarray(content).data
-        return digest(sample.id.encode()), digest(content), sample.texts, size
+        return digest(sample.id.encode()), digest(content), sample.texts, size, boxes
     except RowError as error:
         return error
 
@@ -89,7 +91,7 @@ class Tally:
         self.ids, self.contents, self.texts = array("Q"), array("Q"), array("Q")
         self.causes, self.bad = Counter(), {}
         self.characters, self.tokens, self.widths, self.heights = (Spread() for _ in range(4))
-        self.waiting, self.small = [], 0
+        self.waiting, self.small, self.boxes = [], 0, BoxCounts()
 
     def add(self, outcome: Outcome) -> None:
         """Count one row: what `examine` said of it, in order."""
@@ -99,7 +101,8 @@ class Tally:
             if self.keep_bad is None or len(self.bad) < self.keep_bad:
                 self.bad[len(self.captions) - 1] = bad_row(outcome)
             return
-        image_id, content, texts, size = outcome
+        image_id, content, texts, size, boxes = outcome
+        self.boxes = self.boxes.plus(boxes)
         self.ids.append(image_id)
         self.contents.append(content)
         self.texts.extend(digest(text.encode()) for text in texts)
@@ -156,6 +159,10 @@ class Tally:
             image_height=self.heights.summary() if self.heights.count else {},
             small_images=int(self.small),
             small_side=OFFICIAL.size,
+            box_rows=self.boxes.rows,
+            boxes=self.boxes.boxes,
+            boxes_outside=self.boxes.outside,
+            boxes_empty=self.boxes.empty,
         )
 
     def take_clashes(self, ids: np.ndarray, contents: np.ndarray, rows: np.ndarray) -> int:

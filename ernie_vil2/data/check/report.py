@@ -63,6 +63,10 @@ class CheckReport:
     image_height: dict = field(default_factory=dict)
     small_images: int = 0
     small_side: int = 0
+    box_rows: int = 0
+    boxes: int = 0
+    boxes_outside: int = 0
+    boxes_empty: int = 0
 
     @property
     def truncation_rate(self) -> float:
@@ -113,6 +117,11 @@ class CheckReport:
             yield f"image width      {spread_text(self.image_width)}"
             yield f"image height     {spread_text(self.image_height)}"
             yield f"small images     {self.small_images:,} with a side under {self.small_side} pixels"
+
+        if self.box_rows:
+            outside = f"{self.boxes_outside:,} leave their image, " if self.image_width else ""
+            found = f"boxes            {self.boxes:,} in {self.box_rows:,} rows"
+            yield f"{found}: {outside}{self.boxes_empty:,} have no area"
 
     def _bad(self):
         if not self.bad:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ...errors import DataError, nearest
 from ...files.json_files import parse_json
 from ..boxes import checked_boxes
@@ -131,18 +133,23 @@ def tag_list(value: Any, where: str) -> tuple[str, ...]:
 
 
 def box_list(value: Any, where: str) -> Boxes | None:
-    """Boxes from a list, or from a string that holds one as a cell of a table does; None for no field or cell."""
+    """The boxes of a Sample as `box_array` reads them."""
+    boxes = box_array(value, where)
+    return None if boxes is None else tuple(map(tuple, boxes.tolist()))
+
+
+def box_array(value: Any, where: str) -> np.ndarray | None:
+    """float32 [n, 4] of a list of boxes, or of a string that holds one as a cell of a table does; None for nothing."""
     if value is None or value == "":
         return None
     if isinstance(value, str):
         with contextlib.suppress(ValueError, RecursionError):
             value = parse_json(value)
     try:
-        boxes = checked_boxes(value)
+        return checked_boxes(value)
     except DataError as error:
         reason, _, fix = str(error).rpartition("; ")
         raise RowError(where, "bad boxes", reason, fix) from None
-    return tuple(map(tuple, boxes.tolist()))
 
 
 def misspelt(mapping: Mapping[str, Any], wanted: str) -> str:

@@ -1,1 +1,1 @@
-"""A detector's output as object tags."""
+"""A detector's output as object tags and boxes."""

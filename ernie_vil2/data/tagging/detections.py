@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import DataError
 from ...files.json_files import KeyTwice, parse_json, read_json
 from ...files.text import decode_text
+from ..sources import fields
 from ..sources.base import RowError
 from ..sources.lines import LineFile
 from ..sources.rows.texts import decode_utf8
@@ -25,12 +26,26 @@ BACKGROUND = ("__background__", "background")
 
 @dataclass(frozen=True)
 class Found:
-    """One detection: its tag, score, box area and left edge in pixels (NaN without a box)."""
+    """One detection: its tag ("" where nobody asks for tags), score, and box (x1, y1, x2, y2) in pixels, if any."""
 
     tag: str
     score: float
-    area: float = math.nan
-    left: float = math.nan
+    box: tuple[float, float, float, float] | None = None
+
+    @property
+    def area(self) -> float:
+        """Of the box, in square pixels; NaN without one."""
+        return math.nan if self.box is None else area(*self.box)
+
+    @property
+    def left(self) -> float:
+        """Left edge of the box in pixels; NaN without one."""
+        return math.nan if self.box is None else self.box[0]
+
+
+def area(left: float, top: float, right: float, bottom: float) -> float:
+    """Square pixels of a box; a reversed one has none."""
+    return max(right - left, 0.0) * max(bottom - top, 0.0)
 
 
 def first_of(entry: Mapping[str, Any], keys: Iterable[str]) -> tuple[str | None, Any]:
@@ -42,10 +57,11 @@ def as_list(value: Any) -> list:
     return value if isinstance(value, list) else [value]
 
 
-def read_entry(entry: Any, labels: Labels, where: str) -> tuple[str, list[Found]]:
+def read_entry(entry: Any, labels: Labels | None, where: str) -> tuple[str, list[Found]]:
     """(image id, [Found]) of one entry: a row of an image with lists, or a single detection as COCO's results have it.
 
-    Raises RowError for an entry that cannot be used, DataError for a class that the labels do not know.
+    Without labels every detection must have a box, and need not have a class. Raises RowError for an entry that cannot
+    be used, DataError for a class that the labels do not know.
     """
     if not isinstance(entry, dict):
         raise RowError(where, "bad detection", "the entry is no JSON object", "write an id, labels and scores")
@@ -53,7 +69,9 @@ def read_entry(entry: Any, labels: Labels, where: str) -> tuple[str, list[Found]
     if isinstance(key, bool) or not isinstance(key, (str, int)):
         raise RowError(where, "bad detection", "the entry has no image id", f"add one of {', '.join(ID_KEYS)}")
     name, values = first_of(entry, LABEL_KEYS)
-    if name is None:
+    if name is None and labels is None:
+        values = unnamed(entry)
+    elif name is None:
         raise RowError(where, "bad detection", "the entry has no labels", f"add one of {', '.join(LABEL_KEYS)}")
     single, values = not isinstance(values, list), as_list(values)
     if values and isinstance(values[0], dict):  # objects with fields of their own
@@ -64,22 +82,25 @@ def read_entry(entry: Any, labels: Labels, where: str) -> tuple[str, list[Found]
     _, scores = first_of(entry, SCORE_KEYS)
     scores = [1.0] * len(values) if scores is None else as_list(scores)
     boxes = entry_boxes(entry, single)
+    if boxes is None and labels is None:
+        raise RowError(where, "bad detection", "the entry has no boxes", f"add one of {', '.join(BOX_KEYS)}")
     counts = [len(values), len(scores)] + ([] if boxes is None else [len(boxes)])
     if len(set(counts)) > 1:
         reason = "its numbers of labels, scores and boxes differ: " + ", ".join(map(str, counts))
         raise RowError(where, "bad detection", reason, "make them equal")
     found = []
     for place, (label, score) in enumerate(zip(values, scores, strict=True)):
-        tag = labels.name(label, where)
+        tag = labels.name(label, where) if labels is not None else label if isinstance(label, str) else ""
         try:
-            box = (math.nan, math.nan) if boxes is None else measures(boxes[place], single)
-            item = Found(tag, float(score), *box)
+            item = Found(tag, float(score), None if boxes is None else corners(boxes[place], single))
         except (TypeError, ValueError):
             raise RowError(where, "bad detection", "a score or a box is no number", "correct the line") from None
         if not math.isfinite(item.score):
             raise RowError(where, "bad detection", f"a score is {score}", "write finite scores")
-        if tag and tag not in BACKGROUND:
+        if tag not in BACKGROUND and (tag or labels is None):
             found.append(item)
+    if labels is None:
+        fields.box_list([item.box for item in found], where)  # raises RowError for boxes that no sample can have
     return str(key), found
 
 
@@ -91,11 +112,16 @@ def entry_boxes(entry: Mapping[str, Any], single: bool) -> list | None:
     return boxes if boxes is None or not single else [boxes]
 
 
-def measures(box: Iterable[float], single: bool) -> tuple[float, float]:
-    """(area, left edge) of a box: x, y, width, height in a single detection, two corners in a row of lists."""
+def unnamed(entry: Mapping[str, Any]) -> Any:
+    """No names, as many as an entry has boxes: one or a list."""
+    _, boxes = first_of(entry, BOX_KEYS)
+    return [""] * len(boxes) if isinstance(boxes, list) and all(isinstance(box, list) for box in boxes) else ""
+
+
+def corners(box: Iterable[float], single: bool) -> tuple[float, float, float, float]:
+    """(x1, y1, x2, y2) of a box: x, y, width, height in a single detection, two corners in a row of lists."""
     left, top, third, fourth = map(float, box)
-    width, height = (third, fourth) if single else (third - left, fourth - top)
-    return max(width, 0.0) * max(height, 0.0), left
+    return (left, top, left + third, top + fourth) if single else (left, top, third, fourth)
 
 
 def entries(path: str | os.PathLike) -> Iterator[tuple[str, Any]]:

@@ -1,26 +1,23 @@
-"""Detections as tags of a source: cut at a threshold, freed of duplicates, put in order, joined by image id.
+"""Detections as tags or boxes of a source: cut at a threshold, put in order, joined by image id.
 
 The join runs through a database on the disk, so neither the detections nor the ids need to fit into memory.
 """
 
 import contextlib
 import json
-import math
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from ...errors import ConfigError, DataError
 from ...files.atomic import atomic_file, reported
 from ...files.leftovers import JOINED, temporary_name
 from ..sources.base import RowError, Source
 from .detections import Found, entries, read_entry
+from .joined import SHOWN, Joined
 from .labels import Labels
 from .rules import Rules
-
-SHOWN = 3
 
 
 def plain_id(key: str) -> str:
@@ -36,54 +33,11 @@ def stem(key: str) -> str:
 MATCHES = {"id": plain_id, "stem": stem}
 
 
-@dataclass
-class Joined:
-    """What `join` did: numbers, the first few orphans on both sides, and the most frequent tags."""
-
-    rows: int
-    images: int
-    bad_rows: int
-    detections: int
-    bad_entries: list
-    broken: int
-    tagged: int
-    empty: int
-    missing: list
-    missing_count: int
-    unknown: list
-    unknown_count: int
-    tags: Counter
-
-    def __str__(self):
-        total = sum(self.tags.values())
-        lines = [
-            f"source           {self.rows:,} rows, {self.images:,} images" + bad(self.bad_rows, "bad rows"),
-            f"detections       {self.detections:,} of {self.images - self.missing_count + self.unknown_count:,} images"
-            + bad(len(self.bad_entries), "bad entries")
-            + bad(self.broken, "images that the detector could not read"),
-            f"tagged           {self.tagged:,} images, {total / max(self.tagged, 1):.1f} tags each"
-            + bad(self.empty, "with detections, but none that passed"),
-            f"no detections    {self.missing_count:,} images of the source" + examples(self.missing),
-            f"not in source    {self.unknown_count:,} images of the detections" + examples(self.unknown),
-            f"tags             {len(self.tags):,} different ones: "
-            + ", ".join(f"{tag} {count:,}" for tag, count in self.tags.most_common(10)),
-        ]
-        return "\n".join([*lines, *(f"  {error}" for error in self.bad_entries[:SHOWN])])
-
-
-def bad(count: int, what: str) -> str:
-    return f", {count:,} {what}" if count else ""
-
-
-def examples(ids: Sequence[str]) -> str:
-    return f": {', '.join(ids)}" + (", ..." if len(ids) == SHOWN else "") if ids else ""
-
-
 def join(
     source: Source,
     paths: Iterable[str | os.PathLike],
     out: str | os.PathLike,
-    labels: Labels,
+    labels: Labels | None,
     rules: Rules,
     match: str = "id",
     max_bad: float = 0.01,
@@ -91,6 +45,7 @@ def join(
 ) -> Joined:
     """Write `out`, JSON lines {id, tags} for the images of a source with at least one tag; returns a Joined.
 
+    Without labels, write {id, boxes} for the images of a source that are among the detections, with boxes or without.
     paths: files of detections; those of one image may be spread over lines and files. match: id (the whole one, or the
     one in its own file), or stem (the file's name without folder, suffix and leading zeros). Raises DataError when more
     than the share `max_bad` of the entries is unusable (at least 10), when nothing matches, and when a stem, or an id
@@ -103,7 +58,7 @@ def join(
         try:
             base.executescript(
                 "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;"
-                "CREATE TABLE found (image TEXT, tag TEXT, score REAL, area REAL, leftmost REAL);"
+                "CREATE TABLE found (image TEXT, tag TEXT, score REAL, x1 REAL, y1 REAL, x2 REAL, y2 REAL);"
                 "CREATE TABLE rows (id TEXT PRIMARY KEY, image TEXT, place INTEGER) WITHOUT ROWID;"
                 "CREATE TABLE seen (image TEXT PRIMARY KEY) WITHOUT ROWID;"
             )
@@ -112,7 +67,8 @@ def join(
             base.executescript("CREATE INDEX by_image ON found (image); CREATE INDEX by_row ON rows (image);")
             prefer_whole_ids(base)
             refuse_ambiguous(base, match)
-            return write_tags(base, out, rules, len(source), bad_rows, bad_entries, broken)
+            field = "boxes" if labels is None else "tags"
+            return write_rows(base, out, field, rules, len(source), bad_rows, bad_entries, broken)
         except sqlite3.Error as error:
             raise DataError(
                 f"{out}: its scratch file {scratch} cannot be written ({error}); free some space or take another place"
@@ -124,7 +80,7 @@ def join(
 def read_detections(
     base: sqlite3.Connection,
     paths: Iterable[str | os.PathLike],
-    labels: Labels,
+    labels: Labels | None,
     reduce: Callable[[str], str],
     max_bad: float,
 ) -> tuple[list[RowError], int]:
@@ -145,8 +101,8 @@ def read_detections(
                 continue
             base.execute("INSERT OR IGNORE INTO seen VALUES (?)", (reduce(key),))
             base.executemany(
-                "INSERT INTO found VALUES (?, ?, ?, ?, ?)",
-                [(reduce(key), item.tag, item.score, item.area, item.left) for item in found],
+                "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(reduce(key), item.tag, item.score, *(item.box or (None,) * 4)) for item in found],
             )
     if len(faults) > max(10, max_bad * count) or len(faults) == count:
         raise DataError(f"{len(faults):,} of {count:,} detections cannot be used, the first: {faults[0]}")
@@ -186,15 +142,16 @@ def refuse_ambiguous(base: sqlite3.Connection, match: str) -> None:
     if found and match == "id":
         raise DataError(
             f"{found[1]} and {found[2]} are both the id {found[0]} of their own file; name them like this in the "
-            "detections, or join the tags of each file by themselves"
+            "detections, or join those of each file by themselves"
         )
     if found:
         raise DataError(f"--match stem: {found[1]} and {found[2]} both have the stem {found[0]}; match by id")
 
 
-def write_tags(
+def write_rows(
     base: sqlite3.Connection,
     out: str | os.PathLike,
+    field: str,
     rules: Rules,
     rows: int,
     bad_rows: int,
@@ -215,29 +172,31 @@ def write_tags(
             f"no image of the detections is in the source: they have {one('SELECT min(image) FROM seen')!r}, it has "
             f"{one('SELECT min(image) FROM rows')!r}; try --match stem, or give the detections of this source"
         )
-    tags, tagged, empty = Counter(), 0, 0
+    tags, filled, empty, written = Counter(), 0, 0, 0
     with atomic_file(out) as handle:
         query = "SELECT rows.id, rows.image FROM rows JOIN seen ON seen.image = rows.image ORDER BY place"
         for key, image in base.execute(query):
             found = base.execute(
-                "SELECT tag, score, area, leftmost FROM found WHERE image = ? ORDER BY rowid", (image,)
+                "SELECT tag, score, x1, y1, x2, y2 FROM found WHERE image = ? ORDER BY rowid", (image,)
             ).fetchall()
-            kept = rules.tags([Found(*(math.nan if value is None else value for value in row)) for row in found])
-            if kept:
-                handle.write((json.dumps({"id": key, "tags": kept}, ensure_ascii=False) + "\n").encode())
-                tagged += 1
-                tags.update(kept)
-            else:
-                empty += 1
+            kept = rules.kept([Found(*row[:2], None if row[2] is None else row[2:]) for row in found])
+            filled, empty, written = filled + bool(kept), empty + (not kept), written + len(kept)
+            values = [item.tag for item in kept] if field == "tags" else [item.box for item in kept]
+            if field == "tags":
+                tags.update(values)
+            if kept or field == "boxes":  # an image of which is known that it has no boxes
+                handle.write((json.dumps({"id": key, field: values}, ensure_ascii=False) + "\n").encode())
     return Joined(
+        field,
         rows,
         images,
         bad_rows,
         one("SELECT count(*) FROM found"),
         bad_entries,
         broken,
-        tagged,
+        filled,
         empty,
+        written,
         [row[0] for row in base.execute(f"SELECT id {missing} ORDER BY place LIMIT {SHOWN}")],
         one(f"SELECT count(*) {missing}"),
         [row[0] for row in base.execute(f"SELECT image {unknown} ORDER BY image LIMIT {SHOWN}")],

@@ -52,7 +52,7 @@ def test_coco_results_become_chinese_tags_of_a_source(tmp_path, photos):
         {"id": "photos/000000000139.png", "tags": ["猫", "人"]},
         {"id": "photos/000000000285.png", "tags": ["熊"]},
     ]
-    assert (report.images, report.tagged, report.empty, report.missing_count) == (3, 2, 1, 0)
+    assert (report.images, report.filled, report.empty, report.missing_count) == (3, 2, 1, 0)
     assert report.unknown == ["777"] and "not in source    1 images of the detections: 777" in str(report)
     tagged = open_source({"path": str(photos), "tags": str(out)})
     assert [sample.tags for sample in tagged] == [("猫", "人"), ("熊",), ()]
@@ -102,7 +102,7 @@ def test_formats_mean_the_same(tmp_path, photos, order, tags):
     assert json.loads(out.read_text(encoding="utf-8"))["tags"] == tags
 
 
-found = st.builds(Found, st.sampled_from("abcde"), st.floats(0, 1), st.floats(0, 9), st.floats(0, 9))
+found = st.builds(Found, st.sampled_from("abcde"), st.floats(0, 1), st.tuples(*[st.floats(0, 9)] * 4))
 
 
 @given(st.lists(found, max_size=12), st.floats(0, 1), st.integers(1, 6), st.sampled_from(["score", "area", "left"]))
@@ -181,7 +181,7 @@ def test_bad_entries_are_counted_and_too_many_stop(tmp_path, photos):
     broken = json.dumps({"id": "b", "error": "truncated"})
     detections = written(tmp_path / "d.jsonl", "\n".join([*bad, good, broken]))
     report = join(open_source(photos), [detections], out, read_labels(), Rules())
-    assert (len(report.bad_entries), report.tagged, report.tags, report.broken) == (len(bad), 1, {"猫": 1}, 1)
+    assert (len(report.bad_entries), report.filled, report.tags, report.broken) == (len(bad), 1, {"猫": 1}, 1)
     assert [error.where for error in report.bad_entries] == [f"{detections}:{line + 1}" for line in range(len(bad))]
     out.unlink()
     for content, words in (("\n".join(bad * 2 + [good]), "16 of 17"), (bad[0], "1 of 1")):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ernie_vil2.evaluation.compare.published_figures import FIGURES, PROTOCOLS, protocol_of, published_for
+from ernie_vil2.evaluation.compare.protocol_titles import PROTOCOLS, protocol_of
+from ernie_vil2.evaluation.compare.published_figures import FIGURES, published_for
 
 
 def figures(benchmark, setting="zero-shot"):
@@ -61,6 +62,22 @@ def test_protocols_are_not_mixed():
     rows = [row for row in published_for("coco-cn@1k-official") if row.printed.get("t2i_r1") == "65.9"]
     assert len(rows) == 1 and rows[0].printed["i2t_mean"] == "84.8" and not rows[0].footnote
     assert not any(row.printed.get("t2i_r1") == "65.9" for row in published_for("coco-cn@1053"))
+
+
+def test_brivls_rows_stand_with_what_is_not_known_of_them():
+    for benchmark in ("aic-icc@10k-pairs", "aic-icc@10k-images"):
+        [row] = [row for row in published_for(benchmark) if "BriVL" in row.model]
+        assert row.printed == {
+            "i2t_r1": "20.3",
+            "i2t_r5": "37.0",
+            "i2t_r10": "45.6",
+            "t2i_r1": "14.4",
+            "t2i_r10": "39.1",
+        }
+        assert "R@5 is missing" in row.footnote and "39.1, as R@5 and as R@10" in row.footnote
+    [row] = published_for("ruc-cas-wenlan")
+    assert list(row.printed.values()) == ["36.0", "55.4", "62.1", "36.1", "55.5", "62.2"]
+    assert "no command here measures it" in protocol_of("ruc-cas-wenlan")
 
 
 def test_fine_tuned_figures_are_marked_and_last():

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....errors import ImageError
 from ...embeddings import Embeddings
-from ...encoding import IMAGE_WINDOW, Progress, encode_window
+from ...encoding import IMAGE_WINDOW, Progress, encode_window, takes_boxes
 from ...left_out import LeftOut
 from ...metrics.finite import finite
 from ...runs.records import Outcome, Result
@@ -35,13 +35,22 @@ def outcome(model: "Model", sets: list[Pairs], progress: Progress | None = None)
         image = images[[image_rows[key] for key in part.image_ids]]
         text = texts[[text_rows[line] for line in part.texts]]
         task, metrics, numbers, notes = RULES[part.rule](image, text, part)
-        results.append(Result(part.name, task, metrics, numbers, notes=(*part.notes, *notes, *repeated(part.texts))))
+        notes = (*part.notes, *notes, *boxed(model, part), *repeated(part.texts))
+        results.append(Result(part.name, task, metrics, numbers, notes=notes))
         first = first or (image, text, part)
     image, text, part = first
     owner = np.full(len(text), -1, np.int64)
     owner[part.pairs[::-1, 0]] = part.pairs[::-1, 1]
     embeddings = Embeddings(image, text, owner, image_ids=part.image_ids)
     return Outcome(results, checksum(sets, digests), embeddings, part.pairs, part.texts, part.images.__getitem__)
+
+
+def boxed(model: "Model", part: Pairs) -> tuple[str, ...]:
+    """A note on boxes that the model was given, where it was given some."""
+    if part.boxes is None or not takes_boxes(model):
+        return ()
+    some = sum(boxes is not None and len(boxes) > 0 for boxes in part.boxes)
+    return (f"{some:,} of {len(part.boxes):,} images were encoded with their boxes",)
 
 
 def repeated(texts: Sequence[str]) -> tuple[str, ...]:
@@ -88,7 +97,8 @@ def encode_distinct_images(
             part, row = first[window[position]]
             return ImageError(f"image {window[position]!r}, {part.place(row)}: {reason}")
 
-        rows = encode_window(model, contents, broken, LeftOut())[1]
+        boxes = [None if part.boxes is None else part.boxes[row] for part, row in map(first.get, window)]
+        rows = encode_window(model, contents, broken, LeftOut(), boxes)[1]
         embeds.append(finite(rows, lambda position, window=window: f"image {window[position]!r}"))
         digests.update((key, hashlib.sha256(data).hexdigest()) for key, data in zip(window, contents, strict=True))
         meter.add(len(window))

@@ -18,7 +18,8 @@ class Pairs:
 
     name: `coco-cn@1053`. images: a path or the bytes of each image by row, taken when they are needed. pairs: int64
     [P, 2], (text row, image row) of all positives. rule: how it is measured, one of `rules.RULES`. files: {name:
-    SHA-256} of the files of texts. grades: int64 [G, 3], (text row, image row, label), for graded relevance.
+    SHA-256} of the files of texts. grades: int64 [G, 3], (text row, image row, label), for graded relevance. boxes:
+    float32 [n, 4] of each image by row, None for those of which none are known.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Pairs:
     rule: str = "standard"
     notes: tuple[str, ...] = ()
     grades: np.ndarray | None = None
+    boxes: tuple[np.ndarray | None, ...] | None = None
 
     def place(self, row: int) -> str:
         """Where an image comes from, for a message."""
@@ -42,10 +44,10 @@ class Builder:
 
     def __init__(self, name: str, allow: bool = False) -> None:
         self.name, self.allow, self.notes = name, allow, []
-        self.rows, self.wheres, self.parents = {}, [], []
+        self.rows, self.wheres, self.parents, self.boxes = {}, [], [], []
         self.texts, self.links, self._text_ids = [], [], {}
 
-    def add_image(self, image_id: str, where: str, parent: str = "") -> None:
+    def add_image(self, image_id: str, where: str, parent: str = "", boxes: np.ndarray | None = None) -> None:
         """One more image; `parent` is the folder that it is published in. DataError when the id is known."""
         if image_id in self.rows:
             raise DataError(
@@ -55,6 +57,7 @@ class Builder:
         self.rows[image_id] = len(self.wheres)
         self.wheres.append(where)
         self.parents.append(parent)
+        self.boxes.append(boxes)
 
     def add_text(self, text: str, image_ids: Iterable[str], where: str, text_id: str | None = None) -> None:
         """One more text and the ids of its images; DataError for a known `text_id` and for an unknown image."""
@@ -110,8 +113,10 @@ class Builder:
     ) -> Pairs:
         """Pairs with the images given (a sequence by row), after the counts have been checked."""
         links, ids, texts = np.array(self.links, np.int64).reshape(-1, 2), tuple(self.rows), self.texts
+        boxes = self.boxes
         if keep is not None and not all(keep):
             keep = np.array(keep)
+            boxes = [boxes[row] for row in np.flatnonzero(keep)]
             links, ids, images, texts, grades = without(~keep, links, ids, images, texts, grades)
         if not len(links):
             raise DataError(f"{self.name}: {place} holds no image with a text; complete the files")
@@ -122,9 +127,10 @@ class Builder:
             "documents": len(ids),
             "graded pairs": 0 if grades is None else len(grades),
         }
-        notes = check_counts(self.name, place, found, wanted, self.allow, self.notes)
+        notes = (*self.notes, *check_counts(self.name, place, found, wanted, self.allow, self.notes))
+        known = None if all(found is None for found in boxes) else tuple(boxes)
         return Pairs(
-            self.name, ids, images, tuple(texts), links, files, notes=(*self.notes, *notes), grades=grades, **more
+            self.name, ids, images, tuple(texts), links, files, notes=notes, grades=grades, boxes=known, **more
         )
 
 

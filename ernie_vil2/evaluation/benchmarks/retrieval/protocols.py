@@ -5,8 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....errors import ConfigError, nearest
-from ...encoding import Progress
+import numpy as np
+
+from ....data.sources.beside import IdFile
+from ....errors import ConfigError, DataError, nearest
+from ....files.digests import sha256_of
+from ...encoding import Progress, takes_boxes
 from ...runs.records import Outcome
 from ..benchmark import Benchmark, Options, read_options
 from ..benchmark_folder import MissingFile
@@ -15,6 +19,13 @@ from .pairs import Pairs
 
 if TYPE_CHECKING:
     from ....inference.model import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairOptions(Options):
+    """Options of a benchmark of images and texts. boxes: JSON lines {id, boxes}, for a model that takes boxes."""
+
+    boxes: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class Protocols:
 
     def benchmark(self) -> Benchmark:
         """What `registry` is told of it."""
-        return Benchmark(self.evaluate, Options, self.sets)
+        return Benchmark(self.evaluate, PairOptions, self.sets)
 
     def title(self, protocol: str | None, split: str) -> str:
         """Name of a result: with the protocol where there are several, with the split where it is not the usual one."""
@@ -76,6 +87,29 @@ class Protocols:
         progress: Progress | None = None,
         **options: Any,
     ) -> Outcome:
-        """The Outcome of `sets`; options: those of the record `Options`."""
-        allow = read_options(Options, options, name).allow_counts
-        return outcome(model, self.sets(name, data, split, allow), progress)
+        """The Outcome of `sets`; options: those of the record `PairOptions`."""
+        told = read_options(PairOptions, options, name)
+        sets = self.sets(name, data, split, told.allow_counts)
+        if told.boxes:
+            file = IdFile(told.boxes, "boxes")
+            sets = [with_boxes(part, file) for part in sets]
+            if not takes_boxes(model):  # last, since it is loaded when it is first asked something
+                raise ConfigError(f"{told.boxes}: the model takes no boxes; leave --boxes out")
+        return outcome(model, sets, progress)
+
+
+def with_boxes(pairs: Pairs, file: IdFile) -> Pairs:
+    """Pairs whose images take the boxes that a file has for their ids; others keep theirs. Raises DataError for a bad
+    row, and where the file knows no image of the benchmark."""
+    found = [file.get(key) for key in pairs.image_ids]
+    if all(boxes is None for boxes in found):
+        raise DataError(
+            f"{file.path}: has none of the images of {pairs.name}; name them by their ids, such as "
+            f"{pairs.image_ids[0]!r}"
+        )
+    own = pairs.boxes or (None,) * len(found)
+    boxes = tuple(
+        mine if given is None else np.array(given, np.float32).reshape(-1, 4)
+        for mine, given in zip(own, found, strict=True)
+    )
+    return replace(pairs, boxes=boxes, files={**pairs.files, file.path.name: sha256_of(file.path)})

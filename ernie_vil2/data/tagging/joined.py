@@ -1,0 +1,56 @@
+"""What became of detections that were joined to a source, as a text for a terminal."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHOWN = 3
+
+
+@dataclass
+class Joined:
+    """What was done with the detections: numbers, the first few orphans on both sides, and the most frequent tags.
+
+    field: `tags` or `boxes`. filled: images that have some; written: tags or boxes of them all.
+    """
+
+    field: str
+    rows: int
+    images: int
+    bad_rows: int
+    detections: int
+    bad_entries: list
+    broken: int
+    filled: int
+    empty: int
+    written: int
+    missing: list
+    missing_count: int
+    unknown: list
+    unknown_count: int
+    tags: Counter
+
+    def __str__(self):
+        name = {"tags": "tagged", "boxes": "with boxes"}[self.field]
+        lines = [
+            f"source           {self.rows:,} rows, {self.images:,} images" + bad(self.bad_rows, "bad rows"),
+            f"detections       {self.detections:,} of {self.images - self.missing_count + self.unknown_count:,} images"
+            + bad(len(self.bad_entries), "bad entries")
+            + bad(self.broken, "images that the detector could not read"),
+            f"{name:<17}{self.filled:,} images, {self.written / max(self.filled, 1):.1f} {self.field} each"
+            + bad(self.empty, "with detections, but none that passed"),
+            f"no detections    {self.missing_count:,} images of the source" + examples(self.missing),
+            f"not in source    {self.unknown_count:,} images of the detections" + examples(self.unknown),
+        ]
+        if self.field == "tags":
+            often = ", ".join(f"{tag} {count:,}" for tag, count in self.tags.most_common(10))
+            lines.append(f"tags             {len(self.tags):,} different ones: {often}")
+        return "\n".join([*lines, *(f"  {error}" for error in self.bad_entries[:SHOWN])])
+
+
+def bad(count: int, what: str) -> str:
+    return f", {count:,} {what}" if count else ""
+
+
+def examples(ids: Sequence[str]) -> str:
+    return f": {', '.join(ids)}" + (", ..." if len(ids) == SHOWN else "") if ids else ""
