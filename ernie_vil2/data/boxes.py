@@ -43,8 +43,8 @@ def corners(box: object, number: int) -> list[float]:
 
 
 def network_boxes(boxes: object, most: int, placed: Placement) -> tuple[np.ndarray, int]:
-    """(float32 [most + 1, 4], count): the first `most` boxes of an image in pixels of the network's input, after them the
-    whole input, zeros after that; `count` are not zeros.
+    """(float32 [most + 1, 4], count): the first `most` boxes of an image in pixels of the network's input, after them
+    the whole input, zeros after that; `count` of them are no filling.
 
     boxes: [n, 4] in pixels of the image, or None. They are not clipped to the input. Source: BriVL's release.
     """

@@ -4,25 +4,24 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import paddle
 
 from ..checkpoints.model_directory import WEIGHTS, open_model
-from ..data.images.decode import AnyImage, decode
+from ..data.images.decode import AnyImage
 from ..data.images.limits import DEFAULT_LIMITS, Limits, limits_of
 from ..data.images.pixels import normalise, preprocess
-from ..data.images.resize import crop
 from ..data.tokenizer import Tokenizer
 from ..device import device_of
-from ..errors import CheckpointError, ConfigError, ImageError
+from ..errors import CheckpointError, ConfigError
 from ..files.run_folder import told_model
 from ..models.dual_encoder import fill, uninitialised
 from ..systems.registry import system_class
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
+from .image_batches import ImageReader, Regions, boxes_of_each
 from .items import Failures, listed, single_image, text_fault
 
 CPU_BATCH, GPU_BATCH = {"text": 32, "image": 8}, {"text": 512, "image": 128}
@@ -30,6 +29,8 @@ WINDOW = 8192
 """Texts that are tokenized and sorted by length together."""
 SMALLEST_NORM = 1e-12
 Texts, Images = str | Iterable[str], AnyImage | Iterable[AnyImage]
+Boxes = np.ndarray | Sequence[Any] | None
+"""[n, 4] of one image, or a sequence with [n, 4] or None for each image"""
 WithFailures = tuple[np.ndarray, list[tuple[int, str]]]
 """Embeddings, and (position, reason) of what could not be encoded"""
 LOG = logging.getLogger("ernie_vil2")
@@ -49,7 +50,7 @@ def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None, damage
     state, config, vocabulary = open_model(path, vocab)
     tokenizer = None
     if config.text_tower is not None:
-        tokenizer = Tokenizer(vocabulary, config.max_length, config.lower_case, config.tokenizer)
+        tokenizer = Tokenizer(vocabulary, config.max_length, config.lower_case, config.tokenizer, config.fixed_length)
     rows = config.text_tower.vocab_size if tokenizer else 0
     if tokenizer and tokenizer.vocab_size > rows:
         raise CheckpointError(
@@ -69,8 +70,9 @@ class Model:
     """A model with its tokenizer and pixel profile.
 
     `network` is the model of a System, such as a DualEncoder, `config` its ModelConfig, `embed_dim` the width D of the
-    embeddings. Encoding runs in evaluation mode and without gradients whatever mode the network is in, and leaves that
-    mode as it was. A model of one tower raises ConfigError when the other one is asked for.
+    embeddings, `most_boxes` how many boxes of an image it takes beside the whole (0: it takes none). Encoding runs in
+    evaluation mode and without gradients whatever mode the network is in, and leaves that mode as it was. A model of
+    one tower raises ConfigError when the other one is asked for.
     """
 
     def __init__(self, network: paddle.nn.Layer, tokenizer: Tokenizer | None, limits: Limits = DEFAULT_LIMITS):
@@ -78,6 +80,7 @@ class Model:
         self.tokenizer = tokenizer
         self.config = network.config
         self.embed_dim = next(width for width in self.config.embed_dims() if width)
+        self.most_boxes = system_class(self.config.system).most_boxes(self.config)
 
     @property
     def logit_scale(self) -> float:
@@ -87,13 +90,20 @@ class Model:
         return float(self.network.logit_scale().item())
 
     def tokenize(self, texts: str | Sequence[str]) -> np.ndarray:
-        """int64 [N, L] token ids of a text or of several, padded with 0 to the longest; DataError names a position."""
+        """int64 [N, L] token ids of a text or of several, padded with 0 to the longest, or to config.max_length with
+        config.fixed_length; DataError names a position."""
         self._need("text")
         return self.tokenizer.encode(texts)
 
     def preprocess(self, image: AnyImage) -> np.ndarray:
         """float32 [3, H, W]: the pixels that the image tower sees; raises ImageError."""
         return preprocess(image, self.config.pixels, self.limits)
+
+    def regions(self, image: AnyImage, boxes: Boxes) -> Regions:
+        """(float32 [most_boxes + 1, 4], count): the boxes [n, 4] of an image as the network sees them: in pixels of its
+        input, the whole input as the last of `count`, zeros after it. Raises ImageError, DataError, ConfigError."""
+        (given,) = boxes_of_each(boxes if boxes is not None else [], 1, self.most_boxes)
+        return self._reader().read(image, given)[1]
 
     @overload
     def encode_text(
@@ -125,30 +135,61 @@ class Model:
 
     @overload
     def encode_image(
-        self, images: Images, normalize: bool = ..., *, batch_size: int | None = ..., on_error: Literal["raise"] = ...
+        self,
+        images: Images,
+        normalize: bool = ...,
+        *,
+        boxes: Boxes = ...,
+        batch_size: int | None = ...,
+        on_error: Literal["raise"] = ...,
     ) -> np.ndarray: ...
     @overload
     def encode_image(
-        self, images: Images, normalize: bool = ..., *, batch_size: int | None = ..., on_error: Literal["skip"]
+        self,
+        images: Images,
+        normalize: bool = ...,
+        *,
+        boxes: Boxes = ...,
+        batch_size: int | None = ...,
+        on_error: Literal["skip"],
     ) -> WithFailures: ...
     def encode_image(
-        self, images: Images, normalize: bool = True, *, batch_size: int | None = None, on_error: str = "raise"
+        self,
+        images: Images,
+        normalize: bool = True,
+        *,
+        boxes: Boxes = None,
+        batch_size: int | None = None,
+        on_error: str = "raise",
     ) -> np.ndarray | WithFailures:
         """Embeddings float32 [N, D] of one image (N = 1) or of an iterable of images; L2-normalised unless told not to.
 
         An image is a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]. What cannot be decoded
         raises ImageError naming its position (from 0); with on_error="skip" as in `encode_text`.
+        boxes: (x1, y1, x2, y2) in pixels of the image as it is stored, [n, 4] for one image, or a list with [n, 4] or
+        None for each; None is what the model directory says, the whole image or a grid. Boxes that are none raise
+        DataError as a broken image does; boxes for a model that takes none, or another number of entries, ConfigError.
         """
         self._need("image")
         images = listed(images, (str, os.PathLike, bytes, bytearray, memoryview), single_image)
         failures = Failures("image", on_error)
         size, workers = self._split("image", len(images), batch_size)
 
-        def encode(crops):
-            return self.network.encode_image(paddle.to_tensor(normalise(crops, self.config.pixels)))
+        def encode(crops, *regions):
+            pixels = normalise(crops, self.config.pixels)
+            return self.network.encode_image(*map(paddle.to_tensor, (pixels, *regions)))
 
-        batches = self._image_batches(images, size, failures)
+        each = boxes_of_each(boxes, len(images), self.most_boxes)
+        batches = self._reader().batches(images, each, size, failures, self._default_boxes())
         return self._embed(len(images), batches, encode, workers, normalize, failures)
+
+    def _reader(self):
+        return ImageReader(self.config.pixels, self.limits, self.most_boxes)
+
+    def _default_boxes(self):
+        """float32 [m, 4]: what stands for an image without boxes, in pixels of the network's input."""
+        whole = np.array([[0, 0, self.config.pixels.size, self.config.pixels.size]], np.float32)
+        return np.asarray(getattr(self.network, "default_boxes", lambda: whole)())
 
     def _need(self, kind):
         if kind not in self.config.towers():
@@ -165,7 +206,7 @@ class Model:
         return max(1, -(-count // max(1, rounds * workers))), workers
 
     def _text_batches(self, texts, size, failures):
-        """Yield (positions, token ids [B, L]), longest first within a window."""
+        """Yield (positions, (token ids [B, L],)), longest first within a window."""
         for start in range(0, len(texts), WINDOW):
             window = range(start, min(start + WINDOW, len(texts)))
             positions = []
@@ -178,31 +219,17 @@ class Model:
             lengths = np.count_nonzero(ids != self.tokenizer.pad_id, axis=1)
             order = np.argsort(-lengths, kind="stable")
             for part in (order[first : first + size] for first in range(0, len(order), size)):
-                yield np.take(positions, part), ids[part, : lengths[part[0]]]
-
-    def _image_batches(self, images, size, failures):
-        """Yield (positions, crops uint8 [B, S, S, 3]); images are decoded ahead by threads."""
-        crops = enumerate(ordered_map(self._crop, images, thread_count(), ahead=2 * size))
-        good = ((position, crop) for position, crop in crops if failures.passes(position, crop))
-        while batch := list(islice(good, size)):
-            positions, rows = zip(*batch, strict=True)
-            yield np.array(positions), np.stack(rows)
-
-    def _crop(self, image):
-        """uint8 [S, S, 3], or the ImageError that explains why not: an exception would end the decoding threads."""
-        try:
-            return crop(decode(image, self.config.pixels, self.limits), self.config.pixels, self.limits)
-        except ImageError as error:
-            return error
+                width = ids.shape[1] if self.tokenizer.fixed_length else lengths[part[0]]
+                yield np.take(positions, part), (ids[part, :width],)
 
     def _embed(self, count, batches, encode, workers, normalize, failures):
-        """Run (positions, array) batches through `encode`; rows that no batch names stay NaN."""
+        """Run (positions, arrays) batches through `encode`; rows that no batch names stay NaN."""
         embeds = np.full((count, self.embed_dim), np.nan, dtype=np.float32)
 
         def run(batch):
-            positions, array = batch
+            positions, arrays = batch
             with paddle.no_grad():
-                return positions, encode(array).astype("float32").numpy()
+                return positions, encode(*arrays).astype("float32").numpy()
 
         with evaluating(self.network), SplitThreads(workers) as threads:
             for positions, rows in ordered_map(run, batches, workers, ahead=workers, prepare=threads.prepare):

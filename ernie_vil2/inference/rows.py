@@ -50,7 +50,8 @@ def encode_rows(
 
     A broken text or image makes its row bad, and the next row of the id takes its turn; so does another picture than
     the one the id has. known: pictures of earlier windows; new ones are added. again: encode known ones, too, once.
-    options: of `model.encode_text` and `model.encode_image`.
+    Boxes of a row go with its image where the model takes some. options: of `model.encode_text` and
+    `model.encode_image`.
     """
     found = Encoded()
     encode_texts(model, samples, found, options)
@@ -77,6 +78,8 @@ def encode_rows(
             rows[:] = agreeing(rows, first) if again else agreeing(rows, first)[:0]
     while waiting := {key: rows for key, rows in waiting.items() if rows}:
         turn = [(key, rows.pop(0)) for key, rows in waiting.items()]
+        if getattr(model, "most_boxes", 0):
+            options["boxes"] = [samples[row].boxes for _, row in turn]
         embeds, failures = model.encode_image([samples[row].image for _, row in turn], on_error="skip", **options)
         failures = dict(failures)
         for position, (key, row) in enumerate(turn):

@@ -46,7 +46,7 @@ def encode(
 
 
 def regions(batch: Batch, views: list[str]) -> tuple[paddle.Tensor, ...]:
-    """(boxes float32 [views x B, most + 1, 4], counts int64 [views x B]) of image views, () where the batch has none."""
+    """(boxes float32 [views x B, most + 1, 4], counts int64 [views x B]) of image views, or () where there are none."""
     fields = (batch.boxes, batch.box_counts) if batch.boxes else ()
     return tuple(paddle.to_tensor(np.concatenate([field[view] for view in views])) for field in fields)
 
@@ -70,8 +70,8 @@ def stacked(tokens: list[np.ndarray]) -> np.ndarray:
 
 
 def to_device(crops: list[np.ndarray], profile: PixelProfile) -> paddle.Tensor:
-    """Crops [B, S, S, 3] of each view, uint8 or float32 -> float32 [views x B, 3, S, S], normalised; on a card there, so
-    that of uint8 only bytes cross the bus."""
+    """uint8 or float32 [B, S, S, 3] of each view -> float32 [views x B, 3, S, S], normalised; on a card there, so that
+    of uint8 only bytes cross the bus."""
     if current_device().is_cpu:
         parts = [pixels.normalise(crop, profile) for crop in crops]
         return paddle.to_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts))

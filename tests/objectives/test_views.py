@@ -10,6 +10,7 @@ from ernie_vil2.device import Device
 from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives import views
 from ernie_vil2.studies.noise import random_batch
+from tests.systems.boxed import Boxed
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
@@ -22,6 +23,32 @@ def test_pixels_are_normalised_alike_before_and_on_a_card(monkeypatch, kind):
     wanted = normalise(crops[[0, 0, 1]], profile)
     np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-5, atol=1e-6)
     assert bool(asked) == (kind == "cpu")  # on a card only bytes are sent there
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_crops_that_are_floats_are_normalised_as_they_are(monkeypatch, kind):
+    monkeypatch.setattr(views, "current_device", lambda: Device(kind))
+    crops, profile = np.random.default_rng(0).random((2, 4, 4, 3)).astype(np.float32), PixelProfile(size=4)
+    found = views.to_device([crops[:1], crops], profile)
+    wanted = ((crops[[0, 0, 1]] - np.array(profile.mean)) / profile.std).transpose(0, 3, 1, 2)
+    assert found.dtype == paddle.float32
+    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("wanted", [("image",), ("image", "image'"), ("image'",)])
+def test_each_view_is_encoded_with_its_own_boxes(tiny_config, wanted):
+    model, rng = new_model(tiny_config, network=Boxed.network), np.random.default_rng(0)
+    model.eval()
+    batch = random_batch(tiny_config, ("image", "image'"), 3)
+    for view in batch.pixels:
+        batch.boxes[view] = rng.uniform(0, 32, (3, 4, 4)).astype(np.float32)
+        batch.box_counts[view] = rng.integers(1, 5, 3)
+    found = views.encode(model, batch, views=wanted)
+    assert model.calls == [(3 * len(wanted), True)]
+    for view in wanted:
+        pixels = normalise(batch.pixels[view], tiny_config.pixels)
+        raw = model.encode_image(*map(paddle.to_tensor, (pixels, batch.boxes[view], batch.box_counts[view])))
+        np.testing.assert_allclose(found[view].numpy(), views.normalise(raw).numpy(), atol=2e-6, err_msg=view)
 
 
 @pytest.mark.parametrize("wanted", [None, ("image", "caption", "tags"), ("caption'",)])

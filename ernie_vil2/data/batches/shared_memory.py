@@ -54,7 +54,7 @@ class SharedBytes:
 
 
 class PixelRing:
-    """Room for the pixels of several batches, of type `dtype`. `free` holds the numbers of the slots that nobody uses."""
+    """Room for pixels of type `dtype` of several batches. `free` holds the numbers of the slots that nobody uses."""
 
     def __init__(
         self,

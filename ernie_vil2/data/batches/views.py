@@ -26,11 +26,12 @@ from ..tokenizer import Tokenizer
 class Batch:
     """The views of B samples.
 
-    pixels: {image view: [B, S, S, 3] RGB}, uint8, or float32 in [0, 1] where `crop` gives that; tokens: {text view: int64 [B, L], padded with 0}; image_ids: int64 [B]
-    hashes of the image ids with their pictures, so that two pictures under one id are two images; text_ids: {text
-    view: int64 [B] hashes of the texts}; present: {view: bool [B]}, where a sample may lack a view (no tags); index:
-    int64 [B] positions in the source; where: B places for messages. For a model that takes boxes, boxes: {image view:
-    float32 [B, most + 1, 4] as network_boxes gives them}, box_counts: {image view: int64 [B]}; else both are empty.
+    pixels: {image view: [B, S, S, 3] RGB}, uint8, or float32 in [0, 1] where `crop` gives that; tokens: {text view:
+    int64 [B, L], padded with 0}; image_ids: int64 [B] hashes of the image ids with their pictures, so that two pictures
+    under one id are two images; text_ids: {text view: int64 [B] hashes of the texts}; present: {view: bool [B]}, where
+    a sample may lack a view (no tags); index: int64 [B] positions in the source; where: B places for messages. For a
+    model that takes boxes, boxes: {image view: float32 [B, most + 1, 4] as network_boxes gives them} and box_counts:
+    {image view: int64 [B]}; else both are empty.
     """
 
     pixels: dict
@@ -170,8 +171,8 @@ class ViewMaker:
         return Views(crops, texts, sample.id, picture, index, sample.where, boxes)
 
     def _crops(self, image, epoch, index):
-        """({image view: pixels [S, S, 3]}, {image view: their Placement}); decoded once, and resized once per scale that
-        the views draw."""
+        """({image view: pixels [S, S, 3]}, {image view: their Placement}); decoded once, and resized once per scale
+        that the views draw."""
         size, recipe = self.profile.size, self.augmentation
         if recipe is None:
             rgb = decode(image, self.profile, self.limits)

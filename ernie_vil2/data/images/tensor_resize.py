@@ -1,15 +1,15 @@
 """Bilinear resize of pixels as floats without antialias, in the float32 arithmetic of torch's `interpolate`.
 
-The source is its kernel for `mode="bilinear", align_corners=False`, which torchvision 0.9 resizes tensors with. Where an
-image becomes smaller, most of its pixels have no part in the result, so only the rows and columns that have one become
-floats. Weights have the precision that they have there: exact ones differ by up to 5e-5 of the normalised pixels.
+The source is its kernel for `mode="bilinear", align_corners=False`, which torchvision 0.9 resizes tensors with. Where
+an image becomes smaller, most of its pixels have no part in the result, so only the rows and columns that have one
+become floats. Weights are as precise as there: exact ones change normalised pixels by up to 5e-5.
 """
 
 import numpy as np
 
 
 def tensor_resize(rgb: np.ndarray, side: int) -> np.ndarray:
-    """RGB uint8 [H, W, 3] as float32 [S, S, 3] in [0, 1] with S = `side`; a square of that side is only scaled to it."""
+    """RGB uint8 [H, W, 3] as float32 [S, S, 3] in [0, 1] with S = `side`; a square of that side is only divided."""
     (top, bottom, down), (left, right, across) = (taps(size, side) for size in rgb.shape[:2])
     flat = np.ascontiguousarray(rgb).reshape(len(rgb), -1)  # takes single bytes: three times as fast as pixels
     columns = [(taken[:, None] * 3 + np.arange(3)).ravel() for taken in (left, right)]

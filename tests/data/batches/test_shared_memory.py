@@ -40,6 +40,24 @@ def test_slots_and_views_do_not_overlap():
     assert len(ring.memory.array) == 3 * 2 * 144
 
 
+def test_floats_lie_in_memory_as_bytes_do():
+    ring, reason = open_ring(SHAPES, 3, dtype=np.float32)
+    assert not reason and len(ring.memory.array) == 4 * 3 * 2 * 144
+    for number in range(3):
+        for place, pixels in enumerate(ring.slot(number).values()):
+            assert pixels.dtype == np.float32
+            pixels[...] = number + place / 8
+    taken = ring.free.popleft()
+    lent = ring.lend(taken)
+    assert np.shares_memory(lent["image"], ring.memory.array) and taken not in ring.free
+    for number in range(3):
+        for place, (view, pixels) in enumerate((lent if number == taken else ring.slot(number)).items()):
+            assert pixels.shape == SHAPES[view] and (pixels == number + place / 8).all()
+    del lent, pixels
+    assert taken in ring.free
+    assert open_ring(SHAPES, 3, limit=4 * 288 - 1, dtype=np.float32)[0] is None
+
+
 def test_a_lent_slot_is_free_when_the_last_view_of_it_is_gone():
     ring = PixelRing(SHAPES, 3)
     first, second = ring.free.popleft(), ring.free.popleft()
