@@ -50,7 +50,8 @@ class RegionEncoder(DualEncoder):
     def default_boxes(self) -> paddle.Tensor:
         """The boxes of an image without any of its own: float32 [m, 4] in pixels of the input, the whole image last."""
         size = self.config.pixels.size
-        return paddle.to_tensor([*grid_boxes(size, self.grid), [0.0, 0.0, size, size]], "float32")
+        divided = grid_boxes(size, self.grid) if self.grid else []
+        return paddle.to_tensor([*divided, [0.0, 0.0, size, size]], "float32")
 
     def box_features(self, pixels: paddle.Tensor, boxes: paddle.Tensor) -> paddle.Tensor:
         """Projected features of every box: [B, 3, S, S] and float32 [B, M, 4] -> [B, M, C]."""
