@@ -126,15 +126,23 @@ class Tokenizer:
 
     vocab: path of a vocabulary (see `read_vocab`); max_length: most ids a text gets, [CLS] and [SEP] included;
     lower_case: lower-case and strip accents; rules: `bert`, as the release, or `paddlenlp`, which sets symbols beyond
-    ASCII apart too. Attributes: `vocab` {token: id}, `max_length`, `lower_case`, `rules`, `vocab_size`
+    ASCII apart too; fixed_length: pad every text to max_length, for a model that reads the padding, as BriVL does.
+    Attributes: `vocab` {token: id}, `max_length`, `lower_case`, `rules`, `fixed_length`, `vocab_size`
     (highest id + 1, the rows that an embedding table needs), `pad_id` (0), `cls_id`, `sep_id`, `unk_id`, and `mask_id`,
     None where there is no [MASK]. Raises DataError for a vocabulary or a length that cannot work.
     """
 
-    def __init__(self, vocab: str | os.PathLike, max_length: int = 48, lower_case: bool = True, rules: str = "bert"):
+    def __init__(
+        self,
+        vocab: str | os.PathLike,
+        max_length: int = 48,
+        lower_case: bool = True,
+        rules: str = "bert",
+        fixed_length: bool = False,
+    ):
         self.max_length = _checked_length(max_length)
         self.lower_case = bool(lower_case)
-        self.rules = rules
+        self.rules, self.fixed_length = rules, bool(fixed_length)
         self.vocab = read_vocab(vocab)
         self.pad_id, self.cls_id, self.sep_id, self.unk_id = (self.vocab[token] for token in NEEDED)
         self.mask_id = self.vocab.get(MASK)
@@ -151,12 +159,12 @@ class Tokenizer:
     def encode(self, texts: str | Sequence[str], max_length: int | None = None) -> np.ndarray:
         """Ids int64 [N, L] of one text (N = 1) or a sequence: [CLS], the first max_length - 2 pieces, [SEP], then 0s.
 
-        L is the length of the longest row, so a batch of short captions is narrow; no texts give [0, 2]. Raises
-        DataError naming the position of an item that is not a str.
+        L is the length of the longest row, so a batch of short captions is narrow; no texts give [0, 2]. With
+        fixed_length it is max_length. Raises DataError naming the position of an item that is not a str.
         """
         room = (self.max_length if max_length is None else _checked_length(max_length)) - 2
         rows = [[self.cls_id, *islice(self._stream(text), room), self.sep_id] for text in checked_texts(texts)]
-        width = max(map(len, rows), default=2)
+        width = room + 2 if self.fixed_length else max(map(len, rows), default=2)
         padding = [self.pad_id] * width
         return np.array([row + padding[len(row) :] for row in rows], np.int64).reshape(len(rows), width)
 

@@ -35,13 +35,20 @@ def encode(
     )
     if images:
         paddle.seed(random_key(seed, step, micro, "image"))
-        raw = model.encode_image(to_device([batch.pixels[view] for view in images], model.config.pixels))
+        shown = to_device([batch.pixels[view] for view in images], model.config.pixels)
+        raw = model.encode_image(shown, *regions(batch, images))
         embeds.update(divided(raw, images))
     if texts:
         paddle.seed(random_key(seed, step, micro, "text"))
         raw = model.encode_text(paddle.to_tensor(stacked([batch.tokens[view] for view in texts])))
         embeds.update(divided(raw, texts))
     return embeds
+
+
+def regions(batch: Batch, views: list[str]) -> tuple[paddle.Tensor, ...]:
+    """(boxes float32 [views x B, most + 1, 4], counts int64 [views x B]) of image views, () where the batch has none."""
+    fields = (batch.boxes, batch.box_counts) if batch.boxes else ()
+    return tuple(paddle.to_tensor(np.concatenate([field[view] for view in views])) for field in fields)
 
 
 def divided(raw: paddle.Tensor, views: list[str]) -> dict[str, paddle.Tensor]:
@@ -63,16 +70,17 @@ def stacked(tokens: list[np.ndarray]) -> np.ndarray:
 
 
 def to_device(crops: list[np.ndarray], profile: PixelProfile) -> paddle.Tensor:
-    """uint8 [B, S, S, 3] of each view -> float32 [views x B, 3, S, S], normalised; on a card there, so that only bytes
-    cross the bus."""
+    """Crops [B, S, S, 3] of each view, uint8 or float32 -> float32 [views x B, 3, S, S], normalised; on a card there, so
+    that of uint8 only bytes cross the bus."""
     if current_device().is_cpu:
         parts = [pixels.normalise(crop, profile) for crop in crops]
         return paddle.to_tensor(parts[0] if len(parts) == 1 else np.concatenate(parts))
     shape = [1, 3, 1, 1]
     with paddle.amp.auto_cast(enable=False):
         mean, std = (paddle.to_tensor(values, "float32").reshape(shape) for values in (profile.mean, profile.std))
-        crop = paddle.to_tensor(crops[0] if len(crops) == 1 else np.concatenate(crops))
-        return (crop.transpose([0, 3, 1, 2]).astype("float32") / 255.0 - mean) / std
+        crop = paddle.to_tensor(crops[0] if len(crops) == 1 else np.concatenate(crops)).transpose([0, 3, 1, 2])
+        unit = crop if crop.dtype == paddle.float32 else crop.astype("float32") / 255.0
+        return (unit - mean) / std
 
 
 def normalise(embeds: paddle.Tensor, epsilon: float = 1e-12) -> paddle.Tensor:

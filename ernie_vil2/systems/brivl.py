@@ -79,7 +79,7 @@ class BriVL(ErnieVil2):
             )
         if config.text_tower is not None and not config.fixed_length:
             raise ConfigError(
-                f"model.fixed_length is false, but texts of the system {cls.kind} depend on their padding; set it to true"
+                f"model.fixed_length is false, but texts of the system {cls.kind} depend on padding; set it to true"
             )
         return found
 
@@ -109,5 +109,5 @@ class BriVL(ErnieVil2):
     def loss(
         self, embeds: Mapping[str, paddle.Tensor], batch: Batch, share: Share | None = None
     ) -> dict[str, paddle.Tensor]:
-        """As the objective's, but the sum of both directions of a pair as in the release, where others have the mean."""
+        """As the objective's, but the sum of both directions of a pair, as in the release, and not their mean."""
         return {name: 2.0 * value for name, value in super().loss(embeds, batch, share).items()}

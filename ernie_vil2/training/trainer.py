@@ -86,8 +86,9 @@ class Trainer:
         self.order = Order(
             self.source.shard_sizes(), config.train.batch_size, config.seed, config.data.shuffle_window, position
         )
+        system = system_class(config.model.system)
         self.maker = ViewMaker(
-            system_class(config.model.system).objective_of(config).views,
+            system.objective_of(config).views,
             tokenizer,
             config.model.pixels,
             config.data.augmentation,
@@ -95,6 +96,7 @@ class Trainer:
             config.seed,
             config.data.reduced_decode,
             limits_of(config.data.damaged),
+            system.most_boxes(config.model),
         )
         self.rig = Rig(config, self.ranks, share, self.notes, fresh=saved is None)
         encoder = Model(self.rig.model, tokenizer, self.maker.limits)

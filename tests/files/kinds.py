@@ -7,8 +7,8 @@ from ernie_vil2.checkpoints.layouts import any_source
 from ernie_vil2.checkpoints.libraries import paddlenlp
 from ernie_vil2.config.load import saved_model
 from ernie_vil2.data.sources import stem_parts
+from ernie_vil2.data.sources.beside import IdFile
 from ernie_vil2.data.sources.open import open_source
-from ernie_vil2.data.sources.tagged import TagFile
 from ernie_vil2.data.sources.tar.manifest import read_manifest
 from ernie_vil2.data.tagging.detections import entries
 from ernie_vil2.data.tagging.labels import read_labels
@@ -91,7 +91,8 @@ LINES = {
     "JSON lines": ("a.jsonl", "".join(f'{{"image_base64": "{IMAGE}", "text": "{t}"}}\n' for t in "狗猫"), samples),
     "table": ("a.csv", 'image,text\na.png,狗\na.png,"两行"\n', samples),
     "release's rows": ("a.tsv", f"狗\t1\t{IMAGE}\n猫\t2\t{IMAGE}\n", samples),
-    "tags": ("t.jsonl", '{"id": "七", "tags": ["狗"]}\n', lambda path: TagFile(path).get("七")),
+    "tags": ("t.jsonl", '{"id": "七", "tags": ["狗"]}\n', lambda path: IdFile(path, "tags").get("七")),
+    "boxes": ("b.jsonl", '{"id": "七", "boxes": [[1, 2, 3, 4]]}\n', lambda path: IdFile(path, "boxes").get("七")),
     "detections": ("d.jsonl", '{"id": "七"}\n{"id": "八"}\n', lambda p: [entry for _, entry in entries(p)]),
     "a list of detections": ("d.json", '[\n{"id": "七"}\n]\n', lambda p: [entry for _, entry in entries(p)]),
     "names of a benchmark": ("label_cn.txt", "狗\n猫\n", lambda path: list(rows(path, Reading()))),

@@ -30,7 +30,7 @@ class BatchMaker:
         self.source, self.maker = source, maker
 
     def __call__(self, epoch, positions, into=None, offset=0, current=None):
-        """into: {view: uint8 array} whose rows from `offset` take the pixels instead of the Batch; current: an array
+        """into: {view: array} whose rows from `offset` take the pixels instead of the Batch; current: an array
         whose first element is kept at the position being read."""
         views, bad = [], []
         for place, position in enumerate(positions, offset):
@@ -127,7 +127,8 @@ class Loader:
         chunk = max(1, min(CHUNK, math.ceil(count / self.workers)))
         chunks = range(0, count, chunk)
         ahead = max(BATCHES_AHEAD, math.ceil(2 * self.workers / len(chunks)))
-        ring, self.note = open_ring(self.maker.pixel_shapes(count), ahead + IN_USE, self.shared_bytes)
+        shapes, dtype = self.maker.pixel_shapes(count), self.maker.pixel_type
+        ring, self.note = open_ring(shapes, ahead + IN_USE, self.shared_bytes, dtype)
         self.close()
         crew = self._crew = Crew(make, self.workers, ring, self.timeout, self.source.name, self.source.where)
         if ring is not None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from multiprocessing import reduction
 
 import numpy as np
+import numpy.typing as npt
 
 FOLDER = "/dev/shm"
 SHARE = 0.5
@@ -53,15 +54,23 @@ class SharedBytes:
 
 
 class PixelRing:
-    """Room for the pixels of several batches. `free` holds the numbers of the slots that nobody uses."""
+    """Room for the pixels of several batches, of type `dtype`. `free` holds the numbers of the slots that nobody uses."""
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], slots: int, folder: str | os.PathLike = FOLDER):
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        slots: int,
+        folder: str | os.PathLike = FOLDER,
+        dtype: npt.DTypeLike = np.uint8,
+    ):
         self.shapes, self.slots, self.free = shapes, slots, collections.deque(range(slots))
-        self.memory = SharedBytes(slots * slot_bytes(shapes), folder)
+        self.dtype = np.dtype(dtype)
+        self.size = slot_bytes(shapes, dtype)
+        self.memory = SharedBytes(slots * self.size, folder)
 
     def slot(self, number: int) -> dict[str, np.ndarray]:
-        """{view: uint8 array of its shape}, to be written or read while the slot is not free."""
-        return self._cut(self.memory.array[number * slot_bytes(self.shapes) :])
+        """{view: array of its shape}, to be written or read while the slot is not free."""
+        return self._cut(self.memory.array[number * self.size : (number + 1) * self.size])
 
     def lend(self, number: int) -> dict[str, np.ndarray]:
         """The arrays of `slot`, whose number is in `free` again when the last of them, and of views on them, is gone.
@@ -71,14 +80,13 @@ class PixelRing:
         if not self.free:
             self.free.append(number)
             return {view: pixels.copy() for view, pixels in self.slot(number).items()}
-        size = slot_bytes(self.shapes)
-        block = memoryview(self.memory.map)[number * size : (number + 1) * size]
+        block = memoryview(self.memory.map)[number * self.size : (number + 1) * self.size]
         lent = np.frombuffer(block, np.uint8)  # views of it have it as their base, so it goes last
         weakref.finalize(lent, self.free.append, number).atexit = False
         return self._cut(lent)
 
     def _cut(self, memory):
-        place, found = 0, {}
+        place, found, memory = 0, {}, memory.view(self.dtype)
         for view, shape in self.shapes.items():
             end = place + math.prod(shape)
             found[view] = memory[place:end].reshape(shape)
@@ -86,26 +94,29 @@ class PixelRing:
         return found
 
 
-def slot_bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Bytes of one batch of {view: shape} of uint8."""
-    return sum(math.prod(shape) for shape in shapes.values())
+def slot_bytes(shapes: Mapping[str, tuple[int, ...]], dtype: npt.DTypeLike = np.uint8) -> int:
+    """Bytes of one batch of {view: shape}."""
+    return sum(math.prod(shape) for shape in shapes.values()) * np.dtype(dtype).itemsize
 
 
 def open_ring(
-    shapes: Mapping[str, tuple[int, ...]], wanted: int, limit: float | None = None
+    shapes: Mapping[str, tuple[int, ...]],
+    wanted: int,
+    limit: float | None = None,
+    dtype: npt.DTypeLike = np.uint8,
 ) -> tuple[PixelRing | None, str]:
     """(PixelRing of 1 to `wanted` slots or None, a sentence why there is none or "").
 
     limit: most bytes to take; None for a share of what is free in /dev/shm.
     """
-    size = slot_bytes(shapes)
+    size = slot_bytes(shapes, dtype)
     if not size:
         return None, ""
     try:
         room = SHARE * free_bytes(FOLDER) if limit is None else limit
         slots = min(wanted, int(room // size))
         if slots:
-            return PixelRing(shapes, slots), ""
+            return PixelRing(shapes, slots, dtype=dtype), ""
         reason = f"a batch has {size / 2**20:.1f} MB of pixels and {FOLDER} has {room / 2**20:.1f} MB for them"
     except OSError as error:
         reason = f"{FOLDER} cannot be used ({error.strerror or error})"

@@ -1,7 +1,7 @@
 """From samples to the views of a batch: pixels, captions and tags, drawn by key so that they can be drawn again."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,10 +9,12 @@ from ...config.augmentation import AugmentationConfig
 from ...config.model import PixelProfile
 from ...errors import ConfigError, ImageError
 from ...keys import generator, stable_hash
+from ..boxes import network_boxes
 from ..images.augment import draw_short, vary
 from ..images.decode import decode, decode_for
 from ..images.limits import DEFAULT_LIMITS, Limits
-from ..images.resize import crop, resize_short
+from ..images.placement import placement
+from ..images.resize import centre, crop, resize_short
 from ..sources.base import Sample
 from ..sources.pictures import probe
 from ..sources.usable import row_error
@@ -24,10 +26,11 @@ from ..tokenizer import Tokenizer
 class Batch:
     """The views of B samples.
 
-    pixels: {image view: uint8 [B, S, S, 3] RGB}; tokens: {text view: int64 [B, L], padded with 0}; image_ids: int64 [B]
+    pixels: {image view: [B, S, S, 3] RGB}, uint8, or float32 in [0, 1] where `crop` gives that; tokens: {text view: int64 [B, L], padded with 0}; image_ids: int64 [B]
     hashes of the image ids with their pictures, so that two pictures under one id are two images; text_ids: {text
     view: int64 [B] hashes of the texts}; present: {view: bool [B]}, where a sample may lack a view (no tags); index:
-    int64 [B] positions in the source; where: B places for messages.
+    int64 [B] positions in the source; where: B places for messages. For a model that takes boxes, boxes: {image view:
+    float32 [B, most + 1, 4] as network_boxes gives them}, box_counts: {image view: int64 [B]}; else both are empty.
     """
 
     pixels: dict
@@ -37,6 +40,8 @@ class Batch:
     present: dict
     index: np.ndarray
     where: list
+    boxes: dict = field(default_factory=dict)
+    box_counts: dict = field(default_factory=dict)
 
     def __len__(self):
         return len(self.image_ids)
@@ -54,6 +59,8 @@ class Batch:
             present={view: array[part] for view, array in self.present.items()},
             index=self.index[part],
             where=self.where[part],
+            boxes={view: array[part] for view, array in self.boxes.items()},
+            box_counts={view: array[part] for view, array in self.box_counts.items()},
         )
 
 
@@ -65,7 +72,8 @@ def trimmed(tokens: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Views:
-    """The views of one sample, before tokenisation: {image view: uint8 [S, S, 3]} and {text view: str}."""
+    """The views of one sample, before tokenisation: {image view: [S, S, 3]} and {text view: str}; boxes: {image view:
+    what network_boxes gives}, or {}."""
 
     pixels: dict
     texts: dict
@@ -73,6 +81,7 @@ class Views:
     picture: str
     index: int
     where: str
+    boxes: dict
 
 
 def join(batches: Sequence[Batch]) -> Batch:
@@ -98,6 +107,8 @@ def join(batches: Sequence[Batch]) -> Batch:
         present=joined("present"),
         index=np.concatenate([batch.index for batch in batches]),
         where=[place for batch in batches for place in batch.where],
+        boxes=joined("boxes"),
+        box_counts=joined("box_counts"),
     )
 
 
@@ -115,7 +126,8 @@ class ViewMaker:
 
     views: names out of image, image', caption, caption', tags, tags'; profile: the model's pixel profile; augmentation:
     AugmentationConfig or None for the evaluation pixels; reduced: with augmentation, decode JPEGs only as finely as the
-    views need (decode_for). limits: what pictures are refused. The views of an image share one decode.
+    views need (decode_for). limits: what pictures are refused. The views of an image share one decode. boxes: the most
+    of an image that the model takes beside the whole, 0 where it takes none; they move with the pixels of each view.
     caption' is another caption of the image where there is one, and else the same caption, told apart by dropout only;
     so are tags and tags'.
     """
@@ -130,11 +142,12 @@ class ViewMaker:
         seed: int = 0,
         reduced: bool = True,
         limits: Limits = DEFAULT_LIMITS,
+        boxes: int = 0,
     ):
         check_views(views, augmentation)
         self.views, self.tokenizer, self.profile = tuple(views), tokenizer, profile
         self.augmentation, self.tag_language, self.seed = augmentation, tag_language, seed
-        self.limits, self.reduced = limits, reduced and augmentation is not None
+        self.limits, self.reduced, self.boxes = limits, reduced and augmentation is not None, boxes
         self.image_views = [view for view in self.views if view.startswith("image")]
 
     def make(self, sample: Sample, epoch: int, index: int) -> Views:
@@ -147,26 +160,43 @@ class ViewMaker:
             elif view.startswith("tags"):
                 texts[view] = tag_prompt(sample.tags, self.tag_language)
         try:
-            crops = self._crops(sample.image, epoch, index) if self.image_views else {}
+            crops, places = self._crops(sample.image, epoch, index) if self.image_views else ({}, {})
             picture = probe(sample) if self.image_views else ""
         except ImageError as error:
             raise row_error(sample.where, error) from None
-        return Views(crops, texts, sample.id, picture, index, sample.where)
+        boxes = {}
+        if self.boxes:
+            boxes = {view: network_boxes(sample.boxes, self.boxes, placed) for view, placed in places.items()}
+        return Views(crops, texts, sample.id, picture, index, sample.where, boxes)
 
     def _crops(self, image, epoch, index):
-        """{image view: uint8 [S, S, 3]}; decoded once, and resized once per scale that the views draw."""
+        """({image view: pixels [S, S, 3]}, {image view: their Placement}); decoded once, and resized once per scale that
+        the views draw."""
         size, recipe = self.profile.size, self.augmentation
         if recipe is None:
-            return {view: crop(decode(image, self.profile, self.limits), self.profile) for view in self.image_views}
+            rgb = decode(image, self.profile, self.limits)
+            pixels, placed = crop(rgb, self.profile), centre(rgb.shape[:2], self.profile)
+            return dict.fromkeys(self.image_views, pixels), dict.fromkeys(self.image_views, placed)
         keys = {view: generator(self.seed, epoch, index, view) for view in self.image_views}
         shorts = {view: draw_short(self.profile.resized, key, recipe.crop_scale) for view, key in keys.items()}
         rgb, sides = decode_for(image, max(shorts.values()) if self.reduced else None, self.profile, self.limits)
         resized = {short: resize_short(rgb, short, self.profile, sides=sides) for short in set(shorts.values())}
-        return {view: vary(resized[shorts[view]], size, key, recipe) for view, key in keys.items()}
+        pixels, places = {}, {}
+        for view, key in keys.items():
+            source = resized[shorts[view]]
+            pixels[view], cut = vary(source, size, key, recipe)
+            places[view] = placement(sides, source.shape[:2], size, cut)
+        return pixels, places
 
     def pixel_shapes(self, count: int) -> dict[str, tuple[int, ...]]:
         """{image view: shape} of the pixels of `count` samples."""
         return dict.fromkeys(self.image_views, (count, self.profile.size, self.profile.size, 3))
+
+    @property
+    def pixel_type(self) -> np.dtype:
+        """The type of all pixels; training varies uint8 under every profile."""
+        floats = self.augmentation is None and self.profile.interpolation == "tensor"
+        return np.dtype(np.float32 if floats else np.uint8)
 
     def collate(self, samples: Sequence[Views]) -> Batch:
         """A Batch of a list of Views."""
@@ -179,4 +209,8 @@ class ViewMaker:
             present={view: np.array([bool(item) for item in items]) for view, items in texts.items()},
             index=np.array([sample.index for sample in samples], np.int64),
             where=[sample.where for sample in samples],
+            boxes={view: np.stack([sample.boxes[view][0] for sample in samples]) for view in samples[0].boxes},
+            box_counts={
+                view: np.array([sample.boxes[view][1] for sample in samples], np.int64) for view in samples[0].boxes
+            },
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...config.augmentation import AugmentationConfig
 from .limits import DEFAULT_LIMITS, Limits, check_pixels
+from .placement import Cut
 from .resize import OFFICIAL, resize_short
 
 GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
@@ -31,7 +32,7 @@ def augment(
     """
     check_pixels(rgb, 3, "an array", "give an RGB uint8 array [H, W, 3]")
     short = draw_short(size, rng, recipe.crop_scale)
-    return vary(resize_short(rgb, short, OFFICIAL, limits), size, rng, recipe)
+    return vary(resize_short(rgb, short, OFFICIAL, limits), size, rng, recipe)[0]
 
 
 def draw_short(size: int, rng: np.random.Generator, scale: float = 1.0) -> int:
@@ -42,11 +43,15 @@ def draw_short(size: int, rng: np.random.Generator, scale: float = 1.0) -> int:
     return size if scale == 1 else max(size, round(size / rng.uniform(scale, 1.0)))
 
 
-def vary(resized: np.ndarray, size: int, rng: np.random.Generator, recipe: AugmentationConfig = RELEASED) -> np.ndarray:
-    """The steps after the resize: a random square of uint8 [h, w, 3] with flip, jitter, grey and blur as drawn."""
+def vary(
+    resized: np.ndarray, size: int, rng: np.random.Generator, recipe: AugmentationConfig = RELEASED
+) -> tuple[np.ndarray, Cut]:
+    """The steps after the resize: a random square of uint8 [h, w, 3] with flip, jitter, grey and blur as drawn, and
+    where it was cut out."""
     top, left = (int(rng.integers(0, side - size, endpoint=True)) for side in resized.shape[:2])
     rgb = resized[top : top + size, left : left + size]
-    rgb = cv2.flip(rgb, 1) if rng.random() < recipe.flip else rgb.copy()  # OpenCV is twice as fast without gaps
+    mirrored = rng.random() < recipe.flip
+    rgb = cv2.flip(rgb, 1) if mirrored else rgb.copy()  # OpenCV is twice as fast without gaps
     if rng.random() < recipe.jitter:
         rgb = jitter(rgb, rng, recipe)
     if rng.random() < recipe.grey:
@@ -54,7 +59,7 @@ def vary(resized: np.ndarray, size: int, rng: np.random.Generator, recipe: Augme
     if rng.random() < recipe.blur:
         window = cv2.getGaussianKernel(recipe.blur_kernel, rng.uniform(*recipe.blur_sigma))
         rgb = cv2.sepFilter2D(rgb, -1, window, window)
-    return rgb
+    return rgb, Cut(top, left, mirrored)
 
 
 def jitter(rgb: np.ndarray, rng: np.random.Generator, recipe: AugmentationConfig = RELEASED) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 The profile `official` gives the release's bytes: OpenCV decodes (EXIF orientation applied, alpha dropped, 16 bits cut
 to the high byte, the first frame of an animation). `bicubic` gives those of PaddleNLP's processor: Pillow decodes (EXIF
-orientation NOT applied). There is no second decoder behind a failing one: a file that the release could not read is an
-ImageError here, so that the same file gives the same pixels on every machine.
+orientation NOT applied), and so does `brivl`. There is no second decoder behind a failing one: a file that the release
+could not read is an ImageError here, so that the same file gives the same pixels on every machine.
+A file that ends early is refused under every profile, also where damaged ones are kept. BriVL's release makes Pillow take
+such files, with nothing in the part that is missing: of those alone there are no pixels here.
 Training may ask for JPEGs at a half, a quarter or an eighth (`decode_for`); evaluation never does.
 """
 

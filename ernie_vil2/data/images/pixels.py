@@ -1,6 +1,6 @@
 """From an image to pixels, by pixel profile: decoded, resized and cropped, normalised.
 
-The profile `official` gives the release's bytes, `bicubic` those of PaddleNLP's processor.
+The profile `official` gives the release's bytes, `bicubic` those of PaddleNLP's processor, `brivl` the floats of BriVL.
 """
 
 import functools
@@ -19,12 +19,17 @@ def preprocess(image: AnyImage, profile: PixelProfile = OFFICIAL, limits: Limits
 
 
 def normalise(crops: np.ndarray, profile: PixelProfile = OFFICIAL) -> np.ndarray:
-    """(x / 255 - mean) / std of uint8 crops [B, S, S, 3], as contiguous float32 [B, 3, S, S].
+    """(x / 255 - mean) / std of uint8 crops [B, S, S, 3], as contiguous float32 [B, 3, S, S]; of float32 crops, whose
+    pixels are in [0, 1] already, (x - mean) / std.
 
     A table of the 256 values per channel, rounded where the release rounds: equal to it in every bit.
     """
     import cv2
 
+    if getattr(crops, "dtype", None) == np.float32 and crops.ndim == 4 and crops.shape[-1] == 3:
+        pixels = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
+        mean, std = (np.array(values, np.float32)[:, None, None] for values in (profile.mean, profile.std))
+        return (pixels - mean) / std
     check_pixels(crops, 4, "a batch of crops", "give uint8 crops [B, S, S, 3]")
     tables = normalisation_tables(tuple(profile.mean), tuple(profile.std))
     pixels = np.empty((len(crops), 3, *crops.shape[1:3]), dtype=np.float32)

@@ -10,6 +10,8 @@ import numpy as np
 
 from ...config.model import PIXEL_PROFILES, PixelProfile
 from .limits import DEFAULT_LIMITS, Limits, check_pixels, image_error
+from .placement import Cut, Placement, placement
+from .tensor_resize import tensor_resize
 
 OFFICIAL = PIXEL_PROFILES["official"]
 # Where a centred crop begins, from half of what is cut off: the release's rule, the floor of PaddleNLP, PaddleClas and
@@ -68,12 +70,13 @@ def resize_short(
     """RGB uint8 [H, W, 3] with the short side resized to `size` pixels by the profile's rule, library and filter.
 
     The rule `square` resizes both sides. sides: (height, width) of the full image, when `rgb` is a reduced decode of
-    it; the rule goes by them.
+    it; the rule goes by them. The interpolation `tensor` is OpenCV's linear here, which is the same but for rounding:
+    uint8 pixels are what training varies.
     """
     height, width = resized_within(sides or rgb.shape[:2], size, profile, limits)
     if (height, width) == rgb.shape[:2]:
         return rgb
-    if profile.decoder == "pil":
+    if profile.decoder == "pil" and profile.interpolation != "tensor":
         from PIL import Image
 
         method = Image.Resampling.BICUBIC if profile.interpolation == "bicubic" else Image.Resampling.BILINEAR
@@ -85,13 +88,23 @@ def resize_short(
 
 
 def crop(rgb: np.ndarray, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
-    """The centre square of an RGB uint8 array [H, W, 3] after the resize of the profile: uint8 [S, S, 3].
+    """The centre square of an RGB uint8 array [H, W, 3] after the resize of the profile: uint8 [S, S, 3], or float32 in
+    [0, 1] where its interpolation is `tensor`.
 
     The sides before the crop are those of `resized_sides`; where the crop begins is `CENTRES`. Raises ImageError for
     another kind of array, and where the resized image would be over limits.max_pixels.
     """
     check_pixels(rgb, 3, "an array", "give an RGB uint8 array [H, W, 3]")
-    size = profile.size
-    resized = resize_short(rgb, profile.resized, profile, limits)
-    top, left = (CENTRES[profile.resize]((side - size) / 2) for side in resized.shape[:2])
+    size, (top, left, _) = profile.size, centre(rgb.shape[:2], profile, limits).cut
+    if profile.interpolation == "tensor":
+        resized = tensor_resize(rgb, profile.resized)
+    else:
+        resized = resize_short(rgb, profile.resized, profile, limits)
     return np.ascontiguousarray(resized[top : top + size, left : left + size])
+
+
+def centre(sides: tuple[int, int], profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS) -> Placement:
+    """Where `crop` puts the pixels of an image of `sides` (height, width)."""
+    resized = resized_within(sides, profile.resized, profile, limits)
+    cut = Cut(*(CENTRES[profile.resize]((side - profile.size) / 2) for side in resized))
+    return placement(sides, resized, profile.size, cut)

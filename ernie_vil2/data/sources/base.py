@@ -12,6 +12,9 @@ import numpy as np
 
 from ...errors import ConfigError, DataError
 
+Boxes = tuple[tuple[float, float, float, float], ...]
+"""(x1, y1, x2, y2) of each box of an image, in pixels of the image as it is stored"""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -27,7 +30,7 @@ class Sample:
     texts: tuple[str, ...]
     tags: tuple[str, ...]
     where: str
-    boxes: tuple[tuple[float, float, float, float], ...] | None = None
+    boxes: Boxes | None = None
 
 
 def digest(data: bytes | memoryview) -> int:

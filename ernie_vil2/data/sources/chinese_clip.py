@@ -15,6 +15,8 @@ from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .lines import MAX_LINE_BYTES, LineFile
 from .pictures import clash
+from .rows.images import decode_base64
+from .rows.texts import decode_utf8, json_object, shorten
 
 HEAD_BYTES = 256
 
@@ -83,7 +85,7 @@ class ChineseClipSource(Source):
         where = self.images.where(line)
         image_id, image = self._image(line, where)
         texts = tuple(text for number in self.groups.texts(index) for text in self._text(int(number))[0])
-        return Sample(self.prefix + image_id, fields.decode_base64(image, where), texts, (), where)
+        return Sample(self.prefix + image_id, decode_base64(image, where), texts, (), where)
 
     def where(self, index: SupportsIndex) -> str:
         return self.images.where(int(self.groups.rows[self.position(index)]))
@@ -130,7 +132,7 @@ class ChineseClipSource(Source):
             where, earlier = self.images.where(line), self.images.where(first)
             try:
                 (key, image), (_, original) = self._image(line, where), self._image(first, earlier)
-                if fields.decode_base64(image, where) != fields.decode_base64(original, earlier):
+                if decode_base64(image, where) != decode_base64(original, earlier):
                     found.append(str(clash(where, key, earlier)))
             except RowError:
                 continue  # such a row is named when it is read
@@ -152,11 +154,11 @@ class ChineseClipSource(Source):
     def _text(self, number):
         """((captions), [ids of its images]) of a line of the texts; raises RowError."""
         where = self.texts.where(number)
-        text = fields.decode_utf8(self.texts.read(number), where, "line")
-        row = fields.json_object(text, where, '{"text_id": ..., "text": ..., "image_ids": [...]}')
+        text = decode_utf8(self.texts.read(number), where, "line")
+        row = json_object(text, where, '{"text_id": ..., "text": ..., "image_ids": [...]}')
         ids = row.get("image_ids")
         if not isinstance(ids, list) or not all(type(item) in (int, str) for item in ids):
-            raise RowError(where, "bad ids", f"image_ids is {fields.shorten(ids)}", "make it a list of the images' ids")
+            raise RowError(where, "bad ids", f"image_ids is {shorten(ids)}", "make it a list of the images' ids")
         return fields.captions({"text": row.get("text")}, where), [str(item).strip() for item in ids]
 
     def _image(self, line, where, head=None):
@@ -169,7 +171,7 @@ class ChineseClipSource(Source):
                 f"the line has {len(columns)} columns instead of 2",
                 "write the id and the base64 image, separated by a tab",
             )
-        return fields.decode_utf8(columns[0].strip(), where, "image id"), columns[1]
+        return decode_utf8(columns[0].strip(), where, "image id"), columns[1]
 
 
 def other_split(folder: str | os.PathLike, split: str) -> str:

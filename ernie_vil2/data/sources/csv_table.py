@@ -10,6 +10,7 @@ from . import fields
 from .base import RowError
 from .line_files import MappingSource
 from .lines import MAX_LINE_BYTES, LineFile
+from .rows.texts import decode_utf8, shorten
 
 MAX_RECORD_LINES = 100  # a quoted caption over more lines than this is taken for a quote that was never closed
 
@@ -40,7 +41,7 @@ class CsvSource(MappingSource):
                 'close it, or write a quote inside a quoted caption as ""',
             )
         try:
-            text = fields.decode_utf8(raw, where, "row")
+            text = decode_utf8(raw, where, "row")
             values = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter))
         except csv.Error as error:
             raise RowError(where, "bad CSV", f"not valid CSV ({error})", "correct that row") from None
@@ -56,7 +57,7 @@ class CsvSource(MappingSource):
 
     def _read_header(self):
         where = self.lines.where(0)
-        text = fields.decode_utf8(self.lines.read(0), where, "header")
+        text = decode_utf8(self.lines.read(0), where, "header")
         found = {mark: [name.strip().lower() for name in next(csv.reader([text], delimiter=mark))] for mark in ",;\t"}
         delimiter = max(found, key=lambda mark: len(set(found[mark]) & set(fields.KEYS)))
         header = found[delimiter]
@@ -65,7 +66,7 @@ class CsvSource(MappingSource):
                 close = nearest(names[0], header)
                 hint = f"rename {close!r}" if close else "add one"
                 raise DataError(
-                    f"{where}: the header {fields.shorten(text)} has no {kind} column ({', '.join(names)}); {hint}"
+                    f"{where}: the header {shorten(text)} has no {kind} column ({', '.join(names)}); {hint}"
                 )
         twice = next((name for name in header if header.count(name) > 1 and name in fields.KEYS), None)
         if twice:

@@ -1,26 +1,25 @@
-"""From the fields of a row to a Sample: captions, tags, ids, image paths that stay in their folder, base64."""
+"""From the fields of a row to a Sample: captions, tags, boxes, the id and the image."""
 
-import base64
-import binascii
+import contextlib
 import hashlib
-import json
 import os
 import re
-import stat
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from ...errors import nearest
-from ...files.json_files import KeyTwice, parse_json
+from ...errors import DataError, nearest
+from ...files.json_files import parse_json
+from ..boxes import checked_boxes
 from ..tokenizer import is_blank
 from ..written_lists import written_list
-from .base import RowError, Sample
+from .base import Boxes, RowError, Sample
+from .rows.images import decode_base64, image_path
+from .rows.texts import plain_text, shorten
 
 IMAGE_KEYS = ("image", "file_name", "filename")
 TEXT_KEYS = ("text", "texts", "caption", "captions")
-KEYS = (*IMAGE_KEYS, "image_base64", *TEXT_KEYS, "tags", "id")
-URL_SAFE = bytes.maketrans(b"-_", b"+/")
+IMAGE_FIELDS = (*IMAGE_KEYS, "image_base64")
+KEYS = (*IMAGE_FIELDS, *TEXT_KEYS, "tags", "boxes", "id")
 SEPARATORS = re.compile("[,、，]")
 
 
@@ -32,12 +31,13 @@ def sample(
     prefix: str = "",
     space: str = "",
 ) -> Sample:
-    """The Sample of a mapping {image or image_base64, text or texts, tags?, id?}; RowError at the first fault."""
+    """The Sample of a mapping {image or image_base64, text or texts, tags?, boxes?, id?}; RowError at a fault."""
     texts = captions(mapping, where)
     tags = tag_list(mapping.get("tags"), where)
+    boxes = box_list(mapping.get("boxes"), where)
     kind, value = image_field(mapping, where)
     image = decode_base64(value, where) if kind == "image_base64" else image_path(value, where, folder, allow_outside)
-    return Sample(image_id(mapping, where, prefix, space), image, texts, tags, where)
+    return Sample(image_id(mapping, where, prefix, space), image, texts, tags, where, boxes)
 
 
 def image_id(mapping: Mapping[str, Any], where: str, prefix: str = "", space: str = "") -> str:
@@ -57,7 +57,7 @@ def image_id(mapping: Mapping[str, Any], where: str, prefix: str = "", space: st
 
 def image_field(mapping: Mapping[str, Any], where: str) -> tuple[str, str]:
     """(key, value) of the one field that names or holds the image."""
-    present = [key for key in (*IMAGE_KEYS, "image_base64") if mapping.get(key) not in (None, "")]
+    present = [key for key in IMAGE_FIELDS if mapping.get(key) not in (None, "")]
     if not present:
         raise RowError(
             where,
@@ -130,121 +130,19 @@ def tag_list(value: Any, where: str) -> tuple[str, ...]:
     return tuple(plain_text(tag.strip(), where, "tag") for tag in tags if not is_blank(tag))
 
 
-def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside: bool) -> Path:
-    """The path of an existing file; one that leaves `folder` (by `..`, link or from /) is refused unless allowed."""
-    if value.startswith(("http://", "https://")):
-        raise RowError(
-            where, "unusable image path", f"the image is the address {shorten(value)}", "download it and name the file"
-        )
-    path = Path(folder, value)
+def box_list(value: Any, where: str) -> Boxes | None:
+    """Boxes from a list, or from a string that holds one as a cell of a table does; None for no field or cell."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError, RecursionError):
+            value = parse_json(value)
     try:
-        root, target = os.path.realpath(folder), os.path.realpath(path)
-        if not allow_outside and not target.startswith(os.path.join(root, "")):
-            raise RowError(
-                where,
-                "image outside the folder",
-                f"the image {shorten(value)} lies outside the folder {folder}",
-                "move it there and name it relative to the folder, or set allow_outside: true",
-            )
-        status = os.stat(target)
-    except FileNotFoundError:
-        raise RowError(
-            where,
-            "missing image",
-            f"the image file {shorten(value)} does not exist in {folder}",
-            "add the file, correct its name, or delete the row",
-        ) from None
-    except (OSError, ValueError) as error:
-        raise RowError(
-            where,
-            "unusable image path",
-            f"the image file {shorten(value)} cannot be opened ({getattr(error, 'strerror', None) or error})",
-            "correct its name or its permissions",
-        ) from None
-    if not stat.S_ISREG(status.st_mode):
-        raise RowError(
-            where, "unusable image path", f"the image {shorten(value)} is not a regular file", "name an image file"
-        )
-    if not status.st_size:
-        raise RowError(
-            where,
-            "unusable image path",
-            f"the image file {shorten(value)} is empty",
-            "copy the image again or delete the row",
-        )
-    return path
-
-
-def decode_base64(value: bytes | str, where: str) -> bytes:
-    """Bytes of a base64 field (bytes or ASCII str), standard or url-safe alphabet, padded or not."""
-    try:
-        raw = value.strip() if isinstance(value, bytes) else value.strip().encode("ascii")
-        # Standard base64 is the common case: only the url-safe one is translated and padded.
-        if len(raw) % 4 or b"-" in raw or b"_" in raw:
-            raw = raw.translate(URL_SAFE) + b"=" * (-len(raw) % 4)
-        image = base64.b64decode(raw, validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raise RowError(
-            where, "bad base64", f"the image is not base64 ({base64_fault(value)})", "encode the image file again"
-        ) from None
-    if not image:
-        raise RowError(
-            where, "no image", "the image field is empty", "put the base64 of the image there or delete the row"
-        )
-    return image
-
-
-def base64_fault(value: bytes | str) -> str:
-    """What is wrong with a field that is not base64."""
-    text = value.strip() if isinstance(value, str) else value.strip().decode("latin-1")
-    wrong = re.search(r"[^A-Za-z0-9+/_=-]", text)
-    if wrong:
-        return f"character {wrong.group()!r} at position {wrong.start() + 1}"
-    return f"its {len(text):,} characters end in the middle of a group or go on after the padding"
-
-
-def decode_utf8(raw: bytes, where: str, what: str) -> str:
-    """Text of UTF-8 bytes; RowError names the first bad byte."""
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RowError(
-            where,
-            "bad UTF-8",
-            f"the {what} is not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1})",
-            "save the file as UTF-8",
-        ) from None
-
-
-def plain_text(text: str, where: str, what: str) -> str:
-    """`text` itself, checked to have no lone surrogates: JSON escapes can bring them in and nothing can write them."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise RowError(
-            where,
-            "bad UTF-8",
-            f"the {what} has half a surrogate pair at character {error.start + 1}",
-            "write the character itself instead of its escape",
-        ) from None
-    return text
-
-
-def json_object(text: str, where: str, example: str = '{"image": ..., "text": ...}') -> dict[str, Any]:
-    """The JSON object that `text` is, as a dict; RowError when it is anything else."""
-    try:
-        row = parse_json(text)
-    except KeyTwice as error:
-        raise RowError(where, "key given twice", str(error), "keep one of them") from None
-    except json.JSONDecodeError as error:
-        raise RowError(
-            where, "bad JSON", f"not valid JSON at column {error.colno} ({error.msg})", "correct that line"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise RowError(where, "bad JSON", f"JSON that cannot be read ({error})", "correct that line") from None
-    if not isinstance(row, dict):
-        raise RowError(where, "bad JSON", f"the JSON is {shorten(row)} instead of an object", f"write {example} there")
-    return row
+        boxes = checked_boxes(value)
+    except DataError as error:
+        reason, _, fix = str(error).rpartition("; ")
+        raise RowError(where, "bad boxes", reason, fix) from None
+    return tuple(map(tuple, boxes.tolist()))
 
 
 def misspelt(mapping: Mapping[str, Any], wanted: str) -> str:
@@ -252,9 +150,3 @@ def misspelt(mapping: Mapping[str, Any], wanted: str) -> str:
     unknown = [str(key) for key in mapping if key not in KEYS]
     close = nearest(wanted, unknown)
     return f" (is {close!r} meant to be {wanted!r}?)" if close else ""
-
-
-def shorten(value: object, limit: int = 60) -> str:
-    """A value quoted for a message, cut to `limit` characters."""
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list, bool, type(None))) else repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

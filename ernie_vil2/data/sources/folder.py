@@ -21,7 +21,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".ti
 class FolderSource(Source):
     """Images of a folder and of its sub-folders, named by the rows of captions.csv, metadata.csv or their .jsonl twins.
 
-    `metadata` names the table where there are several or where it has another name.
+    `metadata` names the table where there are several or where it has another name; `sentences` is that of JSON lines.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class FolderSource(Source):
         metadata: str = "",
         allow_outside: bool = False,
         max_line_bytes: int = MAX_LINE_BYTES,
+        sentences: str = "",
     ):
         self.folder = Path(path)
         self.name = str(path)
@@ -41,7 +42,10 @@ class FolderSource(Source):
         kind = {".csv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}.get(table.suffix.lower())
         if kind is None:
             raise ConfigError(f"{table}: metadata must be a .csv or .jsonl file; rename it or name another")
-        self.table = kind(table, allow_outside, max_line_bytes)
+        if sentences and kind is CsvSource:
+            raise ConfigError(f"{table}: a .csv has no kinds of sentences; leave the option sentences out")
+        options = {"sentences": sentences} if sentences else {}
+        self.table = kind(table, allow_outside, max_line_bytes, **options)
         self.table.folder = self.folder
 
     def __len__(self):

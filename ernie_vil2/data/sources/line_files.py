@@ -7,6 +7,9 @@ from typing import Any, SupportsIndex
 from . import fields
 from .base import RowError, Sample, Source, without_front
 from .lines import MAX_LINE_BYTES, LineFile
+from .rows.brivl import from_brivl, holds_brivl
+from .rows.images import decode_base64
+from .rows.texts import decode_utf8, json_object
 
 HEAD_BYTES = 4096
 
@@ -44,8 +47,8 @@ class TsvSource(LineSource):
     def load(self, index: int) -> Sample:
         where = self.lines.where(index)
         text, image_id, image = self._columns(self.lines.read(index), where)
-        texts = fields.captions({"text": fields.decode_utf8(text, where, "text")}, where)
-        return Sample(self._id(image_id, where), fields.decode_base64(image, where), texts, (), where)
+        texts = fields.captions({"text": decode_utf8(text, where, "text")}, where)
+        return Sample(self._id(image_id, where), decode_base64(image, where), texts, (), where)
 
     def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
@@ -70,7 +73,7 @@ class TsvSource(LineSource):
         raise RowError(where, "wrong number of columns", f"the line has {count} instead of 3", fix)
 
     def _id(self, raw, where):
-        image_id = fields.decode_utf8(raw, where, "image id")
+        image_id = decode_utf8(raw, where, "image id")
         if not image_id.strip():
             raise RowError(
                 where, "bad id", "the image id is empty", "write an id, the same for all captions of an image"
@@ -105,11 +108,28 @@ class MappingSource(LineSource):
 
 
 class JsonlSource(MappingSource):
-    """JSON lines {image or image_base64, text or texts, tags?, id?}; other keys are passed over."""
+    """JSON lines {image or image_base64, text or texts, tags?, boxes?, id?}; other keys are passed over.
+
+    Rows of BriVL's release, {image_id, sentences or captions, bbox}, are read as they are; the option `sentences` names
+    the one kind of sentences that is taken from them.
+    """
 
     title = "JSON lines"
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        allow_outside: bool = False,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        sentences: str = "",
+    ):
+        super().__init__(path, allow_outside, max_line_bytes)
+        self.sentences = sentences
 
     def mapping(self, index: int) -> dict[str, Any]:
         """The fields of a row as a dict; raises RowError when the line is not a JSON object."""
         where = self.lines.where(index)
-        return fields.json_object(fields.decode_utf8(self.lines.read(index), where, "line"), where)
+        row = json_object(decode_utf8(self.lines.read(index), where, "line"), where)
+        if holds_brivl(row, fields.IMAGE_FIELDS, fields.TEXT_KEYS):
+            return from_brivl(row, fields.IMAGE_FIELDS, fields.TEXT_KEYS, where, self.folder, self.sentences)
+        return row

@@ -19,6 +19,8 @@ from ...errors import CheckpointError, DataError
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .chinese_clip import Grouping
+from .rows.images import decode_base64
+from .rows.texts import decode_utf8, plain_text, shorten
 
 if TYPE_CHECKING:
     import lmdb
@@ -74,9 +76,9 @@ class LmdbSource(Source):
         pairs = [self._pair(int(number)) for number in numbers]
         image = self._get("imgs", pairs[0][0])
         if image is None:
-            raise RowError(where, "no image", f"imgs lacks {fields.shorten(pairs[0][0])}", "open the source again")
+            raise RowError(where, "no image", f"imgs lacks {shorten(pairs[0][0])}", "open the source again")
         texts = tuple(text for _, texts in pairs for text in texts)
-        return Sample(self.prefix + pairs[0][0], fields.decode_base64(image, where), texts, (), where)
+        return Sample(self.prefix + pairs[0][0], decode_base64(image, where), texts, (), where)
 
     def where(self, index: SupportsIndex) -> str:
         return f"{self.name}/pairs:{self.groups.texts(self.order[self.position(index)])[0]}"
@@ -103,7 +105,7 @@ class LmdbSource(Source):
             example = self._pair(int(lost[0]))[0]
             notes.append(
                 f"{self.name}: {len(lost):,} pairs name an image that imgs lacks and are left out, "
-                f"for example {self.name}/pairs:{lost[0]} with {fields.shorten(example)}"
+                f"for example {self.name}/pairs:{lost[0]} with {shorten(example)}"
             )
         if self.bad_pairs:
             notes.append(f"{self.name}: {len(self.bad_pairs):,} pairs cannot be used; the first: {self.bad_pairs[0]}")
@@ -140,10 +142,10 @@ class LmdbSource(Source):
         value = read_pair(raw, where)
         image_id, text = value[0], value[2]
         if isinstance(text, Piece):  # a long text is given as a place in the pickle
-            text = fields.decode_utf8(raw[text.offset : text.offset + text.length], where, "text")
+            text = decode_utf8(raw[text.offset : text.offset + text.length], where, "text")
         if type(image_id) not in (int, str) or not isinstance(text, str):
             raise RowError(where, "bad pair", "the pair is not (image id, text id, text)", "write the lmdb again")
-        return fields.plain_text(str(image_id), where, "id"), fields.captions({"text": text}, where)
+        return plain_text(str(image_id), where, "id"), fields.captions({"text": text}, where)
 
 
 def read_pair(raw: bytes, where: str) -> tuple:

@@ -11,6 +11,7 @@ from ...errors import ConfigError, DataError, nearest
 from ...files.yaml_files import parse_value
 from ...schema import coerce
 from .base import Source
+from .beside import READERS, BesideSource
 from .chinese_clip import ChineseClipSource
 from .composite import JoinedSource
 from .folder import TABLES, FolderSource
@@ -18,7 +19,6 @@ from .line_files import JsonlSource, TsvSource
 from .lmdb import LmdbSource
 from .mix import MixedSource
 from .stem_files import FilesSource, holds_stems
-from .tagged import TaggedSource
 from .tar.source import TarSource, is_tar
 
 FILES = {
@@ -60,9 +60,10 @@ def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any])
     if not isinstance(spec, dict):
         raise ConfigError(f"a source is a path or a mapping with kind and path, not {spec!r}")
     options = dict(spec)
-    if "tags" in options:
-        tags = options.pop("tags")
-        return TaggedSource(open_source(options), tags)
+    for field in READERS:
+        if field in options:
+            path = options.pop(field)
+            return BesideSource(open_source(options), path, field)
     kind = options.pop("kind", None)
     if kind is not None and kind not in KINDS:
         close = nearest(kind, KINDS)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import ImageError
 from .base import RowError, Sample
-from .fields import shorten
+from .rows.texts import shorten
 
 CLASH = "id clash"
 PROBED = 2048

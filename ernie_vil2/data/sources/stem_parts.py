@@ -9,6 +9,7 @@ from ...files.text import ContentError, decode_text
 from . import fields
 from .base import RowError, Sample
 from .folder import IMAGE_SUFFIXES
+from .rows.texts import json_object
 
 IMAGE, TEXT, JSON = range(3)
 PART_OF_SUFFIX = {**dict.fromkeys((*IMAGE_SUFFIXES, ".img"), IMAGE), ".txt": TEXT, ".json": JSON}
@@ -24,7 +25,7 @@ def sample(
     """The Sample of an image (bytes or a path) with the bytes of its .txt and .json, either of which may be None.
 
     Captions are those of the first of `captions`, `texts`, `caption` and `text` that the .json fills, and else the
-    whole .txt; `id` or `image_id`, after `space`, and `tags`, are the .json's. Raises RowError.
+    whole .txt; `id` or `image_id`, after `space`, `tags` and `boxes` are the .json's. Raises RowError.
     """
     mapping = parse(document, where) if document is not None else {}
     return Sample(
@@ -33,6 +34,7 @@ def sample(
         captions(mapping, text, where),
         fields.tag_list(mapping.get("tags"), where),
         where,
+        fields.box_list(mapping.get("boxes"), where),
     )
 
 
@@ -54,7 +56,7 @@ def captions(mapping: Mapping[str, Any], text: bytes | None, where: str) -> tupl
 
 def parse(document: bytes, where: str) -> dict[str, Any]:
     """The mapping in the bytes of a .json."""
-    return fields.json_object(whole_text(document, where, "JSON"), where)
+    return json_object(whole_text(document, where, "JSON"), where)
 
 
 def whole_text(raw: bytes, where: str, what: str) -> str:
@@ -85,8 +87,10 @@ SIGNATURES = (
 
 
 def document_of(sample: Sample) -> bytes:
-    """The bytes of a .json from which `sample` reads id, captions and tags back."""
+    """The bytes of a .json from which `sample` reads id, captions, tags and boxes back."""
     content = {"id": sample.id, "texts": list(sample.texts)}
     if sample.tags:
         content["tags"] = list(sample.tags)
+    if sample.boxes is not None:
+        content["boxes"] = [list(box) for box in sample.boxes]
     return json.dumps(content, ensure_ascii=False).encode()

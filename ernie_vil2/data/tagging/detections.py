@@ -10,9 +10,9 @@ from typing import Any
 from ...errors import DataError
 from ...files.json_files import KeyTwice, parse_json, read_json
 from ...files.text import decode_text
-from ..sources import fields
 from ..sources.base import RowError
 from ..sources.lines import LineFile
+from ..sources.rows.texts import decode_utf8
 from .labels import Labels
 
 ID_KEYS = ("image_id", "id", "image", "file_name")
@@ -128,7 +128,7 @@ def entries(path: str | os.PathLike) -> Iterator[tuple[str, Any]]:
             continue
         where = f"{path}:{line + 1}"
         try:
-            yield where, parse_json(fields.decode_utf8(raw, where, "line"))
+            yield where, parse_json(decode_utf8(raw, where, "line"))
         except KeyTwice as error:
             yield where, RowError(where, "bad JSON", str(error), "keep one of them")
         except (ValueError, RecursionError):

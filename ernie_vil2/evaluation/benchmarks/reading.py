@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ...data.sources.fields import decode_utf8
 from ...data.sources.lines import LineFile
+from ...data.sources.rows.texts import decode_utf8
 from ...errors import ConfigError, DataError, nearest
 from .benchmark_folder import readable
 

@@ -168,7 +168,8 @@ def prepare(path: str | os.PathLike | None, vocab: str | os.PathLike | None) -> 
     with scratch_folder("encoding") as folder:
         file = folder / "vocab.txt"
         write_vocab(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", *(chr(0x4E00 + step) for step in range(3000))], file)
-        return Model(new_model(config), Tokenizer(file, config.max_length, config.lower_case, config.tokenizer))
+        tokenizer = Tokenizer(file, config.max_length, config.lower_case, config.tokenizer, config.fixed_length)
+        return Model(new_model(config), tokenizer)
 
 
 def sample_images(count: int) -> list[bytes]:

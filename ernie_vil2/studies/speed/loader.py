@@ -45,7 +45,7 @@ def staged_turn(source: Source, maker: ViewMaker, order: Order) -> dict[str, flo
             rgb, sides = decode_for(data, short)
             clock("decode")
             resized = resize_short(rgb, short, sides=sides)
-            made.append([vary(resized, PROFILE.size, rng, RECIPE) for rng in rngs])
+            made.append([vary(resized, PROFILE.size, rng, RECIPE)[0] for rng in rngs])
             clock("augment")
         batch = [np.stack(view) for view in zip(*made, strict=True)]
         clock("transport")

@@ -73,6 +73,7 @@ def open_vocabulary(config: RunConfig, resumed: str | os.PathLike | None, ranks:
         else:
             prepare_vocab(config, vocab.parent)
     ranks.wait()
-    tokenizer, tower = Tokenizer(vocab, model.max_length, model.lower_case, model.tokenizer), model.text_tower
+    tokenizer = Tokenizer(vocab, model.max_length, model.lower_case, model.tokenizer, model.fixed_length)
+    tower = model.text_tower
     tower.vocab_size = fitting_rows(tower.vocab_size, tokenizer.vocab_size, config.data.vocab or vocab)
     return tokenizer

@@ -8,7 +8,7 @@ import pytest
 
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.data.sources.scenes.captions import caption, chatter, incomplete_caption, tags
-from ernie_vil2.data.sources.scenes.drawing import render
+from ernie_vil2.data.sources.scenes.drawing import draw_object, render
 from ernie_vil2.data.sources.scenes.scene import Group, Scene, held_out
 from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
@@ -83,9 +83,29 @@ def test_captions_paraphrase_and_tags_are_as_noisy_as_a_detector():
 def test_a_drawn_object_is_where_the_scene_says_in_its_colour():
     scene = Scene((Group("circle", "red", "big", "plain", ((0, 2),)),), "snow")
     for seed in range(20):
-        image = render(scene, np.random.default_rng(seed), 96).astype(int)
+        image = render(scene, np.random.default_rng(seed), 96)[0].astype(int)
         centre = image[10:26, 70:86].reshape(-1, 3).mean(0)
         assert image.shape == (96, 96, 3) and centre[0] > centre[1] + 40 and centre[0] > centre[2] + 40
+
+
+def test_a_box_holds_the_pixels_of_its_object_and_no_edge_more():
+    rng = np.random.default_rng(0)
+    for shape, size, cell in itertools.product(SHAPES, SIZES, ((0, 0), (1, 2), (2, 1))):
+        canvas = np.zeros((60, 60, 3), np.float32)  # on black a shadow shows nothing
+        x1, y1, x2, y2 = draw_object(canvas, Group(shape, "red", size, "plain", (cell,)), *cell, rng)
+        rows, columns = np.nonzero(canvas.any(2))
+        assert (x1, y1, x2, y2) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), shape
+
+
+def test_a_sample_has_a_box_in_the_cell_of_each_object():
+    source = SceneSource("test", 40)
+    for index, sample in enumerate(source):
+        cells = [cell for group in source.scene(index).groups for cell in group.cells]
+        assert len(sample.boxes) == len(cells)
+        for (x1, y1, x2, y2), (row, column) in zip(sample.boxes, cells, strict=True):
+            assert 0 <= x1 < x2 <= 60 and 0 <= y1 < y2 <= 60
+            assert abs((x1 + x2) / 2 - 20 * column - 10) < 8 and abs((y1 + y2) / 2 - 20 * row - 10) < 8
+    assert all(len(sample.boxes) for sample in SceneSource("train", 20, image_size=2))
 
 
 def test_the_vocabulary_covers_the_words_of_every_split(tmp_path):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ernie_vil2.data.sources.beside import IdFile
 from ernie_vil2.data.sources.open import open_source
-from ernie_vil2.data.sources.tagged import TagFile
 from ernie_vil2.data.tagging.detections import Found
 from ernie_vil2.data.tagging.labels import read_labels
 from ernie_vil2.data.tagging.rules import Rules
@@ -210,7 +210,7 @@ def test_a_tag_file_is_a_dictionary(tmp_path, count):
     rng = np.random.default_rng(0)
     truth = {f"图{key}": tuple("abc"[: rng.integers(4)]) for key in rng.permutation(10 * count)[:count]}
     lines = [json.dumps({"id": key, "tags": list(tags)}, ensure_ascii=False) for key, tags in truth.items()]
-    tags = TagFile(written(tmp_path / "tags.jsonl", "\n\n".join(lines)))
+    tags = IdFile(written(tmp_path / "tags.jsonl", "\n\n".join(lines)), "tags")
     assert len(tags) == count and {key: tags.get(key) for key in truth} == truth
     assert tags.get("图") is None and tags.get("") is None
 
@@ -227,7 +227,7 @@ def test_a_tag_file_is_a_dictionary(tmp_path, count):
 )
 def test_a_bad_tag_file_is_named(tmp_path, text, words):
     with pytest.raises(DataError, match=words):
-        TagFile(written(tmp_path / "tags.jsonl", text))
+        IdFile(written(tmp_path / "tags.jsonl", text), "tags")
 
 
 def test_options_of_tags(photos):

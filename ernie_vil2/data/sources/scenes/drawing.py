@@ -5,6 +5,7 @@ import functools
 import cv2
 import numpy as np
 
+from ..base import Boxes
 from .scene import Group, Scene
 
 RGB = {
@@ -126,8 +127,10 @@ def surface(
     return colour * (0.75 + 0.2 * along) + 150 * np.exp(-((along + 0.2) ** 2) * 14)
 
 
-def draw_object(canvas: np.ndarray, group: Group, row: int, column: int, rng: np.random.Generator) -> None:
-    """Draw one object with its shadow into its cell of `canvas` [S, S, 3], in place."""
+def draw_object(
+    canvas: np.ndarray, group: Group, row: int, column: int, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """Draw one object with its shadow into its cell of `canvas` [S, S, 3], in place; its box without the shadow."""
     size = len(canvas)
     radius = size * (rng.uniform(0.19, 0.215) if group.size == "big" else rng.uniform(0.125, 0.145))
     centre = (np.array([column, row]) + 0.5 + rng.uniform(-0.16, 0.16, 2)) * size / 3
@@ -142,15 +145,25 @@ def draw_object(canvas: np.ndarray, group: Group, row: int, column: int, rng: np
     shadow[shift:, shift:] = mask[:-shift, :-shift]
     patch *= 1 - 0.3 * shadow[:, :, None]
     patch += mask[:, :, None] * (surface(group, rng, centre, radius, *patch.shape[:2]) - patch)
+    return box_of(mask, left, top)
 
 
-def render(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarray:
-    """The scene as uint8 RGB [S, S, 3]."""
+def box_of(mask: np.ndarray, left: int, top: int) -> tuple[float, float, float, float]:
+    """The tight box of what a mask [H, W] covers, moved by (left, top); without area where that is no pixel."""
+    across, down = (np.flatnonzero(mask.any(axis)) for axis in (0, 1))
+    if not len(across):
+        return float(left), float(top), float(left), float(top)
+    return float(left + across[0]), float(top + down[0]), float(left + across[-1] + 1), float(top + down[-1] + 1)
+
+
+def render(scene: Scene, rng: np.random.Generator, size: int) -> tuple[np.ndarray, Boxes]:
+    """The scene as uint8 RGB [S, S, 3], and the boxes of its objects in the order of groups and cells."""
     canvas = draw_background(scene.background, rng, size)
     objects = [(group, cell) for group in scene.groups for cell in group.cells]
+    boxes = {}
     for index in rng.permutation(len(objects)):
         group, (row, column) = objects[index]
-        draw_object(canvas, group, row, column, rng)
+        boxes[index] = draw_object(canvas, group, row, column, rng)
     if rng.random() < 0.3:
         ends = np.round(rng.uniform(0, size, (2, 2))).astype(int)
         grey = float(rng.uniform(60, 190))
@@ -168,4 +181,4 @@ def render(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarray:
     if rng.random() < 0.5:
         canvas = cv2.GaussianBlur(canvas, (3, 3), float(rng.uniform(0.3, 0.8)))
     canvas += rng.standard_normal(canvas.shape, dtype=np.float32) * np.float32(rng.uniform(2, 7))
-    return np.clip(canvas, 0, 255).astype(np.uint8)
+    return np.clip(canvas, 0, 255).astype(np.uint8), tuple(boxes[index] for index in range(len(objects)))

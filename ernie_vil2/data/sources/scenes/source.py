@@ -1,4 +1,4 @@
-"""The embedded data set: drawn scenes with captions and tags, any size, streamed, deterministic by seed.
+"""The embedded data set: drawn scenes with captions, tags and boxes, any size, streamed, deterministic by seed.
 
 A scene has two or three groups of objects (shape, colour, size, material, count, position) on a textured background,
 under uneven light, a colour cast, sensor noise and partial occlusion: neither colours nor single words identify it.
@@ -94,8 +94,8 @@ class SceneSource(Source):
         tags = captions.tags(scene, self.languages[0], words)
         if self.noise or self.wrong:
             texts = self.spoil(index, texts)
-        image = render(scene, self._rng(index, 2), self.image_size)
-        return Sample(id=self.key(index), image=image, texts=texts, tags=tags, where=self.where(index))
+        image, boxes = render(scene, self._rng(index, 2), self.image_size)
+        return Sample(self.key(index), image, texts, tags, self.where(index), boxes)
 
     def spoil(self, index: int, texts: tuple[str, ...]) -> tuple[str, ...]:
         """The captions of a scene with the shares `noise` and `wrong` of them exchanged, each by its own chance."""

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ....data.sources.fields import shorten
+from ....data.sources.rows.texts import shorten
 from ....errors import DataError
 from ....files.json_files import read_json
 from ....files.text import read_text

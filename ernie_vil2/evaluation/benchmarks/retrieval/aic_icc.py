@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ....data.sources import fields
+from ....data.sources.rows.texts import shorten
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
 from ..benchmark_folder import Folder, MissingFile, read_json
@@ -62,8 +63,7 @@ def entries(path: Path) -> list[dict]:
         good = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
         if not good or not isinstance(row.get("image_id"), str):
             raise DataError(
-                f"{path}, entry {number}: {fields.shorten(row)} has no image_id with a list of captions; "
-                "copy the file again"
+                f"{path}, entry {number}: {shorten(row)} has no image_id with a list of captions; copy the file again"
             )
     return rows
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ....data.sources import fields
 from ....data.sources.lines import LineFile
+from ....data.sources.rows.texts import decode_utf8
 from ....errors import DataError
 
 TAGGED = re.compile(r"(.+):[A-Za-z]+")
@@ -30,7 +31,7 @@ def read_captions(path: Path, segmented: bool = False) -> list[Caption]:
     lines, found = LineFile(path), []
     for row in range(len(lines)):
         where = lines.where(row)
-        head, *rest = fields.decode_utf8(lines.read(row), where, "line").strip().split(None, 1) or [""]
+        head, *rest = decode_utf8(lines.read(row), where, "line").strip().split(None, 1) or [""]
         if not rest:
             if not head:
                 continue  # blanks that `lines` does not take for an empty line
@@ -49,7 +50,7 @@ def read_ids(path: Path) -> list[tuple[str, str]]:
     lines, found = LineFile(path), {}
     for row in range(len(lines)):
         where = lines.where(row)
-        words = fields.decode_utf8(lines.read(row), where, "line").split()
+        words = decode_utf8(lines.read(row), where, "line").split()
         if not words:
             continue
         image = IMAGE_NAME.fullmatch(words[0]).group(1)

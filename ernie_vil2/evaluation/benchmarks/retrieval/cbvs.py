@@ -10,6 +10,7 @@ import numpy as np
 
 from ....data.sources import fields
 from ....data.sources.lines import LineFile
+from ....data.sources.rows.texts import decode_utf8
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
 from ..benchmark_folder import Folder
@@ -36,7 +37,7 @@ def read(data: str | Path, protocol: str | None = "20k", split: str = "test", al
     lines, queries, grades, listed = LineFile(path), {}, [], set()
     for row in range(len(lines)):
         where = lines.where(row)
-        columns = fields.decode_utf8(lines.read(row), where, "line").split("\t")
+        columns = decode_utf8(lines.read(row), where, "line").split("\t")
         if len(columns) != 4:
             raise DataError(
                 f"{where}: the line has {len(columns)} columns instead of 4; write query, docid, url and "

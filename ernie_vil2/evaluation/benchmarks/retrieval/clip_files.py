@@ -9,6 +9,8 @@ from ....data.sources import fields
 from ....data.sources.base import RowError
 from ....data.sources.lines import LineFile
 from ....data.sources.lmdb import COUNTS, MAX_KEY, MAX_PICKLE, read_pair, reading
+from ....data.sources.rows.images import decode_base64
+from ....data.sources.rows.texts import decode_utf8, json_object, shorten
 from ....errors import DataError
 from ....files.digests import sha256_of
 from ..benchmark_folder import Folder
@@ -51,20 +53,20 @@ def fill_tsv(builder: Builder, images: Path, texts: Path, keys: tuple[str, str, 
                 "the line has no tab after an image id",
                 "write the id and the base64 image, separated by a tab",
             )
-        builder.add_image(fields.decode_utf8(image_id.strip(), where, "image id"), where)
+        builder.add_image(decode_utf8(image_id.strip(), where, "image id"), where)
     lines = LineFile(texts)
     for row in range(len(lines)):
         where = lines.where(row)
         example = json.dumps(dict(zip(keys, (1, "...", [1]), strict=True)))
-        query = fields.json_object(fields.decode_utf8(lines.read(row), where, "line"), where, example)
+        query = json_object(decode_utf8(lines.read(row), where, "line"), where, example)
         text, ids = query.get(keys[1]), query.get(keys[2])
         if not isinstance(text, str):
-            raise RowError(where, "no caption", f"{keys[1]} is {fields.shorten(text)}", f"write {example} there")
+            raise RowError(where, "no caption", f"{keys[1]} is {shorten(text)}", f"write {example} there")
         if not isinstance(ids, list) or not ids or not all(type(item) in (int, str) for item in ids):
             raise RowError(
                 where,
                 "bad ids",
-                f"{keys[2]} is {fields.shorten(ids)}, so nobody can say what is right",
+                f"{keys[2]} is {shorten(ids)}, so nobody can say what is right",
                 "take a split that is published with its answers",
             )
         number = query.get(keys[0])
@@ -91,7 +93,7 @@ class TsvImages:
         return self.lines.where(row)
 
     def __getitem__(self, row: int) -> bytes:
-        return fields.decode_base64(self.lines.read(row).partition(b"\t")[2], self.where(row))
+        return decode_base64(self.lines.read(row).partition(b"\t")[2], self.where(row))
 
 
 def fill_lmdb(builder: Builder, place: Path) -> Filled:
@@ -146,4 +148,4 @@ class LmdbImages:
             raw = transaction.get(self.ids[row].encode()[:MAX_KEY])
         if raw is None:
             raise RowError(self.where(row), "no image", "imgs lacks it", "write the lmdb again")
-        return fields.decode_base64(raw, self.where(row))
+        return decode_base64(raw, self.where(row))

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ....data.sources import fields
+from ....data.sources.rows.texts import shorten
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
 from ..benchmark_folder import Folder, MissingFile, coco_key, read_json
@@ -87,7 +88,7 @@ def split_rows(path: Path, stamp: tuple[int, int], split: str) -> list[tuple[str
         where = f"{path}, images[{number}]"
         name, sentences = (row.get(key) if isinstance(row, dict) else None for key in ("filename", "sentences"))
         if not isinstance(name, str) or not isinstance(sentences, list):
-            raise DataError(f"{where}: {fields.shorten(row)} has no filename with sentences; copy the file again")
+            raise DataError(f"{where}: {shorten(row)} has no filename with sentences; copy the file again")
         splits[str(row.get("split"))] = None
         if row.get("split") == split:
             texts = [spoken(sentence, where) for sentence in sentences]
@@ -101,7 +102,7 @@ def spoken(sentence: object, where: str) -> str:
     """The text of a sentence."""
     text = sentence.get("raw") if isinstance(sentence, dict) else None
     if not isinstance(text, str):
-        raise DataError(f"{where}: {fields.shorten(sentence)} has no `raw` text; copy the file again")
+        raise DataError(f"{where}: {shorten(sentence)} has no `raw` text; copy the file again")
     return fields.caption(text.strip(), where)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....data.sources.fields import json_object, shorten
+from ....data.sources.rows.texts import json_object, shorten
 from ....data.tokenizer import is_blank
 from ....errors import DataError
 from ...left_out import LeftOut

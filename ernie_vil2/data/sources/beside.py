@@ -1,7 +1,7 @@
-"""Object tags beside a source: JSON lines {id, tags}, joined by image id when a sample is loaded."""
+"""Object tags and boxes beside a source: JSON lines {id, tags} and {id, boxes}, joined by image id at loading."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -13,18 +13,26 @@ from ...files.json_files import KeyTwice, parse_json
 from . import fields
 from .base import RowError, Sample, Source, digest
 from .lines import LineFile
+from .rows.texts import decode_utf8
+
+READERS: dict[str, Callable[[Any, str], tuple | None]] = {"tags": fields.tag_list, "boxes": fields.box_list}
+"""{field of a Sample and option of a source: function of a row's field and its place}"""
+EXAMPLES = {"tags": '["...", "..."]', "boxes": "[[x1, y1, x2, y2]]"}
 
 
-class TagFile:
-    """Tags by image id, from JSON lines {id, tags}: 24 bytes of memory a row, a row is read when it is asked for.
+class IdFile:
+    """Tags or boxes by image id, from JSON lines {id, field}: 24 bytes of memory a row, read when it is asked for.
 
-    Raises ConfigError when `path` is none, DataError for a file that cannot be used, a row without an id, and an id
-    that occurs twice.
+    field: a key of READERS. Raises ConfigError when `path` is none, DataError for a file that cannot be used, a row
+    without an id, and an id that occurs twice.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, field: str):
+        self.field = field
         if not isinstance(path, (str, os.PathLike)):
-            raise ConfigError(f"tags: {path!r} is no file; name the JSON lines that tools/data.py tags has written")
+            raise ConfigError(
+                f"{field}: {path!r} is no file; name the JSON lines that tools/data.py {field} has written"
+            )
         self.path = Path(path)
         self.lines = LineFile(path)
         hashes = np.empty(len(self.lines), np.uint64)
@@ -45,25 +53,25 @@ class TagFile:
     def __len__(self):
         return len(self.lines)
 
-    def get(self, key: str) -> tuple[str, ...] | None:
-        """The tags of an image id as a tuple, or None when the file does not know it."""
+    def get(self, key: str) -> tuple | None:
+        """The tags or boxes of an image id as a tuple, or None when the file does not know it."""
         mark = np.uint64(digest(key.encode("utf-8", "surrogatepass")))
         place = int(np.searchsorted(self.hashes, mark))
         while place < len(self.hashes) and self.hashes[place] == mark:
             row = int(self.rows[place])
             known, content = self.parse(self.lines.read(row), row)
             if known == key:
-                return fields.tag_list(content.get("tags"), self.lines.where(row))
+                return READERS[self.field](content.get(self.field), self.lines.where(row))
             place += 1
         return None
 
     def parse(self, raw: bytes, row: int) -> tuple[str, dict[str, Any]]:
         """(id, content) of a row."""
         try:
-            content = parse_json(fields.decode_utf8(raw, self.lines.where(row), "line"))
+            content = parse_json(decode_utf8(raw, self.lines.where(row), "line"))
             key = content["id"]
         except KeyTwice as error:
-            raise RowError(self.lines.where(row), "bad tags", str(error), "keep one of them") from None
+            raise RowError(self.lines.where(row), f"bad {self.field}", str(error), "keep one of them") from None
         except (ValueError, KeyError, TypeError, RecursionError):
             key = None
         if isinstance(key, int) and not isinstance(key, bool):
@@ -71,18 +79,18 @@ class TagFile:
         if not isinstance(key, str):
             raise RowError(
                 self.lines.where(row),
-                "bad tags",
+                f"bad {self.field}",
                 "the line is no JSON object with an id",
-                'write {"id": "...", "tags": ["...", "..."]}, as tools/data.py tags does',
+                f'write {{"id": "...", "{self.field}": {EXAMPLES[self.field]}}}, as tools/data.py {self.field} does',
             )
         return key, content
 
 
-class TaggedSource(Source):
-    """A source whose samples take the tags that a TagFile has for their image id; others keep their own."""
+class BesideSource(Source):
+    """A source whose samples take the tags or boxes that an IdFile has for their image id; others keep their own."""
 
-    def __init__(self, source: Source, path: str | os.PathLike):
-        self.source, self.tags = source, TagFile(path)
+    def __init__(self, source: Source, path: str | os.PathLike, field: str):
+        self.source, self.file = source, IdFile(path, field)
         self.name = source.name
 
     def __len__(self):
@@ -90,11 +98,11 @@ class TaggedSource(Source):
 
     def load(self, index: int) -> Sample:
         sample = self.source.load(index)
-        tags = self.tags.get(sample.id)
+        found = self.file.get(sample.id)
         own = self.source.own_id(index, sample.id)
-        if tags is None and own != sample.id:  # the file may know an id without what a join puts in front of it
-            tags = self.tags.get(own)
-        return sample if tags is None else replace(sample, tags=tags)
+        if found is None and own != sample.id:  # the file may know an id without what a join puts in front of it
+            found = self.file.get(own)
+        return sample if found is None else replace(sample, **{self.file.field: found})
 
     def key(self, index: SupportsIndex) -> str:
         return self.source.key(index)
@@ -125,4 +133,4 @@ class TaggedSource(Source):
         return self.source.faults(checksums)
 
     def describe(self) -> str:
-        return f"{self.source.describe()}; tags of {len(self.tags):,} ids from {self.tags.path}"
+        return f"{self.source.describe()}; {self.file.field} of {len(self.file):,} ids from {self.file.path}"

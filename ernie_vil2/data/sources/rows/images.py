@@ -1,0 +1,86 @@
+"""The image of a row: a path that stays in its folder, or base64."""
+
+import base64
+import binascii
+import os
+import re
+import stat
+from pathlib import Path
+
+from ..base import RowError
+from .texts import shorten
+
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside: bool) -> Path:
+    """The path of an existing file; one that leaves `folder` (by `..`, link or from /) is refused unless allowed."""
+    if value.startswith(("http://", "https://")):
+        raise RowError(
+            where, "unusable image path", f"the image is the address {shorten(value)}", "download it and name the file"
+        )
+    path = Path(folder, value)
+    try:
+        root, target = os.path.realpath(folder), os.path.realpath(path)
+        if not allow_outside and not target.startswith(os.path.join(root, "")):
+            raise RowError(
+                where,
+                "image outside the folder",
+                f"the image {shorten(value)} lies outside the folder {folder}",
+                "move it there and name it relative to the folder, or set allow_outside: true",
+            )
+        status = os.stat(target)
+    except FileNotFoundError:
+        raise RowError(
+            where,
+            "missing image",
+            f"the image file {shorten(value)} does not exist in {folder}",
+            "add the file, correct its name, or delete the row",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RowError(
+            where,
+            "unusable image path",
+            f"the image file {shorten(value)} cannot be opened ({getattr(error, 'strerror', None) or error})",
+            "correct its name or its permissions",
+        ) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise RowError(
+            where, "unusable image path", f"the image {shorten(value)} is not a regular file", "name an image file"
+        )
+    if not status.st_size:
+        raise RowError(
+            where,
+            "unusable image path",
+            f"the image file {shorten(value)} is empty",
+            "copy the image again or delete the row",
+        )
+    return path
+
+
+def decode_base64(value: bytes | str, where: str) -> bytes:
+    """Bytes of a base64 field (bytes or ASCII str), standard or url-safe alphabet, padded or not."""
+    try:
+        raw = value.strip() if isinstance(value, bytes) else value.strip().encode("ascii")
+        # Standard base64 is the common case: only the url-safe one is translated and padded.
+        if len(raw) % 4 or b"-" in raw or b"_" in raw:
+            raw = raw.translate(URL_SAFE) + b"=" * (-len(raw) % 4)
+        image = base64.b64decode(raw, validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise RowError(
+            where, "bad base64", f"the image is not base64 ({base64_fault(value)})", "encode the image file again"
+        ) from None
+    if not image:
+        raise RowError(
+            where, "no image", "the image field is empty", "put the base64 of the image there or delete the row"
+        )
+    return image
+
+
+def base64_fault(value: bytes | str) -> str:
+    """What is wrong with a field that is not base64."""
+    text = value.strip() if isinstance(value, str) else value.strip().decode("latin-1")
+    wrong = re.search(r"[^A-Za-z0-9+/_=-]", text)
+    if wrong:
+        return f"character {wrong.group()!r} at position {wrong.start() + 1}"
+    return f"its {len(text):,} characters end in the middle of a group or go on after the padding"
