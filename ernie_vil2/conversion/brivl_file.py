@@ -12,12 +12,12 @@ from ..checkpoints import model_directory
 from ..checkpoints.formats.safetensors_file import open_safetensors
 from ..checkpoints.formats.torch_file import open_torch
 from ..checkpoints.formats.torch_writer import write_torch
+from ..checkpoints.layouts import shapes
 from ..checkpoints.layouts.any_source import Renamed
 from ..checkpoints.layouts.brivl.layout import CONTAINER, LOGIT_TEMPERATURE, read, write
-from ..checkpoints.layouts.brivl.names import MOMENTUM
 from ..checkpoints.layouts.brivl.sizes import RELEASED
 from ..checkpoints.layouts.layout_record import Found
-from ..checkpoints.release_layout import TEMPERATURE
+from ..checkpoints.release_layout import MOMENTUM, TEMPERATURE
 from ..config.model import ModelConfig
 from ..errors import CheckpointError
 from ..files.atomic import atomic_file, reported
@@ -81,14 +81,24 @@ def told(config: ModelConfig) -> dict[str, Any]:
 
 
 def checked_model(opened: Opened, made: Path) -> dict[str, Any]:
-    """The record of writing back the model directory that was made of a released file, which its network takes too."""
-    from ..inference.model import load
-
+    """The record of writing back the model directory that was made of a released file; its network fits it too."""
     state, config, _ = model_directory.open_model(made, raw=True)
+    check_network(state, config)
     used = dict.fromkeys(source for entry in opened.state.entries.values() for source in entry.sources)
-    record = bits_record(opened.state.source, write(state, config), used)
-    load(made)
-    return record
+    return bits_record(opened.state.source, write(state, config), used)
+
+
+def check_network(state: Mapping[str, Any], config: ModelConfig) -> None:
+    """CheckpointError where the network of a system would not find its tensors; it is laid out without memory."""
+    import paddle
+
+    from ..systems.registry import system_class
+
+    with paddle.LazyGuard():
+        wanted = {
+            key: tuple(value.shape) for key, value in system_class(config.system).network(config).state_dict().items()
+        }
+    shapes.check(state, wanted, "what was written", f"of the system {config.system}")
 
 
 def bits_record(wanted: Mapping[str, Any], found: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

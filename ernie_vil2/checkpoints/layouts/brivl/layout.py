@@ -12,12 +12,12 @@ import numpy as np
 from ....config.model import ModelConfig
 from ....errors import CheckpointError
 from ...formats.lazy_tensors import spec_of
-from ...release_layout import TEMPERATURE, UNUSED
+from ...release_layout import MOMENTUM, TEMPERATURE, UNUSED
 from .. import shapes
 from ..any_source import Renamed
 from ..layout_record import Found, Layout, Read
 from ..mapping import Entry, Mapped, copied, transposed
-from .names import IMAGE, MOMENTUM, PARTS, TEXT, TWIN, Row, rows
+from .names import IMAGE, PARTS, TEXT, TWIN, Row, rows
 from .sizes import SYSTEM, config_of
 
 NAME = "BriVL"

@@ -16,8 +16,6 @@ IMAGE, TEXT = "imgencoder", "textencoder"
 TWIN = "_mom"
 PARTS = (IMAGE, IMAGE + TWIN, TEXT, TEXT + TWIN)
 BACKBONE, BERT, LEARNABLE = "backbone.", "backbone.bert.", "learnable."
-MOMENTUM = "momentum."
-"""Beginning of our keys for the twins"""
 CLASSES = 1000
 """Of the classifier of the image backbone, which nothing reads"""
 BLOCK = ("attn.q", "attn.k", "attn.v", "attn.o", "ln1", "ffn.i", "ffn.o", "ln2")
