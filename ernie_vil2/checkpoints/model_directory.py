@@ -58,11 +58,12 @@ def save_model(
 def check_state(state: Mapping[str, np.ndarray], config: ModelConfig, where: str | Path) -> list[str]:
     """Notes on harmless differences of `state` from what `config` needs; CheckpointError for all others.
 
-    The keys of the plain system are known here; those of another one when its model is built (`inference.model.load`).
+    The keys of the plain system are known here; those of another one when its model is built (`inference.model.load`),
+    which reads none that begin with `unused.`: these may be of any type.
     """
     if config.system == PLAIN:
         return release_layout.check(state, config, where)
-    wrong = {key: spec_of(state, key).dtype for key in state}
+    wrong = {key: spec_of(state, key).dtype for key in state if not key.startswith(release_layout.UNUSED)}
     wrong = [f"{printable(key)} ({kind})" for key, kind in wrong.items() if kind not in FLOATS]
     if wrong:
         raise CheckpointError(f"{where}: not floating point: {', '.join(wrong)}; save it again from its training")

@@ -18,6 +18,10 @@ from ..errors import CheckpointError
 from .formats.lazy_tensors import FLOATS, Spec, printable, spec_of
 
 TEMPERATURE = "contrastive_loss_mm.temperature_b"
+MOMENTUM = "momentum."
+"""Beginning of the keys of a copy that followed the model in training, kept beside it"""
+UNUSED = "unused."
+"""Beginning of the keys of what a system keeps for the way back to its own project, which no model reads"""
 HARMLESS = re.compile(r"visual\.classfy\..+|contrastive_loss_((ii|tt)\.temperature_b|(mm|ii|tt)\.bias_b)")
 HARMLESS_SHAPES = {
     f"contrastive_loss_{group}.{name}": (1,) for group in ("mm", "ii", "tt") for name in ("temperature_b", "bias_b")

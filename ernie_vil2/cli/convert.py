@@ -4,6 +4,8 @@ python tools/convert.py OPEN_ERNIE_VIL2_BASE_ViT.pdparams model --vocab vocab.tx
 python tools/convert.py ernie-3.0-base-zh text_model          a folder of PaddleNLP or Hugging Face, or a file
 python tools/convert.py model weights.pdparams                back to the release's file
 python tools/convert.py model folder --to paddlenlp
+python tools/convert.py BriVL-1.0-5500w.pth model --vocab vocab.txt
+python tools/convert.py model BriVL.pth --to brivl
 """
 
 import argparse
@@ -15,7 +17,7 @@ from ..runtime import import_paddle
 from .arguments import add_replace, model_path
 from .stopping import stoppable
 
-TARGETS = ("model-dir", "official", "paddlenlp", "torch")
+TARGETS = ("model-dir", "official", "paddlenlp", "torch", "brivl")
 
 
 def pair(text: str) -> tuple[str, Any]:
@@ -46,7 +48,8 @@ def main(argv: list[str] | None = None) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="what the source cannot tell: activation, heads, epsilon, pixels (a preset), projection=false",
+        help="what the source cannot tell: activation, heads, epsilon, pixels (a preset), projection=false; of BriVL "
+        "image_size, max_length, twins=false",
     )
     parser.add_argument("--no-check", dest="check", action="store_false", help="do not run source and result")
     add_replace(parser)

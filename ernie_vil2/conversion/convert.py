@@ -14,17 +14,21 @@ from ..checkpoints.formats.lazy_tensors import Float32View
 from ..checkpoints.formats.paddle_file import write_pdparams
 from ..checkpoints.layouts import official
 from ..checkpoints.layouts.any_source import read_json
+from ..checkpoints.layouts.brivl import layout as brivl
+from ..checkpoints.layouts.brivl.sizes import SYSTEM as BRIVL
 from ..config.model import PLAIN
 from ..errors import CheckpointError, ConfigError
 from ..files.atomic import atomic_file, replace_directory, reported, temporary_name
 from ..files.claim import Claims
 from ..files.leftovers import UNCHECKED
 from . import check as conversion_check
+from .brivl_file import checked_model, write_brivl
 from .fixed_inputs import Inputs, Result, fixed_inputs
 from .opened import Opened, described, open_any
 from .targets import write_paddlenlp, write_torch
 
-TARGETS = ("model-dir", "official", "paddlenlp", "torch")
+FILES = {"official": "the release's file", BRIVL: "a torch file"}
+"""Targets that are one file, and what that is"""
 
 
 def convert(
@@ -42,9 +46,10 @@ def convert(
     to: one of TARGETS; by default `official` for a name that ends with .pdparams, else `model-dir`. A target that
     exists is refused unless `replace` is set. vocab and settings (a config.json) go before those beside the source;
     options {name: value} say what it cannot tell: activation, heads, epsilon, pixels (a preset's name or a mapping),
-    projection (false leaves it out). With `check`, the result is loaded back and compared with the source on fixed
-    inputs, and the record of it is kept in config.json. Raises UserError and writes nothing when the source does not
-    fit, is not finite, has no form in the wanted layout, or the check fails.
+    projection (false leaves it out), image_size, max_length, twins (false leaves them out). With `check`, the result is
+    loaded back and compared with the source on fixed inputs (BriVL: bit for bit), and the record of it is kept in
+    config.json. Raises UserError and writes nothing when the source does not fit, is not finite, has no form in the
+    wanted layout, or the check fails.
     """
     target = Path(target)
     to = to or ("official" if target.suffix == ".pdparams" else "model-dir")
@@ -52,14 +57,13 @@ def convert(
         raise CheckpointError(f"--to is {to!r}; give one of {', '.join(TARGETS)}")
     claim_target(target, [source, vocab, settings], to, replace)
     opened = open_any(source, vocab, settings, options)
-    if opened.config.system != PLAIN and to != "model-dir":
+    if to != "model-dir" and opened.config.system != (BRIVL if to == BRIVL else PLAIN):
         raise ConfigError(
             f"{source} is of the system {opened.config.system}, whose layers the layout {to} has no place for; write a "
             "model directory instead"
         )
     lines = described(opened)
-    write = {"model-dir": write_model, "official": write_official, "paddlenlp": write_paddlenlp, "torch": write_torch}
-    said = write[to](opened, target, check)
+    said = WRITERS[to](opened, target, check)
     return [*lines, *said, f"wrote {target}"]
 
 
@@ -67,11 +71,11 @@ def claim_target(target: Path, inputs: Sequence[str | Path | None], to: str, rep
     """UserError for a target that would destroy something, or whose name is that of another layout."""
     if target.suffix == ".pdparams" and to != "official":
         raise CheckpointError(
-            f"--to {to} writes a folder, but {target} is the name of a file; leave out the ending, or leave out --to "
-            "for the release's file"
+            f"--to {to} writes {FILES.get(to, 'a folder')}, but {target} is the name of a file of Paddle; leave out "
+            "the ending, or leave out --to for the release's file"
         )
     claims = Claims("convert", inputs, replace)
-    if to == "official":
+    if to in FILES:
         claims.file(target)
     else:
         claims.folder(target, "a model directory", lambda path: False, is_converted)
@@ -108,6 +112,8 @@ def checked_directory(opened: Opened, made: Path) -> dict[str, Any]:
     """The record of comparing a model directory with the source it was made from."""
     from ..inference.model import load
 
+    if opened.layout in brivl.LAYOUTS:
+        return checked_model(opened, made)
     inputs = fixed_inputs(opened.config)
     if opened.layout in official.LAYOUTS:
         theirs, reason = run_official(opened, inputs), None
@@ -134,3 +140,13 @@ def write_official(opened: Opened, target: Path, check: bool) -> list[str]:
         )
     write_pdparams(target, opened.state)
     return ["note: a .pdparams holds no configuration; keep config.json and give it with --config to come back"]
+
+
+WRITERS = {
+    "model-dir": write_model,
+    "official": write_official,
+    "paddlenlp": write_paddlenlp,
+    "torch": write_torch,
+    BRIVL: write_brivl,
+}
+TARGETS = tuple(WRITERS)

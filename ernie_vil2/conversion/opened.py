@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..checkpoints import model_directory
-from ..checkpoints import release_layout as layout
 from ..checkpoints.formats.finite_weights import Finite
 from ..checkpoints.layouts import official, recognise
 from ..checkpoints.layouts.any_source import Source, open_source, read_json
@@ -50,7 +49,7 @@ def open_any(
     kind = recognise.recognise(source)
     recognise.add_options(source, kind, options)
     read = recognise.read_source(source, kind)
-    notes = read.notes + layout.check(read.state, read.config, path)
+    notes = read.notes + model_directory.check_state(read.state, read.config, path)
     if read.config.text_tower is None:
         return Opened(source, kind, read.config, read.state, None, notes)
     if source.vocab is None:

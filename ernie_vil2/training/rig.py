@@ -32,7 +32,7 @@ from .optimization.momentum import MomentumCopy
 from .optimization.optimizer import AdamW, clip_factor, learning_rate, weight_keys
 from .optimization.weights import Weights, low_precision_names
 from .resume import restore_parameters
-from .setup.initial_weights import start_system
+from .setup.initial_weights import start_system, take_copy
 from .step import GradientStep, autocast
 
 LOG = logging.getLogger("ernie_vil2")
@@ -71,6 +71,8 @@ class Rig:
         self.sync.same_start()
         if self.momentum is not None:
             self.momentum.start(self.weights, low)
+            if fresh and config.init.model:
+                self.momentum.begin(lambda copied: take_copy(copied, config.init.model, notes))
         self.optimizer = AdamW(self.weights, config.optimizer, ranks.rank if sharded else 0)
         self.scale = LossScale() if train.precision == "fp16" else None
         self.ema = Ema(self.weights, train.ema) if train.ema else None

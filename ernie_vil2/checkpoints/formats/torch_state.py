@@ -8,7 +8,7 @@ from .lazy_tensors import printable
 from .torch_constructors import View
 from .torch_pickle import Record
 
-CONTAINERS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights")
+CONTAINERS = ("state_dict", "model_state_dict", "learnable", "model", "module", "net", "network", "params", "weights")
 MAX_CONTAINERS = 4
 MAX_DEPTH = 30  # objects of a TorchScript archive within each other
 MAX_OBJECTS = 100_000

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import CheckpointError
 from ...files import json_files
-from ..formats.lazy_tensors import Spec, TensorFile, printable
+from ..formats.lazy_tensors import Spec, TensorFile, printable, spec_of
 from ..formats.paddle_file import open_pdparams
 from ..formats.safetensors_file import open_safetensors
 from ..formats.torch_file import is_torch, open_torch
@@ -65,7 +65,7 @@ class Renamed(Mapping):
     def spec(self, key: str) -> Spec:
         """Type and shape of a tensor."""
         state, name = self.places[key]
-        return state.spec(name)
+        return spec_of(state, name)
 
     def __getitem__(self, key):
         state, name = self.places[key]

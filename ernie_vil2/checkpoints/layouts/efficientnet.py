@@ -5,6 +5,7 @@ it. Convolutions and batch norms are shaped alike everywhere, so every tensor is
 """
 
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from ...config.model import IMAGENET_MEAN, IMAGENET_STD, PIXEL_PROFILES, ModelConfig, PixelProfile
 from ...config.tower_fields import EFFICIENTNETS, EfficientNetConfig
 from ...errors import CheckpointError, ConfigError
+from ..efficientnet_sizes import scaled
+from ..formats.lazy_tensors import spec_of
 from ..release_layout import image_manifest
 from . import shapes
 from .layout_record import Found, Layout, Read
@@ -63,8 +66,10 @@ TIMM_BLOCK = {
 }
 TIMM_FIRST = {**TIMM_BLOCK, "depthwise_norm": "bn1", "project_conv": "conv_pw", "project_norm": "bn2"}
 """The blocks of the first stage have no expansion, so their layers count from another place"""
-KeyName = Callable[[str, Sequence[tuple[int, int]]], str]
-"""Their name of one of our keys, by the stage and the place of every block"""
+Spots = Sequence[tuple[int, int]]
+"""The stage and the place in it of every block"""
+KeyName = Callable[[str, Spots], str]
+"""Their name of one of our keys, by the spots of blocks"""
 
 
 def places(config: EfficientNetConfig) -> list[tuple[int, int]]:
@@ -72,7 +77,7 @@ def places(config: EfficientNetConfig) -> list[tuple[int, int]]:
     return [(stage, place) for stage, count in enumerate(config.stage_depths()) for place in range(count)]
 
 
-def paddleclas_key(key: str, spots: Sequence[tuple[int, int]]) -> str:
+def paddleclas_key(key: str, spots: Spots) -> str:
     """PaddleClas's name of one of our keys: the first block of a stage is one of `_blocks`, its others of `block`."""
     parts = key.split(".")[1:]
     if parts[0] != "blocks":
@@ -82,7 +87,7 @@ def paddleclas_key(key: str, spots: Sequence[tuple[int, int]]) -> str:
     return f"_ef.{group}.{index}..{PADDLECLAS[parts[2]]}.{parts[3]}"
 
 
-def timm_key(key: str, spots: Sequence[tuple[int, int]]) -> str:
+def timm_key(key: str, spots: Spots) -> str:
     """timm's name of one of our keys."""
     *layer, value = key.split(".")[1:]
     if layer[-1].endswith("norm"):
@@ -140,8 +145,28 @@ def timm_profile(variant: str, about: Mapping[str, Any]) -> PixelProfile:
     )
 
 
+def paddleclas_counts(keys: Collection[str]) -> list[int]:
+    """Blocks of every stage by PaddleClas's keys, where a stage begins at every one of `_blocks`."""
+    found = {int(match[2]): match[1] for key in keys if (match := re.match(r"_ef\.(_blocks|block)\.(\d{1,4})\.", key))}
+    starts = [index for index, group in sorted(found.items()) if group == "_blocks"]
+    return [end - start for start, end in zip(starts, [*starts[1:], len(found)], strict=True)]
+
+
+def timm_counts(keys: Collection[str]) -> list[int]:
+    """Blocks of every stage by timm's keys."""
+    found = [match for key in keys if (match := re.match(r"blocks\.(\d{1,4})\.(\d{1,4})\.", key))]
+    most = {}
+    for stage, place in (map(int, match.groups()) for match in found):
+        most[stage] = max(most.get(stage, 0), place + 1)
+    return [count for _, count in sorted(most.items())]
+
+
+COUNTS = {paddleclas_key: paddleclas_counts, timm_key: timm_counts}
+
+
 def recognised(found: Found, name: KeyName) -> EfficientNetConfig:
-    """The EfficientNetConfig, without a head, whose tensors these keys are; CheckpointError when there is none."""
+    """The EfficientNetConfig, without a head, whose tensors these keys are: a published variant, or factors of b0;
+    CheckpointError when there is none."""
     channels = shapes.sides(found.state, name("visual.head_conv.weight", []), found.path, 4)[0]
     for variant, (_, _, size) in EFFICIENTNETS.items():
         config = EfficientNetConfig(variant=variant, image_size=size, padding="same", projection=0)
@@ -150,10 +175,21 @@ def recognised(found: Found, name: KeyName) -> EfficientNetConfig:
         beyond = name(f"visual.blocks.{len(spots)}.depthwise_conv.weight", [*spots, (6, spots[-1][1] + 1)])
         if channels == config.width and last in found.state and beyond not in found.state:
             return config
-    raise CheckpointError(
-        f"{found.path}: an EfficientNet with {channels} features whose blocks are not those of "
-        f"{', '.join(EFFICIENTNETS)}; convert one of these"
-    )
+    base = EfficientNetConfig(variant="b0", image_size=EFFICIENTNETS["b0"][2], padding="same", projection=0)
+    counts = COUNTS[name](found.state)
+    spots = [(stage, place) for stage, count in enumerate(counts) for place in range(count)]
+
+    def width(key):
+        theirs = name(key, spots)
+        return next(iter(spec_of(found.state, theirs).shape), None) if theirs in found.state else None
+
+    config = scaled(base, counts, width)
+    if config is None or channels != config.width:
+        raise CheckpointError(
+            f"{found.path}: an EfficientNet with {channels} features whose blocks are not those of "
+            f"{', '.join(EFFICIENTNETS)}; convert one of these"
+        )
+    return config
 
 
 def finished(

@@ -33,4 +33,4 @@ def read(found: Found) -> Read:
     return Read(config, found.state, notes)
 
 
-LAYOUTS = [Layout("official", fits, read, write=lambda state, config: state)]
+LAYOUTS = [Layout("official", fits, read, write=lambda state, config: state, raw=True)]

@@ -9,9 +9,11 @@ from ...errors import CheckpointError, nearest
 from ..formats.lazy_tensors import Float32View, printable
 from . import clip, efficientnet, ernie, ernie_vil, hugging_face, official, paddleclas_vit
 from .any_source import Source
+from .brivl import layout as brivl
+from .brivl import sizes as brivl_sizes
 from .layout_record import Found, Layout, Read
 
-MODULES = (official, ernie_vil, ernie, hugging_face, clip, paddleclas_vit, efficientnet)
+MODULES = (official, ernie_vil, ernie, hugging_face, clip, paddleclas_vit, efficientnet, brivl)
 LAYOUTS = [layout for module in MODULES for layout in module.LAYOUTS]
 OPTIONS = ("activation", "heads", "epsilon", "pixels", "projection")
 """What a user may say of a source that cannot tell it."""
@@ -21,6 +23,7 @@ TAKEN = {
         ((official, ernie_vil), ()),
         ((ernie, hugging_face), OPTIONS[:3]),
         ((efficientnet,), ("pixels",)),
+        ((brivl,), brivl_sizes.OPTIONS),
     )
     for module in modules
     for layout in module.LAYOUTS
@@ -76,7 +79,7 @@ def add_options(source: Source, layout: Layout, options: Mapping[str, Any]) -> N
 
 def read_source(source: Source, layout: Layout) -> Read:
     """The source's towers in the release's keys, checked; bits are kept where the layout only copies."""
-    state = source.state if layout in official.LAYOUTS else Float32View(source.state)
+    state = source.state if layout.raw else Float32View(source.state)
     found = Found(state, source.path, source.settings, source.vocab, source.tokenizer, source.pixels)
     read = layout.read(found)
     read.config = ModelConfig.from_dict(read.config.to_dict(), str(source.path))  # what it was told may be absurd

@@ -232,12 +232,17 @@ def model_config(
     except ConfigError as error:
         raise CheckpointError(f"its shapes and its config.json describe no model: {error}") from None
     for tower in config.towers().values():
-        if tower.epsilon > MAX_EPSILON:
-            raise CheckpointError(
-                f"{found.path} runs LayerNorm with epsilon {tower.epsilon:g}, but Paddle's takes at most "
-                f"{MAX_EPSILON:g}; take another model"
-            )
+        check_epsilon(tower.epsilon, found.path)
     return config
+
+
+def check_epsilon(epsilon: float, where: str | os.PathLike) -> None:
+    """CheckpointError for an epsilon of a LayerNorm that Paddle does not take."""
+    if epsilon > MAX_EPSILON:
+        raise CheckpointError(
+            f"{where} runs LayerNorm with epsilon {epsilon:g}, but Paddle's takes at most {MAX_EPSILON:g}; take "
+            "another model"
+        )
 
 
 def tokenizer_notes(found: Found) -> list[str]:

@@ -1,11 +1,12 @@
 """A copy of the model that follows it, and encodes the keys of a queue (MoCo, arXiv 1911.05722)."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import paddle
+from paddle import nn
 
 from ...config.run import QueueNegatives
 from ...errors import CheckpointError, ConfigError
@@ -44,6 +45,12 @@ class MomentumCopy:
             paddle.assign(weights.values, self.weights.values)
             self.weights.round()
             self._copy_statistics()
+
+    def begin(self, take: Callable[[nn.Layer], None]) -> None:
+        """Be what `take(model)` makes of the copied model, after `start`."""
+        with self.weights.shown():
+            take(self.system.model)
+        self.weights.round()
 
     def follow(self) -> None:
         """copy = momentum * copy + (1 - momentum) * model, in fp32, with the weights as they are."""

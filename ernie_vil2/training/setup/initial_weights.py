@@ -11,7 +11,7 @@ from paddle import nn
 
 from ...checkpoints.fill import Shape, fill_parameters
 from ...checkpoints.model_directory import open_model
-from ...checkpoints.release_layout import TEMPERATURE
+from ...checkpoints.release_layout import MOMENTUM, TEMPERATURE
 from ...config.run import RunConfig
 from ...config.tower_fields import Tower
 from ...config.towers import KINDS, READING, SIDES
@@ -124,6 +124,23 @@ def take_own_layers(model: nn.Layer, path: str | os.PathLike, notes: list[str]) 
     wrong = fill_parameters(wanted, state)
     if wrong:
         raise ConfigError(f"init.model: {path} does not fit the model: {'; '.join(map(str, wrong))}; make sizes equal")
+
+
+def take_copy(model: nn.Layer, path: str | os.PathLike, notes: list[str]) -> None:
+    """Copy what the model directory `path` keeps of a momentum copy into `model`, such as BriVL's twins, which is
+    noted; all else of it stays. ConfigError when it does not fit, and then none is copied."""
+    state, _, _ = open_model(path)
+    names = {key: MOMENTUM + key for key in model.state_dict() if MOMENTUM + key in state}
+    if not names:
+        return
+    wanted = {key: value for key, value in model.state_dict().items() if key in names}
+    wrong = fill_parameters(wanted, state, names=names, fit=resized)
+    if wrong:
+        raise ConfigError(
+            f"init.model: the momentum copy of {path} does not fit the model: {'; '.join(map(str, wrong))}; make "
+            "sizes equal"
+        )
+    notes.append(f"the copy that encodes keys starts from the {len(names)} tensors of one in {path}")
 
 
 def take_temperature(model: DualEncoder, path: str | os.PathLike) -> None:
