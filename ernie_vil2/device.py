@@ -178,6 +178,16 @@ def host_array(tensor: "Tensor") -> "ndarray":
     return np.from_dlpack(tensor) if device_of(tensor).is_cpu else tensor.numpy()
 
 
+def float32_copy(tensor: "Tensor") -> "ndarray":
+    """A tensor as a float32 array of its own.
+
+    `Tensor.numpy()` of a view copies the whole buffer behind it on a CPU (Paddle 3.3.1): of all weights, for each.
+    """
+    import numpy as np
+
+    return np.array(host_array(tensor.detach().astype("float32")), np.float32)
+
+
 def waiting_calls() -> "list[tuple[ModuleType, str]]":
     """(module, name) of Paddle's functions that wait for a device."""
     import paddle

@@ -10,6 +10,7 @@ from paddle import nn
 
 from ..config.run import LoraConfig
 from ..config.towers import KINDS
+from ..device import float32_copy
 from ..errors import ConfigError
 from ..keys import generator
 from .dual_encoder import DualEncoder
@@ -37,7 +38,7 @@ class LoraLinear(Linear):
     def merged(self) -> np.ndarray:
         """float32 array [in, out]: the weight with the update in it."""
         weight, first, second = (
-            value.astype("float32").numpy().astype(np.float64) for value in (self.weight, self.lora_a, self.lora_b)
+            float32_copy(value).astype(np.float64) for value in (self.weight, self.lora_a, self.lora_b)
         )
         return (weight + self.scale * (first @ second)).astype(np.float32)
 
@@ -85,5 +86,5 @@ def merged_state(model: nn.Layer) -> dict[str, np.ndarray]:
         if key in added:
             continue
         layer = merged.get(key.removesuffix(".weight")) if key.endswith(".weight") else None
-        state[key] = np.array(value.astype("float32").numpy()) if layer is None else layer.merged()
+        state[key] = float32_copy(value) if layer is None else layer.merged()
     return state

@@ -17,6 +17,7 @@ import paddle
 
 from ..config.run import QueueNegatives, RunConfig
 from ..data.batches.views import Batch
+from ..device import float32_copy
 from ..errors import DataError, cause_of
 from ..models.lora import add_lora, merged_state
 from ..objectives.gather import Share, divide
@@ -240,7 +241,7 @@ def told(diagnostic: Callable[[], Any]) -> Any:
 
 def arrays_of(model: paddle.nn.Layer) -> dict[str, np.ndarray]:
     """{key: float32 array} of the model's parameters."""
-    return {key: np.asarray(value.astype("float32").numpy()) for key, value in model.state_dict().items()}
+    return {key: float32_copy(value) for key, value in model.state_dict().items()}
 
 
 def build(config: RunConfig, batch_size: int | None = None) -> Rig:

@@ -9,6 +9,7 @@ import paddle
 from paddle import nn
 
 from ...config.run import QueueNegatives
+from ...device import float32_copy
 from ...errors import CheckpointError, ConfigError
 from ...models.towers.batch_norm import is_statistic
 from ...systems.system import System
@@ -75,10 +76,7 @@ class MomentumCopy:
     def state(self) -> dict[str, np.ndarray]:
         """{name: float32 array} of the copy, low-rank updates and running statistics too."""
         with self.weights.shown():
-            return {
-                key: np.asarray(value.astype("float32").numpy())
-                for key, value in self.system.model.state_dict().items()
-            }
+            return {key: float32_copy(value) for key, value in self.system.model.state_dict().items()}
 
     def load(self, arrays: Mapping[str, Any], path: str) -> None:
         """Go on from the arrays of `state`; CheckpointError where there are none, or of another model."""
