@@ -130,16 +130,16 @@ def test_boxes_are_counted_in_pixels_of_the_file(tmp_path, random_image, decode)
     image.save(tmp_path / "a.png")
     image.save(tmp_path / "turned.png", exif=exif)
     inside, right, above, point = [0, 0, 24, 40], [20, 1, 24.5, 9], [3, -1, 9, 9], [5, 5, 5, 9]
-    boxes = [[inside, right], [above, inside, point, [9, 9, 3, 12], [30, 2, 26, 9]], [], None]
+    boxes = [[inside, right], [above, inside, inside, point, [9, 9, 3, 12], [30, 2, 26, 9]], [], None]
     names = ["a.png", "turned.png"] * 2
     rows = [{"image": name, "text": "x", "boxes": found} for name, found in zip(names, boxes, strict=True)]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     report = check(open_source(tmp_path / "a.jsonl"), decode_images=decode)
     assert report.bad == 0
-    assert (report.box_rows, report.boxes, report.boxes_empty) == (2, 7, 3)
+    assert (report.box_rows, report.boxes, report.boxes_empty) == (2, 8, 3)
     assert report.boxes_outside == (3 if decode else 0)
     outside = "3 leave their image, " if decode else ""
-    assert f"boxes            7 in 2 rows: {outside}3 have no area" in str(report)
+    assert f"boxes            8 in 2 rows: {outside}3 have no area" in str(report)
     without = check(open_source("scenes:size=2,boxes=" + str(empty_boxes(tmp_path))))
     assert without.boxes == 0 and "boxes" not in str(without)
 

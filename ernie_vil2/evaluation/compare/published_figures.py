@@ -4,15 +4,43 @@ Figures are in percent, text to image (t2i) and image to text (i2t), R@1/R@5/R@1
 does not say stands under every benchmark that it may belong to, with a footnote.
 """
 
-from dataclasses import dataclass
+from .published_row import FINE_TUNED, ZERO_SHOT, Published, recalls
 
-from .protocol_titles import ALIASES
-
-ZERO_SHOT, FINE_TUNED = "zero-shot", "fine-tuned"
 HARNESS_CAVEAT = (
     "Between two harnesses expect about 2 points of R@1 either way on the same weights: "
     "preprocessing and caption files differ. Smaller differences from published figures say nothing."
 )
+PROTOCOLS = {
+    "coco-cn@1053": "1,000 test images and 1,053 human captions; every caption of an image is right",
+    "coco-cn@1k-official": "1,000 texts paired row by row with 1,000 images, as the release's script does: equal "
+    "scores do not count against the model",
+    "coco-cn@5k": "5,000 human-translated captions",
+    "flickr30k-cn": "1,000 test images and 5,000 human-translated captions",
+    "flickr30k-cn@val": "1,000 validation images and 5,000 machine-translated captions",
+    "muge": "the official validation set, where a query has several images; published figures are text to image only",
+    "aic-icc@10k-pairs": "the first 10,000 pairs of image and caption of the validation set",
+    "aic-icc@10k-images": "the first 10,000 images of the validation set with five captions each",
+    "aic-icc@30k": "all 30,000 images of the validation set with five captions each",
+    "flickr30k": "English, 1,000 test images of the Karpathy split with five captions each",
+    "mscoco@5k": "English, 5,000 test images of the Karpathy split with five captions each",
+    "mscoco@1k": "English, mean of five folds of 1,000 images",
+    "cbvs": "CBVS-20K: 2,487 queries, 19,662 covers, 20,001 graded pairs",
+    "ruc-cas-wenlan": "BriVL's own test set, whose files are not published: no command here measures it",
+    "imagenet-zh": "zero-shot classification by Chinese class names and prompts",
+}
+ALIASES = {
+    "flickr30k-cn@1k": "flickr30k-cn",
+    "flickr30k@1k": "flickr30k",
+    "muge@valid": "muge",
+    "cbvs@20k": "cbvs",
+}
+"""full names of benchmarks that have one protocol"""
+FAMILIES = {
+    "elevater-zh": "zero-shot classification by Chinese class names and prompts, set {}",
+    "sts": "correlation of cosines with human scores, set {}",
+    "image-retrieval": "mean average precision, images with a common label are right, set {}",
+}
+
 RELEASE_README = "readme of the release that links OPEN_ERNIE_VIL2_BASE_ViT.pdparams"
 EARLIER_README = "table of an earlier readme of the release"
 PAPER = "best figures of the ERNIE-ViL 2.0 paper, as the release's readme repeats them"
@@ -39,28 +67,6 @@ UNKNOWN_BRIVL = (
 )
 PAPER_BEST = "The paper's best figure; the readme does not say of which model. " + UNKNOWN_COCO
 VALIDATION = "Measured on the validation split; no figure of the test split is published."
-
-
-@dataclass(frozen=True)
-class Published:
-    """A row of a published table. benchmarks: names under which it is shown. printed: {metric: figure as printed}."""
-
-    model: str
-    benchmarks: tuple[str, ...]
-    printed: dict[str, str]
-    source: str
-    setting: str = ZERO_SHOT
-    footnote: str = ""
-
-
-def recalls(t2i: str = "", i2t: str = "", **others: str) -> dict[str, str]:
-    """{metric: figure} of `R@1/R@5/R@10` of both directions, a dash or nothing being unknown, and of other metrics."""
-    found = {}
-    for name, line in (("t2i", t2i), ("i2t", i2t)):
-        for k, figure in zip((1, 5, 10), line.split("/"), strict=False):
-            if figure not in ("", "-"):
-                found[f"{name}_r{k}"] = figure
-    return {**found, **others}
 
 
 def early(model: str, coco: str, aic: str) -> list[Published]:
@@ -230,3 +236,10 @@ def published_for(benchmark: str | None) -> list[Published]:
     name = ALIASES.get(benchmark, benchmark)
     rows = [row for row in FIGURES if name in row.benchmarks]
     return sorted(rows, key=lambda row: row.setting != ZERO_SHOT)
+
+
+def protocol_of(benchmark: str) -> str:
+    """One line on what is measured, or an empty one for a benchmark that is not known."""
+    family, _, name = benchmark.partition("@")
+    of_family = FAMILIES.get(family, "").format(name).removesuffix(", set ")
+    return PROTOCOLS.get(ALIASES.get(benchmark, benchmark)) or of_family

@@ -12,8 +12,7 @@ from ...errors import DataError
 from ..metrics import thresholds
 from ..runs.records import Run
 from .columns import COLUMNS, DECISION_COLUMNS, HIDDEN, shown, with_means
-from .protocol_titles import protocol_of
-from .published_figures import HARNESS_CAVEAT, published_for
+from .published_figures import HARNESS_CAVEAT, protocol_of, published_for
 
 CHECKSUMS = {"data_sha256": "data", "model_sha256": "model", "config_sha256": "configuration"}
 EXPLAINED = (

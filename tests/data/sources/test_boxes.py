@@ -46,6 +46,10 @@ def test_boxes_come_out_as_they_went_in(boxes, form):
         assert found.dtype == np.float32 and found.shape == (len(boxes), 4) and found.tolist() == boxes
 
 
+def test_boxes_under_nought_are_no_fractions():
+    assert checked_boxes([[-1, 0, 1, 1]]).tolist() == [[-1, 0, 1, 1]]
+
+
 @pytest.mark.parametrize(
     "value, words",
     [
@@ -151,3 +155,16 @@ def test_a_bad_file_of_boxes_is_named(photos):
         assert error.value.cause == "bad boxes"
     with pytest.raises(ConfigError, match="boxes: 5 is no file; name the JSON lines that tools/data.py boxes"):
         open_source({"path": path, "boxes": 5})
+
+
+@pytest.mark.parametrize("size", ["tiny", "full"])
+def test_the_release_s_own_input_is_read_whole(shared_parity, size):
+    path = shared_parity.parent / "brivl" / size / "input.jsonl"
+    if not path.is_file():
+        pytest.skip(f"no fixtures of the release at {path}")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    source = open_source({"path": str(path), "sentences": "sur_text"})
+    for sample, row in zip(source, rows, strict=True):
+        assert [sample.id, list(map(list, sample.boxes))] == [row["image_id"], row["bbox"]]
+        assert list(sample.texts) == [text for kind, text in row["sentences"] if kind == "sur_text"]
+        assert sample.image.is_file()

@@ -11,8 +11,7 @@ from ernie_vil2.cli.eval.compare import main
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.compare.charts import recall_figure, score_figure
 from ernie_vil2.evaluation.compare.markdown import plain
-from ernie_vil2.evaluation.compare.protocol_titles import PROTOCOLS
-from ernie_vil2.evaluation.compare.published_figures import published_for
+from ernie_vil2.evaluation.compare.published_figures import PROTOCOLS, published_for
 from ernie_vil2.evaluation.compare.tables import compare_runs
 from ernie_vil2.evaluation.embeddings import Embeddings
 from ernie_vil2.evaluation.metrics.ranks import percent, retrieval_metrics

@@ -2,8 +2,7 @@
 
 import pytest
 
-from ernie_vil2.evaluation.compare.protocol_titles import PROTOCOLS, protocol_of
-from ernie_vil2.evaluation.compare.published_figures import FIGURES, published_for
+from ernie_vil2.evaluation.compare.published_figures import FIGURES, PROTOCOLS, protocol_of, published_for
 
 
 def figures(benchmark, setting="zero-shot"):
