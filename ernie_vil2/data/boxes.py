@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 
 from ..errors import DataError
-from .images.placement import Placement
+from .images.placement import Placement, upright
 
 LARGEST = 1e9  # pixels; well inside float32, so that no width or area overflows
 FIX = "write a list of [x1, y1, x2, y2] in pixels of the image as it is stored"
@@ -42,14 +42,15 @@ def corners(box: object, number: int) -> list[float]:
     return [float(side) for side in box]
 
 
-def network_boxes(boxes: object, most: int, placed: Placement) -> tuple[np.ndarray, int]:
+def network_boxes(boxes: object, most: int, placed: Placement, orientation: int = 1) -> tuple[np.ndarray, int]:
     """(float32 [most + 1, 4], count): the first `most` boxes of an image in pixels of the network's input, after them
     the whole input, zeros after that; `count` of them are no filling.
 
-    boxes: [n, 4] in pixels of the image, or None. They are not clipped to the input. Source: BriVL's release.
+    boxes: [n, 4] in pixels of the image as it is stored, or None; they are not clipped to the input. orientation: the
+    one of EXIF by which its decoder turned it. Source: BriVL's release.
     """
     own = np.asarray(boxes if boxes is not None else (), np.float64).reshape(-1, 4)[:most]
     found, count = np.zeros((most + 1, 4), np.float32), len(own) + 1
-    found[: count - 1] = placed.move(own)
+    found[: count - 1] = placed.move(upright(own, orientation, placed.sides))
     found[count - 1] = 0, 0, placed.size, placed.size
     return found, count

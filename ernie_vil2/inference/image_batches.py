@@ -8,7 +8,7 @@ import numpy as np
 
 from ..config.model import PixelProfile
 from ..data.boxes import checked_boxes, network_boxes
-from ..data.images.decode import AnyImage, decode
+from ..data.images.decode import AnyImage, applied_orientation, decode
 from ..data.images.limits import Limits
 from ..data.images.resize import centre, crop
 from ..errors import ConfigError, DataError
@@ -36,7 +36,8 @@ class ImageReader:
         pixels = crop(rgb, self.profile, self.limits)
         if checked is None:
             return pixels, None
-        return pixels, network_boxes(checked, self.most_boxes, centre(rgb.shape[:2], self.profile, self.limits))
+        placed = centre(rgb.shape[:2], self.profile, self.limits)
+        return pixels, network_boxes(checked, self.most_boxes, placed, applied_orientation(image, self.profile))
 
     def attempt(self, job: tuple[AnyImage, object]) -> Entry | DataError:
         """`read` of (image, boxes), or its error: an exception would end the threads that decode."""

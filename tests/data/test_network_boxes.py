@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ernie_vil2.config.model import PIXEL_PROFILES, PixelProfile
 from ernie_vil2.data.boxes import LARGEST, network_boxes
-from ernie_vil2.data.images.placement import Cut, placement
+from ernie_vil2.data.images.placement import Cut, Placement
 from ernie_vil2.data.images.resize import centre
 
 SQUARE = PixelProfile(decoder="pil", resize="square", size=100)
@@ -51,7 +51,7 @@ def test_nothing_is_clipped():
 
 
 def test_a_mirrored_box_keeps_its_left_side_at_the_left():
-    placed = placement((50, 100), (100, 200), 80, Cut(10, 30, mirrored=True))
+    placed = Placement((50, 100), (100, 200), 80, Cut(10, 30, mirrored=True))
     boxes, _ = network_boxes([[20, 10, 45, 30]], 1, placed)
     assert boxes.tolist() == [[80 - 60, 10, 80 - 10, 50], [0, 0, 80, 80]]
 

@@ -11,9 +11,9 @@ from ...errors import ConfigError, ImageError
 from ...keys import generator, stable_hash
 from ..boxes import network_boxes
 from ..images.augment import draw_short, vary
-from ..images.decode import decode, decode_for
+from ..images.decode import applied_orientation, decode, decode_for
 from ..images.limits import DEFAULT_LIMITS, Limits
-from ..images.placement import placement
+from ..images.placement import Placement
 from ..images.resize import centre, crop, resize_short
 from ..sources.base import Sample
 from ..sources.pictures import probe
@@ -167,7 +167,8 @@ class ViewMaker:
             raise row_error(sample.where, error) from None
         boxes = {}
         if self.boxes:
-            boxes = {view: network_boxes(sample.boxes, self.boxes, placed) for view, placed in places.items()}
+            turn = applied_orientation(sample.image, self.profile) if sample.boxes else 1
+            boxes = {view: network_boxes(sample.boxes, self.boxes, placed, turn) for view, placed in places.items()}
         return Views(crops, texts, sample.id, picture, index, sample.where, boxes)
 
     def _crops(self, image, epoch, index):
@@ -186,7 +187,7 @@ class ViewMaker:
         for view, key in keys.items():
             source = resized[shorts[view]]
             pixels[view], cut = vary(source, size, key, recipe)
-            places[view] = placement(sides, source.shape[:2], size, cut)
+            places[view] = Placement(sides, source.shape[:2], size, cut)
         return pixels, places
 
     def pixel_shapes(self, count: int) -> dict[str, tuple[int, ...]]:

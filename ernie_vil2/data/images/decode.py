@@ -98,6 +98,24 @@ def decode_for(
     return decode_opencv(data, where, limits, short)
 
 
+def applied_orientation(image: AnyImage, profile: PixelProfile = OFFICIAL) -> int:
+    """The EXIF orientation, 1 to 8, by which `decode` turns an image that it can decode."""
+    if profile.decoder == "pil" or isinstance(image, np.ndarray):
+        return 1
+    from PIL import Image
+
+    from .pil_modes import orientation
+
+    if isinstance(image, Image.Image):
+        return orientation(image)
+    try:
+        file = BytesIO(image) if isinstance(image, (bytes, bytearray, memoryview)) else image
+        with Image.open(file, formats=PIL_FORMATS) as opened:
+            return orientation(opened)
+    except Exception:  # Pillow raises errors of many types for what it does not know
+        return 1
+
+
 def reduction(height: int, width: int, short: int) -> int:
     """The factor of 8, 4, 2 and 1 by which a JPEG can be decoded smaller before its short side becomes `short`."""
     rows, columns = resized_sides(height, width, short)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...config.model import PIXEL_PROFILES, PixelProfile
 from .limits import DEFAULT_LIMITS, Limits, check_pixels, image_error
-from .placement import Cut, Placement, placement
+from .placement import Cut, Placement
 from .tensor_resize import tensor_resize
 
 OFFICIAL = PIXEL_PROFILES["official"]
@@ -107,4 +107,4 @@ def centre(sides: tuple[int, int], profile: PixelProfile = OFFICIAL, limits: Lim
     """Where `crop` puts the pixels of an image of `sides` (height, width)."""
     resized = resized_within(sides, profile.resized, profile, limits)
     cut = Cut(*(CENTRES[profile.resize]((side - profile.size) / 2) for side in resized))
-    return placement(sides, resized, profile.size, cut)
+    return Placement(sides, resized, profile.size, cut)

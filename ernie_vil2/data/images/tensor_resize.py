@@ -40,4 +40,4 @@ def taps(size: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     scale = np.float64(np.float32(size) / np.float32(side))
     source = np.maximum(scale * (np.arange(side) + 0.5) - 0.5, 0).astype(np.float32)
     first = np.minimum(source.astype(np.int64), size - 1)
-    return first, np.minimum(first + 1, size - 1), np.clip(source - first.astype(np.float32), 0, 1)
+    return first, np.minimum(first + 1, size - 1), source - first.astype(np.float32)

@@ -1,6 +1,7 @@
 """Boxes of a batch: they lie where the pixels went, and travel with them through workers, joins and slices."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.loader import Loader
 from ernie_vil2.data.batches.order import Order
 from ernie_vil2.data.batches.views import ViewMaker, join
+from ernie_vil2.data.images.limits import DEFAULT_LIMITS
 from ernie_vil2.data.sources.base import Sample, Source
 from ernie_vil2.data.tokenizer import Tokenizer
+from ernie_vil2.inference.image_batches import ImageReader
 
 GREY, RED = (90, 120, 120), (250, 20, 20)
 STILL = {"jitter": 0, "grey": 0, "blur": 0}
@@ -31,9 +34,10 @@ def drawn(height, width, box):
     return picture
 
 
-def jpeg(picture):
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=95, subsampling=0)
+def jpeg(picture, orientation=1):
+    stream, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(picture).save(stream, "JPEG", quality=95, subsampling=0, exif=exif)
     return stream.getvalue()
 
 
@@ -64,6 +68,22 @@ def test_a_rectangle_lies_where_its_box_says(name, recipe, encode):
         elif max(0, *(wanted[2:] - wanted[:2])) == 0:
             assert found is None
     assert inside, "the rectangle was never in sight"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["official", "brivl"])
+def test_boxes_of_a_file_are_those_of_its_stored_pixels(name, orientation, tmp_path):
+    """Whether its decoder turns it, as OpenCV does by EXIF, or not; with the size it had before."""
+    profile, box = replace(PIXEL_PROFILES[name], resize="square"), (40, 30, 160, 90)
+    data, maker = jpeg(drawn(300, 400, box), orientation), ViewMaker(["image"], None, profile, boxes=1)
+    (tmp_path / "a.jpg").write_bytes(data)
+    for image in (data, tmp_path / "a.jpg"):
+        views = maker.make(Sample("a", image, ("x",), (), "here", (box,)), 0, 0)
+        np.testing.assert_allclose(seen(views.pixels["image"]), views.boxes["image"][0][0], rtol=0, atol=2)
+    reader = ImageReader(profile, DEFAULT_LIMITS, 1)
+    for image in (data, Image.open(io.BytesIO(data))):
+        pixels, (boxes, _) = reader.read(image, [box])
+        np.testing.assert_allclose(seen(pixels), boxes[0], rtol=0, atol=2)
 
 
 def test_each_view_of_an_image_has_boxes_of_its_own(random_image):
