@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import re
 
 import numpy as np
@@ -35,7 +36,7 @@ def run(tmp_path, tiny_vocab, monkeypatch, capsys):
     """Function (state or path, target, *arguments) -> lines of tools/convert.py, with the options of the small size."""
     monkeypatch.chdir(tmp_path)
 
-    def convert_it(source, target, *arguments, **options):
+    def convert_it(source, target, *arguments, check=False, **options):
         if not isinstance(source, str):
             (tmp_path / "source.pth").write_bytes(state_file(source, lambda plan: {"learnable": plan}))
             source = "source.pth"
@@ -46,6 +47,7 @@ def run(tmp_path, tiny_vocab, monkeypatch, capsys):
                 str(tiny_vocab),
                 *(part for pair in pairs for part in ("-o", "{}={}".format(*pair))),
             )
+        arguments += () if check else ("--no-check",)
         capsys.readouterr()
         convert.main([source, target, *arguments])
         return capsys.readouterr().out
@@ -60,17 +62,21 @@ def same_file(path, wanted, assert_same_bits):
 
 
 def test_there_and_back_is_bit_exact_with_the_twins(run, state, assert_same_bits):
-    said = run(state, "model")
+    said = run(state, "model", check=True)
     assert "BriVL layout, 784 tensors; image tower efficientnet b0, 64 px, pixel profile brivl" in said
     assert f"check: {len(state)} tensors come back from what was written, every bit of them equal" in said
     assert json.loads(open("model/config.json").read())["extra"]["check"]["how"] in said
     held = open_model("model", raw=True)[0]
     names = {key.split(".")[0] for key in held}
     assert names == {"visual", "text_model", "image_head", "text_head", "contrastive_loss_mm", "momentum", "unused"}
-    said = run("model", "back.pth", "--to", "brivl")
-    assert "twins" not in said and "to come back give -o image_size=64 -o max_length=12" in said
+    said = run("model", "back.pth", "--to", "brivl", check=True)
+    assert (
+        "784 tensors come back" in said
+        and "twins" not in said
+        and "to come back give -o image_size=64 -o max_length=12" in said
+    )
     same_file("back.pth", state, assert_same_bits)
-    run("back.pth", "again")
+    run("back.pth", "again", check=True)
     for name in ("model.safetensors", "vocab.txt", "config.json"):
         assert open(f"again/{name}", "rb").read() == open(f"model/{name}", "rb").read()
     run("source.pth", "straight.pth", "--to", "brivl")
@@ -307,4 +313,5 @@ def test_the_check_sees_a_wrong_bit(run, state, monkeypatch):
 
     monkeypatch.setattr(module, "write", wrong)
     with pytest.raises(UserError, match="textFC.fc2.bias does not come back from what was written as it was"):
-        run(state, "model")
+        run(state, "model", check=True)
+    assert not os.path.exists("model")
