@@ -1,13 +1,16 @@
-"""Compare a model with what the release computes: `parity.py MODEL --fixture DIR` or `--published --image FILE`."""
+"""Compare a model with what the release computes: `parity.py MODEL --fixture DIR`, `--published --image FILE`, or
+`--published FOLDER` for BriVL."""
 
 import argparse
 from pathlib import Path
 
 import ernie_vil2
 
+from ..checkpoints.layouts.brivl.sizes import SYSTEM as BRIVL
 from ..conversion import parity
 from ..conversion.parity_checks import table
 from ..conversion.parity_fixture import read_fixture
+from ..conversion.published_brivl import WANTED, check_brivl
 from ..errors import DataError
 from .arguments import model_path
 from .stopping import stoppable
@@ -21,24 +24,31 @@ def main(argv: list[str] | None = None) -> int:
         "model", type=model_path, metavar="MODEL", help="model directory, the folder of a run, or .pdparams"
     )
     parser.add_argument("--fixture", metavar="DIR", help="directory with texts.json, images/, expected.npz")
-    parser.add_argument("--published", action="store_true", help="check the published numbers of the released base ViT")
+    parser.add_argument(
+        "--published",
+        nargs="?",
+        const=True,
+        metavar="FOLDER",
+        help="check the published numbers of the released base ViT (--image), or of BriVL on its examples in FOLDER",
+    )
     parser.add_argument("--image", metavar="FILE", help="COCO val2017 000000039769.jpg, for --published")
     parser.add_argument("--vocab", help="vocabulary of a .pdparams (default: vocab.txt of the fixture)")
     parser.add_argument("--no-gradients", action="store_true", help="skip the gradient norms, the slow part")
     args = parser.parse_args(argv)
     if not (args.fixture or args.published):
         parser.error("give --fixture DIR, --published, or both")
-    if args.published and not args.image:
-        raise DataError(parity.PUBLISHED_IMAGE)
     fixture = read_fixture(args.fixture) if args.fixture else None
     vocab = args.vocab
     if not vocab and fixture and Path(args.model).is_file() and (Path(args.fixture) / "vocab.txt").is_file():
         vocab = Path(args.fixture) / "vocab.txt"
     model = ernie_vil2.load(args.model, vocab)
+    of_brivl = model.config.system == BRIVL
+    if args.published and not (isinstance(args.published, str) if of_brivl else args.image):
+        raise DataError(WANTED if of_brivl else parity.PUBLISHED_IMAGE)
     checks = []
     if fixture:
         checks += parity.check_fixture(model, fixture, None if args.no_gradients else model.network)
     if args.published:
-        checks += parity.check_published(model, args.image)
+        checks += check_brivl(model, args.published) if of_brivl else parity.check_published(model, args.image)
     print(table(checks))
     return 0 if all(check.passed for check in checks) else 1

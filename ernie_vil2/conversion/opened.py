@@ -58,10 +58,10 @@ def open_any(
             "weights or name it with --vocab"
         )
     highest, rows = max(read_vocab(source.vocab).values()), read.config.text_tower.vocab_size
-    if highest >= rows:
+    if highest >= rows or kind.whole_vocabulary and highest + 1 < rows:
         raise CheckpointError(
-            f"the vocabulary {source.vocab} has {highest + 1:,} tokens but {path} embeds only {rows:,}; "
-            "give the vocabulary that belongs to these weights"
+            f"the vocabulary {source.vocab} has {highest + 1:,} tokens but {path} embeds "
+            f"{'only ' if highest >= rows else ''}{rows:,}; give the vocabulary that belongs to these weights"
         )
     return Opened(source, kind, read.config, read.state, source.vocab, notes)
 

@@ -40,7 +40,8 @@ class Layout:
     name: for people and for `--to`. fits(keys) tells whether a set of keys is of this layout. read(found) gives a Read;
     CheckpointError lists what is missing or mis-shaped. write(state, config) is the way back, {key: array}, or None
     where there is none; settings(config) is what belongs into the config.json beside what `write` gives. raw: `read`
-    gets tensors in the types that they are stored in, else as float32.
+    gets tensors in the types that they are stored in, else as float32. whole_vocabulary: its word embedding has a row
+    for every token and no other.
     """
 
     name: str
@@ -49,3 +50,4 @@ class Layout:
     write: Callable | None = None
     settings: Callable | None = None
     raw: bool = False
+    whole_vocabulary: bool = False

@@ -149,4 +149,4 @@ def made_up(row: Row) -> Entry:
     return Entry((), row.shape, lambda: np.zeros(row.shape), dtype=dtype)
 
 
-LAYOUTS = [Layout(NAME, fits, read, write, raw=True)]
+LAYOUTS = [Layout(NAME, fits, read, write, raw=True, whole_vocabulary=True)]
