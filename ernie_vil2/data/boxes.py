@@ -19,7 +19,7 @@ def checked_boxes(value: object) -> np.ndarray:
     a place, for another shape, for what is no finite number, and where all lie in [0, 1] as fractions of the image do.
     """
     if not isinstance(value, (list, tuple, np.ndarray)):
-        raise DataError(f"boxes is a {type(value).__name__}; {FIX}")
+        raise DataError(f"boxes is of type {type(value).__name__}; {FIX}")
     listed = value.tolist() if isinstance(value, np.ndarray) else value
     if not isinstance(listed, (list, tuple)):  # an array without axes
         raise DataError(f"boxes is the number {listed}; {FIX}")
@@ -36,7 +36,7 @@ def corners(box: object, number: int) -> list[float]:
         raise DataError(f"box {number} is not four numbers; {FIX}")
     for side in box:
         if not isinstance(side, Real) or isinstance(side, bool):
-            raise DataError(f"box {number} holds a {type(side).__name__}; {FIX}")
+            raise DataError(f"box {number} holds a value of type {type(side).__name__}; {FIX}")
         if not abs(side) <= LARGEST:  # NaN is never
             raise DataError(f"box {number} holds {side!r:.24}; {FIX}")
     return [float(side) for side in box]
