@@ -20,7 +20,7 @@ WHOLE = [[0, 0, 40, 30]]
 @pytest.fixture
 def boxed(tiny_config, tiny_vocab):
     pixels = replace(tiny_config.pixels, resize="square")
-    network = new_model(replace(tiny_config, system="boxed", pixels=pixels), network=Boxed.network)
+    network = new_model(replace(tiny_config, system="regional", pixels=pixels), network=Boxed.network)
     rng = np.random.default_rng(0)
     for parameter in network.parameters():
         if parameter.ndim > 1:

@@ -35,7 +35,7 @@ class BoxedNetwork(DualEncoder):
 
 
 class Boxed(ErnieVil2):
-    kind = "boxed"
+    kind = "regional"
 
     @classmethod
     def most_boxes(cls, config):

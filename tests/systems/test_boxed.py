@@ -30,7 +30,7 @@ def trained(folder, micro_batch):
     folder.mkdir()
     path = write_config(
         folder,
-        model__system="boxed",
+        model__system="regional",
         data={
             "train": {**SCENES, "size": 30},
             "valid": {**SCENES, "split": "valid", "size": 8},
