@@ -1,6 +1,6 @@
 """Weights as torch.save writes them, without torch: a zip archive of a pickle and of storages as they are.
 
-The pickle is put together from instructions here, as `torch.load(weights_only=True)` takes them; one tensor is in
+The pickle is put together from instructions here, such as torch takes with `weights_only=True`; one tensor is in
 memory at a time. Data begin at multiples of 64 bytes, so that they can be mapped.
 """
 
