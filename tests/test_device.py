@@ -156,3 +156,12 @@ def test_a_system_without_proc_tells_a_total_that_fits_anything(monkeypatch, tmp
     assert Device().memory_total() == math.inf
     with pytest.raises(UserError, match="/proc/self/status, which this system does not have"):
         Device().memory()
+
+
+def test_a_copy_of_a_view_is_the_view_alone():
+    whole = paddle.arange(12, dtype="float32")
+    part = device.float32_copy(whole._slice(2, 8).reshape([2, 3]).astype("bfloat16"))
+    assert part.dtype == np.float32 and part.tolist() == [[2, 3, 4], [5, 6, 7]]
+    mine = device.float32_copy(whole._slice(0, 3))
+    mine[:] = 9
+    assert whole.numpy()[:3].tolist() == [0, 1, 2]
