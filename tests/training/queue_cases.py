@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ernie_vil2.config.model import ModelConfig
-from ernie_vil2.config.run import LoraConfig, ObjectiveConfig, QueueNegatives
+from ernie_vil2.config.run import LoraConfig, ObjectiveConfig, QueueNegatives, RunConfig
 from ernie_vil2.config.tower_fields import EfficientNetConfig
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.distributed import Ranks, join_ranks
@@ -44,8 +44,8 @@ UNSEEN = (1, 4, 9)
 """Rows of a batch that no detector has looked at"""
 
 
-def rig_of(folder: Path, ranks: Ranks, case: dict) -> Rig:
-    """The Rig of a case on this rank."""
+def case_config(folder: Path, case: dict) -> RunConfig:
+    """The configuration of a case."""
     train = {"batch_size": BATCH, "micro_batch": case.get("micro", MICRO), **case.get("train", {})}
     config = run_config(folder, {"width": 32, "depth": 1}, case.get("dropout", 0.1), case.get("lr", 1e-3), **train)
     if "image_tower" in case:
@@ -56,7 +56,13 @@ def rig_of(folder: Path, ranks: Ranks, case: dict) -> Rig:
     queue = QueueNegatives(size=case.get("size", 23), momentum=0.8, statistics=case.get("statistics", "own"))
     config.objective = ObjectiveConfig(**{"pairs": PAIRS, "negatives": queue, **case.get("objective", {})})
     config.lora = LoraConfig(rank=case.get("lora", 0))
-    return Rig(config, ranks, divide(BATCH, train["micro_batch"], ranks.rank, ranks.size), [])
+    return config
+
+
+def rig_of(folder: Path, ranks: Ranks, case: dict) -> Rig:
+    """The Rig of a case on this rank."""
+    config = case_config(folder, case)
+    return Rig(config, ranks, divide(BATCH, config.train.micro_batch, ranks.rank, ranks.size), [])
 
 
 def boxes_model(model: ModelConfig, case: dict) -> ModelConfig:
