@@ -1,4 +1,4 @@
-"""The public release of BriVL in a small size, as tests/golden/brivl_tiny.npz tells it: weights by rule, and figures."""
+"""BriVL's release in a small size, as tests/golden/brivl_tiny.npz tells it: weights by rule, and figures."""
 
 import json
 import zlib
