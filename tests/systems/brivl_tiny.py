@@ -38,3 +38,10 @@ def tiny_model(towers=None, **settings):
     """MODEL with other settings of the system; towers: {image_tower or text_tower: its other fields}."""
     found = {**MODEL, "settings": {**MODEL["settings"], **settings}}
     return found | {name: {**MODEL[name], **fields} for name, fields in (towers or {}).items()}
+
+
+def sharpen(model):
+    """Let a random image tower tell images apart: under statistics that were never taken its maps are nearly 0."""
+    for name, value in model.named_parameters():
+        if name.startswith("visual.") and name.endswith("norm.weight"):
+            value.set_value(1.5 * value)

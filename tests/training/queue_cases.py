@@ -12,7 +12,7 @@ from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.distributed import Ranks, join_ranks
 from ernie_vil2.training.rig import Rig
 from tests.gpu.steps import run_config, scene_batch
-from tests.systems.brivl_tiny import tiny_model
+from tests.systems.brivl_tiny import sharpen, tiny_model
 from tests.training import runs
 from tests.training.test_batch_norm import TOWER, first_blocks
 
@@ -62,7 +62,11 @@ def case_config(folder: Path, case: dict) -> RunConfig:
 def rig_of(folder: Path, ranks: Ranks, case: dict) -> Rig:
     """The Rig of a case on this rank."""
     config = case_config(folder, case)
-    return Rig(config, ranks, divide(BATCH, config.train.micro_batch, ranks.rank, ranks.size), [])
+    rig = Rig(config, ranks, divide(BATCH, config.train.micro_batch, ranks.rank, ranks.size), [])
+    if "image_tower" in case:
+        with rig.weights.shown():
+            sharpen(rig.model)
+    return rig
 
 
 def boxes_model(model: ModelConfig, case: dict) -> ModelConfig:
