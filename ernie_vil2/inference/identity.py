@@ -36,6 +36,8 @@ def describe(
         try:
             sample = source[index]
             rows.update(repr((sample.id, sample.texts)).encode("utf-8", "backslashreplace") + as_bytes(sample.image))
+            if sample.boxes is not None:
+                rows.update(as_bytes(np.asarray(sample.boxes, np.float32)))
         except RowError as error:
             rows.update(error.reason.encode("utf-8", "backslashreplace"))
     if Path(input_spec).is_file():

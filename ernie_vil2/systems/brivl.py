@@ -27,6 +27,7 @@ class BriVL(ErnieVil2):
     """Image tower with boxes and text tower without a mask, each under a transformer, a masked mean and an MLP."""
 
     kind = "brivl"
+    loss_factor = 2.0
 
     @dataclass
     class Settings:
@@ -110,4 +111,4 @@ class BriVL(ErnieVil2):
         self, embeds: Mapping[str, paddle.Tensor], batch: Batch, share: Share | None = None
     ) -> dict[str, paddle.Tensor]:
         """As the objective's, but the sum of both directions of a pair, as in the release, and not their mean."""
-        return {name: 2.0 * value for name, value in super().loss(embeds, batch, share).items()}
+        return {name: self.loss_factor * value for name, value in super().loss(embeds, batch, share).items()}

@@ -52,6 +52,8 @@ class System(ABC):
 
     kind: ClassVar[str]
     Settings: ClassVar[type | None] = None
+    loss_factor: ClassVar[float] = 1.0
+    """What the loss of a pair is, over the mean cross entropy of its two directions"""
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)

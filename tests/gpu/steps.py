@@ -54,9 +54,10 @@ def run_config(
 
 def scene_batch(config: RunConfig) -> Batch:
     """The first global batch of drawn scenes, augmented."""
-    size, views = config.train.batch_size, system_class(config.model.system).objective_of(config).views
-    tokenizer = Tokenizer(config.data.vocab, config.model.max_length)
-    maker = ViewMaker(views, tokenizer, config.model.pixels, AugmentationConfig())
+    size, model, system = config.train.batch_size, config.model, system_class(config.model.system)
+    tokenizer = Tokenizer(config.data.vocab, model.max_length, fixed_length=model.fixed_length)
+    views = system.objective_of(config).views
+    maker = ViewMaker(views, tokenizer, model.pixels, AugmentationConfig(), boxes=system.most_boxes(model))
     source = SceneSource(size=size, image_size=config.model.pixels.size)
     return maker.collate([maker.make(source[index], 0, index) for index in range(size)])
 

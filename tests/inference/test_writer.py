@@ -49,7 +49,7 @@ def vector(item):
 
 
 class Rows(Source):
-    """Rows (id, image, texts); a row that is None is bad."""
+    """Rows (id, image, texts, boxes or nothing); a row that is None is bad."""
 
     name = "rows.tsv"
 
@@ -62,8 +62,8 @@ class Rows(Source):
     def load(self, index):
         if self.rows[index] is None:
             raise RowError(self.where(index), "bad id", "the row is bad", "mend the row")
-        key, image, texts = self.rows[index]
-        return Sample(key, image, texts, (), self.where(index))
+        key, image, texts, *boxes = self.rows[index]
+        return Sample(key, image, texts, (), self.where(index), *boxes)
 
 
 @pytest.fixture(autouse=True)
@@ -385,9 +385,12 @@ def test_the_identity_is_of_contents(tmp_path):
         rows[:-1] + [None],
         rows[:-1] + [("49", b"other", ("text",))],
         rows[:-1] + [("49", b"image", ("other",))],
+        rows[:-1] + [("49", b"image", ("text",), [[0, 0, 5, 5]])],
     ):
         assert identity(change)["input"] != identity(rows)["input"]
         assert identity(change)["model"] == identity(rows)["model"]
+    found, moved = ([*rows[:-1], ("49", b"image", ("text",), [[0, 0, 5, side]])] for side in (5, 6))
+    assert identity(found) == identity(list(found)) != identity(moved)
     (tmp_path / "v.txt").write_text("v")
     assert identity(rows, vocab=tmp_path / "v.txt") != identity(rows)
 

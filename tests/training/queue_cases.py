@@ -5,17 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_vil2.config.run import LoraConfig, ObjectiveConfig, QueueNegatives
+from ernie_vil2.config.model import ModelConfig
+from ernie_vil2.config.run import LoraConfig, ObjectiveConfig, QueueNegatives, RunConfig
 from ernie_vil2.config.tower_fields import EfficientNetConfig
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.distributed import Ranks, join_ranks
 from ernie_vil2.training.rig import Rig
 from tests.gpu.steps import run_config, scene_batch
+from tests.systems.brivl_tiny import sharpen, tiny_model
 from tests.training import runs
 from tests.training.test_batch_norm import TOWER, first_blocks
 
 BATCH, MICRO, STEPS = 14, 3, 3
 PAIRS = [["image", "caption"], ["image", "tags", 0.5], ["caption", "caption'"]]
+BOTH_IMAGES = [["image", "caption"], ["image", "image'"]]
 LEARNING = {"micro": 0, "dropout": 0.0, "lr": 1e-4, "batch_norm": True, "objective": {"pairs": [["image", "caption"]]}}
 CASES = {
     "cache": {"sizes": (1, 2, 3)},
@@ -24,23 +27,53 @@ CASES = {
     "below-the-batch": {"size": 5, "objective": {"positives": "one", "temperature": 0.07}},
     "statistics-own": LEARNING,
     "statistics-copied": {**LEARNING, "statistics": "copied"},
+    "boxes-cache": {"image_tower": {}, "objective": {"pairs": BOTH_IMAGES, "positives": "one", "temperature": 0.07}},
+    "boxes-recompute-sharding-1": {"image_tower": {}, "train": {"recompute": True, "sharding": 1, "ema": 0.9}},
+    "boxes-statistics": {**LEARNING, "image_tower": {"batch_norm": "train"}},
+    "boxes-statistics-unbiased": {
+        **LEARNING,
+        "image_tower": {"batch_norm": "train", "norm_variance": "unbiased"},
+        "train": {"recompute": True, "sharding": 2},
+    },
 }
-"""What differs from a run with the gradient cache and dropout; sizes: numbers of ranks, by default 1 and 2."""
+"""What differs from a run with the gradient cache and dropout; sizes: numbers of ranks, by default 1 and 2;
+image_tower: the system is BriVL, with these fields of its image tower."""
 SAME = (0, 2, 7, 8, 13)
 """Rows of a batch that show one image with one caption"""
+UNSEEN = (1, 4, 9)
+"""Rows of a batch that no detector has looked at"""
 
 
-def rig_of(folder: Path, ranks: Ranks, case: dict) -> Rig:
-    """The Rig of a case on this rank."""
+def case_config(folder: Path, case: dict) -> RunConfig:
+    """The configuration of a case."""
     train = {"batch_size": BATCH, "micro_batch": case.get("micro", MICRO), **case.get("train", {})}
     config = run_config(folder, {"width": 32, "depth": 1}, case.get("dropout", 0.1), case.get("lr", 1e-3), **train)
-    if case.get("batch_norm"):
+    if "image_tower" in case:
+        config.model = boxes_model(config.model, case)
+    elif case.get("batch_norm"):
         tower = EfficientNetConfig(**{**TOWER, "batch_norm": "train", "drop_path": 0.0})
         config.model = replace(config.model, image_tower=tower)
     queue = QueueNegatives(size=case.get("size", 23), momentum=0.8, statistics=case.get("statistics", "own"))
     config.objective = ObjectiveConfig(**{"pairs": PAIRS, "negatives": queue, **case.get("objective", {})})
     config.lora = LoraConfig(rank=case.get("lora", 0))
-    return Rig(config, ranks, divide(BATCH, train["micro_batch"], ranks.rank, ranks.size), [])
+    return config
+
+
+def rig_of(folder: Path, ranks: Ranks, case: dict) -> Rig:
+    """The Rig of a case on this rank."""
+    config = case_config(folder, case)
+    rig = Rig(config, ranks, divide(BATCH, config.train.micro_batch, ranks.rank, ranks.size), [])
+    if "image_tower" in case:
+        with rig.weights.shown():
+            sharpen(rig.model)
+    return rig
+
+
+def boxes_model(model: ModelConfig, case: dict) -> ModelConfig:
+    """A BriVL over the vocabulary of a model."""
+    rate = case.get("dropout", 0.1)
+    text = {"vocab_size": model.text_tower.vocab_size, "dropout": rate}
+    return ModelConfig.from_dict(tiny_model({"image_tower": case["image_tower"], "text_tower": text}, dropout=rate))
 
 
 def batches(rig: Rig) -> list:
@@ -54,6 +87,10 @@ def batches(rig: Rig) -> list:
             of[[step * size + row for row in SAME]] = of[step * size]
         if "tags" in whole.present:
             whole.present["tags"][step * size + 1] = step == 0
+    for view, counts in whole.box_counts.items():
+        for row in (step * size + place for step in range(STEPS) for place in UNSEEN):
+            boxes = whole.boxes[view][row]
+            boxes[0], boxes[1:], counts[row] = boxes[counts[row] - 1].copy(), 0.0, 1
     starts = range(share.start, STEPS * size, size)
     return [whole.rows(slice(start, start + share.rows)) for start in starts]
 

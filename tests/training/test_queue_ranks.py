@@ -35,7 +35,7 @@ def of_case(arrays, case):
     return groups
 
 
-IGNORED = ("attn.k.bias", "attn.qkv.bias", "project_norm.bias")
+IGNORED = ("attn.k.bias", "qkv.bias", "project_norm.bias")
 """What softmax or the next batch norm takes out again: AdamW steps along the rounding of their gradients"""
 
 

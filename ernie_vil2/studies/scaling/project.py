@@ -33,10 +33,15 @@ def tower_flops(width: int, depth: int, length: int, mlp_ratio: float = 4.0) -> 
     return depth * (2 * length * matrices + 4 * length**2 * width)
 
 
+def has_counts(config: ModelConfig) -> bool:
+    """Whether the operations of its towers are counted."""
+    return (config.image_tower.kind, config.text_tower.kind) == ("vit", "ernie")
+
+
 def view_flops(config: ModelConfig) -> tuple[float, float]:
     """(image view, text view): operations of a forward pass; UserError for a tower whose operations are not counted."""
     image, text = config.image_tower, config.text_tower
-    if (image.kind, text.kind) != ("vit", "ernie"):
+    if not has_counts(config):
         raise UserError(
             f"operations are counted for towers of kind vit and ernie, not {image.kind} and {text.kind}; measure "
             "one of these"

@@ -133,15 +133,16 @@ def first_loss_line(trainer: Trainer, learning: Learning) -> Line:
     if config.objective.loss != "infonce":
         text += f"; ln(B) says nothing about the {config.objective.loss} loss"
         return Line("first loss", math.isfinite(loss), text)
-    expected, _ = learning.expected()
-    text += f", where guessing gives ln(B) = {expected:.3f}"
-    if not loss < expected + LOSS_TOLERANCE:
+    (expected, _), factor = learning.expected(), learning.factor
+    times, tolerance = f"{factor:g} x " if factor != 1 else "", factor * LOSS_TOLERANCE
+    text += f", where guessing gives {times}ln(B) = {expected:.3f}"
+    if not loss < expected + tolerance:
         hint = "the towers disagree more than by chance; check init, the pixel profile and the vocabulary"
         return Line("first loss", False, f"{text}: {hint}")
     leaks = [
         f"{first}-{second}"
         for (first, second), (guess, _) in learning.bounds().items()
-        if group_of(first, second) == "mm" and learning.first[f"{first}-{second}"] < guess - LOSS_TOLERANCE
+        if group_of(first, second) == "mm" and learning.first[f"{first}-{second}"] < guess - tolerance
     ]
     if leaks and not (config.init.text or config.init.image):
         hint = f"{', '.join(leaks)} is known before anything was learnt; the views leak into each other"
@@ -208,7 +209,7 @@ def cost_line(loader: Loading, learning: Learning, config: RunConfig, before: di
     apart = "validation"
     if isinstance(negatives, QueueNegatives):
         apart += " and the pass that encodes keys"
-        values = len(rig.system.views) * negatives.size * config.model.image_tower.embed_dim()
+        values = len(rig.system.views) * negatives.size * config.model.embed_dims()[0]
         rounded = 2 * rig.parameter_count if train.amp_level == "O2" and train.precision != "fp32" else 0
         fixed += (BYTES_OF_COPY * (rig.parameter_count + values) + rounded) / 2**20
     needed, there = fixed + of_pair * (train.micro_batch or train.batch_size), device.memory_total()

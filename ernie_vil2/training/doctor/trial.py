@@ -117,9 +117,15 @@ class Learning:
         contents = pictures(self.trainer.source, self.batch)
         return nothing_to_learn(self.batch, contents, objective.weighted_pairs(), objective.positives)
 
+    @property
+    def factor(self) -> float:
+        """What the system's loss is, over the mean cross entropy of both directions."""
+        return self.trainer.rig.system.loss_factor
+
     def bounds(self) -> dict[tuple[str, str], tuple[float, float]]:
         """{(view, view): (loss of equal similarities, least loss)}: ln of the samples that have both views, whatever
-        the number of positives, and the entropy of the targets, above 0 where a row has several positives."""
+        the number of positives, and the entropy of the targets, above 0 where a row has several positives; both times
+        `factor`."""
         objective, found = self.trainer.config.objective, {}
         own, _ = labels_of(self.batch, divide(len(self.batch)))
         for first, second, _ in objective.weighted_pairs():
@@ -127,7 +133,7 @@ class Learning:
             if both.any():
                 same = positives(own, own, first, second, objective.positives)[both][:, both]
                 least = (np.log(same.sum(0)).mean() + np.log(same.sum(1)).mean()) / 2
-                found[first, second] = (math.log(both.sum()), float(least))
+                found[first, second] = (self.factor * math.log(both.sum()), self.factor * float(least))
         return found
 
     def expected(self) -> list[float]:

@@ -1,12 +1,16 @@
 """A large batch through the gradient cache needs little more memory than one of its micro-batches."""
 
+import json
+
 import pytest
 
 from ernie_vil2.config.load import load_run
 from ernie_vil2.device import Device, Memory
+from ernie_vil2.models.region_encoder import RegionEncoder
 from ernie_vil2.studies.scaling.project import view_flops
 from ernie_vil2.studies.speed import memory
 from ernie_vil2.studies.speed.training import throughput
+from tests.systems.brivl_tiny import tiny_model
 
 OVERRIDES = ["data.train=none", "train.precision=fp32", "objective.pairs=[[image, caption]]", "model.max_length=24"]
 
@@ -38,6 +42,18 @@ def test_throughput_counts_every_view():
     per_pair = [found["tflops"] / found["pairs_per_second"] for found in (one, two)]
     text = view_flops(config(*overrides).model)[1]
     assert (per_pair[1] - per_pair[0]) * 1e12 == pytest.approx(3 * text)
+
+
+def test_a_model_with_boxes_is_measured_with_all_of_them(monkeypatch):
+    """Its operations are not counted, so the speed is all that is told."""
+    model, seen = tiny_model({"text_tower": {"vocab_size": 50}}), []
+    encode = RegionEncoder.encode_image
+    monkeypatch.setattr(RegionEncoder, "encode_image", lambda *given: (seen.append(given[2:]), encode(*given))[1])
+    run = config(f"model={json.dumps(model)}", "objective.pairs=[[image, caption]]")
+    assert set(throughput(run, batch=3, steps=1)) == {"pairs_per_second"}
+    (boxes, counts), *_ = seen
+    assert boxes.shape == [3, 5, 4] and counts.tolist() == [5, 5, 5]
+    assert boxes[:, -1].tolist() == [[0, 0, 64, 64]] * 3 and (boxes[:, :, 2:] >= boxes[:, :, :2]).all()
 
 
 class Card(Device):

@@ -102,7 +102,8 @@ class Batch(SimpleNamespace):
 
 
 def learning_of(pairs, **fields):
-    trainer = SimpleNamespace(config=SimpleNamespace(objective=ObjectiveConfig(pairs=pairs)))
+    rig = SimpleNamespace(system=SimpleNamespace(loss_factor=fields.pop("factor", 1.0)))
+    trainer = SimpleNamespace(config=SimpleNamespace(objective=ObjectiveConfig(pairs=pairs)), rig=rig)
     return Learning(trainer, Batch(**fields))
 
 
@@ -179,6 +180,8 @@ def test_the_copy_and_the_queue_take_memory(tmp_path, monkeypatch):
     queue = {"negatives": {"kind": "queue", "size": 2**20}}
     line = doctor.cost_line(Loading(None, 80.0), stub(10.0), run_config(tmp_path, objective=queue), before)
     assert "about 1,256 MB" in line.text, "two views of 2**20 keys of 32 values are 256 MiB more"
+    wider = run_config(tmp_path, objective=queue, model={"settings": {"embed_dim": 64}})
+    assert "about 1,512 MB" in doctor.cost_line(Loading(None, 80.0), stub(10.0), wider, before).text
 
 
 @pytest.mark.parametrize("kind", ["gpu", "xpu", "npu"])
@@ -200,12 +203,16 @@ def test_a_card_is_tried_with_more_pairs(tmp_path, monkeypatch, kind, pairs):
 
 
 def test_a_first_loss_beyond_chance_or_known_too_early_is_bad(tmp_path):
-    def line(value, **changes):
+    def line(value, factor=1.0, **changes):
         config = run_config(tmp_path, objective={"pairs": [["image", "caption"]]})
         for name, change in changes.items():
             setattr(config, name, change)
         learning = learning_of(
-            [["image", "caption"]], image_ids=np.arange(16), text_ids={"caption": np.arange(16)}, present={}
+            [["image", "caption"]],
+            factor=factor,
+            image_ids=np.arange(16),
+            text_ids={"caption": np.arange(16)},
+            present={},
         )
         learning.losses, learning.first = [value], {"image-caption": value}
         return doctor.first_loss_line(SimpleNamespace(config=config), learning)
@@ -214,6 +221,8 @@ def test_a_first_loss_beyond_chance_or_known_too_early_is_bad(tmp_path):
     assert "by chance" in line(6.0).text and not line(6.0).ok and not line(math.nan).ok
     assert "leak" in line(0.5).text and not line(0.5).ok
     assert line(0.5, init=SimpleNamespace(text="model", image=None)).ok
+    assert line(6.0, 2.0).ok and "2 x ln(B) = 5.545" in line(6.0, 2.0).text, "a system that sums both directions"
+    assert not line(7.0, 2.0).ok and "leak" in line(2.3, 2.0).text
 
 
 def test_a_slow_machine_is_not_blamed_on_the_learning_rate(tmp_path, monkeypatch):
