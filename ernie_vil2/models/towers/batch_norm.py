@@ -15,6 +15,7 @@ from paddle import nn
 from paddle.autograd import PyLayer, PyLayerContext
 from paddle.nn.layer.norm import _BatchNormBase
 
+from ...device import device_of
 from ..recompute import running_again
 
 STATISTICS = ("._mean", "._variance")
@@ -35,12 +36,26 @@ class BatchNorm(nn.BatchNorm2D):
         self.unbiased = unbiased
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if self.unbiased and self.training and learns_statistics(self):
+        moving = self.training and learns_statistics(self) and not running_again()
+        if not (self.unbiased and moving):
+            return self.normalised(x, self._mean, self._variance)
+        if not device_of(x).is_cpu:  # whose variance is the biased one has been read of a CPU's kernel alone
             return self.over_batch(x)
+        mean, variance = self._mean.clone(), self._variance.clone()  # the gradient wants them as the kernel left them
+        x = self.normalised(x, mean, variance)
+        count = x.size // x.shape[1]
+        with paddle.no_grad():
+            kept = self._variance * self._momentum
+            paddle.assign(mean, self._mean)
+            paddle.assign(kept + (variance - kept) * (count / max(count - 1, 1)), self._variance)
+        return x
+
+    def normalised(self, x: paddle.Tensor, mean: paddle.Tensor, variance: paddle.Tensor) -> paddle.Tensor:
+        """x by Paddle's own kernel, which moves statistics towards the mean and the biased variance of the batch."""
         return F.batch_norm(
             x,
-            self._mean,
-            self._variance,
+            mean,
+            variance,
             self.weight,
             self.bias,
             self.training,
@@ -54,7 +69,8 @@ class BatchNorm(nn.BatchNorm2D):
         x, mean, variance, count = WholeBatchNorm.apply(x, self.weight, self.bias, self._epsilon)
         if not running_again():
             self._move(self._mean, mean)
-            self._move(self._variance, variance * (count / (count - 1.0)) if self.unbiased else variance)
+            wide = count / paddle.clip(count - 1.0, min=1.0)
+            self._move(self._variance, variance * wide if self.unbiased else variance)
         return x
 
     @paddle.no_grad()

@@ -52,6 +52,11 @@ def check_init(config: RunConfig, tokenizer: Tokenizer) -> list[str]:
         keys = [*(f"{name}.{key}" for key in compared), *READING[tower]]
         pairs = [(key, attrgetter(key)(theirs), attrgetter(key)(config.model)) for key in keys]
         if tower == "text":
+            if theirs.fixed_length and theirs.max_length != config.model.max_length:
+                notes.append(
+                    f"texts were padded to {theirs.max_length} ids in {path} and are to {config.model.max_length} here; "
+                    "their embeddings depend on it, so they start elsewhere than those weights ended"
+                )
             if Tokenizer(vocab, lower_case=theirs.lower_case).vocab != tokenizer.vocab:
                 pairs.append(("the vocabulary", str(vocab), "another one"))
         different += [f"{key} is {there} in {path} and {here} here" for key, there, here in pairs if there != here]

@@ -147,6 +147,13 @@ def test_without_twins_and_where_a_checkpoint_comes_next_it_starts_from_the_mode
         assert same(rig.momentum.state(), arrays_of(rig.model)) and notes == []
 
 
+def test_another_fixed_length_than_that_of_the_weights_is_noted(house):
+    config = run_of(house, {"model": str(house / "plain")}, model=False)
+    config.model.max_length -= 1
+    (note,) = check_init(config, Tokenizer(house / "vocab.txt", 12))
+    assert "their embeddings depend on it" in note and str(config.model.max_length) in note
+
+
 def test_twins_of_another_size_are_one_sentence(house, tmp_path):
     state, config, vocab = open_model(house / "brivl")
     wrong = dict(state) | {"momentum.image_head.fc2.bias": np.zeros(3, np.float32)}
