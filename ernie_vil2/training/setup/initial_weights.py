@@ -54,7 +54,7 @@ def check_init(config: RunConfig, tokenizer: Tokenizer) -> list[str]:
         if tower == "text":
             if theirs.fixed_length and theirs.max_length != config.model.max_length:
                 notes.append(
-                    f"texts were padded to {theirs.max_length} ids in {path} and are to {config.model.max_length} here; "
+                    f"texts were padded to {theirs.max_length} ids in {path}, and are to {config.model.max_length}; "
                     "their embeddings depend on it, so they start elsewhere than those weights ended"
                 )
             if Tokenizer(vocab, lower_case=theirs.lower_case).vocab != tokenizer.vocab:
