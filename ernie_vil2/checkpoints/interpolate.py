@@ -12,16 +12,21 @@ from ..config.model import ModelConfig
 from ..errors import CheckpointError, ConfigError
 from ..files.json_files import read_json
 from ..files.text import read_text
-from .formats.lazy_tensors import Spec, spec_of
+from .formats.lazy_tensors import FLOATS, Spec, spec_of
 from .model_directory import CONFIG, VOCAB, WEIGHTS, open_model, save_model
+from .release_layout import UNUSED
 
-TRAINING_ONLY = ("dropout", "drop_path", "patch_dropout")
+TRAINING_ONLY = ("dropout", "drop_path", "patch_dropout", "batch_norm", "norm_momentum", "norm_variance")
+"""Last parts of the keys that change no inference"""
 SHOWN = 3
 """Differences that an error names."""
 
 
 class Between(Mapping):
-    """{key: (1 - share) * first + share * second} in float32; a tensor is computed when it is asked for."""
+    """{key: (1 - share) * first + share * second} in float32; a tensor is computed when it is asked for.
+
+    What no model reads, or counts, has nothing between: it is the second's, as it is stored.
+    """
 
     def __init__(self, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray], share: float) -> None:
         self.first, self.second, self.share = first, second, share
@@ -33,11 +38,18 @@ class Between(Mapping):
     def __iter__(self):
         return iter(self.keys_of_both)
 
+    def is_copied(self, key: str) -> bool:
+        """Whether a tensor is the second's."""
+        return key.startswith(UNUSED) or spec_of(self.second, key).dtype not in FLOATS
+
     def spec(self, key: str) -> Spec:
         """Type and shape of a tensor."""
-        return Spec("float32", spec_of(self.first, key).shape)
+        found = spec_of(self.second, key)
+        return found if self.is_copied(key) else Spec("float32", found.shape)
 
     def __getitem__(self, key):
+        if self.is_copied(key):
+            return self.second[key]
         first, second = (np.asarray(state[key], np.float64) for state in (self.first, self.second))
         return ((1 - self.share) * first + self.share * second).astype(np.float32)
 

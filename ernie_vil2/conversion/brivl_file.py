@@ -15,12 +15,12 @@ from ..checkpoints.formats.torch_writer import write_torch
 from ..checkpoints.layouts import shapes
 from ..checkpoints.layouts.any_source import Renamed
 from ..checkpoints.layouts.brivl.layout import CONTAINER, LOGIT_TEMPERATURE, read, write
-from ..checkpoints.layouts.brivl.sizes import RELEASED
 from ..checkpoints.layouts.layout_record import Found
 from ..checkpoints.release_layout import MOMENTUM, TEMPERATURE
 from ..config.model import ModelConfig
 from ..errors import CheckpointError
 from ..files.atomic import atomic_file, reported
+from .brivl_configuration import told, unsaid
 from .check import sentence
 from .opened import Opened
 
@@ -38,7 +38,8 @@ def write_brivl(opened: Opened, target: Path, check: bool) -> list[str]:
         )
     state, notes = with_copy(opened)
     theirs = write(state, opened.config)
-    said = [f"note: {note}" for note in (*notes, *theirs.notes, *lost(state, opened.config))]
+    notes += [*theirs.notes, *other_temperature(state), *unsaid(theirs, opened.config, target)]
+    said = [f"note: {note}" for note in notes]
     with reported(target), atomic_file(target) as handle:
         write_torch(handle, theirs, CONTAINER)
         if check:
@@ -61,23 +62,13 @@ def with_copy(opened: Opened) -> tuple[Mapping[str, Any], list[str]]:
     return Renamed(places), [f"the momentum twins are those of {path}"]
 
 
-def lost(state: Mapping[str, Any], config: ModelConfig) -> list[str]:
-    """Notes on what the release's file has no place for."""
-    notes, wanted = [], -math.log(LOGIT_TEMPERATURE)
-    if TEMPERATURE in state and not math.isclose(state[TEMPERATURE].item(), wanted, rel_tol=1e-6):
-        temperature = math.exp(-state[TEMPERATURE].item())
-        notes.append(f"the file stores no temperature: it means {LOGIT_TEMPERATURE}, this model has {temperature:.6g}")
-    options = [f"-o {name}={told(config)[name]}" for name, value in RELEASED.items() if told(config)[name] != value]
-    if options:
-        notes.append(f"the file holds no configuration: to come back give {' '.join(options)}")
-    return notes
-
-
-def told(config: ModelConfig) -> dict[str, Any]:
-    """What the file does not say of a model, as options of its layout."""
-    text = config.text_tower
-    own = {"heads": text.heads, "activation": text.activation, "epsilon": text.epsilon}
-    return own | {"image_size": config.image_tower.image_size, "max_length": config.max_length}
+def other_temperature(state: Mapping[str, Any]) -> list[str]:
+    """A note on a temperature that is not the one that the file means."""
+    wanted = -math.log(LOGIT_TEMPERATURE)
+    if TEMPERATURE not in state or math.isclose(state[TEMPERATURE].item(), wanted, rel_tol=1e-6):
+        return []
+    temperature = math.exp(-state[TEMPERATURE].item())
+    return [f"the file stores no temperature: it means {LOGIT_TEMPERATURE}, this model has {temperature:.6g}"]
 
 
 def checked_model(opened: Opened, made: Path) -> dict[str, Any]:

@@ -30,7 +30,7 @@ unit vector of 2,048 is about 0.022, of which 2e-4 is 1 %. Chosen without the re
 KIND = "sur_text"
 """The sentence that the release's inference reads"""
 WANTED = (
-    "give --published FOLDER, with the release's three example images (their names hold "
+    "give --examples FOLDER, with the release's three example images (their names hold "
     f"{', '.join(EXAMPLES)}) and the .jsonl of their lines (image_id, bbox, sentences)"
 )
 

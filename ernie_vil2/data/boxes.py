@@ -14,6 +14,8 @@ FIX = "write a list of [x1, y1, x2, y2] in pixels of the image as it is stored"
 def checked_boxes(value: object) -> np.ndarray:
     """Boxes as float32 [n, 4] of (x1, y1, x2, y2) in pixels of the image as it is stored, in their order.
 
+    A TIFF is the exception: decoders turn it by its orientation tag, and its boxes are in pixels of what they give.
+
     `value` is a list, a tuple or an array of such boxes; without any it gives [0, 4]. A box that is reversed, has no
     area or leaves the image stays as it is: BriVL computes with it. Raises DataError, a sentence `reason; fix` without
     a place, for another shape, for what is no finite number, and where all lie in [0, 1] as fractions of the image do.
@@ -24,9 +26,14 @@ def checked_boxes(value: object) -> np.ndarray:
     if not isinstance(listed, (list, tuple)):  # an array without axes
         raise DataError(f"boxes is the number {listed}; {FIX}")
     boxes = np.array([corners(box, number) for number, box in enumerate(listed, 1)], np.float32).reshape(-1, 4)
-    if boxes.any() and boxes.min() >= 0 and boxes.max() <= 1:
+    if are_fractions(boxes):
         raise DataError("all boxes lie in [0, 1]; multiply them by the image's width and height, they are in pixels")
     return boxes
+
+
+def are_fractions(boxes: np.ndarray) -> bool:
+    """Whether boxes [n, 4] are taken for fractions of their image: all lie in [0, 1], and not all of them are 0."""
+    return bool(boxes.any()) and boxes.min() >= 0 and boxes.max() <= 1
 
 
 def corners(box: object, number: int) -> list[float]:

@@ -90,6 +90,24 @@ def test_the_surest_boxes_are_kept_and_an_image_without_any_is_known(tmp_path, p
         assert found == {IDS[0]: [many[number] for number in kept], IDS[1]: [], IDS[2]: many[1:2]}
 
 
+def test_boxes_that_a_source_would_take_for_fractions_are_left_out_and_told(tmp_path, photos, capsys):
+    rows = [
+        {"id": IDS[0], "boxes": [[0, 0, 1, 1], [3, 3, 10, 10]], "scores": [0.9, 0.2]},
+        {"id": IDS[1], "boxes": [[0, 0, 1, 1], [3, 3, 10, 10]], "scores": [0.9, 0.8]},
+        {"id": IDS[2], "boxes": [[3, 3, 10, 10]], "scores": [0.1]},
+    ]
+    out = str(tmp_path / "boxes.jsonl")
+    tool.main(["boxes", photos, out, lines(tmp_path / "d.jsonl", rows)])
+    told = capsys.readouterr().out
+    source = open_source({"path": photos, "boxes": out})
+    assert [sample.boxes for sample in source] == [(), ((0, 0, 1, 1), (3, 3, 10, 10)), ()]
+    assert (
+        "with boxes       1 images, 2.0 boxes each, 1 with detections, but none that passed, 1 written without" in told
+    )
+    tool.main(["check", json.dumps({"path": photos, "boxes": out})])
+    assert "bad boxes" not in capsys.readouterr().out
+
+
 def test_bad_detections_are_named_with_file_and_line(tmp_path, photos):
     bad = [
         ({"id": "a"}, "the entry has no boxes; add one of boxes"),

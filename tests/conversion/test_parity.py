@@ -210,7 +210,7 @@ def test_vocabulary_of_the_fixture_serves_a_bare_checkpoint(house, tmp_path, cha
 
 def test_published_needs_the_image(house, capsys):
     with pytest.raises(DataError, match="000000039769"):
-        tool.main([str(house[0]), "--published"])
+        tool.main(["--published", str(house[0])])
     with pytest.raises(SystemExit):
         tool.main([str(house[0])])
 

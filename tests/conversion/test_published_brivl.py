@@ -98,17 +98,25 @@ def test_numbers_that_differ_fail_alone(folder, monkeypatch, capsys, side, place
     model = Fake()
     getattr(model, side)[place] += amount
     monkeypatch.setattr(ernie_vil2, "load", lambda *_: model)
-    status = tool.main(["model", "--published", str(folder)])
+    status = tool.main(["model", "--published", "--examples", str(folder)])
     found = statuses(capsys.readouterr().out)
     assert list(found) == [*LINES, *BEGINNINGS]
     assert [name for name, passed in found.items() if passed != "pass"] == fails and status == bool(fails)
+
+
+@pytest.mark.parametrize("before", (True, False))
+def test_the_model_stands_before_the_options_or_after_them(folder, monkeypatch, capsys, before):
+    monkeypatch.setattr(ernie_vil2, "load", lambda path, vocab: {"model": Fake()}[path])
+    options = ["--examples", str(folder), "--published"]
+    assert tool.main(["model", *options] if before else [*options, "model"]) == 0
+    assert len(statuses(capsys.readouterr().out)) == 5
 
 
 def test_rows_in_another_order_fail(folder, monkeypatch, capsys):
     model = Fake()
     model.texts = model.texts[::-1]
     monkeypatch.setattr(ernie_vil2, "load", lambda *_: model)
-    assert tool.main(["model", "--published", str(folder)]) == 1
+    assert tool.main(["model", "--published", "--examples", str(folder)]) == 1
 
 
 def test_a_text_of_no_kind_that_the_release_reads_is_its_first(folder):
@@ -124,7 +132,7 @@ def absent(folder):
 
 
 WRONG = {
-    "no folder": (lambda folder: folder.rename(folder.with_name("x")), "is not a folder; give --published FOLDER"),
+    "no folder": (lambda folder: folder.rename(folder.with_name("x")), "is not a folder; give --examples FOLDER"),
     "a line less": (
         lambda folder: write(folder, [line_of(0, "14361859")]),
         "no line of the images 14014334",
@@ -147,5 +155,5 @@ def test_examples_that_are_not_whole_are_one_sentence(folder, name):
 
 def test_the_examples_are_asked_for(monkeypatch):
     monkeypatch.setattr(ernie_vil2, "load", lambda *_: Fake())
-    with pytest.raises(UserError, match="give --published FOLDER, with the release's three example images"):
+    with pytest.raises(UserError, match="give --examples FOLDER, with the release's three example images"):
         tool.main(["model", "--published"])

@@ -11,7 +11,8 @@ SHOWN = 3
 class Joined:
     """What was done with the detections: numbers, the first few orphans on both sides, and the most frequent tags.
 
-    field: `tags` or `boxes`. filled: images that have some; written: tags or boxes of them all.
+    field: `tags` or `boxes`. filled: images that have some; empty: those with none, `tiny` of them because what was
+    left of their boxes lies in [0, 1] and would be read as fractions; written: tags or boxes of them all.
     """
 
     field: str
@@ -23,6 +24,7 @@ class Joined:
     broken: int
     filled: int
     empty: int
+    tiny: int
     written: int
     missing: list
     missing_count: int
@@ -38,7 +40,8 @@ class Joined:
             + bad(len(self.bad_entries), "bad entries")
             + bad(self.broken, "images that the detector could not read"),
             f"{name:<17}{self.filled:,} images, {self.written / max(self.filled, 1):.1f} {self.field} each"
-            + bad(self.empty, "with detections, but none that passed"),
+            + bad(self.empty - self.tiny, "with detections, but none that passed")
+            + bad(self.tiny, "written without: what is left of them lies in [0, 1] and would be read as fractions"),
             f"no detections    {self.missing_count:,} images of the source" + examples(self.missing),
             f"not in source    {self.unknown_count:,} images of the detections" + examples(self.unknown),
         ]

@@ -10,9 +10,12 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+import numpy as np
+
 from ...errors import ConfigError, DataError
 from ...files.atomic import atomic_file, reported
 from ...files.leftovers import JOINED, temporary_name
+from ..boxes import are_fractions
 from ..sources.base import RowError, Source
 from .detections import Found, entries, read_entry
 from .joined import SHOWN, Joined
@@ -172,7 +175,7 @@ def write_rows(
             f"no image of the detections is in the source: they have {one('SELECT min(image) FROM seen')!r}, it has "
             f"{one('SELECT min(image) FROM rows')!r}; try --match stem, or give the detections of this source"
         )
-    tags, filled, empty, written = Counter(), 0, 0, 0
+    tags, filled, empty, tiny, written = Counter(), 0, 0, 0, 0
     with atomic_file(out) as handle:
         query = "SELECT rows.id, rows.image FROM rows JOIN seen ON seen.image = rows.image ORDER BY place"
         for key, image in base.execute(query):
@@ -180,6 +183,8 @@ def write_rows(
                 "SELECT tag, score, x1, y1, x2, y2 FROM found WHERE image = ? ORDER BY rowid", (image,)
             ).fetchall()
             kept = rules.kept([Found(*row[:2], None if row[2] is None else row[2:]) for row in found])
+            if field == "boxes" and are_fractions(np.array([item.box for item in kept], np.float32)):
+                kept, tiny = [], tiny + 1  # a source would refuse the row for them
             filled, empty, written = filled + bool(kept), empty + (not kept), written + len(kept)
             values = [item.tag for item in kept] if field == "tags" else [item.box for item in kept]
             if field == "tags":
@@ -196,6 +201,7 @@ def write_rows(
         broken,
         filled,
         empty,
+        tiny,
         written,
         [row[0] for row in base.execute(f"SELECT id {missing} ORDER BY place LIMIT {SHOWN}")],
         one(f"SELECT count(*) {missing}"),

@@ -18,6 +18,8 @@ from ernie_vil2.cli import convert
 from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig
 from ernie_vil2.config.tower_fields import EfficientNetConfig, TextTowerConfig
 from ernie_vil2.errors import UserError
+from ernie_vil2.schema import as_dict
+from ernie_vil2.systems.brivl import BriVL
 from tests.checkpoints.formats.torch_zips import state_file
 from tests.checkpoints.layouts import brivl_weights as small
 from tests.conftest import VOCABULARY
@@ -119,8 +121,8 @@ def test_the_configuration_is_the_releases(run, state):
     run(state, "model", heads=2, activation="relu", epsilon="1.0e-5")
     config = open_model("model")[1]
     image, text = config.image_tower, config.text_tower
-    sizes = {"embed_dim": 16, "layers": 2, "feed_forward": 40, "hidden": 24, "image_heads": 4, "text_heads": 4}
-    assert (config.system, config.settings) == ("brivl", sizes)
+    sizes = {"embed_dim": 16, "layers": 2, "feed_forward": 40, "hidden": 24}
+    assert (config.system, config.settings) == ("brivl", as_dict(BriVL.Settings(**sizes)))
     assert (config.max_length, config.fixed_length, config.tokenizer, config.lower_case) == (12, True, "bert", True)
     assert (image.variant, image.width_factor, image.depth_factor, image.padding) == ("b0", 0.1, 0.6, "same")
     assert (image.norm_momentum, image.norm_variance, image.epsilon) == (0.9, "unbiased", 1e-3)

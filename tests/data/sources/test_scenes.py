@@ -124,7 +124,7 @@ def test_a_source_can_be_named_in_a_configuration():
     with pytest.raises(IndexError):
         source[7]
     values = {"split": "tset"}, {"languages": ["fr"]}, {"size": 0}, {"size": "x"}, {"seed": -1}, {"languages": 5}
-    for wrong in (*values, {"captions": 1.5}):
+    for wrong in (*values, {"captions": 1.5}, {"image_size": 1}):  # a box in one pixel reads as a fraction
         with pytest.raises(UserError):
             open_source({"kind": "scenes", **wrong})
 

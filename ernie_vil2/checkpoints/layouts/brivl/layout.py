@@ -132,7 +132,7 @@ def write(state: Mapping[str, Any], config: ModelConfig) -> Mapped:
                 entries[key] = copied(kept[0], spec_of(state, kept[0]).shape)
             else:
                 entries[key] = made_up(row)
-                added[row.theirs.rsplit(".", 1)[-1] if "classifier" not in row.theirs else "classifier"] += 1
+                added[next(word for word in reversed(row.theirs.split(".")) if word not in ("weight", "bias"))] += 1
     shapes.check(state, wanted, "the model", SYSTEM)
     notes = [] if twins else ["it holds no momentum twins, so they are written equal to the encoders"]
     if added:

@@ -23,8 +23,18 @@ OPTIONS = ("heads", "image_size", "max_length", "twins", "activation", "epsilon"
 HEADS = {**text_tower.HEADS, 64: 4}
 """Heads of BERT by its width; 64: of the small stand-ins"""
 RELEASED = {"image_size": 380, "max_length": 80}
-HEADS_ABOVE, WIDE = 4, 2048
-"""Attention heads above the backbones, which shapes do not tell, and the width of layers there that are missing"""
+SETTINGS = {
+    "regions": "boxes",
+    "most_boxes": 36,
+    "grid": 6,
+    "cells": 4,
+    "image_heads": 4,
+    "text_heads": 4,
+    "dropout": 0.1,
+}
+"""Settings of the system that shapes do not tell, as released"""
+WIDE = 2048
+"""Width of layers above the backbones that are missing"""
 
 
 def config_of(found: Found) -> tuple[ModelConfig, list[str]]:
@@ -86,18 +96,17 @@ def text_tower_of(found: Found) -> TextTowerConfig:
     )
 
 
-def settings_of(found: Found) -> dict[str, int]:
-    """`settings` of the system: sizes of the layers above both backbones. What most layers say counts, so that one
-    wrong tensor is reported as such."""
+def settings_of(found: Found) -> dict[str, Any]:
+    """All `settings` of the system: sizes of the layers above both backbones, and what is as released. What most layers
+    say counts, so that one wrong tensor is reported as such."""
     state, front = found.state, rf"(?:{IMAGE}|{TEXT})\.{re.escape(LEARNABLE)}"
-    return {
+    sizes = {
         "embed_dim": most(state, front + r"\w+FC\.fc2\.bias", WIDE),
         "layers": shapes.depth(state, front + r"\w+Att\.layers\.(\d{1,9})\.", found.path),
-        "image_heads": HEADS_ABOVE,
-        "text_heads": HEADS_ABOVE,
         "feed_forward": most(state, front + r"\w+Att\.layers\.\d+\.linear1\.bias", WIDE),
         "hidden": most(state, front + r"\w+FC\.fc1\.bias", WIDE),
     }
+    return SETTINGS | sizes
 
 
 def most(state: Mapping[str, Any], pattern: str, default: int) -> int:

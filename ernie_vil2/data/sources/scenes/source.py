@@ -48,8 +48,10 @@ class SceneSource(Source):
             raise ConfigError(f"scenes: languages {languages!r} must be a list of {', '.join(LANGUAGES)}")
         if any(language not in LANGUAGES for language in languages):
             raise ConfigError(f"scenes: languages {languages!r} must be a list of {', '.join(LANGUAGES)}")
-        if min(size, image_size, captions) < 1 or seed < 0:
-            raise ConfigError("scenes: size, image_size and captions must be at least 1, and seed at least 0")
+        if min(size, captions) < 1 or image_size < 2 or seed < 0:
+            raise ConfigError(
+                "scenes: size and captions must be at least 1, image_size at least 2, and seed at least 0; correct them"
+            )
         check_shares(split, noise, wrong)
         languages = tuple(dict.fromkeys(languages))
         self.noise, self.wrong = noise, wrong
