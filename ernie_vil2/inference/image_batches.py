@@ -90,7 +90,11 @@ def boxes_of_each(boxes: object, count: int, most: int) -> list[object]:
     if boxes is None:
         return [None] * count
     if not most:
-        raise ConfigError("boxes are given, but this model takes none; leave them out, or load a model such as BriVL")
+        if isinstance(boxes, (list, tuple)) and len(boxes) == count and all(one is None for one in boxes):
+            return [None] * count
+        raise ConfigError(
+            "boxes are given, but this model takes none; leave them out, or load a model that looks at boxes"
+        )
     if count == 1 and depth(boxes) == 2:
         return [boxes]
     entries = list(boxes) if hasattr(boxes, "__iter__") else [boxes]

@@ -128,3 +128,13 @@ def test_bad_detections_are_named_with_file_and_line(tmp_path, photos):
     assert not (tmp_path / "out").exists()
     with pytest.raises(ConfigError, match="give the detections as files, or --detector DIR"):
         tool.main(["boxes", photos, str(tmp_path / "out")])
+
+
+def test_a_coco_file_is_matched_by_the_names_of_its_images(tmp_path, photos):
+    images = [{"id": 7 - place, "file_name": f"train/{name}.png"} for place, name in enumerate(NAMES)]
+    rows = [{"image_id": 7 - place, "bbox": [place + 1, 2, 10, 20]} for place in range(3)]
+    whole, out = tmp_path / "coco.json", str(tmp_path / "boxes.jsonl")
+    whole.write_text(json.dumps({"images": images, "annotations": rows}), encoding="utf-8")
+    tool.main(["boxes", photos, out, str(whole), "--match", "stem"])
+    found = [list(map(list, sample.boxes)) for sample in open_source({"path": photos, "boxes": out})]
+    assert found == [[[place + 1, 2, place + 11, 22]] for place in range(3)]

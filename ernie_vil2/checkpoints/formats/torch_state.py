@@ -16,7 +16,7 @@ MAX_OBJECTS = 100_000
 
 def named_views(tree: Any, path: str | os.PathLike) -> tuple[dict[str, View], list[str]]:
     """({name: View}, notes) of the state dict in what a pickle describes, whatever it is wrapped in."""
-    notes, entered = [], []
+    notes, entered, beside = [], [], 0
     if isinstance(tree, Record):
         views = {}
         add_attributes(tree, path, views)
@@ -25,6 +25,7 @@ def named_views(tree: Any, path: str | os.PathLike) -> tuple[dict[str, View], li
     else:
         while len(entered) < MAX_CONTAINERS and (name := container(tree)) is not None:
             entered.append(name)
+            beside += len(tree) - 1
             tree = tree[name]
         views = {key: value for key, value in tree.items() if isinstance(value, View)} if type(tree) is dict else {}
     if not views:
@@ -37,7 +38,8 @@ def named_views(tree: Any, path: str | os.PathLike) -> tuple[dict[str, View], li
                 "take the file again from a source that you trust"
             )
     if entered:
-        notes.append(f"taken from its entry {'.'.join(map(printable, entered))}; the other entries are left out")
+        others = "; the other entries are left out" if beside else ""
+        notes.append(f"taken from its entry {'.'.join(map(printable, entered))}{others}")
     if len(tree) > len(views):
         others = [printable(str(key), 40) for key, value in tree.items() if not isinstance(value, View)]
         notes.append(f"{len(others)} entries that are no tensors are left out ({', '.join(others[:5])})")

@@ -124,9 +124,18 @@ def corners(box: Iterable[float], single: bool) -> tuple[float, float, float, fl
     return (left, top, left + third, top + fourth) if single else (left, top, third, fourth)
 
 
-def entries(path: str | os.PathLike) -> Iterator[tuple[str, Any]]:
+def file_names(content: Mapping[str, Any]) -> dict[int | str, str]:
+    """{image id: file name} of the `images` of a COCO file, as far as they have both."""
+    images = content.get("images")
+    rows = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+    pairs = [(image.get("id"), image.get("file_name")) for image in rows]
+    return {key: name for key, name in pairs if isinstance(key, (int, str)) and isinstance(name, str)}
+
+
+def entries(path: str | os.PathLike, by_file: bool = False) -> Iterator[tuple[str, Any]]:
     """Yield (where, entry) of a file: JSON lines, a JSON list, or a JSON object with `annotations`.
 
+    by_file: detections of a COCO file get the file names that its `images` have in place of their numbers.
     A line that is not JSON comes as (where, RowError). Lines with `error` are a detector's note of a broken image.
     """
     lines = LineFile(path, max_line_bytes=LONGEST)
@@ -142,11 +151,14 @@ def entries(path: str | os.PathLike) -> Iterator[tuple[str, Any]]:
         except (ValueError, OSError) as error:
             reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
             raise DataError(f"{path}: not a whole JSON file ({reason}); write it again, or as JSON lines") from None
+        names = file_names(content) if by_file and isinstance(content, dict) else {}
         content = content.get("annotations") if isinstance(content, dict) else content
         if not isinstance(content, list):
             raise DataError(f"{path}: neither a list of detections nor an object with annotations; give JSON lines")
         for number, entry in enumerate(content):
-            yield f"{path}[{number}]", entry
+            known = isinstance(entry, dict) and isinstance(entry.get("image_id"), (int, str))
+            name = names.get(entry["image_id"]) if known else None
+            yield f"{path}[{number}]", {**entry, "image_id": name} if name else entry
         return
     for line, fetch in lines.walk():
         raw = fetch(1)

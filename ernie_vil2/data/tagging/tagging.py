@@ -90,7 +90,7 @@ def read_detections(
     """Fill `found` and `seen`; returns (RowErrors, number of images that the detector could not read)."""
     faults, count, broken = [], 0, 0
     for path in paths:
-        for where, entry in entries(path):
+        for where, entry in entries(path, by_file=reduce is stem):
             count += 1
             if isinstance(entry, dict) and "error" in entry:
                 broken += 1

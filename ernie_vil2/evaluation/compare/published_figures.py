@@ -4,7 +4,7 @@ Figures are in percent, text to image (t2i) and image to text (i2t), R@1/R@5/R@1
 does not say stands under every benchmark that it may belong to, with a footnote.
 """
 
-from .published_row import FINE_TUNED, ZERO_SHOT, Published, recalls
+from .published_row import FINE_TUNED, UNSAID, ZERO_SHOT, Published, recalls
 
 HARNESS_CAVEAT = (
     "Between two harnesses expect about 2 points of R@1 either way on the same weights: "
@@ -208,6 +208,7 @@ FIGURES = (
         ("aic-icc@10k-pairs", "aic-icc@10k-images"),
         recalls("14.4/-/39.1", "20.3/37.0/45.6"),
         BRIVL,
+        setting=UNSAID,
         footnote=UNKNOWN_BRIVL,
     ),
     Published(
@@ -215,6 +216,7 @@ FIGURES = (
         ("ruc-cas-wenlan",),
         recalls("36.0/55.4/62.1", "36.1/55.5/62.2"),
         BRIVL,
+        setting=UNSAID,
         footnote=f"{UNSAID_BRIVL}.",
     ),
     Published("CN-CLIP B/16", ("imagenet-zh",), {"acc@1": "48.4"}, QA_CLIP),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-ZERO_SHOT, FINE_TUNED = "zero-shot", "fine-tuned"
+ZERO_SHOT, FINE_TUNED, UNSAID = "zero-shot", "fine-tuned", "not said"
 
 
 @dataclass(frozen=True)
