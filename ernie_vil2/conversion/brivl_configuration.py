@@ -57,7 +57,7 @@ def unsaid(theirs: Mapping[str, Any], config: ModelConfig, target: Path) -> list
 
 def written(value: Any) -> str:
     """A value as YAML reads it, which takes 1e-05 for a word."""
-    return yaml.safe_dump(value).splitlines()[0]
+    return yaml.safe_dump(value).partition("\n")[0]
 
 
 def whole(config: ModelConfig) -> dict[str, Any]:

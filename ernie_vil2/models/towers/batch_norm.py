@@ -31,7 +31,7 @@ class BatchNorm(nn.BatchNorm2D):
     moves no statistics. momentum: weight of the old statistics in an update, 0.99 in PaddleClas's and TensorFlow's
     EfficientNet; unbiased: that the variance in it is the unbiased one, as torch has it and Paddle has not."""
 
-    def __init__(self, channels: int, momentum: float = 0.99, epsilon: float = 1e-5, unbiased: bool = False):
+    def __init__(self, channels: int, momentum: float = 0.9, epsilon: float = 1e-5, unbiased: bool = False):
         super().__init__(channels, momentum, epsilon)
         self.unbiased = unbiased
 
