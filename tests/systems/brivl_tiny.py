@@ -1,5 +1,16 @@
 """A BriVL that builds and takes a step in a fraction of a second: `model` of a configuration, and what trains it."""
 
+PIXELS = {"decoder": "pil", "interpolation": "tensor", "resize": "square", "size": 64, "wide_range": "clipped"}
+IMAGE_TOWER = {
+    "kind": "efficientnet",
+    "variant": "b0",
+    "width_factor": 0.1,
+    "depth_factor": 0.2,
+    "image_size": 64,
+    "padding": "same",
+    "projection": 0,
+    "norm_momentum": 0.9,
+}
 MODEL = {
     "system": "brivl",
     "settings": {
@@ -13,17 +24,8 @@ MODEL = {
     },
     "max_length": 32,
     "fixed_length": True,
-    "pixels": {"decoder": "pil", "interpolation": "tensor", "resize": "square", "size": 64, "wide_range": "clipped"},
-    "image_tower": {
-        "kind": "efficientnet",
-        "variant": "b0",
-        "width_factor": 0.1,
-        "depth_factor": 0.2,
-        "image_size": 64,
-        "padding": "same",
-        "projection": 0,
-        "norm_momentum": 0.9,
-    },
+    "pixels": PIXELS,
+    "image_tower": IMAGE_TOWER,
     "text_tower": {"vocab_size": 0, "positions": 32, "width": 32, "depth": 2, "heads": 2, "mlp_ratio": 2.0},
 }
 OBJECTIVE = {"pairs": [["image", "caption"]], "negatives": {"kind": "queue", "size": 29, "momentum": 0.8}}

@@ -16,6 +16,7 @@ from ernie_vil2.training.setup.initial_weights import check_init, start_system
 from tests.checkpoints.formats.torch_zips import state_file
 from tests.checkpoints.layouts import brivl_weights as small
 from tests.conftest import VOCABULARY
+from tests.systems import brivl_tiny
 
 SIZES = {"embed_dim": 16, "hidden": 24, "feed_forward": 40, "layers": 2}
 MODEL = {
@@ -23,18 +24,8 @@ MODEL = {
     "settings": SIZES,
     "max_length": 12,
     "fixed_length": True,
-    "pixels": {"decoder": "pil", "interpolation": "tensor", "resize": "square", "size": 64, "wide_range": "clipped"},
-    "image_tower": {
-        "kind": "efficientnet",
-        "variant": "b0",
-        "width_factor": 0.1,
-        "depth_factor": 0.6,
-        "image_size": 64,
-        "padding": "same",
-        "projection": 0,
-        "norm_momentum": 0.9,
-        "norm_variance": "unbiased",
-    },
+    "pixels": brivl_tiny.PIXELS,
+    "image_tower": {**brivl_tiny.IMAGE_TOWER, "depth_factor": 0.6, "norm_variance": "unbiased"},
     "text_tower": {
         "vocab_size": small.ROWS,
         "positions": small.POSITIONS,
