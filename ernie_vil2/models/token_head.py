@@ -4,10 +4,9 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .layers import Linear, attention, run_blocks
+from .layers import Linear
+from .post_norm import PostNormLayers
 
-MASKED = -10000.0
-EPSILON = 1e-5
 SMALLEST_NORM = 1e-12
 
 
@@ -16,25 +15,6 @@ def unit_rows(x: paddle.Tensor) -> paddle.Tensor:
     with paddle.amp.auto_cast(enable=False):
         x = x.astype("float32")
         return x / paddle.sqrt(paddle.clip((x * x).sum(-1, keepdim=True), min=SMALLEST_NORM**2))
-
-
-class PostNormLayer(nn.Layer):
-    """torch's TransformerEncoderLayer with ReLU: [B, N, W] -> [B, N, W]; every residual sum is normalised."""
-
-    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float):
-        super().__init__()
-        self.heads, self.rate = heads, dropout
-        self.qkv, self.out = Linear(width, 3 * width), Linear(width, width)
-        self.fc1, self.fc2 = Linear(width, feed_forward), Linear(feed_forward, width)
-        self.norm1, self.norm2 = (nn.LayerNorm(width, epsilon=EPSILON) for _ in range(2))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
-        batch, length, width = x.shape
-        query, key, value = self.qkv(x).reshape([batch, length, 3, self.heads, width // self.heads]).unbind(2)
-        mixed = self.out(attention(query, key, value, bias, self.rate, self.training))
-        x = self.norm1(x + self.dropout(mixed))
-        return self.norm2(x + self.dropout(self.fc2(self.dropout(F.relu(self.fc1(x))))))
 
 
 class TokenHead(nn.Layer):
@@ -47,15 +27,12 @@ class TokenHead(nn.Layer):
         self, width: int, outputs: int, hidden: int, depth: int, heads: int, feed_forward: int, dropout: float
     ):
         super().__init__()
-        self.recompute = False
-        self.layers = nn.LayerList([PostNormLayer(width, heads, feed_forward, dropout) for _ in range(depth)])
+        self.layers = PostNormLayers(width, depth, heads, feed_forward, dropout)
         self.fc1, self.fc2 = Linear(width, hidden), Linear(hidden, outputs)
 
     def tokens(self, tokens: paddle.Tensor, there: paddle.Tensor) -> paddle.Tensor:
         """The tokens after the transformer, [B, N, W], those that are not there as 0."""
-        x = unit_rows(tokens)
-        bias = (~there).astype(x.dtype).unsqueeze([1, 2]) * MASKED
-        x = run_blocks(self.layers, x, bias, recompute=self.recompute and self.training)
+        x = self.layers(unit_rows(tokens), there)
         return x * there.astype(x.dtype).unsqueeze(-1)
 
     def forward(self, tokens: paddle.Tensor, there: paddle.Tensor) -> paddle.Tensor:

@@ -10,14 +10,14 @@ import paddle
 from paddle import nn
 
 from ..config.model import ModelConfig
-from ..config.tower_fields import DROPPED, MAX_DEPTH, MAX_WIDTH
+from ..config.tower_fields import DROPPED, MAX_DEPTH, MAX_WIDTH, EfficientNetConfig, ImageTowerConfig
 from ..data.batches.views import Batch
 from ..errors import ConfigError
 from ..models.region_encoder import RegionEncoder
 from ..objectives.gather import Share
 from ..schema import document
 from .ernie_vil2 import ErnieVil2
-from .system import Tower
+from .system import Tower, check_tokens
 
 SIZES = ("hidden", "feed_forward", "dropout")
 MOST_BOXES, MOST_SIDE = 1024, 64
@@ -55,17 +55,13 @@ class BriVL(ErnieVil2):
     def settings(cls, config: ModelConfig) -> Settings:
         """`model.settings`, checked with the towers; ConfigError for what does not go together."""
         found = super().settings(config)
-        for name, tower, kind, heads in (
-            ("image", config.image_tower, "efficientnet", found.image_heads),
-            ("text", config.text_tower, "ernie", found.text_heads),
+        for name, tower, kinds, heads in (
+            ("image", config.image_tower, ("efficientnet", "vit"), found.image_heads),
+            ("text", config.text_tower, ("ernie",), found.text_heads),
         ):
             if tower is None:
                 continue
-            if tower.kind != kind or tower.projection:
-                raise ConfigError(
-                    f"the system {cls.kind} needs model.{name}_tower of kind {kind} with projection: 0, since it reads "
-                    f"all of its tokens; it is {tower.kind} with projection {tower.projection}"
-                )
+            check_tokens(cls.kind, name, tower, kinds)
             if tower.width % heads:
                 raise ConfigError(
                     f"model.settings.{name}_heads {heads} does not divide the width {tower.width} of model.{name}_tower"
@@ -73,11 +69,8 @@ class BriVL(ErnieVil2):
                 )
         if "embed_dim" not in config.settings:
             raise ConfigError(f"model.settings.embed_dim is not set; the release has {found.embed_dim}")
-        if config.image_tower is not None and config.image_tower.image_size <= 32:
-            raise ConfigError(
-                f"model.image_tower.image_size {config.image_tower.image_size} gives a feature map of one place, which "
-                "has no boxes; make it over 32"
-            )
+        if config.image_tower is not None:
+            check_map(config.image_tower)
         if config.text_tower is not None and not config.fixed_length:
             raise ConfigError(
                 f"model.fixed_length is false, but texts of the system {cls.kind} depend on padding; set it to true"
@@ -112,3 +105,18 @@ class BriVL(ErnieVil2):
     ) -> dict[str, paddle.Tensor]:
         """As the objective's, but the sum of both directions of a pair, as in the release, and not their mean."""
         return {name: self.loss_factor * value for name, value in super().loss(embeds, batch, share).items()}
+
+
+def check_map(tower: EfficientNetConfig | ImageTowerConfig) -> None:
+    """ConfigError for an image tower whose feature map has no room for boxes."""
+    least = 2 * tower.patch_size if tower.kind == "vit" else 33
+    if tower.image_size < least:
+        raise ConfigError(
+            f"model.image_tower.image_size {tower.image_size} gives a feature map of one place, which has no boxes; "
+            f"make it {least} or more"
+        )
+    if getattr(tower, "patch_dropout", 0):
+        raise ConfigError(
+            f"model.image_tower.patch_dropout is {tower.patch_dropout}, but boxes look at a map of all patches; "
+            "set it to 0"
+        )

@@ -15,6 +15,7 @@ from paddle import nn
 
 from ..config.model import ModelConfig
 from ..config.run import RunConfig
+from ..config.tower_fields import Tower as TowerConfig
 from ..data.batches.views import Batch
 from ..errors import ConfigError
 from ..models.dual_encoder import new_model
@@ -39,6 +40,15 @@ class Tower:
         """Every parameter once, also one that several layers hold."""
         held = {id(value): value for layer in self.layers for value in layer.parameters()}
         return list(held.values())
+
+
+def check_tokens(kind: str, name: str, tower: TowerConfig, kinds: tuple[str, ...]) -> None:
+    """ConfigError unless the `name` tower is of one of `kinds` without a projection: the system `kind` reads tokens."""
+    if tower.kind not in kinds or tower.projection:
+        raise ConfigError(
+            f"the system {kind} needs model.{name}_tower of kind {' or '.join(kinds)} with projection: 0, since it "
+            f"reads all of its tokens; it is {tower.kind} with projection {tower.projection}"
+        )
 
 
 class System(ABC):

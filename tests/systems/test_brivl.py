@@ -47,7 +47,7 @@ def system(tmp_path_factory):
 @pytest.mark.parametrize(
     "change, hint",
     [
-        ("image_tower.projection=24", "image_tower of kind efficientnet with projection: 0"),
+        ("image_tower.projection=24", "image_tower of kind efficientnet or vit with projection: 0"),
         ("text_tower.projection=24", "text_tower of kind ernie with projection: 0"),
         (f"image_tower={VIT}", "it is vit with projection"),
         (f"text_tower={NLP}", "it is paddlenlp with projection"),

@@ -85,6 +85,10 @@ class EfficientNet(nn.Layer):
         x = run_blocks(self.blocks, x, recompute=self.recompute and self.training)
         return F.swish(self.head_norm(self.head_conv(x)))
 
+    def tokens(self, pixels: paddle.Tensor) -> paddle.Tensor:
+        """The places of the feature map, row by row: [B, 3, S, S'] -> [B, h x w, C]."""
+        return self.features(pixels).flatten(2).transpose([0, 2, 1])
+
     def forward(self, pixels: paddle.Tensor) -> paddle.Tensor:
         pooled = self.features(pixels).mean([2, 3])
         return pooled if self.proj is None else paddle.tanh(self.proj(self.dropout(pooled)))

@@ -100,7 +100,8 @@ class VisionTransformer(nn.Layer):
         self.norm_post = nn.LayerNorm(config.width, epsilon=config.epsilon)
         self.proj = Linear(config.width, config.projection, bias_attr=False) if config.projection else None
 
-    def forward(self, pixels: paddle.Tensor) -> paddle.Tensor:
+    def last_block(self, pixels: paddle.Tensor) -> paddle.Tensor:
+        """What the last block gives, not normalised yet: [B, 3, S, S] -> [B, 1 + N, W]."""
         x = self.patch_embed(pixels)
         first = self.class_embedding.expand([x.shape[0], -1, -1])
         x = paddle.concat([first, x], axis=1) + self.positional_embedding
@@ -108,9 +109,21 @@ class VisionTransformer(nn.Layer):
             x = without_patches(x, self.patch_dropout)
         if self.norm_pre is not None:
             x = self.norm_pre(x)
-        x = run_blocks(self.blocks, x, recompute=self.recompute and self.training)
+        return run_blocks(self.blocks, x, recompute=self.recompute and self.training)
+
+    def tokens(self, pixels: paddle.Tensor) -> paddle.Tensor:
+        """The class token and those of the patches, normalised: [B, 3, S, S] -> [B, 1 + N, W]."""
+        return self.norm_post(self.last_block(pixels))
+
+    def features(self, pixels: paddle.Tensor) -> paddle.Tensor:
+        """The tokens of the patches as a feature map: [B, 3, S, S] -> [B, W, S / patch, S / patch]."""
+        patches = self.tokens(pixels)[:, 1:]
+        side = pixels.shape[-1] // self.patch_embed.patch_size
+        return patches.transpose([0, 2, 1]).reshape([patches.shape[0], patches.shape[2], side, side])
+
+    def forward(self, pixels: paddle.Tensor) -> paddle.Tensor:
         # Layer norm works token by token, so only the token that is used is normalised.
-        embeds = self.norm_post(x[:, 0])
+        embeds = self.norm_post(self.last_block(pixels)[:, 0])
         return embeds if self.proj is None else self.proj(embeds)
 
 

@@ -1,0 +1,40 @@
+"""A post-norm transformer over tokens of which some may be absent: the layers that BriVL and COOKIE put on towers."""
+
+import paddle
+from paddle import nn
+
+from .layers import ACTIVATIONS, Linear, attention, run_blocks
+
+MASKED = -10000.0
+EPSILON = 1e-5
+
+
+class PostNormLayer(nn.Layer):
+    """torch's TransformerEncoderLayer: [B, N, W] -> [B, N, W]; every residual sum is normalised."""
+
+    def __init__(self, width: int, heads: int, feed_forward: int, dropout: float, activation: str = "relu"):
+        super().__init__()
+        self.heads, self.rate, self.activation = heads, dropout, ACTIVATIONS[activation]
+        self.qkv, self.out = Linear(width, 3 * width), Linear(width, width)
+        self.fc1, self.fc2 = Linear(width, feed_forward), Linear(feed_forward, width)
+        self.norm1, self.norm2 = (nn.LayerNorm(width, epsilon=EPSILON) for _ in range(2))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: paddle.Tensor, bias: paddle.Tensor | None = None) -> paddle.Tensor:
+        batch, length, width = x.shape
+        query, key, value = self.qkv(x).reshape([batch, length, 3, self.heads, width // self.heads]).unbind(2)
+        mixed = self.out(attention(query, key, value, bias, self.rate, self.training))
+        x = self.norm1(x + self.dropout(mixed))
+        return self.norm2(x + self.dropout(self.fc2(self.dropout(self.activation(self.fc1(x))))))
+
+
+class PostNormLayers(nn.LayerList):
+    """Several of them, [B, N, W] -> [B, N, W]. there: bool [B, N], the tokens that are attended to; None for all."""
+
+    def __init__(self, width: int, depth: int, heads: int, feed_forward: int, dropout: float, activation: str = "relu"):
+        super().__init__([PostNormLayer(width, heads, feed_forward, dropout, activation) for _ in range(depth)])
+        self.recompute = False
+
+    def forward(self, x: paddle.Tensor, there: paddle.Tensor | None = None) -> paddle.Tensor:
+        others = () if there is None else ((~there).astype(x.dtype).unsqueeze([1, 2]) * MASKED,)
+        return run_blocks(self, x, *others, recompute=self.recompute and self.training)
