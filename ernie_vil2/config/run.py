@@ -73,6 +73,12 @@ class ObjectiveConfig:
         maximum=1.0,
     )
     tag_language: str = document("zh", "language of the tag prompt", choices=("zh", "en"))
+    second_caption: str = document(
+        "another",
+        "caption' is another one of the image where there is one; same: always the same one, which dropout alone tells "
+        "apart (SimCSE, arXiv 2104.08821)",
+        choices=("another", "same"),
+    )
 
     def __post_init__(self):
         if not self.pairs:

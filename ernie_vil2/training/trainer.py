@@ -97,6 +97,7 @@ class Trainer:
             config.data.reduced_decode,
             limits_of(config.data.damaged),
             system.most_boxes(config.model),
+            config.objective.second_caption,
         )
         self.rig = Rig(config, self.ranks, share, self.notes, fresh=saved is None)
         encoder = Model(self.rig.model, tokenizer, self.maker.limits)

@@ -19,7 +19,7 @@ from tests.systems import brivl_golden
 from tests.systems.brivl_tiny import DATA, OBJECTIVE, tiny_model
 from tests.training.queue_cases import case_config
 
-VIT = "{kind: vit, image_size: 64, patch_size: 16, width: 32, depth: 1, heads: 2}"
+CLAS = "{kind: paddleclas, image_size: 64}"
 NLP = "{kind: paddlenlp, paddlenlp: x, pretrained: false, width: 32}"
 
 
@@ -49,7 +49,7 @@ def system(tmp_path_factory):
     [
         ("image_tower.projection=24", "image_tower of kind efficientnet or vit with projection: 0"),
         ("text_tower.projection=24", "text_tower of kind ernie with projection: 0"),
-        (f"image_tower={VIT}", "it is vit with projection"),
+        (f"image_tower={CLAS}", "it is paddleclas with projection"),
         (f"text_tower={NLP}", "it is paddlenlp with projection"),
         ("fixed_length=false", "model.fixed_length is false"),
         ("settings.image_heads=3", "image_heads 3 does not divide the width 128"),

@@ -2,9 +2,9 @@
 
 import argparse
 
-from . import ablation, encode, host, loader, memory, scale, train
+from . import ablation, encode, host, loader, memory, scale, streams, train
 
-VERBS = (encode, loader, memory, train, host, ablation, scale)
+VERBS = (encode, loader, memory, train, host, streams, ablation, scale)
 
 
 def main(argv: list[str] | None = None) -> int | None:

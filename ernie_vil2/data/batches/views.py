@@ -129,8 +129,8 @@ class ViewMaker:
     AugmentationConfig or None for the evaluation pixels; reduced: with augmentation, decode JPEGs only as finely as the
     views need (decode_for). limits: what pictures are refused. The views of an image share one decode. boxes: the most
     of an image that the model takes beside the whole, 0 where it takes none; they move with the pixels of each view.
-    caption' is another caption of the image where there is one, and else the same caption, told apart by dropout only;
-    so are tags and tags'.
+    second_caption: whether caption' is "another" caption of the image where there is one, and else the same, told apart
+    by dropout only; or always the "same", as tags' are.
     """
 
     def __init__(
@@ -144,11 +144,13 @@ class ViewMaker:
         reduced: bool = True,
         limits: Limits = DEFAULT_LIMITS,
         boxes: int = 0,
+        second_caption: str = "another",
     ):
         check_views(views, augmentation)
         self.views, self.tokenizer, self.profile = tuple(views), tokenizer, profile
         self.augmentation, self.tag_language, self.seed = augmentation, tag_language, seed
         self.limits, self.reduced, self.boxes = limits, reduced and augmentation is not None, boxes
+        self.second = int(second_caption == "another")
         self.image_views = [view for view in self.views if view.startswith("image")]
 
     def make(self, sample: Sample, epoch: int, index: int) -> Views:
@@ -157,7 +159,7 @@ class ViewMaker:
         order = generator(self.seed, epoch, index, "caption").permutation(len(sample.texts))
         for view in self.views:
             if view.startswith("caption"):
-                texts[view] = sample.texts[order[(view == "caption'") % len(order)]]
+                texts[view] = sample.texts[order[self.second * (view == "caption'") % len(order)]]
             elif view.startswith("tags"):
                 texts[view] = tag_prompt(sample.tags, self.tag_language)
         try:

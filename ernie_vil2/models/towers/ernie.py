@@ -90,12 +90,16 @@ class ErnieEncoder(nn.Layer):
         self.pooler = Linear(config.width, config.width)
         self.proj = Linear(config.width, config.projection, bias_attr=False) if config.projection else None
 
-    def tokens(self, ids: paddle.Tensor, masked: bool = True) -> paddle.Tensor:
-        """What the last block gives for every id: [B, L] -> [B, L, W]; masked: whether padding is not attended to."""
+    def embedded(self, ids: paddle.Tensor) -> paddle.Tensor:
+        """What the first block reads for every id: [B, L] -> [B, L, W]."""
         x = self.word_emb(ids) + self.pos_emb.weight[: ids.shape[1]]
         if self.type_emb is not None:
             x = x + self.type_emb.weight[0]
-        x = self.dropout(self.ln(x))
+        return self.dropout(self.ln(x))
+
+    def tokens(self, ids: paddle.Tensor, masked: bool = True) -> paddle.Tensor:
+        """What the last block gives for every id: [B, L] -> [B, L, W]; masked: whether padding is not attended to."""
+        x = self.embedded(ids)
         return self.encoder_stack(x, padding_bias(ids, x.dtype) if masked else None)
 
     def forward(self, ids: paddle.Tensor) -> paddle.Tensor:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...config.model import ModelConfig
+from ...config.model import PLAIN, ModelConfig
 from ...errors import UserError
 from .cards import CARDS_PER_NODE, Assumptions, Card
 from .division import collectives, largest_load
@@ -34,8 +34,8 @@ def tower_flops(width: int, depth: int, length: int, mlp_ratio: float = 4.0) -> 
 
 
 def has_counts(config: ModelConfig) -> bool:
-    """Whether the operations of its towers are counted."""
-    return (config.image_tower.kind, config.text_tower.kind) == ("vit", "ernie")
+    """Whether the operations of its towers are counted, and it has no layers beside them."""
+    return (config.system, config.image_tower.kind, config.text_tower.kind) == (PLAIN, "vit", "ernie")
 
 
 def view_flops(config: ModelConfig) -> tuple[float, float]:

@@ -19,8 +19,8 @@ ALL = ("image", "image'", "caption", "caption'", "tags", "tags'")
 def make(tiny_vocab):
     tokenizer = Tokenizer(tiny_vocab, 16)
 
-    def maker(views=ALL, augmentation=None, seed=0):
-        return ViewMaker(views, tokenizer, PixelProfile(size=32), augmentation, "zh", seed)
+    def maker(views=ALL, augmentation=None, seed=0, **options):
+        return ViewMaker(views, tokenizer, PixelProfile(size=32), augmentation, "zh", seed, **options)
 
     return maker
 
@@ -49,6 +49,14 @@ def test_the_two_captions_differ_and_all_are_used(make, sample):
         for views in (make(ALL[2:]).make(sample, epoch, 0) for epoch in range(60))
     }
     assert len(pairs) == 6 and all(first != second for first, second in pairs)
+
+
+def test_the_second_caption_may_be_the_same_one(make, sample):
+    another, same = make(ALL[2:]), make(ALL[2:], second_caption="same")
+    pairs = [same.make(sample, epoch, 0).texts for epoch in range(60)]
+    assert all(texts["caption"] == texts["caption'"] for texts in pairs)
+    first = [another.make(sample, epoch, 0).texts["caption"] for epoch in range(60)]
+    assert [texts["caption"] for texts in pairs] == first and len(set(first)) == 3
 
 
 def test_one_caption_stands_for_both_and_no_tags_is_an_absent_view(make, sample):
