@@ -14,7 +14,7 @@ from ...models.towers.ernie import PAD_ID, padding_bias
 
 
 class OneStreamScorer(nn.Layer):
-    """The image tower's tokens and a text's embedded ids through the blocks of the text tower, then a score of [CLS]."""
+    """Image tokens and a text's embedded ids through the blocks of the text tower, then a score of [CLS]."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()

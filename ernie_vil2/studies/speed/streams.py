@@ -77,7 +77,7 @@ def every_pair(scorer: Callable, image_tokens: "paddle.Tensor", ids: "paddle.Ten
 
 
 def timed(parts: dict[str, tuple[Callable[[], object], int]], turns: int) -> dict[str, float]:
-    """{part: median seconds of one of its items}; parts: {name: (call, items)}, which take turns after one unmeasured."""
+    """{part: median seconds of one item}; parts: {name: (call, items)}, which take turns after one unmeasured."""
     seconds: dict[str, list[float]] = {name: [] for name in parts}
     for turn in range(turns + 1):
         for name, (call, items) in parts.items():
