@@ -25,7 +25,9 @@ def add_options(group: "argparse._ArgumentGroup") -> None:
         metavar="NAME",
         help=f"{', '.join(MODULES)}; NAME@PROTOCOL measures one protocol, NAME all of them",
     )
-    group.add_argument("--data", metavar="DIR", help="folder of the benchmark's files, as their authors publish them")
+    group.add_argument(
+        "--data", metavar="DIR", help="folder of the benchmark's files, as their authors publish them (not with scenes)"
+    )
     group.add_argument("--split", metavar="S", help="another split than the one that is reported")
     group.add_argument(
         "--boxes", metavar="FILE", help="JSON lines {id, boxes} of its images, for a model that takes boxes"

@@ -3,6 +3,7 @@
 eval --embeddings OUT                       what tools/encode.py wrote, or the release's text file
 eval --model M --input FILE                 a source of images and texts
 eval --model M --benchmark NAME --data DIR  coco-cn, coco-cn@5k, flickr30k-cn, muge, aic-icc, flickr30k, mscoco, ...
+eval --model M --benchmark scenes           drawn scenes, without files: retrieval, pairs of texts, images by labels
 eval compare RUN...                         runs that were written with --output, side by side
 """
 
@@ -10,6 +11,7 @@ import argparse
 import sys
 
 from ...evaluation import retrieval
+from ...evaluation.benchmarks import registry
 from ...evaluation.embeddings import read_embeddings
 from ...evaluation.encoding import Progress, encode_source
 from ...evaluation.metrics.finite import finite
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--ids belongs to --embeddings; a source has its own ids")
     if args.benchmark and args.protocol:
         parser.error("--protocol does not go with --benchmark; name a protocol with it, as in coco-cn@1k-official")
-    if args.benchmark and args.data is None:
+    if args.benchmark and args.data is None and not registry.benchmark(args.benchmark).drawn:
         parser.error("--benchmark needs --data DIR")
     of_benchmarks = args.data, args.output, args.split, args.allow_counts, args.boxes, args.options
     if not args.benchmark and any(of_benchmarks):

@@ -1,5 +1,6 @@
 """What a benchmark declares of itself: the function that measures it, and its options as a record."""
 
+import dataclasses
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,13 +20,15 @@ class Benchmark:
     """A benchmark as `registry` finds it.
 
     evaluate: function (model, name, data, *, split, progress, **options) -> Outcome. options: the record (a dataclass)
-    of what it can be told beside its split; a field is bool, int (at least 1) or str, or None by default. sets: where
-    it is one of images and texts, function (name, data, split, allow_counts) -> [Pairs], which needs no model.
+    of what it can be told beside its split; a field is bool, int (at least 1, or what its metadata call `least`) or
+    str, or None by default. sets: where it is one of images and texts in files, function (name, data, split,
+    allow_counts) -> [Pairs], which needs no model. drawn: whether it reads no files, so that `data` is None.
     """
 
     evaluate: Callable[..., Outcome]
     options: type
     sets: Callable[..., list] | None = None
+    drawn: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +51,17 @@ def kinds(options: type) -> dict[str, type]:
 def read_options(options: type[Record], given: Mapping[str, Any], benchmark: str) -> Record:
     """The record of the options that were given to a benchmark.
 
-    Raises ConfigError for one that it has not, naming the nearest, and for a number below 1.
+    Raises ConfigError for one that it has not, naming the nearest, and for a number below the least one.
     """
-    known = kinds(options)
+    known, fields = kinds(options), {field.name: field for field in dataclasses.fields(options)}
     for option, value in given.items():
         if option not in known:
             raise ConfigError(foreign(option, options, benchmark))
-        if known[option] is int and value is not None and (type(value) is not int or value < 1):
-            raise ConfigError(f"{option} is {value!r}, but it must be a whole number of at least 1")
+        if known[option] is not int or (value is None and fields[option].default is None):
+            continue
+        least = fields[option].metadata.get("least", 1)
+        if type(value) is not int or value < least:
+            raise ConfigError(f"{option} is {value!r}, but it must be a whole number of at least {least}")
     return options(**given)
 
 

@@ -22,6 +22,7 @@ MODULES = {
     "folder": "classification.zero_shot_sets",
     "sts": "text_similarity.sts",
     "image-retrieval": "image_retrieval.shared_labels",
+    "scenes": "scenes.sets",
 }
 
 
@@ -43,5 +44,7 @@ def read_sets(name: str, data: str | Path, split: str | None = None, allow_count
     sets = benchmark(name).sets
     if sets is None:
         bare = name.partition("@")[0]
-        raise ConfigError(f"the benchmark {bare} has no pairs of images and texts; name one that has, such as coco-cn")
+        raise ConfigError(
+            f"the benchmark {bare} has no pairs of images and texts in files; name one that has, such as coco-cn"
+        )
     return sets(name, data, split, allow_counts)

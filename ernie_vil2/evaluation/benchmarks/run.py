@@ -23,7 +23,7 @@ DIRECTIONS = (("Text2Image", "t2i"), ("Image2Text", "i2t"), ("Both", "mean"))
 
 def run_benchmark(
     name: str,
-    data: str | Path,
+    data: str | Path | None,
     model: str | Path,
     vocab: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
@@ -33,9 +33,10 @@ def run_benchmark(
 ) -> Outcome:
     """The Outcome of a benchmark, with provenance in every Result.
 
-    data: folder of its files. model: path of a model. options: {option: value} of the benchmark that were given, such
-    as split and allow_counts. command: the arguments, for the provenance. damaged: skip or keep. The files are read
-    before the model is loaded, so a fault in them is told at once. Raises ConfigError, DataError, CheckpointError.
+    data: folder of its files, None for one that is drawn. model: path of a model. options: {option: value} of the
+    benchmark that were given, such as split and allow_counts. command: the arguments, for the provenance. damaged: skip
+    or keep. The files are read before the model is loaded, so a fault in them is told at once. Raises ConfigError,
+    DataError, CheckpointError.
     """
     found = benchmark(name)
     options = dict(options or {})

@@ -39,6 +39,7 @@ FAMILIES = {
     "elevater-zh": "zero-shot classification by Chinese class names and prompts, set {}",
     "sts": "correlation of cosines with human scores, set {}",
     "image-retrieval": "mean average precision, images with a common label are right, set {}",
+    "scenes": "drawn scenes of the split that training never sees, set {}",
 }
 
 RELEASE_README = "readme of the release that links OPEN_ERNIE_VIL2_BASE_ViT.pdparams"

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...data.sources.base import Source
 from ...data.tokenizer import Tokenizer
+from ...evaluation.metrics.plain_likeness import colour_histogram
 from ...evaluation.metrics.ranks import retrieval_metrics
 from ...keys import stable_hash
 
@@ -16,14 +17,6 @@ BINS = (4, 6)
 Fitted = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """(mean histogram, weights [bins^3, V], mean bag, idf)"""
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
-
-
-def colour_histogram(images: np.ndarray, bins: int) -> np.ndarray:
-    """Square roots of the shares of colours: uint8 [N, S, S, 3] -> float32 [N, bins^3]."""
-    levels = images.astype(np.int32) * bins // 256
-    codes = (levels[..., 0] * bins + levels[..., 1]) * bins + levels[..., 2]
-    counts = np.stack([np.bincount(code.ravel(), minlength=bins**3) for code in codes])
-    return np.sqrt(counts / counts.sum(1, keepdims=True)).astype(np.float32)
 
 
 def bag_of_words(tokens: np.ndarray, vocab_size: int) -> np.ndarray:

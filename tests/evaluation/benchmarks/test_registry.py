@@ -25,6 +25,7 @@ NAMES = [
     "folder",
     "sts",
     "image-retrieval",
+    "scenes",
 ]
 SKIPPING = ["imagenet-zh", "elevater-zh", "folder", "sts", "image-retrieval"]
 
@@ -45,8 +46,9 @@ def test_a_declaration_is_whole(name):
     found = benchmark(name)
     arguments = inspect.signature(found.evaluate).parameters
     assert list(arguments) == ["model", "name", "data", "split", "progress", "options"]
-    assert isinstance(found, Benchmark) and found.options().allow_counts is False
     fields = {field.name for field in dataclasses.fields(found.options)}
+    assert isinstance(found, Benchmark) and found.drawn == (name == "scenes")
+    assert ("allow_counts" in fields) != found.drawn and not getattr(found.options(), "allow_counts", False)
     assert set(kinds(found.options)) == fields and set(kinds(found.options).values()) <= {bool, int, str}
     assert ("skip_broken" in fields) == (name in SKIPPING)
 
@@ -56,23 +58,27 @@ class Own:
     allow_counts: bool = False
     depth: int | None = None
     language: str | None = None
+    start: int = dataclasses.field(default=3, metadata={"least": 0})
 
 
 def test_options_become_a_record():
     assert read_options(Own, {"depth": 3}, "x") == Own(depth=3)
-    assert kinds(Own) == {"allow_counts": bool, "depth": int, "language": str}
+    assert read_options(Own, {"start": 0, "depth": None}, "x") == Own(start=0)
+    assert kinds(Own) == {"allow_counts": bool, "depth": int, "language": str, "start": int}
 
 
 @pytest.mark.parametrize(
     "given, words",
     [
         ({"dept": 1}, "unknown option 'dept'; did you mean 'depth'?"),
-        ({"zzz": 1}, "unknown option 'zzz'; take one of allow_counts, depth, language"),
+        ({"zzz": 1}, "unknown option 'zzz'; take one of allow_counts, depth, language, start"),
         ({"model": "m"}, "the benchmark x@y has no option model; leave it out"),
         ({"skip_broken": True}, "--skip-broken does not go with the benchmark x@y, which skips no image"),
         ({"depth": 0}, "depth is 0, but it must be a whole number of at least 1"),
         ({"depth": True}, "depth is True, but"),
         ({"depth": "7"}, "depth is '7', but"),
+        ({"start": -1}, "start is -1, but it must be a whole number of at least 0"),
+        ({"start": None}, "start is None, but"),
     ],
 )
 def test_what_is_no_option_is_refused_in_one_sentence(given, words):

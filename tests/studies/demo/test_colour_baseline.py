@@ -6,7 +6,7 @@ import pytest
 from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab
 from ernie_vil2.data.tokenizer import Tokenizer
-from ernie_vil2.studies.demo.colour_baseline import Split, bag_of_words, colour_baseline, colour_histogram
+from ernie_vil2.studies.demo.colour_baseline import Split, bag_of_words, colour_baseline
 
 
 @pytest.fixture(scope="module")
@@ -18,16 +18,6 @@ def tokenizer(tmp_path_factory):
 
 def split(name, size, tokenizer):
     return Split(SceneSource(name, size, image_size=32, languages="zh"), tokenizer)
-
-
-def test_the_histogram_forgets_where_a_colour_is():
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
-    shuffled = images.reshape(3, 64, 3)[:, rng.permutation(64)].reshape(images.shape)
-    np.testing.assert_allclose(colour_histogram(images, 4), colour_histogram(shuffled, 4), atol=1e-7)
-    np.testing.assert_allclose((colour_histogram(images, 6) ** 2).sum(1), 1, rtol=1e-5)
-    white = np.full((1, 4, 4, 3), 255, np.uint8)
-    assert colour_histogram(white, 4)[0, -1] == 1
 
 
 def test_the_bag_forgets_order_and_padding():

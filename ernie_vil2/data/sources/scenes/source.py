@@ -86,17 +86,19 @@ class SceneSource(Source):
             self.cached[index] = self.draw(index)
         return self.cached[index]
 
+    def words(self, index: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(captions, tags) of the sample at `index`, of which nothing is drawn."""
+        scene, rng = self.scene(index), self._rng(index, 1)
+        texts = tuple(
+            captions.caption(scene, language, rng) for language in self.languages for _ in range(self.captions)
+        )
+        tags = captions.tags(scene, self.languages[0], rng)
+        return self.spoil(index, texts) if self.noise or self.wrong else texts, tags
+
     def draw(self, index: int) -> Sample:
         """The Sample at `index`, drawn anew."""
-        scene = self.scene(index)
-        words = self._rng(index, 1)
-        texts = tuple(
-            captions.caption(scene, language, words) for language in self.languages for _ in range(self.captions)
-        )
-        tags = captions.tags(scene, self.languages[0], words)
-        if self.noise or self.wrong:
-            texts = self.spoil(index, texts)
-        image, boxes = render(scene, self._rng(index, 2), self.image_size)
+        texts, tags = self.words(index)
+        image, boxes = render(self.scene(index), self._rng(index, 2), self.image_size)
         return Sample(self.key(index), image, texts, tags, self.where(index), boxes)
 
     def spoil(self, index: int, texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -189,15 +189,9 @@ def measure(
     own = column[query_rows]
     whole = np.array_equal(base_rows, np.arange(len(base_rows)))  # then a view will do instead of a copy
     held = embeds[: len(base_rows)] if whole else embeds[base_rows]
-    masks = pack_labels(queries.marks[asks]), pack_labels(database.marks[base])
-    depths = depths_of(len(base_rows) - int((own >= 0).any()))
-    figures = mean_average_precision(embeds[query_rows], held, *masks, depths, own)
-    metrics = {f"map@{k}" if k in KS else "map@all": value for k, value in figures.items()}
-    headline = (
-        f"headline metric {list(metrics)[-1]}; the average precision is over the relevant images found in the first K"
-    )
+    metrics = precisions(embeds[query_rows], held, queries.marks[asks], database.marks[base], own)
     counts = {"queries": len(asks), "database": len(base_rows), "labels": queries.marks.shape[1]}
-    return Result(name, "image-retrieval", metrics, counts, notes=(headline, *reading.notes))
+    return Result(name, "image-retrieval", metrics, counts, notes=(headline(metrics), *reading.notes))
 
 
 def asked(queries: LabelledImages, reading: Reading, options: Options) -> np.ndarray:
@@ -220,6 +214,24 @@ def encoded(
         embeds[positions], good[positions] = part, True
     reading.notes.extend(left_out.notes("images"))
     return embeds, good
+
+
+def precisions(
+    queries: np.ndarray, database: np.ndarray, query_marks: np.ndarray, database_marks: np.ndarray, own: np.ndarray
+) -> dict[str, float]:
+    """{`map@K`: percent} of embeddings [Q, D] and [N, D] with labels bool [Q, L] and [N, L], at the depths that their
+    number allows; own: int [Q], the database row that is the query itself, or -1."""
+    masks = pack_labels(query_marks), pack_labels(database_marks)
+    depths = depths_of(len(database) - int((own >= 0).any()))
+    figures = mean_average_precision(queries, database, *masks, depths, own)
+    return {f"map@{k}" if k in KS else "map@all": value for k, value in figures.items()}
+
+
+def headline(metrics: dict[str, float]) -> str:
+    """The note that says which of the `precisions` counts, and what it is a mean of."""
+    return (
+        f"headline metric {list(metrics)[-1]}; the average precision is over the relevant images found in the first K"
+    )
 
 
 def depths_of(candidates: int) -> list[int]:

@@ -105,10 +105,10 @@ def encode_distinct_images(
     return {key: row for row, key in enumerate(keys)}, np.concatenate(embeds), digests
 
 
-def content(part: Pairs, row: int) -> bytes:
-    """The encoded bytes of an image."""
+def content(part: Pairs, row: int) -> bytes | np.ndarray:
+    """The encoded bytes of an image, or the pixels of one that is no file."""
     image = part.images[row]
-    if isinstance(image, bytes):
+    if isinstance(image, (bytes, np.ndarray)):
         return image
     try:
         return image.read_bytes()

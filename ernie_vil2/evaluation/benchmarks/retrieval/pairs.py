@@ -16,7 +16,8 @@ from ..counts import check_counts
 class Pairs:
     """A benchmark under one protocol, read but not measured.
 
-    name: `coco-cn@1053`. images: a path or the bytes of each image by row, taken when they are needed. pairs: int64
+    name: `coco-cn@1053`. images: a path, the bytes or the pixels (RGB uint8 [H, W, 3]) of each
+    image by row, taken when they are needed. pairs: int64
     [P, 2], (text row, image row) of all positives. rule: how it is measured, one of `rules.RULES`. files: {name:
     SHA-256} of the files of texts. grades: int64 [G, 3], (text row, image row, label), for graded relevance. boxes:
     float32 [n, 4] of each image by row, None for those of which none are known.

@@ -1,0 +1,1 @@
+"""A benchmark of drawn scenes, which needs no files."""
