@@ -88,7 +88,10 @@ class SceneSource(Source):
 
     def words(self, index: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """(captions, tags) of the sample at `index`, of which nothing is drawn."""
-        scene, rng = self.scene(index), self._rng(index, 1)
+        return self._words(index, self.scene(index))
+
+    def _words(self, index, scene):
+        rng = self._rng(index, 1)
         texts = tuple(
             captions.caption(scene, language, rng) for language in self.languages for _ in range(self.captions)
         )
@@ -97,8 +100,9 @@ class SceneSource(Source):
 
     def draw(self, index: int) -> Sample:
         """The Sample at `index`, drawn anew."""
-        texts, tags = self.words(index)
-        image, boxes = render(self.scene(index), self._rng(index, 2), self.image_size)
+        scene = self.scene(index)
+        texts, tags = self._words(index, scene)
+        image, boxes = render(scene, self._rng(index, 2), self.image_size)
         return Sample(self.key(index), image, texts, tags, self.where(index), boxes)
 
     def spoil(self, index: int, texts: tuple[str, ...]) -> tuple[str, ...]:
