@@ -19,7 +19,7 @@ from ernie_vil2.studies.runs.run import RESULT
 from ernie_vil2.studies.systems import costs, plan
 from ernie_vil2.studies.systems.comparison import NAMES, TASKS, change, lead
 from ernie_vil2.studies.systems.facts import FACTS
-from ernie_vil2.studies.systems.plan import Plan, train
+from ernie_vil2.studies.systems.plan import Plan, SystemRun, train
 from ernie_vil2.studies.systems.report import document
 from ernie_vil2.studies.systems.tables import main_table, search_table
 from ernie_vil2.studies.systems.verdict import verdict
@@ -375,7 +375,9 @@ def test_costs_are_those_of_the_systems(tmp_path, monkeypatch):
     assert 0 < seen["loaded"] <= seen["most"]
 
 
-def test_a_run_is_trained_and_measured_on_three_tasks(tmp_path):
+def test_a_run_is_trained_and_measured_on_three_tasks(tmp_path, monkeypatch):
+    evaluation = SystemRun.evaluation
+    monkeypatch.setattr(SystemRun, "evaluation", lambda run: [*evaluation(run), "-o", "pairs=20"])
     asked = planned(tmp_path, only=("clip",), batches=(16,), seeds=(0,), rates=(1e-3,), pairs=32)
     searched, (row,), failed = train(asked, say=str)
     assert not failed and searched == [row] and row["metrics"]["num_images"] == 9
