@@ -80,7 +80,7 @@ class NegativeQueue:
             if self.keys:
                 raise ConfigError(
                     "the loss of this system gathers no keys, so none would ever enter the queue; let it call "
-                    "objective.queue.gather, see docs/systems.md"
+                    "objective.queue.gather, see docs/extending.md"
                 )
             return
         keys, samples = self.coming

@@ -1,7 +1,7 @@
 """What a system is: a model and an objective, with what belongs to both.
 
 A module of this folder holds one system under its own name, `kind`; a system of somebody else's is known once the
-class is defined. docs/systems.md has an example.
+class is defined. docs/extending.md has an example.
 """
 
 from abc import ABC, abstractmethod

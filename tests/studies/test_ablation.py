@@ -14,8 +14,11 @@ from ernie_vil2.errors import ConfigError
 from ernie_vil2.files.json_files import write_json
 from ernie_vil2.schema import as_dict
 from ernie_vil2.studies.ablation import run as ablation
-from ernie_vil2.studies.ablation.comparison import NAMES, interval, verdict
+from ernie_vil2.studies.ablation.comparison import NAMES, verdict
 from ernie_vil2.studies.ablation.report import document, findings, write_document
+from ernie_vil2.studies.runs.processes import run_all
+from ernie_vil2.studies.runs.run import results as results_of
+from ernie_vil2.studies.runs.spread import interval
 from tests.conftest import ROOT
 
 CONFIGS = ROOT / "configs" / "ablation"
@@ -50,17 +53,17 @@ def test_runs_are_made_kept_and_named_when_they_fail(tmp_path):
     (configs / "tags.yaml").write_text(text.replace("workers: 0", "workers: 0\n  vocab: none.txt"))
     said = []
     runs = ablation.plan(configs, tmp_path / "out", [4], ["image_text", "tags"], TINY, images=12)
-    failed = ablation.run_all(runs, jobs=2, say=said.append)
+    failed = run_all(runs, jobs=2, say=said.append)
     assert list(failed) == ["tags with seed 4"] and "none.txt does not exist" in failed["tags with seed 4"]
-    (result,) = ablation.results(runs)
+    (result,) = results_of(runs)
     assert result["name"] == "image_text" and result["metrics"]["num_images"] == 12
     assert [record["step"] for record in result["log"] if record["kind"] == "valid"] == [1, 2]
     kept = (tmp_path / "out/image_text-seed4/result.json").stat().st_mtime_ns
-    assert ablation.run_all(runs[:1], say=said.append) == {} and said[-1] == "1 of 1 runs are finished and kept"
+    assert run_all(runs[:1], say=said.append) == {} and said[-1] == "1 of 1 runs are finished and kept"
     assert (tmp_path / "out/image_text-seed4/result.json").stat().st_mtime_ns == kept
     (other,) = ablation.plan(configs, tmp_path / "out", [4], ["image_text"], [*TINY, "optimizer.lr=1"], images=12)
     with pytest.raises(ConfigError, match="another configuration"):
-        ablation.run_all([other])
+        run_all([other])
     assert not json.loads((tmp_path / "out/image_text-seed4/result.json").read_text())["config"].get("output")
 
 
@@ -73,7 +76,7 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path):
         if marked:
             write_json(tmp_path / "tags-seed0/ablation.json", {}, "bench ablation")
         with pytest.raises(ConfigError, match="no run of the ablation"):
-            ablation.run_all(runs)
+            run_all(runs)
     assert (tmp_path / "tags-seed0/precious.txt").exists()
     with pytest.raises(ConfigError, match="--only tag: the configurations are image_text"):
         ablation.plan(CONFIGS, tmp_path, [0], ["tag"])

@@ -1,4 +1,4 @@
-"""The example of docs/systems.md does what is said of it: it trains, goes on, and its model directory loads."""
+"""The example of docs/extending.md does what is said of it: it trains, goes on, and its model directory loads."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ AFTER = """
 
 
 def test_the_example_trains_goes_on_and_loads(tmp_path):
-    text = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
     system, script = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     (tmp_path / "extra.py").write_text(system, encoding="utf-8")
     options = re.search(r'load_run\("configs/demo.yaml", (\[.*?\])\)', script)

@@ -1,4 +1,4 @@
-"""A system with settings, a layer and an array of its own, written from docs/systems.md: trained, resumed, loaded."""
+"""A system with settings, a layer and an array of its own, written from docs/extending.md: trained, resumed, loaded."""
 
 import dataclasses
 import json

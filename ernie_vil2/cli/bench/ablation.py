@@ -7,7 +7,9 @@ from ...errors import UserError
 from ...files.claim import Claims
 from ...studies.ablation.comparison import COMMAND, NAMES
 from ...studies.ablation.report import summary_table, write_document
-from ...studies.ablation.run import TEST_IMAGES, plan, results, run_all
+from ...studies.ablation.run import plan
+from ...studies.runs.processes import run_all
+from ...studies.runs.run import TEST_IMAGES, results
 from ..arguments import add_replace, count
 from ..stopping import stoppable
 

@@ -2,9 +2,9 @@
 
 import argparse
 
-from . import ablation, encode, host, loader, memory, scale, streams, train
+from . import ablation, encode, host, loader, memory, scale, streams, systems, train
 
-VERBS = (encode, loader, memory, train, host, streams, ablation, scale)
+VERBS = (encode, loader, memory, train, host, streams, ablation, systems, scale)
 
 
 def main(argv: list[str] | None = None) -> int | None:

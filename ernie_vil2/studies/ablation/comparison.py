@@ -1,9 +1,9 @@
 """Configurations of the ablation compared seed by seed: differences, their spread, and what that allows to say."""
 
-import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from ..runs.spread import side
 
 Results = Sequence[Mapping[str, Any]]
 """What finished runs wrote: name, seed, config, metrics, log and minutes"""
@@ -17,8 +17,6 @@ NAMES = {
     "all": "all views",
 }
 BASE = "image_text"
-STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-"""Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; the last one serves for more."""
 
 
 def figures(results: Results, name: str, key: str) -> dict[int, float]:
@@ -32,26 +30,8 @@ def differences(results: Results, name: str, key: str) -> list[float]:
     return [own[seed] - base[seed] for seed in own if seed in base]
 
 
-def interval(values: Sequence[float]) -> float:
-    """Half width of the 95 % interval of the mean; infinite for fewer than two values."""
-    if len(values) < 2:
-        return math.inf
-    quantile = STUDENT[min(len(values) - 1, len(STUDENT)) - 1]
-    return quantile * statistics.stdev(values) / math.sqrt(len(values))
-
-
 def verdict(values: Sequence[float]) -> str:
     """helps, hurts or neither: whether the 95 % interval of the mean difference lies on one side of zero."""
     if len(values) < 2:
         return "unknown with one seed"
-    mean, half = statistics.mean(values), interval(values)
-    return "helps" if mean > half else "hurts" if mean < -half else "no difference beyond the spread"
-
-
-def spread(values: Iterable[float], sign: str = "") -> str:
-    """Mean ± standard deviation as text."""
-    values = list(values)
-    if not values:
-        return "–"
-    mean = format(statistics.mean(values), f"{sign}.2f")
-    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else f"{mean} (one seed)"
+    return {1: "helps", -1: "hurts", 0: "no difference beyond the spread"}[side(values)]

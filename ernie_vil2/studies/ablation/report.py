@@ -1,6 +1,5 @@
 """What the ablation of views found: tables, curves, sentences, and the page of all of them."""
 
-import math
 import platform
 import statistics
 from pathlib import Path
@@ -10,7 +9,8 @@ from ...files.marks import comment
 from ...pages.charts import Chart, Curve, write_svg
 from ...pages.markdown import filled, markdown
 from ...runtime import cpu_count
-from .comparison import COMMAND, NAMES, Results, differences, figures, interval, spread, verdict
+from ..runs.spread import span, spread
+from .comparison import COMMAND, NAMES, Results, differences, figures, verdict
 
 FIGURES = {"t2i_r1": "T2I R@1", "i2t_r1": "I2T R@1", "mean_recall": "mean recall"}
 
@@ -36,13 +36,11 @@ def difference_table(results: Results) -> str:
     rows = []
     for name, title in list(NAMES.items())[1:]:
         changes = differences(results, name, "mean_recall")
-        half = interval(changes)
-        wide = f"{statistics.mean(changes) - half:+.2f} to {statistics.mean(changes) + half:+.2f}"
         rows.append(
             [
                 title,
                 *(spread(differences(results, name, key), "+") for key in FIGURES),
-                wide if math.isfinite(half) else "unknown",
+                span(changes),
                 verdict(changes),
             ]
         )

@@ -1,15 +1,14 @@
 """Memory of a step: a large batch through the gradient cache against one micro-batch, each in a process of its own."""
 
 import json
-import subprocess
 import sys
 
 from ...config.run import RunConfig
 from ...device import current_device
-from ...errors import UserError
 from ...schema import as_dict
 from ...schema import build as build_record
 from ..noise import VOCABULARY, random_batch
+from ..runs.processes import answer
 
 START = "from ernie_vil2.studies.speed import memory; memory.serve()"
 
@@ -19,12 +18,8 @@ def compare(config: RunConfig, batch: int, micro: int) -> dict[str, float]:
     `micro` pairs and with `batch` pairs in micro-batches of `micro`. config: a RunConfig; its data are not read."""
     peaks = {}
     for name, size in (("small", micro), ("large", batch)):
-        job = json.dumps({"run": as_dict(config), "batch": size, "micro": micro})
-        done = subprocess.run([sys.executable, "-W", "ignore", "-c", START], input=job, capture_output=True, text=True)
-        if done.returncode:
-            reason = (done.stderr.strip() or "it gave no reason").split("\n")[-1]
-            raise UserError(f"a step of {size} pairs could not be measured: {reason}")
-        peaks[name] = float(done.stdout.split()[-1])
+        job = {"run": as_dict(config), "batch": size, "micro": micro}
+        peaks[name] = float(answer(START, job, f"a step of {size} pairs"))
     return {**peaks, "ratio": peaks["large"] / peaks["small"]}
 
 

@@ -1,0 +1,151 @@
+"""The runs of the table of systems: the same search for a learning rate for each, then the seeds.
+
+For every system and batch each rate is trained to the end with the first seed. The rate with the best validation is
+taken, and its run is at the same time that of the first seed in the table.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigError
+from ..runs.processes import run_all
+from ..runs.run import EVALUATION, TEST_IMAGES, Run, Study, results
+from .comparison import COMMAND, NAMES, Results
+
+BATCHES, SEEDS, RATES = (32, 128), (0, 1, 2), (3e-4, 1e-3, 3e-3)
+PAIRS = 15360
+WARMUP, EVALUATIONS, LOGGED = 10, 4, 20
+"""A run warms up for a tenth of its steps, is measured 4 times, and logs 20 lines, whatever its batch"""
+Rates = Mapping[tuple[str, int], float]
+"""{(system, batch): learning rate}"""
+
+
+@dataclass
+class SystemRun(Run):
+    """A system with a batch, a learning rate and a seed, measured on three tasks over scenes it never saw."""
+
+    batch: int = BATCHES[-1]
+    rate: float = RATES[0]
+
+    study = Study(COMMAND, "the table of systems", "systems.json")
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}, batch {self.batch}, rate {self.rate:g}, seed {self.seed}"
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "batch": self.batch, "rate": self.rate}
+
+    def evaluation(self) -> list[str]:
+        asked = ["--benchmark", "scenes", "-o", f"images={self.images}"]
+        return ["eval", "--model", str(self.model), *asked, "--json", str(self.folder / EVALUATION)]
+
+    def metrics(self, report: dict[str, Any]) -> dict[str, float]:
+        """All figures of the three sets; `map` and `colours_map` are over all images, the deepest that was measured."""
+        by_set = {row["benchmark"].partition("@")[2]: row["metrics"] for row in report["results"]}
+        deepest = [key for key in by_set["images"] if key.startswith("map@")][-1]
+        precision = {"map": by_set["images"][deepest], "colours_map": by_set["images"][f"colours_{deepest}"]}
+        return {**by_set["retrieval"], **by_set["texts"], **precision, "num_images": self.images}
+
+
+def validation(result: Mapping[str, Any]) -> float:
+    """Mean recall of a run on the validation split after its last step, in percent."""
+    return [record["mean_recall"] for record in result["log"] if record["kind"] == "valid"][-1]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for. folder: of the configurations; output: of the runs; pairs: that every run sees; only: systems,
+    all where it is empty; overrides: for every run; images: unseen scenes of the evaluation."""
+
+    folder: str | Path
+    output: str | Path
+    pairs: int = PAIRS
+    batches: tuple[int, ...] = BATCHES
+    seeds: tuple[int, ...] = SEEDS
+    rates: tuple[float, ...] = RATES
+    only: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    images: int = TEST_IMAGES
+
+    def __post_init__(self):
+        for name in ("batches", "seeds", "rates", "only"):
+            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
+        for name in self.only:
+            if name not in NAMES:
+                raise ConfigError(f"--only {name}: the systems are {', '.join(NAMES)}; choose among them")
+        for batch in self.batches:
+            if self.pairs % batch:
+                raise ConfigError(
+                    f"--pairs {self.pairs} is no multiple of the batch {batch}, so runs would see different numbers of "
+                    "pairs; choose another --pairs"
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The systems, in the order of the table."""
+        return tuple(name for name in NAMES if not self.only or name in self.only)
+
+    def run(self, name: str, batch: int, rate: float, seed: int) -> SystemRun:
+        """One run; its steps follow from the pairs."""
+        steps = self.pairs // batch
+        place = Path(self.output) / f"{name}-batch{batch}-rate{rate:g}-seed{seed}"
+        fixed = [
+            *self.overrides,
+            f"seed={seed}",
+            f"output={json.dumps(str(place))}",
+            f"optimizer.lr={rate!r}",
+            f"optimizer.warmup={steps // WARMUP}",
+            f"train.batch_size={batch}",
+            f"train.steps={steps}",
+            f"train.eval_every={max(1, steps // EVALUATIONS)}",
+            f"train.log_every={max(1, steps // LOGGED)}",
+        ]
+        path = Path(self.folder) / f"{name}.yaml"
+        return SystemRun(name, seed, path, place, fixed, self.images, batch=batch, rate=rate)
+
+    def search(self) -> list[SystemRun]:
+        """The runs of the search: rates from the middle outwards, every system at every batch before the next rate, so
+        that a search that is stopped has something for all of them."""
+        middle = sorted(self.rates)[len(self.rates) // 2]
+        rates = sorted(self.rates, key=lambda rate: (rate != middle, rate))
+        return [
+            self.run(name, batch, rate, self.seeds[0])
+            for rate in rates
+            for batch in self.batches
+            for name in self.names
+        ]
+
+    def chosen(self, searched: Results) -> dict[tuple[str, int], float]:
+        """The rate with the best validation, of equal ones the lower, where the search of a system is done."""
+        found = {}
+        for batch in self.batches:
+            for name in self.names:
+                own = [row for row in searched if (row["name"], row["batch"]) == (name, batch)]
+                if {row["rate"] for row in own} >= set(self.rates):
+                    found[name, batch] = max(own, key=lambda row: (validation(row), -row["rate"]))["rate"]
+        return found
+
+    def table(self, rates: Rates) -> list[SystemRun]:
+        """The runs that the table compares, seed by seed."""
+        return [self.run(name, batch, rate, seed) for seed in self.seeds for (name, batch), rate in rates.items()]
+
+
+def train(
+    plan: Plan, jobs: int = 2, say: Callable[[str], object] = print, replace: bool = False
+) -> tuple[Results, Results, dict[str, str]]:
+    """Do what is not done of a plan: (results of the search, results of the table, {label: reason} of what failed).
+
+    ConfigError before anything runs where a folder holds a run of another configuration.
+    """
+    for rate in plan.rates:
+        for run in plan.table({(name, batch): rate for name in plan.names for batch in plan.batches}):
+            run.finished(replace)
+    search = plan.search()
+    failed = run_all(search, jobs, say, replace)
+    table = plan.table(plan.chosen(results(search)))
+    failed |= run_all(table, jobs, say, replace)
+    return results(search), results(table), failed

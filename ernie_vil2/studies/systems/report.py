@@ -1,0 +1,158 @@
+"""The page of all systems: how they were trained, what they reach, what that says, and what is known of each."""
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...files.atomic import atomic_file, reported
+from ...files.marks import comment
+from ...pages.markdown import filled, markdown
+from ...runtime import cpu_count
+from .comparison import COMMAND, NAMES, Results, batches_of, systems_of
+from .facts import section
+from .tables import cost_table, difference_table, main_table, rate_of, run_table, search_table
+from .verdict import verdict
+
+COUNTED = filled("""Times are taken in one process of one thread, in which the systems take turns on the same pictures
+    and captions: the median of the ratios to CLIP, and the median of seconds. A system's own layers (and its
+    temperatures) are counted beside its towers; a momentum copy is no parameter, but it is in the memory. Memory is
+    that of a process for each system and batch; *of it* is what steps need above the loaded process.""")
+UNSAID = (
+    "**Size.** Towers of width 128, trained for minutes on drawn scenes from random values. What needs weights that "
+    "know something, as a queue does, stands worse here than where it is used.",
+    "**Faithfulness.** What is compared is each system's objective and own layers on the same small ViT and text "
+    "tower: no EfficientNet, no detector, no language model. A second caption of the image stands for a second "
+    "dropout mask.",
+    "**Labels.** ERNIE-ViL 2.0 also sees object tags, as a detector would give them, which no other system sees.",
+    "**Equal pairs, not equal time.** A step of one system takes longer than one of another, which the costs say. "
+    "What each would reach in the same time was not run.",
+    "**Chance.** Three seeds are few, so intervals are wide: what is within the spread may still be a difference. Of "
+    "many intervals of 95 % one in twenty lies beside zero by chance. The rate was chosen with the first seed, whose "
+    "run is in the table.",
+)
+
+
+def write_document(path: str | Path, searched: Results, results: Results, costs: Mapping[str, Any]) -> None:
+    """Write the page as Markdown. searched, results: runs of the search and of the table; costs: as `measured`."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with reported(path), atomic_file(path) as handle:
+        handle.write(document(searched, results, costs).encode("utf-8"))
+
+
+def conditions(searched: Results, results: Results) -> str:
+    """What all runs have in common, as a paragraph."""
+    first = results[0]
+    config, data = first["config"], first["config"]["data"]["train"]
+    seeds, batches = sorted({row["seed"] for row in results}), batches_of(results)
+    pairs, images = config["train"]["steps"] * config["train"]["batch_size"], f"{first['metrics']['num_images']:,}"
+    steps = " or ".join(f"{pairs // batch} steps of {batch}" for batch in batches)
+    rates = ", ".join(f"{rate:g}" for rate in sorted({row["rate"] for row in searched}))
+    return filled(f"""Written by `tools/bench.py systems` from the numbers of its runs. The four systems, in
+        `configs/systems/`, have the same image tower and text tower, and their own layers and losses on top. Each sees
+        the same {pairs:,} pairs ({steps}) of drawn scenes ([data.md](data.md)) with the same mild augmentation; of the
+        captions {data.get("noise", 0):.0%} are incomplete and {data.get("wrong", 0):.0%} wrong, as on the web. Seeds
+        {", ".join(map(str, seeds))}. For each system and batch the same rates ({rates}) were trained to the end with
+        seed {seeds[0]}, and the one with the best mean recall on the validation split was taken; its run is at the same
+        time that of seed {seeds[0]} in the table. What is measured: {images} scenes of the unseen split with clean
+        captions, retrieval both ways; pairs of captions with a graded likeness, by Spearman and Pearson x 100; images
+        by the colours and shapes that they share, by mean average precision x 100 over all images
+        ([benchmarks.md](benchmarks.md)).""")
+
+
+def losses(results: Results) -> str:
+    """The pairs of views and the negatives of each system."""
+    rows = []
+    for name in systems_of(results, batches_of(results)[0]):
+        objective = next(row["config"]["objective"] for row in results if row["name"] == name)
+        pairs = ", ".join(f"{first} - {second} {weight:g}" for first, second, weight in objective["pairs"])
+        negatives = objective["negatives"]
+        kept = f"queue of {negatives['size']:,}" if negatives["kind"] == "queue" else negatives["kind"]
+        rows.append([f"{NAMES[name]}, `configs/systems/{name}.yaml`", pairs, kept])
+    return markdown(["system", "pairs of views and their weights", "negatives"], rows)
+
+
+def edges(searched: Results, results: Results) -> str:
+    """Which systems took a rate at the end of the search, so that a better one may lie beyond it."""
+    rates = sorted({row["rate"] for row in searched})
+    ends = {f"{rate:g}" for rate in (rates[0], rates[-1])}
+    told = [
+        f"{NAMES[name]} at batch {batch}"
+        for batch in batches_of(results)
+        for name in systems_of(results, batch)
+        if rate_of(results, name, batch) in ends
+    ]
+    if not told:
+        return "No system took a rate at an end of the search."
+    return filled(f"At an end of the search, where a better rate may lie beyond it: {', '.join(told)}.")
+
+
+def document(searched: Results, results: Results, costs: Mapping[str, Any]) -> str:
+    """The Markdown text."""
+    batches, seeds = batches_of(results), sorted({row["seed"] for row in results})
+    differences = "\n\n".join(f"At batch {batch}:\n\n{difference_table(results, batch)}" for batch in batches)
+    unsaid = "\n".join(filled(text, "- ", "  ") for text in UNSAID)
+    facts = "\n\n".join(section(name, title) for name, title in NAMES.items())
+    return f"""# Which system?
+
+{conditions(searched, results)}
+
+## What was found
+
+*Beyond the spread* says that the 95 % interval of a mean difference (Student's t over the seeds, runs of the same seed
+compared) lies on one side of zero.
+
+{verdict(results, costs)}
+
+## The table
+
+Mean ± standard deviation over the seeds. *Step* is the time of a training step over that of CLIP at the same batch,
+*MiB* the peak of a training process. Below are baselines that know colours or words alone.
+
+{main_table(results, costs)}
+
+## Differences
+
+In points, with the 95 % interval; in bold where that lies on one side of zero.
+
+{differences}
+
+## What each system optimises
+
+{losses(results)}
+
+## The search
+
+Mean recall on the validation split after the last step, in percent, for every rate.
+
+{search_table(searched, results)}
+
+{edges(searched, results)}
+
+## Costs
+
+{COUNTED}
+
+{cost_table(costs, batches)}
+
+## What this does not say
+
+{unsaid}
+
+## What is known of each
+
+{facts}
+
+## Every run
+
+{run_table(results)}
+
+Measured on {platform.machine()} with {cpu_count()} cores, one thread a run; minutes are those of a run beside others.
+Repeat it with:
+
+```bash
+python tools/bench.py systems --seeds {" ".join(map(str, seeds))} --jobs {cpu_count()}
+```
+
+{comment(COMMAND)}"""
