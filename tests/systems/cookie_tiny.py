@@ -43,7 +43,7 @@ def model_config(image_tower=None, **settings):
 
 def cookie_config(folder, dropout=0.1, lr=1e-3, queue=None, settings=None, **train):
     """The RunConfig of a COOKIE on drawn scenes, with all three losses; queue: fields of the negatives."""
-    train = {"batch_size": 14, "micro_batch": 3, **train}
+    train = {"batch_size": 14, "micro_batch": 7, **train}
     config = run_config(folder, {**TOWER, "depth": 1}, dropout, lr, **train)
     config.model = with_layers(config.model, {"dropout": dropout, **(settings or {})})
     config.objective = ObjectiveConfig(pairs=PAIRS, **({"negatives": QueueNegatives(**queue)} if queue else {}))

@@ -221,7 +221,7 @@ def test_weights_in_bf16_step_in_the_direction_of_fp32(tmp_path):
     settings = {**STEADY, "micro_batch": 7}
     exact, config = (cookie_config(tmp_path, lr=rate, **settings) for rate in (1e-3, 2e-3))
     batch = scene_batch(exact)
-    weights = trained_weights(config, batch, steps=8)
+    weights = trained_weights(config, batch, steps=6)
     rig = build(exact)
     weights = {name: value.numpy() for name, value in rig.model.named_parameters()} | weights
     rig.close()
