@@ -13,6 +13,7 @@ from PIL import Image
 
 from ernie_vil2.cli import train as verb
 from ernie_vil2.cli.main import dispatch
+from ernie_vil2.training.doctor import trial
 from tests.conftest import ROOT
 from tests.evaluation.benchmarks import makers
 from tests.systems.cookie_tiny import DATA, PAIRS, tiny_model
@@ -136,7 +137,8 @@ def test_its_three_tasks_run_on_a_checkpoint(straight, tmp_path):
         assert counts.items() <= found["counts"].items() and found["metrics"], options
 
 
-def test_the_doctor_finds_nothing_wrong_with_the_recipe_of_scenes(tmp_path, capsys):
+def test_the_doctor_finds_nothing_wrong_with_the_recipe_of_scenes(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(trial, "STEPS", 20)
     path = ROOT / "configs/cookie_scenes.yaml"
     overrides = ["-o", f"output={tmp_path / 'run'}", "-o", "data.train.size=400", "-o", "data.train.cache=false"]
     assert not verb.main(["-c", str(path), "--doctor", *overrides]), capsys.readouterr().out
