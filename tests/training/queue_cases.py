@@ -12,6 +12,7 @@ from ernie_vil2.objectives.gather import divide
 from ernie_vil2.training.distributed import Ranks, join_ranks
 from ernie_vil2.training.rig import Rig
 from tests.gpu.steps import run_config, scene_batch
+from tests.systems import cookie_tiny
 from tests.systems.brivl_tiny import sharpen, tiny_model
 from tests.training import runs
 from tests.training.test_batch_norm import TOWER, first_blocks
@@ -29,6 +30,12 @@ CASES = {
     "below-the-batch": {"size": 5, "objective": {"positives": "one", "temperature": 0.07}},
     "statistics-own": LEARNING,
     "statistics-copied": {**LEARNING, "statistics": "copied"},
+    "cookie-cache": {"cookie": {}, "objective": {"pairs": cookie_tiny.PAIRS}},
+    "cookie-recompute-sharding-1-ema": {
+        "cookie": {"pooling": "first"},
+        "objective": {"pairs": cookie_tiny.PAIRS},
+        "train": {"recompute": True, "sharding": 1, "ema": 0.9},
+    },
     "boxes-cache": {"image_tower": {}, "objective": {"pairs": BOTH_IMAGES, "positives": "one", "temperature": 0.07}},
     "boxes-recompute-sharding-1": {"image_tower": {}, "train": {"recompute": True, "sharding": 1, "ema": 0.9}},
     "boxes-statistics": {**LEARNING, "lr": SLOW, "image_tower": {"batch_norm": "train"}},
@@ -40,7 +47,7 @@ CASES = {
     },
 }
 """What differs from a run with the gradient cache and dropout; sizes: numbers of ranks, by default 1 and 2;
-image_tower: the system is BriVL, with these fields of its image tower."""
+image_tower: the system is BriVL, with these fields of its image tower; cookie: it is COOKIE, with these settings."""
 SAME = (0, 2, 7, 8, 13)
 """Rows of a batch that show one image with one caption"""
 UNSEEN = (1, 4, 9)
@@ -53,6 +60,8 @@ def case_config(folder: Path, case: dict) -> RunConfig:
     config = run_config(folder, {"width": 32, "depth": 1}, case.get("dropout", 0.1), case.get("lr", 1e-3), **train)
     if "image_tower" in case:
         config.model = boxes_model(config.model, case)
+    elif "cookie" in case:
+        config.model = cookie_tiny.with_layers(config.model, case["cookie"])
     elif case.get("batch_norm"):
         tower = EfficientNetConfig(**{**TOWER, "batch_norm": "train", "drop_path": 0.0})
         config.model = replace(config.model, image_tower=tower)

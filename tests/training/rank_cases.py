@@ -21,6 +21,7 @@ from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.objectives import tiles
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
+from ernie_vil2.systems.cookie import Cookie
 from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training.distributed import GradientSync, owners
 from ernie_vil2.training.optimization.gradients import Gradients
@@ -29,6 +30,7 @@ from ernie_vil2.training.rig import Rig
 from ernie_vil2.training.step import GradientStep
 from ernie_vil2.training.validation import validate
 from tests.gpu.steps import run_config, scene_batch
+from tests.systems.cookie_tiny import with_layers
 from tests.systems.shared_layer import SharedLayer
 from tests.training.emulated_o2 import emulation
 from tests.training.step_reads import rank_counts
@@ -67,6 +69,9 @@ CASES = {
     "shared-layer": {"pairs": EVERY_PAIR, "kind": SharedLayer},
     "shared-layer-recompute-sharding-1": {"pairs": EVERY_PAIR, "kind": SharedLayer, "recompute": True, "sharding": 1},
     "shared-layer-sharding-2": {"pairs": EVERY_PAIR, "kind": SharedLayer, "sharding": 2},
+    "cookie": {"pairs": EVERY_PAIR, "kind": Cookie},
+    "cookie-recompute-sharding-1": {"pairs": EVERY_PAIR, "kind": Cookie, "recompute": True, "sharding": 1},
+    "cookie-recompute-sharding-2": {"pairs": EVERY_PAIR, "kind": Cookie, "recompute": True, "sharding": 2},
 }
 """Options of the objective, and: frozen, a prefix of parameters that do not learn; untagged, rows without tags; same,
 rows that show one image with one caption."""
@@ -84,6 +89,8 @@ def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=
         max_length=32,
         pixels=PixelProfile(size=32),
     )
+    if kind is Cookie:
+        config = with_layers(config)
     objective = ContrastiveObjective(ObjectiveConfig(pairs=pairs, positives=positives, loss=loss))
     model = new_model(config, objective.groups, 0, objective.biased, kind.network)
     model.train()
