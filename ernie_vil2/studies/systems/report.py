@@ -22,8 +22,9 @@ UNSAID = (
     "**Size.** Towers of width 128, trained for minutes on drawn scenes from random values. What needs weights that "
     "know something, as a queue does, stands worse here than where it is used.",
     "**Faithfulness.** What is compared is each system's objective and own layers on the same small ViT and text "
-    "tower: no EfficientNet, no detector, no language model. A second caption of the image stands for a second "
-    "dropout mask.",
+    "tower: no EfficientNet, no detector, no language model.",
+    "**Captions.** Every scene has two: ERNIE-ViL 2.0 compares them with each other, COOKIE one with itself under "
+    "another dropout mask, as its paper has it; CLIP and BriVL see one or the other.",
     "**Labels.** ERNIE-ViL 2.0 also sees object tags, as a detector would give them, which no other system sees.",
     "**Equal pairs, not equal time.** A step of one system takes longer than one of another, which the costs say. "
     "What each would reach in the same time was not run.",
