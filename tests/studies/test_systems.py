@@ -155,10 +155,11 @@ def test_runs_of_another_configuration_and_other_folders_stay(tmp_path, trained)
             train(asked, say=str)
     last = planned(tmp_path).run("cookie", 16, 1e-2, 5).folder / RESULT
     kept = last.read_text()
-    shutil.rmtree(planned(tmp_path).run("cookie", 16, 1e-3, 4).folder)
-    with pytest.raises(ConfigError, match="cookie-batch16-rate0.01-seed4 holds a run of another configuration"):
+    for rate in (1e-3, 1e-2):
+        shutil.rmtree(planned(tmp_path).run("cookie", 16, rate, 4).folder)
+    with pytest.raises(ConfigError, match="cookie-batch16-rate0.01-seed5 holds a run of another configuration"):
         train(other, say=str)
-    assert not planned(tmp_path).run("cookie", 16, 1e-3, 4).folder.exists()  # told before anything was trained
+    assert not planned(tmp_path).run("cookie", 16, 1e-3, 4).folder.exists()  # told before the search began
     train(other, say=str, replace=True)
     assert last.read_text() != kept
     strange = planned(tmp_path / "new").run("cookie", 16, 1e-3, 4).folder

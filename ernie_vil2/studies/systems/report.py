@@ -16,11 +16,12 @@ from .verdict import verdict
 
 COUNTED = filled("""Times are taken in one process of one thread, in which the systems take turns on the same pictures
     and captions: the median of the ratios to CLIP, and the median of seconds. A system's own layers (and its
-    temperatures) are counted beside its towers; a momentum copy is no parameter, but it is in the memory. Memory is
-    that of a process for each system and batch; *of it* is what steps need above the loaded process.""")
+    temperatures) are counted beside its towers, of which BriVL and COOKIE leave the text tower's pooler unused; a
+    momentum copy is no parameter, but it is in the memory. Memory is that of a process for each system and batch; *of
+    it* is what steps need above the loaded process.""")
 UNSAID = (
     "**Size.** Towers of width 128, trained for minutes on drawn scenes from random values. What needs weights that "
-    "know something, as a queue does, stands worse here than where it is used.",
+    "know something, as a queue does, may stand worse here than where it is used.",
     "**Faithfulness.** What is compared is each system's objective and own layers on the same small ViT and text "
     "tower: no EfficientNet, no detector, no language model.",
     "**Captions.** Every scene has two: ERNIE-ViL 2.0 compares them with each other, COOKIE one with itself under "
@@ -28,7 +29,7 @@ UNSAID = (
     "**Labels.** ERNIE-ViL 2.0 also sees object tags, as a detector would give them, which no other system sees.",
     "**Equal pairs, not equal time.** A step of one system takes longer than one of another, which the costs say. "
     "What each would reach in the same time was not run.",
-    "**Chance.** Three seeds are few, so intervals are wide: what is within the spread may still be a difference. Of "
+    "**Chance.** Seeds are few, so intervals are wide: what is within the spread may still be a difference. Of "
     "many intervals of 95 % one in twenty lies beside zero by chance. The rate was chosen with the first seed, whose "
     "run is in the table.",
 )
@@ -109,7 +110,8 @@ compared) lies on one side of zero.
 ## The table
 
 Mean ± standard deviation over the seeds. *Step* is the time of a training step over that of CLIP at the same batch,
-*MiB* the peak of a training process. Below are baselines that know colours or words alone.
+*MiB* the peak of a training process. Below are baselines that know colours or words alone; that of retrieval is fitted
+on scenes with the same noisy captions.
 
 {main_table(results, costs)}
 

@@ -102,6 +102,7 @@ def price(results: Results, costs: Mapping[str, Any], name: str) -> str:
         for key, task in TASKS.items():
             changes = differences(results, name, BASE, batch, key)
             reach = {1: "better", -1: "worse", 0: "within the spread"}[side(changes)]
+            reach = reach if len(changes) > 1 else "one seed"
             gains.append(f"{task} {statistics.mean(changes):+.2f} ({reach})")
         ratio = costs["times"][name][str(batch)]["ratio"]
         told.append(f"at batch {batch} {ratio:.2f} times the time of a step, for {', '.join(gains)}")
