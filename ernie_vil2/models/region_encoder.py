@@ -24,7 +24,8 @@ class RegionEncoder(DualEncoder):
     """EfficientNet and BERT under heads that read all of their tokens.
 
     heads: sizes of TokenHead that both have in common; image_heads, text_heads: of attention. grid: boxes a side where
-    the image is divided instead of looked through by a detector; 0 for none. cells: samples a side of a box.
+    the image is divided instead of looked through by a detector; 0 for none. cells: samples a side of a box, which lie
+    as the release's do, or inside of it (aligned).
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class RegionEncoder(DualEncoder):
         text_heads: int,
         grid: int = 0,
         cells: int = 4,
+        aligned: bool = False,
     ):
         super().__init__(config, groups, biased)
-        self.grid, self.cells = grid, cells
+        self.grid, self.cells, self.aligned = grid, cells, aligned
         if self.visual is not None:
             self.image_head = RegionHead(config.image_tower.width, heads=image_heads, **heads)
         if self.text_model is not None:
@@ -56,7 +58,7 @@ class RegionEncoder(DualEncoder):
     def box_features(self, pixels: paddle.Tensor, boxes: paddle.Tensor) -> paddle.Tensor:
         """Projected features of every box: [B, 3, S, S] and float32 [B, M, 4] -> [B, M, C]."""
         return self.image_head.cell_proj(
-            box_features(self.visual.features(pixels), boxes, self.config.pixels.size, self.cells)
+            box_features(self.visual.features(pixels), boxes, self.config.pixels.size, self.cells, self.aligned)
         )
 
     def encode_image(

@@ -44,6 +44,11 @@ class BriVL(ErnieVil2):
         )
         grid: int = document(6, "boxes a side where regions is grid", minimum=1, maximum=MOST_SIDE)
         cells: int = document(4, "samples a side of a box", minimum=1, maximum=MOST_SIDE)
+        sampling: str = document(
+            "release",
+            "release: samples where the release's lie, of small maps partly outside; aligned: inside of every box",
+            choices=("release", "aligned"),
+        )
         layers: int = document(4, "of both transformers", minimum=1, maximum=MAX_DEPTH)
         image_heads: int = document(4, "attention heads over boxes", minimum=1, maximum=MAX_WIDTH)
         text_heads: int = document(4, "attention heads over tokens", minimum=1, maximum=MAX_WIDTH)
@@ -89,7 +94,8 @@ class BriVL(ErnieVil2):
         found = cls.settings(config)
         sizes = {name: getattr(found, name) for name in SIZES} | {"outputs": found.embed_dim, "depth": found.layers}
         grid = found.grid if found.regions == "grid" else 0
-        return RegionEncoder(config, groups, biased, sizes, found.image_heads, found.text_heads, grid, found.cells)
+        heads, aligned = (found.image_heads, found.text_heads), found.sampling == "aligned"
+        return RegionEncoder(config, groups, biased, sizes, *heads, grid, found.cells, aligned)
 
     def towers(self) -> dict[str, Tower]:
         """image and text, each with its head."""
