@@ -38,11 +38,13 @@ def main(argv: list[str] | None = None) -> int:
         from ..data.batches.views import check_views
 
         check_views({view for pair in config.objective.pairs for view in pair[:2]}, config.data.augmentation)
-        if config.model.system != PLAIN or config.model.settings:
+        if config.model.system != PLAIN or config.model.settings or config.objective.second_caption == "same":
             import_paddle()
             from ..systems.registry import system_class
+            from ..training.setup.preflight import check_second_caption
 
             system_class(config.model.system).settings(config.model)
+            check_second_caption(config)
         print(f"{options.config}: the configuration is right")
         return 0
 

@@ -36,6 +36,12 @@ def write_brivl(opened: Opened, target: Path, check: bool) -> list[str]:
             f"{opened.source.path} holds only the {', '.join(opened.config.towers())} tower, while BriVL's file holds "
             "both; write a model directory instead"
         )
+    kind = opened.config.image_tower.kind
+    if kind != "efficientnet":
+        raise CheckpointError(
+            f"{target}: the layout brivl has an efficientnet as its image tower, and this model a {kind}; keep the model "
+            "directory"
+        )
     state, notes = with_copy(opened)
     theirs = write(state, opened.config)
     notes += [*theirs.notes, *other_temperature(state), *unsaid(theirs, opened.config, target)]

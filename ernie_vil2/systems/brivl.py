@@ -102,6 +102,11 @@ class BriVL(ErnieVil2):
         heads = {"image": self.model.image_head, "text": self.model.text_head}
         return {name: Tower(tower.views, (*tower.layers, heads[name])) for name, tower in super().towers().items()}
 
+    @classmethod
+    def masks_texts(cls, config: ModelConfig) -> bool:
+        """Whether the text tower or its head drops anything."""
+        return bool(cls.settings(config).dropout) or super().masks_texts(config)
+
     def draws_masks(self) -> bool:
         """Whether a tower or a head drops anything in training."""
         return bool(self.settings(self.model.config).dropout) or super().draws_masks()

@@ -83,6 +83,12 @@ class Cookie(ErnieVil2):
         own = {"image": model.image_proj, "text": model.text_proj}
         return {name: Tower(tower.views, (*tower.layers, own[name], model.shared)) for name, tower in found.items()}
 
+    @classmethod
+    def masks_texts(cls, config: ModelConfig) -> bool:
+        """Whether the text tower or the shared layers drop anything."""
+        found = cls.settings(config)
+        return bool(found.layers and found.dropout) or super().masks_texts(config)
+
     def draws_masks(self) -> bool:
         """Whether a tower or the shared layers drop anything in training."""
         found = self.settings(self.model.config)

@@ -16,6 +16,7 @@ from paddle import nn
 from ..config.model import ModelConfig
 from ..config.run import RunConfig
 from ..config.tower_fields import Tower as TowerConfig
+from ..config.towers import LIBRARIES
 from ..data.batches.views import Batch
 from ..errors import ConfigError
 from ..models.dual_encoder import new_model
@@ -78,6 +79,12 @@ class System(ABC):
         whole image after an image's own and zeros after that, and counts int64 [B] of those that are not zeros.
         """
         return 0
+
+    @classmethod
+    def masks_texts(cls, config: ModelConfig) -> bool:
+        """Whether a text may be encoded in two ways in training: its tower drops something, or is of a library."""
+        tower = config.text_tower
+        return tower is not None and (tower.kind in LIBRARIES or bool(tower.dropout or tower.drop_path))
 
     def __init__(self, model: nn.Layer, objective: ContrastiveObjective) -> None:
         self.model, self.objective = model, objective

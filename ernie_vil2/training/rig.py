@@ -55,7 +55,7 @@ class Rig:
         with paddle.utils.unique_name.guard():
             self.system = start_system(config, notes, fresh)
             add_lora(self.system.model, config.lora, config.seed)
-        freeze_adapted(self.system, config.lora)
+        freeze_adapted(self.system, config.lora, bool(config.init.model))
         self.model = self.system.model
         self.model.recompute = train.recompute
         self.freezer = Freezer(self.model, config.optimizer.freeze)

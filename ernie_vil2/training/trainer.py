@@ -34,7 +34,7 @@ from .rig import Rig
 from .run_checkpoints import Checkpoints
 from .setup.completion import complete_settings, look_up_settings
 from .setup.initial_weights import check_init
-from .setup.preflight import check_finite, check_precision, check_sharding, check_towers
+from .setup.preflight import check_finite, check_precision, check_second_caption, check_sharding, check_towers
 from .setup.vocabulary import open_vocabulary
 from .validation import Validation
 
@@ -59,6 +59,7 @@ class Trainer:
         share = divide(config.train.batch_size, config.train.micro_batch, self.ranks.rank, self.ranks.size)
         look_up_settings(config.model)
         check_towers(config, share)
+        check_second_caption(config)
         if resume is None and (self.folder / "log.jsonl").exists():
             raise ConfigError(
                 f"{self.folder} already holds a run; go on with it with --resume auto, give another folder with "

@@ -84,3 +84,18 @@ def test_the_grid_divides_the_image():
     boxes = np.array(grid_boxes(90, 6))
     assert len(boxes) == 36 and boxes[0].tolist() == [0, 0, 15, 15] and boxes[7].tolist() == [15, 15, 30, 30]
     assert ((boxes[:, 2:] - boxes[:, :2]) == 15).all() and boxes[-1].tolist() == [75, 75, 90, 90]
+
+
+@pytest.mark.parametrize("side", [2, 3, 12])
+@pytest.mark.parametrize("cells", [1, 4])
+def test_aligned_samples_of_a_box_lie_inside_of_it(side, cells):
+    inside = [box for name, box in BOXES.items() if name in ("whole", "inside", "a-pixel", "no-area", "a-line")]
+    boxes = paddle.to_tensor([inside + grid_boxes(SIZE, side)], "float32")
+    weights = box_weights(boxes, SIZE, side, side, cells, aligned=True).numpy()[0]
+    np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-5)
+    assert (weights[len(inside) :].argmax(-1) == np.arange(side * side)).all(), "a box of the grid sees its own place"
+    places = np.arange(side * side).reshape(side, side) % side
+    for box, shares in zip(inside, weights, strict=False):
+        centre = (box[0] + box[2]) / 2 * side / SIZE - 0.5
+        if 0 <= box[0] * side / SIZE - 0.5 and box[2] * side / SIZE - 0.5 <= side - 1:
+            np.testing.assert_allclose((shares * places.ravel()).sum(), centre, atol=1e-4)

@@ -6,9 +6,11 @@ import numpy as np
 import paddle
 import pytest
 
+from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.config.model import ModelConfig
 from ernie_vil2.config.run import ObjectiveConfig, QueueNegatives
-from ernie_vil2.errors import ConfigError
+from ernie_vil2.conversion.convert import convert
+from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.systems.brivl import BriVL
 from ernie_vil2.training.rig import build
 from tests.gpu.steps import run_config, scene_batch
@@ -116,3 +118,24 @@ def test_an_image_tower_alone_has_boxes():
         pixels = paddle.to_tensor(np.random.default_rng(1).standard_normal([1, 3, 64, 64]), "float32")
         own = network.encode_image(pixels, paddle.to_tensor([[[0.0, 0.0, 32.0, 32.0]]]), paddle.to_tensor([1]))
         assert (own - network.encode_image(pixels)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("sampling", ["release", "aligned"])
+def test_samples_lie_where_the_setting_says(sampling):
+    network = network_of(regions="grid", grid=2, sampling=sampling)
+    pixels = paddle.to_tensor(np.random.default_rng(1).standard_normal([2, 3, 64, 64]), "float32")
+    projection, boxes = network.image_head.cell_proj, network.default_boxes().unsqueeze(0).expand([2, 5, 4])
+    with paddle.no_grad():
+        patches = network.visual.tokens(pixels)[:, 1:].mean(1)
+        whole = network.box_features(pixels, boxes)[:, -1]
+        wanted = projection(patches)
+    assert np.allclose(whole.numpy(), wanted.numpy(), atol=1e-5) == (sampling == "aligned")
+
+
+def test_the_released_layout_has_no_place_for_a_vit(tmp_path, tiny_vocab):
+    config = model_config(vocab_size=64)
+    state = {key: value.numpy() for key, value in BriVL.network(config).state_dict().items()}
+    save_model(tmp_path / "model", state, config, tiny_vocab)
+    with pytest.raises(CheckpointError, match="an efficientnet as its image tower, and this model a vit; keep"):
+        convert(tmp_path / "model", tmp_path / "back.pth", to="brivl")
+    assert not (tmp_path / "back.pth").exists()

@@ -236,6 +236,8 @@ def recipe(tmp_path):
     return path
 
 
+UNMASKED = ["objective.second_caption=same", "model.settings.dropout=0", "model.text_tower.dropout=0"]
+PLAIN = ["model.settings={layers: 0}", *(f"model.{name}_tower.projection=24" for name in ("image", "text"))]
 FIRST_ON_CNN = ["model.settings.pooling=first", f"model.image_tower={yaml.safe_dump(CNN)}"]
 
 
@@ -257,6 +259,8 @@ FIRST_ON_CNN = ["model.settings.pooling=first", f"model.image_tower={yaml.safe_d
         (["model.settings.activation=tanh"], "model.settings.activation"),
         (["model.settings.pooling=last"], "model.settings.pooling"),
         (FIRST_ON_CNN, "an efficientnet has no class token; set it to mean"),
+        (UNMASKED, "caption' would be caption bit for bit; set model.text_tower.dropout: 0.1"),
+        ([*PLAIN, *UNMASKED[::2]], "caption' would be caption bit for bit"),
         (["model.settings.poling=mean"], "did you mean 'model.settings.pooling'"),
         (["model.system=cooky"], "did you mean 'cookie'"),
     ],
@@ -278,3 +282,13 @@ def test_what_is_wrong_is_one_sentence_before_a_model_is_built(recipe, monkeypat
 def test_a_width_that_the_towers_do_not_share_is_that_of_the_settings(recipe):
     assert train.main(["-c", str(recipe), "--check", "-o", "model.text_tower.width=48"]) == 0
     assert TOWER["width"] != SETTINGS["embed_dim"]
+
+
+@pytest.mark.parametrize("rule", ["same", "another"])
+def test_the_rule_of_the_second_caption_reaches_the_batches(recipe, rule):
+    trainer = Trainer(load_run(recipe, [f"objective.second_caption={rule}"]))
+    samples = [trainer.source[row] for row in range(8)]
+    texts = [trainer.maker.make(sample, 0, row).texts for row, sample in enumerate(samples)]
+    trainer.rig.close()
+    assert all(len(set(sample.texts)) == 2 for sample in samples)
+    assert {found["caption"] == found["caption'"] for found in texts} == {rule == "same"}

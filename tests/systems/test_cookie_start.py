@@ -150,6 +150,13 @@ def test_from_a_dual_encoder_the_shared_layers_start_at_random_and_that_is_said(
     assert all(np.array_equal(state[key], value) for key, value in held.items())
 
 
+def test_adapters_are_refused_where_the_shared_layers_would_stay_at_random(directories):
+    config = run_of(directories, {"model": str(directories / "plain")}, {"system": "cookie", "settings": SETTINGS})
+    config.lora.rank = 2
+    with pytest.raises(ConfigError, match="with lora they would stay so; give init.text and init.image instead$"):
+        start_system(config, [])
+
+
 @pytest.mark.parametrize("to", [name for name in TARGETS if name != "model-dir"])
 def test_no_other_layout_has_a_place_for_it(directories, tmp_path, to):
     with pytest.raises(ConfigError) as caught:

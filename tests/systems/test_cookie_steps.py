@@ -7,10 +7,12 @@ import pytest
 
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.config.optimizer import FreezeRule
+from ernie_vil2.config.run import LoraConfig
 from ernie_vil2.inference.model import load
 from ernie_vil2.keys import random_key
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.systems.cookie import Cookie
+from ernie_vil2.training.optimization.freeze import freeze_adapted
 from ernie_vil2.training.optimization.parameter_groups import layer_factors
 from ernie_vil2.training.rig import build
 from ernie_vil2.training.step import GradientStep, share_parameters
@@ -196,15 +198,24 @@ def test_a_frozen_image_tower_still_teaches_the_shared_layers(tmp_path):
 
 
 @pytest.mark.parametrize("towers, learns", [(["text"], True), (["image", "text"], False)])
-def test_adapters_leave_shared_layers_to_the_tower_without_any(tmp_path, towers, learns):
+def test_adapters_leave_shared_layers_that_were_trained_to_the_tower_without_any(tmp_path, towers, learns):
     """And where both are adapted the layers on top of them rest too, as those of BriVL do."""
+    system = Cookie.create(cookie_config(tmp_path))
+    freeze_adapted(system, LoraConfig(rank=2, towers=towers))
+    named = dict(system.model.named_parameters())
+    assert not any(not value.stop_gradient for name, value in named.items() if name.startswith("text_"))
+    assert {named[name].stop_gradient for name in (SHARED, "image_proj.weight")} == {not learns}
+
+
+@pytest.mark.parametrize("towers", [["text"], ["image", "text"]])
+def test_adapters_do_not_keep_shared_layers_at_random(tmp_path, towers):
     config = cookie_config(tmp_path, **STEADY)
     config.lora.rank, config.lora.towers = 2, towers
     rig, _, start = steps_of(config, scene_batch(config))
     moved = {name for name, value in rig.weights.arrays().items() if not np.array_equal(value, start[name])}
     assert any(name.startswith("text_model.") and name.endswith("lora_b") for name in moved)
-    assert not [name for name in moved if name.startswith("text_") and "lora" not in name]
-    assert (SHARED in moved) == ("image_proj.weight" in moved) == learns
+    assert not [name for name in moved if name.startswith("text_model.") and "lora" not in name]
+    assert {SHARED, "image_proj.weight", "text_proj.weight"} <= moved
     assert not [name for name in start if "lora" in name and name.startswith(OWN)]
 
 

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> None:
     found = training.throughput(config, args.batch, args.steps)
     speed = f"{found['pairs_per_second']:,.1f} pairs/s"
     if "tflops" not in found:
-        print(f"{speed}; operations are counted for two towers of kind vit and ernie alone")
+        print(f"{speed}; operations are counted for the system ernie_vil2 with towers of kind vit and ernie alone")
         return
     share = f", {found['tflops'] / args.peak:.1%} of {args.peak:g}" if args.peak else ""
     print(f"{speed}, {found['tflops']:,.2f} TFLOP/s{share}")

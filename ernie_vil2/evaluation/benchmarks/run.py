@@ -45,7 +45,8 @@ def run_benchmark(
     tokens = {"vocab": sha256_of(vocab)} if vocab else {}
     kept = {"damaged": damaged} if damaged != "skip" else {}
     origin = provenance(command, model, outcome.data_sha256, {"benchmark": name, **options, **tokens, **kept})
-    return replace(outcome, results=[replace(result, provenance=origin) for result in outcome.results])
+    results = [replace(result, provenance={**origin, **result.provenance}) for result in outcome.results]
+    return replace(outcome, results=results)
 
 
 class LateModel:

@@ -43,8 +43,8 @@ def view_flops(config: ModelConfig) -> tuple[float, float]:
     image, text = config.image_tower, config.text_tower
     if not has_counts(config):
         raise UserError(
-            f"operations are counted for towers of kind vit and ernie, not {image.kind} and {text.kind}; measure "
-            "one of these"
+            f"operations are counted for the system {PLAIN} with towers of kind vit and ernie, not for {config.system} "
+            f"with {image.kind} and {text.kind}; measure that"
         )
     patches = (image.image_size // image.patch_size) ** 2
     stem = 2 * patches * 3 * image.patch_size**2 * image.width

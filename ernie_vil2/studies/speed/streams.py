@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...config.model import ModelConfig
+from ...config.model import PLAIN, ModelConfig
+from ...device import current_device
 from ...pages.markdown import markdown
 from ..noise import TEXT_LENGTH, VOCABULARY
 
@@ -45,9 +46,10 @@ def compare(config: ModelConfig, images: int, texts: int, turns: int) -> dict[st
 
     text_tower = replace(config.text_tower, vocab_size=config.text_tower.vocab_size or VOCABULARY)
     config = replace(config, text_tower=text_tower)
-    plain = replace(config, settings={**config.settings, "layers": 0, "embed_dim": 0})
-    network = system_class(config.system).network
-    models = {name: new_model(one, network=network) for name, one in (("plain", plain), ("cookie", config))}
+    models = {
+        name: new_model(one, network=system_class(one.system).network)
+        for name, one in (("plain", plain_side(config)), ("cookie", config))
+    }
     one_stream = new_model(config, network=lambda *_: OneStreamScorer(config))
     for model in (*models.values(), one_stream):
         model.eval()
@@ -70,6 +72,16 @@ def compare(config: ModelConfig, images: int, texts: int, turns: int) -> dict[st
     return found | {"image bytes": 4.0 * kept[0].size, "embedding bytes": 4.0 * width}
 
 
+def plain_side(config: ModelConfig) -> ModelConfig:
+    """The dual encoder of a COOKIE's towers, with a projection on what is not as wide as its embeddings."""
+    wide = config.embed_dims()[0]
+    towers = {
+        f"{name}_tower": replace(tower, projection=0 if tower.width == wide else wide)
+        for name, tower in config.towers().items()
+    }
+    return replace(config, system=PLAIN, settings={}, **towers)
+
+
 def every_pair(scorer: Callable, image_tokens: "paddle.Tensor", ids: "paddle.Tensor") -> list["paddle.Tensor"]:
     """Scores of every image with all texts, image by image."""
     texts = ids.shape[0]
@@ -78,11 +90,13 @@ def every_pair(scorer: Callable, image_tokens: "paddle.Tensor", ids: "paddle.Ten
 
 def timed(parts: dict[str, tuple[Callable[[], object], int]], turns: int) -> dict[str, float]:
     """{part: median seconds of one item}; parts: {name: (call, items)}, which take turns after one unmeasured."""
-    seconds: dict[str, list[float]] = {name: [] for name in parts}
+    seconds, device = {name: [] for name in parts}, current_device()
     for turn in range(turns + 1):
         for name, (call, items) in parts.items():
+            device.synchronise()
             began = time.perf_counter()
             call()
+            device.synchronise()
             if turn:
                 seconds[name].append((time.perf_counter() - began) / items)
     return {name: statistics.median(values) for name, values in seconds.items()}

@@ -6,6 +6,7 @@ from paddle import nn
 
 from ...config.optimizer import FreezeRule
 from ...config.run import LoraConfig
+from ...config.towers import SIDES
 from ...models.lora import lora_parameters
 from ...systems.system import System
 from .parameter_groups import matches
@@ -39,13 +40,16 @@ class Freezer:
         return changed
 
 
-def freeze_adapted(system: System, config: LoraConfig) -> None:
-    """Freeze what a system names in the adapted towers beside their low-rank updates: layers of its own too, but none
-    that a tower without updates shares."""
+def freeze_adapted(system: System, config: LoraConfig, taken: bool = True) -> None:
+    """Freeze what a system names in the adapted towers beside their low-rank updates: layers of its own too where they
+    were taken from a model, else they start at random and learn; but none that a tower without updates shares."""
     towers = system.towers()
     adapted = [name for name in config.towers if config.rank and name in towers]
     kept = set(map(id, lora_parameters(system.model).values()))
     kept.update(id(value) for name in towers if name not in adapted for value in towers[name].parameters())
+    if not taken:
+        sides = tuple(SIDES.values())
+        kept.update(id(value) for name, value in system.model.named_parameters() if not name.startswith(sides))
     for name in adapted:
         for parameter in towers[name].parameters():
             if id(parameter) not in kept:

@@ -96,7 +96,7 @@ def start_system(config: RunConfig, notes: list[str], fresh: bool = True) -> Sys
             take_published(model, tower, notes)
     if fresh and config.init.model:
         take_temperature(model, config.init.model)
-        take_own_layers(model, config.init.model, notes)
+        take_own_layers(model, config.init.model, notes, bool(config.lora.rank))
     if config.objective.temperature is not None:
         fix_temperatures(model, config.objective.temperature)
     if launched() > 1:
@@ -112,15 +112,20 @@ def fix_temperatures(model: DualEncoder, value: float) -> None:
         parameter.stop_gradient = True
 
 
-def take_own_layers(model: nn.Layer, path: str | os.PathLike, notes: list[str]) -> None:
+def take_own_layers(model: nn.Layer, path: str | os.PathLike, notes: list[str], adapted: bool = False) -> None:
     """Copy the layers that a system has beside its towers from a model directory of the same system, whose absence is
-    noted; ConfigError when they do not fit."""
+    noted; ConfigError when they do not fit, and when `adapted` would leave absent ones at random."""
     beside = (*SIDES.values(), "contrastive_loss_")
     wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(beside)}
     if not wanted:
         return
     state, theirs, _ = open_model(path)
     if theirs.system != model.config.system:
+        if adapted:
+            raise ConfigError(
+                f"init.model: {path} is of the system {theirs.system}, so layers of the system {model.config.system} "
+                "start at random, and with lora they would stay so; give init.text and init.image instead"
+            )
         notes.append(
             f"{path} is of the system {theirs.system}, so {', '.join(wanted)} of the system {model.config.system} "
             "start at random"

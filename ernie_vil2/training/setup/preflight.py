@@ -8,6 +8,7 @@ from ...config.towers import LIBRARIES
 from ...device import current_device
 from ...errors import ConfigError, UserError
 from ...objectives.gather import Share
+from ...systems.registry import system_class
 
 
 def check_precision(config: TrainConfig) -> None:
@@ -63,6 +64,17 @@ def check_towers(config: RunConfig, share: Share) -> None:
             )
         if getattr(tower, "batch_norm", "frozen") == "train":
             check_batch_norm(f"model.{name}_tower.batch_norm: train", share)
+
+
+def check_second_caption(config: RunConfig) -> None:
+    """Refuse a caption beside itself where nothing tells both apart."""
+    views = {view for pair in config.objective.pairs for view in pair[:2]}
+    same = config.objective.second_caption == "same" and {"caption", "caption'"} <= views
+    if same and not system_class(config.model.system).masks_texts(config.model):
+        raise ConfigError(
+            "objective.second_caption is same, but nothing is dropped from texts, so caption' would be caption bit for "
+            "bit; set model.text_tower.dropout: 0.1, or leave second_caption out"
+        )
 
 
 def check_batch_norm(key: str, share: Share) -> None:

@@ -9,16 +9,16 @@ from ernie_vil2.models.dual_encoder import new_model
 from ernie_vil2.studies.speed import streams
 from ernie_vil2.studies.speed.one_stream import OneStreamScorer
 
-CONFIG = ModelConfig.from_dict(
-    {
-        "system": "cookie",
-        "settings": {"layers": 1, "heads": 2, "feed_forward": 32},
-        "max_length": 16,
-        "pixels": {"size": 32},
-        "image_tower": {"image_size": 32, "patch_size": 16, "width": 32, "depth": 1, "heads": 2},
-        "text_tower": {"vocab_size": 50, "positions": 16, "width": 32, "depth": 2, "heads": 2},
-    }
-)
+MODEL = {
+    "system": "cookie",
+    "settings": {"layers": 1, "heads": 2, "feed_forward": 32},
+    "max_length": 16,
+    "pixels": {"size": 32},
+    "image_tower": {"image_size": 32, "patch_size": 16, "width": 32, "depth": 1, "heads": 2},
+    "text_tower": {"vocab_size": 50, "positions": 16, "width": 32, "depth": 2, "heads": 2},
+}
+CNN = {"kind": "efficientnet", "width_factor": 0.1, "depth_factor": 0.1, "image_size": 32, "projection": 0}
+CONFIG = ModelConfig.from_dict(MODEL)
 FOUND = {
     "plain image": 2.0,
     "plain text": 0.5,
@@ -77,3 +77,11 @@ def test_all_sides_are_timed_and_the_table_has_them():
     assert found["image bytes"] == 4 * 5 * 32 and found["embedding bytes"] == 4 * 32
     text = streams.table({**found, **FOUND})
     assert "| COOKIE / dual encoder | 1.50 | 2.00 | – |" in text and "1,000 x 5,000" in text
+
+
+def test_towers_of_other_widths_are_timed_too():
+    settings = {**MODEL["settings"], "embed_dim": 32}
+    config = ModelConfig.from_dict({**MODEL, "image_tower": CNN, "settings": settings})
+    plain = streams.plain_side(config)
+    assert plain.embed_dims() == (32, 32) and plain.image_tower.projection == 32 and not plain.text_tower.projection
+    assert min(streams.compare(config, images=1, texts=2, turns=1).values()) > 0

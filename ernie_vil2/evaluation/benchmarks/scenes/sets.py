@@ -75,10 +75,18 @@ def evaluate(
     if wanted != "texts":
         found = measured_images(model, told, chosen, progress)
         total.text(found.data_sha256)
-    results = list(found.results)
+    results = [with_checksum(result, found.data_sha256) for result in found.results]
     if "texts" in chosen:
-        results.insert(chosen.index("texts"), measured_texts(model, told, total, progress))
+        drawn = Reading()
+        result = measured_texts(model, told, drawn, progress)
+        results.insert(chosen.index("texts"), with_checksum(result, drawn.sha256))
+        total.text(drawn.sha256)
     return replace(found, results=results, data_sha256=total.sha256)
+
+
+def with_checksum(result: Result, data_sha256: str) -> Result:
+    """The Result with the checksum of what it alone was measured on."""
+    return replace(result, provenance={"data_sha256": data_sha256})
 
 
 def measured_images(model: "Model", told: Options, chosen: tuple[str, ...], progress: Progress | None) -> Outcome:
