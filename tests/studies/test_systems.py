@@ -96,12 +96,18 @@ def test_systems_have_the_same_towers_data_and_optimizer():
 def test_each_system_is_what_its_name_says():
     runs = configurations()
     kinds = {name: run["model"]["system"] for name, run in runs.items()}
-    assert kinds == {"clip": "ernie_vil2", "ernie_vil2": "ernie_vil2", "brivl": "brivl", "cookie": "cookie"}
+    assert kinds == {"clip": "ernie_vil2", "ernie_vil2": "ernie_vil2"} | dict.fromkeys(
+        ("brivl", "brivl_batch"), "brivl"
+    ) | {"cookie": "cookie"}
     pairs = {name: [tuple(pair[:2]) for pair in run["objective"]["pairs"]] for name, run in runs.items()}
     assert pairs["clip"] == pairs["brivl"] == [("image", "caption")]
     assert len(pairs["ernie_vil2"]) == 5
     assert pairs["cookie"] == [("image", "caption"), ("image", "image'"), ("caption", "caption'")]
     assert runs["brivl"]["objective"]["negatives"]["size"] == 1024 and runs["brivl"]["objective"]["temperature"] == 0.07
+    for run in (runs["brivl"], runs["brivl_batch"]):
+        run.pop("output"), run["objective"].pop("negatives")
+    assert runs["brivl_batch"] == runs["brivl"]
+    assert runs["brivl"]["objective"]["positives"] == "one"
     assert (
         runs["ernie_vil2"]["objective"]["pairs"]
         == as_dict(load_run(ROOT / "configs/ablation/all.yaml"))["objective"]["pairs"]
@@ -111,18 +117,37 @@ def test_each_system_is_what_its_name_says():
 def test_every_run_sees_the_same_pairs_and_a_stopped_search_has_every_system(tmp_path):
     wanted = planned(tmp_path, rates=(1e-4, 1e-3, 1e-2))
     search = wanted.search()
-    assert len(search) == 24 and {(run.name, run.batch) for run in search[:8]} == {
+    assert len(search) == 30 and {(run.name, run.batch) for run in search[:10]} == {
         (name, batch) for name in NAMES for batch in (16, 32)
     }
-    assert {run.rate for run in search[:8]} == {1e-3} and {run.seed for run in search} == {4}
+    assert {run.rate for run in search[:10]} == {1e-3} and {run.seed for run in search} == {4}
     for run in search:
         config = run.config()
         assert config["train"]["steps"] * config["train"]["batch_size"] == 64
         assert config["optimizer"]["lr"] == run.rate and config["seed"] == 4
     rates = {(name, batch): 1e-3 for name in NAMES for batch in (16, 32)}
-    assert [run.seed for run in wanted.table(rates)] == [4] * 8 + [5] * 8
+    assert [run.seed for run in wanted.table(rates)] == [4] * 10 + [5] * 10
+    momenta = {
+        (run.name, run.batch): run.config()["objective"]["negatives"].get("momentum")
+        for run in planned(tmp_path, pairs=128, batches=(32, 128), rates=(1e-3,)).search()
+    }
+    assert momenta.pop(("brivl", 32)) == 0.99 and momenta.pop(("brivl", 128)) == pytest.approx(0.96059601)
+    assert set(momenta.values()) == {None}
     with pytest.raises(ConfigError, match="--pairs 64 is no multiple of the batch 24"):
         planned(tmp_path, batches=(24,))
+    for override, option in (
+        ("train.steps=5", "--pairs"),
+        ("train={batch_size: 4}", "--batches"),
+        ("optimizer.lr=1", "--rates"),
+        ("optimizer.warmup=1", "--pairs"),
+        ("seed=3", "--seeds"),
+        ("output=x", "--output"),
+        ("train.eval_every=1", "--pairs"),
+        ("train.log_every=1", "--pairs"),
+        ("objective.negatives={kind: queue, momentum: 0.5}", "--batches"),
+    ):
+        with pytest.raises(ConfigError, match=f"the table sets .* for each run; use {option}"):
+            planned(tmp_path, overrides=(override,))
     with pytest.raises(ConfigError, match="--only klip: the systems are clip"):
         planned(tmp_path, only=("klip",))
 
@@ -249,22 +274,27 @@ def test_the_extra_time_and_what_it_buys():
     assert "retrieval +0.00 (within the spread)" in found["COOKIE against CLIP"]
 
 
-def test_the_queue_is_judged_by_the_change_between_the_batches():
-    """Better at the small batch, worse there, and worse at both alike."""
-    found = sentences({("brivl", 32): -2.0, ("brivl", 128): -9.0})["Does the queue matter?"]
-    assert "-1.90 ± 0.10 at batch 32 and -8.90 ± 0.10 at 128" in found and "+7.00" in found
-    assert "stands better at 32 than at 128" in found and "contrary" not in found
-    found = sentences({("brivl", 32): -9.0, ("brivl", 128): -2.0})["Does the queue matter?"]
-    assert "stands worse at 32 than at 128, the contrary" in found and "-7.00" in found
-    found = sentences({("brivl", 32): (-9.0, -2.0, -5.0), ("brivl", 128): (-3.0, -6.0, -8.0)})["Does the queue matter?"]
-    assert "it is not shown that the queue matters more" in found
+def test_the_queue_is_judged_beside_the_same_system_without_it():
+    """Better at the small batch, worse there, and neither; CLIP has no part in it."""
+    both = {("brivl_batch", 32): 3.0, ("brivl_batch", 128): 3.0}
+    found = sentences({**both, ("brivl", 32): 9.0, ("brivl", 128): 1.0, ("clip", 32): 20.0})["Does the queue matter?"]
+    assert 'BriVL minus that of "BriVL, batch"' in found
+    assert "+6.00 ± 0.00 points at batch 32 (95 % +6.00 to +6.00), better with the queue beyond the spread" in found
+    assert "-2.00 ± 0.00 points at batch 128 (95 % -2.00 to -2.00), worse with the queue beyond the spread" in found
+    assert "from 32 to 128 that is +8.00" in found and "worth more at 32 than at 128, as a queue should be" in found
+    found = sentences({**both, ("brivl", 32): 1.0, ("brivl", 128): 9.0})["Does the queue matter?"]
+    assert "-8.00" in found and "worth less at 32 than at 128, the contrary" in found
+    found = sentences({("brivl", 32): (-9.0, 2.0, 5.0), ("brivl", 128): (-3.0, 6.0, -8.0)})["Does the queue matter?"]
+    assert found.count("within the spread, so neither is shown to be better") == 2 and "it is not shown" in found
+    one = sentences({("brivl", 32): 9.0}, seeds=(0,))["Does the queue matter?"]
+    assert one.count("of one seed, which cannot say which is better") == 2 and "beyond the spread" not in one
 
 
 def test_differences_are_of_the_same_seed_whatever_the_order_of_the_runs():
     rows = made_up({("brivl", 32): 4.0, ("cookie", 32): 2.0})
     found = lead(rows[::-1], 32, "map")
     assert found.order[:2] == ("brivl", "cookie") and found.beyond and found.values == pytest.approx((2.0, 2.0, 2.0))
-    assert change(rows[::-1], "brivl", "map", 32, 128) == pytest.approx([4.2, 4.1, 4.0])
+    assert change(rows[::-1], "brivl", "clip", "map", 32, 128) == pytest.approx([4.2, 4.1, 4.0])
 
 
 # The page
@@ -283,8 +313,9 @@ def test_the_page_holds_every_figure_and_what_is_known_of_each(tmp_path):
     assert all(f"| {NAMES[row['name']]}, batch {row['batch']}, seed {row['seed']} | 0.001 |" in page for row in rows)
     assert main_table(rows, made_up_costs(brivl=1.5)) in page and search_table(searched, rows) in page
     assert "| CLIP | 32 | 30.00 | 30.00 | 30.00 | 0.001 |" in page and "No system took a rate at an end" in page
-    assert "beyond it: CLIP at batch 32" in document(searched[8:], rows, made_up_costs())
-    for name in NAMES:
+    assert "beyond it: CLIP at batch 32" in document(searched[10:], rows, made_up_costs())
+    assert "0.99 at batch 32 and 0.9606 at batch 128" in " ".join(page.split())
+    for name in FACTS:
         assert f"### {NAMES[name]}" in page and FACTS[name].command in page
     wide = [line for line in page.splitlines() if len(line) > 120 and not line.startswith("|")]
     assert all("python tools" in line for line in wide)
@@ -292,7 +323,7 @@ def test_the_page_holds_every_figure_and_what_is_known_of_each(tmp_path):
     assert "(one seed)" in one and "unknown" in one
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FACTS)
 def test_the_one_command_of_a_system_is_of_that_system(name):
     _, tool, option, path, *overrides = shlex.split(FACTS[name].command)
     assert (ROOT / tool).is_file() and option == "-c"

@@ -5,12 +5,15 @@ taken, and its run is at the same time that of the first seed in the table.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ...config.load import load_run
 from ...errors import ConfigError
+from ...files.yaml_files import parse_value
 from ..runs.processes import run_all
 from ..runs.run import EVALUATION, TEST_IMAGES, Run, Study, results
 from .comparison import COMMAND, NAMES, Results
@@ -19,6 +22,20 @@ BATCHES, SEEDS, RATES = (32, 128), (0, 1, 2), (3e-4, 1e-3, 3e-3)
 PAIRS = 15360
 WARMUP, EVALUATIONS, LOGGED = 10, 4, 20
 """A run warms up for a tenth of its steps, is measured 4 times, and logs 20 lines, whatever its batch"""
+MOMENTUM, MOMENTUM_BATCH = 0.99, 32
+"""Of the copy that fills a queue: the momentum of a step at that batch, which is the same for pairs at every other"""
+INSTEAD = {
+    "train.steps": "--pairs, from which it follows",
+    "train.batch_size": "--batches",
+    "train.eval_every": "--pairs, from which it follows",
+    "train.log_every": "--pairs, from which it follows",
+    "optimizer.lr": "--rates",
+    "optimizer.warmup": "--pairs, from which it follows",
+    "objective.negatives.momentum": "--batches, from which it follows",
+    "seed": "--seeds",
+    "output": "--output",
+}
+"""{key that a plan sets itself: the option to use instead of an override}"""
 Rates = Mapping[tuple[str, int], float]
 """{(system, batch): learning rate}"""
 
@@ -49,6 +66,17 @@ class SystemRun(Run):
         deepest = [key for key in by_set["images"] if key.startswith("map@")][-1]
         precision = {"map": by_set["images"][deepest], "colours_map": by_set["images"][f"colours_{deepest}"]}
         return {**by_set["retrieval"], **by_set["texts"], **precision, "num_images": self.images}
+
+
+def given_keys(override: str) -> Iterator[str]:
+    """The dotted keys that an override gives, of a mapping all below it; what is malformed is told when it is read."""
+    key, _, text = override.partition("=")
+    left = [(key.strip(), parse_value(f"-o {override}", text, f": {text!r} is not a YAML value; quote it"))]
+    while left:
+        key, value = left.pop()
+        yield key
+        if isinstance(value, dict):
+            left.extend((f"{key}.{name}", inner) for name, inner in value.items())
 
 
 def validation(result: Mapping[str, Any]) -> float:
@@ -83,14 +111,27 @@ class Plan:
                     f"--pairs {self.pairs} is no multiple of the batch {batch}, so runs would see different numbers of "
                     "pairs; choose another --pairs"
                 )
+        for override in self.overrides:
+            for key in given_keys(override):
+                if key in INSTEAD:
+                    raise ConfigError(f"-o {override}: the table sets {key} for each run; use {INSTEAD[key]}")
 
     @property
     def names(self) -> tuple[str, ...]:
         """The systems, in the order of the table."""
         return tuple(name for name in NAMES if not self.only or name in self.only)
 
+    @cached_property
+    def queued(self) -> frozenset[str]:
+        """The systems with a queue."""
+        kinds = {name: load_run(self._path(name), self.overrides).objective.negatives.kind for name in self.names}
+        return frozenset(name for name, kind in kinds.items() if kind == "queue")
+
+    def _path(self, name: str) -> Path:
+        return Path(self.folder) / f"{name}.yaml"
+
     def run(self, name: str, batch: int, rate: float, seed: int) -> SystemRun:
-        """One run; its steps follow from the pairs."""
+        """One run; its steps follow from the pairs, and so does the momentum of a queue's copy."""
         steps = self.pairs // batch
         place = Path(self.output) / f"{name}-batch{batch}-rate{rate:g}-seed{seed}"
         fixed = [
@@ -104,8 +145,9 @@ class Plan:
             f"train.eval_every={max(1, steps // EVALUATIONS)}",
             f"train.log_every={max(1, steps // LOGGED)}",
         ]
-        path = Path(self.folder) / f"{name}.yaml"
-        return SystemRun(name, seed, path, place, fixed, self.images, batch=batch, rate=rate)
+        if name in self.queued:
+            fixed.append(f"objective.negatives.momentum={MOMENTUM ** (batch / MOMENTUM_BATCH)!r}")
+        return SystemRun(name, seed, self._path(name), place, fixed, self.images, batch=batch, rate=rate)
 
     def search(self) -> list[SystemRun]:
         """The runs of the search: rates from the middle outwards, every system at every batch before the next rate, so

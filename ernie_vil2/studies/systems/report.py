@@ -9,8 +9,9 @@ from ...files.atomic import atomic_file, reported
 from ...files.marks import comment
 from ...pages.markdown import filled, markdown
 from ...runtime import cpu_count
-from .comparison import COMMAND, NAMES, Results, batches_of, systems_of
-from .facts import section
+from .comparison import COMMAND, CONTROL, NAMES, QUEUE, Results, batches_of, systems_of
+from .facts import FACTS, section
+from .plan import MOMENTUM, MOMENTUM_BATCH
 from .tables import cost_table, difference_table, main_table, rate_of, run_table, search_table
 from .verdict import verdict
 
@@ -51,7 +52,7 @@ def conditions(searched: Results, results: Results) -> str:
     pairs, images = config["train"]["steps"] * config["train"]["batch_size"], f"{first['metrics']['num_images']:,}"
     steps = " or ".join(f"{pairs // batch} steps of {batch}" for batch in batches)
     rates = ", ".join(f"{rate:g}" for rate in sorted({row["rate"] for row in searched}))
-    return filled(f"""Written by `tools/bench.py systems` from the numbers of its runs. The four systems, in
+    return filled(f"""Written by `tools/bench.py systems` from the numbers of its runs. The systems, in
         `configs/systems/`, have the same image tower and text tower, and their own layers and losses on top. Each sees
         the same {pairs:,} pairs ({steps}) of drawn scenes ([data.md](data.md)) with the same mild augmentation; of the
         captions {data.get("noise", 0):.0%} are incomplete and {data.get("wrong", 0):.0%} wrong, as on the web. Seeds
@@ -75,6 +76,16 @@ def losses(results: Results) -> str:
     return markdown(["system", "pairs of views and their weights", "negatives"], rows)
 
 
+def momenta(results: Results) -> str:
+    """The momentum of the copy that fills BriVL's queue at every batch."""
+    found = {row["batch"]: row["config"]["objective"]["negatives"] for row in results if row["name"] == QUEUE}
+    told = [f"{found[batch]['momentum']:.4g} at batch {batch}" for batch in sorted(found)]
+    return filled(f"""The copy that fills {NAMES[QUEUE]}'s queue has a momentum that is equal in pairs, not in steps, as the
+        queue is of equal length in pairs: {MOMENTUM:g} to the power of batch / {MOMENTUM_BATCH}, which is
+        {" and ".join(told)}. "{NAMES[CONTROL]}" is {NAMES[QUEUE]} with the batch as negatives and all else the same: the control of the
+        queue, and no system of anybody's.""")
+
+
 def edges(searched: Results, results: Results) -> str:
     """Which systems took a rate at the end of the search, so that a better one may lie beyond it."""
     rates = sorted({row["rate"] for row in searched})
@@ -95,7 +106,7 @@ def document(searched: Results, results: Results, costs: Mapping[str, Any]) -> s
     batches, seeds = batches_of(results), sorted({row["seed"] for row in results})
     differences = "\n\n".join(f"At batch {batch}:\n\n{difference_table(results, batch)}" for batch in batches)
     unsaid = "\n".join(filled(text, "- ", "  ") for text in UNSAID)
-    facts = "\n\n".join(section(name, title) for name, title in NAMES.items())
+    facts = "\n\n".join(section(name, NAMES[name]) for name in FACTS)
     return f"""# Which system?
 
 {conditions(searched, results)}
@@ -124,6 +135,8 @@ In points, with the 95 % interval; in bold where that lies on one side of zero.
 ## What each system optimises
 
 {losses(results)}
+
+{momenta(results)}
 
 ## The search
 
