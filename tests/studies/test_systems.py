@@ -13,6 +13,7 @@ from ernie_vil2.cli.bench.main import main
 from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.files.json_files import write_json
+from ernie_vil2.files.leftovers import place
 from ernie_vil2.schema import as_dict
 from ernie_vil2.studies.demo import demo
 from ernie_vil2.studies.runs.run import RESULT
@@ -49,13 +50,20 @@ def planned(tmp_path, **changes):
 
 
 def result(run, value, validation=None, config=None):
-    """What a run would have written, all of whose metrics are `value`."""
+    """What a run would have written, all of whose metrics are `value`; None: its training diverged."""
     metrics = dict.fromkeys(("t2i_r1", "i2t_r1", "mean_recall", "spearman", "pearson", "map"), value)
-    metrics |= {"words_spearman": 20.0, "words_pearson": 21.0, "colours_map": 22.0, "num_images": run.images}
+    metrics |= {
+        "words_spearman": 20.0,
+        "words_pearson": 21.0,
+        "colours_map": 22.0,
+        "map_depth": "all",
+        "num_images": run.images,
+    }
     log = [{"kind": "valid", "step": 1, "mean_recall": 99.0}, {"kind": "valid", "step": 2, "mean_recall": value}]
     if validation is not None:
         log[1]["mean_recall"] = validation
-    return {**run.identity(), "config": config or run.config(), "metrics": metrics, "log": log, "minutes": 2.0}
+    told = {"diverged": True} if value is None else {"metrics": metrics, "log": log}
+    return {**run.identity(), "code": "a", "config": config or run.config(), **told, "minutes": 2.0}
 
 
 @functools.cache
@@ -170,6 +178,59 @@ def test_the_rate_is_the_best_of_the_last_validation_and_its_run_is_not_done_twi
     assert train(two, say=str)[1] == results and again == []
 
 
+def test_a_rate_that_diverged_is_the_worst_and_a_seed_that_did_stops_the_page(tmp_path, trained):
+    few = {"only": ("clip", "cookie"), "batches": (16,)}
+    done = trained(lambda run: None if run.rate == 1e-2 else 0.0)
+    searched, results, failed = train(planned(tmp_path, **few), say=str)
+    assert not failed and {row["rate"] for row in results} == {1e-3} and len(done) == 6 and len(results) == 4
+    assert "| CLIP | 16 | 0.00 | diverged | 0.001 |" in search_table(searched, results)
+    again = trained(lambda run: 1.0)
+    assert train(planned(tmp_path, **few), say=str)[1] == results and again == []  # one that diverged is kept too
+    trained(lambda run: None if run.name == "clip" else 1.0)
+    _, results, failed = train(planned(tmp_path / "all", **few), say=str)
+    assert failed == {"CLIP, batch 16": "every rate diverged"} and {row["name"] for row in results} == {"cookie"}
+    trained(lambda run: None if (run.name, run.seed) == ("clip", 5) else 1.0)
+    _, results, failed = train(planned(tmp_path / "seed", **few), say=str)
+    assert failed == {"clip, batch 16, rate 0.001, seed 5": "its training diverged"} and len(results) == 3
+
+
+def test_a_training_that_the_guard_ended_is_a_result_and_what_it_left_goes(tmp_path):
+    wild = (*TINY, "train.spike=0.001")
+    asked = planned(tmp_path, only=("clip",), batches=(2,), seeds=(0,), rates=(1e-3,), overrides=wild)
+    searched, results, failed = train(asked, say=str)
+    assert failed == {"CLIP, batch 2": "every rate diverged"} and results == []
+    assert searched[0]["diverged"] and "metrics" not in searched[0] and len(searched[0]["code"]) == 64
+    (run,) = asked.search()
+    assert list(run.folder.glob("stopped-step-*.json")) and run.finished()
+    (run.folder / f"log.jsonl.tmp-99999999-{place()}").write_text("half")
+    run.clear()
+    assert not run.folder.exists()
+
+
+def test_a_run_that_was_killed_before_its_mark_gives_way(tmp_path):
+    run = planned(tmp_path).run("clip", 16, 1e-3, 4)
+    run.folder.mkdir(parents=True)
+    run.begin()
+    (run.folder / "systems.json").rename(run.folder / f"systems.json.tmp-99999999-{place()}")
+    run.begin()
+    assert [entry.name for entry in run.folder.iterdir()] == ["systems.json"]
+
+
+def test_a_new_key_of_the_schema_makes_no_other_run_of_a_kept_one(tmp_path, trained):
+    trained(lambda run: 1.0)
+    few = {"only": ("clip",), "batches": (16,)}
+    train(planned(tmp_path, **few), say=str)
+    path = planned(tmp_path).run("clip", 16, 1e-3, 4).folder / RESULT
+    held = json.loads(path.read_text())
+    del held["config"]["train"]["spike"], held["config"]["lora"]
+    path.write_text(json.dumps(held))
+    assert planned(tmp_path).run("clip", 16, 1e-3, 4).finished()
+    held["config"]["optimizer"]["weight_decay"] = 0.5
+    path.write_text(json.dumps(held))
+    with pytest.raises(ConfigError, match="another configuration"):
+        planned(tmp_path).run("clip", 16, 1e-3, 4).finished()
+
+
 def test_runs_of_another_configuration_and_other_folders_stay(tmp_path, trained):
     trained(lambda run: run.rate)
     few = {"only": ("cookie",), "batches": (16,)}
@@ -197,7 +258,12 @@ def test_runs_of_another_configuration_and_other_folders_stay(tmp_path, trained)
 
 def test_the_figures_of_the_benchmark_are_taken_at_the_greatest_depth(tmp_path):
     metrics = planned(tmp_path).run("clip", 16, 1e-3, 4).metrics(REPORT)
-    assert metrics["map"] == 8.0 and metrics["colours_map"] == 9.0 and metrics["num_images"] == 9
+    assert (
+        metrics["map_depth"] == "9"
+        and metrics["map"] == 8.0
+        and metrics["colours_map"] == 9.0
+        and metrics["num_images"] == 9
+    )
     assert (metrics["mean_recall"], metrics["spearman"], metrics["words_spearman"]) == (3.0, 4.0, 6.0)
 
 

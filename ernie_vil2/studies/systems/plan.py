@@ -5,6 +5,8 @@ taken, and its run is at the same time that of the first seed in the table.
 """
 
 import json
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,7 +49,7 @@ class SystemRun(Run):
     batch: int = BATCHES[-1]
     rate: float = RATES[0]
 
-    study = Study(COMMAND, "the table of systems", "systems.json")
+    study = Study(COMMAND, "the table of systems", "systems.json", tells_divergence=True)
 
     @property
     def label(self) -> str:
@@ -60,12 +62,14 @@ class SystemRun(Run):
         asked = ["--benchmark", "scenes", "-o", f"images={self.images}"]
         return ["eval", "--model", str(self.model), *asked, "--json", str(self.folder / EVALUATION)]
 
-    def metrics(self, report: dict[str, Any]) -> dict[str, float]:
-        """All figures of the three sets; `map` and `colours_map` are over all images, the deepest that was measured."""
+    def metrics(self, report: dict[str, Any]) -> dict[str, Any]:
+        """All figures of the three sets; `map` and `colours_map` are at `map_depth`, the deepest that was measured:
+        `all` images, or as many."""
         by_set = {row["benchmark"].partition("@")[2]: row["metrics"] for row in report["results"]}
         deepest = [key for key in by_set["images"] if key.startswith("map@")][-1]
+        own = {"map_depth": deepest.partition("@")[2], "num_images": self.images}
         precision = {"map": by_set["images"][deepest], "colours_map": by_set["images"][f"colours_{deepest}"]}
-        return {**by_set["retrieval"], **by_set["texts"], **precision, "num_images": self.images}
+        return {**by_set["retrieval"], **by_set["texts"], **precision, **own}
 
 
 def given_keys(override: str) -> Iterator[str]:
@@ -80,7 +84,9 @@ def given_keys(override: str) -> Iterator[str]:
 
 
 def validation(result: Mapping[str, Any]) -> float:
-    """Mean recall of a run on the validation split after its last step, in percent."""
+    """Mean recall of a run on the validation split after its last step, in percent; of one that diverged, the worst."""
+    if result.get("diverged"):
+        return -math.inf
     return [record["mean_recall"] for record in result["log"] if record["kind"] == "valid"][-1]
 
 
@@ -162,14 +168,23 @@ class Plan:
         ]
 
     def chosen(self, searched: Results) -> dict[tuple[str, int], float]:
-        """The rate with the best validation, of equal ones the lower, where the search of a system is done."""
+        """The rate with the best validation, of equal ones the lower, where the search of a system is done and not all
+        of its rates diverged."""
         found = {}
         for batch in self.batches:
             for name in self.names:
                 own = [row for row in searched if (row["name"], row["batch"]) == (name, batch)]
                 if {row["rate"] for row in own} >= set(self.rates):
-                    found[name, batch] = max(own, key=lambda row: (validation(row), -row["rate"]))["rate"]
+                    best = max(own, key=lambda row: (validation(row), -row["rate"]))
+                    if not best.get("diverged"):
+                        found[name, batch] = best["rate"]
         return found
+
+    def diverged(self, searched: Results) -> list[tuple[str, int]]:
+        """The systems and batches all of whose rates diverged."""
+        calm = {(row["name"], row["batch"]) for row in searched if not row.get("diverged")}
+        done = Counter((row["name"], row["batch"]) for row in searched)
+        return [key for key, runs in done.items() if runs == len(self.rates) and key not in calm]
 
     def table(self, rates: Rates) -> list[SystemRun]:
         """The runs that the table compares, seed by seed."""
@@ -181,13 +196,23 @@ def train(
 ) -> tuple[Results, Results, dict[str, str]]:
     """Do what is not done of a plan: (results of the search, results of the table, {label: reason} of what failed).
 
-    ConfigError before anything runs where a folder holds a run of another configuration.
+    A rate that diverged is the worst of the search; a seed of the table that diverged has failed, and so has a system
+    whose rates all did. ConfigError before anything runs where a folder holds a run of another configuration.
     """
     for rate in plan.rates:
         for run in plan.table({(name, batch): rate for name in plan.names for batch in plan.batches}):
             run.finished(replace)
     search = plan.search()
     failed = run_all(search, jobs, say, replace)
-    table = plan.table(plan.chosen(results(search)))
+    searched = results(search)
+    table = plan.table(plan.chosen(searched))
     failed |= run_all(table, jobs, say, replace)
-    return results(search), results(table), failed
+    failed |= {f"{NAMES[name]}, batch {batch}": "every rate diverged" for name, batch in plan.diverged(searched)}
+    reached = []
+    for run in table:
+        for row in results([run]):
+            if row.get("diverged"):
+                failed[run.label] = "its training diverged"
+            else:
+                reached.append(row)
+    return searched, reached, failed

@@ -79,10 +79,10 @@ def losses(results: Results) -> str:
 def momenta(results: Results) -> str:
     """The momentum of the copy that fills BriVL's queue at every batch."""
     found = {row["batch"]: row["config"]["objective"]["negatives"] for row in results if row["name"] == QUEUE}
-    told = [f"{found[batch]['momentum']:.4g} at batch {batch}" for batch in sorted(found)]
-    return filled(f"""The copy that fills {NAMES[QUEUE]}'s queue has a momentum that is equal in pairs, not in steps, as the
-        queue is of equal length in pairs: {MOMENTUM:g} to the power of batch / {MOMENTUM_BATCH}, which is
-        {" and ".join(told)}. "{NAMES[CONTROL]}" is {NAMES[QUEUE]} with the batch as negatives and all else the same: the control of the
+    told = " and ".join(f"{found[batch]['momentum']:.4g} at batch {batch}" for batch in sorted(found))
+    return filled(f"""The momentum of the copy that fills {NAMES[QUEUE]}'s queue is equal in pairs, not in
+        steps, and so is the length of the queue: {MOMENTUM:g} to the power of batch / {MOMENTUM_BATCH}, which is {told}.
+        "{NAMES[CONTROL]}" is {NAMES[QUEUE]} with the batch as negatives and all else the same: the control of the
         queue, and no system of anybody's.""")
 
 

@@ -64,8 +64,12 @@ def search_table(searched: Results, results: Results) -> str:
     rows = []
     for batch in batches_of(results):
         for name in systems_of(results, batch):
-            found = {row["rate"]: validation(row) for row in searched if (row["name"], row["batch"]) == (name, batch)}
-            rows.append([NAMES[name], batch, *(f"{found[rate]:.2f}" for rate in rates), rate_of(results, name, batch)])
+            found = {
+                row["rate"]: "diverged" if row.get("diverged") else f"{validation(row):.2f}"
+                for row in searched
+                if (row["name"], row["batch"]) == (name, batch)
+            }
+            rows.append([NAMES[name], batch, *(found[rate] for rate in rates), rate_of(results, name, batch)])
     return markdown(["system", "batch", *(f"{rate:g}" for rate in rates), "chosen"], rows)
 
 
