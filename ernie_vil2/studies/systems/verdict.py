@@ -66,11 +66,13 @@ def choice(results: Results, costs: Mapping[str, Any]) -> str:
                 f"at batch {batch} every system is beaten beyond the spread in some task, so choose by the task"
             )
             continue
+        if len(good) == 1:
+            told.append(f"at batch {batch} {listed(good)} is beaten by none beyond the spread in any task")
+            continue
         cheapest = min(good, key=lambda name: costs["times"][name][str(batch)]["ratio"])
         told.append(
-            f"at batch {batch} {listed(good)} {'is' if len(good) == 1 else 'are'} beaten by none beyond the spread in "
-            "any of the three tasks"
-            + (f", and {NAMES[cheapest]} takes the least time of them" if len(good) > 1 else "")
+            f"at batch {batch} {listed(good)} are beaten by none beyond the spread in any task: the seeds cannot tell "
+            f"them apart, which does not make them equal; {called(cheapest)} takes the least time of them"
         )
     return f"**To choose one**: {'; '.join(told)}."
 
@@ -85,18 +87,29 @@ def of_task(results: Results, costs: Mapping[str, Any], key: str) -> str:
         if len(found.values) < 2:
             reach = "of one seed, which has no spread to compare it with"
         reached = spread(figures(results, best, batch, key).values())
-        above = [
-            name
-            for name in found.order
-            if side([value - floor for value in figures(results, name, batch, key).values()]) > 0
-        ]
-        over = "none is above it beyond the spread" if not above else f"{listed(above)} above it"
         told.append(
-            f"at batch {batch} {NAMES[best]} is best with {reached}, {statistics.mean(found.values):+.2f} over "
-            f"{NAMES[following]} (95 % {span(found.values)}), {reach}; {baseline} give "
-            f"{floor:.2f}, {over}"
+            f"at batch {batch} {called(best)} is best with {reached}, {statistics.mean(found.values):+.2f} over "
+            f"{called(following)} (95 % {span(found.values)}), {reach}; {baseline} give "
+            f"{floor:.2f}{apart(results, found.order, batch, key, floor)}"
         )
-    return f"**{TASKS[key].capitalize()}** ({METRICS[key]}): {'. '.join(part[0].upper() + part[1:] for part in told)}."
+    return (
+        f"**{TASKS[key].capitalize()}** ({METRICS[key]}): {'. '.join(part[0].upper() + part[1:] for part in told)}. "
+        "The lead of the best over the next is descriptive, as the pair is picked after seeing the means."
+    )
+
+
+def apart(results: Results, names: Sequence[str], batch: int, key: str, floor: float) -> str:
+    """The end of a sentence: which systems are above a baseline and which below it; nothing of one seed."""
+    if not several_seeds(results):
+        return ""
+    sides = {name: side([value - floor for value in figures(results, name, batch, key).values()]) for name in names}
+    found = {word: [name for name in names if sides[name] == sign] for word, sign in (("above", 1), ("below", -1))}
+    told = [
+        f"{listed(held)} {'is' if len(held) == 1 else 'are'} {word} it beyond the spread"
+        for word, held in found.items()
+        if held
+    ]
+    return ", " + (" and ".join(told) if told else "none is apart from it beyond the spread")
 
 
 def price(results: Results, costs: Mapping[str, Any], name: str) -> str:
