@@ -118,7 +118,7 @@ def code_states(searched: Results, results: Results, costs: Mapping[str, Any]) -
     count = len(states | {costs["code"]})
     return (
         f" The runs and costs of this page are of {count} states of this package's code, which changed between them; "
-        "repeat the command with --replace for figures of one."
+        "for figures of one, repeat the command with another --output."
     )
 
 
