@@ -43,6 +43,14 @@ def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfi
     return build(RunConfig, data, where if len(overrides) == 1 else str(path))
 
 
+def completed(saved: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration as it was saved, with the defaults of keys that came later, in today's form."""
+    try:
+        return as_dict(build(RunConfig, saved, "the checkpoint"))
+    except ConfigError:  # it is compared as it stands, and names what differs
+        return saved
+
+
 def spell_out_kinds(data: dict[str, Any]) -> None:
     """Write a tower that is named by its kind alone, as `text_tower: ernie`, as a mapping, in place."""
     model = data.get("model")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 BLOCK = 1 << 20
 
@@ -12,4 +13,12 @@ def sha256_of(path: str | os.PathLike) -> str:
     with open(path, "rb") as handle:
         while block := handle.read(BLOCK):
             digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_of_code(folder: str | os.PathLike) -> str:
+    """Hexadecimal SHA-256 of the names and contents of all `*.py` files below a folder: the state of a package."""
+    digest, folder = hashlib.sha256(), Path(folder)
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n".encode())
     return digest.hexdigest()

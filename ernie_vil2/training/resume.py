@@ -8,9 +8,10 @@ import numpy as np
 from paddle import nn
 
 from ..checkpoints.fill import fill_parameters
+from ..config.load import completed
 from ..config.run import RunConfig
 from ..errors import CheckpointError, ConfigError
-from ..schema import as_dict, build
+from ..schema import as_dict
 
 FIXED = (
     "model",
@@ -70,14 +71,6 @@ def compare(config: RunConfig, saved: dict[str, Any], where: str | os.PathLike) 
         for name in different
         if not under(name, FREE)
     ]
-
-
-def completed(saved: dict[str, Any]) -> dict[str, Any]:
-    """A run's configuration as it was saved, with the defaults of keys that came later, in today's form."""
-    try:
-        return as_dict(build(RunConfig, saved, "the checkpoint"))
-    except ConfigError:  # it is compared as it stands, and names what differs
-        return saved
 
 
 def check_size(now: int, then: int, where: str | os.PathLike) -> None:

@@ -1,31 +1,29 @@
-"""The table of systems: equal conditions, a search on the validation split, runs that are kept, honest sentences."""
+"""The table of systems: equal conditions, a search on the validation split, runs that are kept, what they cost."""
 
-import functools
 import json
-import re
-import shlex
 import shutil
+import types
 
 import pytest
 
+from ernie_vil2 import device
 from ernie_vil2.cli.bench import systems as verb
 from ernie_vil2.cli.bench.main import main
 from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import ConfigError, UserError
+from ernie_vil2.files.digests import sha256_of_code
 from ernie_vil2.files.json_files import write_json
+from ernie_vil2.files.leftovers import place
 from ernie_vil2.schema import as_dict
 from ernie_vil2.studies.demo import demo
 from ernie_vil2.studies.runs.run import RESULT
 from ernie_vil2.studies.systems import costs, plan
-from ernie_vil2.studies.systems.comparison import NAMES, TASKS, change, lead
-from ernie_vil2.studies.systems.facts import FACTS
+from ernie_vil2.studies.systems.comparison import NAMES
 from ernie_vil2.studies.systems.plan import Plan, SystemRun, train
-from ernie_vil2.studies.systems.report import document
-from ernie_vil2.studies.systems.tables import main_table, search_table
-from ernie_vil2.studies.systems.verdict import verdict
+from ernie_vil2.studies.systems.tables import search_table
 from tests.conftest import ROOT
+from tests.studies.systems_results import CONFIGS, made_up_costs, result
 
-CONFIGS = ROOT / "configs" / "systems"
 TINY = ("data.train.size=24", "data.valid.size=10", "model.image_tower.depth=1", "model.text_tower.depth=1")
 REPORT = {
     "results": [
@@ -46,21 +44,6 @@ def configurations():
 def planned(tmp_path, **changes):
     given = {"pairs": 64, "batches": (16, 32), "seeds": (4, 5), "rates": (1e-3, 1e-2), "overrides": TINY, "images": 9}
     return Plan(CONFIGS, tmp_path / "out", **{**given, **changes})
-
-
-def result(run, value, validation=None, config=None):
-    """What a run would have written, all of whose metrics are `value`."""
-    metrics = dict.fromkeys(("t2i_r1", "i2t_r1", "mean_recall", "spearman", "pearson", "map"), value)
-    metrics |= {"words_spearman": 20.0, "words_pearson": 21.0, "colours_map": 22.0, "num_images": run.images}
-    log = [{"kind": "valid", "step": 1, "mean_recall": 99.0}, {"kind": "valid", "step": 2, "mean_recall": value}]
-    if validation is not None:
-        log[1]["mean_recall"] = validation
-    return {**run.identity(), "config": config or run.config(), "metrics": metrics, "log": log, "minutes": 2.0}
-
-
-@functools.cache
-def config_of(name, batch):
-    return Plan(CONFIGS, "out").run(name, batch, 1e-3, 0).config()
 
 
 @pytest.fixture
@@ -96,12 +79,18 @@ def test_systems_have_the_same_towers_data_and_optimizer():
 def test_each_system_is_what_its_name_says():
     runs = configurations()
     kinds = {name: run["model"]["system"] for name, run in runs.items()}
-    assert kinds == {"clip": "ernie_vil2", "ernie_vil2": "ernie_vil2", "brivl": "brivl", "cookie": "cookie"}
+    assert kinds == {"clip": "ernie_vil2", "ernie_vil2": "ernie_vil2"} | dict.fromkeys(
+        ("brivl", "brivl_batch"), "brivl"
+    ) | {"cookie": "cookie"}
     pairs = {name: [tuple(pair[:2]) for pair in run["objective"]["pairs"]] for name, run in runs.items()}
     assert pairs["clip"] == pairs["brivl"] == [("image", "caption")]
     assert len(pairs["ernie_vil2"]) == 5
     assert pairs["cookie"] == [("image", "caption"), ("image", "image'"), ("caption", "caption'")]
     assert runs["brivl"]["objective"]["negatives"]["size"] == 1024 and runs["brivl"]["objective"]["temperature"] == 0.07
+    for run in (runs["brivl"], runs["brivl_batch"]):
+        run.pop("output"), run["objective"].pop("negatives")
+    assert runs["brivl_batch"] == runs["brivl"]
+    assert runs["brivl"]["objective"]["positives"] == "one"
     assert (
         runs["ernie_vil2"]["objective"]["pairs"]
         == as_dict(load_run(ROOT / "configs/ablation/all.yaml"))["objective"]["pairs"]
@@ -111,18 +100,37 @@ def test_each_system_is_what_its_name_says():
 def test_every_run_sees_the_same_pairs_and_a_stopped_search_has_every_system(tmp_path):
     wanted = planned(tmp_path, rates=(1e-4, 1e-3, 1e-2))
     search = wanted.search()
-    assert len(search) == 24 and {(run.name, run.batch) for run in search[:8]} == {
+    assert len(search) == 30 and {(run.name, run.batch) for run in search[:10]} == {
         (name, batch) for name in NAMES for batch in (16, 32)
     }
-    assert {run.rate for run in search[:8]} == {1e-3} and {run.seed for run in search} == {4}
+    assert {run.rate for run in search[:10]} == {1e-3} and {run.seed for run in search} == {4}
     for run in search:
         config = run.config()
         assert config["train"]["steps"] * config["train"]["batch_size"] == 64
         assert config["optimizer"]["lr"] == run.rate and config["seed"] == 4
     rates = {(name, batch): 1e-3 for name in NAMES for batch in (16, 32)}
-    assert [run.seed for run in wanted.table(rates)] == [4] * 8 + [5] * 8
+    assert [run.seed for run in wanted.table(rates)] == [4] * 10 + [5] * 10
+    momenta = {
+        (run.name, run.batch): run.config()["objective"]["negatives"].get("momentum")
+        for run in planned(tmp_path, pairs=128, batches=(32, 128), rates=(1e-3,)).search()
+    }
+    assert momenta.pop(("brivl", 32)) == 0.99 and momenta.pop(("brivl", 128)) == pytest.approx(0.96059601)
+    assert set(momenta.values()) == {None}
     with pytest.raises(ConfigError, match="--pairs 64 is no multiple of the batch 24"):
         planned(tmp_path, batches=(24,))
+    for override, option in (
+        ("train.steps=5", "--pairs"),
+        ("train={batch_size: 4}", "--batches"),
+        ("optimizer.lr=1", "--rates"),
+        ("optimizer.warmup=1", "--pairs"),
+        ("seed=3", "--seeds"),
+        ("output=x", "--output"),
+        ("train.eval_every=1", "--pairs"),
+        ("train.log_every=1", "--pairs"),
+        ("objective.negatives={kind: queue, momentum: 0.5}", "--batches"),
+    ):
+        with pytest.raises(ConfigError, match=f"the table sets .* for each run; use {option}"):
+            planned(tmp_path, overrides=(override,))
     with pytest.raises(ConfigError, match="--only klip: the systems are clip"):
         planned(tmp_path, only=("klip",))
 
@@ -143,6 +151,59 @@ def test_the_rate_is_the_best_of_the_last_validation_and_its_run_is_not_done_twi
     assert planned(tmp_path, only=("clip",), batches=(16,)).chosen(rows[:1]) == {}
     again = trained(lambda run: 0.0)
     assert train(two, say=str)[1] == results and again == []
+
+
+def test_a_rate_that_diverged_is_the_worst_and_a_seed_that_did_stops_the_page(tmp_path, trained):
+    few = {"only": ("clip", "cookie"), "batches": (16,)}
+    done = trained(lambda run: None if run.rate == 1e-2 else 0.0)
+    searched, results, failed = train(planned(tmp_path, **few), say=str)
+    assert not failed and {row["rate"] for row in results} == {1e-3} and len(done) == 6 and len(results) == 4
+    assert "| CLIP | 16 | 0.00 | diverged | 0.001 |" in search_table(searched, results)
+    again = trained(lambda run: 1.0)
+    assert train(planned(tmp_path, **few), say=str)[1] == results and again == []  # one that diverged is kept too
+    trained(lambda run: None if run.name == "clip" else 1.0)
+    _, results, failed = train(planned(tmp_path / "all", **few), say=str)
+    assert failed == {"CLIP, batch 16": "every rate diverged"} and {row["name"] for row in results} == {"cookie"}
+    trained(lambda run: None if (run.name, run.seed) == ("clip", 5) else 1.0)
+    _, results, failed = train(planned(tmp_path / "seed", **few), say=str)
+    assert failed == {"clip, batch 16, rate 0.001, seed 5": "its training diverged"} and len(results) == 3
+
+
+def test_a_training_that_the_guard_ended_is_a_result_and_what_it_left_goes(tmp_path):
+    wild = (*TINY, "train.spike=0.001")
+    asked = planned(tmp_path, only=("clip",), batches=(2,), seeds=(0,), rates=(1e-3,), overrides=wild)
+    searched, results, failed = train(asked, say=str)
+    assert failed == {"CLIP, batch 2": "every rate diverged"} and results == []
+    assert searched[0]["diverged"] and "metrics" not in searched[0] and len(searched[0]["code"]) == 64
+    (run,) = asked.search()
+    assert list(run.folder.glob("stopped-step-*.json")) and run.finished()
+    (run.folder / f"log.jsonl.tmp-99999999-{place()}").write_text("half")
+    run.clear()
+    assert not run.folder.exists()
+
+
+def test_a_run_that_was_killed_before_its_mark_gives_way(tmp_path):
+    run = planned(tmp_path).run("clip", 16, 1e-3, 4)
+    run.folder.mkdir(parents=True)
+    run.begin()
+    (run.folder / "systems.json").rename(run.folder / f"systems.json.tmp-99999999-{place()}")
+    run.begin()
+    assert [entry.name for entry in run.folder.iterdir()] == ["systems.json"]
+
+
+def test_a_new_key_of_the_schema_makes_no_other_run_of_a_kept_one(tmp_path, trained):
+    trained(lambda run: 1.0)
+    few = {"only": ("clip",), "batches": (16,)}
+    train(planned(tmp_path, **few), say=str)
+    path = planned(tmp_path).run("clip", 16, 1e-3, 4).folder / RESULT
+    held = json.loads(path.read_text())
+    del held["config"]["train"]["spike"], held["config"]["lora"]
+    path.write_text(json.dumps(held))
+    assert planned(tmp_path).run("clip", 16, 1e-3, 4).finished()
+    held["config"]["optimizer"]["weight_decay"] = 0.5
+    path.write_text(json.dumps(held))
+    with pytest.raises(ConfigError, match="another configuration"):
+        planned(tmp_path).run("clip", 16, 1e-3, 4).finished()
 
 
 def test_runs_of_another_configuration_and_other_folders_stay(tmp_path, trained):
@@ -172,138 +233,18 @@ def test_runs_of_another_configuration_and_other_folders_stay(tmp_path, trained)
 
 def test_the_figures_of_the_benchmark_are_taken_at_the_greatest_depth(tmp_path):
     metrics = planned(tmp_path).run("clip", 16, 1e-3, 4).metrics(REPORT)
-    assert metrics["map"] == 8.0 and metrics["colours_map"] == 9.0 and metrics["num_images"] == 9
+    assert (
+        metrics["map_depth"] == "9"
+        and metrics["map"] == 8.0
+        and metrics["colours_map"] == 9.0
+        and metrics["num_images"] == 9
+    )
     assert (metrics["mean_recall"], metrics["spearman"], metrics["words_spearman"]) == (3.0, 4.0, 6.0)
-
-
-# Sentences
-
-
-def made_up(gains, seeds=(0, 1, 2)):
-    """Results of 30 + 5 seed + gain, gains {(system, batch): a value, or one a seed}: the seed drops out."""
-    found, asked = [], Plan(CONFIGS, "out", batches=(32, 128), seeds=seeds)
-    for seed in seeds:
-        for batch in asked.batches:
-            for name in NAMES:
-                gain = gains.get((name, batch), 0.0)
-                value = 30.0 + 5 * seed + (gain[seed] if isinstance(gain, tuple) else gain + 0.1 * seed * bool(gain))
-                found.append(result(asked.run(name, batch, 1e-3, seed), value, config=config_of(name, batch)))
-    return found
-
-
-def made_up_costs(**ratios):
-    both = ("32", "128")
-    return {
-        "parameters": {name: {"towers": 1000, "own": 1, "all": 1001} for name in NAMES},
-        "times": {
-            name: {what: {"seconds": 0.5, "ratio": ratios.get(name, 1.0)} for what in (*both, "images", "texts")}
-            for name in NAMES
-        },
-        "memory": {name: {batch: {"loaded": 300.0, "most": 420.0} for batch in both} for name in NAMES},
-        "baseline": {"t2i_r1": 11.0, "i2t_r1": 12.0, "mean_recall": 13.0},
-    }
-
-
-def sentences(gains, seeds=(0, 1, 2), **ratios):
-    """{what a sentence is about: the sentence}"""
-    text = " ".join(verdict(made_up(gains, seeds), made_up_costs(**ratios)).split())
-    return dict(re.findall(r"- \*\*(.+?)\*\*(.+?)(?= - \*\*|$)", text))
-
-
-def test_the_best_system_is_named_with_its_lead_whichever_it_is():
-    for best, other in (("cookie", "brivl"), ("brivl", "cookie"), ("clip", "ernie_vil2")):
-        found = sentences({(best, 32): 9.0, (other, 32): 4.0, (best, 128): (1.0, -1.5, 0.9)})
-        for task in TASKS.values():
-            told = found[task.capitalize()]
-            assert f"At batch 32 {NAMES[best]} is best with 44.10 ± 5.10, +5.00 over {NAMES[other]}" in told
-            assert re.search(r"At batch 32 [^.]*\.\d\d \± .*?beyond the spread", told)
-            small, large = told.split("At batch 128")
-            assert "which is not beyond the spread" not in small and f"{NAMES[best]} is best" in large
-            assert "which is not beyond the spread" in large
-    one = sentences({("cookie", 32): 9.0}, seeds=(0,))
-    assert "one seed, which has no spread" in one["Retrieval"] and "one seed cannot say" in one["To choose one"]
-
-
-def test_what_needs_no_model_is_held_against_the_systems():
-    high = sentences({(name, batch): -40.0 for name in NAMES if name != "clip" for batch in (32, 128)})
-    assert "words alone give 20.00, CLIP above it" not in high["Retrieval"]
-    assert "colours and words, fitted give 13.00, CLIP above it" in high["Retrieval"]
-    low = sentences({(name, batch): -40.0 for name in NAMES for batch in (32, 128)})
-    assert low["Text matching"].count("none is above it beyond the spread") == 2
-
-
-def test_the_choice_is_who_loses_nothing_and_the_cheapest_of_them():
-    gains = {("ernie_vil2", 32): 9.0, ("cookie", 32): 9.0, ("brivl", 128): 5.0}
-    found = sentences(gains, ernie_vil2=2.0, cookie=3.0)["To choose one"]
-    assert "at batch 32 ERNIE-ViL 2.0 and COOKIE are beaten by none" in found
-    assert "ERNIE-ViL 2.0 takes the least time of them" in found
-    assert "at batch 128 BriVL is beaten by none" in found
-    assert "COOKIE takes the least time of them" in sentences(gains, ernie_vil2=3.0, cookie=2.0)["To choose one"]
-
-
-def test_the_extra_time_and_what_it_buys():
-    found = sentences({("ernie_vil2", 32): 9.0, ("ernie_vil2", 128): -9.0}, ernie_vil2=2.25)
-    told = found["ERNIE-ViL 2.0 against CLIP"]
-    assert "at batch 32 2.25 times the time of a step, for retrieval +9.10 (better)" in told
-    assert "at batch 128 2.25 times the time of a step, for retrieval -8.90 (worse)" in told
-    assert "retrieval +0.00 (within the spread)" in found["COOKIE against CLIP"]
-
-
-def test_the_queue_is_judged_by_the_change_between_the_batches():
-    """Better at the small batch, worse there, and worse at both alike."""
-    found = sentences({("brivl", 32): -2.0, ("brivl", 128): -9.0})["Does the queue matter?"]
-    assert "-1.90 ± 0.10 at batch 32 and -8.90 ± 0.10 at 128" in found and "+7.00" in found
-    assert "stands better at 32 than at 128" in found and "contrary" not in found
-    found = sentences({("brivl", 32): -9.0, ("brivl", 128): -2.0})["Does the queue matter?"]
-    assert "stands worse at 32 than at 128, the contrary" in found and "-7.00" in found
-    found = sentences({("brivl", 32): (-9.0, -2.0, -5.0), ("brivl", 128): (-3.0, -6.0, -8.0)})["Does the queue matter?"]
-    assert "it is not shown that the queue matters more" in found
-
-
-def test_differences_are_of_the_same_seed_whatever_the_order_of_the_runs():
-    rows = made_up({("brivl", 32): 4.0, ("cookie", 32): 2.0})
-    found = lead(rows[::-1], 32, "map")
-    assert found.order[:2] == ("brivl", "cookie") and found.beyond and found.values == pytest.approx((2.0, 2.0, 2.0))
-    assert change(rows[::-1], "brivl", "map", 32, 128) == pytest.approx([4.2, 4.1, 4.0])
-
-
-# The page
-
-
-def test_the_page_holds_every_figure_and_what_is_known_of_each(tmp_path):
-    rows = made_up({("brivl", 32): 4.0})
-    searched = [{**row, "rate": rate} for rate in (1e-4, 1e-3, 1e-2) for row in rows if row["seed"] == 0]
-    page = document(searched, rows, made_up_costs(brivl=1.5))
-    assert "| BriVL | 32 | 39.10 ± 5.10 |" in page and "| 1.50 x | 420 | 1,001 |" in page
-    assert "| words alone | – | – | – | – | 20.00 | 21.00 | – |" in page
-    assert "| colours alone | – | – | – | – | – | – | 22.00 |" in page
-    assert "| colours and words, fitted | – | 11.00 | 12.00 | 13.00 |" in page
-    assert "| BriVL - CLIP | **+4.10 (+3.85 to +4.35)** |" in page and "| COOKIE - BriVL | **-4.10" in page
-    assert "15,360 pairs (480 steps of 32 or 120 steps of 128)" in " ".join(page.split())
-    assert all(f"| {NAMES[row['name']]}, batch {row['batch']}, seed {row['seed']} | 0.001 |" in page for row in rows)
-    assert main_table(rows, made_up_costs(brivl=1.5)) in page and search_table(searched, rows) in page
-    assert "| CLIP | 32 | 30.00 | 30.00 | 30.00 | 0.001 |" in page and "No system took a rate at an end" in page
-    assert "beyond it: CLIP at batch 32" in document(searched[8:], rows, made_up_costs())
-    for name in NAMES:
-        assert f"### {NAMES[name]}" in page and FACTS[name].command in page
-    wide = [line for line in page.splitlines() if len(line) > 120 and not line.startswith("|")]
-    assert all("python tools" in line for line in wide)
-    one = document(searched, made_up({}, seeds=(0,)), made_up_costs())
-    assert "(one seed)" in one and "unknown" in one
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_one_command_of_a_system_is_of_that_system(name):
-    _, tool, option, path, *overrides = shlex.split(FACTS[name].command)
-    assert (ROOT / tool).is_file() and option == "-c"
-    config = load_run(ROOT / path, overrides[1::2])
-    assert config.model.system == ("ernie_vil2" if name == "clip" else name)
-    assert (len(config.objective.pairs) == 1) == (name in ("clip", "brivl"))
 
 
 def test_the_page_waits_for_all_systems_and_names_what_failed(tmp_path, monkeypatch, trained, capsys):
     trained(lambda run: run.rate)
-    monkeypatch.setattr(verb, "measured", lambda configs, output, images: made_up_costs_of(configs))
+    monkeypatch.setattr(verb, "measured", lambda configs, *options: made_up_costs_of(configs))
     words = ["systems", "--pairs", "64", "--batches", "16", "--seeds", "0", "1", "--rates", "1e-3"]
     words += ["--configs", str(CONFIGS), "--output", str(tmp_path / "out"), "--write", str(tmp_path / "page.md")]
     main([*words, "--only", "clip"])
@@ -315,6 +256,11 @@ def test_the_page_waits_for_all_systems_and_names_what_failed(tmp_path, monkeypa
     (tmp_path / "page.md").write_text("mine")
     with pytest.raises(ConfigError, match="does not say that ernie-vil2 bench systems wrote it"):
         main(words)
+    (tmp_path / "page.md").unlink()
+    (tmp_path / "out" / costs.COSTS).write_text("{}")
+    with pytest.raises(ConfigError, match="costs.json exists and does not say that ernie-vil2 bench systems wrote it"):
+        main(words)
+    (tmp_path / "page.md").write_text("mine")
     monkeypatch.setattr(verb, "train", lambda *given, **options: ([], [], {"clip": "training ended: no disk"}))
     with pytest.raises(UserError, match="clip: training ended: no disk; the other runs are kept"):
         main([*words, "--replace"])
@@ -333,13 +279,18 @@ def made_up_costs_of(configs):
 # What is measured
 
 
-def test_times_are_ratios_in_the_same_turn():
+def test_times_are_ratios_in_the_same_turn(monkeypatch):
     seconds = {("32", "clip"): [1.0, 2.0, 4.0], ("32", "brivl"): [3.0, 4.0, 12.0]}
     assert costs.figure(seconds, "32", "brivl", 2) == {"seconds": 2.0, "ratio": 3.0}
     order = []
     calls = {("32", name): (lambda name=name: order.append(name)) for name in ("clip", "brivl")}
     assert {len(found) for found in costs.in_turns(calls).values()} == {costs.TURNS}
     assert order == ["clip", "brivl"] * (costs.WARM_STEPS + costs.TURNS)
+    waits = types.SimpleNamespace(synchronise=lambda: order.append("wait"))
+    monkeypatch.setattr(device, "current_device", lambda: waits)
+    order.clear()
+    costs.in_turns(calls)
+    assert order[:6] == ["wait", "clip", "wait", "wait", "brivl", "wait"]
 
 
 def test_costs_are_kept_for_the_same_configurations(tmp_path, monkeypatch):
@@ -350,12 +301,29 @@ def test_costs_are_kept_for_the_same_configurations(tmp_path, monkeypatch):
         return json.dumps({"loaded": 1.0, "most": 2.0} if job["kind"] == "memory" else {"times": {}})
 
     monkeypatch.setattr(costs, "ask", ask)
+    monkeypatch.setattr(costs, "sha256_of_code", lambda folder: "a")
     found = costs.measured({"clip": {32: {"seed": 0}}}, tmp_path, 9)
-    assert found == {"times": {}, "memory": {"clip": {"32": {"loaded": 1.0, "most": 2.0}}}} and len(asked) == 2
+    memory = {"clip": {"32": {"loaded": 1.0, "most": 2.0}}}
+    assert found == {"times": {}, "memory": memory, "code": "a"} and len(asked) == 2
     assert costs.measured({"clip": {32: {"seed": 0}}}, tmp_path, 9) == found and len(asked) == 2
     costs.measured({"clip": {32: {"seed": 1}}}, tmp_path, 9)
     costs.measured({"clip": {32: {"seed": 1}}}, tmp_path, 8)
     assert len(asked) == 6
+    costs.measured({"clip": {32: {"seed": 1}}}, tmp_path, 8, replace=True)
+    monkeypatch.setattr(costs, "sha256_of_code", lambda folder: "b")
+    assert costs.measured({"clip": {32: {"seed": 1}}}, tmp_path, 8)["code"] == "b" and len(asked) == 10
+
+
+def test_the_state_of_code_is_that_of_all_modules_and_their_names(tmp_path):
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "one.py").write_text("1")
+    first = sha256_of_code(tmp_path)
+    (tmp_path / "notes.txt").write_text("no code")
+    assert sha256_of_code(tmp_path) == first
+    (tmp_path / "part" / "one.py").write_text("2")
+    second = sha256_of_code(tmp_path)
+    (tmp_path / "part" / "one.py").rename(tmp_path / "one.py")
+    assert len({first, second, sha256_of_code(tmp_path)}) == 3
 
 
 def test_costs_are_those_of_the_systems(tmp_path, monkeypatch):
@@ -370,7 +338,7 @@ def test_costs_are_those_of_the_systems(tmp_path, monkeypatch):
     assert held["clip"]["towers"] == held["cookie"]["towers"] and held["clip"]["own"] == 1
     shared = 2 * (128 * 128 + 128) + 4 * 128 * 128 + 2 * 128 * 256 + 9 * 128 + 256  # two Linear, one post-norm layer
     assert held["cookie"]["own"] == shared + 3 and held["cookie"]["all"] == held["cookie"]["towers"] + shared + 3
-    assert set(found["times"]["cookie"]) == {"16", "images", "texts"} and found["baseline"] == {"images": 9}
+    assert set(found["times"]["cookie"]) == {"16", "images", "texts", "views"} and found["baseline"] == {"images": 9}
     assert all(row["ratio"] == 1.0 and row["seconds"] > 0 for row in found["times"]["clip"].values())
     seen = costs.memory(costs.trainer(runs["clip"]["16"], tmp_path / "memory"))
     assert 0 < seen["loaded"] <= seen["most"]

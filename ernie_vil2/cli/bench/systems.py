@@ -1,12 +1,13 @@
 """The verb `systems` of `bench`: one table of all systems."""
 
 import argparse
+from pathlib import Path
 
 from ...errors import UserError
 from ...files.claim import Claims
 from ...studies.runs.run import TEST_IMAGES
 from ...studies.systems.comparison import COMMAND, NAMES, Results
-from ...studies.systems.costs import measured
+from ...studies.systems.costs import COSTS, measured
 from ...studies.systems.plan import BATCHES, PAIRS, RATES, SEEDS, Plan, train
 from ...studies.systems.report import write_document
 from ...studies.systems.tables import run_table
@@ -19,7 +20,9 @@ def run(args: argparse.Namespace) -> None:
     """Train every system on the same towers, data and pairs, at every batch, and write what each reaches and costs."""
     asked = args.pairs, args.batches, args.seeds, args.rates, args.only or (), args.override, args.images
     plan = Plan(args.configs, args.output, *asked)
-    Claims(COMMAND, [args.configs], args.replace).file(args.write)
+    claims = Claims(COMMAND, [args.configs], args.replace)
+    for place in (args.write, Path(args.output) / COSTS):
+        claims.file(place)
     searched, results, failed = train(plan, args.jobs, replace=args.replace)
     print(run_table(results))
     if failed:
@@ -31,7 +34,8 @@ def run(args: argparse.Namespace) -> None:
         print(f"--only leaves systems out, so {args.write} is not written; repeat the command without it")
         return
     print("measuring times and memory ...")
-    write_document(args.write, searched, results, measured(configs(plan, results), args.output, args.images))
+    costs = measured(configs(plan, results), args.output, args.images, args.replace)
+    write_document(args.write, searched, results, costs, plan)
     print(f"wrote {args.write}")
 
 

@@ -20,7 +20,7 @@ class AblationRun(Run):
         places = ["--input", source, "--json", str(self.folder / EVALUATION)]
         return ["eval", "--model", str(self.model), "--protocol", "standard", *places]
 
-    def metrics(self, report: dict[str, Any]) -> dict[str, float]:
+    def metrics(self, report: dict[str, Any]) -> dict[str, Any]:
         return report["protocols"]["standard"]
 
 

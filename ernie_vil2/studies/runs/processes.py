@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...errors import UserError
+from ...errors import UserError, cause_of
 from .run import OUTPUT, Run
 
 POLL = 0.2
@@ -36,26 +36,57 @@ def run_all(
     try:
         while waiting or active:
             while waiting and len(active) < jobs:
-                run = waiting.pop(0)
-                run.begin()
-                say(f"{run.label}: training, output in {run.folder / OUTPUT}")
-                active.append((run, start(run, run.training()), "training", time.monotonic()))
+                active.append(Progress(waiting.pop(0)))
+            for entry in list(active):
+                try:
+                    told = entry.advance()
+                except (UserError, OSError) as error:  # of this run alone: the others go on
+                    told = failed[entry.run.label] = cause_of(error)
+                if told:
+                    say(f"{entry.run.label}: {told}")
+                if entry.run.label in failed or entry.stage == "end":
+                    active.remove(entry)
             time.sleep(POLL)
-            for entry in [entry for entry in active if entry[1].poll() is not None]:
-                active.remove(entry)
-                run, process, stage, began = entry
-                if process.returncode:
-                    failed[run.label] = f"{stage} ended with status {process.returncode}: {run.last_line()}"
-                    say(f"{run.label}: {failed[run.label]}")
-                elif stage == "training":
-                    active.append((run, start(run, run.evaluation()), "evaluation", began))
-                else:
-                    say(f"{run.label}: {run.finish(time.monotonic() - began)}")
     finally:
-        for _, process, _, _ in active:
-            process.kill()
-            process.wait()
+        for entry in active:
+            entry.kill()
     return failed
+
+
+class Progress:
+    """A run on its way through its stages: begin, training, evaluation, end."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.stage, self.process, self.began = run, "begin", None, time.monotonic()
+
+    def advance(self) -> str | None:
+        """Go to the next stage where this one has ended; returns what there is to say. UserError when it failed."""
+        if self.stage == "begin":
+            self.run.begin()
+            self._start("training", self.run.training())
+            return f"training, output in {self.run.folder / OUTPUT}"
+        if self.process.poll() is None:
+            return None
+        seconds = time.monotonic() - self.began
+        if self.process.returncode and self.stage == "training" and self.run.diverged():
+            self.stage = "end"
+            return self.run.finish_diverged(seconds)
+        if self.process.returncode:
+            raise UserError(f"{self.stage} ended with status {self.process.returncode}: {self.run.last_line()}")
+        if self.stage == "training":
+            self._start("evaluation", self.run.evaluation())
+            return None
+        self.stage = "end"
+        return self.run.finish(seconds)
+
+    def _start(self, stage: str, arguments: Sequence[str]) -> None:
+        self.process, self.stage = start(self.run, arguments), stage
+
+    def kill(self) -> None:
+        """End its process, if it has one."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
 
 def start(run: Run, arguments: Sequence[str]) -> subprocess.Popen:

@@ -11,8 +11,15 @@ Results = Sequence[Mapping[str, Any]]
 """What finished runs wrote: name, seed, batch, rate, config, metrics, log and minutes"""
 COMMAND = "bench systems"
 """What marks the files of the study as its own."""
-NAMES = {"clip": "CLIP", "ernie_vil2": "ERNIE-ViL 2.0", "brivl": "BriVL", "cookie": "COOKIE"}
-BASE = "clip"
+NAMES = {
+    "clip": "CLIP",
+    "ernie_vil2": "ERNIE-ViL 2.0",
+    "brivl": "BriVL",
+    "brivl_batch": "BriVL, batch",
+    "cookie": "COOKIE",
+}
+BASE, QUEUE, CONTROL = "clip", "brivl", "brivl_batch"
+"""The measure of the others; the system with a queue; the same one with the batch as negatives"""
 METRICS = {
     "t2i_r1": "T2I R@1",
     "i2t_r1": "I2T R@1",
@@ -73,10 +80,10 @@ def worse(results: Results, name: str, batch: int, key: str) -> bool:
     return any(side(differences(results, other, name, batch, key)) > 0 for other in others)
 
 
-def change(results: Results, name: str, key: str, small: int, large: int) -> list[float]:
-    """What a system gains over CLIP at a small batch, minus what it gains at a large one, a value a seed, in points."""
+def change(results: Results, name: str, other: str, key: str, small: int, large: int) -> list[float]:
+    """What a system gains over another at a small batch, minus what it gains at a large one, a value a seed."""
     gains = []
     for batch in (small, large):
-        own, base = figures(results, name, batch, key), figures(results, BASE, batch, key)
+        own, base = figures(results, name, batch, key), figures(results, other, batch, key)
         gains.append({seed: own[seed] - base[seed] for seed in own if seed in base})
     return [gains[0][seed] - gains[1][seed] for seed in gains[0] if seed in gains[1]]

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...config.run import RunConfig
+from ...files.digests import sha256_of_code
 from ...files.json_files import write_json
 from ...files.leftovers import scratch_folder
-from ...files.marks import written_by
 from ...schema import build as build_record
 from ..runs.processes import answer, environment
+from ..runs.run import PACKAGE
 from .comparison import BASE, COMMAND
 
 if TYPE_CHECKING:
+    from ...data.batches.views import Batch
     from ...training.trainer import Trainer
 
 START = "from ernie_vil2.studies.systems import costs; costs.serve()"
@@ -31,16 +33,20 @@ IMAGES, CAPTIONS = 128, 256
 """Unseen scenes and captions that are encoded in a turn"""
 
 
-def measured(configs: Mapping[str, dict[int, dict[str, Any]]], output: str | Path, images: int) -> dict[str, Any]:
-    """The costs of {system: {batch: configuration as plain data}}, kept in COSTS below `output` and taken from there
-    where they are of the same configurations.
+def measured(
+    configs: Mapping[str, dict[int, dict[str, Any]]], output: str | Path, images: int, replace: bool = False
+) -> dict[str, Any]:
+    """The costs of {system: {batch: configuration as plain data}}, kept in COSTS below `output`, which the caller has
+    claimed, and taken from there where they are of the same configurations and code, unless they are to be replaced.
 
-    Returns {"parameters": {system: {"towers", "own", "all"}}, "times": {system: {"images", "texts", batch as text:
-    {"seconds", "ratio"}}}, "memory": {system: {batch as text: {"loaded", "most"}}} in MiB, "baseline": metrics}.
+    Returns {"parameters": {system: {"towers", "own", "all"}}, "times": {system: {"images", "texts", "views", batch as
+    text: {"seconds", "ratio"}}}, "memory": {system: {batch as text: {"loaded", "most"}}} in MiB, "baseline": metrics,
+    "code": digest}.
     ratio: over CLIP in the same turn, the median over turns; seconds: medians, of an item where something is encoded.
     """
-    path, job = Path(output) / COSTS, json.loads(json.dumps({"runs": configs, "images": images}))
-    if path.exists() and written_by(path, COMMAND):
+    path, code = Path(output) / COSTS, sha256_of_code(PACKAGE)
+    job = json.loads(json.dumps({"runs": configs, "images": images, "code": code}))
+    if path.exists() and not replace:
         held = json.loads(path.read_text(encoding="utf-8"))
         if held["job"] == job:
             return held["costs"]
@@ -52,6 +58,7 @@ def measured(configs: Mapping[str, dict[int, dict[str, Any]]], output: str | Pat
         }
         for name, runs in job["runs"].items()
     }
+    found["code"] = code
     write_json(path, {"job": job, "costs": found}, COMMAND)
     return found
 
@@ -79,11 +86,17 @@ def trainer(run: Mapping[str, Any], folder: Path) -> "Trainer":
     return Trainer(build_record(RunConfig, {**run, "output": str(folder)}, "the job"))
 
 
-def stepping(held: "Trainer") -> Callable[[], object]:
-    """Function that takes one more step, always on the first batch, which is made before."""
+def making(held: "Trainer") -> "Callable[[], tuple[Batch, list]]":
+    """Function that makes the first batch, always the same one."""
     from ...data.batches.loader import BatchMaker
 
-    batch, _ = BatchMaker(held.source, held.maker)(0, range(held.config.train.batch_size))
+    make = BatchMaker(held.source, held.maker)
+    return lambda: make(0, range(held.config.train.batch_size))
+
+
+def stepping(held: "Trainer") -> Callable[[], object]:
+    """Function that takes one more step, always on the first batch, which is made before."""
+    batch, _ = making(held)()
     return lambda: held.rig.step(batch, held.rig.done, show=False)
 
 
@@ -125,8 +138,9 @@ def times(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         model = own.validation.encoder
         calls["images", name] = lambda model=model: model.encode_image(pictures)
         calls["texts", name] = lambda model=model: model.encode_text(captions)
+        calls["views", name] = making(own)
     seconds = in_turns(calls)
-    items = {"images": len(pictures), "texts": len(captions)}
+    items = {"images": len(pictures), "texts": len(captions), "views": first[BASE].config.train.batch_size}
     found = {
         "parameters": {name: parameters(own) for name, own in first.items()},
         "times": {
@@ -145,12 +159,17 @@ def times(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def in_turns(calls: Mapping[tuple[str, str], Callable[[], object]]) -> dict[tuple[str, str], list[float]]:
-    """Seconds of every call in each turn, after turns that warm up."""
+    """Seconds of every call in each turn, until the device has done its work, after turns that warm up."""
+    from ...device import current_device
+
+    device = current_device()
     seconds = {key: [] for key in calls}
     for turn in range(WARM_STEPS + TURNS):
         for key, call in calls.items():
+            device.synchronise()
             began = time.perf_counter()
             call()
+            device.synchronise()
             if turn >= WARM_STEPS:
                 seconds[key].append(time.perf_counter() - began)
     return seconds

@@ -33,9 +33,10 @@ FACTS = {
         "the loss of each pair; zero-shot results of four sizes",
         "weights of the pairs, the number of temperatures, whether there is a queue, hyper-parameters of "
         "pre-training; of the other sizes this project has seen no weights; the release cannot train",
-        "weight 1 for each pair, one learnable temperature for each group of pairs, the batch as negatives, and the "
-        "values with which Baidu fine-tunes these towers (lr 3e-5, betas 0.9 and 0.997, epsilon 1e-9, warm-up 1,000, "
-        "dropout 0.1)",
+        "weight 1 for each pair in the recipe (in the table above 0.5 for the pairs within a modality and with tags), "
+        "the other caption of an image as the second one, one learnable temperature for each group of pairs, the batch "
+        "as negatives, and the values with which Baidu fine-tunes these towers (lr 3e-5, betas 0.9 and 0.997, epsilon "
+        "1e-9, warm-up 1,000, dropout 0.1)",
         "python tools/train.py -c configs/ernie_vil2_base_vit_zh.yaml",
     ),
     "brivl": Facts(
@@ -45,7 +46,8 @@ FACTS = {
         "the training script: optimizer, rates, steps, batch, whether batch norms learn; the weights of the paper's "
         "larger model",
         "AdamW, 1e-4, warm-up of 1,000 steps, frozen batch norms; the table above has the heads over a ViT and a "
-        "grid of boxes, small, and a queue of 1,024",
+        "grid of boxes, small, with samples inside of each box (the release's grids fall outside of so small a map), a "
+        "queue of 1,024, and a momentum that is equal in pairs",
         "python tools/train.py -c configs/brivl_1.0.yaml",
     ),
     "cookie": Facts(
@@ -55,8 +57,9 @@ FACTS = {
         "any code (the authors' repository holds a readme that announces it), weights, sizes of the shared layers, "
         "pooling, weights and temperatures of the losses, optimizer",
         "two shared layers as wide as base towers (768) after one Linear for each modality, the mean over tokens, "
-        "weight 1 for each loss, one learnable temperature for each kind of pair ([cookie.md](cookie.md)); the table "
-        "above has one shared layer of width 128",
+        "weight 1 for each loss in the recipe (in the table above 0.5 for the two within a modality), the same caption "
+        "under another dropout mask as the second one, one learnable temperature for each kind of pair "
+        "([cookie.md](cookie.md)); the table above has one shared layer of width 128",
         "python tools/train.py -c configs/cookie.yaml",
     ),
 }

@@ -5,12 +5,17 @@ taken, and its run is at the same time that of the first seed in the table.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ...config.load import load_run
 from ...errors import ConfigError
+from ...files.yaml_files import parse_value
 from ..runs.processes import run_all
 from ..runs.run import EVALUATION, TEST_IMAGES, Run, Study, results
 from .comparison import COMMAND, NAMES, Results
@@ -19,6 +24,20 @@ BATCHES, SEEDS, RATES = (32, 128), (0, 1, 2), (3e-4, 1e-3, 3e-3)
 PAIRS = 15360
 WARMUP, EVALUATIONS, LOGGED = 10, 4, 20
 """A run warms up for a tenth of its steps, is measured 4 times, and logs 20 lines, whatever its batch"""
+MOMENTUM, MOMENTUM_BATCH = 0.99, 32
+"""Of the copy that fills a queue: the momentum of a step at that batch, which is the same for pairs at every other"""
+INSTEAD = {
+    "train.steps": "--pairs, from which it follows",
+    "train.batch_size": "--batches",
+    "train.eval_every": "--pairs, from which it follows",
+    "train.log_every": "--pairs, from which it follows",
+    "optimizer.lr": "--rates",
+    "optimizer.warmup": "--pairs, from which it follows",
+    "objective.negatives.momentum": "--batches, from which it follows",
+    "seed": "--seeds",
+    "output": "--output",
+}
+"""{key that a plan sets itself: the option to use instead of an override}"""
 Rates = Mapping[tuple[str, int], float]
 """{(system, batch): learning rate}"""
 
@@ -30,7 +49,7 @@ class SystemRun(Run):
     batch: int = BATCHES[-1]
     rate: float = RATES[0]
 
-    study = Study(COMMAND, "the table of systems", "systems.json")
+    study = Study(COMMAND, "the table of systems", "systems.json", tells_divergence=True)
 
     @property
     def label(self) -> str:
@@ -43,16 +62,31 @@ class SystemRun(Run):
         asked = ["--benchmark", "scenes", "-o", f"images={self.images}"]
         return ["eval", "--model", str(self.model), *asked, "--json", str(self.folder / EVALUATION)]
 
-    def metrics(self, report: dict[str, Any]) -> dict[str, float]:
-        """All figures of the three sets; `map` and `colours_map` are over all images, the deepest that was measured."""
+    def metrics(self, report: dict[str, Any]) -> dict[str, Any]:
+        """All figures of the three sets; `map` and `colours_map` are at `map_depth`, the deepest that was measured:
+        `all` images, or as many."""
         by_set = {row["benchmark"].partition("@")[2]: row["metrics"] for row in report["results"]}
         deepest = [key for key in by_set["images"] if key.startswith("map@")][-1]
+        own = {"map_depth": deepest.partition("@")[2], "num_images": self.images}
         precision = {"map": by_set["images"][deepest], "colours_map": by_set["images"][f"colours_{deepest}"]}
-        return {**by_set["retrieval"], **by_set["texts"], **precision, "num_images": self.images}
+        return {**by_set["retrieval"], **by_set["texts"], **precision, **own}
+
+
+def given_keys(override: str) -> Iterator[str]:
+    """The dotted keys that an override gives, of a mapping all below it; what is malformed is told when it is read."""
+    key, _, text = override.partition("=")
+    left = [(key.strip(), parse_value(f"-o {override}", text, f": {text!r} is not a YAML value; quote it"))]
+    while left:
+        key, value = left.pop()
+        yield key
+        if isinstance(value, dict):
+            left.extend((f"{key}.{name}", inner) for name, inner in value.items())
 
 
 def validation(result: Mapping[str, Any]) -> float:
-    """Mean recall of a run on the validation split after its last step, in percent."""
+    """Mean recall of a run on the validation split after its last step, in percent; of one that diverged, the worst."""
+    if result.get("diverged"):
+        return -math.inf
     return [record["mean_recall"] for record in result["log"] if record["kind"] == "valid"][-1]
 
 
@@ -83,14 +117,27 @@ class Plan:
                     f"--pairs {self.pairs} is no multiple of the batch {batch}, so runs would see different numbers of "
                     "pairs; choose another --pairs"
                 )
+        for override in self.overrides:
+            for key in given_keys(override):
+                if key in INSTEAD:
+                    raise ConfigError(f"-o {override}: the table sets {key} for each run; use {INSTEAD[key]}")
 
     @property
     def names(self) -> tuple[str, ...]:
         """The systems, in the order of the table."""
         return tuple(name for name in NAMES if not self.only or name in self.only)
 
+    @cached_property
+    def queued(self) -> frozenset[str]:
+        """The systems with a queue."""
+        kinds = {name: load_run(self._path(name), self.overrides).objective.negatives.kind for name in self.names}
+        return frozenset(name for name, kind in kinds.items() if kind == "queue")
+
+    def _path(self, name: str) -> Path:
+        return Path(self.folder) / f"{name}.yaml"
+
     def run(self, name: str, batch: int, rate: float, seed: int) -> SystemRun:
-        """One run; its steps follow from the pairs."""
+        """One run; its steps follow from the pairs, and so does the momentum of a queue's copy."""
         steps = self.pairs // batch
         place = Path(self.output) / f"{name}-batch{batch}-rate{rate:g}-seed{seed}"
         fixed = [
@@ -104,8 +151,9 @@ class Plan:
             f"train.eval_every={max(1, steps // EVALUATIONS)}",
             f"train.log_every={max(1, steps // LOGGED)}",
         ]
-        path = Path(self.folder) / f"{name}.yaml"
-        return SystemRun(name, seed, path, place, fixed, self.images, batch=batch, rate=rate)
+        if name in self.queued:
+            fixed.append(f"objective.negatives.momentum={MOMENTUM ** (batch / MOMENTUM_BATCH)!r}")
+        return SystemRun(name, seed, self._path(name), place, fixed, self.images, batch=batch, rate=rate)
 
     def search(self) -> list[SystemRun]:
         """The runs of the search: rates from the middle outwards, every system at every batch before the next rate, so
@@ -120,14 +168,23 @@ class Plan:
         ]
 
     def chosen(self, searched: Results) -> dict[tuple[str, int], float]:
-        """The rate with the best validation, of equal ones the lower, where the search of a system is done."""
+        """The rate with the best validation, of equal ones the lower, where the search of a system is done and not all
+        of its rates diverged."""
         found = {}
         for batch in self.batches:
             for name in self.names:
                 own = [row for row in searched if (row["name"], row["batch"]) == (name, batch)]
                 if {row["rate"] for row in own} >= set(self.rates):
-                    found[name, batch] = max(own, key=lambda row: (validation(row), -row["rate"]))["rate"]
+                    best = max(own, key=lambda row: (validation(row), -row["rate"]))
+                    if not best.get("diverged"):
+                        found[name, batch] = best["rate"]
         return found
+
+    def diverged(self, searched: Results) -> list[tuple[str, int]]:
+        """The systems and batches all of whose rates diverged."""
+        calm = {(row["name"], row["batch"]) for row in searched if not row.get("diverged")}
+        done = Counter((row["name"], row["batch"]) for row in searched)
+        return [key for key, runs in done.items() if runs == len(self.rates) and key not in calm]
 
     def table(self, rates: Rates) -> list[SystemRun]:
         """The runs that the table compares, seed by seed."""
@@ -139,13 +196,23 @@ def train(
 ) -> tuple[Results, Results, dict[str, str]]:
     """Do what is not done of a plan: (results of the search, results of the table, {label: reason} of what failed).
 
-    ConfigError before anything runs where a folder holds a run of another configuration.
+    A rate that diverged is the worst of the search; a seed of the table that diverged has failed, and so has a system
+    whose rates all did. ConfigError before anything runs where a folder holds a run of another configuration.
     """
     for rate in plan.rates:
         for run in plan.table({(name, batch): rate for name in plan.names for batch in plan.batches}):
             run.finished(replace)
     search = plan.search()
     failed = run_all(search, jobs, say, replace)
-    table = plan.table(plan.chosen(results(search)))
+    searched = results(search)
+    table = plan.table(plan.chosen(searched))
     failed |= run_all(table, jobs, say, replace)
-    return results(search), results(table), failed
+    failed |= {f"{NAMES[name]}, batch {batch}": "every rate diverged" for name, batch in plan.diverged(searched)}
+    reached = []
+    for run in table:
+        for row in results([run]):
+            if row.get("diverged"):
+                failed[run.label] = "its training diverged"
+            else:
+                reached.append(row)
+    return searched, reached, failed

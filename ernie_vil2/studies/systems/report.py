@@ -1,6 +1,7 @@
 """The page of all systems: how they were trained, what they reach, what that says, and what is known of each."""
 
 import platform
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from ...files.atomic import atomic_file, reported
 from ...files.marks import comment
 from ...pages.markdown import filled, markdown
 from ...runtime import cpu_count
-from .comparison import COMMAND, NAMES, Results, batches_of, systems_of
-from .facts import section
+from ..runs.run import TEST_IMAGES
+from .comparison import COMMAND, CONTROL, NAMES, QUEUE, Results, batches_of, systems_of
+from .facts import FACTS, section
+from .plan import BATCHES, MOMENTUM, MOMENTUM_BATCH, PAIRS, RATES, Plan
 from .tables import cost_table, difference_table, main_table, rate_of, run_table, search_table
 from .verdict import verdict
 
@@ -18,29 +21,34 @@ COUNTED = filled("""Times are taken in one process of one thread, in which the s
     and captions: the median of the ratios to CLIP, and the median of seconds. A system's own layers (and its
     temperatures) are counted beside its towers, of which BriVL and COOKIE leave the text tower's pooler unused; a
     momentum copy is no parameter, but it is in the memory. Memory is that of a process for each system and batch; *of
-    it* is what steps need above the loaded process.""")
+    it* is what steps need above the loaded process: one that takes 3 steps on one batch, without the cache of drawn
+    scenes that a training fills. Times of steps leave out making the views; *a pair's views* is that, with the scene
+    drawn before.""")
 UNSAID = (
     "**Size.** Towers of width 128, trained for minutes on drawn scenes from random values. What needs weights that "
     "know something, as a queue does, may stand worse here than where it is used.",
     "**Faithfulness.** What is compared is each system's objective and own layers on the same small ViT and text "
     "tower: no EfficientNet, no detector, no language model.",
     "**Captions.** Every scene has two: ERNIE-ViL 2.0 compares them with each other, COOKIE one with itself under "
-    "another dropout mask, as its paper has it; CLIP and BriVL see one or the other.",
+    "another dropout mask, as its paper has it; CLIP and BriVL see one or the other. BriVL's texts are padded to 56 "
+    "ids, those of the others to the longest of the batch, up to 64.",
     "**Labels.** ERNIE-ViL 2.0 also sees object tags, as a detector would give them, which no other system sees.",
     "**Equal pairs, not equal time.** A step of one system takes longer than one of another, which the costs say. "
     "What each would reach in the same time was not run.",
     "**Chance.** Seeds are few, so intervals are wide: what is within the spread may still be a difference. Of "
     "many intervals of 95 % one in twenty lies beside zero by chance. The rate was chosen with the first seed, whose "
-    "run is in the table.",
+    "run is in the table, and by retrieval alone. Intervals are over seeds on one test set: the noise of sampling that "
+    "set is not in them.",
 )
 
 
-def write_document(path: str | Path, searched: Results, results: Results, costs: Mapping[str, Any]) -> None:
-    """Write the page as Markdown. searched, results: runs of the search and of the table; costs: as `measured`."""
+def write_document(path: str | Path, searched: Results, results: Results, costs: Mapping[str, Any], plan: Plan) -> None:
+    """Write the page as Markdown. searched, results: runs of the search and of the table of a plan; costs: as
+    `measured`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with reported(path), atomic_file(path) as handle:
-        handle.write(document(searched, results, costs).encode("utf-8"))
+        handle.write(document(searched, results, costs, plan).encode("utf-8"))
 
 
 def conditions(searched: Results, results: Results) -> str:
@@ -51,7 +59,9 @@ def conditions(searched: Results, results: Results) -> str:
     pairs, images = config["train"]["steps"] * config["train"]["batch_size"], f"{first['metrics']['num_images']:,}"
     steps = " or ".join(f"{pairs // batch} steps of {batch}" for batch in batches)
     rates = ", ".join(f"{rate:g}" for rate in sorted({row["rate"] for row in searched}))
-    return filled(f"""Written by `tools/bench.py systems` from the numbers of its runs. The four systems, in
+    depth = first["metrics"]["map_depth"]
+    depth = "over all images" if depth == "all" else f"at the first {int(depth):,} images (map@{depth})"
+    return filled(f"""Written by `tools/bench.py systems` from the numbers of its runs. The systems, in
         `configs/systems/`, have the same image tower and text tower, and their own layers and losses on top. Each sees
         the same {pairs:,} pairs ({steps}) of drawn scenes ([data.md](data.md)) with the same mild augmentation; of the
         captions {data.get("noise", 0):.0%} are incomplete and {data.get("wrong", 0):.0%} wrong, as on the web. Seeds
@@ -59,7 +69,7 @@ def conditions(searched: Results, results: Results) -> str:
         seed {seeds[0]}, and the one with the best mean recall on the validation split was taken; its run is at the same
         time that of seed {seeds[0]} in the table. What is measured: {images} scenes of the unseen split with clean
         captions, retrieval both ways; pairs of captions with a graded likeness, by Spearman and Pearson x 100; images
-        by the colours and shapes that they share, by mean average precision x 100 over all images
+        by the colours and shapes that they share, by mean average precision x 100 {depth}
         ([benchmarks.md](benchmarks.md)).""")
 
 
@@ -73,6 +83,16 @@ def losses(results: Results) -> str:
         kept = f"queue of {negatives['size']:,}" if negatives["kind"] == "queue" else negatives["kind"]
         rows.append([f"{NAMES[name]}, `configs/systems/{name}.yaml`", pairs, kept])
     return markdown(["system", "pairs of views and their weights", "negatives"], rows)
+
+
+def momenta(results: Results) -> str:
+    """The momentum of the copy that fills BriVL's queue at every batch."""
+    found = {row["batch"]: row["config"]["objective"]["negatives"] for row in results if row["name"] == QUEUE}
+    told = " and ".join(f"{found[batch]['momentum']:.4g} at batch {batch}" for batch in sorted(found))
+    copy = f"{NAMES[QUEUE]}'s queue is filled by a copy"
+    return filled(f"""{copy} whose momentum is equal in pairs, not in steps, as the queue is of equal length in pairs:
+        {MOMENTUM:g} to the power of batch / {MOMENTUM_BATCH}, which is {told}. "{NAMES[CONTROL]}" is {NAMES[QUEUE]}
+        with the batch as negatives and all else the same: the control of the queue, and no system of anybody's.""")
 
 
 def edges(searched: Results, results: Results) -> str:
@@ -90,12 +110,44 @@ def edges(searched: Results, results: Results) -> str:
     return filled(f"At an end of the search, where a better rate may lie beyond it: {', '.join(told)}.")
 
 
-def document(searched: Results, results: Results, costs: Mapping[str, Any]) -> str:
+def code_states(searched: Results, results: Results, costs: Mapping[str, Any]) -> str:
+    """A sentence where the runs and costs are of more than one state of the code, else nothing."""
+    states = {row["code"] for row in (*searched, *results)}
+    if states == {costs["code"]}:
+        return ""
+    count = len(states | {costs["code"]})
+    return (
+        f" The runs and costs of this page are of {count} states of this package's code, which changed between them; "
+        "for figures of one, repeat the command with another --output."
+    )
+
+
+def repeated(plan: Plan) -> str:
+    """The command that makes the page again, with the options that differ from their defaults."""
+    words = ["--seeds", *map(str, plan.seeds), "--jobs", str(cpu_count())]
+    for option, values, default in (
+        ("--pairs", (plan.pairs,), (PAIRS,)),
+        ("--batches", plan.batches, BATCHES),
+        ("--rates", plan.rates, RATES),
+        ("--images", (plan.images,), (TEST_IMAGES,)),
+    ):
+        if values != default:
+            words += [option, *map(str, values)]
+    words += [word for name in plan.only for word in ("--only", name)]
+    words += [word for override in plan.overrides for word in ("-o", override)]
+    return f"python tools/bench.py systems {shlex.join(words)}"
+
+
+def document(searched: Results, results: Results, costs: Mapping[str, Any], plan: Plan) -> str:
     """The Markdown text."""
-    batches, seeds = batches_of(results), sorted({row["seed"] for row in results})
+    batches = batches_of(results)
     differences = "\n\n".join(f"At batch {batch}:\n\n{difference_table(results, batch)}" for batch in batches)
+    measured = filled(
+        f"Measured on {platform.machine()} with {cpu_count()} cores, one thread a run; minutes are those of a run "
+        f"beside others.{code_states(searched, results, costs)}"
+    )
     unsaid = "\n".join(filled(text, "- ", "  ") for text in UNSAID)
-    facts = "\n\n".join(section(name, title) for name, title in NAMES.items())
+    facts = "\n\n".join(section(name, NAMES[name]) for name in FACTS)
     return f"""# Which system?
 
 {conditions(searched, results)}
@@ -125,6 +177,8 @@ In points, with the 95 % interval; in bold where that lies on one side of zero.
 
 {losses(results)}
 
+{momenta(results)}
+
 ## The search
 
 Mean recall on the validation split after the last step, in percent, for every rate.
@@ -151,11 +205,12 @@ Mean recall on the validation split after the last step, in percent, for every r
 
 {run_table(results)}
 
-Measured on {platform.machine()} with {cpu_count()} cores, one thread a run; minutes are those of a run beside others.
+{measured}
+
 Repeat it with:
 
 ```bash
-python tools/bench.py systems --seeds {" ".join(map(str, seeds))} --jobs {cpu_count()}
+{repeated(plan)}
 ```
 
 {comment(COMMAND)}"""

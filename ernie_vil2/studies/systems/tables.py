@@ -64,8 +64,12 @@ def search_table(searched: Results, results: Results) -> str:
     rows = []
     for batch in batches_of(results):
         for name in systems_of(results, batch):
-            found = {row["rate"]: validation(row) for row in searched if (row["name"], row["batch"]) == (name, batch)}
-            rows.append([NAMES[name], batch, *(f"{found[rate]:.2f}" for rate in rates), rate_of(results, name, batch)])
+            found = {
+                row["rate"]: "diverged" if row.get("diverged") else f"{validation(row):.2f}"
+                for row in searched
+                if (row["name"], row["batch"]) == (name, batch)
+            }
+            rows.append([NAMES[name], batch, *(found[rate] for rate in rates), rate_of(results, name, batch)])
     return markdown(["system", "batch", *(f"{rate:g}" for rate in rates), "chosen"], rows)
 
 
@@ -81,7 +85,8 @@ def cost_table(costs: Mapping[str, Any], batches: list[int]) -> str:
         times, memory = costs["times"][name], costs["memory"][name]
         steps = (f"{times[str(batch)]['ratio']:.2f} x, {times[str(batch)]['seconds']:.2f} s" for batch in batches)
         encoding = (
-            f"{times[what]['ratio']:.2f} x, {1e3 * times[what]['seconds']:.1f} ms" for what in ("images", "texts")
+            f"{times[what]['ratio']:.2f} x, {1e3 * times[what]['seconds']:.1f} ms"
+            for what in ("images", "texts", "views")
         )
         peaks = (
             f"{memory[str(batch)]['most']:,.0f}, {memory[str(batch)]['most'] - memory[str(batch)]['loaded']:,.0f} of it"
@@ -91,7 +96,7 @@ def cost_table(costs: Mapping[str, Any], batches: list[int]) -> str:
             [NAMES[name], *(f"{parts[part]:,}" for part in ("towers", "own", "all")), *steps, *encoding, *peaks]
         )
     head = ["system", "in the towers", "beside them", "parameters", *(f"step of {batch}" for batch in batches)]
-    return markdown([*head, "an image", "a text", *(f"MiB at {batch}" for batch in batches)], rows)
+    return markdown([*head, "an image", "a text", "a pair's views", *(f"MiB at {batch}" for batch in batches)], rows)
 
 
 def run_table(results: Results) -> str:

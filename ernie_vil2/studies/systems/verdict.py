@@ -8,8 +8,10 @@ from ...pages.markdown import filled
 from ..runs.spread import side, span, spread
 from .comparison import (
     BASE,
+    CONTROL,
     METRICS,
     NAMES,
+    QUEUE,
     TASKS,
     Results,
     batches_of,
@@ -22,8 +24,6 @@ from .comparison import (
 )
 from .tables import baselines
 
-QUEUE = "brivl"
-
 
 def verdict(results: Results, costs: Mapping[str, Any]) -> str:
     """The choice, a paragraph a task, what the extra time buys, and BriVL's queue."""
@@ -31,7 +31,7 @@ def verdict(results: Results, costs: Mapping[str, Any]) -> str:
         choice(results, costs),
         *(of_task(results, costs, key) for key in TASKS),
         *(price(results, costs, name) for name in NAMES if name != BASE),
-        *([queue(results)] if len(batches_of(results)) > 1 else []),
+        queue(results),
     ]
     return "\n".join(filled(line, "- ", "  ") for line in lines)
 
@@ -41,9 +41,14 @@ def several_seeds(results: Results) -> bool:
     return len({row["seed"] for row in results}) > 1
 
 
+def called(name: str) -> str:
+    """A system in a sentence, quoted where its name has a comma."""
+    return f'"{NAMES[name]}"' if "," in NAMES[name] else NAMES[name]
+
+
 def listed(names: Sequence[str]) -> str:
     """Names for a sentence."""
-    shown = [NAMES[name] for name in names]
+    shown = [called(name) for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
@@ -61,11 +66,13 @@ def choice(results: Results, costs: Mapping[str, Any]) -> str:
                 f"at batch {batch} every system is beaten beyond the spread in some task, so choose by the task"
             )
             continue
+        if len(good) == 1:
+            told.append(f"at batch {batch} {listed(good)} is beaten by none beyond the spread in any task")
+            continue
         cheapest = min(good, key=lambda name: costs["times"][name][str(batch)]["ratio"])
         told.append(
-            f"at batch {batch} {listed(good)} {'is' if len(good) == 1 else 'are'} beaten by none beyond the spread in "
-            "any of the three tasks"
-            + (f", and {NAMES[cheapest]} takes the least time of them" if len(good) > 1 else "")
+            f"at batch {batch} {listed(good)} are beaten by none beyond the spread in any task: the seeds cannot tell "
+            f"them apart, which does not make them equal; {called(cheapest)} takes the least time of them"
         )
     return f"**To choose one**: {'; '.join(told)}."
 
@@ -80,18 +87,29 @@ def of_task(results: Results, costs: Mapping[str, Any], key: str) -> str:
         if len(found.values) < 2:
             reach = "of one seed, which has no spread to compare it with"
         reached = spread(figures(results, best, batch, key).values())
-        above = [
-            name
-            for name in found.order
-            if side([value - floor for value in figures(results, name, batch, key).values()]) > 0
-        ]
-        over = "none is above it beyond the spread" if not above else f"{listed(above)} above it"
         told.append(
-            f"at batch {batch} {NAMES[best]} is best with {reached}, {statistics.mean(found.values):+.2f} over "
-            f"{NAMES[following]} (95 % {span(found.values)}), {reach}; {baseline} give "
-            f"{floor:.2f}, {over}"
+            f"at batch {batch} {called(best)} is best with {reached}, {statistics.mean(found.values):+.2f} over "
+            f"{called(following)} (95 % {span(found.values)}), {reach}; {baseline} give "
+            f"{floor:.2f}{apart(results, found.order, batch, key, floor)}"
         )
-    return f"**{TASKS[key].capitalize()}** ({METRICS[key]}): {'. '.join(part[0].upper() + part[1:] for part in told)}."
+    return (
+        f"**{TASKS[key].capitalize()}** ({METRICS[key]}): {'. '.join(part[0].upper() + part[1:] for part in told)}. "
+        "The lead of the best over the next is descriptive, as the pair is picked after seeing the means."
+    )
+
+
+def apart(results: Results, names: Sequence[str], batch: int, key: str, floor: float) -> str:
+    """The end of a sentence: which systems are above a baseline and which below it; nothing of one seed."""
+    if not several_seeds(results):
+        return ""
+    sides = {name: side([value - floor for value in figures(results, name, batch, key).values()]) for name in names}
+    found = {word: [name for name in names if sides[name] == sign] for word, sign in (("above", 1), ("below", -1))}
+    told = [
+        f"{listed(held)} {'is' if len(held) == 1 else 'are'} {word} it beyond the spread"
+        for word, held in found.items()
+        if held
+    ]
+    return ", " + (" and ".join(told) if told else "none is apart from it beyond the spread")
 
 
 def price(results: Results, costs: Mapping[str, Any], name: str) -> str:
@@ -110,18 +128,29 @@ def price(results: Results, costs: Mapping[str, Any], name: str) -> str:
 
 
 def queue(results: Results) -> str:
-    """Whether BriVL stands better against CLIP where the batch is small, as its queue should make it."""
+    """Whether BriVL's queue is worth anything beside the batch as negatives, and whether more so at the small batch."""
+    told, own = [], called(QUEUE)
+    for batch in batches_of(results):
+        gains = differences(results, QUEUE, CONTROL, batch, "mean_recall")
+        reach = {
+            1: "better with the queue beyond the spread",
+            -1: "worse with the queue beyond the spread",
+            0: "within the spread, so neither is shown to be better",
+        }[side(gains)]
+        reach = reach if len(gains) > 1 else "of one seed, which cannot say which is better"
+        told.append(f"{spread(gains, '+')} points at batch {batch} (95 % {span(gains)}), {reach}")
     small, large = batches_of(results)[0], batches_of(results)[-1]
-    gains = [differences(results, QUEUE, BASE, batch, "mean_recall") for batch in (small, large)]
-    found = change(results, QUEUE, "mean_recall", small, large)
-    meaning = {
-        1: f"it stands better at {small} than at {large}, as a queue should make it",
-        -1: f"it stands worse at {small} than at {large}, the contrary of what a queue is for",
-        0: f"that is not beyond the spread, so it is not shown that the queue matters more at {small} than at {large}",
-    }[side(found)]
+    if small != large:
+        found = change(results, QUEUE, CONTROL, "mean_recall", small, large)
+        meaning = {
+            1: f"the queue is worth more at {small} than at {large}, as a queue should be",
+            -1: f"the queue is worth less at {small} than at {large}, the contrary of what a queue is for",
+            0: f"it is not shown that the queue is worth more at {small} than at {large}",
+        }[side(found)]
+        told.append(f"from {small} to {large} that is {statistics.mean(found):+.2f} (95 % {span(found)}): {meaning}")
     return (
-        f"**Does the queue matter?** BriVL's mean recall against CLIP's is {spread(gains[0], '+')} at batch {small} "
-        f"and {spread(gains[1], '+')} at {large}; the difference of the two is {statistics.mean(found):+.2f} (95 % "
-        f"{span(found)}): {meaning}. BriVL differs from CLIP in its heads and its fixed temperature too; only what "
-        "acts alike at both batches drops out of that difference."
+        f"**Does the queue matter?** Mean recall of {own} minus that of {called(CONTROL)}, seed by seed: "
+        f"{'; '.join(told)}. Heads, the fixed temperature, `positives: one` and the loss of two summed directions are "
+        "the same in both; the queue, with the momentum copy that fills it, is all that differs but for the rate, "
+        "which each had from a search of its own."
     )
