@@ -39,8 +39,8 @@ def write_brivl(opened: Opened, target: Path, check: bool) -> list[str]:
     kind = opened.config.image_tower.kind
     if kind != "efficientnet":
         raise CheckpointError(
-            f"{target}: the layout brivl has an efficientnet as its image tower, and this model a {kind}; keep the model "
-            "directory"
+            f"{target}: the layout brivl has an efficientnet as its image tower, and this model a {kind}; keep the "
+            "model directory"
         )
     state, notes = with_copy(opened)
     theirs = write(state, opened.config)

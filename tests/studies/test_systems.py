@@ -336,7 +336,7 @@ def test_costs_are_those_of_the_systems(tmp_path, monkeypatch):
     found = costs.times({"runs": runs, "images": 9}, tmp_path)
     held = found["parameters"]
     assert held["clip"]["towers"] == held["cookie"]["towers"] and held["clip"]["own"] == 1
-    shared = 2 * (128 * 128 + 128) + 4 * 128 * 128 + 2 * 128 * 256 + 9 * 128 + 256  # two Linear, one post-norm layer
+    shared = 2 * (64 * 64 + 64) + 4 * 64 * 64 + 2 * 64 * 128 + 9 * 64 + 128  # two Linear, one post-norm layer
     assert held["cookie"]["own"] == shared + 3 and held["cookie"]["all"] == held["cookie"]["towers"] + shared + 3
     assert set(found["times"]["cookie"]) == {"16", "images", "texts", "views"} and found["baseline"] == {"images": 9}
     assert all(row["ratio"] == 1.0 and row["seconds"] > 0 for row in found["times"]["clip"].values())

@@ -59,7 +59,7 @@ FACTS = {
         "two shared layers as wide as base towers (768) after one Linear for each modality, the mean over tokens, "
         "weight 1 for each loss in the recipe (in the table above 0.5 for the two within a modality), the same caption "
         "under another dropout mask as the second one, one learnable temperature for each kind of pair "
-        "([cookie.md](cookie.md)); the table above has one shared layer of width 128",
+        "([cookie.md](cookie.md)); the table above has one shared layer of width 64",
         "python tools/train.py -c configs/cookie.yaml",
     ),
 }

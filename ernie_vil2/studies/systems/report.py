@@ -25,7 +25,7 @@ COUNTED = filled("""Times are taken in one process of one thread, in which the s
     scenes that a training fills. Times of steps leave out making the views; *a pair's views* is that, with the scene
     drawn before.""")
 UNSAID = (
-    "**Size.** Towers of width 128, trained for minutes on drawn scenes from random values. What needs weights that "
+    "**Size.** Towers of width 64, trained for minutes on drawn scenes from random values. What needs weights that "
     "know something, as a queue does, may stand worse here than where it is used.",
     "**Faithfulness.** What is compared is each system's objective and own layers on the same small ViT and text "
     "tower: no EfficientNet, no detector, no language model.",
