@@ -12,6 +12,8 @@ PLAIN = "ernie_vil2"
 BESIDE = ("system", "settings", "fixed_length")
 LATER = {"wide_range", "width_factor", "depth_factor", "norm_momentum", "norm_variance", "token_types"}
 """Fields that the first release does not know"""
+LATER_SETTINGS = {"brivl": {"sampling": "release"}}
+"""{system: {setting that models were once stored without: what that meant}}"""
 TOKENIZERS = ("bert", "paddlenlp")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -113,6 +115,7 @@ class ModelConfig:
     def __post_init__(self):
         if self.image_tower is None and self.text_tower is None:
             raise ConfigError("image_tower and text_tower are both null; a model has at least one of them")
+        self.settings = {**LATER_SETTINGS.get(self.system, {}), **self.settings}
         for name in ("image_tower", "text_tower"):
             if getattr(self, name) is not None:
                 getattr(self, name).check(name)
@@ -164,4 +167,6 @@ class ModelConfig:
             for field in LATER.intersection(found[name]):
                 if getattr(part, field) == getattr(type(part), field):
                     del found[name][field]
+        later = LATER_SETTINGS.get(self.system, {})
+        found["settings"] = {key: value for key, value in found["settings"].items() if later.get(key) != value}
         return {key: value for key, value in found.items() if key not in BESIDE or value not in (PLAIN, {}, False)}

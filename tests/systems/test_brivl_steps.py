@@ -65,7 +65,8 @@ def test_adapters_of_the_text_tower_learn_beside_the_image_tower(tmp_path):
     moved = {name for name, value in rig.weights.arrays().items() if not np.array_equal(value, before[name])}
     rig.close()
     assert any(name.endswith("lora_b") for name in moved)
-    assert not [name for name in moved if name.startswith("text_") and "lora" not in name], "its head rests too"
+    assert not [name for name in moved if name.startswith("text_model.") and "lora" not in name]
+    assert "text_head.fc1.weight" in moved, "its head was taken from no model, so it learns"
     assert {"image_head.fc2.weight", "image_head.cell_proj.weight", "visual.head_conv.weight"} <= moved
 
 

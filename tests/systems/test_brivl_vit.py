@@ -139,3 +139,13 @@ def test_the_released_layout_has_no_place_for_a_vit(tmp_path, tiny_vocab):
     with pytest.raises(CheckpointError, match="an efficientnet as its image tower, and this model a vit; keep"):
         convert(tmp_path / "model", tmp_path / "back.pth", to="brivl")
     assert not (tmp_path / "back.pth").exists()
+
+
+def test_a_directory_from_before_the_setting_samples_as_the_release():
+    """And one that samples so can be read by what does not know the setting."""
+    old, new = model_config(), model_config(sampling="aligned")
+    told = old.to_dict()
+    assert "sampling" not in told["settings"] and new.to_dict()["settings"]["sampling"] == "aligned"
+    assert ModelConfig.from_dict(told) == old and BriVL.settings(old).sampling == "release"
+    assert not BriVL.network(ModelConfig.from_dict(told)).aligned and BriVL.network(new).aligned
+    assert ModelConfig.from_dict({**told, "settings": {**told["settings"], "sampling": "release"}}) == old

@@ -146,10 +146,13 @@ def test_checkpoint_is_refused_under_another_system(trained, tmp_path):
         ernie_vil2.load(edited(path, tmp_path / "nobody", system="nobody"))
 
 
-def test_low_rank_updates_freeze_the_layers_that_a_system_adds_to_a_tower(tmp_path):
-    trainer = Trainer(config_in(tmp_path / "lora", lora={"rank": 2, "towers": ["text"]}))
+@pytest.mark.parametrize("taken", [True, False])
+def test_low_rank_updates_freeze_the_layers_of_a_system_that_were_taken_from_a_model(trained, tmp_path, taken):
+    init = {"model": str(trained[2])} if taken else {}
+    trainer = Trainer(config_in(tmp_path / "lora", lora={"rank": 2, "towers": ["text"]}, init=init))
     learning = {name for name, value in trainer.rig.model.named_parameters() if not value.stop_gradient}
-    assert not {"down.weight", "up.bias"} & learning and "visual.class_embedding" in learning
+    assert ({"down.weight", "up.bias"} <= learning) == (not taken) == bool({"down.weight", "up.bias"} & learning)
+    assert "visual.class_embedding" in learning
     assert {name for name in learning if name.startswith("text_model.")} == {
         name for name in learning if name.endswith((".lora_a", ".lora_b"))
     }
