@@ -1,8 +1,6 @@
 """Runs of a small BriVL: killed and gone on with, on two ranks too; fine-tuned from twins, with boxes or a grid."""
 
 import shutil
-import signal
-import time
 
 import numpy as np
 import pytest
@@ -17,7 +15,7 @@ from ernie_vil2.training.rig import build
 from ernie_vil2.training.trainer import Trainer
 from tests.systems.brivl_tiny import DATA, OBJECTIVE, tiny_model
 from tests.training.queue_cases import case_config
-from tests.training.runs import arrays, begin, different, train
+from tests.training.runs import arrays, different, kill_and_go_on, train, write_recipe
 
 VALID = {**DATA["train"], "split": "valid", "size": 10}
 
@@ -25,24 +23,11 @@ VALID = {**DATA["train"], "split": "valid", "size": 10}
 def recipe(folder, **sections):
     """Path of a run with boxes, dropout, augmentation, gradient cache, average and two workers."""
     data = {
-        "output": str(folder / "run"),
         "model": tiny_model(),
         "data": DATA,
         "objective": OBJECTIVE,
-        "optimizer": {"lr": 1e-3, "warmup": 2},
-        "train": {
-            "steps": 6,
-            "batch_size": 12,
-            "micro_batch": 4,
-            "log_every": 1,
-            "save_every": 3,
-            "keep": 9,
-            "ema": 0.9,
-        },
     }
-    path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump({**data, **sections}), encoding="utf-8")
-    return path
+    return write_recipe(folder, 6, {**data, **sections})
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +42,7 @@ def straight(tmp_path_factory):
 @pytest.mark.slow
 def test_a_run_that_was_killed_has_the_bits_of_a_straight_one(straight, tmp_path):
     path, saved = recipe(tmp_path), tmp_path / "run/checkpoints/step-0000003"
-    process = begin("-c", path, start_new_session=True)
-    while process.poll() is None and not saved.exists():
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    output = process.communicate(timeout=60)[0]
-    assert saved.exists() and process.returncode == -signal.SIGKILL, output[-2000:]
-    done = train("-c", path, "--resume", "auto")
-    assert done.returncode == 0 and "step 3, " in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
+    kill_and_go_on(path, saved, 3)
     found, wanted = arrays(tmp_path, 6), arrays(straight, 6)
     assert {"queue", "momentum", "average", "optimizer"} <= {key.split("/")[0] for key in wanted}
     assert wanted["queue/pointer"].tolist() == [72 % 29]

@@ -103,13 +103,7 @@ def benchmarks(tmp_path):
             picture(tmp_path / f"set/test/{label:03d}/{number}.jpg", 10 * label + number)
     (tmp_path / "set/label_cn.txt").write_text("猫\n狗\n", encoding="utf-8")
     makers.put(tmp_path / "sts/test.tsv", ["一只猫\t一只狗\t0", "红的圆\t红圆\t1", "绿方形\t大的狗\t0"])
-    for name, count in (("test", 2), ("database", 4)):
-        lines = []
-        for number in range(count):
-            picture(tmp_path / f"found/images/{name}{number}.jpg", number)
-            marks = [int(number % 2 == 0), int(number % 2), *[0] * 19]
-            lines.append(f"images/{name}{number}.jpg {' '.join(map(str, marks))}")
-        makers.put(tmp_path / f"found/{name}.txt", lines)
+    makers.labelled_lists(tmp_path / "found", picture)
     makers.coco_cn(tmp_path / "coco")
     return tmp_path
 

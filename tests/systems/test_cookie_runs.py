@@ -3,12 +3,9 @@
 import json
 import shlex
 import shutil
-import signal
-import time
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from ernie_vil2.cli import train as verb
@@ -17,7 +14,7 @@ from ernie_vil2.training.doctor import trial
 from tests.conftest import ROOT
 from tests.evaluation.benchmarks import makers
 from tests.systems.cookie_tiny import DATA, PAIRS, tiny_model
-from tests.training.runs import arrays, begin, different, train
+from tests.training.runs import arrays, different, kill_and_go_on, train, write_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -29,24 +26,11 @@ NOISE = ("attn.k.bias", "qkv.bias")
 def recipe(folder, **sections):
     """Path of a run with dropout, patch dropout, augmentation, gradient cache, average, a queue and two workers."""
     data = {
-        "output": str(folder / "run"),
         "model": tiny_model({"image_tower": {"patch_dropout": 0.25}}),
         "data": {**DATA, "valid": {**DATA["train"], "split": "valid", "size": 12}, "workers": 2},
         "objective": {"pairs": PAIRS, "negatives": {"kind": "queue", "size": 29, "momentum": 0.8}},
-        "optimizer": {"lr": 1e-3, "warmup": 2},
-        "train": {
-            "steps": WHOLE,
-            "batch_size": 12,
-            "micro_batch": 4,
-            "log_every": 1,
-            "save_every": HALF,
-            "keep": 9,
-            "ema": 0.9,
-        },
     }
-    path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump({**data, **sections}), encoding="utf-8")
-    return path
+    return write_recipe(folder, WHOLE, {**data, **sections})
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +44,7 @@ def straight(tmp_path_factory):
 
 def test_a_run_that_was_killed_has_the_bits_of_a_straight_one(straight, tmp_path):
     path, saved = recipe(tmp_path), tmp_path / f"run/checkpoints/step-{HALF:07d}"
-    process = begin("-c", path, start_new_session=True)
-    while process.poll() is None and not saved.exists():
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    output = process.communicate(timeout=60)[0]
-    assert saved.exists() and process.returncode == -signal.SIGKILL, output[-2000:]
-    done = train("-c", path, "--resume", "auto")
-    assert done.returncode == 0 and f"step {HALF}, " in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
+    kill_and_go_on(path, saved, HALF)
     found, wanted = arrays(tmp_path, WHOLE), arrays(straight, WHOLE)
     groups = {"queue", "momentum", "average", "optimizer", "model", "parameters"}
     assert groups == {key.split("/")[0] for key in wanted}
@@ -118,13 +95,7 @@ def picture(path, number):
 
 def test_its_three_tasks_run_on_a_checkpoint(straight, tmp_path):
     makers.put(tmp_path / "sts/test.tsv", ["一只猫\t一只狗\t0", "红的圆\t红圆\t1", "绿方形\t大的狗\t0"])
-    for name, count in (("test", 2), ("database", 4)):
-        rows = []
-        for number in range(count):
-            picture(tmp_path / f"found/images/{name}{number}.jpg", number)
-            marks = [int(number % 2 == 0), int(number % 2), *[0] * 19]
-            rows.append(f"images/{name}{number}.jpg {' '.join(map(str, marks))}")
-        makers.put(tmp_path / f"found/{name}.txt", rows)
+    makers.labelled_lists(tmp_path / "found", picture)
     makers.coco_cn(tmp_path / "coco")
     for options, counts in (
         (f"coco-cn@1053 --data {tmp_path}/coco", {"images": 6, "texts": 7}),

@@ -10,15 +10,14 @@ from ernie_vil2.config.optimizer import FreezeRule
 from ernie_vil2.config.run import LoraConfig
 from ernie_vil2.inference.model import load
 from ernie_vil2.keys import random_key
-from ernie_vil2.objectives.gather import divide
 from ernie_vil2.systems.cookie import Cookie
 from ernie_vil2.training.optimization.freeze import freeze_adapted
 from ernie_vil2.training.optimization.parameter_groups import layer_factors
 from ernie_vil2.training.rig import build
-from ernie_vil2.training.step import GradientStep, share_parameters
+from ernie_vil2.training.step import share_parameters
 from tests.gpu.steps import flat, gradient, scene_batch, trained_weights
 from tests.systems.cookie_tiny import QUEUE, cookie_config
-from tests.systems.test_shared_layer import plain_graph
+from tests.systems.test_shared_layer import plain_graph, step_gradients
 from tests.training.emulated_o2 import emulation
 from tests.training.queue_cases import batches
 from tests.training.rank_cases import BATCH, EVERY_PAIR, align, setting
@@ -59,15 +58,9 @@ def plain(system_and_batch):
 )
 def test_every_use_counts_once(system_and_batch, plain, micro, recompute, side_by_side):
     system, batch = system_and_batch
-    system.model.recompute = recompute
-    step = GradientStep(system, seed=5, share=divide(BATCH, micro), side_by_side=side_by_side)
-    try:
-        step(batch, 21)
-    finally:
-        system.model.recompute = False
-        step.close()
+    step, found = step_gradients(system, batch, micro, recompute, side_by_side)
     assert share_parameters(system.towers()) and step.pool is None
-    check_equal(gradients(system.model), plain[micro])
+    check_equal(found, plain[micro])
 
 
 def test_masks_of_the_shared_layers_are_part_of_the_gradient(system_and_batch, plain):

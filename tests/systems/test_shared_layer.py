@@ -31,12 +31,8 @@ def plain_graph(system, batch, micro, seed, number):
     return gradients(system.model)
 
 
-@pytest.mark.parametrize("side_by_side", [False, True])
-@pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("micro", [3, BATCH])
-def test_every_use_counts_once(system_and_batch, micro, recompute, side_by_side):
-    system, batch = system_and_batch
-    wanted = plain_graph(system, batch, micro, 5, 21)
+def step_gradients(system, batch, micro, recompute, side_by_side):
+    """(the GradientStep, the gradients that it leaves) of one step."""
     system.model.recompute = recompute
     step = GradientStep(system, seed=5, share=divide(BATCH, micro), side_by_side=side_by_side)
     try:
@@ -44,7 +40,16 @@ def test_every_use_counts_once(system_and_batch, micro, recompute, side_by_side)
     finally:
         system.model.recompute = False
         step.close()
-    found = gradients(system.model)
+    return step, gradients(system.model)
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("micro", [3, BATCH])
+def test_every_use_counts_once(system_and_batch, micro, recompute, side_by_side):
+    system, batch = system_and_batch
+    wanted = plain_graph(system, batch, micro, 5, 21)
+    found = step_gradients(system, batch, micro, recompute, side_by_side)[1]
     assert set(found) == set(wanted) and "shared.0.0.weight" in wanted
     for name, value in wanted.items():
         scale = max(np.abs(value).max(), 1e-2)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,38 @@ def write_config(folder, **changes):
     path = folder / "run.yaml"
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
     return path
+
+
+def write_recipe(folder, steps, sections):
+    """Path of run.yaml in `folder`: these sections, gradient cache and average, saved in the middle and at the end."""
+    data = {
+        "output": str(folder / "run"),
+        "optimizer": {"lr": 1e-3, "warmup": 2},
+        "train": {
+            "steps": steps,
+            "batch_size": 12,
+            "micro_batch": 4,
+            "log_every": 1,
+            "save_every": steps // 2,
+            "keep": 9,
+            "ema": 0.9,
+        },
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump({**data, **sections}), encoding="utf-8")
+    return path
+
+
+def kill_and_go_on(path, saved, step):
+    """Kill the run of a recipe once the checkpoint `saved` of a step is there, and go on with it to its end."""
+    process = begin("-c", path, start_new_session=True)
+    while process.poll() is None and not saved.exists():
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    output = process.communicate(timeout=60)[0]
+    assert saved.exists() and process.returncode == -signal.SIGKILL, output[-2000:]
+    done = train("-c", path, "--resume", "auto")
+    assert done.returncode == 0 and f"step {step}, " in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 def command(*arguments, processes=1, log_dir=None, launcher=()):

@@ -54,6 +54,17 @@ def lines_of(texts, mark="#", gap="\t"):
     return [f"{key}{mark}{part}{gap}{text}" for key, found in texts.items() for part, text in enumerate(found)]
 
 
+def labelled_lists(folder, draw):
+    """Two queries and four images of a database with one of 21 labels each, as lists; draw(path, number): an image."""
+    for name, count in (("test", 2), ("database", 4)):
+        rows = []
+        for number in range(count):
+            draw(folder / f"images/{name}{number}.jpg", number)
+            marks = [int(number % 2 == 0), int(number % 2), *[0] * 19]
+            rows.append(f"images/{name}{number}.jpg {' '.join(map(str, marks))}")
+        put(folder / f"{name}.txt", rows)
+
+
 def coco_cn(folder, style=CLEAN, place="", ids=None):
     """{protocol: {id: captions}} of a folder with all published files, its images in `place` or train2014, val2014."""
     ids = ids or coco_ids(6)
