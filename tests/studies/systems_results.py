@@ -31,6 +31,12 @@ def config_of(name, batch):
     return Plan(CONFIGS, "out").run(name, batch, 1e-3, 0).config()
 
 
+@functools.cache
+def made_up_towers(value=25.0):
+    """What all runs of the plan of `config_of` start from."""
+    return {tower: result(run, value) for tower, run in Plan(CONFIGS, "out").towers.items()}
+
+
 def made_up(gains, seeds=(0, 1, 2)):
     """Results of 30 + 5 seed + gain, gains {(system, batch): a value, or one a seed}: the seed drops out."""
     found, asked = [], Plan(CONFIGS, "out", batches=(32, 128), seeds=seeds)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import types
+from pathlib import Path
 
 import pytest
 
@@ -14,17 +15,20 @@ from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.files.digests import sha256_of_code
 from ernie_vil2.files.json_files import write_json
 from ernie_vil2.files.leftovers import place
+from ernie_vil2.files.run_folder import STATE
 from ernie_vil2.schema import as_dict
 from ernie_vil2.studies.demo import demo
 from ernie_vil2.studies.runs.run import RESULT
 from ernie_vil2.studies.systems import costs, plan
 from ernie_vil2.studies.systems.comparison import NAMES
-from ernie_vil2.studies.systems.plan import Plan, SystemRun, train
+from ernie_vil2.studies.systems.plan import SEEDS, Outcome, Plan, train
+from ernie_vil2.studies.systems.system_run import SystemRun
 from ernie_vil2.studies.systems.tables import search_table
+from ernie_vil2.studies.systems.towers import TOWERS, weights
 from tests.conftest import ROOT
 from tests.studies.systems_results import CONFIGS, made_up_costs, result
 
-TINY = ("data.train.size=24", "data.valid.size=10", "model.image_tower.depth=1", "model.text_tower.depth=1")
+TINY = ("data.train.size=128", "data.valid.size=10", "model.image_tower.depth=1", "model.text_tower.depth=1")
 REPORT = {
     "results": [
         {"benchmark": "scenes@retrieval", "metrics": {"t2i_r1": 1.0, "i2t_r1": 2.0, "mean_recall": 3.0}},
@@ -41,9 +45,12 @@ def configurations():
     return {name: as_dict(load_run(CONFIGS / f"{name}.yaml")) for name in NAMES}
 
 
+NARROW = ("model.image_tower.width=32", "model.text_tower.width=32")
+GIVEN = {"pairs": 64, "batches": (16, 32), "seeds": (4, 5), "rates": (1e-3, 1e-2), "overrides": TINY, "images": 9}
+
+
 def planned(tmp_path, **changes):
-    given = {"pairs": 64, "batches": (16, 32), "seeds": (4, 5), "rates": (1e-3, 1e-2), "overrides": TINY, "images": 9}
-    return Plan(CONFIGS, tmp_path / "out", **{**given, **changes})
+    return Plan(CONFIGS, tmp_path / "out", **{**GIVEN, **changes})
 
 
 @pytest.fixture
@@ -74,6 +81,11 @@ def test_systems_have_the_same_towers_data_and_optimizer():
         run.pop("output"), run.pop("objective")
     assert all(run == runs["clip"] for run in runs.values())
     assert runs["clip"]["data"]["train"]["noise"] > 0 and "noise" not in runs["clip"]["data"]["valid"]
+    for tower in TOWERS:
+        start = as_dict(load_run(CONFIGS / "towers" / f"{tower}.yaml"))
+        assert all(start["model"][f"{name}_tower"] == runs["clip"]["model"][f"{name}_tower"] for name in TOWERS)
+        assert start["data"]["train"]["seed"] != runs["clip"]["data"]["train"].get("seed", 0)
+        assert "noise" not in start["data"]["train"] and start["seed"] not in SEEDS
 
 
 def test_each_system_is_what_its_name_says():
@@ -125,6 +137,8 @@ def test_every_run_sees_the_same_pairs_and_a_stopped_search_has_every_system(tmp
         ("optimizer.warmup=1", "--pairs"),
         ("seed=3", "--seeds"),
         ("output=x", "--output"),
+        ("init.image=x", "--configs"),
+        ("init={text: x}", "--configs"),
         ("train.eval_every=1", "--pairs"),
         ("train.log_every=1", "--pairs"),
         ("objective.negatives={kind: queue, momentum: 0.5}", "--batches"),
@@ -139,7 +153,9 @@ def test_the_rate_is_the_best_of_the_last_validation_and_its_run_is_not_done_twi
     """High figures at the first validation, and on the test split, do not count."""
     done = trained(lambda run: {1e-3: 5.0, 1e-2: 4.0}[run.rate] if run.name == "clip" else 10 * run.rate)
     two = planned(tmp_path, only=("cookie", "clip"))
-    searched, results, failed = train(two, say=str)
+    towers, searched, results, failed = train(two, say=str)
+    assert [name for name, *_ in done[:2]] == ["image tower", "text tower"] and done.pop(0) and done.pop(0)
+    assert towers["image"]["name"] == "image tower" and towers["text"]["seed"] == 102
     assert not failed and len(done) == len(set(done)) == 2 * 2 * 2 + 2 * 2
     assert {(row["name"], row["rate"]) for row in results} == {("clip", 1e-3), ("cookie", 1e-2)}
     assert len(searched) == len(results) == 8 and {row["seed"] for row in results} == {4, 5}
@@ -150,29 +166,57 @@ def test_the_rate_is_the_best_of_the_last_validation_and_its_run_is_not_done_twi
     assert planned(tmp_path, only=("clip",), batches=(16,)).chosen(equal) == {("clip", 16): 1e-3}
     assert planned(tmp_path, only=("clip",), batches=(16,)).chosen(rows[:1]) == {}
     again = trained(lambda run: 0.0)
-    assert train(two, say=str)[1] == results and again == []
+    assert train(two, say=str).results == results and again == []
 
 
 def test_a_rate_that_diverged_is_the_worst_and_a_seed_that_did_stops_the_page(tmp_path, trained):
     few = {"only": ("clip", "cookie"), "batches": (16,)}
     done = trained(lambda run: None if run.rate == 1e-2 else 0.0)
-    searched, results, failed = train(planned(tmp_path, **few), say=str)
-    assert not failed and {row["rate"] for row in results} == {1e-3} and len(done) == 6 and len(results) == 4
+    _, searched, results, failed = train(planned(tmp_path, **few), say=str)
+    assert not failed and {row["rate"] for row in results} == {1e-3} and len(done) == 2 + 6 and len(results) == 4
     assert "| CLIP | 16 | 0.00 | diverged | 0.001 |" in search_table(searched, results)
     again = trained(lambda run: 1.0)
-    assert train(planned(tmp_path, **few), say=str)[1] == results and again == []  # one that diverged is kept too
+    assert train(planned(tmp_path, **few), say=str).results == results and again == []  # one that diverged is kept too
     trained(lambda run: None if run.name == "clip" else 1.0)
-    _, results, failed = train(planned(tmp_path / "all", **few), say=str)
+    _, _, results, failed = train(planned(tmp_path / "all", **few), say=str)
     assert failed == {"CLIP, batch 16": "every rate diverged"} and {row["name"] for row in results} == {"cookie"}
     trained(lambda run: None if (run.name, run.seed) == ("clip", 5) else 1.0)
-    _, results, failed = train(planned(tmp_path / "seed", **few), say=str)
+    _, _, results, failed = train(planned(tmp_path / "seed", **few), say=str)
     assert failed == {"clip, batch 16, rate 0.001, seed 5": "its training diverged"} and len(results) == 3
+
+
+def test_without_its_towers_nothing_else_runs(tmp_path, trained):
+    done = trained(lambda run: None if run.name == "text tower" else 1.0)
+    found = train(planned(tmp_path), say=str)
+    assert set(found.failed.values()) == {"its training diverged"} and len(done) == 2
+    assert "text tower" in next(iter(found.failed)) and found[:3] == ({}, [], [])
+
+
+def test_runs_that_start_from_other_towers_are_other_runs(tmp_path):
+    """An override of what both have in common changes the towers, and one of the runs alone does not."""
+    first = planned(tmp_path, only=("cookie",))
+    places = {tower: run.folder.name for tower, run in first.towers.items()}
+    for changes, same in (
+        ({"overrides": (*TINY, *NARROW)}, False),
+        ({"overrides": (*TINY, "data={train: {kind: scenes, size: 25, cache: true}}")}, False),
+        ({"pairs": 128}, False),
+        ({"overrides": (*TINY, "model.settings.layers=2", "train.spike=3")}, True),
+    ):
+        other = planned(tmp_path, **changes, only=("cookie",))
+        assert ({tower: run.folder.name for tower, run in other.towers.items()} == places) == same
+    wide = planned(tmp_path, overrides=(*TINY, *NARROW), only=("cookie",))
+    held = wide.run("cookie", 16, 1e-3, 4).config()["init"]
+    assert (
+        held["image"]
+        == str(weights(wide.towers["image"]))
+        != first.run("cookie", 16, 1e-3, 4).config()["init"]["image"]
+    )
 
 
 def test_a_training_that_the_guard_ended_is_a_result_and_what_it_left_goes(tmp_path):
     wild = (*TINY, "train.spike=0.001")
     asked = planned(tmp_path, only=("clip",), batches=(2,), seeds=(0,), rates=(1e-3,), overrides=wild)
-    searched, results, failed = train(asked, say=str)
+    _, searched, results, failed = train(asked, say=str)
     assert failed == {"CLIP, batch 2": "every rate diverged"} and results == []
     assert searched[0]["diverged"] and "metrics" not in searched[0] and len(searched[0]["code"]) == 64
     (run,) = asked.search()
@@ -261,7 +305,9 @@ def test_the_page_waits_for_all_systems_and_names_what_failed(tmp_path, monkeypa
     with pytest.raises(ConfigError, match="costs.json exists and does not say that ernie-vil2 bench systems wrote it"):
         main(words)
     (tmp_path / "page.md").write_text("mine")
-    monkeypatch.setattr(verb, "train", lambda *given, **options: ([], [], {"clip": "training ended: no disk"}))
+    monkeypatch.setattr(
+        verb, "train", lambda *given, **options: Outcome({}, [], [], {"clip": "training ended: no disk"})
+    )
     with pytest.raises(UserError, match="clip: training ended: no disk; the other runs are kept"):
         main([*words, "--replace"])
     assert (tmp_path / "page.md").read_text() == "mine"
@@ -348,8 +394,12 @@ def test_a_run_is_trained_and_measured_on_three_tasks(tmp_path, monkeypatch):
     evaluation = SystemRun.evaluation
     monkeypatch.setattr(SystemRun, "evaluation", lambda run: [*evaluation(run), "-o", "pairs=20"])
     asked = planned(tmp_path, only=("clip",), batches=(16,), seeds=(0,), rates=(1e-3,), pairs=32)
-    searched, (row,), failed = train(asked, say=str)
+    towers, searched, (row,), failed = train(asked, say=str)
     assert not failed and searched == [row] and row["metrics"]["num_images"] == 9
     assert {"t2i_r1", "i2t_r1", "spearman", "pearson", "map", "words_spearman", "colours_map"} <= set(row["metrics"])
     assert (row["name"], row["batch"], row["rate"], row["seed"]) == ("clip", 16, 1e-3, 0)
-    assert [record["step"] for record in row["log"] if record["kind"] == "valid"] == [1, 2]
+    assert [record["step"] for record in row["log"] if record["kind"] == "valid"] == [0, 1, 2]
+    for tower in TOWERS:
+        run = asked.towers[tower]
+        assert weights(run) == run.model == Path(row["config"]["init"][tower]) and (run.model / STATE).is_file()
+        assert towers[tower]["metrics"]["num_images"] == 9

@@ -11,18 +11,22 @@ from ernie_vil2.config.load import load_run
 from ernie_vil2.runtime import cpu_count
 from ernie_vil2.studies.systems.comparison import NAMES, TASKS, change, lead
 from ernie_vil2.studies.systems.facts import FACTS
-from ernie_vil2.studies.systems.plan import Plan
+from ernie_vil2.studies.systems.plan import Outcome, Plan
 from ernie_vil2.studies.systems.report import document
 from ernie_vil2.studies.systems.tables import main_table, search_table
 from ernie_vil2.studies.systems.verdict import verdict
 from tests.conftest import ROOT
-from tests.studies.systems_results import CONFIGS, made_up, made_up_costs
+from tests.studies.systems_results import CONFIGS, made_up, made_up_costs, made_up_towers
 
 
 def sentences(gains, seeds=(0, 1, 2), **ratios):
     """{what a sentence is about: the sentence}"""
-    text = " ".join(verdict(made_up(gains, seeds), made_up_costs(**ratios)).split())
+    text = " ".join(verdict(made_up_towers(), made_up(gains, seeds), made_up_costs(**ratios)).split())
     return dict(re.findall(r"- \*\*(.+?)\*\*(.+?)(?= - \*\*|$)", text))
+
+
+def page_of(searched, rows, costs, asked):
+    return document(Outcome(made_up_towers(), searched, rows, {}), costs, asked)
 
 
 def test_the_best_system_is_named_with_its_lead_whichever_it_is():
@@ -35,24 +39,26 @@ def test_the_best_system_is_named_with_its_lead_whichever_it_is():
             small, large = told.split("At batch 128")
             assert "which is not beyond the spread" not in small and f"{NAMES[best]} is best" in large
             assert "which is not beyond the spread" in large
-            assert "the next is descriptive, as the pair is picked after seeing the means" in large
     one = sentences({("cookie", 32): 9.0}, seeds=(0,))
     assert "one seed, which has no spread" in one["Retrieval"] and "one seed cannot say" in one["To choose one"]
 
 
 def test_what_needs_no_model_is_held_against_the_systems():
     high = sentences({(name, batch): -40.0 for name in NAMES if name != "clip" for batch in (32, 128)})
-    told = "colours and words, fitted give 13.00, CLIP is above it beyond the spread and ERNIE-ViL 2.0, "
+    told = "fitted colours and words give 13.00, CLIP is above it beyond the spread and ERNIE-ViL 2.0, "
     assert told + 'BriVL, "BriVL, batch" and COOKIE are below it beyond the spread' in high["Retrieval"]
     assert (
         "words alone give 20.00, none is apart from it beyond the spread"
         in sentences({(name, batch): (-10.0, -15.5, -19.5) for name in NAMES for batch in (32, 128)})["Text matching"]
     )
     low = sentences({(name, batch): -40.0 for name in NAMES for batch in (32, 128)})
-    assert low["Text matching"].count("are below it beyond the spread") == 2
+    assert low["Text matching"].count("are below it beyond the spread") == 4  # of words, and of the tower at the start
+    assert "; the text tower at the start gives 25.00, CLIP, ERNIE-ViL 2.0" in low["Text matching"]
+    assert "; the image tower at the start gives 25.00" in low["Image retrieval"]
+    assert "at the start" not in low["Retrieval"]
     assert " above it" not in low["Text matching"] and "none is apart" not in low["Text matching"]
     one = sentences({("clip", 32): 40.0}, seeds=(0,))["Text matching"]
-    assert "words alone give 20.00. " in one and " it beyond" not in one
+    assert "words alone give 20.00; the text tower at the start gives 25.00. " in one and " it beyond" not in one
 
 
 def test_the_choice_is_who_loses_nothing_and_the_cheapest_of_them():
@@ -103,36 +109,40 @@ def test_the_page_holds_every_figure_and_what_is_known_of_each(tmp_path):
     rows = made_up({("brivl", 32): 4.0})
     searched = [{**row, "rate": rate} for rate in (1e-4, 1e-3, 1e-2) for row in rows if row["seed"] == 0]
     asked = Plan(CONFIGS, "out")
-    page = document(searched, rows, made_up_costs(brivl=1.5), asked)
+    page = page_of(searched, rows, made_up_costs(brivl=1.5), asked)
     assert "| BriVL | 32 | 39.10 ± 5.10 |" in page and "| 1.50 x | 420 | 1,001 |" in page
+    assert "| towers at the start | – | – | – | – | 25.00 | 25.00 | 25.00 | – |" in page
+    told = "a training of image - tags (20,480 pairs) and a text tower out of one of caption - caption' (20,480)"
+    assert told in " ".join(page.split()) and "begins, they have a mean recall of 99.0 %" in " ".join(page.split())
+    assert "best over the next is descriptive, as the pair is picked after seeing the means" in " ".join(page.split())
     assert "| words alone | – | – | – | – | 20.00 | 21.00 | – |" in page
     assert "| colours alone | – | – | – | – | – | – | 22.00 |" in page
-    assert "| colours and words, fitted | – | 11.00 | 12.00 | 13.00 |" in page
+    assert "| fitted colours and words | – | 11.00 | 12.00 | 13.00 |" in page
     assert "| BriVL - CLIP | **+4.10 (+3.85 to +4.35)** |" in page and "| COOKIE - BriVL | **-4.10" in page
-    assert "15,360 pairs (480 steps of 32 or 120 steps of 128)" in " ".join(page.split())
+    assert "10,240 pairs (320 steps of 32 or 80 steps of 128)" in " ".join(page.split())
     assert all(f"| {NAMES[row['name']]}, batch {row['batch']}, seed {row['seed']} | 0.001 |" in page for row in rows)
-    assert main_table(rows, made_up_costs(brivl=1.5)) in page and search_table(searched, rows) in page
+    assert main_table(made_up_towers(), rows, made_up_costs(brivl=1.5)) in page and search_table(searched, rows) in page
     assert "| CLIP | 32 | 30.00 | 30.00 | 30.00 | 0.001 |" in page and "No system took a rate at an end" in page
-    assert "beyond it: CLIP at batch 32" in document(searched[10:], rows, made_up_costs(), asked)
+    assert "beyond it: CLIP at batch 32" in page_of(searched[10:], rows, made_up_costs(), asked)
     assert "0.99 at batch 32 and 0.9606 at batch 128" in " ".join(page.split())
     for name in FACTS:
         assert f"### {NAMES[name]}" in page and FACTS[name].command in page
     wide = [line for line in page.splitlines() if len(line) > 120 and not line.startswith("|")]
     assert all("python tools" in line for line in wide)
-    one = document(searched, made_up({}, seeds=(0,)), made_up_costs(), asked)
+    one = page_of(searched, made_up({}, seeds=(0,)), made_up_costs(), asked)
     assert "(one seed)" in one and "unknown" in one
 
 
 def test_the_page_says_how_to_repeat_it_at_what_depth_it_is_and_of_which_code():
     rows = made_up({})
-    page = document(rows, rows, made_up_costs(), Plan(CONFIGS, "out"))
+    page = page_of(rows, rows, made_up_costs(), Plan(CONFIGS, "out"))
     assert f"python tools/bench.py systems --seeds 0 1 2 --jobs {cpu_count()}\n" in page
     assert "precision x 100 over all images" in " ".join(page.split()) and "states of this package" not in page
     other = Plan(
         CONFIGS, "out", 256, (64,), (4,), (1e-3,), ("clip", "cookie"), ("data.train.size=24", "lora={rank: 2}"), 9
     )
     rows[0]["metrics"] |= {"map_depth": "5000", "num_images": 6000}
-    page = document(rows, rows, {**made_up_costs(), "code": "b"}, other)
+    page = page_of(rows, rows, {**made_up_costs(), "code": "b"}, other)
     command = next(line for line in page.splitlines() if line.startswith("python tools/bench.py systems"))
     parser = argparse.ArgumentParser()
     verb.add_verb(parser.add_subparsers())
@@ -143,7 +153,7 @@ def test_the_page_says_how_to_repeat_it_at_what_depth_it_is_and_of_which_code():
     assert "at the first 5,000 images (map@5000)" in told and "over all images" not in told
     assert "are of 2 states of this package's code" in told
     rows[1]["code"] = "c"
-    assert "are of 2 states" in " ".join(document(rows, rows, made_up_costs(), other).split())
+    assert "are of 2 states" in " ".join(page_of(rows, rows, made_up_costs(), other).split())
 
 
 @pytest.mark.parametrize("name", FACTS)

@@ -23,19 +23,19 @@ def run(args: argparse.Namespace) -> None:
     claims = Claims(COMMAND, [args.configs], args.replace)
     for place in (args.write, Path(args.output) / COSTS):
         claims.file(place)
-    searched, results, failed = train(plan, args.jobs, replace=args.replace)
-    print(run_table(results))
-    if failed:
+    found = train(plan, args.jobs, replace=args.replace)
+    print(run_table(found.results))
+    if found.failed:
         raise UserError(
-            "; ".join(f"{label}: {reason}" for label, reason in failed.items())
+            "; ".join(f"{label}: {reason}" for label, reason in found.failed.items())
             + "; the other runs are kept, repeat the command for the rest, or choose other --rates"
         )
     if len(plan.names) < len(NAMES):
         print(f"--only leaves systems out, so {args.write} is not written; repeat the command without it")
         return
     print("measuring times and memory ...")
-    costs = measured(configs(plan, results), args.output, args.images, args.replace)
-    write_document(args.write, searched, results, costs, plan)
+    costs = measured(configs(plan, found.results), args.output, args.images, args.replace)
+    write_document(args.write, found, costs, plan)
     print(f"wrote {args.write}")
 
 

@@ -80,10 +80,10 @@ def serve() -> None:
 
 
 def trainer(run: Mapping[str, Any], folder: Path) -> "Trainer":
-    """The Trainer of a configuration given as plain data."""
+    """The Trainer of a configuration given as plain data, at random weights, which cost the same."""
     from ...training.trainer import Trainer
 
-    return Trainer(build_record(RunConfig, {**run, "output": str(folder)}, "the job"))
+    return Trainer(build_record(RunConfig, {**run, "init": {}, "output": str(folder)}, "the job"))
 
 
 def making(held: "Trainer") -> "Callable[[], tuple[Batch, list]]":

@@ -1,7 +1,7 @@
 """The runs of the table of systems: the same search for a learning rate for each, then the seeds.
 
 For every system and batch each rate is trained to the end with the first seed. The rate with the best validation is
-taken, and its run is at the same time that of the first seed in the table.
+taken, and its run is at the same time that of the first seed in the table. All start from the same two towers.
 """
 
 import json
@@ -11,19 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...config.load import load_run
 from ...errors import ConfigError
 from ...files.yaml_files import parse_value
 from ..runs.processes import run_all
-from ..runs.run import EVALUATION, TEST_IMAGES, Run, Study, results
-from .comparison import COMMAND, NAMES, Results
+from ..runs.run import TEST_IMAGES, results
+from .comparison import NAMES, Results
+from .system_run import SystemRun, timetable
+from .towers import TOWERS, tower_run, weights
 
 BATCHES, SEEDS, RATES = (32, 128), (0, 1, 2), (3e-4, 1e-3, 3e-3)
-PAIRS = 15360
-WARMUP, EVALUATIONS, LOGGED = 10, 4, 20
-"""A run warms up for a tenth of its steps, is measured 4 times, and logs 20 lines, whatever its batch"""
+PAIRS, EVALUATIONS = 10240, 4
+"""That a run sees; how often it is measured on the way, whatever its batch"""
 MOMENTUM, MOMENTUM_BATCH = 0.99, 32
 """Of the copy that fills a queue: the momentum of a step at that batch, which is the same for pairs at every other"""
 INSTEAD = {
@@ -36,40 +37,13 @@ INSTEAD = {
     "objective.negatives.momentum": "--batches, from which it follows",
     "seed": "--seeds",
     "output": "--output",
+    "init.model": "--configs, whose folder towers/ has what all systems start from",
+    "init.image": "--configs, whose folder towers/ has what all systems start from",
+    "init.text": "--configs, whose folder towers/ has what all systems start from",
 }
 """{key that a plan sets itself: the option to use instead of an override}"""
 Rates = Mapping[tuple[str, int], float]
 """{(system, batch): learning rate}"""
-
-
-@dataclass
-class SystemRun(Run):
-    """A system with a batch, a learning rate and a seed, measured on three tasks over scenes it never saw."""
-
-    batch: int = BATCHES[-1]
-    rate: float = RATES[0]
-
-    study = Study(COMMAND, "the table of systems", "systems.json", tells_divergence=True)
-
-    @property
-    def label(self) -> str:
-        return f"{self.name}, batch {self.batch}, rate {self.rate:g}, seed {self.seed}"
-
-    def identity(self) -> dict[str, Any]:
-        return {**super().identity(), "batch": self.batch, "rate": self.rate}
-
-    def evaluation(self) -> list[str]:
-        asked = ["--benchmark", "scenes", "-o", f"images={self.images}"]
-        return ["eval", "--model", str(self.model), *asked, "--json", str(self.folder / EVALUATION)]
-
-    def metrics(self, report: dict[str, Any]) -> dict[str, Any]:
-        """All figures of the three sets; `map` and `colours_map` are at `map_depth`, the deepest that was measured:
-        `all` images, or as many."""
-        by_set = {row["benchmark"].partition("@")[2]: row["metrics"] for row in report["results"]}
-        deepest = [key for key in by_set["images"] if key.startswith("map@")][-1]
-        own = {"map_depth": deepest.partition("@")[2], "num_images": self.images}
-        precision = {"map": by_set["images"][deepest], "colours_map": by_set["images"][f"colours_{deepest}"]}
-        return {**by_set["retrieval"], **by_set["texts"], **precision, **own}
 
 
 def given_keys(override: str) -> Iterator[str]:
@@ -136,6 +110,12 @@ class Plan:
     def _path(self, name: str) -> Path:
         return Path(self.folder) / f"{name}.yaml"
 
+    @cached_property
+    def towers(self) -> dict[str, SystemRun]:
+        """The trainings of the towers that all runs start from."""
+        asked = self.folder, self.output, self.pairs, self.overrides, self.images
+        return {tower: tower_run(tower, *asked) for tower in TOWERS}
+
     def run(self, name: str, batch: int, rate: float, seed: int) -> SystemRun:
         """One run; its steps follow from the pairs, and so does the momentum of a queue's copy."""
         steps = self.pairs // batch
@@ -145,11 +125,9 @@ class Plan:
             f"seed={seed}",
             f"output={json.dumps(str(place))}",
             f"optimizer.lr={rate!r}",
-            f"optimizer.warmup={steps // WARMUP}",
             f"train.batch_size={batch}",
-            f"train.steps={steps}",
-            f"train.eval_every={max(1, steps // EVALUATIONS)}",
-            f"train.log_every={max(1, steps // LOGGED)}",
+            *timetable(steps, EVALUATIONS),
+            *(f"init.{tower}={json.dumps(str(weights(run)))}" for tower, run in self.towers.items()),
         ]
         if name in self.queued:
             fixed.append(f"objective.negatives.momentum={MOMENTUM ** (batch / MOMENTUM_BATCH)!r}")
@@ -191,17 +169,31 @@ class Plan:
         return [self.run(name, batch, rate, seed) for seed in self.seeds for (name, batch), rate in rates.items()]
 
 
-def train(
-    plan: Plan, jobs: int = 2, say: Callable[[str], object] = print, replace: bool = False
-) -> tuple[Results, Results, dict[str, str]]:
-    """Do what is not done of a plan: (results of the search, results of the table, {label: reason} of what failed).
+class Outcome(NamedTuple):
+    """towers: {tower: result} of what all start from; searched, results: of the search and of the table; failed:
+    {label: reason} of what has no result."""
+
+    towers: Mapping[str, Mapping[str, Any]]
+    searched: Results
+    results: Results
+    failed: dict[str, str]
+
+
+def train(plan: Plan, jobs: int = 2, say: Callable[[str], object] = print, replace: bool = False) -> Outcome:
+    """Do what is not done of a plan.
 
     A rate that diverged is the worst of the search; a seed of the table that diverged has failed, and so has a system
-    whose rates all did. ConfigError before anything runs where a folder holds a run of another configuration.
+    whose rates all did. Without its towers nothing else runs. ConfigError before anything runs where a folder holds a
+    run of another configuration.
     """
     for rate in plan.rates:
         for run in plan.table({(name, batch): rate for name in plan.names for batch in plan.batches}):
             run.finished(replace)
+    failed = run_all(list(plan.towers.values()), jobs, say, replace)
+    towers = {tower: row for tower, run in plan.towers.items() for row in results([run])}
+    failed |= {plan.towers[key].label: "its training diverged" for key, row in towers.items() if row.get("diverged")}
+    if failed:
+        return Outcome({}, [], [], failed)
     search = plan.search()
     failed = run_all(search, jobs, say, replace)
     searched = results(search)
@@ -215,4 +207,4 @@ def train(
                 failed[run.label] = "its training diverged"
             else:
                 reached.append(row)
-    return searched, reached, failed
+    return Outcome(towers, searched, reached, failed)

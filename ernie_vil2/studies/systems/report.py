@@ -11,10 +11,11 @@ from ...files.marks import comment
 from ...pages.markdown import filled, markdown
 from ...runtime import cpu_count
 from ..runs.run import TEST_IMAGES
-from .comparison import COMMAND, CONTROL, NAMES, QUEUE, Results, batches_of, systems_of
+from .comparison import BASE, COMMAND, CONTROL, NAMES, QUEUE, Results, batches_of, systems_of
 from .facts import FACTS, section
-from .plan import BATCHES, MOMENTUM, MOMENTUM_BATCH, PAIRS, RATES, Plan
-from .tables import cost_table, difference_table, main_table, rate_of, run_table, search_table
+from .plan import BATCHES, MOMENTUM, MOMENTUM_BATCH, PAIRS, RATES, Outcome, Plan
+from .tables import Towers, cost_table, difference_table, main_table, rate_of, run_table, search_table
+from .towers import TOWERS
 from .verdict import verdict
 
 COUNTED = filled("""Times are taken in one process of one thread, in which the systems take turns on the same pictures
@@ -25,14 +26,18 @@ COUNTED = filled("""Times are taken in one process of one thread, in which the s
     scenes that a training fills. Times of steps leave out making the views; *a pair's views* is that, with the scene
     drawn before.""")
 UNSAID = (
-    "**Size.** Towers of width 64, trained for minutes on drawn scenes from random values. What needs weights that "
-    "know something, as a queue does, may stand worse here than where it is used.",
+    "**Size.** Towers of width 64 and minutes of training, before and in the runs, on drawn scenes alone. What needs "
+    "weights that know much and move slowly, as a queue does, may stand worse here than where it is used.",
+    "**Start.** The towers know objects and captions of drawn scenes, from the two losses named above, of which "
+    "ERNIE-ViL 2.0 has both among its own and COOKIE one like the second; layers beside the towers start at random, of "
+    "which CLIP and ERNIE-ViL 2.0 have none.",
     "**Faithfulness.** What is compared is each system's objective and own layers on the same small ViT and text "
     "tower: no EfficientNet, no detector, no language model.",
     "**Captions.** Every scene has two: ERNIE-ViL 2.0 compares them with each other, COOKIE one with itself under "
     "another dropout mask, as its paper has it; CLIP and BriVL see one or the other. BriVL's texts are padded to 56 "
     "ids, those of the others to the longest of the batch, up to 64.",
-    "**Labels.** ERNIE-ViL 2.0 also sees object tags, as a detector would give them, which no other system sees.",
+    "**Labels.** In its runs ERNIE-ViL 2.0 also sees object tags, as a detector would give them; for the others they "
+    "are in the image tower's start alone.",
     "**Equal pairs, not equal time.** A step of one system takes longer than one of another, which the costs say. "
     "What each would reach in the same time was not run.",
     "**Chance.** Seeds are few, so intervals are wide: what is within the spread may still be a difference. Of "
@@ -42,13 +47,12 @@ UNSAID = (
 )
 
 
-def write_document(path: str | Path, searched: Results, results: Results, costs: Mapping[str, Any], plan: Plan) -> None:
-    """Write the page as Markdown. searched, results: runs of the search and of the table of a plan; costs: as
-    `measured`."""
+def write_document(path: str | Path, found: Outcome, costs: Mapping[str, Any], plan: Plan) -> None:
+    """Write the page as Markdown. found: what a plan came to; costs: as `measured`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with reported(path), atomic_file(path) as handle:
-        handle.write(document(searched, results, costs, plan).encode("utf-8"))
+        handle.write(document(found, costs, plan).encode("utf-8"))
 
 
 def conditions(searched: Results, results: Results) -> str:
@@ -71,6 +75,20 @@ def conditions(searched: Results, results: Results) -> str:
         captions, retrieval both ways; pairs of captions with a graded likeness, by Spearman and Pearson x 100; images
         by the colours and shapes that they share, by mean average precision x 100 {depth}
         ([benchmarks.md](benchmarks.md)).""")
+
+
+def beginning(towers: Towers, results: Results) -> str:
+    """What all runs start from, as a paragraph."""
+    trained = {name: towers[name]["config"] for name in TOWERS}
+    pairs = {name: run["train"]["steps"] * run["train"]["batch_size"] for name, run in trained.items()}
+    losses = {name: " - ".join(run["objective"]["pairs"][0][:2]) for name, run in trained.items()}
+    first = next(row for row in results if row["name"] == BASE)
+    recall = next(record["mean_recall"] for record in first["log"] if record["kind"] == "valid")
+    return filled(f"""Systems are used on towers that were trained before, and not with each other, so all runs start
+        from the same two: an image tower out of a training of {losses["image"]} ({pairs["image"]:,} pairs) and a text
+        tower out of one of {losses["text"]} ({pairs["text"]:,}), with clean captions and on scenes that no run sees
+        (`configs/systems/towers/`). What they reach as they are is in the table, where a task needs one of them alone;
+        together, as {NAMES[BASE]} begins, they have a mean recall of {recall:.1f} % on the validation split.""")
 
 
 def losses(results: Results) -> str:
@@ -110,9 +128,9 @@ def edges(searched: Results, results: Results) -> str:
     return filled(f"At an end of the search, where a better rate may lie beyond it: {', '.join(told)}.")
 
 
-def code_states(searched: Results, results: Results, costs: Mapping[str, Any]) -> str:
+def code_states(towers: Towers, searched: Results, results: Results, costs: Mapping[str, Any]) -> str:
     """A sentence where the runs and costs are of more than one state of the code, else nothing."""
-    states = {row["code"] for row in (*searched, *results)}
+    states = {row["code"] for row in (*towers.values(), *searched, *results)}
     if states == {costs["code"]}:
         return ""
     count = len(states | {costs["code"]})
@@ -138,13 +156,14 @@ def repeated(plan: Plan) -> str:
     return f"python tools/bench.py systems {shlex.join(words)}"
 
 
-def document(searched: Results, results: Results, costs: Mapping[str, Any], plan: Plan) -> str:
+def document(found: Outcome, costs: Mapping[str, Any], plan: Plan) -> str:
     """The Markdown text."""
+    towers, searched, results, _ = found
     batches = batches_of(results)
     differences = "\n\n".join(f"At batch {batch}:\n\n{difference_table(results, batch)}" for batch in batches)
     measured = filled(
         f"Measured on {platform.machine()} with {cpu_count()} cores, one thread a run; minutes are those of a run "
-        f"beside others.{code_states(searched, results, costs)}"
+        f"beside others.{code_states(towers, searched, results, costs)}"
     )
     unsaid = "\n".join(filled(text, "- ", "  ") for text in UNSAID)
     facts = "\n\n".join(section(name, NAMES[name]) for name in FACTS)
@@ -152,20 +171,23 @@ def document(searched: Results, results: Results, costs: Mapping[str, Any], plan
 
 {conditions(searched, results)}
 
+{beginning(towers, results)}
+
 ## What was found
 
 *Beyond the spread* says that the 95 % interval of a mean difference (Student's t over the seeds, runs of the same seed
-compared) lies on one side of zero.
+compared) lies on one side of zero. The lead of the best over the next is descriptive, as the pair is picked after
+seeing the means.
 
-{verdict(results, costs)}
+{verdict(towers, results, costs)}
 
 ## The table
 
 Mean ± standard deviation over the seeds. *Step* is the time of a training step over that of CLIP at the same batch,
-*MiB* the peak of a training process. Below are baselines that know colours or words alone; that of retrieval is fitted
-on scenes with the same noisy captions.
+*MiB* the peak of a training process. Below are the towers that all start from, and baselines that know colours or words
+alone; that of retrieval is fitted on scenes with the same noisy captions.
 
-{main_table(results, costs)}
+{main_table(towers, results, costs)}
 
 ## Differences
 

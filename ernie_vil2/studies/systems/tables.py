@@ -10,11 +10,15 @@ from .comparison import METRICS, NAMES, TASKS, Results, batches_of, differences,
 from .plan import validation
 
 BASELINES = {
-    "colours and words, fitted": {"t2i_r1": "t2i_r1", "i2t_r1": "i2t_r1", "mean_recall": "mean_recall"},
+    "fitted colours and words": {"t2i_r1": "t2i_r1", "i2t_r1": "i2t_r1", "mean_recall": "mean_recall"},
     "words alone": {"spearman": "words_spearman", "pearson": "words_pearson"},
     "colours alone": {"map": "colours_map"},
 }
 """{baseline: {metric: where its figure stands, in the costs for the first and in any run for the others}}"""
+STARTS = {"text": ("spearman", "pearson"), "image": ("map",)}
+"""{tower: the metrics of a task that needs no other}"""
+Towers = Mapping[str, Mapping[str, Any]]
+"""{tower: the result of the training that all runs start from}"""
 
 
 def baselines(results: Results, costs: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
@@ -26,9 +30,14 @@ def baselines(results: Results, costs: Mapping[str, Any]) -> dict[str, tuple[str
     return {metric: (name, held[key]) for name, keys in BASELINES.items() for metric, key in keys.items()}
 
 
-def main_table(results: Results, costs: Mapping[str, Any]) -> str:
-    """Every system at every batch, mean ± standard deviation over the seeds, and what needs no model: the table that
-    a readme can show by itself."""
+def starts(towers: Towers) -> dict[str, tuple[str, float]]:
+    """{metric: (tower, value)} of the towers that all runs start from."""
+    return {key: (tower, towers[tower]["metrics"][key]) for tower, keys in STARTS.items() for key in keys}
+
+
+def main_table(towers: Towers, results: Results, costs: Mapping[str, Any]) -> str:
+    """Every system at every batch, mean ± standard deviation over the seeds, what they start from, and what needs no
+    model: the table that a readme can show by itself."""
     rows = []
     for batch in batches_of(results):
         for name in systems_of(results, batch):
@@ -36,12 +45,17 @@ def main_table(results: Results, costs: Mapping[str, Any]) -> str:
             time = f"{costs['times'][name][str(batch)]['ratio']:.2f} x"
             memory = f"{costs['memory'][name][str(batch)]['most']:,.0f}"
             rows.append([NAMES[name], batch, *reached, time, memory, f"{costs['parameters'][name]['all']:,}"])
-    known = baselines(results, costs)
+    known, begun = baselines(results, costs), starts(towers)
+    rows.append(floor_row("towers at the start", {key: value for key, (_, value) in begun.items()}))
     for name, keys in BASELINES.items():
-        reached = (f"{known[key][1]:.2f}" if key in keys else "–" for key in METRICS)
-        rows.append([name, "–", *reached, "–", "–", "–"])
+        rows.append(floor_row(name, {key: known[key][1] for key in keys}))
     head = ["system", "batch", *(f"{title}{', %' if '_' in key else ''}" for key, title in METRICS.items())]
     return markdown([*head, "step", "MiB", "parameters"], rows)
+
+
+def floor_row(name: str, held: Mapping[str, float]) -> list[str]:
+    """A row of the main table that is no system's: figures, and a dash for what there is none of."""
+    return [name, "–", *(f"{held[key]:.2f}" if key in held else "–" for key in METRICS), "–", "–", "–"]
 
 
 def difference_table(results: Results, batch: int) -> str:

@@ -22,14 +22,14 @@ from .comparison import (
     systems_of,
     worse,
 )
-from .tables import baselines
+from .tables import Towers, baselines, starts
 
 
-def verdict(results: Results, costs: Mapping[str, Any]) -> str:
+def verdict(towers: Towers, results: Results, costs: Mapping[str, Any]) -> str:
     """The choice, a paragraph a task, what the extra time buys, and BriVL's queue."""
     lines = [
         choice(results, costs),
-        *(of_task(results, costs, key) for key in TASKS),
+        *(of_task(towers, results, costs, key) for key in TASKS),
         *(price(results, costs, name) for name in NAMES if name != BASE),
         queue(results),
     ]
@@ -77,8 +77,9 @@ def choice(results: Results, costs: Mapping[str, Any]) -> str:
     return f"**To choose one**: {'; '.join(told)}."
 
 
-def of_task(results: Results, costs: Mapping[str, Any], key: str) -> str:
-    """The best system of a task at each batch, its lead over the next, and what is reached without a model."""
+def of_task(towers: Towers, results: Results, costs: Mapping[str, Any], key: str) -> str:
+    """The best system of a task at each batch, its lead over the next, what is reached without a model, and what by
+    the tower that all start from, where a task needs no other."""
     told, (baseline, floor) = [], baselines(results, costs)[key]
     for batch in batches_of(results):
         found = lead(results, batch, key)
@@ -92,10 +93,11 @@ def of_task(results: Results, costs: Mapping[str, Any], key: str) -> str:
             f"{called(following)} (95 % {span(found.values)}), {reach}; {baseline} give "
             f"{floor:.2f}{apart(results, found.order, batch, key, floor)}"
         )
-    return (
-        f"**{TASKS[key].capitalize()}** ({METRICS[key]}): {'. '.join(part[0].upper() + part[1:] for part in told)}. "
-        "The lead of the best over the next is descriptive, as the pair is picked after seeing the means."
-    )
+        if key in starts(towers):
+            tower, value = starts(towers)[key]
+            told[-1] += f"; the {tower} tower at the start gives {value:.2f}"
+            told[-1] += apart(results, found.order, batch, key, value)
+    return f"**{TASKS[key].capitalize()}** ({METRICS[key]}): {'. '.join(part[0].upper() + part[1:] for part in told)}."
 
 
 def apart(results: Results, names: Sequence[str], batch: int, key: str, floor: float) -> str:
