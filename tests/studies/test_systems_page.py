@@ -163,3 +163,24 @@ def test_the_one_command_of_a_system_is_of_that_system(name):
     config = load_run(ROOT / path, overrides[1::2])
     assert config.model.system == ("ernie_vil2" if name == "clip" else name)
     assert (len(config.objective.pairs) == 1) == (name in ("clip", "brivl"))
+
+
+@pytest.mark.parametrize(
+    "readme, head", [("README.md", "| system | batch | mean"), ("README_zh.md", "| 系统 | 批大小")]
+)
+def test_the_readme_has_the_figures_of_the_page(readme, head):
+    """Each row of its table is one of the page's: mean recall, Spearman, mAP and the time of a step."""
+    page = rows_of((ROOT / "docs/systems.md").read_text(), "| system | batch | T2I R@1")
+    kept = [[*row[:2], *(row[place] for place in (4, 5, 7)), row[8].removesuffix(" x")] for row in page]
+    shown = rows_of(
+        (ROOT / readme).read_text(), "| system | batch | mean" if readme == "README.md" else "| 系统 | 批大小"
+    )
+    assert len(shown) == len(kept) == 2 * len(NAMES) + 4
+    assert [row[1:] for row in shown] == [row[1:] for row in kept]
+    assert [row[0] for row in shown[: 2 * len(NAMES)]] == 2 * list(NAMES.values())
+
+
+def rows_of(text, head):
+    """Cells of the rows below a table's first line, which begins with `head`."""
+    table = text[text.index(head) :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
