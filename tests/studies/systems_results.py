@@ -7,6 +7,13 @@ from ernie_vil2.studies.systems.plan import Plan
 from tests.conftest import ROOT
 
 CONFIGS = ROOT / "configs" / "systems"
+TINY = ("data.train.size=128", "data.valid.size=10", "model.image_tower.depth=1", "model.text_tower.depth=1")
+GIVEN = {"pairs": 64, "batches": (16, 32), "seeds": (4, 5), "rates": (1e-3, 1e-2), "overrides": TINY, "images": 9}
+
+
+def planned(tmp_path, **changes):
+    """A small plan whose runs are below tmp_path/out."""
+    return Plan(CONFIGS, tmp_path / "out", **{**GIVEN, **changes})
 
 
 def result(run, value, validation=None, config=None):
