@@ -7,7 +7,7 @@ from typing import Any
 
 from .atomic import atomic_file, reported
 from .marks import MARK, marked
-from .text import ContentError, read_text
+from .text import MOST_BYTES, ContentError, read_text
 
 MEND = "the file may be cut, copy it again"
 
@@ -45,13 +45,17 @@ def parse_json(text: str) -> Any:
 
 
 def read_json(
-    path: str | os.PathLike, kept: Callable[[dict[str, Any]], dict[str, Any]] | None = None, mend: str = MEND
+    path: str | os.PathLike,
+    kept: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    mend: str = MEND,
+    most: int = MOST_BYTES,
 ) -> Any:
     """The content of a JSON file; ContentError says what is wrong with it, OSError that it cannot be opened.
 
-    kept: of an object, what is worth its memory. mend: what to do about text that is not JSON.
+    kept: of an object, what is worth its memory. mend: what to do about text that is not JSON. most: bytes that it
+    may have.
     """
-    text = read_text(path)
+    text = read_text(path, most)
     try:
         if kept is None:
             return parse_json(text)

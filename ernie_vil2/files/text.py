@@ -5,14 +5,21 @@ Whoever reads a text file reads it here (a test looks for others). What has an i
 """
 
 import codecs
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 from ..errors import DataError
 
 MARK = codecs.BOM_UTF8
+MOST_BYTES = 1 << 30
+"""Of a text file that is read as a whole, unless its reader knows better"""
+SETTINGS_BYTES = 16 << 20
+"""Of a file that a person or a program wrote settings into"""
+STREAMS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+"""What a shell names in place of a file; any other pipe may never end"""
 WIDE_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -32,7 +39,7 @@ class ContentError(DataError, ValueError):
         super().__init__(where, reason, fix, line)
         self.where, self.reason, self.fix, self.line = where, reason, fix, line
 
-    def __str__(self):
+    def sentence(self) -> str:
         return f"{self.where}{f':{self.line}' if self.line else ''}: {self.reason}; {self.fix}"
 
 
@@ -63,14 +70,29 @@ def split_lines(text: str) -> list[str]:
     return lines if lines[-1] else lines[:-1]
 
 
-def read_text(path: str | os.PathLike) -> str:
-    """The text of a file. Raises ContentError, and OSError where it cannot be opened."""
-    return decode_text(Path(path).read_bytes(), path)
+def read_bytes(path: str | os.PathLike, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a file. Raises ContentError where they are more than `most`, or where it is none that ends, and
+    OSError where it cannot be opened."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode) and not os.fspath(path).startswith(STREAMS):
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        raise ContentError(path, "this is no plain file", "give a file")
+    with open(path, "rb") as handle:
+        raw = handle.read(most + 1) if status.st_size <= most else b""
+    if status.st_size > most or len(raw) > most:
+        raise ContentError(path, f"the file has over {most:,} bytes, the most that it can sensibly have", "correct it")
+    return raw
 
 
-def read_lines(path: str | os.PathLike) -> list[str]:
+def read_text(path: str | os.PathLike, most: int = MOST_BYTES) -> str:
+    """The text of a file of at most `most` bytes. Raises ContentError, and OSError where it cannot be opened."""
+    return decode_text(read_bytes(path, most), path)
+
+
+def read_lines(path: str | os.PathLike, most: int = MOST_BYTES) -> list[str]:
     """The lines of a list (ids, names): also those of files joined into one, whose marks are then inside."""
-    return [line.removeprefix("\ufeff") for line in split_lines(read_text(path))]
+    return [line.removeprefix("\ufeff") for line in split_lines(read_text(path, most))]
 
 
 def byte_lines(path: str | os.PathLike) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ class RowError(DataError):
         super().__init__(where, cause, reason, fix)
         self.where, self.cause, self.reason, self.fix = where, cause, reason, fix
 
-    def __str__(self):
+    def sentence(self) -> str:
         return f"{self.where}: {self.reason}; {self.fix}"
 
 
