@@ -5,7 +5,6 @@ its own files by a mark in them, and its own folders by what it says of them. Ev
 kind stays, and so does one that holds an input: nobody can mean the loss of what lies in it.
 """
 
-import glob
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from ..errors import ConfigError
+from .globs import path_error, paths_like
 from .leftovers import clear_leftovers
 from .marks import marked, written_by
 from .run_folder import CHECKPOINTS, STATE
@@ -47,8 +47,10 @@ def paths_of(spec: Any) -> Iterator[Path]:
         for part in spec:
             yield from paths_of(part)
     elif isinstance(spec, (str, os.PathLike)):
+        if path_error(os.fsdecode(spec)):
+            return
         text = os.path.expanduser(os.fspath(spec))
-        yield from map(Path, [text] if os.path.lexists(text) else glob.glob(text, recursive=True))
+        yield from map(Path, [text] if os.path.lexists(text) else paths_like(text))
 
 
 def same(one: Path, other: Path) -> bool:
