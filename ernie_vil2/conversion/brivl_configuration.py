@@ -56,7 +56,7 @@ def unsaid(theirs: Mapping[str, Any], config: ModelConfig, target: Path) -> list
 
 
 def written(value: Any) -> str:
-    """A value as YAML reads it, which takes 1e-05 for a word."""
+    """A value as YAML of any version reads it."""
     return yaml.safe_dump(value).partition("\n")[0]
 
 
