@@ -19,7 +19,7 @@ SPACE = "free some space or choose another place"
 ADVICE = {
     errno.EACCES: "change its permissions or choose another place",
     errno.EDQUOT: SPACE,
-    errno.EFBIG: "make it smaller or choose another place",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f) or choose another place",
     errno.EINVAL: "choose another name or place",
     errno.EIO: "check the disk or choose another place",
     errno.EISDIR: "name a file",
