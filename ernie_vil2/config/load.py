@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, brief, quoted
 from ..files.json_files import read_json
 from ..files.run_folder import told_model
 from ..files.yaml_files import parse_value, read_yaml
@@ -20,19 +20,17 @@ STARTS = ("model", "text", "image")
 
 def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
     """A RunConfig from a YAML file and `a.b=value` overrides (YAML values); ConfigError names file and key."""
-    data = read_yaml(path)
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: the file must hold keys and values, not {data!r}")
+    data = as_dict(read_yaml(path))  # a copy without aliases, so that an override changes one place
     where = str(path)
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator or not key:
-            raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
-        where = f"{path} with -o {override}"
+            raise ConfigError(f"-o {brief(override, 120)}: write it as key=value, for example -o train.steps=100")
+        where = f"{path} with -o {brief(override, 120)}"
         set_key(
             data,
             key.strip().split("."),
-            parse_value(f"-o {override}", value, f": {value!r} is not a YAML value; quote it"),
+            parse_value(f"-o {override}", value, f": {quoted(value)} is not a YAML value; quote it"),
         )
     spell_out_kinds(data)
     try:
@@ -83,7 +81,7 @@ def start_from(data: dict[str, Any], where: str) -> None:
     for tower, other in (("text", "image"), ("image", "text")):
         if saved.get(f"{tower}_tower", {}) is None:
             raise ConfigError(
-                f"{where}: init.model is {folder!r}, which has no {tower} tower; name one that has both, or set "
+                f"{where}: init.model is {quoted(folder)}, which has no {tower} tower; name one that has both, or set "
                 f"init.{other} instead and describe the towers under model"
             )
     data["model"] = merged(saved, given or {})
@@ -114,7 +112,7 @@ def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
         raise ConfigError(
-            f"{where}: init.{key} is {folder!r}, but {path} cannot be read ({reason}); "
+            f"{where}: init.{key} is {quoted(folder)}, but {path} cannot be read ({reason}); "
             "name a model directory, as tools/convert.py writes it"
         ) from None
 
@@ -137,6 +135,6 @@ def set_key(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
         elif held is None:
             data[key] = {}
         elif not isinstance(held, dict):
-            raise ConfigError(f"-o {'.'.join(keys)}: {key} is {held!r}, which has no keys; give {key} as a whole")
+            raise ConfigError(f"-o {'.'.join(keys)}: {key} is {quoted(held)}, which has no keys; give {key} as a whole")
         data = data[key]
     data[keys[-1]] = value
