@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import CheckpointError
 from ...files.atomic import atomic_file, reported
-from .lazy_tensors import Spec, Stored, TensorFile, printable
+from .lazy_tensors import Spec, Stored, TensorFile, is_shape, printable
 from .pickle_constructors import KNOWN, Array
 from .pickle_machine import Machine
 
@@ -124,9 +124,7 @@ def join_slices(entries: dict[str, Any], slices: Any, path: str | os.PathLike) -
     for key, about in slices.items() if type(slices) is dict else [(SLICES, None)]:
         about = about if type(about) is dict else {}
         shape, names = about.get("OriginShape"), about.get("slices")
-        good = (
-            type(shape) is tuple and len(shape) <= 32 and all(type(side) is int and 0 <= side < 2**48 for side in shape)
-        )
+        good = type(shape) is tuple and is_shape(shape)
         good = good and type(names) is list and names and all(type(name) is str for name in names)
         parts = [entries.pop(name, None) for name in names] if good else []
         if not parts or not all(isinstance(part, Stored) and part.dtype == parts[0].dtype for part in parts):

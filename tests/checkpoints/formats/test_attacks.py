@@ -102,7 +102,7 @@ ATTACKS = {
     "tuple of a number": (entry(b"cbuiltins\ntuple\nK\x05\x85R"), "builtins.tuple"),
     "pairs that are not": (entry(b"ccollections\nOrderedDict\n](K\x01K\x02e\x85R"), "OrderedDict"),
     "shape over the data": (entry(array(shape=long_shape(2**40))), "4,398,046,511,104 bytes, with 4 bytes"),
-    "shape that overflows": (entry(array(shape=long_shape(2**33, 2**33))), "with 4 bytes of data"),
+    "shape that overflows": (entry(array(shape=long_shape(2**33, 2**33))), "not a tuple of sizes"),
     "shape under the data": (entry(array(data=b"C\x08" + bytes(8))), "with 8 bytes of data"),
     "negative shape": (entry(array(shape=long_shape(-1))), "not a tuple of sizes"),
     "shape of truths": (entry(array(shape=b"\x88\x85")), "not a tuple of sizes"),
