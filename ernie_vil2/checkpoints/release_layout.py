@@ -6,7 +6,7 @@ Linear weights are [in, out]. Keys and shapes of the base size are those of the 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..config.model import ModelConfig
 from ..config.tower_fields import ImageTower, ImageTowerConfig, TextTowerConfig
 from ..config.tower_shapes import Shapes
 from ..config.towers import KINDS
-from ..errors import CheckpointError
+from ..errors import CheckpointError, brief
 from .formats.lazy_tensors import FLOATS, Spec, printable, spec_of
 
 TEMPERATURE = "contrastive_loss_mm.temperature_b"
@@ -26,6 +26,8 @@ HARMLESS = re.compile(r"visual\.classfy\..+|contrastive_loss_((ii|tt)\.temperatu
 HARMLESS_SHAPES = {
     f"contrastive_loss_{group}.{name}": (1,) for group in ("mm", "ii", "tt") for name in ("temperature_b", "bias_b")
 }
+SHOWN, LONGEST_NAME = 2, 90
+"""Names of each kind of difference in an error, and their characters"""
 RELEASED_DEPTHS = {768: 12, 1024: 24}
 
 
@@ -74,7 +76,8 @@ def recognise(keys: Iterable[str]) -> str:
 def check(state: Mapping[str, np.ndarray], config: ModelConfig, where: str | os.PathLike) -> list[str]:
     """Notes on harmless differences between `state` and what `config` needs.
 
-    Raises one CheckpointError that names every missing, unexpected, mis-shaped and non-float tensor.
+    Raises one CheckpointError that counts what is missing, unexpected, mis-shaped and not floating point, and names
+    the first of each.
     """
     wanted, found, free = manifest(config), {key: spec_of(state, key) for key in state}, open_prefixes(config)
     unexpected = [key for key in found if key not in wanted and not key.startswith(free)]
@@ -99,10 +102,10 @@ def check(state: Mapping[str, np.ndarray], config: ModelConfig, where: str | os.
     problems = {kind: names for kind, names in problems.items() if names}
     if problems:
         counts = ", ".join(f"{len(names)} {kind}" for kind, names in problems.items())
-        lists = "".join(f"\n  {kind}:\n" + "\n".join(grouped(names)) for kind, names in problems.items())
+        lists = "; ".join(f"{kind}: {some_of(names)}" for kind, names in problems.items())
         raise CheckpointError(
-            f"{where} does not fit the model ({counts} of {len(wanted)} tensors); take the file again from its source, "
-            f"or give the configuration that it was written with:{lists}"
+            f"{where} does not fit the model ({counts} of {len(wanted)} tensors): {lists}; take the file again, or "
+            "give the configuration that it was written with"
         )
     return notes(config, found, harmless)
 
@@ -111,7 +114,7 @@ def notes(config: ModelConfig, found: Mapping[str, Spec], harmless: list[str]) -
     """Sentences on what is unusual and harmless in a state that fits."""
     said = []
     if harmless:
-        said.append("not used by the towers: " + ", ".join(harmless))
+        said.append(f"not used by the towers: {', '.join(harmless)}")
     kinds = Counter(spec.dtype for spec in found.values() if spec.dtype != "float32")
     said += [f"{count} tensors are stored as {kind} and read as float32" for kind, count in kinds.items()]
     for name, tower in config.towers().items():
@@ -123,10 +126,7 @@ def notes(config: ModelConfig, found: Mapping[str, Spec], harmless: list[str]) -
     return said
 
 
-def grouped(names: Iterable[str]) -> list[str]:
-    """One line for the tensors of each block, all named; those of other libraries' blocks stand together."""
-    ours, lines = [kind for kind in KINDS.values() if not kind.library_part], {}
-    for name in names:
-        block = next((found[0] for kind in ours if (found := kind.block(name))), name.split(".")[0])
-        lines.setdefault(block, []).append(name)
-    return ["    " + ", ".join(line) for line in lines.values()]
+def some_of(names: Sequence[str]) -> str:
+    """The first names of a list that may be long, and how many more there are."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(brief(name, LONGEST_NAME) for name in names[:SHOWN]) + more

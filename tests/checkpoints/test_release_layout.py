@@ -97,9 +97,8 @@ def test_every_single_missing_tensor_is_named():
         del state[key]
         with pytest.raises(CheckpointError) as caught:
             check(state, infer_config(state), "model.pdparams")
-        lines = str(caught.value).splitlines()
-        assert lines[0].startswith("model.pdparams does not fit the model (1 missing of 350 tensors)")
-        assert [line.strip() for line in lines[1:]] == ["missing:", key]
+        said = f"model.pdparams does not fit the model (1 missing of 350 tensors): missing: {key}; take"
+        assert str(caught.value).startswith(said)
 
 
 def test_every_single_mis_shaped_tensor_is_named():
@@ -130,15 +129,15 @@ def test_all_differences_are_in_one_error(tiny_config):
         check(state, tiny_config, "the file")
     message = str(caught.value)
     assert f"({len(missing)} missing, 2 unexpected, 1 mis-shaped, 1 not floating point of " in message
+    assert f"missing: {missing[0]}, {missing[1]} and {len(missing) - 2} more; " in message
     for name in [
-        *missing,
         "visual.head.weight",
         "epoch",
         "text_model.pooler.bias (wanted [32], found [1, 32])",
         "text_model.ln.weight (int64)",
     ]:
         assert name in message
-    assert len(message.splitlines()) < 15
+    assert "..." not in message
 
 
 def test_harmless_tensors_are_a_note(tiny_config):

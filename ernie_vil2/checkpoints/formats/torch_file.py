@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import CheckpointError
+from ...files.plain import open_plain
 from .lazy_tensors import Piece, Spec, Stored, TensorFile, printable
 from .paddle_file import MAX_TIES, identify
 from .pickle_constructors import KNOWN as PADDLE
@@ -64,7 +65,7 @@ def open_torch(path: str | os.PathLike) -> TorchFile:
     """
     path = Path(path)
     try:
-        handle = open(path, "rb")
+        handle = open_plain(path)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}; give the path of a weights file") from None
     try:
@@ -81,8 +82,8 @@ def open_torch(path: str | os.PathLike) -> TorchFile:
         strided = [entry for entry in file.entries.values() if isinstance(entry, Strided)]
         if sum(entry.count * entry.dtype.itemsize for entry in strided) > MAX_READINGS * size:
             raise CheckpointError(
-                f"{path}: its tensors are cut out of the same data over {MAX_READINGS} times; save a model's state_dict() "
-                "again, with contiguous tensors"
+                f"{path}: its tensors are cut out of the same data over {MAX_READINGS} times; save a model's "
+                "state_dict() again, with contiguous tensors"
             )
         file.notes += notes
         return file

@@ -257,7 +257,7 @@ OTHER_FILES = {
     "empty": (b"", "is empty"),
     "text": (b"hello\n", "is not a Paddle weights file"),
     "text that begins like an instruction": (b"captions of images\n", "is not a Paddle weights file"),
-    "web page": (b"<!DOCTYPE html><html>", "is not a Paddle weights file"),
+    "web page": (b"<!DOCTYPE html><html>", "is a web page"),
     "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
     "PyTorch": (zip_bytes(), "PyTorch"),
     "tar": (tar_bytes("w"), "archive"),

@@ -344,7 +344,7 @@ OTHER_FILES = {
     "a zip of others": (zipped(b"", {}, root="a/b"), "not one of torch"),
     "a pickle of Paddle": (pickle.dumps({"w": np.zeros(2)}, 4), "torch.save did not write"),
     "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
-    "web page": (b"<!DOCTYPE html><html>", "is not a Paddle weights file"),
+    "web page": (b"<!DOCTYPE html><html>", "is a web page"),
 }
 
 
