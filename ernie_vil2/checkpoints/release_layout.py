@@ -111,7 +111,7 @@ def notes(config: ModelConfig, found: Mapping[str, Spec], harmless: list[str]) -
     """Sentences on what is unusual and harmless in a state that fits."""
     said = []
     if harmless:
-        said.append("not used by the towers: " + ", ".join(harmless))
+        said.append(f"not used by the towers: {', '.join(harmless)}")
     kinds = Counter(spec.dtype for spec in found.values() if spec.dtype != "float32")
     said += [f"{count} tensors are stored as {kind} and read as float32" for kind, count in kinds.items()]
     for name, tower in config.towers().items():

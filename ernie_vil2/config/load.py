@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, brief, quoted
-from ..files.json_files import read_json
+from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.run_folder import told_model
 from ..files.yaml_files import parse_value, read_yaml
 from ..schema import as_dict, build
@@ -105,7 +105,7 @@ def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
     """What config.json of a model directory says of the model, as plain data."""
     path = Path(folder) / "config.json"
     try:
-        content = read_json(path)
+        content = read_json(path, most=SETTINGS_BYTES)
         if not isinstance(content, dict) or "layout_version" not in content:
             raise ValueError("it is not that of a model directory of this project")
         return {key: value for key, value in content.items() if key not in ("files", "extra")}

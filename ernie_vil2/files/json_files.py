@@ -5,10 +5,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import brief
 from .atomic import atomic_file, reported
 from .marks import MARK, marked
 from .text import MOST_BYTES, ContentError, read_text
 
+SETTINGS_BYTES = 4 << 20
+"""Of a JSON file of settings or of an index: one takes up to 24 times its size in memory"""
 MEND = "the file may be cut, copy it again"
 
 
@@ -31,8 +34,9 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The dictionary of an object's keys and values."""
     content = dict(pairs)
     if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise KeyTwice(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is given twice")
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise KeyTwice(f"the key {brief(twice, 80)!r} is given twice")
     return content
 
 

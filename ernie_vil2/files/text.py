@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 
 from ..errors import DataError
+from .stand_ins import HEAD, stand_in
 
 MARK = codecs.BOM_UTF8
 MOST_BYTES = 1 << 30
@@ -45,6 +46,8 @@ class ContentError(DataError, ValueError):
 
 def decode_text(raw: bytes, where: str | os.PathLike) -> str:
     """The text of a whole file's bytes, without its byte-order mark; ContentError names the line that is no text."""
+    if found := stand_in(raw):
+        raise not_fetched(where, found)
     codec = next((codec for mark, codec in WIDE_MARKS.items() if raw.startswith(mark)), "utf-8-sig")
     try:
         text = raw.decode(codec)
@@ -57,6 +60,12 @@ def decode_text(raw: bytes, where: str | os.PathLike) -> str:
         reason = "the file holds a zero byte, as UTF-16 without a mark does"
         raise ContentError(where, reason, "save it as UTF-8", line_of(text[: text.index("\0")]))
     return text
+
+
+def not_fetched(where: str | os.PathLike, found: str) -> ContentError:
+    """The error of a file that `stand_in` found something in the place of."""
+    reason, _, fix = found.partition("; ")
+    return ContentError(where, f"the file {reason}", fix)
 
 
 def line_of(before: str) -> int:
@@ -98,6 +107,8 @@ def read_lines(path: str | os.PathLike, most: int = MOST_BYTES) -> list[str]:
 def byte_lines(path: str | os.PathLike) -> Iterator[bytes]:
     """Yield the lines of a file that is too large to hold, without their ends; ContentError for UTF-16."""
     with open(path, "rb") as handle:
+        if found := stand_in(handle.peek(HEAD)):
+            raise not_fetched(path, found)
         for number, line in enumerate(handle):
             if not number and line.startswith(tuple(WIDE_MARKS)):
                 raise ContentError(path, "the file is UTF-16 text", "save it as UTF-8")

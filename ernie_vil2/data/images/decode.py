@@ -22,6 +22,7 @@ import numpy as np
 
 from ...config.model import PixelProfile
 from ...errors import ImageError
+from ...files.stand_ins import stand_in
 from .damage import damage
 from .headers import image_size, is_truncated
 from .jpeg import has_ink, jpeg_pixels, upright
@@ -92,6 +93,8 @@ def decode_for(
         data = read_file(where, limits)
     else:
         raise image_error("not an image", f"an object of type {type(image).__name__} is not an image; {WANTED}")
+    if found := stand_in(data):
+        raise image_error("not an image", f"{where}: {found}")
     if profile.decoder == "pil":
         rgb = decode_pil(data, where, profile, limits)
         return rgb, rgb.shape[:2]

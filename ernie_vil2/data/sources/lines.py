@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
+from ...files.stand_ins import HEAD, stand_in
 from ...files.text import MARK
 from .base import RowError
 
@@ -142,10 +143,9 @@ def _scan(handle, path):
     starts, short, position = array("q", [0]), array("q"), 0
     while filled := handle.readinto(buffer):
         if not position:
-            head = bytes(buffer[:4])
-            for magic, meaning in FOREIGN.items():
-                if head.startswith(magic):
-                    raise DataError(f"{path}: the file {meaning}")
+            head = bytes(buffer[: min(filled, HEAD)])
+            if meaning := stand_in(head) or next((FOREIGN[magic] for magic in FOREIGN if head.startswith(magic)), None):
+                raise DataError(f"{path}: the file {meaning}")
             starts[0] = len(MARK) if head.startswith(MARK) else 0
             end = 13 if 10 not in buffer[:filled] and 13 in buffer[: filled - 1] else 10  # lone CR: an old table
         following = np.flatnonzero(np.frombuffer(buffer, np.uint8, filled) == end) + (position + 1)

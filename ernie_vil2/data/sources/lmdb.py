@@ -16,6 +16,7 @@ import numpy as np
 from ...checkpoints.formats.lazy_tensors import Piece, printable
 from ...checkpoints.formats.pickle_machine import Machine, Refused
 from ...errors import CheckpointError, DataError
+from ...files.stand_ins import stand_in_at
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .chinese_clip import Grouping
@@ -177,6 +178,8 @@ def reading(path: str | os.PathLike) -> "Iterator[lmdb.Transaction]":
         with found.begin() as transaction:
             yield transaction
     except lmdb.Error as error:
+        if found := stand_in_at(os.path.join(path, "data.mdb")):
+            raise DataError(f"{path}/data.mdb: {found}") from None
         raise DataError(f"{path}: cannot be read as lmdb ({error}); copy or write it again") from None
 
 

@@ -63,7 +63,7 @@ def failed(tmp_path, fetch):
             fetch(**options)
         assert not (tmp_path / NAME / FILE).exists()
         assert len(str(caught.value).splitlines()) == 1
-        return str(caught.value)
+        return caught.value.sentence()
 
     return run
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from ....errors import DataError
 from ....files.atomic import atomic_file
+from ....files.stand_ins import stand_in
 from ..base import digest
 from ..lines import FOREIGN
 from ..stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
@@ -176,6 +177,8 @@ def scan(path: str) -> TarIndex:
 
 def check_kind(path: str, head: bytes) -> None:
     """DataError when a file begins as something else than a tar does."""
+    if found := stand_in(head):
+        raise DataError(f"{path}: the file {found}")
     for magic, meaning in FOREIGN.items():
         if head.startswith(magic):
             raise DataError(f"{path}: the file {meaning}; tars are read uncompressed, for random access")
