@@ -12,6 +12,7 @@ Training may ask for JPEGs at a half, a quarter or an eighth (`decode_for`); eva
 import functools
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from io import BytesIO
 from types import ModuleType
@@ -22,6 +23,7 @@ import numpy as np
 from ...config.model import PixelProfile
 from ...errors import ImageError
 from .damage import damage
+from .formats.png import without_comments
 from .inputs import WANTED, AnyImage, content_of
 from .inspection import check_pil, inspect, runs
 from .jpeg import has_ink, jpeg_pixels, upright
@@ -109,6 +111,16 @@ def opencv() -> ModuleType:
     return cv2
 
 
+@functools.cache
+def pillow() -> ModuleType:
+    """PIL.Image, without its warnings of what looks odd in a file or is large: errors and limits are told by ours."""
+    from PIL import Image
+
+    for module in (r"PIL\.", r"ernie_vil2\.data\.images\."):
+        warnings.filterwarnings("ignore", module=module)
+    return Image
+
+
 def decode_opencv(
     data: bytes, where: str, limits: Limits, short: int | None = None
 ) -> tuple[np.ndarray, tuple[int, int]]:
@@ -122,6 +134,8 @@ def decode_opencv(
         )
     width, height = size
     factor = 1
+    if kind == "PNG":
+        data = without_comments(data)
     if kind == "JPEG":
         factor = max(least_reduction(size, limits), reduction(height, width, short) if short else 1)
         rgb = checked_jpeg(data, where, limits, *reduced_sides(size, factor))
@@ -175,10 +189,11 @@ def checked_jpeg(data: bytes, where: str, limits: Limits, rows: int = 0, columns
 
 
 def decode_pil(data: bytes, where: str, profile: PixelProfile, limits: Limits) -> tuple[np.ndarray, tuple[int, int]]:
-    from PIL import Image
-
+    Image = pillow()
     kind, size = inspect(data, where, limits)
     factor = least_reduction(size, limits) if kind == "JPEG" else 1
+    if kind == "PNG":
+        data = without_comments(data)
     if kind != "JPEG":
         refuse_damaged(damage(data), where, limits)
     elif has_ink(data):

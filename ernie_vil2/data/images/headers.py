@@ -128,6 +128,8 @@ def read_gif(data: bytes) -> tuple[int, int]:
         while data[place]:
             place += data[place] + 1
         place += 1
+    else:
+        raise ValueError(f"it has over {MOST_SEGMENTS:,} blocks before its picture")
     return width, height
 
 

@@ -43,7 +43,7 @@ def inspect(data: bytes, where: str, limits: Limits) -> tuple[str | None, tuple[
 
 def runs(image: "Image") -> int:
     """How much a pixel of an opened picture weighs: runs of a bitmap are decoded in Python."""
-    return RUNS if any("rle" in str(tile[0]) for tile in getattr(image, "tile", ())) else 1
+    return RUNS if any(tile[0] == "bmp_rle" for tile in getattr(image, "tile", ())) else 1
 
 
 def check_pil(image: "Image", limits: Limits) -> None:

@@ -14,10 +14,10 @@ class Limits:
     A file over max_bytes; a header that declares over max_pixels, also at the half, quarter or eighth of its sides at
     which a JPEG can be decoded as long as its short side keeps LEAST_SHORT pixels; a side over max_side; beyond 16
     million pixels, more than max_expansion of them for each byte of the file; and a file whose decoder would have more
-    to do, in time or memory, than with max_work plain pixels: floats, several scans, large tiles and the like weigh more
-    (`formats/work.py`). With these limits one file takes at most about 1 GB and 5 s.
-    max_pixels bounds the resized image too, which a very long and thin image makes
-    large. keep_damaged: a file that decodes only in part gives what can be decoded, instead of being refused.
+    to do, in time or memory, than with max_work plain pixels: floats, several scans, large tiles and the like weigh
+    more (`formats/work.py`). With these limits one file takes at most about 1 GB and 5 s. max_pixels bounds the resized
+    image too, which a very long and thin image makes large. keep_damaged: a file that decodes only in part gives what
+    can be decoded, instead of being refused.
     """
 
     max_pixels: int = 100_000_000

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 MOST_CHUNKS = 100_000
 INFLATED = 1032
 """Bytes that one of deflate's can become, at most"""
+COMMENTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"sPLT", b"hIST", b"tIME")
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Values of a pixel by the colour type of a PNG"""
 
@@ -17,6 +18,19 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         end = place + 8 + int.from_bytes(data[place : place + 4], "big")
         yield data[place + 4 : place + 8], place + 4, end
         place = end + 4
+
+
+def without_comments(data: bytes) -> bytes:
+    """A PNG without its chunks of text and colour profile, on which no pixel depends: they may be large when inflated,
+    and libpng prints what it finds wrong with them."""
+    parts, start = [], 0
+    for kind, place, end in png_chunks(data):
+        if kind in COMMENTS:
+            parts.append(data[start : place - 4])
+            start = end + 4
+        if kind == b"IEND":
+            break
+    return b"".join([*parts, data[start:]]) if parts else data
 
 
 def png_burden(data: bytes) -> tuple[float, str]:

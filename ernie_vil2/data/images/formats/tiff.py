@@ -58,10 +58,13 @@ def tiff_burden(data: bytes) -> tuple[float, str]:
     content = sum(count * SIZES.get(kind, 1) for _, kind, count, _ in entries)
     if content > 2 * len(data):
         return 0, f"its directory declares {content:,} bytes of values, which are more than there are"
-    tags = tiff_tags(data, (WIDTH, HEIGHT, BITS, SAMPLES, TILE_WIDTH, TILE_HEIGHT, *OFFSETS))
+    tags = tiff_tags(data, (WIDTH, HEIGHT, BITS, SAMPLES, TILE_WIDTH, TILE_HEIGHT, *COUNTS))
     width, height, tile_width, tile_height = (tags.get(tag, (0,))[0] for tag in (256, 257, TILE_WIDTH, TILE_HEIGHT))
     depth = max(1, sum(tags.get(BITS, (1,)))) / 8
     depth *= max(1, tags.get(SAMPLES, (1,))[0]) / len(tags.get(BITS, (1,)))
+    stored = sum(sum(tags.get(tag, ())) for tag in COUNTS)
+    if stored > 2 * len(data) and stored > 2 * width * height * depth:
+        return 0, f"its strips are {stored:,} bytes, which are more than there are"
     covered = width * height
     if tile_width and tile_height:
         covered = -(-width // tile_width) * tile_width * -(-height // tile_height) * tile_height

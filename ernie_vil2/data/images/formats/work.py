@@ -11,28 +11,32 @@ from .tiff import tiff_burden
 
 WEIGHTS = {"AVIF": 2, "HDR": 2, "ICO": 2, "WEBP": 2, "PAM": 2}
 """Pixels of work of a pixel, where decoders need more memory for one than for others"""
-FLOATS, DIGITS, RUNS = 4, 6, 8
-"""The same of float pixels, of values that are written as digits, and of runs, which Pillow decodes in Python"""
+BYTES = {"AVIF": 3}
+"""Work of a byte, where what takes time is to read numbers, as many as there are"""
+FLOATS, DIGITS, RUNS = 4, {b"1": 6, b"2": 10, b"3": 30}, 8
+"""The same of float pixels, of values written as digits by their kind, and of runs: Pillow reads these two in Python"""
 
 
 def burden(kind: str, data: bytes, size: tuple[int, int]) -> tuple[float, str]:
     """(work in pixels, what is wrong with the header or ""), of a file of `kind` whose header declares `size`."""
     try:
         measure = BURDENS.get(kind)
-        return measure(data) if measure else (WEIGHTS.get(kind, 1) * size[0] * size[1] * special(kind, data), "")
+        if measure:
+            return measure(data)
+        return max(weight(kind, data) * size[0] * size[1], BYTES.get(kind, 0) * len(data)), ""
     except (struct.error, LookupError, TypeError, OverflowError):
         return 0, "its header ends early"
     except ValueError as error:
         return 0, str(error)
 
 
-def special(kind: str, data: bytes) -> int:
-    """The weight of a rare form of a format."""
+def weight(kind: str, data: bytes) -> int:
+    """The work of a pixel of a file."""
     if kind == "BMP" and data[14] > 12 and struct.unpack_from("<I", data, 30)[0] in (1, 2):
         return RUNS
     if kind == "PPM":
-        return FLOATS if data[1:2] in b"Ff" else DIGITS if data[1:2] in b"123" else 1
-    return 1
+        return FLOATS if data[1:2] in b"Ff" else DIGITS.get(data[1:2], 1)
+    return WEIGHTS.get(kind, 1)
 
 
 BURDENS: dict[str, Callable[[bytes], tuple[float, str]]] = {
