@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..config.model import PLAIN, ModelConfig
-from ..errors import CheckpointError
+from ..errors import CheckpointError, advice
 from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from ..files.json_files import read_json
 from ..files.text import ContentError
@@ -100,7 +100,7 @@ def write_directory(
         files[VOCAB] = {"bytes": len(vocabulary), "sha256": hashlib.sha256(vocabulary).hexdigest()}
     content = {**config.to_dict(), "files": files, **({"extra": extra} if extra is not None else {})}
     with synced_file(folder / CONFIG) as handle:
-        handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+        handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
     sync_directory(folder)
 
 
@@ -108,7 +108,9 @@ def read_vocab(vocab: str | os.PathLike) -> bytes:
     try:
         data = Path(vocab).read_bytes()
     except OSError as error:
-        raise CheckpointError(f"cannot read the vocabulary {vocab}: {error.strerror}; {VOCAB_SOURCE}") from None
+        raise CheckpointError(
+            f"cannot read the vocabulary {vocab}: {error.strerror or error}; {advice(error, VOCAB_SOURCE)}"
+        ) from None
     if not data.strip():
         raise CheckpointError(f"the vocabulary {vocab} is empty; {VOCAB_SOURCE}")
     return data

@@ -99,7 +99,9 @@ def write_model(opened: Opened, target: Path, check: bool) -> list[str]:
             content = read_json(made / model_directory.CONFIG, required=True)
             content["extra"]["check"] = record
             with reported(target), atomic_file(made / model_directory.CONFIG) as handle:
-                handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+                handle.write(
+                    (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+                )
             said.append(conversion_check.sentence(record))
         with reported(target):
             replace_directory(made, target.resolve())

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigError
+from ..errors import ConfigError, plain
 from .leftovers import clear_leftovers
 from .marks import marked, written_by
 from .run_folder import CHECKPOINTS, STATE
@@ -129,7 +129,7 @@ class Claims:
         target = Path(target)
         for path in dict.fromkeys((target.absolute(), Path(os.path.realpath(target)))):
             for told in clear_leftovers(path):
-                print(f"note: {told}", file=sys.stderr)
+                print(f"note: {plain(told)}", file=sys.stderr)
         for other in self.taken:
             if same(target, other) or inside(target, other) or inside(other, target):
                 raise ConfigError(f"{target} and {other} are both written to; give each a place of its own")

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigError
+from ..errors import ConfigError, advice
 from .text import read_text
 
 MERGE = "tag:yaml.org,2002:merge"
@@ -41,7 +41,9 @@ def read_yaml(path: str | os.PathLike) -> Any:
         text = read_text(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
-        raise ConfigError(f"cannot read configuration {path}: {reason}; give the path of a YAML file") from None
+        raise ConfigError(
+            f"cannot read configuration {path}: {reason}; {advice(error, 'give the path of a YAML file')}"
+        ) from None
     try:
         return parse_yaml(text) or {}
     except yaml.YAMLError as error:

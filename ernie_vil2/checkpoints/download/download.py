@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, advice
 from ...files.atomic import atomic_file, reported, sync_directory
 from ...files.json_files import read_json
 from .catalogue import Published, addresses, files_of
@@ -151,7 +151,9 @@ class Wanted:
         try:
             found = digests(self.path)
         except OSError as error:
-            raise CheckpointError(f"cannot read {self.path}: {error.strerror or error}; correct that") from None
+            raise CheckpointError(
+                f"cannot read {self.path}: {error.strerror or error}; {advice(error, 'correct that')}"
+            ) from None
         if objection := self.objection(found):
             raise CheckpointError(
                 f"{self.path} {objection}; move it away and run the command again, or, where the change is meant, "

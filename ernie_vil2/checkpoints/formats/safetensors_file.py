@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, advice
 from .lazy_tensors import Piece, Spec, Stored, TensorFile, spec_of
 
 DTYPES = {
@@ -41,7 +41,9 @@ def open_safetensors(path: str | os.PathLike) -> TensorFile:
     try:
         handle = open(path, "rb")
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}; copy the whole model directory") from None
+        raise CheckpointError(
+            f"cannot read {path}: {error.strerror or error}; {advice(error, 'copy the whole model directory')}"
+        ) from None
     try:
         with safe_open(path, framework="numpy") as tensors:
             sums = tensors.metadata() or {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, advice
 from ...files import json_files
 from ..formats.lazy_tensors import Spec, TensorFile, printable, spec_of
 from ..formats.paddle_file import open_pdparams
@@ -133,7 +133,9 @@ def open_weights(path: Path) -> TensorFile:
         with open(path, "rb") as handle:
             head = handle.read(512)
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}; give the path of a weights file") from None
+        raise CheckpointError(
+            f"cannot read {path}: {error.strerror or error}; {advice(error, 'give the path of a weights file')}"
+        ) from None
     refuse_unknown(head, path)
     if is_torch(head):
         return open_torch(path)
@@ -197,5 +199,7 @@ def read_json(path: Path, required: bool = False) -> dict[str, Any]:
             raise ValueError("not a dictionary")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
-        raise CheckpointError(f"cannot read {path} ({reason}); correct it, or take it again from its source") from None
+        raise CheckpointError(
+            f"cannot read {path} ({reason}); {advice(error, 'correct it, or take it again from its source')}"
+        ) from None
     return content

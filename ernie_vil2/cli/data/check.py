@@ -6,7 +6,7 @@ import os
 from ...data.check.check import check
 from ...data.images.limits import limits_of
 from ...data.tokenizer import Tokenizer
-from ...errors import ConfigError
+from ...errors import ConfigError, plain
 from ...files.claim import Claims
 from ..arguments import add_damaged, add_replace
 from ..progress import row_bar
@@ -38,7 +38,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         report.write(options.json)
     if faults := list(source.faults(options.checksums)):
-        print(f"damaged files    {len(faults):,}", *(fault for fault in faults if fault not in source.notes), sep="\n")
+        print(
+            f"damaged files    {len(faults):,}",
+            *(plain(fault) for fault in faults if fault not in source.notes),
+            sep="\n",
+        )
     return 1 if report.bad or faults else 0
 
 

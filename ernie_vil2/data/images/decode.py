@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 
 from ...config.model import PixelProfile
-from ...errors import ImageError
+from ...errors import ImageError, advice
 from .damage import damage
 from .headers import image_size, is_truncated
 from .jpeg import has_ink, jpeg_pixels, upright
@@ -136,7 +136,8 @@ def read_file(path: str, limits: Limits) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise image_error(
-            "unreadable file", f"{path}: cannot be read ({reason}); correct the path or its permissions"
+            "unreadable file",
+            f"{path}: cannot be read ({reason}); {advice(error, 'correct the path or its permissions')}",
         ) from None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from ...checkpoints.formats.lazy_tensors import Piece, printable
 from ...checkpoints.formats.pickle_machine import Machine, Refused
 from ...errors import CheckpointError, DataError
+from ...files.names import name_text
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .chinese_clip import Grouping
@@ -50,7 +51,7 @@ class LmdbSource(Source):
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.folder, self.name, self.prefix = Path(path), os.fspath(path), ""
+        self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.bad_pairs, numbers, named = [], array("q"), array("Q")
         total = self._total()
         images = np.array(list(self._image_digests()), np.uint64)
@@ -87,7 +88,7 @@ class LmdbSource(Source):
         return self.prefix + self._pair(int(self.groups.texts(self.order[self.position(index)])[0]))[0]
 
     def qualify_ids(self, folders: bool = True) -> None:
-        self.prefix = f"{self.folder}#"
+        self.prefix = f"{name_text(self.folder)}#"
 
     def own_id(self, index: int, key: str) -> str:
         return without_front(key, self.prefix)
