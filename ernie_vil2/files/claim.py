@@ -17,6 +17,7 @@ import yaml
 from ..errors import ConfigError, plain
 from .leftovers import clear_leftovers
 from .marks import marked, written_by
+from .place import check_file, check_folder
 from .run_folder import CHECKPOINTS, STATE
 from .yaml_files import parse_yaml
 
@@ -80,10 +81,12 @@ class Claims:
         self.inputs = [path for spec in inputs for path in paths_of(spec)]
         self.taken: list[Path] = []
 
-    def file(self, target: str | os.PathLike | None, own: Told | None = None) -> None:
-        """Claim a file, if one is named. own: whether an existing one is of this command; by default its mark tells."""
+    def file(self, target: str | os.PathLike | None, own: Told | None = None, parents: bool = False) -> None:
+        """Claim a file, if one is named. own: whether an existing one is of this command; by default its mark tells.
+        parents: whether the command makes the folders above it."""
         if target is None:
             return
+        check_file(target, parents)
         target = self._begin(target)
         if target.is_dir():
             raise ConfigError(f"{target} is a folder; name the file to write, for example {target / 'out'}")
@@ -102,6 +105,7 @@ class Claims:
         """
         if target is None:
             return
+        check_folder(target, replaced=True)
         target = self._begin(target)
         held = [path for path in self.inputs if inside(path, target)]
         if held:

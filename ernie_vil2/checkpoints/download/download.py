@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from ...errors import CheckpointError, advice
 from ...files.atomic import atomic_file, reported, sync_directory
 from ...files.json_files import read_json
+from ...files.place import check_folder
 from .catalogue import Published, addresses, files_of
 from .http_file import Interrupted, Limits, Progress, Refused, fetch
 from .part_file import Part
@@ -56,6 +57,7 @@ def download(
     wanted = {files[0]: sha256.strip().lower()} if sha256 is not None else {}
     folder = Path(output) / name
     if not offline:
+        check_folder(output)
         with reported(folder):
             folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, tell) as writable:
