@@ -20,6 +20,7 @@ from ..config.model import PLAIN, ModelConfig
 from ..errors import CheckpointError, advice
 from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from ..files.json_files import read_json
+from ..files.patterns import foreign
 from ..files.text import ContentError
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
@@ -141,7 +142,7 @@ def open_model(
         hint = "give a model directory or a .pdparams file"
         if waiting:
             hint = f"a save that was interrupted left {waiting[0]}: rename it to {path.name}"
-        raise CheckpointError(f"{path} does not exist; {hint}")
+        raise CheckpointError(f"{path} does not exist; {foreign(str(path)) or hint}")
     state.notes += check_state(state, config, path)
     if config.text_tower is None:
         return state if raw else Float32View(state), config, None

@@ -5,7 +5,6 @@ its own files by a mark in them, and its own folders by what it says of them. Ev
 kind stays, and so does one that holds an input: nobody can mean the loss of what lies in it.
 """
 
-import glob
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigError, plain
+from ..errors import ConfigError, UserError, plain
+from . import patterns
 from .leftovers import clear_leftovers
 from .marks import marked, written_by
 from .place import check_file, check_folder
@@ -37,7 +37,7 @@ def of_a_run(path: Path) -> bool:
 
 def paths_of(spec: Any) -> Iterator[Path]:
     """The files and folders that exist and are named in an argument: a path, a glob, or a mapping of a source."""
-    if isinstance(spec, str) and spec.startswith("{"):
+    if isinstance(spec, str) and spec.startswith("{") and not patterns.is_braces(spec):
         try:
             spec = parse_yaml(spec)
         except yaml.YAMLError:
@@ -49,7 +49,10 @@ def paths_of(spec: Any) -> Iterator[Path]:
             yield from paths_of(part)
     elif isinstance(spec, (str, os.PathLike)):
         text = os.path.expanduser(os.fspath(spec))
-        yield from map(Path, [text] if os.path.lexists(text) else glob.glob(text, recursive=True))
+        try:
+            yield from map(Path, [text] if os.path.lexists(text) else patterns.paths_of(text))
+        except (UserError, OSError, ValueError):  # whoever opens it says what is wrong
+            return
 
 
 def same(one: Path, other: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import CheckpointError, advice
 from ...files import json_files
+from ...files.patterns import foreign
 from ..formats.lazy_tensors import Spec, TensorFile, printable, spec_of
 from ..formats.paddle_file import open_pdparams
 from ..formats.safetensors_file import open_safetensors
@@ -88,7 +89,8 @@ def open_source(
         state, notes = open_shards(path) if path.name in SHARDED else (open_weights(path), [])
         folder = path.parent if path.name in WEIGHTS + SHARDED else None
     else:
-        raise CheckpointError(f"{path} does not exist; give a weights file, or the folder of a model")
+        hint = foreign(str(path)) or "give a weights file, or the folder of a model"
+        raise CheckpointError(f"{path} does not exist; {hint}")
     notes += state.notes
     state, stripped = unwrapped(state)
     source = Source(path, state, notes=notes + stripped)
