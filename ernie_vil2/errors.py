@@ -38,12 +38,19 @@ ADVICE = {
     errno.EROFS: "choose a place that can be written to",
 }
 
+OF_A_PATH = (errno.ENOENT, errno.EISDIR, errno.EINVAL)
+
 
 def brief(text: str, most: int = LONGEST) -> str:
     """`text` as one line that a terminal shows as it is: what cannot be shown is escaped, and what is longer than
     `most` characters loses its middle."""
     text = without_middle(text, most)
-    return text if text.isprintable() else without_middle("".join(map(shown, text)), most)
+    return text if text.isprintable() else without_middle(plain(text), most)
+
+
+def plain(text: str) -> str:
+    """`text` as one line that a terminal shows as it is, however long."""
+    return text if text.isprintable() else "".join(map(shown, text))
 
 
 def without_middle(text: str, most: int) -> str:
@@ -94,9 +101,15 @@ def quoted(value: object, most: int = 200) -> str:
     return without_middle(QUOTING.repr(value), most)
 
 
-def advice(error: OSError) -> str:
-    """What can be done about an operating system's refusal, as a clause."""
-    return ADVICE.get(error.errno, "correct that or choose another place")
+def advice(error: BaseException, usual: str | None = None) -> str:
+    """What can be done about an operating system's refusal, as a clause.
+
+    usual: what to do where the path is to blame and not the system, and where nothing better is known.
+    """
+    number = getattr(error, "errno", None)
+    if usual is not None and number in OF_A_PATH:
+        return usual
+    return ADVICE.get(number, usual or "correct that or choose another place")
 
 
 class UserError(Exception):

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from ..config.model import PLAIN, ModelConfig
-from ..errors import CheckpointError
+from ..errors import CheckpointError, advice
 from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from ..files.json_files import SETTINGS_BYTES, read_json
+from ..files.patterns import foreign
 from ..files.text import ContentError, read_bytes
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
@@ -101,7 +102,7 @@ def write_directory(
         files[VOCAB] = {"bytes": len(vocabulary), "sha256": hashlib.sha256(vocabulary).hexdigest()}
     content = {**config.to_dict(), "files": files, **({"extra": extra} if extra is not None else {})}
     with synced_file(folder / CONFIG) as handle:
-        handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+        handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
     sync_directory(folder)
 
 
@@ -111,7 +112,9 @@ def read_vocab(vocab: str | os.PathLike) -> bytes:
     except ContentError as error:
         raise CheckpointError(f"the vocabulary {error.sentence()}; {VOCAB_SOURCE}") from None
     except OSError as error:
-        raise CheckpointError(f"cannot read the vocabulary {vocab}: {error.strerror}; {VOCAB_SOURCE}") from None
+        raise CheckpointError(
+            f"cannot read the vocabulary {vocab}: {error.strerror or error}; {advice(error, VOCAB_SOURCE)}"
+        ) from None
     if not data.strip():
         raise CheckpointError(f"the vocabulary {vocab} is empty; {VOCAB_SOURCE}")
     return data
@@ -142,7 +145,7 @@ def open_model(
         hint = "give a model directory or a .pdparams file"
         if waiting:
             hint = f"a save that was interrupted left {waiting[0]}: rename it to {path.name}"
-        raise CheckpointError(f"{path} does not exist; {hint}")
+        raise CheckpointError(f"{path} does not exist; {foreign(str(path)) or hint}")
     state.notes += check_state(state, config, path)
     if config.text_tower is None:
         return state if raw else Float32View(state), config, None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, brief, quoted
+from ..errors import ConfigError, advice, brief, quoted
 from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.run_folder import told_model
 from ..files.yaml_files import parse_value, read_yaml
@@ -113,7 +113,7 @@ def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
         raise ConfigError(
             f"{where}: init.{key} is {quoted(folder)}, but {path} cannot be read ({reason}); "
-            "name a model directory, as tools/convert.py writes it"
+            + advice(error, "name a model directory, as tools/convert.py writes it")
         ) from None
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ..checkpoints.released_vocabulary import VOCAB_BYTES, VOCAB_MD5
-from ..errors import DataError
+from ..errors import DataError, advice
 from ..files.atomic import atomic_file
 from ..files.text import ContentError, decode_text, read_bytes, split_lines
 
@@ -70,7 +70,7 @@ def write_vocab(tokens: Iterable[str], path: str | os.PathLike) -> None:
         with atomic_file(path) as handle:
             handle.write("".join(f"{token}\t{index}\n" for token, index in seen.items()).encode())
     except OSError as error:
-        fix = "choose a folder that exists and has space"
+        fix = advice(error, "choose a folder that exists and has space")
         raise DataError(f"{path}: cannot be written ({error.strerror or error}); {fix}") from None
 
 
@@ -92,4 +92,4 @@ def file_content(path: str | os.PathLike) -> bytes:
         raise vocabulary_error(path, error) from None
     except (OSError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: the vocabulary cannot be read ({reason}); {VOCAB_HINT}") from None
+        raise DataError(f"{path}: the vocabulary cannot be read ({reason}); {advice(error, VOCAB_HINT)}") from None

@@ -23,7 +23,7 @@ def write_json(path: str | os.PathLike, content: Any, command: str | None = None
     if command is not None:
         content = {MARK: marked(command), **content}
     with reported(path), atomic_file(path) as handle:
-        handle.write((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
+        handle.write((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace"))
 
 
 class KeyTwice(ValueError):

@@ -243,5 +243,5 @@ def one_row(detector: Detector, source: Source, row: int, journal: Journal, stat
     except DataError as error:
         record = {"id": key, "error": str(error)}
         state["broken"] += 1
-    journal.write(DETECTIONS, (json.dumps(record, ensure_ascii=False) + "\n").encode())
+    journal.write(DETECTIONS, (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
     journal.add(key)

@@ -149,7 +149,7 @@ class Checkpoints:
         best = {"step": best, "score": scores(self.folder)[best] if best is not None else None}
         content = {"version": VERSION, **state, "best": best, "versions": versions(), "files": listed}
         with synced_file(temporary / STATE) as handle:
-            handle.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+            handle.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
         sync_directory(temporary)
         replace_directory(temporary, path)
         self._follow(state["step"], prune)

@@ -17,6 +17,7 @@ from ..data.sources.open import open_source
 from ..errors import ConfigError, UserError
 from ..files.atomic import atomic_file
 from ..files.leftovers import clear_leftovers_in
+from ..files.place import check_folder
 from ..files.run_folder import alone_in
 from ..inference.model import Model
 from ..objectives.gather import divide
@@ -60,6 +61,8 @@ class Trainer:
         look_up_settings(config.model)
         check_towers(config, share)
         check_second_caption(config)
+        if self.ranks.main:
+            check_folder(config.output)
         if resume is None and (self.folder / "log.jsonl").exists():
             raise ConfigError(
                 f"{self.folder} already holds a run; go on with it with --resume auto, give another folder with "

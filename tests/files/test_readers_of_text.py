@@ -24,6 +24,7 @@ OTHERWISE = {
         "data/written_lists.py",
         "evaluation/benchmarks/text_similarity/text_pairs.py",
     },
+    "names of files, which are bytes": {"files/names.py"},
     "parts of binary formats": {
         "checkpoints/formats/",
         "checkpoints/layouts/any_source.py",

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, advice
 from ...files.atomic import atomic_file, reported
 from ...files.plain import open_plain
 from ...files.stand_ins import stand_in, stand_in_at
@@ -37,7 +37,9 @@ def open_pdparams(path: str | os.PathLike) -> TensorFile:
     try:
         handle = open_plain(path)
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}; give the path of a .pdparams file") from None
+        raise CheckpointError(
+            f"cannot read {path}: {error.strerror or error}; {advice(error, 'give the path of a .pdparams file')}"
+        ) from None
     try:
         identify(handle.read(512), path)
         handle.seek(0)

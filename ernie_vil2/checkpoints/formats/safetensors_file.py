@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, advice
 from ...files.json_files import parse_json
 from ...files.plain import open_plain
 from .lazy_tensors import MAX_VOLUME, Piece, Spec, Stored, TensorFile, is_shape, printable, spec_of
@@ -48,7 +48,9 @@ def open_safetensors(path: str | os.PathLike) -> TensorFile:
     try:
         handle = open_plain(path)
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}; copy the whole model directory") from None
+        raise CheckpointError(
+            f"cannot read {path}: {error.strerror or error}; {advice(error, 'copy the whole model directory')}"
+        ) from None
     try:
         entries = read_entries(handle, path)
         return TensorFile(path, handle, entries)

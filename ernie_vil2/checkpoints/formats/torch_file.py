@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, advice
 from ...files.plain import open_plain
 from .lazy_tensors import Piece, Spec, Stored, TensorFile, printable
 from .paddle_file import MAX_TIES, identify
@@ -67,7 +67,9 @@ def open_torch(path: str | os.PathLike) -> TorchFile:
     try:
         handle = open_plain(path)
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}; give the path of a weights file") from None
+        raise CheckpointError(
+            f"cannot read {path}: {error.strerror or error}; {advice(error, 'give the path of a weights file')}"
+        ) from None
     try:
         tree, locate, size = read_tree(handle, path)
         views, notes = named_views(tree, path)

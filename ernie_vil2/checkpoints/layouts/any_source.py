@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, advice
 from ...files import json_files
+from ...files.patterns import foreign
 from ...files.plain import open_plain
 from ..formats.lazy_tensors import Spec, TensorFile, printable, spec_of
 from ..formats.paddle_file import open_pdparams, refuse_stand_in
@@ -87,7 +88,8 @@ def open_source(
         state, notes = open_shards(path) if path.name in SHARDED else (open_weights(path), [])
         folder = path.parent if path.name in WEIGHTS + SHARDED else None
     else:
-        raise CheckpointError(f"{path} does not exist; give a weights file, or the folder of a model")
+        hint = foreign(str(path)) or "give a weights file, or the folder of a model"
+        raise CheckpointError(f"{path} does not exist; {hint}")
     notes += state.notes
     state, stripped = unwrapped(state)
     source = Source(path, state, notes=notes + stripped)
@@ -132,7 +134,9 @@ def open_weights(path: Path) -> TensorFile:
         with open_plain(path) as handle:
             head = handle.read(512)
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}; give the path of a weights file") from None
+        raise CheckpointError(
+            f"cannot read {path}: {error.strerror or error}; {advice(error, 'give the path of a weights file')}"
+        ) from None
     refuse_unknown(head, path)
     if is_torch(head):
         return open_torch(path)
@@ -192,6 +196,6 @@ def read_json(path: Path, required: bool = False) -> dict[str, Any]:
             raise ValueError("not a dictionary")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
-        fix = getattr(error, "fix", "correct it, or take it again from its source")
+        fix = getattr(error, "fix", None) or advice(error, "correct it, or take it again from its source")
         raise CheckpointError(f"cannot read {path} ({reason}); {fix}") from None
     return content

@@ -11,6 +11,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from ...errors import DataError, nearest
+from ...files.names import name_text
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .lines import MAX_LINE_BYTES, LineFile
@@ -57,7 +58,7 @@ class ChineseClipSource(Source):
     """
 
     def __init__(self, path: str | os.PathLike, split: str = "train", max_line_bytes: int = MAX_LINE_BYTES):
-        self.folder, self.name, self.split, self.prefix = Path(path), f"{path} ({split})", split, ""
+        self.folder, self.name, self.split, self.prefix = Path(path), f"{name_text(path)} ({split})", split, ""
         images, texts = (self.folder / f"{split}_{part}" for part in ("imgs.tsv", "texts.jsonl"))
         for file in (images, texts):
             if not file.is_file():
@@ -95,7 +96,7 @@ class ChineseClipSource(Source):
         return self.prefix + self._image(int(self.groups.rows[index]), self.where(index), head=HEAD_BYTES)[0]
 
     def qualify_ids(self, folders: bool = True) -> None:
-        self.prefix = f"{self.folder}/{self.split}#"
+        self.prefix = f"{name_text(self.folder)}/{self.split}#"
 
     def own_id(self, index: int, key: str) -> str:
         return without_front(key, self.prefix)

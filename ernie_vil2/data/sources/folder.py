@@ -8,11 +8,13 @@ from typing import SupportsIndex
 import numpy as np
 
 from ...errors import ConfigError, DataError
+from ...files.names import name_text
 from . import fields
 from .base import Sample, Source, digest
 from .csv_table import CsvSource
 from .line_files import JsonlSource
 from .lines import MAX_LINE_BYTES
+from .rows.images import found_name
 
 TABLES = ("captions.csv", "metadata.csv", "captions.jsonl", "metadata.jsonl")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -33,7 +35,7 @@ class FolderSource(Source):
         sentences: str = "",
     ):
         self.folder = Path(path)
-        self.name = str(path)
+        self.name = name_text(path)
         table = self.folder / (metadata or self._table())
         if not table.is_file():
             raise DataError(
@@ -92,7 +94,8 @@ class FolderSource(Source):
             except DataError:
                 continue
             if kind != "image_base64":
-                yield digest(os.fsencode(os.path.relpath(self.folder / value, self.folder)))
+                name = found_name(self.folder, value)
+                yield digest(os.fsencode(os.path.relpath(self.folder / name, self.folder)))
 
     def _table(self):
         present = [name for name in TABLES if (self.folder / name).is_file()]

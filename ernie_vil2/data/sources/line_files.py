@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, SupportsIndex
 
+from ...files.names import name_text
 from . import fields
 from .base import RowError, Sample, Source, without_front
 from .lines import MAX_LINE_BYTES, LineFile
@@ -21,13 +22,13 @@ class LineSource(Source):
 
     def __init__(self, path: str | os.PathLike, max_line_bytes: int = MAX_LINE_BYTES):
         self.lines = LineFile(path, max_line_bytes)
-        self.name, self.space = str(path), ""
+        self.name, self.space = name_text(path), ""
 
     def __len__(self):
         return len(self.lines)
 
     def qualify_ids(self, folders: bool = True) -> None:
-        self.space = f"{self.lines.path}#"
+        self.space = f"{name_text(self.lines.path)}#"
 
     def own_id(self, index: int, key: str) -> str:
         return without_front(key, self.space)
@@ -93,7 +94,7 @@ class MappingSource(LineSource):
     def qualify_ids(self, folders: bool = True) -> None:
         super().qualify_ids(folders)
         if folders:
-            self.prefix = f"{self.folder}/"
+            self.prefix = f"{name_text(self.folder)}/"
 
     def own_id(self, index: int, key: str) -> str:
         return without_front(key, self.space, self.prefix)

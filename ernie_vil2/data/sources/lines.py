@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, advice
+from ...files.names import name_text
 from ...files.stand_ins import HEAD, stand_in
 from ...files.text import MARK
 from .base import RowError
@@ -40,7 +41,9 @@ class LineFile:
                 self._starts, short = _scan(handle, self.path)
                 blank = [line for line in short if not self._bytes(handle.fileno(), line, line + 1).strip(b" \r\n")]
         except OSError as error:
-            raise DataError(f"{self.path}: cannot be read ({error.strerror}); give a readable file") from None
+            raise DataError(
+                f"{self.path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable file')}"
+            ) from None
         self.skip(blank)
         if not len(self):
             raise DataError(f"{self.path}: the file is empty; write at least one row into it")
@@ -71,7 +74,7 @@ class LineFile:
 
     def where(self, row: int) -> str:
         """`file:line` of a row, counted from 1."""
-        return f"{self.path}:{self.line(row) + 1}"
+        return f"{name_text(self.path)}:{self.line(row) + 1}"
 
     def read(self, row: int, through: bool = False, head: int | None = None) -> bytes:
         """Bytes of a row without its line end: one line, or `through` to the next row; at most `head` bytes."""
@@ -95,7 +98,8 @@ class LineFile:
                 os.close(descriptor)
         except OSError as error:
             raise DataError(
-                f"{self.where(row)}: cannot be read ({error.strerror}); put the file back and open the source again"
+                f"{self.where(row)}: cannot be read ({error.strerror or error}); "
+                + advice(error, "put the file back and open the source again")
             ) from None
         raw = raw.rstrip(b"\r\n") if through else raw.removesuffix(b"\n").removesuffix(b"\r")
         return raw.removeprefix(MARK)

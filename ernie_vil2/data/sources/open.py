@@ -1,6 +1,5 @@
 """Where samples come from: `open_source` turns a path, a glob, a list or a mapping into a Source."""
 
-import glob
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DataError, nearest
+from ...files.patterns import is_braces, paths_of
 from ...files.yaml_files import parse_value
 from ...schema import coerce
 from .base import Source
@@ -53,7 +53,7 @@ def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any])
         text = os.fspath(spec)
         if text == "scenes" or text.startswith("scenes:"):
             spec = {"kind": "scenes", **scene_options(text.partition(":")[2])}
-        elif text.startswith("{") and text.endswith("}"):
+        elif text.startswith("{") and text.endswith("}") and not is_braces(text):
             spec = written_mapping(text)
         else:
             spec = {"path": text}
@@ -80,7 +80,7 @@ def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any])
     path = options.pop("path", None)
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise ConfigError(f"a source of kind {kind or KINDS[0]} needs a path, not {path!r}; add path: FILE")
-    paths = matches(os.path.expanduser(path))
+    paths = paths_of(os.path.expanduser(path))
     if len(paths) > 1 and (kind == "tar" or (kind is None and all(map(is_tar, paths)))):
         return build(TarSource, "tar", {"path": paths, **options})
     parts = [open_path(kind, name, options) for name in paths]
@@ -120,23 +120,6 @@ def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
         if holds_stems(path, names):
             return "files"
     return "folder"
-
-
-def matches(text: str | os.PathLike) -> list[str]:
-    """The paths that a path or a glob stands for, sorted; DataError when there is none."""
-    text = os.fspath(text)
-    if os.path.exists(text):
-        return [text]
-    if glob.has_magic(text):
-        found = sorted(glob.glob(text, recursive=True))
-        if not found:
-            raise DataError(f"no file matches {text}; correct the pattern (it is relative to {os.getcwd()})")
-        return found
-    parent, name = os.path.split(text)
-    beside = os.listdir(parent or ".") if os.path.isdir(parent or ".") else []
-    close = nearest(name, beside)
-    hint = f"did you mean {os.path.join(parent, close)}?" if close else "correct the path"
-    raise DataError(f"{text}: no such file or folder; {hint}")
 
 
 def build(factory: Callable[..., Source], kind: str, options: Mapping[str, Any]) -> Source:

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import SupportsIndex
 
-from ...errors import DataError
+from ...errors import DataError, advice
+from ...files.names import distinct_texts, name_text
 from . import stem_parts
 from .base import RowError, Sample, Source, without_front
 from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
@@ -18,12 +19,13 @@ class FilesSource(Source):
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.folder, self.name, self.prefix = Path(path), os.fspath(path), ""
+        self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.space = ""
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
         for parent, folders, files in os.walk(self.folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             self._take(os.path.relpath(parent, self.folder), files)
+        self.texts = distinct_texts([stem for stem, _ in self.stems])
         if not self.stems:
             raise DataError(f"{path}: no image has a .txt or .json of its stem; write one beside each image")
 
@@ -49,23 +51,23 @@ class FilesSource(Source):
         where = self.where(index)
         image = self._path(stem, suffixes[IMAGE], where)
         return stem_parts.sample(
-            image, self._read(index, TEXT), self._read(index, JSON), where, self.prefix + stem, self.space
+            image, self._read(index, TEXT), self._read(index, JSON), where, self._default_id(index), self.space
         )
 
     def where(self, index: SupportsIndex) -> str:
         stem, suffixes = self.stems[self.position(index)]
-        return os.path.join(self.name, stem + suffixes[IMAGE])
+        return os.path.join(self.name, self.texts.get(stem, stem) + suffixes[IMAGE])
 
     def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
         document = self._read(index, JSON)
         mapping = stem_parts.parse(document, self.where(index)) if document is not None else {}
-        return stem_parts.image_id(mapping, self.where(index), self.prefix + self.stems[index][0], self.space)
+        return stem_parts.image_id(mapping, self.where(index), self._default_id(index), self.space)
 
     def qualify_ids(self, folders: bool = True) -> None:
-        self.space = f"{self.folder}#"
+        self.space = f"{name_text(self.folder)}#"
         if folders:
-            self.prefix = f"{self.folder}/"
+            self.prefix = f"{name_text(self.folder)}/"
 
     def own_id(self, index: int, key: str) -> str:
         return without_front(key, self.space, self.prefix)
@@ -76,13 +78,17 @@ class FilesSource(Source):
     @property
     def notes(self) -> list[str]:
         return [
-            f"{self.name}: {len(stems):,} {what}, for example {stems[0]}"
+            f"{self.name}: {len(stems):,} {what}, for example {name_text(stems[0])}"
             for what, stems in (
                 ("images without a caption are left out", self.lonely[IMAGE]),
                 ("captions without an image are left out (failed downloads)", self.lonely[TEXT]),
             )
             if stems
         ]
+
+    def _default_id(self, index):
+        stem, _ = self.stems[index]
+        return self.prefix + self.texts.get(stem, stem)
 
     def _path(self, stem, suffix, where):
         """The path of a part, which must be a regular file inside the folder."""
@@ -92,7 +98,7 @@ class FilesSource(Source):
             raise RowError(
                 where,
                 "unusable path",
-                f"{stem}{suffix} is not a regular file inside the folder",
+                f"{name_text(stem)}{suffix} is not a regular file inside the folder",
                 "copy the file itself",
             )
         return path
@@ -110,8 +116,8 @@ class FilesSource(Source):
             raise RowError(
                 where,
                 "unusable path",
-                f"the {TITLES[part]} part cannot be read ({error.strerror})",
-                "correct its permissions",
+                f"the {TITLES[part]} part cannot be read ({error.strerror or error})",
+                advice(error, "correct its permissions"),
             ) from None
         if len(data) > LIMITS[part]:
             raise RowError(where, "part too long", f"the {TITLES[part]} part is over 1 MiB", "write it shorter")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.sources.folder import IMAGE_SUFFIXES
-from ...errors import DataError
+from ...errors import DataError, advice
 from ...files import json_files
 from .counts import some
 
@@ -118,4 +118,6 @@ def read_json(path: Path) -> Any:
     try:
         return json_files.read_json(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable file") from None
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable file')}"
+        ) from None

@@ -7,6 +7,8 @@ import re
 import stat
 from pathlib import Path
 
+from ....errors import advice
+from ....files.names import other_forms
 from ..base import RowError
 from .texts import shorten
 
@@ -19,7 +21,7 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
         raise RowError(
             where, "unusable image path", f"the image is the address {shorten(value)}", "download it and name the file"
         )
-    path = Path(folder, value)
+    path = Path(folder, found_name(folder, value))
     try:
         root, target = os.path.realpath(folder), os.path.realpath(path)
         if not allow_outside and not target.startswith(os.path.join(root, "")):
@@ -42,7 +44,7 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
             where,
             "unusable image path",
             f"the image file {shorten(value)} cannot be opened ({getattr(error, 'strerror', None) or error})",
-            "correct its name or its permissions",
+            advice(error, "correct its name or its permissions"),
         ) from None
     if not stat.S_ISREG(status.st_mode):
         raise RowError(
@@ -56,6 +58,13 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
             "copy the image again or delete the row",
         )
     return path
+
+
+def found_name(folder: str | os.PathLike, value: str) -> str:
+    """The name in a folder by which the file `value` is there: itself, or what unpacking an archive made of it."""
+    if value.isascii() or os.path.lexists(os.path.join(folder, value)):
+        return value
+    return next((name for name in other_forms(value) if os.path.lexists(os.path.join(folder, name))), value)
 
 
 def decode_base64(value: bytes | str, where: str) -> bytes:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....errors import DataError
+from ....errors import DataError, advice
 from ....files.atomic import atomic_file
 from ....files.stand_ins import stand_in
 from ..base import digest
@@ -100,7 +100,9 @@ def open_index(path: str | os.PathLike) -> TarIndex:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable tar") from None
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable tar')}"
+        ) from None
     stamp = status.st_size, status.st_mtime_ns
     places = [Path(f"{path}.index"), user_cache() / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
     with OPEN.indexing:
@@ -170,7 +172,9 @@ def scan(path: str) -> TarIndex:
         if file.stamp() != stamp:
             raise DataError(f"{path}: the file is being written; open the source again when it is complete")
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable tar") from None
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable tar')}"
+        ) from None
     rows = group(*parts, file, stamp[0], findings)
     return TarIndex(path, stamp, len(rows), findings, cut, rows)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ....errors import DataError
+from ....errors import DataError, advice
 from ....files.atomic import atomic_file
 from ....files.json_files import read_json
 
@@ -27,7 +27,9 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
-        raise DataError(f"{path}: cannot be read ({reason}); write the shards again, or delete it") from None
+        raise DataError(
+            f"{path}: cannot be read ({reason}); {advice(error, 'write the shards again, or delete it')}"
+        ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return None
     shards = content.get("shards")
@@ -44,4 +46,8 @@ def write_manifest(folder: str | os.PathLike, content: Mapping[str, Any]) -> Non
     """Write `index.json`, as a whole or not at all, with the totals of its shards."""
     totals = {key: sum(shard[key] for shard in content["shards"]) for key in ("samples", "captions", "bytes")}
     with atomic_file(Path(folder, NAME)) as handle:
-        handle.write(json.dumps({"format": FORMAT, **content, **totals}, ensure_ascii=False, indent=1).encode())
+        handle.write(
+            json.dumps({"format": FORMAT, **content, **totals}, ensure_ascii=False, indent=1).encode(
+                "utf-8", "backslashreplace"
+            )
+        )
