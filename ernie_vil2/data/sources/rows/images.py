@@ -13,7 +13,7 @@ from .texts import shorten
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-INLINE = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0A")
+INLINE = ("/9j/", "_9j_", "iVBORw0KGgo", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0A")
 """How the base64 of a JPEG, PNG, GIF, WebP, BMP or TIFF begins"""
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
@@ -78,6 +78,7 @@ def with_folders(value: str, folder: str | os.PathLike) -> str:
 
 def is_inline(value: str) -> bool:
     """Whether a field that should name an image holds one: a data URI, or the base64 of one."""
+    value = value.lstrip()
     return value[:5].lower() == "data:" or len(value) >= 64 and value.startswith(INLINE) and "." not in value
 
 
