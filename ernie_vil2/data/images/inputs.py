@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Union
 
 import numpy as np
 
-from ...errors import brief
+from ...errors import advice, brief
 from .limits import Limits, check_bytes, image_error
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def read_file(path: str | bytes, limits: Limits) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise image_error(
-            "unreadable file", f"{name}: cannot be read ({reason}); correct the path or its permissions"
+            "unreadable file",
+            f"{name}: cannot be read ({reason}); {advice(error, 'correct the path or its permissions')}",
         ) from None
     check_bytes(len(data), name, limits)
     return data

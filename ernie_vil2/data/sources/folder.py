@@ -1,7 +1,7 @@
 """A folder of images with one table of captions in it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -17,13 +17,15 @@ from .lines import MAX_LINE_BYTES
 from .rows.images import found_name
 
 TABLES = ("captions.csv", "metadata.csv", "captions.jsonl", "metadata.jsonl")
+KINDS = {".csv": CsvSource, ".tsv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 class FolderSource(Source):
     """Images of a folder and of its sub-folders, named by the rows of captions.csv, metadata.csv or their .jsonl twins.
 
-    `metadata` names the table where there are several or where it has another name; `sentences` is that of JSON lines.
+    `metadata` names the table where there are several or where it has another name (.csv, .tsv or JSON lines);
+    `sentences` is that of JSON lines, `encoding` and `columns` are those of all.
     """
 
     def __init__(
@@ -33,6 +35,8 @@ class FolderSource(Source):
         allow_outside: bool = False,
         max_line_bytes: int = MAX_LINE_BYTES,
         sentences: str = "",
+        encoding: str = "",
+        columns: Mapping[str, str] | None = None,
     ):
         self.folder = Path(path)
         self.name = name_text(path)
@@ -41,13 +45,15 @@ class FolderSource(Source):
             raise DataError(
                 f"{table}: the table of captions does not exist; name an existing file of the folder as metadata"
             )
-        kind = {".csv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}.get(table.suffix.lower())
+        kind = {".csv": CsvSource, ".tsv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}.get(
+            table.suffix.lower()
+        )
         if kind is None:
-            raise ConfigError(f"{table}: metadata must be a .csv or .jsonl file; rename it or name another")
+            raise ConfigError(f"{table}: metadata must be a .csv, .tsv or .jsonl file; rename it or name another")
         if sentences and kind is CsvSource:
-            raise ConfigError(f"{table}: a .csv has no kinds of sentences; leave the option sentences out")
+            raise ConfigError(f"{table}: a {table.suffix} has no kinds of sentences; leave the option sentences out")
         options = {"sentences": sentences} if sentences else {}
-        self.table = kind(table, allow_outside, max_line_bytes, **options)
+        self.table = kind(table, allow_outside, max_line_bytes, encoding=encoding, columns=columns, **options)
         self.table.folder = self.folder
 
     def __len__(self):
@@ -70,6 +76,10 @@ class FolderSource(Source):
 
     def describe(self) -> str:
         return f"{self.name}: {len(self):,} rows of {self.table.lines.path.name} over a folder of images"
+
+    @property
+    def notes(self) -> list[str]:
+        return self.table.notes
 
     def unused_files(self) -> Iterator[Path]:
         """Yield the image files below the folder that no row names, by 8 bytes of memory a row."""

@@ -104,7 +104,22 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
     if is_folder and kind in ("tsv", "jsonl") or not is_folder and kind not in ("tsv", "jsonl", "tar"):
         found = "a folder" if is_folder else "not a folder"
         raise DataError(f"{path}: this is {found}, so it cannot be of kind {kind!r}; correct kind or path")
+    if kind == "tsv":
+        return open_tsv(path, options)
     return build(FILES[kind], kind, {"path": path, **options})
+
+
+def open_tsv(path: Path, options: Mapping[str, Any]) -> Source:
+    """The release's rows, or a table where the first line names other columns, or options of a table are given."""
+    names, columns = [], options.get("columns")
+    if not {"columns", "allow_outside"} & set(options):
+        source = build(TsvSource, "tsv", {"path": path, **options})
+        if not source.is_table:
+            return source
+        names = source.names
+    if "image_id" in names:
+        columns = {"id": "image_id"}
+    return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options, "columns": columns})
 
 
 def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:

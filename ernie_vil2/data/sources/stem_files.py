@@ -1,15 +1,21 @@
 """A tree of files in which an image and its captions share a stem: img2dataset's output format `files`."""
 
+import contextlib
 import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import SupportsIndex
 
 from ...errors import DataError, advice
+from ...files.encodings import GB, NAMES, codec_of
 from ...files.names import distinct_texts, name_text
+from ...files.text import codec_of_text
 from . import stem_parts
 from .base import RowError, Sample, Source, without_front
 from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
+
+LOOKED_AT = 20
+"""Files whose encoding is looked at for a note"""
 
 
 class FilesSource(Source):
@@ -18,7 +24,9 @@ class FilesSource(Source):
     The names are held in memory, so it is for thousands of images; `tools/data.py shard` makes tars of them.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, encoding: str = ""):
+        self.encoding = encoding
+        codec_of(encoding)  # a wrong name is no fault of the first row
         self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.space = ""
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
@@ -51,7 +59,13 @@ class FilesSource(Source):
         where = self.where(index)
         image = self._path(stem, suffixes[IMAGE], where)
         return stem_parts.sample(
-            image, self._read(index, TEXT), self._read(index, JSON), where, self._default_id(index), self.space
+            image,
+            self._read(index, TEXT),
+            self._read(index, JSON),
+            where,
+            self._default_id(index),
+            self.space,
+            self.encoding,
         )
 
     def where(self, index: SupportsIndex) -> str:
@@ -61,7 +75,7 @@ class FilesSource(Source):
     def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
         document = self._read(index, JSON)
-        mapping = stem_parts.parse(document, self.where(index)) if document is not None else {}
+        mapping = stem_parts.parse(document, self.where(index), self.encoding) if document is not None else {}
         return stem_parts.image_id(mapping, self.where(index), self._default_id(index), self.space)
 
     def qualify_ids(self, folders: bool = True) -> None:
@@ -77,7 +91,7 @@ class FilesSource(Source):
 
     @property
     def notes(self) -> list[str]:
-        return [
+        left_out = [
             f"{self.name}: {len(stems):,} {what}, for example {name_text(stems[0])}"
             for what, stems in (
                 ("images without a caption are left out", self.lonely[IMAGE]),
@@ -85,6 +99,20 @@ class FilesSource(Source):
             )
             if stems
         ]
+        return [*left_out, *self._of_encoding()]
+
+    def _of_encoding(self):
+        """A sentence on captions that are read as GBK, for which some of the files are looked at."""
+        for index in range(0, 0 if self.encoding else len(self), -(-len(self) // LOOKED_AT)):
+            for part in (TEXT, JSON):
+                with contextlib.suppress(RowError):
+                    if codec_of_text(self._read(index, part) or b"") == GB:
+                        example = self.stems[index][0] + self.stems[index][1][part]
+                        yield (
+                            f"{self.name}: captions that are not UTF-8 are read as {NAMES[GB]} where they are that by "
+                            f"their bytes, for example {name_text(example)}"
+                        )
+                        return
 
     def _default_id(self, index):
         stem, _ = self.stems[index]

@@ -20,18 +20,24 @@ ID_KEYS = ("id", "image_id")
 
 
 def sample(
-    image: bytes | Path, text: bytes | None, document: bytes | None, where: str, default_id: str, space: str = ""
+    image: bytes | Path,
+    text: bytes | None,
+    document: bytes | None,
+    where: str,
+    default_id: str,
+    space: str = "",
+    encoding: str = "",
 ) -> Sample:
     """The Sample of an image (bytes or a path) with the bytes of its .txt and .json, either of which may be None.
 
     Captions are those of the first of `captions`, `texts`, `caption` and `text` that the .json fills, and else the
     whole .txt; `id` or `image_id`, after `space`, `tags` and `boxes` are the .json's. Raises RowError.
     """
-    mapping = parse(document, where) if document is not None else {}
+    mapping = parse(document, where, encoding) if document is not None else {}
     return Sample(
         image_id(mapping, where, default_id, space),
         image,
-        captions(mapping, text, where),
+        captions(mapping, text, where, encoding),
         fields.tag_list(mapping.get("tags"), where),
         where,
         fields.box_list(mapping.get("boxes"), where),
@@ -44,25 +50,25 @@ def image_id(mapping: Mapping[str, Any], where: str, default: str, space: str = 
     return default if value is None else fields.image_id({"id": value}, where, space=space)
 
 
-def captions(mapping: Mapping[str, Any], text: bytes | None, where: str) -> tuple[str, ...]:
+def captions(mapping: Mapping[str, Any], text: bytes | None, where: str, encoding: str = "") -> tuple[str, ...]:
     """The captions as a tuple of at least one."""
     filled = [key for key in CAPTION_KEYS if mapping.get(key) not in (None, "", [])]
     if filled:
         return fields.captions({filled[0]: mapping[filled[0]]}, where)
     if text is None:
         raise RowError(where, "no caption", "the .json has no caption", f"give it one of {', '.join(CAPTION_KEYS)}")
-    return fields.captions({"text": whole_text(text, where, "caption").strip("\r\n")}, where)
+    return fields.captions({"text": whole_text(text, where, "caption", encoding).strip("\r\n")}, where)
 
 
-def parse(document: bytes, where: str) -> dict[str, Any]:
+def parse(document: bytes, where: str, encoding: str = "") -> dict[str, Any]:
     """The mapping in the bytes of a .json."""
-    return json_object(whole_text(document, where, "JSON"), where)
+    return json_object(whole_text(document, where, "JSON", encoding), where)
 
 
-def whole_text(raw: bytes, where: str, what: str) -> str:
-    """The text of a caption's or a row's own file; RowError where it is none."""
+def whole_text(raw: bytes, where: str, what: str, encoding: str = "") -> str:
+    """The text of a caption's or a row's own file; RowError where it is none. encoding: as `decode_text` takes it."""
     try:
-        return decode_text(raw, where)
+        return decode_text(raw, where, encoding)
     except ContentError as error:
         reason = error.reason.replace("the file", f"the {what}", 1)
         raise RowError(where, "bad UTF-8", reason, error.fix) from None
