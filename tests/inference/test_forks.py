@@ -72,7 +72,7 @@ def trains():
 
 from ernie_vil2.threads import thread_count
 
-assert forked(lambda: (encode(), 0 if thread_count() == 2 else 1)[1]) == 0, "nothing was computed, so it has all threads"
+assert forked(lambda: (encode(), 0 if thread_count() == 2 else 1)[1]) == 0, "with nothing computed it has all threads"
 wanted = encode()
 for name, work in {
     "encodes": lambda: 0 if close(encode()) else 1,
