@@ -44,7 +44,7 @@ class Absence:
 
     def note(self, silent: Sequence[int], busy: Sequence[int], now: float, since: float) -> None:
         """The ranks that are missing now: those without a sign of life, and those at work elsewhere, since when."""
-        kinds = ((silent, "no sign of life"), (busy, "at work elsewhere"))
+        kinds = ((silent, "stopped or out of reach"), (busy, "at work elsewhere"))
         found = [f"{named(ranks)} ({kind})" for ranks, kind in kinds if ranks]
         self.missing = " and ".join(found)
         self.since = min(self.since, since) if found else math.inf
