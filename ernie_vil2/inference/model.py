@@ -20,7 +20,7 @@ from ..errors import CheckpointError, ConfigError
 from ..files.run_folder import told_model
 from ..models.dual_encoder import fill, uninitialised
 from ..systems.registry import system_class
-from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
+from ..threads import MOST_WORKERS, SplitThreads, ordered_map, refuse_fork, thread_count
 from .image_batches import ImageReader, Regions, boxes_of_each
 from .items import Failures, listed, single_image, text_fault
 
@@ -198,7 +198,10 @@ class Model:
 
     def _split(self, kind, count, batch_size):
         """(items of a batch, workers): as few and as equal batches as keep every worker busy."""
-        on_cpu = device_of(self.network.parameters()[0]).is_cpu
+        device = device_of(self.network.parameters()[0])
+        on_cpu = device.is_cpu
+        if not on_cpu:
+            refuse_fork(device.name)
         most = (CPU_BATCH if on_cpu else GPU_BATCH)[kind] if batch_size is None else batch_size
         if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
             raise ConfigError(f"batch_size is {batch_size!r}, but it must be a whole number of at least 1")
