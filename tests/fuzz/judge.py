@@ -82,6 +82,8 @@ class Watch:
 
     def begin(self, root: Path) -> None:
         """Forget what was, and hold everything outside of `root` to be forbidden."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
         for descriptor in (self.said, self.captured):
             os.ftruncate(descriptor, 0)
         self.outside.clear()
