@@ -24,6 +24,8 @@ TICK = 0.05
 """Seconds between two looks at the processes"""
 DUMP = 0.2
 """Seconds that a process has to say where it is before it is killed"""
+STILL_SECONDS = 10.0
+"""In which a process that waits has done nothing, and is taken to hang"""
 TICKS = os.sysconf("SC_CLK_TCK")
 Make = Callable[[str, int, int], Example]
 """The example of (kind, seed, number)"""
@@ -36,6 +38,7 @@ class Limits:
 
     seconds: float = 2 * CPU_SECONDS
     wall: float = WALL_SECONDS
+    still: float = STILL_SECONDS
     bytes: int = BYTES
 
 
@@ -95,7 +98,7 @@ class Child:
         os.close(order_in)
         os.close(answer_out)
         self.orders, self.answers, self.buffer = order_out, answer_in, b""
-        self.kind, self.next, self.end, self.ended = "", 0, 0, ""
+        self.kind, self.next, self.end, self.ended, self.still = "", 0, 0, "", (-1, 0.0, 0.0)
 
     def order(self, kind: str, first: int, end: int) -> None:
         self.kind, self.next, self.end = kind, first, end
@@ -110,26 +113,30 @@ class Child:
         found = [json.loads(line) for line in lines]
         return iter([(number, Verdict(**content)) for number, content in filter(None, found)])
 
-    def used(self) -> tuple[float, int]:
-        """Processor seconds and resident bytes of the process."""
+    def used(self) -> tuple[float, int, bool]:
+        """Processor seconds and resident bytes of the process, and whether it waits for something that may never come,
+        and not for a processor or a disk."""
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as handle:
                 fields = handle.read().rpartition(b") ")[2].split()
         except (FileNotFoundError, ProcessLookupError):
-            return 0.0, 0
-        return (int(fields[11]) + int(fields[12])) / TICKS, int(fields[21]) * PAGE
+            return 0.0, 0, False
+        return (int(fields[11]) + int(fields[12])) / TICKS, int(fields[21]) * PAGE, fields[0] == b"S"
 
     def too_much(self, limits: Limits) -> str:
         """The fault for which the process must be ended, or nothing."""
         number, began, processor, base = NOW.unpack(self.now[:])
         if number < 0:
             return ""
-        seconds, held = self.used()
+        seconds, held, waits = self.used()
+        if not waits or (number, seconds) != self.still[:2]:
+            self.still = number, seconds, time.monotonic()
         if held > base + limits.bytes:
             return "memory"
         if seconds > processor + limits.seconds:
             return "slow"
-        return "hang" if time.monotonic() > began + limits.wall else ""
+        still = time.monotonic() > self.still[2] + limits.still
+        return "hang" if still or time.monotonic() > began + limits.wall else ""
 
     def kill(self, fault: str = "") -> None:
         self.ended = fault

@@ -2,11 +2,11 @@
 
 import random
 
-from tests.fuzz import images, weights
+from tests.fuzz import images, sources, weights
 from tests.fuzz.example import Example
 from tests.fuzz.judge import Target
 
-KINDS = {"images": images, "weights": weights}
+KINDS = {"images": images, "sources": sources, "weights": weights}
 TARGETS: dict[str, Target] = {name: target for kind in KINDS.values() for name, target in kind.TARGETS.items()}
 
 
