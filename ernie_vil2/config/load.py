@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, advice, brief, quoted
+from ..files.globs import path_error
 from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.run_folder import told_model
 from ..files.yaml_files import parse_value, read_yaml
@@ -35,6 +36,8 @@ def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfi
     spell_out_kinds(data)
     try:
         start_from(data, where if len(overrides) == 1 else str(path))
+    except OSError as error:
+        raise ConfigError(f"{where}: {error.filename}: {error.strerror}; {advice(error)}") from None
     except ConfigError:
         build(RunConfig, {**data, "init": {**data["init"], "model": None}}, str(path))  # a misspelt key explains more
         raise
@@ -64,9 +67,11 @@ def start_from(data: dict[str, Any], where: str) -> None:
     init, given = data.get("init"), data.get("model")
     if not (isinstance(init, dict) and (given is None or isinstance(given, dict))):
         return
-    init.update(
-        {key: str(told_model(value)) for key, value in init.items() if key in STARTS and isinstance(value, str)}
-    )
+    named = {key: value for key, value in init.items() if key in STARTS and isinstance(value, str)}
+    for key, value in named.items():
+        if wrong := path_error(value):
+            raise ConfigError(f"{where}: init.{key} is {quoted(value)}, which {wrong}")
+    init.update({key: str(told_model(value)) for key, value in named.items()})
     folder = init.get("model")
     if not isinstance(folder, str):
         for tower in ("text", "image"):

@@ -84,7 +84,7 @@ FORMS = {".jpg": "JPEG", ".png": "PNG", ".tiff": "TIFF", ".webp": "WEBP", ".bmp"
 
 def by_hand() -> list[tuple[str, bytes]]:
     """Kinds that no writer here makes: runs of a BMP, texts of a PNM, old headers."""
-    palette = bytes(range(0, 64)) * 16
+    palette = bytes(range(64)) * 16
     found = [
         ("PPM", f"P{number}\n# note\n3 2\n{'' if number == 1 else '255'}\n{'1 0 ' * 9}".encode())
         for number in (1, 2, 3)

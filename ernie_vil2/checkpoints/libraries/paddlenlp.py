@@ -31,7 +31,7 @@ def look_up(config: PaddleNLPConfig) -> dict[str, Any]:
     """
     if not config.settings:
         folder = Path(config.paddlenlp)
-        if folder.is_dir():
+        if os.path.isdir(folder):
             config.settings = read_settings(folder / CONFIG)
         else:
             config.settings = built_in(config.paddlenlp) or read_settings(fetched(config.paddlenlp, [CONFIG]))
@@ -98,7 +98,7 @@ def fetched(name: str, files: list[str]) -> str:
 def published_weights(source: str, model_class: Any) -> str | Path:
     """Path of the weights of a model of PaddleNLP, in the folder `source` or, by that name, downloaded and not yet
     read."""
-    if Path(source).is_dir():
+    if os.path.isdir(source):
         return Path(source) / WEIGHTS
     urls = model_class.pretrained_resource_files_map.get("model_state", {})
     return fetched(source, [urls.get(source, WEIGHTS)])

@@ -293,7 +293,7 @@ def test_scenes_by_text_and_by_mapping():
         ({"kind": "tvs", "path": "x.tsv"}, ["tvs", "'tsv'"]),
         ({"kind": "tsv"}, ["needs a path"]),
         ({"path": "good.tsv", "max_line_byte": 5}, ["max_line_byte", "'max_line_bytes'"]),
-        ({"path": "good.jsonl", "allow_outside": "yes"}, ["allow_outside", "bool"]),
+        ({"path": "good.jsonl", "allow_outside": "maybe"}, ["allow_outside", "bool"]),
         ({"kind": "scenes", "splt": "test"}, ["splt", "'split'"]),
         ("scenes:test", ["'test'", "option=value"]),
         (17, ["17"]),

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ....errors import ConfigError, DataError, advice, plain
+from ....errors import ConfigError, DataError, advice, plain, quoted
 from ....files.atomic import LOG, atomic_file, replace_directory
 from ....files.leftovers import clear_leftovers_in
 from ...images.limits import DEFAULT_LIMITS, Limits
@@ -28,6 +28,7 @@ from .seen import SeenPictures, forget, seen_pictures
 
 BAD_NAME = "bad.txt"
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+MOST_SIZE = 1 << 62
 MEMBER_BYTES = 3 * 512 + 10240  # headers and padding of a sample, and the end of a tar: so a limit is never passed
 
 
@@ -253,5 +254,5 @@ def parse_size(text: str) -> int:
     """Bytes of `1GB`, `500MB`, `64MiB` or a plain number; ConfigError for anything else."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMG]i?B)?", str(text).strip(), re.IGNORECASE)
     if not match:
-        raise ConfigError(f"--size-limit is {text!r}; write a size such as 1GB, 500MB or 64MiB")
-    return int(float(match[1]) * UNITS[(match[2] or "").upper()])
+        raise ConfigError(f"--size-limit is {quoted(text)}; write a size such as 1GB, 500MB or 64MiB")
+    return int(min(float(match[1]) * UNITS[(match[2] or "").upper()], MOST_SIZE))
