@@ -38,7 +38,6 @@ OTHERWISE = {
         "inference/writer.py",
         "studies/",
         "training/log/run_log.py",
-        "training/run_checkpoints.py",
     },
     "templates and modules of the package, and what the system tells": {
         "cli/main.py",

@@ -101,14 +101,11 @@ def open_index(path: str | os.PathLike) -> TarIndex:
         status = os.stat(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable tar") from None
-    stamp = status.st_size, status.st_mtime_ns
-    places = [Path(f"{path}.index"), user_cache() / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
     with OPEN.indexing:
-        for place in places:
-            if found := read_index(place, path, stamp):
-                return found
+        if found := kept_index(path, (status.st_size, status.st_mtime_ns)):
+            return found
         index = scan(path)
-        for place in places:
+        for place in places(path):
             with contextlib.suppress(OSError):
                 if is_text(place):
                     continue  # another program's index
@@ -119,9 +116,15 @@ def open_index(path: str | os.PathLike) -> TarIndex:
         return index
 
 
-def user_cache() -> Path:
-    """Folder for what can be made anew, as the XDG Base Directory Specification has it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
+def kept_index(path: str, stamp: tuple[int, int]) -> TarIndex | None:
+    """The TarIndex of a tar of that size and time, where a file keeps it."""
+    return next(filter(None, (read_index(place, path, stamp) for place in places(path))), None)
+
+
+def places(path: str) -> list[Path]:
+    """Where the index of a tar is kept: beside it, else in the user's folder of what can be made anew (XDG)."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
+    return [Path(f"{path}.index"), cache / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
 
 
 def is_text(place: Path) -> bool:
