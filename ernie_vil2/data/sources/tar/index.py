@@ -101,8 +101,9 @@ def open_index(path: str | os.PathLike) -> TarIndex:
         status = os.stat(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable tar") from None
+    stamp = status.st_size, status.st_mtime_ns
     with OPEN.indexing:
-        if found := kept_index(path, (status.st_size, status.st_mtime_ns)):
+        if found := kept_index(path, stamp):
             return found
         index = scan(path)
         for place in places(path):
@@ -212,9 +213,7 @@ def collect(file: Descriptor, size: int) -> tuple[tuple[array, ...], dict[str, l
             starts.append(member.start)
             spans.append(member.data + member.size - member.start)
         if file.read(end, 1 << 20).strip(b"\0"):
-            cut = (
-                f"an end marker stands at byte {end:,}, and what follows it is not read: is this two tars in one file?"
-            )
+            cut = f"an end marker stands at byte {end:,}, what follows it is not read: is this two tars in one file?"
     except Cut as stop:
         cut = f"only the first {stop.at:,} of {size:,} bytes can be read: {stop.reason}"
     return (stems, kinds, starts, spans), findings, cut
