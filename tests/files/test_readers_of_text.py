@@ -40,7 +40,6 @@ OTHERWISE = {
         "inference/writer.py",
         "studies/",
         "training/log/run_log.py",
-        "training/run_checkpoints.py",
     },
     "templates and modules of the package, and what the system tells": {
         "cli/main.py",

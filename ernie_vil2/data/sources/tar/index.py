@@ -104,13 +104,11 @@ def open_index(path: str | os.PathLike) -> TarIndex:
             f"{path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable tar')}"
         ) from None
     stamp = status.st_size, status.st_mtime_ns
-    places = [Path(f"{path}.index"), user_cache() / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
     with OPEN.indexing:
-        for place in places:
-            if found := read_index(place, path, stamp):
-                return found
+        if found := kept_index(path, stamp):
+            return found
         index = scan(path)
-        for place in places:
+        for place in places(path):
             with contextlib.suppress(OSError):
                 if is_text(place):
                     continue  # another program's index
@@ -121,9 +119,15 @@ def open_index(path: str | os.PathLike) -> TarIndex:
         return index
 
 
-def user_cache() -> Path:
-    """Folder for what can be made anew, as the XDG Base Directory Specification has it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
+def kept_index(path: str, stamp: tuple[int, int]) -> TarIndex | None:
+    """The TarIndex of a tar of that size and time, where a file keeps it."""
+    return next(filter(None, (read_index(place, path, stamp) for place in places(path))), None)
+
+
+def places(path: str) -> list[Path]:
+    """Where the index of a tar is kept: beside it, else in the user's folder of what can be made anew (XDG)."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
+    return [Path(f"{path}.index"), cache / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
 
 
 def is_text(place: Path) -> bool:
@@ -213,9 +217,7 @@ def collect(file: Descriptor, size: int) -> tuple[tuple[array, ...], dict[str, l
             starts.append(member.start)
             spans.append(member.data + member.size - member.start)
         if file.read(end, 1 << 20).strip(b"\0"):
-            cut = (
-                f"an end marker stands at byte {end:,}, and what follows it is not read: is this two tars in one file?"
-            )
+            cut = f"an end marker stands at byte {end:,}, what follows it is not read: is this two tars in one file?"
     except Cut as stop:
         cut = f"only the first {stop.at:,} of {size:,} bytes can be read: {stop.reason}"
     return (stems, kinds, starts, spans), findings, cut
