@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DataError, nearest
+from ...files.litter import is_litter
 from ...files.yaml_files import parse_value
 from ...schema import coerce
 from .base import Source
@@ -109,7 +110,7 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
 
 def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
     """What a folder is a source of, by the names in it."""
-    names = os.listdir(path)
+    names = [name for name in os.listdir(path) if not is_litter(name)]
     if not options.get("metadata") and not set(names) & set(TABLES):
         if any(map(is_tar, names)):
             return "tar"
