@@ -151,7 +151,8 @@ class Checkpoints:
         best = {"step": best, "score": scores(self.folder)[best] if best is not None else None}
         content = {"version": VERSION, **state, "best": best, "versions": versions(), "files": listed}
         with synced_file(temporary / STATE) as handle:
-            handle.write((json.dumps(with_checksum(content), indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
+            written = json.dumps(with_checksum(content), indent=1, ensure_ascii=False)
+            handle.write((written + "\n").encode("utf-8", "backslashreplace"))
         sync_directory(temporary)
         replace_directory(temporary, path)
         self._follow(state["step"], prune)

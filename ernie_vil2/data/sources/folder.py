@@ -8,7 +8,9 @@ from typing import SupportsIndex
 import numpy as np
 
 from ...errors import ConfigError, DataError
+from ...files.litter import is_litter
 from ...files.names import name_text
+from ..images.formats.kinds import is_picture_file
 from . import fields
 from .base import Sample, Source, digest
 from .csv_table import CsvSource
@@ -18,7 +20,6 @@ from .rows.images import found_name
 
 TABLES = ("captions.csv", "metadata.csv", "captions.jsonl", "metadata.jsonl")
 KINDS = {".csv": CsvSource, ".tsv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 class FolderSource(Source):
@@ -86,10 +87,10 @@ class FolderSource(Source):
         named = np.fromiter(self._named(), np.uint64)
         named.sort()
         for parent, folders, files in os.walk(self.folder):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = sorted(name for name in folders if not is_litter(name))
             for name in sorted(files):
-                if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
-                    path = os.path.join(parent, name)
+                path = os.path.join(parent, name)
+                if not is_litter(name) and is_picture_file(path):
                     value = digest(os.fsencode(os.path.relpath(path, self.folder)))
                     at = np.searchsorted(named, np.uint64(value))
                     if at == len(named) or named[at] != value:

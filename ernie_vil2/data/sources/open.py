@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import ConfigError, DataError, advice, brief, nearest, quoted
 from ...files.globs import path_error
+from ...files.litter import is_litter
 from ...files.patterns import is_braces, paths_of
 from ...files.yaml_files import parse_value
 from ...schema import check_range, coerce
@@ -143,7 +144,7 @@ def open_tsv(path: Path, options: Mapping[str, Any]) -> Source:
 
 def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
     """What a folder is a source of, by the names in it."""
-    names = os.listdir(path)
+    names = [name for name in os.listdir(path) if not is_litter(name)]
     if not options.get("metadata") and not set(names) & set(TABLES):
         if any(map(is_tar, names)):
             return "tar"

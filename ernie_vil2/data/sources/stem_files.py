@@ -2,14 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import SupportsIndex
 
 from ...errors import DataError, advice
 from ...files.encodings import GB, NAMES, codec_of
+from ...files.litter import is_litter
 from ...files.names import distinct_texts, name_text
 from ...files.text import codec_of_text
+from ..images.formats.kinds import has_picture_head
 from . import stem_parts
 from .base import RowError, Sample, Source, without_front
 from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
@@ -31,20 +33,14 @@ class FilesSource(Source):
         self.space = ""
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
         for parent, folders, files in os.walk(self.folder):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = sorted(name for name in folders if not is_litter(name))
             self._take(os.path.relpath(parent, self.folder), files)
         self.texts = distinct_texts([stem for stem, _ in self.stems])
         if not self.stems:
             raise DataError(f"{path}: no image has a .txt or .json of its stem; write one beside each image")
 
     def _take(self, parent, files):
-        found = {}
-        for name in sorted(files):
-            stem, suffix = os.path.splitext(name)
-            part = PART_OF_SUFFIX.get(suffix.lower())
-            if part is not None and not name.startswith("."):
-                found.setdefault(stem, {}).setdefault(part, suffix)
-        for stem, suffixes in found.items():
+        for stem, suffixes in parts_of_stems(os.path.join(self.folder, parent), files).items():
             place = os.path.normpath(os.path.join(parent, stem))
             if IMAGE in suffixes and len(suffixes) > 1:
                 self.stems.append((place, suffixes))
@@ -154,12 +150,31 @@ class FilesSource(Source):
 
 def holds_stems(path: str | os.PathLike, names: Collection[str]) -> bool:
     """Whether a folder, or its first sub-folder, holds an image beside a .txt or .json of its stem."""
-    below = next((name for name in sorted(names) if os.path.isdir(os.path.join(path, name)) and name[0] != "."), None)
-    for found in (names, os.listdir(os.path.join(path, below)) if below else ()):
-        kinds = {}
-        for name in found:
-            stem, suffix = os.path.splitext(name)
-            kinds.setdefault(stem, set()).add(PART_OF_SUFFIX.get(suffix.lower()))
-        if any(IMAGE in kind and kind & {TEXT, JSON} for kind in kinds.values()):
+    folders = (name for name in sorted(names) if os.path.isdir(os.path.join(path, name)) and not is_litter(name))
+    below = next((os.path.join(path, name) for name in folders), None)
+    for place, found in ((path, names), (below, os.listdir(below) if below else ())):
+        if any(IMAGE in parts and len(parts) > 1 for parts in parts_of_stems(place, found).values()):
             return True
     return False
+
+
+def parts_of_stems(folder: str | os.PathLike, names: Iterable[str]) -> dict[str, dict[int, str]]:
+    """{stem: {part: suffix}} of the files of a folder, without litter.
+
+    A file of another suffix, or of none, is the image of captions that lack one where it begins as an image does.
+    """
+    found, others = {}, []
+    for name in sorted(names):
+        stem, suffix = os.path.splitext(name)
+        part = PART_OF_SUFFIX.get(suffix.lower())
+        if is_litter(name):
+            continue
+        if part is None:
+            others += [(name, stem), (name, name)]
+        else:
+            found.setdefault(stem, {}).setdefault(part, suffix)
+    for name, stem in others:
+        parts = found.get(stem)
+        if parts and IMAGE not in parts and has_picture_head(os.path.join(folder, name)):
+            parts[IMAGE] = name.removeprefix(stem)
+    return found

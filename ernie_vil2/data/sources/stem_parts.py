@@ -6,17 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from ...files.text import ContentError, decode_text
+from ..images.formats.kinds import SUFFIX_OF, SUFFIXES, kind_of
 from . import fields
 from .base import RowError, Sample
-from .folder import IMAGE_SUFFIXES
 from .rows.texts import json_object
 
 IMAGE, TEXT, JSON = range(3)
-PART_OF_SUFFIX = {**dict.fromkeys((*IMAGE_SUFFIXES, ".img"), IMAGE), ".txt": TEXT, ".json": JSON}
+PART_OF_SUFFIX = {**dict.fromkeys((*SUFFIXES, ".img"), IMAGE), ".txt": TEXT, ".json": JSON}
 LIMITS = {IMAGE: 64 << 20, TEXT: 1 << 20, JSON: 1 << 20}
 TITLES = {IMAGE: "image", TEXT: "text", JSON: "JSON"}
 CAPTION_KEYS = ("captions", "texts", "caption", "text")
 ID_KEYS = ("id", "image_id")
+
+
+def is_part(suffix: str, part: int) -> bool:
+    """Whether a file of this suffix can be a part; an image needs none."""
+    return PART_OF_SUFFIX.get(suffix) == part or part == IMAGE and not suffix
 
 
 def sample(
@@ -76,20 +81,7 @@ def whole_text(raw: bytes, where: str, what: str, encoding: str = "") -> str:
 
 def suffix_of(data: bytes) -> str:
     """The suffix that fits the bytes of an image, .img for an unknown kind."""
-    for signature, suffix in SIGNATURES:
-        if data.startswith(signature):
-            return suffix
-    return ".webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else ".img"
-
-
-SIGNATURES = (
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"\x89PNG", ".png"),
-    (b"BM", ".bmp"),
-    (b"GIF8", ".gif"),
-    (b"II*\0", ".tiff"),
-    (b"MM\0*", ".tiff"),
-)
+    return SUFFIX_OF.get(kind_of(data), ".img")
 
 
 def document_of(sample: Sample) -> bytes:

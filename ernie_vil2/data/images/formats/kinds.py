@@ -5,9 +5,20 @@ import re
 
 SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jfif .png .apng .webp .bmp .dib .gif .tif .tiff .avif .jp2 .j2k .j2c .jpf .jpx .ppm .pgm .pbm "
-    ".pnm .pam .pfm .hdr .ras .ico .tga .pcx .heic .heif".split()
+    ".pnm .pam .pfm .hdr .ras .tga .pcx .heic .heif".split()
 )
 """Of files that are pictures by their name. HEIC is among them, so that it is said of each that it is not decoded."""
+SUFFIX_OF = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "BMP": ".bmp",
+    "GIF": ".gif",
+    "TIFF": ".tiff",
+    "WEBP": ".webp",
+    "AVIF": ".avif",
+    "JPEG2000": ".jp2",
+}
+"""The suffix that is given to a picture of a kind"""
 HEAD = 64
 SIGNATURES = (
     ("JPEG", rb"\xff\xd8\xff"),

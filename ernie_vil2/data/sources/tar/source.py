@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
+from ....files.litter import is_litter
 from ....files.names import distinct_texts, name_text
 from .. import stem_parts
 from ..base import RowError, Sample, Source, without_front
@@ -219,7 +220,7 @@ def tar_files(path: str | os.PathLike | list) -> list[str]:
 def is_tar(path: str | os.PathLike) -> bool:
     """Whether a name is that of a tar and not hidden; a compressed one counts, so that opening it names it."""
     name = os.path.basename(path)
-    return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not name.startswith(".")
+    return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not is_litter(name)
 
 
 def count_of(paths: Sized) -> str:
