@@ -15,19 +15,28 @@ from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
 class FilesSource(Source):
     """`000000000.jpg` with `000000000.txt`, `.json` or both, in a folder and its sub-folders.
 
-    The names are held in memory, so it is for thousands of images; `tools/data.py shard` makes tars of them.
+    allow_outside: whether links are followed that lead out of the folder. The names are held in memory, so it is for
+    thousands of images; `tools/data.py shard` makes tars of them.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, allow_outside: bool = False):
         self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.space = ""
+        self.allow_outside, self.links, seen = allow_outside, [], set()
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
-        for parent, folders, files in os.walk(self.folder):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            self._take(os.path.relpath(parent, self.folder), files)
+        for parent, folders, files in os.walk(self.folder, followlinks=allow_outside):
+            real = os.path.realpath(parent)
+            folders[:] = sorted(name for name in folders if not name.startswith(".")) if real not in seen else []
+            if real not in seen:
+                seen.add(real)
+                self._take(os.path.relpath(parent, self.folder), files)
+                self.links += [os.path.join(parent, name) for name in folders if os.path.islink(f"{parent}/{name}")]
         self.texts = distinct_texts([stem for stem, _ in self.stems])
         if not self.stems:
-            raise DataError(f"{path}: no image has a .txt or .json of its stem; write one beside each image")
+            links = "; ".join(self._passed_over())
+            raise DataError(
+                f"{path}: no image has a .txt or .json of its stem; " + (links or "write one beside each image")
+            )
 
     def _take(self, parent, files):
         found = {}
@@ -84,6 +93,16 @@ class FilesSource(Source):
                 ("captions without an image are left out (failed downloads)", self.lonely[TEXT]),
             )
             if stems
+        ] + self._passed_over()
+
+    def _passed_over(self):
+        """A sentence on the links to folders that are not followed."""
+        if self.allow_outside or not self.links:
+            return []
+        first = name_text(self.links[0])
+        return [
+            f"{self.name}: {len(self.links):,} links to folders are passed over, for example {first}; set "
+            "allow_outside: true to follow them"
         ]
 
     def _default_id(self, index):
@@ -93,14 +112,15 @@ class FilesSource(Source):
     def _path(self, stem, suffix, where):
         """The path of a part, which must be a regular file inside the folder."""
         path = Path(self.folder, stem + suffix)
-        inside = os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.folder), ""))
+        inside = self.allow_outside or os.path.realpath(path).startswith(
+            os.path.join(os.path.realpath(self.folder), "")
+        )
         if not inside or not path.is_file():
-            raise RowError(
-                where,
-                "unusable path",
-                f"{name_text(stem)}{suffix} is not a regular file inside the folder",
-                "copy the file itself",
-            )
+            fix = "copy the file itself"
+            if not inside and path.is_file():
+                fix = "set allow_outside: true if the link is your own, or copy the file itself"
+            reason = f"{name_text(stem)}{suffix} is not a regular file inside the folder"
+            raise RowError(where, "unusable path", reason, fix)
         return path
 
     def _read(self, index, part):
