@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import CheckpointError, advice, plain
+from ..errors import CheckpointError, advice, meant, plain
 from .leftovers import ASIDE as ASIDE
 from .leftovers import aside_name, clear_leftovers, temporary_name
 
@@ -65,7 +65,7 @@ def reported(path: str | os.PathLike, kept: str | None = None) -> Iterator[None]
     except OSError as error:
         older = f"{path} is as it was before" if os.path.lexists(path) else "nothing incomplete was left in its place"
         raise CheckpointError(
-            f"cannot write {path}: {error.strerror or error}; {advice(error)} ({kept or older})"
+            f"cannot write {meant(path)}: {error.strerror or error}; {advice(error)} ({meant(kept or older)})"
         ) from error
 
 

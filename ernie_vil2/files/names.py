@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import sys
 import unicodedata
 from collections.abc import Collection, Iterator
 
@@ -13,8 +14,8 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def is_text(name: str) -> bool:
-    """Whether a name can be written as UTF-8."""
-    return name.isascii() or SURROGATE.search(name) is None
+    """Whether a name that the system gave is UTF-8, as Python takes it where the system says that its names are."""
+    return name.isascii() or (sys.getfilesystemencoding() == "utf-8" and SURROGATE.search(name) is None)
 
 
 def decode_name(raw: bytes) -> str:
@@ -43,8 +44,8 @@ def name_text(path: str | os.PathLike) -> str:
 
 def _text_of_part(name):
     try:
-        return decode_name(name.encode("utf-8", "surrogateescape"))
-    except UnicodeEncodeError:  # half a pair that stands for no byte: an escape of JSON brought it in
+        return decode_name(os.fsencode(name))
+    except UnicodeEncodeError:  # no name of the system: half a pair that an escape of JSON brought in, for example
         return escaped_name(name)
 
 
@@ -63,8 +64,9 @@ def distinct_texts(names: Collection[str]) -> dict[str, str]:
 def other_forms(text: str) -> Iterator[str]:
     """Names that a file of the name `text` gets from programs that unpack an archive: composed or decomposed letters,
     bytes of GB18030, and bytes of GB18030 or UTF-8 that were read as code page 437."""
-    if not is_text(text):
+    if SURROGATE.search(text):
         return
+    yield os.fsdecode(text.encode("utf-8"))  # another name where the system's encoding is not UTF-8
     for form in ("NFC", "NFD"):
         yield unicodedata.normalize(form, text)
     raw = text.encode("gb18030")

@@ -23,21 +23,30 @@ LOOKED_AT = 20
 class FilesSource(Source):
     """`000000000.jpg` with `000000000.txt`, `.json` or both, in a folder and its sub-folders.
 
-    The names are held in memory, so it is for thousands of images; `tools/data.py shard` makes tars of them.
+    allow_outside: whether links are followed that lead out of the folder. The names are held in memory, so it is for
+    thousands of images; `tools/data.py shard` makes tars of them.
     """
 
-    def __init__(self, path: str | os.PathLike, encoding: str = ""):
+    def __init__(self, path: str | os.PathLike, allow_outside: bool = False, encoding: str = ""):
         self.encoding = encoding
         codec_of(encoding)  # a wrong name is no fault of the first row
         self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.space = ""
+        self.allow_outside, self.links, seen = allow_outside, [], set()
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
-        for parent, folders, files in os.walk(self.folder):
-            folders[:] = sorted(name for name in folders if not is_litter(name))
-            self._take(os.path.relpath(parent, self.folder), files)
+        for parent, folders, files in os.walk(self.folder, followlinks=allow_outside):
+            real = os.path.realpath(parent)
+            folders[:] = sorted(name for name in folders if not is_litter(name)) if real not in seen else []
+            if real not in seen:
+                seen.add(real)
+                self._take(os.path.relpath(parent, self.folder), files)
+                self.links += [os.path.join(parent, name) for name in folders if os.path.islink(f"{parent}/{name}")]
         self.texts = distinct_texts([stem for stem, _ in self.stems])
         if not self.stems:
-            raise DataError(f"{path}: no image has a .txt or .json of its stem; write one beside each image")
+            links = "; ".join(self._passed_over())
+            raise DataError(
+                f"{path}: no image has a .txt or .json of its stem; " + (links or "write one beside each image")
+            )
 
     def _take(self, parent, files):
         for stem, suffixes in parts_of_stems(os.path.join(self.folder, parent), files).items():
@@ -95,7 +104,17 @@ class FilesSource(Source):
             )
             if stems
         ]
-        return [*left_out, *self._of_encoding()]
+        return [*left_out, *self._passed_over(), *self._of_encoding()]
+
+    def _passed_over(self):
+        """A sentence on the links to folders that are not followed."""
+        if self.allow_outside or not self.links:
+            return []
+        first = name_text(self.links[0])
+        return [
+            f"{self.name}: {len(self.links):,} links to folders are passed over, for example {first}; set "
+            "allow_outside: true to follow them"
+        ]
 
     def _of_encoding(self):
         """A sentence on captions that are read as GBK, for which some of the files are looked at."""
@@ -117,14 +136,15 @@ class FilesSource(Source):
     def _path(self, stem, suffix, where):
         """The path of a part, which must be a regular file inside the folder."""
         path = Path(self.folder, stem + suffix)
-        inside = os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.folder), ""))
+        inside = self.allow_outside or os.path.realpath(path).startswith(
+            os.path.join(os.path.realpath(self.folder), "")
+        )
         if not inside or not path.is_file():
-            raise RowError(
-                where,
-                "unusable path",
-                f"{name_text(stem)}{suffix} is not a regular file inside the folder",
-                "copy the file itself",
-            )
+            fix = "copy the file itself"
+            if not inside and path.is_file():
+                fix = "set allow_outside: true if the link is your own, or copy the file itself"
+            reason = f"{name_text(stem)}{suffix} is not a regular file inside the folder"
+            raise RowError(where, "unusable path", reason, fix)
         return path
 
     def _read(self, index, part):

@@ -37,12 +37,7 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
     try:
         root, target = os.path.realpath(folder), os.path.realpath(path)
         if not allow_outside and not target.startswith(os.path.join(root, "")):
-            raise RowError(
-                where,
-                "image outside the folder",
-                f"the image {shorten(value)} lies outside the folder {folder}",
-                "move it there and name it relative to the folder, or set allow_outside: true",
-            )
+            raise outside(value, where, folder)
         status = os.stat(target)
     except FileNotFoundError:
         raise RowError(
@@ -70,6 +65,32 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
             "copy the image again or delete the row",
         )
     return path
+
+
+def outside(value: str, where: str, folder: str | os.PathLike) -> RowError:
+    """The error of an image that does not lie in its folder, which names the link where one leads out of it."""
+    cause = "image outside the folder"
+    link = link_out_of(folder, value)
+    if link is None:
+        reason = f"the image {shorten(value)} lies outside the folder {folder}"
+        return RowError(
+            where, cause, reason, "move it there and name it relative to the folder, or set allow_outside: true"
+        )
+    reason = f"the image {shorten(value)} lies behind the link {shorten(link)}, which leads out of the folder {folder}"
+    return RowError(where, cause, reason, "set allow_outside: true if the link is your own, or copy the files there")
+
+
+def link_out_of(folder: str | os.PathLike, value: str) -> str | None:
+    """The part of a path in a folder that is a link to a place outside of it; None where the path itself leads out."""
+    root, place = os.path.realpath(folder), ""
+    if os.path.isabs(value) or os.path.normpath(value).split(os.sep)[0] in (os.pardir, os.curdir):
+        return None
+    for part in value.split(os.sep):
+        place = os.path.join(place, part)
+        target = os.path.realpath(os.path.join(folder, place))
+        if os.path.islink(os.path.join(folder, place)) and not target.startswith(os.path.join(root, "")):
+            return place
+    return None
 
 
 def found_name(folder: str | os.PathLike, value: str) -> str:
