@@ -1,10 +1,13 @@
 """Errors that a person can act on: one sentence with what, where and what to do next."""
 
 import atexit
+import contextlib
 import difflib
 import errno
 import itertools
 import math
+import os
+import re
 import reprlib
 import signal
 import sys
@@ -18,11 +21,13 @@ LONGEST = 480
 """Characters of the longest sentence that an error is told in"""
 UNSHOWN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 """Unicode categories of what moves a terminal's cursor, cannot be seen or is no text"""
+TEMPORARY = re.compile(r"(\.unchecked|\.join)?(\.tmp-\d+|\.replaced-\d+)(-\w+)?(?=[/'\"]|$)")
+"""What names of files have at their end that are written, before they get the name they are for"""
 SPACE = "free some space or choose another place"
 ADVICE = {
     errno.EACCES: "change its permissions or choose another place",
     errno.EDQUOT: SPACE,
-    errno.EFBIG: "make it smaller or choose another place",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f) or choose another place",
     errno.EINVAL: "choose another name or place",
     errno.EIO: "check the disk or choose another place",
     errno.EISDIR: "name a file",
@@ -38,12 +43,19 @@ ADVICE = {
     errno.EROFS: "choose a place that can be written to",
 }
 
+OF_A_PATH = (errno.ENOENT, errno.EISDIR, errno.EINVAL)
+
 
 def brief(text: str, most: int = LONGEST) -> str:
     """`text` as one line that a terminal shows as it is: what cannot be shown is escaped, and what is longer than
     `most` characters loses its middle."""
     text = without_middle(text, most)
-    return text if text.isprintable() else without_middle("".join(map(shown, text)), most)
+    return text if text.isprintable() else without_middle(plain(text), most)
+
+
+def plain(text: str) -> str:
+    """`text` as one line that a terminal shows as it is, however long."""
+    return text if text.isprintable() else "".join(map(shown, text))
 
 
 def without_middle(text: str, most: int) -> str:
@@ -94,9 +106,15 @@ def quoted(value: object, most: int = 200) -> str:
     return without_middle(QUOTING.repr(value), most)
 
 
-def advice(error: OSError) -> str:
-    """What can be done about an operating system's refusal, as a clause."""
-    return ADVICE.get(error.errno, "correct that or choose another place")
+def advice(error: BaseException, usual: str | None = None) -> str:
+    """What can be done about an operating system's refusal, as a clause.
+
+    usual: what to do where the path is to blame and not the system, and where nothing better is known.
+    """
+    number = getattr(error, "errno", None)
+    if usual is not None and number in OF_A_PATH:
+        return usual
+    return ADVICE.get(number, usual or "correct that or choose another place")
 
 
 class UserError(Exception):
@@ -139,33 +157,84 @@ def cause_of(error: BaseException) -> str:
     """One line on an error of any kind; those of others are named with their type."""
     text = " ".join(str(error).split()) or "without a word"
     own = isinstance(error, UserError) or type(error).__module__.startswith(__package__)
-    return text if own else brief(f"{type(error).__name__}: {text}", 300)
+    return text if own else brief(f"{type(error).__name__}: {meant(text)}", 300)
 
 
 def run_tool(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> NoReturn:
     """Run a tool's `main` and leave the process: 0 on success, 1 on a UserError (one line), 130 on Ctrl-C, 143 on a
     SIGTERM that the tool answered."""
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal may lack Chinese, and names may be no text
     try:
         status = main(argv)
+        sys.stdout.flush()
+    except SystemExit:
+        leave_streams()
+        raise
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 1
+        status = failed(str(error))
     except KeyboardInterrupt as error:
         stopped = error if isinstance(error, Stopped) else Stopped()
-        print(stopped, file=sys.stderr)
+        failed(str(stopped), "")
         status = stopped.status
     except BrokenPipeError:
-        sys.stderr.close()
-        status = 1
+        status = failed("")
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(brief(f"error: {place}{error.strerror or error}; {advice(error)}"), file=sys.stderr)
-        status = 1
+        status = failed(brief(f"{place_of(error)}{error.strerror or error}; {advice(error)}"))
     except MemoryError as error:
-        print(brief(f"error: not enough memory ({error}); use smaller batches or files"), file=sys.stderr)
-        status = 1
+        status = failed(brief(f"not enough memory ({error}); use smaller batches or files"))
+    except UnicodeEncodeError as error:
+        if error.encoding == "utf-8" or error.encoding != sys.getfilesystemencoding():
+            raise
+        fix = "set LANG=C.UTF-8, or use names of ASCII letters"
+        status = failed(brief(f"{error.object}: no name in this system's encoding, {error.encoding}; {fix}"))
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # one more Ctrl-C has nothing left to stop
+    leave_streams()
     sys.exit(status or 0)
+
+
+def open_closed_streams() -> None:
+    """Open standard streams that were closed: the next file would get the number of one, and what is printed."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            mode = "r" if name == "stdin" else "w"
+            stream = os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+
+
+def place_of(error: OSError) -> str:
+    """The path in an error of the system, as a beginning of a sentence; of a temporary file the one it is for."""
+    path = error.filename2 or error.filename
+    if path is None or isinstance(path, int):
+        return "standard output or a file: " if error.errno in (errno.ENOSPC, errno.EIO) else ""
+    return f"{meant(os.fsdecode(path))}: "
+
+
+def meant(path: str | os.PathLike) -> str:
+    """A path in which names of temporary files are those of the files that they are for."""
+    return TEMPORARY.sub("", os.fspath(path))
+
+
+def failed(sentence: str, head: str = "error: ") -> int:
+    """Print why a tool ends, where somebody can read it; the status to leave with."""
+    with contextlib.suppress(OSError, ValueError):
+        if sentence:
+            print(f"{head}{sentence}", file=sys.stderr, flush=True)
+    return 1
+
+
+def leave_streams() -> None:
+    """Print what is left, or drop it where nobody reads it any more: Python would complain of it at its end."""
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)

@@ -11,7 +11,7 @@ python tools/convert.py model BriVL.pth --to brivl
 import argparse
 from typing import Any
 
-from ..errors import ConfigError, quoted
+from ..errors import ConfigError, plain, quoted
 from ..files.yaml_files import parse_value
 from ..runtime import import_paddle
 from .arguments import add_replace, model_path
@@ -65,4 +65,4 @@ def main(argv: list[str] | None = None) -> None:
     said = convert(
         args.source, args.target, args.to, args.vocab, args.config, options, check=args.check, replace=args.replace
     )
-    print(*said, sep="\n")
+    print(*map(plain, said), sep="\n")

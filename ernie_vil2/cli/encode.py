@@ -13,6 +13,7 @@ from collections.abc import Callable
 import ernie_vil2
 
 from ..files.claim import Claims
+from ..files.place import check_file
 from ..inference import writer
 from ..inference.identity import describe
 from ..stop import StopRequest
@@ -44,9 +45,10 @@ def claim(args: argparse.Namespace) -> None:
     if form.is_folder:
         claims.folder(args.output, "a folder of embeddings", lambda out: form(out, 0).is_own())
         return
+    check_file(args.output, parents=True)
     target = form(args.output, 0)
     for place in (target.out, target.record, target.bad):
-        claims.file(place, lambda _: target.is_own())
+        claims.file(place, lambda _: target.is_own(), parents=True)
 
 
 @stoppable(kept=True)

@@ -5,6 +5,7 @@ from typing import TextIO
 
 from ..data.sources.base import Source
 from ..data.sources.open import open_source
+from ..errors import plain
 
 SOURCE = ".tsv, .jsonl, .tar, folder, glob, scenes:..., or a mapping such as '{kind: lmdb, path: train}'"
 
@@ -16,5 +17,5 @@ def opened(text: str, told: TextIO | None = None) -> Source:
     """
     source = open_source(text)
     lines = [source.describe(), *(f"note: {note}" for note in source.notes)]
-    print(*lines, sep="\n", file=told or sys.stdout, flush=True)
+    print(*map(plain, lines), sep="\n", file=told or sys.stdout, flush=True)
     return source

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ConfigError, advice, brief, quoted
 from ..files.globs import path_error
-from ..files.json_files import read_json
+from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.run_folder import told_model
 from ..files.yaml_files import parse_value, read_yaml
 from ..schema import as_dict, build
@@ -110,7 +110,7 @@ def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
     """What config.json of a model directory says of the model, as plain data."""
     path = Path(folder) / "config.json"
     try:
-        content = read_json(path)
+        content = read_json(path, most=SETTINGS_BYTES)
         if not isinstance(content, dict) or "layout_version" not in content:
             raise ValueError("it is not that of a model directory of this project")
         return {key: value for key, value in content.items() if key not in ("files", "extra")}
@@ -118,7 +118,7 @@ def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
         raise ConfigError(
             f"{where}: init.{key} is {quoted(folder)}, but {path} cannot be read ({reason}); "
-            "name a model directory, as tools/convert.py writes it"
+            + advice(error, "name a model directory, as tools/convert.py writes it")
         ) from None
 
 

@@ -189,6 +189,12 @@ class TrainConfig:
         minimum=0,
         maximum=1e6,
     )
+    patience: float = document(
+        1800.0,
+        "seconds for which a rank may keep the others waiting before they end; 0: no limit",
+        minimum=0,
+        maximum=1e6,
+    )
     keep: int = document(2, "latest checkpoints that are kept, beside the best one", minimum=1, maximum=MAX_STEPS)
 
 

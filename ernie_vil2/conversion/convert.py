@@ -51,11 +51,11 @@ def convert(
     config.json. Raises UserError and writes nothing when the source does not fit, is not finite, has no form in the
     wanted layout, or the check fails.
     """
-    target = Path(target)
-    to = to or ("official" if target.suffix == ".pdparams" else "model-dir")
+    to = to or ("official" if Path(target).suffix == ".pdparams" else "model-dir")
     if to not in TARGETS:
         raise CheckpointError(f"--to is {to!r}; give one of {', '.join(TARGETS)}")
     claim_target(target, [source, vocab, settings], to, replace)
+    target = Path(target)
     opened = open_any(source, vocab, settings, options)
     if to != "model-dir" and opened.config.system != (BRIVL if to == BRIVL else PLAIN):
         raise ConfigError(
@@ -67,9 +67,9 @@ def convert(
     return [*lines, *said, f"wrote {target}"]
 
 
-def claim_target(target: Path, inputs: Sequence[str | Path | None], to: str, replace: bool) -> None:
+def claim_target(target: str | Path, inputs: Sequence[str | Path | None], to: str, replace: bool) -> None:
     """UserError for a target that would destroy something, or whose name is that of another layout."""
-    if target.suffix == ".pdparams" and to != "official":
+    if Path(target).suffix == ".pdparams" and to != "official":
         raise CheckpointError(
             f"--to {to} writes {FILES.get(to, 'a folder')}, but {target} is the name of a file of Paddle; leave out "
             "the ending, or leave out --to for the release's file"
@@ -99,7 +99,9 @@ def write_model(opened: Opened, target: Path, check: bool) -> list[str]:
             content = read_json(made / model_directory.CONFIG, required=True)
             content["extra"]["check"] = record
             with reported(target), atomic_file(made / model_directory.CONFIG) as handle:
-                handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+                handle.write(
+                    (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+                )
             said.append(conversion_check.sentence(record))
         with reported(target):
             replace_directory(made, target.resolve())

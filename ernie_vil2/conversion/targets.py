@@ -212,7 +212,7 @@ def tokenizer_settings(config: ModelConfig, name: str) -> dict[str, Any]:
 
 def as_json(content: Mapping[str, Any]) -> bytes:
     """The bytes of a JSON file."""
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import CheckpointError, advice
+from ..errors import CheckpointError, advice, meant, plain
 from .leftovers import ASIDE as ASIDE
 from .leftovers import aside_name, clear_leftovers, temporary_name
 
@@ -18,7 +18,7 @@ LOG = logging.getLogger("ernie_vil2")
 def clear(path: str | os.PathLike) -> None:
     """Clear what killed writers of `path` left, and tell of it in the log."""
     for told in clear_leftovers(path):
-        LOG.warning("note: %s", told)
+        LOG.warning("note: %s", plain(told))
 
 
 def sync_directory(path: str | os.PathLike) -> None:
@@ -65,7 +65,7 @@ def reported(path: str | os.PathLike, kept: str | None = None) -> Iterator[None]
     except OSError as error:
         older = f"{path} is as it was before" if os.path.lexists(path) else "nothing incomplete was left in its place"
         raise CheckpointError(
-            f"cannot write {path}: {error.strerror or error}; {advice(error)} ({kept or older})"
+            f"cannot write {meant(path)}: {error.strerror or error}; {advice(error)} ({meant(kept or older)})"
         ) from error
 
 

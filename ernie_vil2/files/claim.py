@@ -13,10 +13,12 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigError
-from .globs import path_error, paths_like
+from ..errors import ConfigError, UserError, plain
+from . import patterns
+from .globs import path_error
 from .leftovers import clear_leftovers
 from .marks import marked, written_by
+from .place import check_file, check_folder
 from .run_folder import CHECKPOINTS, STATE
 from .yaml_files import parse_yaml
 
@@ -36,7 +38,7 @@ def of_a_run(path: Path) -> bool:
 
 def paths_of(spec: Any) -> Iterator[Path]:
     """The files and folders that exist and are named in an argument: a path, a glob, or a mapping of a source."""
-    if isinstance(spec, str) and spec.startswith("{"):
+    if isinstance(spec, str) and spec.startswith("{") and not patterns.is_braces(spec):
         try:
             spec = parse_yaml(spec)
         except yaml.YAMLError:
@@ -50,7 +52,10 @@ def paths_of(spec: Any) -> Iterator[Path]:
         if path_error(os.fsdecode(spec)):
             return
         text = os.path.expanduser(os.fspath(spec))
-        yield from map(Path, [text] if os.path.lexists(text) else paths_like(text))
+        try:
+            yield from map(Path, [text] if os.path.lexists(text) else patterns.paths_of(text))
+        except (UserError, OSError, ValueError):  # whoever opens it says what is wrong
+            return
 
 
 def same(one: Path, other: Path) -> bool:
@@ -82,10 +87,12 @@ class Claims:
         self.inputs = [path for spec in inputs for path in paths_of(spec)]
         self.taken: list[Path] = []
 
-    def file(self, target: str | os.PathLike | None, own: Told | None = None) -> None:
-        """Claim a file, if one is named. own: whether an existing one is of this command; by default its mark tells."""
+    def file(self, target: str | os.PathLike | None, own: Told | None = None, parents: bool = False) -> None:
+        """Claim a file, if one is named. own: whether an existing one is of this command; by default its mark tells.
+        parents: whether the command makes the folders above it."""
         if target is None:
             return
+        check_file(target, parents)
         target = self._begin(target)
         if target.is_dir():
             raise ConfigError(f"{target} is a folder; name the file to write, for example {target / 'out'}")
@@ -104,6 +111,7 @@ class Claims:
         """
         if target is None:
             return
+        check_folder(target, replaced=True)
         target = self._begin(target)
         held = [path for path in self.inputs if inside(path, target)]
         if held:
@@ -131,7 +139,7 @@ class Claims:
         target = Path(target)
         for path in dict.fromkeys((target.absolute(), Path(os.path.realpath(target)))):
             for told in clear_leftovers(path):
-                print(f"note: {told}", file=sys.stderr)
+                print(f"note: {plain(told)}", file=sys.stderr)
         for other in self.taken:
             if same(target, other) or inside(target, other) or inside(other, target):
                 raise ConfigError(f"{target} and {other} are both written to; give each a place of its own")

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..errors import plain
+
 TEMPORARY, ASIDE = ".tmp-", ".replaced-"
 """Endings, before the process: of what is being written, and of an older version that steps aside for a new one."""
 UNCHECKED, JOINED = ".unchecked", ".join"
@@ -71,7 +73,7 @@ def scratch_folder(name: str) -> Iterator[Path]:
     """A folder among the system's temporary files, gone when the block ends, or at the next such one after a kill."""
     made = temporary_name(Path(tempfile.gettempdir(), f"ernie-vil2-{name}"))
     for told in clear_leftovers(made.with_name(f"ernie-vil2-{name}")):
-        print(f"note: {told}", file=sys.stderr)
+        print(f"note: {plain(told)}", file=sys.stderr)
     made.mkdir(mode=0o700)
     try:
         yield made

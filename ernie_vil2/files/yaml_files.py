@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigError, brief, quoted
+from ..errors import ConfigError, advice, brief, quoted
 from ..schema import MOST_LEVELS, MOST_VALUES
 from .text import read_text
 
@@ -151,7 +151,9 @@ def read_yaml(path: str | os.PathLike) -> dict[Any, Any]:
         text = read_text(path, MOST_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
-        raise ConfigError(f"cannot read configuration {path}: {reason}; give the path of a YAML file") from None
+        raise ConfigError(
+            f"cannot read configuration {path}: {reason}; {advice(error, 'give the path of a YAML file')}"
+        ) from None
     try:
         data = parse_yaml(text)
     except yaml.YAMLError as error:

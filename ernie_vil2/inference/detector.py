@@ -25,7 +25,7 @@ from ..errors import CheckpointError, ConfigError, DataError
 from ..files.yaml_files import read_yaml
 from ..runtime import import_paddle
 from ..stop import Stopped, StopRequest
-from ..threads import thread_count
+from ..threads import note_computing, refuse_fork, thread_count
 from .journal import Journal
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Detector:
                 "PaddleDetection's tools/export_model.py writes them"
             )
         self.program = program
-        self.predictor = self.build(program)
+        self.predictor, self.process = self.build(program), os.getpid()
         self.inputs = {name: self.predictor.get_input_handle(name) for name in self.predictor.get_input_names()}
         unknown = set(self.inputs) - {"image", "im_shape", "scale_factor"}
         if unknown:
@@ -147,6 +147,9 @@ class Detector:
 
     def detect(self, rgb: np.ndarray) -> np.ndarray:
         """float32 [N, 6] (class, score, left, top, right, bottom) of uint8 RGB [H, W, 3]."""
+        if os.getpid() != self.process:
+            refuse_fork("a detector of its parent")
+        note_computing()
         info = {"im_shape": rgb.shape[:2], "scale_factor": (1.0, 1.0)}
         pixels = rgb
         for step, options in self.steps:
@@ -243,5 +246,5 @@ def one_row(detector: Detector, source: Source, row: int, journal: Journal, stat
     except DataError as error:
         record = {"id": key, "error": str(error)}
         state["broken"] += 1
-    journal.write(DETECTIONS, (json.dumps(record, ensure_ascii=False) + "\n").encode())
+    journal.write(DETECTIONS, (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
     journal.add(key)

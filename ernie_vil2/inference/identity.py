@@ -8,7 +8,7 @@ import numpy as np
 
 from ..checkpoints.model_directory import CONFIG
 from ..data.sources.base import RowError, Source
-from ..errors import DataError
+from ..errors import DataError, advice
 
 PROBED_ROWS = 64
 HASHED_BYTES = 64 * 2**20
@@ -57,5 +57,5 @@ def file_digest(path: str | os.PathLike, whole: bool = False) -> str:
                 handle.seek(start)
                 digest.update(handle.read(block))
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; correct the path") from None
+        raise DataError(f"cannot read {path}: {error.strerror or error}; {advice(error, 'correct the path')}") from None
     return digest.hexdigest()

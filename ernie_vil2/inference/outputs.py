@@ -147,7 +147,7 @@ def numbers(vector: np.ndarray) -> str:
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """What was encoded, as JSON."""
     with atomic_file(path) as handle:
-        handle.write((json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode())
+        handle.write((json.dumps(record, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace"))
 
 
 def read_record(path: Path) -> dict[str, Any]:

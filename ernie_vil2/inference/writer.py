@@ -12,7 +12,7 @@ import numpy as np
 from ..data.sources.base import RowError, Source
 from ..data.sources.pictures import Picture
 from ..data.sources.usable import read_row, row_error
-from ..errors import CheckpointError, ConfigError, DataError
+from ..errors import CheckpointError, ConfigError, DataError, advice
 from ..stop import Stopped, StopRequest
 from .journal import DATABASE, Journal, differences
 from .outputs import FORMATS, Arrays, ReleaseLines, read_record
@@ -78,8 +78,8 @@ def encode_source(
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"cannot write {out}: {reason}; make room or correct the path, then repeat the command: it "
-            "goes on where it stopped"
+            f"cannot write {out}: {reason}; {advice(error, 'make room or correct the path')}, then repeat the command: "
+            "it goes on where it stopped"
         ) from error
     return record
 

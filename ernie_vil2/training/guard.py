@@ -83,7 +83,9 @@ class Guard:
         with reported(path):
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_file(path) as handle:
-                handle.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8"))
+                handle.write(
+                    (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "backslashreplace")
+                )
         return path
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, advice
 from ...files.atomic import atomic_file, reported, sync_directory
 from ...files.json_files import read_json
+from ...files.place import check_folder
 from .catalogue import Published, addresses, files_of
 from .http_file import Interrupted, Limits, Progress, Refused, fetch
 from .part_file import Part
@@ -56,6 +57,7 @@ def download(
     wanted = {files[0]: sha256.strip().lower()} if sha256 is not None else {}
     folder = Path(output) / name
     if not offline:
+        check_folder(output)
         with reported(folder):
             folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, tell) as writable:
@@ -151,7 +153,9 @@ class Wanted:
         try:
             found = digests(self.path)
         except OSError as error:
-            raise CheckpointError(f"cannot read {self.path}: {error.strerror or error}; correct that") from None
+            raise CheckpointError(
+                f"cannot read {self.path}: {error.strerror or error}; {advice(error, 'correct that')}"
+            ) from None
         if objection := self.objection(found):
             raise CheckpointError(
                 f"{self.path} {objection}; move it away and run the command again, or, where the change is meant, "
@@ -181,6 +185,7 @@ class Wanted:
                 return
             except (Interrupted, Refused) as failure:
                 failures.append(f"{url} {failure}")
+                self.tell(f"note: {failures[-1]}")  # the error has room for a few of them
         hint = f"{LATER}; where the publisher changed the file, take it out of {RECORD}" if self.record else LATER
         raise CheckpointError(f"{self.path} could not be fetched: {'; '.join(failures)}; {hint}")
 

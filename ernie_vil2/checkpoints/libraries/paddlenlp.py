@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...config.tower_fields import PaddleNLPConfig
 from ...errors import ConfigError
-from ...files.json_files import read_json
+from ...files.json_files import SETTINGS_BYTES, read_json
 from ...files.text import ContentError
 from .importing import imported
 
@@ -41,7 +41,7 @@ def look_up(config: PaddleNLPConfig) -> dict[str, Any]:
 def read_settings(path: str | os.PathLike) -> dict[str, Any]:
     """A configuration file as a dictionary."""
     try:
-        found = read_json(path)
+        found = read_json(path, most=SETTINGS_BYTES)
         assert isinstance(found, dict) and found
     except (OSError, ValueError, AssertionError) as error:
         reason = f" ({error.reason})" if isinstance(error, ContentError) else ""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...files.claim import Claims
+from ...files.place import check_folder
 from ...studies.ablation.comparison import COMMAND, NAMES
 from ...studies.ablation.report import summary_table, write_document
 from ...studies.ablation.run import plan
@@ -19,8 +20,9 @@ def run(args: argparse.Namespace) -> int | None:
     """Train every configuration with every seed, measure on the unseen split, and write the comparison."""
     runs = plan(args.configs, args.output, args.seeds, args.only or (), args.override, args.images)
     claims = Claims(COMMAND, [args.configs], args.replace)
-    for place in (args.write, Path(args.write).with_suffix(".svg")):
-        claims.file(place)
+    check_folder(args.output)
+    claims.file(args.write, parents=True)
+    claims.file(Path(args.write).with_suffix(".svg"), parents=True)
     failed = run_all(runs, args.jobs, replace=args.replace)
     done = results(plan(args.configs, args.output, args.seeds, (), args.override, args.images))
     print(summary_table(done))

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
         )
         return
     with reported(args.write), atomic_file(args.write) as handle:
-        handle.write(text.encode("utf-8"))
+        handle.write(text.encode("utf-8", "backslashreplace"))
     print(f"wrote {args.write}")
 
 

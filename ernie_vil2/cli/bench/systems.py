@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...files.claim import Claims
+from ...files.place import check_folder
 from ...studies.runs.run import TEST_IMAGES
 from ...studies.systems.comparison import COMMAND, NAMES, Results
 from ...studies.systems.costs import COSTS, measured
@@ -21,8 +22,9 @@ def run(args: argparse.Namespace) -> None:
     asked = args.pairs, args.batches, args.seeds, args.rates, args.only or (), args.override, args.images
     plan = Plan(args.configs, args.output, *asked)
     claims = Claims(COMMAND, [args.configs], args.replace)
+    check_folder(args.output)
     for place in (args.write, Path(args.output) / COSTS):
-        claims.file(place)
+        claims.file(place, parents=True)
     found = train(plan, args.jobs, replace=args.replace)
     print(run_table(found.results))
     if found.failed:

@@ -1,12 +1,11 @@
 """The verb `check` of `data`: what is wrong with a source."""
 
 import argparse
-import os
 
 from ...data.check.check import check
 from ...data.images.limits import limits_of
 from ...data.tokenizer import Tokenizer
-from ...errors import ConfigError
+from ...errors import ConfigError, plain
 from ...files.claim import Claims
 from ..arguments import add_damaged, add_replace, whole
 from ..progress import row_bar
@@ -19,8 +18,6 @@ def run(options: argparse.Namespace) -> int:
     """Print the report on a source; 1 when it has bad rows or damaged files."""
     if options.limit is not None and options.limit < 1:
         raise ConfigError(f"--limit is {options.limit}; give at least 1, or leave it out to check all rows")
-    if options.json and not os.path.isdir(os.path.dirname(options.json) or "."):
-        raise ConfigError(f"--json: the folder of {options.json} does not exist; create it first")
     Claims("data check", [options.source, options.vocab], options.replace).file(options.json)
     tokenizer = Tokenizer(options.vocab) if options.vocab else None
     source = opened(options.source)
@@ -38,7 +35,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         report.write(options.json)
     if faults := list(source.faults(options.checksums)):
-        print(f"damaged files    {len(faults):,}", *(fault for fault in faults if fault not in source.notes), sep="\n")
+        print(
+            f"damaged files    {len(faults):,}",
+            *(plain(fault) for fault in faults if fault not in source.notes),
+            sep="\n",
+        )
     return 1 if report.bad or faults else 0
 
 

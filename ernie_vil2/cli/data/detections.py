@@ -11,7 +11,7 @@ from ...data.sources.open import open_source
 from ...data.tagging.labels import Labels
 from ...data.tagging.rules import Rules
 from ...data.tagging.tagging import MATCHES, join
-from ...errors import ConfigError
+from ...errors import ConfigError, plain
 from ...files.atomic import reported
 from ...files.claim import Claims
 from ...stop import StopRequest
@@ -49,7 +49,7 @@ def write(
     Claims(f"data {field}", inputs, args.replace).file(args.output)
     labels = read()
     source = open_source(args.source)
-    print(source.describe(), flush=True)
+    print(plain(source.describe()), flush=True)
     stored = PIXEL_PROFILES["brivl"] if field == "boxes" else OFFICIAL  # boxes are in pixels of images as stored
     paths = args.detections or [detected(args.detector, stored, source, f"{args.output}.detections")]
     print(join(source, paths, args.output, labels, rules, args.match, progress=row_bar()))

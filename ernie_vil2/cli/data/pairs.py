@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     found = max(sets, key=lambda one: len(one.image_ids))  # of equally large ones the first, which is the customary one
     lines = [json.dumps(row, ensure_ascii=False) for row in rows(found, Path(args.output).parent)]
     with reported(args.output), atomic_file(args.output) as handle:
-        handle.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
+        handle.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
     for note in found.notes:  # no figure is published for a split to train on
         print(f"note: {note.removesuffix(counts.INCOMPARABLE) if args.split in TRAINING else note}")
     print(f"{args.output}: {len(lines):,} images with {len(found.texts):,} texts of {found.name}")

@@ -1,10 +1,8 @@
 """The verb `vocab` of `data`: a vocabulary of a source's captions, to train from nothing with."""
 
 import argparse
-import os
 
 from ...data.vocabulary import write_vocabulary
-from ...errors import ConfigError
 from ...files.claim import Claims
 from ..arguments import add_replace, count, number
 from ..progress import row_bar
@@ -15,10 +13,6 @@ from ..stopping import stoppable
 @stoppable()
 def run(options: argparse.Namespace) -> None:
     """Write a vocabulary of the captions of a source, and print what it holds and what it leaves unknown."""
-    if not os.path.isdir(os.path.dirname(options.out) or "."):
-        raise ConfigError(f"the folder of {options.out} does not exist; create it first")
-    if os.path.isdir(options.out):
-        raise ConfigError(f"{options.out} is a folder; name the file to write, for example {options.out}/vocab.txt")
     Claims("data vocab", [options.source], options.replace).file(options.out)
     source = opened(options.source)
     progress = row_bar(len(source))

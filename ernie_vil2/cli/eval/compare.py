@@ -11,6 +11,7 @@ from ...evaluation.runs.results import json_bytes, read_run
 from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims, holds
 from ...files.marks import MARK, comment, marked
+from ...files.place import check_folder
 from ..arguments import add_replace
 
 COMMAND = "eval compare"
@@ -33,11 +34,13 @@ def main(argv: list[str] | None = None) -> None:
     if not args.output and wanted in ("html", "all"):
         parser.error(f"--format {wanted} needs --output DIR")
     chosen = FILES if wanted == "all" else (wanted,)
+    if args.output is not None:
+        check_folder(args.output)
     claims = Claims(COMMAND, args.runs, args.replace)
     if args.output and (held := [path for path in args.runs if holds(Path(path), Path(args.output))]):
         raise ConfigError(f"{args.output} is in the run folder {held[0]}, which it reads; name another folder")
     for name in chosen if args.output else ():
-        claims.file(Path(args.output) / FILES[name])
+        claims.file(Path(args.output) / FILES[name], parents=True)
     runs = [read_run(path) for path in args.runs]
     comparison = compare_runs(runs)
     mark = comment(COMMAND) if args.output else ""

@@ -10,6 +10,7 @@ eval compare RUN...                         runs that were written with --output
 import argparse
 import sys
 
+from ...errors import plain
 from ...evaluation import retrieval
 from ...evaluation.benchmarks import registry
 from ...evaluation.embeddings import read_embeddings
@@ -90,7 +91,7 @@ def measure(args: argparse.Namespace) -> None:
         finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
         finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")
     results = retrieval.evaluate(embeddings, args.protocol or "both")
-    print(retrieval.table(results), *(f"note: {note}" for note in embeddings.notes), sep="\n")
+    print(retrieval.table(results), *(f"note: {plain(note)}" for note in embeddings.notes), sep="\n")
     if args.json:
         subject = {"embeddings": args.embeddings} if args.embeddings else {"model": args.model, "input": args.input}
         write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results}, "eval")

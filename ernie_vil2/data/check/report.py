@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors import plain
 from ...files.json_files import write_json
 from ...files.marks import MARK, marked
 
@@ -82,7 +83,7 @@ class CheckReport:
         write_json(path, self.to_dict())
 
     def __str__(self):
-        return "\n".join([*self._counts(), *self._repeats(), *self._lengths(), *self._bad()])
+        return "\n".join(map(plain, [*self._counts(), *self._repeats(), *self._lengths(), *self._bad()]))
 
     def _counts(self):
         part = "" if self.checked == self.rows else f" (the first {self.checked:,} of {self.rows:,})"

@@ -15,7 +15,11 @@ import numpy as np
 
 from ...checkpoints.formats.lazy_tensors import Piece, printable
 from ...checkpoints.formats.pickle_machine import Machine, Refused
-from ...errors import CheckpointError, DataError
+from ...errors import CheckpointError, DataError, advice
+from ...files.lmdb_pages import NAME, check_lmdb
+from ...files.names import name_text
+from ...files.stand_ins import stand_in_at
+from ...files.text import ContentError
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .chinese_clip import Grouping
@@ -29,6 +33,7 @@ MAX_PICKLE = 1 << 20
 MAX_KEY = 511  # of lmdb
 COUNTS = (b"num_samples", b"num_images")
 _environments = {}  # {path: open environment}: lmdb wants one of a file in a process
+_checked = {}  # {file: what tells that it has not changed since it was found whole}
 
 
 class PairMachine(Machine):
@@ -50,7 +55,7 @@ class LmdbSource(Source):
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.folder, self.name, self.prefix = Path(path), os.fspath(path), ""
+        self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.bad_pairs, numbers, named = [], array("q"), array("Q")
         total = self._total()
         images = np.array(list(self._image_digests()), np.uint64)
@@ -87,7 +92,7 @@ class LmdbSource(Source):
         return self.prefix + self._pair(int(self.groups.texts(self.order[self.position(index)])[0]))[0]
 
     def qualify_ids(self, folders: bool = True) -> None:
-        self.prefix = f"{self.folder}#"
+        self.prefix = f"{name_text(self.folder)}#"
 
     def own_id(self, index: int, key: str) -> str:
         return without_front(key, self.prefix)
@@ -164,20 +169,47 @@ def read_pair(raw: bytes, where: str) -> tuple:
 
 @contextmanager
 def reading(path: str | os.PathLike) -> "Iterator[lmdb.Transaction]":
-    """A transaction over the lmdb in a folder, opened once a process and without a lock; DataError when it is none."""
+    """A transaction over the lmdb in a folder, opened once a process and without a lock; DataError when it is none, or
+    is damaged: its pages are looked at before liblmdb maps them, in the first process that opens it."""
     import lmdb
 
     path = os.path.realpath(path)
     try:
         found = _environments.get(path)
         if found is None:
-            if not os.path.isfile(os.path.join(path, "data.mdb")):
-                raise DataError(f"{path}: holds no data.mdb; give the folder that has imgs and pairs in it")
+            check_once(path)
             found = _environments[path] = lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
         with found.begin() as transaction:
             yield transaction
     except lmdb.Error as error:
-        raise DataError(f"{path}: cannot be read as lmdb ({error}); copy or write it again") from None
+        fix = "copy or write it again"
+        if "already open" in str(error):
+            fix = "close it there first"
+        elif isinstance(error, lmdb.MemoryError):
+            fix = "raise the limit of address space with ulimit -v"
+        raise DataError(f"{path}: cannot be read as lmdb ({error}); {fix}") from None
+
+
+def check_once(path: str) -> None:
+    """DataError for a folder without an lmdb that can be read safely; a file that was found right stays so."""
+    file = os.path.join(path, NAME)
+    try:
+        if found := stand_in_at(file):
+            raise DataError(f"{file}: {found}")
+        if not os.path.isfile(file):
+            found = f"{NAME} is no file" if os.path.lexists(file) else f"holds no {NAME}"
+            raise DataError(f"{path}: {found}; give the folder that has imgs and pairs in it")
+        status = os.stat(file)
+        mark = status.st_ino, status.st_size, status.st_mtime_ns
+        if _checked.get(file) != mark:
+            check_lmdb(file)
+            _checked[file] = mark
+    except ContentError as error:
+        raise DataError(f"{path}: cannot be read as lmdb ({error.reason}); {error.fix}") from None
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read as lmdb ({error.strerror or error}); {advice(error, 'give a readable file')}"
+        ) from None
 
 
 def _leave_to_parent():

@@ -1,6 +1,5 @@
 """Where samples come from: `open_source` turns a path, a glob, a list or a mapping into a Source."""
 
-import glob
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DataError, advice, brief, nearest, quoted
-from ...files.globs import path_error, paths_like
+from ...files.globs import path_error
+from ...files.litter import is_litter
+from ...files.patterns import is_braces, paths_of
 from ...files.yaml_files import parse_value
 from ...schema import check_range, coerce
 from .base import Source
@@ -64,7 +65,7 @@ def opened(spec: Any) -> Source:
         text = os.fspath(spec)
         if text == "scenes" or text.startswith("scenes:"):
             spec = {"kind": "scenes", **scene_options(text.partition(":")[2])}
-        elif text.startswith("{") and text.endswith("}"):
+        elif text.startswith("{") and text.endswith("}") and not is_braces(text):
             spec = written_mapping(text)
         else:
             spec = {"path": text}
@@ -92,7 +93,7 @@ def opened(spec: Any) -> Source:
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise ConfigError(f"a source of kind {kind or KINDS[0]} needs a path, not {quoted(path)}; add path: FILE")
     checked_path(path, "the path of a source")
-    paths = matches(os.path.expanduser(path))
+    paths = paths_of(os.path.expanduser(path))
     if len(paths) > 1 and (kind == "tar" or (kind is None and all(map(is_tar, paths)))):
         return build(TarSource, "tar", {"path": paths, **options})
     parts = [open_path(kind, name, options) for name in paths]
@@ -123,12 +124,27 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
     if is_folder and kind in ("tsv", "jsonl") or not is_folder and kind not in ("tsv", "jsonl", "tar"):
         found = "a folder" if is_folder else "not a folder"
         raise DataError(f"{path}: this is {found}, so it cannot be of kind {kind!r}; correct kind or path")
+    if kind == "tsv":
+        return open_tsv(path, options)
     return build(FILES[kind], kind, {"path": path, **options})
+
+
+def open_tsv(path: Path, options: Mapping[str, Any]) -> Source:
+    """The release's rows, or a table where the first line names other columns, or options of a table are given."""
+    names, columns = [], options.get("columns")
+    if not {"columns", "allow_outside"} & set(options):
+        source = build(TsvSource, "tsv", {"path": path, **options})
+        if not source.is_table:
+            return source
+        names = source.names
+    if "image_id" in names:
+        columns = {"id": "image_id"}
+    return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options, "columns": columns})
 
 
 def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
     """What a folder is a source of, by the names in it."""
-    names = os.listdir(path)
+    names = [name for name in os.listdir(path) if not is_litter(name)]
     if not options.get("metadata") and not set(names) & set(TABLES):
         if any(map(is_tar, names)):
             return "tar"
@@ -139,23 +155,6 @@ def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
         if holds_stems(path, names):
             return "files"
     return "folder"
-
-
-def matches(text: str | os.PathLike) -> list[str]:
-    """The paths that a path or a glob stands for, sorted; DataError when there is none."""
-    text = os.fspath(text)
-    if os.path.exists(text):
-        return [text]
-    if glob.has_magic(text):
-        found = paths_like(text)
-        if not found:
-            raise DataError(f"no file matches {text}; correct the pattern (it is relative to {os.getcwd()})")
-        return found
-    parent, name = os.path.split(text)
-    beside = os.listdir(parent or ".") if os.path.isdir(parent or ".") else []
-    close = nearest(name, beside)
-    hint = f"did you mean {os.path.join(parent, close)}?" if close else "correct the path"
-    raise DataError(f"{text}: no such file or folder; {hint}")
 
 
 def build(factory: Callable[..., Source], kind: str, options: Mapping[str, Any]) -> Source:

@@ -9,7 +9,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from ...errors import ImageError
+from ...errors import ImageError, advice
+from ...files.names import escaped_name
 from .base import RowError, Sample
 from .rows.texts import shorten
 
@@ -27,12 +28,17 @@ class Picture(NamedTuple):
 
     def shown_by(self, sample: Sample) -> bool:
         """Whether a sample has this picture: the same path, or else the same bytes, so that copies are the same."""
-        return self.path != "" and self.path == path_of(sample) or self.digest == content_digest(sample)
+        return self.path != "" and self.path == name_of(sample) or self.digest == content_digest(sample)
 
 
 def path_of(sample: Sample) -> str:
     """The path of a sample's image, or "" where the row holds the image itself."""
     return os.fspath(sample.image) if isinstance(sample.image, (str, os.PathLike)) else ""
+
+
+def name_of(sample: Sample) -> str:
+    """`path_of` as text that a database takes, whatever the bytes of the name are."""
+    return escaped_name(path_of(sample))
 
 
 def content_digest(sample: Sample) -> str:
@@ -64,13 +70,14 @@ def opened(sample: Sample) -> Iterator[BinaryIO]:
             yield handle
     except OSError as error:
         raise ImageError(
-            f"{path_of(sample)}: cannot be read ({error.strerror}); put the file back, or delete the row"
+            f"{path_of(sample)}: cannot be read ({error.strerror or error}); "
+            f"{advice(error, 'put the file back, or delete the row')}"
         ) from None
 
 
 def picture_of(sample: Sample, row: int) -> Picture:
     """The Picture that a sample at a row gives to its id."""
-    return Picture(row, path_of(sample), content_digest(sample))
+    return Picture(row, name_of(sample), content_digest(sample))
 
 
 def clash(where: str, key: str, first: str) -> RowError:

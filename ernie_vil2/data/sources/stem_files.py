@@ -1,40 +1,55 @@
 """A tree of files in which an image and its captions share a stem: img2dataset's output format `files`."""
 
+import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import SupportsIndex
 
-from ...errors import DataError
+from ...errors import DataError, advice
+from ...files.encodings import GB, NAMES, codec_of
+from ...files.litter import is_litter
+from ...files.names import distinct_texts, name_text
+from ...files.text import codec_of_text
+from ..images.formats.kinds import has_picture_head
 from . import stem_parts
 from .base import RowError, Sample, Source, without_front
 from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
+
+LOOKED_AT = 20
+"""Files whose encoding is looked at for a note"""
 
 
 class FilesSource(Source):
     """`000000000.jpg` with `000000000.txt`, `.json` or both, in a folder and its sub-folders.
 
-    The names are held in memory, so it is for thousands of images; `tools/data.py shard` makes tars of them.
+    allow_outside: whether links are followed that lead out of the folder. The names are held in memory, so it is for
+    thousands of images; `tools/data.py shard` makes tars of them.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self.folder, self.name, self.prefix = Path(path), os.fspath(path), ""
+    def __init__(self, path: str | os.PathLike, allow_outside: bool = False, encoding: str = ""):
+        self.encoding = encoding
+        codec_of(encoding)  # a wrong name is no fault of the first row
+        self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.space = ""
+        self.allow_outside, self.links, seen = allow_outside, [], set()
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
-        for parent, folders, files in os.walk(self.folder):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            self._take(os.path.relpath(parent, self.folder), files)
+        for parent, folders, files in os.walk(self.folder, followlinks=allow_outside):
+            real = os.path.realpath(parent)
+            folders[:] = sorted(name for name in folders if not is_litter(name)) if real not in seen else []
+            if real not in seen:
+                seen.add(real)
+                self._take(os.path.relpath(parent, self.folder), files)
+                self.links += [os.path.join(parent, name) for name in folders if os.path.islink(f"{parent}/{name}")]
+        self.texts = distinct_texts([stem for stem, _ in self.stems])
         if not self.stems:
-            raise DataError(f"{path}: no image has a .txt or .json of its stem; write one beside each image")
+            links = "; ".join(self._passed_over())
+            raise DataError(
+                f"{path}: no image has a .txt or .json of its stem; " + (links or "write one beside each image")
+            )
 
     def _take(self, parent, files):
-        found = {}
-        for name in sorted(files):
-            stem, suffix = os.path.splitext(name)
-            part = PART_OF_SUFFIX.get(suffix.lower())
-            if part is not None and not name.startswith("."):
-                found.setdefault(stem, {}).setdefault(part, suffix)
-        for stem, suffixes in found.items():
+        for stem, suffixes in parts_of_stems(os.path.join(self.folder, parent), files).items():
             place = os.path.normpath(os.path.join(parent, stem))
             if IMAGE in suffixes and len(suffixes) > 1:
                 self.stems.append((place, suffixes))
@@ -49,23 +64,29 @@ class FilesSource(Source):
         where = self.where(index)
         image = self._path(stem, suffixes[IMAGE], where)
         return stem_parts.sample(
-            image, self._read(index, TEXT), self._read(index, JSON), where, self.prefix + stem, self.space
+            image,
+            self._read(index, TEXT),
+            self._read(index, JSON),
+            where,
+            self._default_id(index),
+            self.space,
+            self.encoding,
         )
 
     def where(self, index: SupportsIndex) -> str:
         stem, suffixes = self.stems[self.position(index)]
-        return os.path.join(self.name, stem + suffixes[IMAGE])
+        return os.path.join(self.name, self.texts.get(stem, stem) + suffixes[IMAGE])
 
     def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
         document = self._read(index, JSON)
-        mapping = stem_parts.parse(document, self.where(index)) if document is not None else {}
-        return stem_parts.image_id(mapping, self.where(index), self.prefix + self.stems[index][0], self.space)
+        mapping = stem_parts.parse(document, self.where(index), self.encoding) if document is not None else {}
+        return stem_parts.image_id(mapping, self.where(index), self._default_id(index), self.space)
 
     def qualify_ids(self, folders: bool = True) -> None:
-        self.space = f"{self.folder}#"
+        self.space = f"{name_text(self.folder)}#"
         if folders:
-            self.prefix = f"{self.folder}/"
+            self.prefix = f"{name_text(self.folder)}/"
 
     def own_id(self, index: int, key: str) -> str:
         return without_front(key, self.space, self.prefix)
@@ -75,26 +96,55 @@ class FilesSource(Source):
 
     @property
     def notes(self) -> list[str]:
-        return [
-            f"{self.name}: {len(stems):,} {what}, for example {stems[0]}"
+        left_out = [
+            f"{self.name}: {len(stems):,} {what}, for example {name_text(stems[0])}"
             for what, stems in (
                 ("images without a caption are left out", self.lonely[IMAGE]),
                 ("captions without an image are left out (failed downloads)", self.lonely[TEXT]),
             )
             if stems
         ]
+        return [*left_out, *self._passed_over(), *self._of_encoding()]
+
+    def _passed_over(self):
+        """A sentence on the links to folders that are not followed."""
+        if self.allow_outside or not self.links:
+            return []
+        first = name_text(self.links[0])
+        return [
+            f"{self.name}: {len(self.links):,} links to folders are passed over, for example {first}; set "
+            "allow_outside: true to follow them"
+        ]
+
+    def _of_encoding(self):
+        """A sentence on captions that are read as GBK, for which some of the files are looked at."""
+        for index in range(0, 0 if self.encoding else len(self), -(-len(self) // LOOKED_AT)):
+            for part in (TEXT, JSON):
+                with contextlib.suppress(RowError):
+                    if codec_of_text(self._read(index, part) or b"") == GB:
+                        example = self.stems[index][0] + self.stems[index][1][part]
+                        yield (
+                            f"{self.name}: captions that are not UTF-8 are read as {NAMES[GB]} where they are that by "
+                            f"their bytes, for example {name_text(example)}"
+                        )
+                        return
+
+    def _default_id(self, index):
+        stem, _ = self.stems[index]
+        return self.prefix + self.texts.get(stem, stem)
 
     def _path(self, stem, suffix, where):
         """The path of a part, which must be a regular file inside the folder."""
         path = Path(self.folder, stem + suffix)
-        inside = os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.folder), ""))
+        inside = self.allow_outside or os.path.realpath(path).startswith(
+            os.path.join(os.path.realpath(self.folder), "")
+        )
         if not inside or not path.is_file():
-            raise RowError(
-                where,
-                "unusable path",
-                f"{stem}{suffix} is not a regular file inside the folder",
-                "copy the file itself",
-            )
+            fix = "copy the file itself"
+            if not inside and path.is_file():
+                fix = "set allow_outside: true if the link is your own, or copy the file itself"
+            reason = f"{name_text(stem)}{suffix} is not a regular file inside the folder"
+            raise RowError(where, "unusable path", reason, fix)
         return path
 
     def _read(self, index, part):
@@ -110,8 +160,8 @@ class FilesSource(Source):
             raise RowError(
                 where,
                 "unusable path",
-                f"the {TITLES[part]} part cannot be read ({error.strerror})",
-                "correct its permissions",
+                f"the {TITLES[part]} part cannot be read ({error.strerror or error})",
+                advice(error, "correct its permissions"),
             ) from None
         if len(data) > LIMITS[part]:
             raise RowError(where, "part too long", f"the {TITLES[part]} part is over 1 MiB", "write it shorter")
@@ -120,12 +170,31 @@ class FilesSource(Source):
 
 def holds_stems(path: str | os.PathLike, names: Collection[str]) -> bool:
     """Whether a folder, or its first sub-folder, holds an image beside a .txt or .json of its stem."""
-    below = next((name for name in sorted(names) if os.path.isdir(os.path.join(path, name)) and name[0] != "."), None)
-    for found in (names, os.listdir(os.path.join(path, below)) if below else ()):
-        kinds = {}
-        for name in found:
-            stem, suffix = os.path.splitext(name)
-            kinds.setdefault(stem, set()).add(PART_OF_SUFFIX.get(suffix.lower()))
-        if any(IMAGE in kind and kind & {TEXT, JSON} for kind in kinds.values()):
+    folders = (name for name in sorted(names) if os.path.isdir(os.path.join(path, name)) and not is_litter(name))
+    below = next((os.path.join(path, name) for name in folders), None)
+    for place, found in ((path, names), (below, os.listdir(below) if below else ())):
+        if any(IMAGE in parts and len(parts) > 1 for parts in parts_of_stems(place, found).values()):
             return True
     return False
+
+
+def parts_of_stems(folder: str | os.PathLike, names: Iterable[str]) -> dict[str, dict[int, str]]:
+    """{stem: {part: suffix}} of the files of a folder, without litter.
+
+    A file of another suffix, or of none, is the image of captions that lack one where it begins as an image does.
+    """
+    found, others = {}, []
+    for name in sorted(names):
+        stem, suffix = os.path.splitext(name)
+        part = PART_OF_SUFFIX.get(suffix.lower())
+        if is_litter(name):
+            continue
+        if part is None:
+            others += [(name, stem), (name, name)]
+        else:
+            found.setdefault(stem, {}).setdefault(part, suffix)
+    for name, stem in others:
+        parts = found.get(stem)
+        if parts and IMAGE not in parts and has_picture_head(os.path.join(folder, name)):
+            parts[IMAGE] = name.removeprefix(stem)
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import DataError
+from ...errors import DataError, advice
 from ...files.json_files import KeyTwice, parse_json, read_json
 from ...files.text import decode_text
 from ..sources import fields
@@ -150,7 +150,9 @@ def entries(path: str | os.PathLike, by_file: bool = False) -> Iterator[tuple[st
             content = read_json(path)
         except (ValueError, OSError) as error:
             reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
-            raise DataError(f"{path}: not a whole JSON file ({reason}); write it again, or as JSON lines") from None
+            raise DataError(
+                f"{path}: not a whole JSON file ({reason}); {advice(error, 'write it again, or as JSON lines')}"
+            ) from None
         names = file_names(content) if by_file and isinstance(content, dict) else {}
         content = content.get("annotations") if isinstance(content, dict) else content
         if not isinstance(content, list):

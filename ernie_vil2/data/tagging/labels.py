@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DataError
+from ...errors import ConfigError, DataError, advice
 from ...files.json_files import read_json
 from ...files.text import read_lines
 
@@ -142,7 +142,7 @@ def json_labels(path: Path, first: int) -> dict[int, str]:
         content = read_json(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
-        raise DataError(f"{path}: not a JSON file of labels ({reason}); give another file") from None
+        raise DataError(f"{path}: not a JSON file of labels ({reason}); {advice(error, 'give another file')}") from None
     if isinstance(content, dict) and isinstance(content.get("categories"), list):
         content = content["categories"]
     try:
@@ -164,7 +164,9 @@ def text_lines(path: Path) -> list[str]:
     try:
         lines = read_lines(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); name a label file, coco, or coco80") from None
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}); {advice(error, 'name a label file, coco, or coco80')}"
+        ) from None
     while lines and not lines[-1].strip():
         lines.pop()
     for number, line in enumerate(lines, 1):

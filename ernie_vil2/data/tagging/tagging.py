@@ -190,7 +190,11 @@ def write_rows(
             if field == "tags":
                 tags.update(values)
             if kept or field == "boxes":  # an image of which is known that it has no boxes
-                handle.write((json.dumps({"id": key, field: values}, ensure_ascii=False) + "\n").encode())
+                handle.write(
+                    (json.dumps({"id": key, field: values}, ensure_ascii=False) + "\n").encode(
+                        "utf-8", "backslashreplace"
+                    )
+                )
     return Joined(
         field,
         rows,

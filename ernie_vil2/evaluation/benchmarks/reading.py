@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...data.sources.lines import LineFile
 from ...data.sources.rows.texts import decode_utf8
-from ...errors import ConfigError, DataError, nearest
+from ...errors import ConfigError, DataError, advice, nearest
 from .benchmark_folder import readable
 
 CHUNK_BYTES = 1 << 20
@@ -26,7 +26,9 @@ class Reading:
                 while chunk := handle.read(CHUNK_BYTES):
                     self._hash.update(chunk)
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror}); give a readable file") from None
+            raise DataError(
+                f"{path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable file')}"
+            ) from None
         return path
 
     def text(self, text: str) -> None:
@@ -60,7 +62,8 @@ def find(folders: Iterable[str | Path], names: Sequence[str]) -> Path | None:
                     return Path(folder, name)
             except PermissionError as error:
                 raise DataError(
-                    f"{error.filename}: cannot be read ({error.strerror}); correct the permissions of its folder"
+                    f"{error.filename}: cannot be read ({error.strerror or error}); "
+                    + advice(error, "correct the permissions of its folder")
                 ) from None
     return None
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...errors import plain
 from ...files.digests import sha256_of
 from ..encoding import Progress
 from ..metrics.ranks import percent
@@ -69,7 +70,9 @@ class LateModel:
 
 def tables(results: Iterable[Result]) -> str:
     """Text of a table for each Result with all its notes below, so that none is read without what qualifies it."""
-    return "\n\n".join("\n".join([table(result), *(f"note: {note}" for note in result.notes)]) for result in results)
+    return "\n\n".join(
+        "\n".join([table(result), *(f"note: {plain(note)}" for note in result.notes)]) for result in results
+    )
 
 
 def table(result: Result) -> str:

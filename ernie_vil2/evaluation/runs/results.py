@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import CheckpointError, DataError
+from ...errors import CheckpointError, DataError, advice
 from ...files import json_files
 from ...files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from .records import Outcome, Result, Run
@@ -126,7 +126,9 @@ def read_json(path: Path, needed: str) -> dict[str, Any]:
     try:
         content = json_files.read_json(path)
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; check its permissions") from None
+        raise DataError(
+            f"cannot read {path}: {error.strerror or error}; {advice(error, 'check its permissions')}"
+        ) from None
     except ValueError:
         raise DataError(f"{path} is damaged: it is not JSON; {REPEAT}") from None
     if not isinstance(content, dict) or "format" not in content:

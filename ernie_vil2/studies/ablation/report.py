@@ -126,7 +126,7 @@ def write_document(path: str | Path, results: Results) -> None:
         comment(COMMAND),
     )
     with reported(path), atomic_file(path) as handle:
-        handle.write(document(results, chart_path.name).encode("utf-8"))
+        handle.write(document(results, chart_path.name).encode("utf-8", "backslashreplace"))
 
 
 def document(results: Results, chart_name: str) -> str:

@@ -25,6 +25,7 @@ from ...files.claim import Claims
 from ...files.json_files import write_json
 from ...files.leftovers import clear_leftovers_in
 from ...files.marks import written_by
+from ...files.place import check_folder
 from ...files.run_folder import CHECKPOINTS, RUN_FILES, whole_steps
 from ...inference.model import Model, load
 from ...runtime import cpu_count
@@ -104,8 +105,9 @@ def run_demo(
     """
     config = load_run(path, overrides)
     check_scenes(config)
+    check_folder(config.output, replaced=True)
     page = Path(config.output).parent / "report.html"
-    Claims(COMMAND, [path], replace).file(page)
+    Claims(COMMAND, [path], replace).file(page, parents=True)
     trainer = Trainer(config, prepare(config))
     checkpoint = trainer.run()
     if trainer.stopped or trainer.stop.asked:

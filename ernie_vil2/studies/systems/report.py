@@ -52,7 +52,7 @@ def write_document(path: str | Path, found: Outcome, costs: Mapping[str, Any], p
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with reported(path), atomic_file(path) as handle:
-        handle.write(document(found, costs, plan).encode("utf-8"))
+        handle.write(document(found, costs, plan).encode("utf-8", "backslashreplace"))
 
 
 def conditions(searched: Results, results: Results) -> str:

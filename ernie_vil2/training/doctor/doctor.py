@@ -11,6 +11,7 @@ from ...data.images.limits import limits_of
 from ...data.sources.base import Sample, Source
 from ...data.sources.usable import too_many_bad
 from ...device import current_device
+from ...errors import plain
 from ...files.leftovers import scratch_folder
 from ...keys import generator
 from ...objectives.views import group_of
@@ -47,7 +48,7 @@ class Line:
 
 def report(lines: list[Line]) -> str:
     """The lines as text, for a terminal."""
-    return "\n".join(map(str, lines))
+    return "\n".join(plain(str(line)) for line in lines)
 
 
 def failed(lines: list[Line]) -> int:

@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from ...errors import plain
+
 Values = Mapping[str, float | int | str | None]
 WIDE = 200
 """Columns of a terminal beside whose progress bar a whole line has room"""
@@ -23,8 +25,9 @@ def tell(text: str) -> None:
 
 
 def writable(text: str, encoding: str = "utf-8") -> str:
-    """The text with escapes for what an encoding lacks: file names may hold bytes of another one."""
-    return str(text.encode(encoding, "backslashreplace"), encoding)
+    """The text with escapes for what an encoding lacks and for control characters: names of files may hold both."""
+    shown = "\n".join(map(plain, text.split("\n")))
+    return str(shown.encode(encoding, "backslashreplace"), encoding)
 
 
 def formatted(value: float | int | str | None) -> str:

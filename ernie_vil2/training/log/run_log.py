@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ...device import Device, Memory, current_device, process_memory
 from ...errors import UserError, cause_of
 from ...files.atomic import atomic_file
-from .console import Values, bar_summary, full_line, short_line, tell
+from .console import Values, bar_summary, full_line, short_line, tell, writable
 from .line_file import LineFile
 from .visualdl import Visual
 
@@ -97,7 +97,7 @@ class RunLog:
             tell(text)
         else:
             with self._shown("the progress bar"):
-                self.bar.write(text)
+                self.bar.write(writable(text))
 
     def advance(self) -> None:
         """One more step is done."""

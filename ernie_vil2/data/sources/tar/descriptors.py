@@ -6,7 +6,7 @@ import stat
 import threading
 from collections import OrderedDict
 
-from ....errors import DataError
+from ....errors import DataError, advice
 
 KEPT_OPEN = 64
 
@@ -59,7 +59,8 @@ class Descriptors:
                     found = Descriptor(path)
                 except OSError as error:
                     raise DataError(
-                        f"{path}: cannot be read ({error.strerror}); put the file back and open the source again"
+                        f"{path}: cannot be read ({error.strerror or error}); "
+                        + advice(error, "put the file back and open the source again")
                     ) from None
                 if stamp not in (None, found.stamp()):
                     raise DataError(f"{path}: the file has changed since it was opened; open the source again")

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from ....files.names import decode_name
+
 BLOCK = 512
 ZEROS = bytes(BLOCK)
 MAX_EXTENDED = 8  # extended headers of one member; GNU tar and pax write two at most
@@ -130,7 +132,7 @@ def build(
     fault: str | None,
 ) -> Member:
     """The Member of a header `block` whose content begins at `at`; raises Cut where the content is not all there."""
-    name = raw_name.decode("utf-8", "backslashreplace")
+    name = decode_name(raw_name)
     if kind == SPARSE:
         fault, more = "sparse members", block[482]
         while more:
@@ -144,11 +146,14 @@ def build(
         fault = fault or "members of an unknown kind"
     if at + length > size:
         raise Cut(start, f"{shown(name)} declares {length:,} bytes, and {max(size - at, 0):,} are left")
-    return Member(name, start, at, length, at + padded(length), fault or name_fault(name))
+    return Member(name, start, at, length, at + padded(length), fault or name_fault(name, raw_name))
 
 
-def name_fault(name: str) -> str | None:
-    """Why a member's name is refused, or None: it must stay inside any folder, on any system."""
+def name_fault(name: str, raw: bytes) -> str | None:
+    """Why a member's name is refused, or None: it must stay inside any folder, on any system. raw: its bytes,
+    which tell a backslash from an escape."""
+    if "\\" in name:
+        name = raw.decode("latin-1")
     if not name or len(name) > MAX_NAME or "\0" in name:
         return "members without a usable name"
     drive = name[1:2] == ":" and name[0].isascii()

@@ -11,12 +11,14 @@ from tqdm import tqdm
 
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
+from ....files.litter import is_litter
+from ....files.names import distinct_texts, name_text
 from .. import stem_parts
 from ..base import RowError, Sample, Source, without_front
 from ..stem_parts import IMAGE
 from . import manifest
 from .headers import shown
-from .index import NO_CAPTION, NO_IMAGE, open_index
+from .index import NO_CAPTION, NO_IMAGE, kept_index, open_index
 
 SHOWN = 20
 ADVICE = {
@@ -34,10 +36,13 @@ class TarSource(Source):
     """
 
     def __init__(self, path: str | os.PathLike | list):
-        self.name = f"{path[0]} ... {path[-1]}" if isinstance(path, list) else os.fspath(path)
+        self.name = name_text(f"{path[0]} ... {path[-1]}" if isinstance(path, list) else path)
         self.paths = tar_files(path)
         self.folder = os.path.commonpath([os.path.dirname(os.path.abspath(tar)) for tar in self.paths])
-        self.labels = [os.path.splitext(os.path.relpath(tar, self.folder))[0] for tar in self.paths]
+        labels = [os.path.splitext(os.path.relpath(tar, self.folder))[0] for tar in self.paths]
+        texts = distinct_texts(labels)
+        self.labels = [texts.get(label, label) for label in labels]
+        self.whole = not isinstance(path, list) and os.path.isdir(path)
         self.prefix = ""
         self.indices, self.changed = {}, []
         self.promised = self._promises()
@@ -56,7 +61,7 @@ class TarSource(Source):
         number, row = self._place(index)
         tar = self._index(number)
         (member, image), text, document = tar.parts(row)
-        where = f"{tar.path}:{shown(member.name)}"
+        where = f"{name_text(tar.path)}:{shown(member.name)}"
         if not image:
             raise RowError(where, "no image", "the image is empty", "fetch it again, or write the tar without it")
         return stem_parts.sample(
@@ -74,20 +79,20 @@ class TarSource(Source):
             name = shown(self._index(number).parts(row, content=False)[IMAGE][0].name)
         except DataError:  # a message about a tar that went away still needs a place
             name = f"sample {row + 1}"
-        return f"{self.paths[number]}:{name}"
+        return f"{name_text(self.paths[number])}:{name}"
 
     def key(self, index: SupportsIndex) -> str:
         number, row = self._place(self.position(index))
         tar = self._index(number)
         (member, _), _, document = tar.parts(row, content=False)
-        where = f"{tar.path}:{shown(member.name)}"
+        where = f"{name_text(tar.path)}:{shown(member.name)}"
         mapping = stem_parts.parse(document[1], where) if document else {}
         return stem_parts.image_id(mapping, where, self._default_id(number, member), self._space(number))
 
     def qualify_ids(self, folders: bool = True) -> None:
         self.apart = True
         if folders:
-            self.prefix = f"{self.folder}/"
+            self.prefix = f"{name_text(self.folder)}/"
 
     def own_id(self, index: int, key: str) -> str:
         return without_front(key, self._space(self._place(index)[0]), self.prefix)
@@ -134,16 +139,21 @@ class TarSource(Source):
         kept = {}
         for number, tar in enumerate(self.paths):
             shard = listed.pop(tar, None)
-            size = os.path.getsize(tar) if os.path.isfile(tar) else None
-            if size is None:
+            status = os.stat(tar) if os.path.isfile(tar) else None
+            if not shard or status is None:
                 continue  # opening it says what is wrong
-            if shard and shard["bytes"] == size:
+            what, has, said = "bytes", status.st_size, shard["bytes"]
+            if has == said:  # a tar that was read before has an index, which tells its samples
+                known = kept_index(tar, (has, status.st_mtime_ns))
+                what, said = "samples", shard["samples"]
+                has = known.count if known else said
+            if has == said:
                 kept[number] = shard
-            elif shard:
+            else:
                 self.changed.append(
-                    f"{tar}: has {size:,} bytes, {manifest.NAME} says {shard['bytes']:,}; copy or write the tar again"
+                    f"{tar}: has {has:,} {what}, {manifest.NAME} says {said:,}; copy or write the tar again"
                 )
-        if os.path.isdir(self.name):
+        if self.whole:
             self.changed += [f"{tar}: is missing, {manifest.NAME} names it; copy the tar here" for tar in listed]
         return kept
 
@@ -168,7 +178,7 @@ class TarSource(Source):
 
     def _space(self, number):
         """What stands before the ids that a .json gives."""
-        return f"{self.givers[number]}#" if self.apart else ""
+        return f"{name_text(self.givers[number])}#" if self.apart else ""
 
     def _default_id(self, number, member):
         return f"{self.prefix}{self.labels[number]}/{member.stem}"
@@ -210,7 +220,7 @@ def tar_files(path: str | os.PathLike | list) -> list[str]:
 def is_tar(path: str | os.PathLike) -> bool:
     """Whether a name is that of a tar and not hidden; a compressed one counts, so that opening it names it."""
     name = os.path.basename(path)
-    return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not name.startswith(".")
+    return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not is_litter(name)
 
 
 def count_of(paths: Sized) -> str:

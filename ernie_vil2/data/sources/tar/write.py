@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ....errors import ConfigError, DataError, quoted
+from ....errors import ConfigError, DataError, advice, plain, quoted
 from ....files.atomic import LOG, atomic_file, replace_directory
 from ....files.leftovers import clear_leftovers_in
 from ...images.limits import DEFAULT_LIMITS, Limits
@@ -132,7 +132,7 @@ def goes_on(out: Path, options: dict[str, Any]) -> bool:
 def beginning(out: Path, options: dict[str, Any]) -> dict[str, Any]:
     """What stands in `out` already, checked to be of these options; leftovers of kills are removed."""
     for told in clear_leftovers_in(out, r"(\d{5,}\.tar|index\.json)"):
-        LOG.warning("note: %s", told)
+        LOG.warning("note: %s", plain(told))
     found = read_manifest(out)
     if found is None:
         if os.listdir(out):
@@ -230,8 +230,8 @@ def pack(sample: Sample, row: int, limits: Limits) -> Packed:
             raise RowError(
                 sample.where,
                 "missing image",
-                f"{image} cannot be read ({error.strerror})",
-                "put the file back or delete the row",
+                f"{image} cannot be read ({error.strerror or error})",
+                advice(error, "put the file back or delete the row"),
             ) from None
     elif isinstance(image, np.ndarray):
         image = png(image)

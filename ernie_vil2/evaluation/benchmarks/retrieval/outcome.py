@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....errors import ImageError
+from ....errors import ImageError, advice
 from ...embeddings import Embeddings
 from ...encoding import IMAGE_WINDOW, Progress, encode_window, takes_boxes
 from ...left_out import LeftOut
@@ -113,7 +113,9 @@ def content(part: Pairs, row: int) -> bytes | np.ndarray:
     try:
         return image.read_bytes()
     except OSError as error:
-        raise ImageError(f"{image}: cannot be read ({error.strerror}); copy the image again") from None
+        raise ImageError(
+            f"{image}: cannot be read ({error.strerror or error}); {advice(error, 'copy the image again')}"
+        ) from None
 
 
 def encode_distinct_texts(model: "Model", sets: list[Pairs], meter: Meter) -> tuple[dict[str, int], np.ndarray]:

@@ -1,0 +1,156 @@
+"""The paths that an argument stands for: globs, braces as webdataset and open_clip have them, `::` between paths."""
+
+import glob
+import itertools
+import os
+import re
+from collections.abc import Iterator
+
+from ..errors import ConfigError, DataError, nearest
+from .globs import paths_like
+
+MOST = 500_000
+"""Names that braces may stand for"""
+DEEPEST = 16
+"""Opening braces in a path that is expanded; with more it stays as it is"""
+RANGE = re.compile(r"(-?\d{1,18}|[A-Za-z])\.\.(-?\d{1,18}|[A-Za-z])(?:\.\.(-?\d{1,18}))?")
+JOIN = "::"
+ADDRESS = re.compile("[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a Path has one / left
+WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+
+
+def paths_of(text: str) -> list[str]:
+    """The paths that a path, a glob, a name with braces, or several of them between `::` stand for.
+
+    Those of a glob are sorted, those of braces come in their order. Raises DataError where there is none, naming the
+    first that is missing, and ConfigError for braces that stand for more than MOST names.
+    """
+    parts = [text] if os.path.lexists(text) else text.split(JOIN)
+    return [path for part in parts for path in _paths_of_part(os.path.expanduser(part))]
+
+
+def _paths_of_part(text):
+    if os.path.lexists(text):
+        if not os.path.exists(text):
+            raise DataError(f"{text}: is a link to {os.readlink(text)}, which is not there; correct or remove the link")
+        return [text]
+    found = []
+    for name in expanded(text):
+        if os.path.exists(name):
+            found.append(name)
+        elif glob.has_magic(name):
+            found += _globbed(name)
+        else:
+            raise _missing(name, text)
+    return found
+
+
+def _globbed(text):
+    found = paths_like(text)
+    if not found:
+        raise DataError(f"no file matches {text}; {foreign(text) or f'correct the pattern{_relative(text)}'}")
+    return found
+
+
+def _relative(text):
+    if os.path.isabs(text):
+        return ""
+    try:
+        return f" (it is relative to {os.getcwd()})"
+    except OSError:
+        return " (it is relative to the folder in which the command runs, which was removed)"
+
+
+def _missing(name, text):
+    parent, last = os.path.split(name)
+    beside = os.listdir(parent or ".") if os.path.isdir(parent or ".") else []
+    close = nearest(last, beside)
+    hint = f"did you mean {os.path.join(parent, close)}?" if close else "correct the path"
+    of = "" if name == text else f", the first missing of those that {text} stands for"
+    return DataError(f"{name}: no such file or folder{of}; {foreign(name) or hint}")
+
+
+def foreign(text: str) -> str | None:
+    """What is to be done with a path that has a meaning elsewhere, of Windows or of the network; else None."""
+    if text.startswith("pipe:"):
+        return "this is a command, and none is run: give files"
+    if ADDRESS.match(text):
+        return "this is an address, and only files are read: download it first"
+    if "\\" not in text and not WINDOWS.match(text):
+        return None
+    here = text.replace("\\", "/")
+    if WINDOWS.match(text):
+        here = f"/mnt/{text[0].lower()}/{here[3:]}"  # as WSL mounts drives
+    if os.path.exists(here):
+        return f"this is a path of Windows: did you mean {here}?"
+    return "this is a path of Windows: give the one on this machine, with / between folders"
+
+
+def is_braces(text: str) -> bool:
+    """Whether a text that begins with { and ends with } has names in braces: a mapping of YAML has a colon in it."""
+    return ":" not in text.replace(JOIN, "") and next(_expand(text)) != text
+
+
+def expanded(text: str) -> list[str]:
+    """The names that a text with braces stands for, as bash expands them: {a,b}, {00..12}, {0..10..5}, nested ones.
+
+    Raises ConfigError for more than MOST names, of which no more are made.
+    """
+    names = list(itertools.islice(_expand(text), MOST + 1))
+    if len(names) > MOST:
+        raise ConfigError(f"{text} stands for over {MOST:,} names; correct the numbers in its braces")
+    return names
+
+
+def _expand(text: str) -> Iterator[str]:
+    group = _first_group(text) if text.count("{") <= DEEPEST else None
+    if group is None:
+        yield text
+        return
+    start, end, parts = group
+    for part in parts:
+        for rest in _expand(text[end:]):
+            yield text[:start] + part + rest
+
+
+def _first_group(text):
+    """(start, end, names) of the first braces that stand for several names; None where there are none."""
+    for start in (at for at, letter in enumerate(text) if letter == "{"):
+        depth, cuts = 0, [start]
+        for at in range(start, len(text)):
+            depth += {"{": 1, "}": -1}.get(text[at], 0)
+            if text[at] == "," and depth == 1:
+                cuts.append(at)
+            if depth:
+                continue
+            cuts.append(at)
+            inner = text[start + 1 : at]
+            if len(cuts) > 2:
+                parts = [text[first + 1 : last] for first, last in itertools.pairwise(cuts)]
+                return start, at + 1, _each(parts)
+            if counted := RANGE.fullmatch(inner):
+                names = _counted(*counted.groups())
+                if names is not None:
+                    return start, at + 1, names
+            break
+    return None
+
+
+def _each(parts):
+    for part in parts:
+        yield from _expand(part)
+
+
+def _counted(first, last, step):
+    """The names of a range, one after the other; None where its ends are of two kinds."""
+    numbers = [re.fullmatch(r"-?\d+", end) is not None for end in (first, last)]
+    if numbers[0] != numbers[1]:
+        return None
+    low, high = (int(end) if numbers[0] else ord(end) for end in (first, last))
+    stride = (abs(int(step)) if step else 1) or 1
+    values = range(low, high + 1, stride) if low <= high else range(low, high - 1, -stride)
+    if not numbers[0]:
+        return map(chr, values)
+    padded = any(len(end.lstrip("-")) > 1 and end.lstrip("-")[0] == "0" for end in (first, last))
+    width = max(len(first), len(last)) if padded else 0
+    return (f"{value:0{width}d}" for value in values)
