@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, advice, brief, quoted
-from ..files.globs import path_error
 from ..files.json_files import SETTINGS_BYTES, read_json
+from ..files.patterns import path_error
 from ..files.run_folder import told_model
 from ..files.yaml_files import parse_value, read_yaml
 from ..schema import as_dict, build

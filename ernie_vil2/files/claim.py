@@ -15,7 +15,6 @@ import yaml
 
 from ..errors import ConfigError, UserError, plain
 from . import patterns
-from .globs import path_error
 from .leftovers import clear_leftovers
 from .marks import marked, written_by
 from .place import check_file, check_folder
@@ -49,7 +48,7 @@ def paths_of(spec: Any) -> Iterator[Path]:
         for part in spec:
             yield from paths_of(part)
     elif isinstance(spec, (str, os.PathLike)):
-        if path_error(os.fsdecode(spec)):
+        if patterns.path_error(os.fsdecode(spec)):
             return
         text = os.path.expanduser(os.fspath(spec))
         try:

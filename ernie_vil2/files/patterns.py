@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from ..errors import ConfigError, DataError, nearest
-from .globs import paths_like
+from ..schema import text_error
 
 MOST = 500_000
 """Names that braces may stand for"""
@@ -17,6 +17,8 @@ RANGE = re.compile(r"(-?\d{1,18}|[A-Za-z])\.\.(-?\d{1,18}|[A-Za-z])(?:\.\.(-?\d{
 JOIN = "::"
 ADDRESS = re.compile("[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # a Path has one / left
 WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
+MOST_CHARACTERS, MOST_OF_NAME, MOST_WALKS = 4095, 1000, 3
+"""Of a path as Linux takes it; of a pattern for one name, which Python compiles in quadratic time; of `**` in a glob"""
 
 
 def paths_of(text: str) -> list[str]:
@@ -154,3 +156,30 @@ def _counted(first, last, step):
     padded = any(len(end.lstrip("-")) > 1 and end.lstrip("-")[0] == "0" for end in (first, last))
     width = max(len(first), len(last)) if padded else 0
     return (f"{value:0{width}d}" for value in values)
+
+
+def path_error(text: str) -> str | None:
+    """Why a text can be no path, no glob and not several of them between `::`, as a clause with what to do, or None."""
+    return text_error(text) or next(filter(None, map(part_error, text.split(JOIN))), None)
+
+
+def part_error(text: str) -> str | None:
+    """`path_error` of one path or glob."""
+    if len(text) > MOST_CHARACTERS:
+        return f"has {len(text):,} characters, more than a path can have; give a shorter one"
+    if glob.has_magic(text):
+        if max(map(len, text.split("/"))) > MOST_OF_NAME:
+            return f"has a pattern of over {MOST_OF_NAME:,} characters; shorten it"
+        if once(text).split("/").count("**") > MOST_WALKS:
+            return f"has ** over {MOST_WALKS} times; leave some out"
+    return None
+
+
+def once(text: str) -> str:
+    """A glob without a `**` right below another, which finds nothing more."""
+    return re.sub(r"(^|/)(?:\*\*/)+(?=\*\*(?:/|$))", r"\1", text)
+
+
+def paths_like(text: str) -> list[str]:
+    """The paths that a glob stands for, sorted; none where `path_error` has something to say."""
+    return [] if path_error(text) else sorted(glob.glob(once(text), recursive=True))

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, DataError, advice, brief, nearest, quoted
-from ...files.globs import path_error
 from ...files.litter import is_litter
-from ...files.patterns import is_braces, paths_of
+from ...files.patterns import is_braces, path_error, paths_of
 from ...files.yaml_files import parse_value
 from ...schema import check_range, coerce
 from .base import Source
