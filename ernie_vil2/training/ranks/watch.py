@@ -35,16 +35,16 @@ class LostRank(UserError):
 class Absence:
     """Ranks that are missing: `told` gives a sentence when it is time for one, `over` says that it took too long.
 
-    Times are those of time.monotonic.
+    silence: what is said of those without a sign of life. Times are those of time.monotonic.
     """
 
-    def __init__(self, patience: float) -> None:
-        self.patience = patience
+    def __init__(self, patience: float, silence: str = "stopped or out of reach") -> None:
+        self.patience, self.silence = patience, silence
         self.since, self.following, self.missing = math.inf, FIRST, ""
 
     def note(self, silent: Sequence[int], busy: Sequence[int], now: float, since: float) -> None:
         """The ranks that are missing now: those without a sign of life, and those at work elsewhere, since when."""
-        kinds = ((silent, "stopped or out of reach"), (busy, "at work elsewhere"))
+        kinds = ((silent, self.silence), (busy, "at work elsewhere"))
         found = [f"{named(ranks)} ({kind})" for ranks, kind in kinds if ranks]
         self.missing = " and ".join(found)
         self.since = min(self.since, since) if found else math.inf
@@ -189,7 +189,7 @@ def call_roll(launch: Launch, patience: float) -> Keeper | Member:
     Waiting is told as in a Watch. Raises LostRank when `patience` seconds have passed (0: never), UserError where rank
     0 cannot listen.
     """
-    began, absence, pause = time.monotonic(), Absence(patience), SHORTEST_PAUSE
+    began, absence, pause = time.monotonic(), Absence(patience, "not there"), SHORTEST_PAUSE
     meeting = f"at {launch.host}:{launch.port}"
     roll = Member(launch.rank, launch.size, launch.host, launch.port) if launch.rank else open_roll(launch)
     while True:

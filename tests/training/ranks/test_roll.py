@@ -113,7 +113,7 @@ def test_a_rank_that_nobody_joins_tells_it_and_ends(monkeypatch, caplog, port, r
     monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
     with pytest.raises(LostRank) as caught:
         call_roll(Launch(rank, 2, "127.0.0.1", port), 1.0)
-    missing = f"rank {1 - rank} (stopped or out of reach)"
+    missing = f"rank {1 - rank} (not there)"
     told = str(caught.value)
     assert told.startswith(f"{missing} has not come at 127.0.0.1:{port} since ") and len(told) <= 480
     assert "train.patience (1 s)" in told and "unset PADDLE_TRAINERS_NUM" in told
