@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ...errors import UserError
+from ...waiting import FIRST, Reminder
 from .launch import Launch, way_out
 from .roll import Keeper, Member, Table
 
 PATIENCE = 1800.0
-FIRST, MOST_BETWEEN = 10.0, 600.0
-"""Seconds until waiting is told, and the most between two times that it is; each is twice the one before"""
 TICK = 1.0
 SILENT = 8.0
 """Seconds without a word of its watch after which a rank is stopped or out of reach"""
@@ -40,7 +39,7 @@ class Absence:
 
     def __init__(self, patience: float, silence: str = "stopped or out of reach") -> None:
         self.patience, self.silence = patience, silence
-        self.since, self.following, self.missing = math.inf, FIRST, ""
+        self.since, self.reminder, self.missing = math.inf, Reminder(), ""
 
     def note(self, silent: Sequence[int], busy: Sequence[int], now: float, since: float) -> None:
         """The ranks that are missing now: those without a sign of life, and those at work elsewhere, since when."""
@@ -49,7 +48,7 @@ class Absence:
         self.missing = " and ".join(found)
         self.since = min(self.since, since) if found else math.inf
         if not found:
-            self.following = FIRST
+            self.reminder = Reminder()
 
     def begun(self, now: float) -> str:
         """The time of day at which it began, and how long ago that is."""
@@ -57,12 +56,9 @@ class Absence:
         return f"{time.strftime('%H:%M:%S', time.localtime(time.time() - waited))} ({waited:.0f} s)"
 
     def told(self, now: float) -> str | None:
-        """A sentence, after FIRST seconds and then ever more rarely; else None."""
-        waited = now - self.since
-        if waited < self.following:
+        """A sentence, after ten seconds and then ever more rarely; else None."""
+        if not self.reminder.due(now - self.since):
             return None
-        while self.following <= waited:
-            self.following += min(self.following, MOST_BETWEEN)
         limit = f"the limit, train.patience, is {self.patience:g} s" if self.patience else "for as long as it takes"
         return f"waiting for {self.missing} since {self.begun(now)}; {limit}"
 

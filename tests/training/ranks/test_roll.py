@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from ernie_vil2 import waiting
 from ernie_vil2.errors import UserError
 from ernie_vil2.training.ranks import roll as roll_module
 from ernie_vil2.training.ranks import watch as watch_module
@@ -109,7 +110,7 @@ def test_a_keeper_that_is_stopped_does_not_hold_its_members(monkeypatch, port):
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_nobody_joins_tells_it_and_ends(monkeypatch, caplog, port, rank):
-    monkeypatch.setattr(watch_module, "FIRST", 0.2)
+    monkeypatch.setattr(waiting, "FIRST", 0.2)
     monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
     with pytest.raises(LostRank) as caught:
         call_roll(Launch(rank, 2, "127.0.0.1", port), 1.0)

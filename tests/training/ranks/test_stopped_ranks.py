@@ -20,12 +20,13 @@ import ernie_vil2
 from ernie_vil2.runtime import import_paddle
 
 import_paddle()
+from ernie_vil2 import waiting
 from ernie_vil2.errors import run_tool
 from ernie_vil2.training import distributed
 from ernie_vil2.training.ranks import roll, watch
 
 roll.ANSWER_SECONDS = 0.5
-watch.TICK, watch.FIRST, watch.SILENT, watch.GRACE = 0.1, 0.5, 1.0, 0.5
+watch.TICK, waiting.FIRST, watch.SILENT, watch.GRACE = 0.1, 0.5, 1.0, 0.5
 
 
 def main(argv):
