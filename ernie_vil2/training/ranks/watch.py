@@ -4,14 +4,17 @@ import contextlib
 import logging
 import math
 import os
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from ... import waiting
 from ...errors import UserError
-from ...waiting import FIRST, Reminder
+from ...waiting import Reminder
 from .launch import Launch, way_out
 from .roll import Keeper, Member, Table
 
@@ -206,9 +209,18 @@ def call_roll(launch: Launch, patience: float) -> Keeper | Member:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
+@contextmanager
+def joining(patience: float) -> Iterator[None]:
+    """While Paddle joins the ranks, in calls that no thread of this process outlives, another process watches."""
+    command = [sys.executable, "-I", "-S", Path(__file__).with_name("joining_guard.py")]
+    numbers = map(str, (os.getpid(), waiting.FIRST, patience))
+    with subprocess.Popen([*command, *numbers], stdin=subprocess.PIPE):  # its end closes the pipe, which ends the guard
+        yield
+
+
 def open_roll(launch: Launch) -> Keeper:
     """The roll at rank 0's port; a job that has just ended may hold it for seconds."""
-    last = time.monotonic() + FIRST
+    last = time.monotonic() + waiting.FIRST
     while True:
         try:
             return Keeper(launch.port, launch.size)

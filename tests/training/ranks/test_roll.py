@@ -13,7 +13,6 @@ import pytest
 from ernie_vil2 import waiting
 from ernie_vil2.errors import UserError
 from ernie_vil2.training.ranks import roll as roll_module
-from ernie_vil2.training.ranks import watch as watch_module
 from ernie_vil2.training.ranks.launch import Launch
 from ernie_vil2.training.ranks.roll import Keeper, Member
 from ernie_vil2.training.ranks.watch import LostRank, call_roll
@@ -124,7 +123,7 @@ def test_a_rank_that_nobody_joins_tells_it_and_ends(monkeypatch, caplog, port, r
 
 
 def test_a_taken_port_is_told(monkeypatch, port):
-    monkeypatch.setattr(watch_module, "FIRST", 0.1)
+    monkeypatch.setattr(waiting, "FIRST", 0.1)
     with socket.socket() as other:
         other.bind(("", port))
         other.listen()
