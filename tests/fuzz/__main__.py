@@ -15,7 +15,7 @@ from ernie_vil2.data.images.decode import opencv
 from ernie_vil2.stop import INTERRUPTED
 from tests.fuzz.campaign import Campaign, Group, keep, replays
 from tests.fuzz.example import Example, load
-from tests.fuzz.kinds import KINDS, TARGETS, make
+from tests.fuzz.kinds import KINDS, make, prepare, targets
 
 
 def memory_folder() -> str | None:
@@ -63,14 +63,15 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--case needs --kind")
     opencv().setNumThreads(0)  # threads would not live on in the processes that are forked
     scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory_folder()))
-    given, status = make, 0
+    given, status, handed = make, 0, kinds
     if options.example:
-        alone, kinds, options.case = load(options.example), [options.example.parent.name], 0
+        alone, kinds, options.case, handed = load(options.example), [options.example.parent.name], 0, KINDS
 
         def given(kind: str, seed: int, number: int) -> Example:
             return alone
 
-    campaign = Campaign(TARGETS, given, options.seed, scratch, options.workers)
+    prepare(handed)
+    campaign = Campaign(targets(handed), given, options.seed, scratch, options.workers)
     began = time.monotonic()
     try:
         if options.case is not None:

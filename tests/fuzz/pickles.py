@@ -26,12 +26,35 @@ PIECES = (
 HEADERS = (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07")
 FIELDS = {
     b"PK\x03\x04": ((4, "H"), (6, "H"), (8, "H"), (14, "I"), (18, "I"), (22, "I"), (26, "H"), (28, "H")),
-    b"PK\x01\x02": ((6, "H"), (8, "H"), (10, "H"), (16, "I"), (20, "I"), (24, "I"), (28, "H"), (30, "H"), (32, "H"), (34, "H"), (42, "I")),
+    b"PK\x01\x02": (
+        (6, "H"),
+        (8, "H"),
+        (10, "H"),
+        (16, "I"),
+        (20, "I"),
+        (24, "I"),
+        (28, "H"),
+        (30, "H"),
+        (32, "H"),
+        (34, "H"),
+        (42, "I"),
+    ),
     b"PK\x05\x06": ((4, "H"), (6, "H"), (8, "H"), (10, "H"), (12, "I"), (16, "I"), (20, "H")),
     b"PK\x06\x06": ((4, "Q"), (24, "Q"), (32, "Q"), (40, "Q"), (48, "Q")),
     b"PK\x06\x07": ((8, "Q"), (16, "I")),
 }
-NAMES = ("../data.pkl", "/data.pkl", "archive/data.pkl", "archive/data/0", "archive/data/../0", "a\x00b", "", "x" * 5000, "archive/byteorder", "archive/data.pkl/")
+NAMES = (
+    "../data.pkl",
+    "/data.pkl",
+    "archive/data.pkl",
+    "archive/data/0",
+    "archive/data/../0",
+    "a\x00b",
+    "",
+    "x" * 5000,
+    "archive/byteorder",
+    "archive/data.pkl/",
+)
 
 
 def spoilt_pickle(rng: random.Random, data: bytes) -> bytes:
@@ -60,7 +83,9 @@ def one_instruction(rng: random.Random, data: bytes) -> bytes:
         other = rng.randrange(len(starts) - 1)
         return data[:start] + data[starts[other] : starts[other + 1]] + data[end:]
     if way == 6:
-        places = [place for place, following in zip(starts, starts[1:], strict=False) if data[place : place + 1] == b"c"]
+        places = [
+            place for place, following in zip(starts, starts[1:], strict=False) if data[place : place + 1] == b"c"
+        ]
         if places:
             place = rng.choice(places)
             return data[:place] + b"c" + rng.choice(GLOBALS) + b"\n" + data[starts[starts.index(place) + 1] :]

@@ -17,12 +17,49 @@ from tests.fuzz.example import WRITTEN
 from tests.fuzz.image_files import valid
 from tests.fuzz.weight_files import Files, contents
 
-TEXTS = ("一只猫", "a dog, on the left", "红色的\"圆\"", "two\nlines", "x" * 60)
-LETTERS = ("\x00", "\x1b[1m", "\u3000", "\ud83d\ude00"[:0] + "😀", "\ufeff", "\u202e", "\x85", "\u2028", "e\u0301", "[", "['a'", '["a"]', "{", "\\", "，")
+TEXTS = ("一只猫", "a dog, on the left", '红色的"圆"', "two\nlines", "x" * 60)
+LETTERS = (
+    "\x00",
+    "\x1b[1m",
+    "\u3000",
+    "\ud83d\ude00"[:0] + "😀",
+    "\ufeff",
+    "\u202e",
+    "\x85",
+    "\u2028",
+    "e\u0301",
+    "[",
+    "['a'",
+    '["a"]',
+    "{",
+    "\\",
+    "，",
+)
 TAR_FIELDS = ((0, 100), (100, 8), (124, 12), (136, 12), (156, 1), (157, 100), (257, 6), (263, 2), (345, 155))
 """(offset, length) of name, mode, size, time, type, link, magic, version and prefix in the header of a member"""
-SIZES = (b"77777777777\0", b"\x80" + b"\xff" * 11, b"\xff" * 12, b"\x80" + bytes(10) + b"\x01", b"-0000000001\0", b"            ", b"00000000000\0", b"99999999999\0", b"1e3\0\0\0\0\0\0\0\0\0", b"\0" * 12)
-PAX = (b"12 size=99999\n", b"20 path=../../../x.png\n", b"99999999999 size=1\n", b"11 size=-1\n", b"0 a=b\n", b"16 GNU.sparse.major=1\n", b"x", b"30 mtime=nan\n", b"25 hdrcharset=BINARY\n13 path=\xff\xfe\n")
+SIZES = (
+    b"77777777777\0",
+    b"\x80" + b"\xff" * 11,
+    b"\xff" * 12,
+    b"\x80" + bytes(10) + b"\x01",
+    b"-0000000001\0",
+    b"            ",
+    b"00000000000\0",
+    b"99999999999\0",
+    b"1e3\0\0\0\0\0\0\0\0\0",
+    b"\0" * 12,
+)
+PAX = (
+    b"12 size=99999\n",
+    b"20 path=../../../x.png\n",
+    b"99999999999 size=1\n",
+    b"11 size=-1\n",
+    b"0 a=b\n",
+    b"16 GNU.sparse.major=1\n",
+    b"x",
+    b"30 mtime=nan\n",
+    b"25 hdrcharset=BINARY\n13 path=\xff\xfe\n",
+)
 
 
 @functools.cache
@@ -43,7 +80,13 @@ def images() -> Files:
 def rows() -> list[dict]:
     """Rows of JSON lines of every form."""
     return [
-        {"id": "1", "image": "a.jpg", "texts": list(TEXTS[:2]), "tags": ["猫", "狗"], "boxes": [[0, 0, 9, 9], [1.5, 2, 4, 8]]},
+        {
+            "id": "1",
+            "image": "a.jpg",
+            "texts": list(TEXTS[:2]),
+            "tags": ["猫", "狗"],
+            "boxes": [[0, 0, 9, 9], [1.5, 2, 4, 8]],
+        },
         {"id": 2, "image_base64": encoded_picture(), "text": TEXTS[2]},
         {"file_name": "sub/c.jpg", "caption": TEXTS[3], "tags": "红,圆"},
         {"image_id": "b.png", "sentences": [["sur_text", TEXTS[0]], ["easy", TEXTS[1]]], "bbox": [[0, 0, 5, 5]]},
@@ -104,7 +147,9 @@ def lmdb_content() -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
     import pickle
 
     images = {str(number).encode(): encoded_picture().encode() for number in range(3)} | {b"num_images": b"3"}
-    pairs = {str(number).encode(): pickle.dumps((str(number // 2), str(number), TEXTS[number % 3])) for number in range(4)}
+    pairs = {
+        str(number).encode(): pickle.dumps((str(number // 2), str(number), TEXTS[number % 3])) for number in range(4)
+    }
     return images, pairs | {b"num_samples": b"4"}
 
 
@@ -113,7 +158,9 @@ def written_lmdb(images: dict[bytes, bytes], pairs: dict[bytes, bytes]) -> Files
 
     with tempfile.TemporaryDirectory() as place:
         for name, content in (("imgs", images), ("pairs", pairs)):
-            with lmdb.open(os.path.join(place, name), map_size=1 << 18, sync=False, metasync=False, lock=False) as store:
+            with lmdb.open(
+                os.path.join(place, name), map_size=1 << 18, sync=False, metasync=False, lock=False
+            ) as store:
                 with store.begin(write=True) as writing:
                     for key, value in content.items():
                         if key and len(key) <= 511:
@@ -134,7 +181,9 @@ def stems() -> Files:
     for number in range(3):
         found[f"stems/0000{number}.jpg"] = pictures()[0]
         found[f"stems/0000{number}.txt"] = TEXTS[number].encode()
-        found[f"stems/0000{number}.json"] = json.dumps({"caption": TEXTS[number], "key": str(number), "url": "x"}).encode()
+        found[f"stems/0000{number}.json"] = json.dumps(
+            {"caption": TEXTS[number], "key": str(number), "url": "x"}
+        ).encode()
     return found
 
 
@@ -153,7 +202,19 @@ def spoilt_tar(rng: random.Random, data: bytes) -> bytes:
         elif offset == 156:
             value = rng.choice(b"0127356LKxgSVNDMX\0A").to_bytes(1, "big")
         else:
-            value = rng.choice((b"", b"../../x.jpg", b"/etc/x.jpg", b"x.jpg\0y", b"\xff\xfe.png", b"a" * length, b"./0.txt", b"\x1b[2J.jpg", b"0.jpg"))
+            value = rng.choice(
+                (
+                    b"",
+                    b"../../x.jpg",
+                    b"/etc/x.jpg",
+                    b"x.jpg\0y",
+                    b"\xff\xfe.png",
+                    b"a" * length,
+                    b"./0.txt",
+                    b"\x1b[2J.jpg",
+                    b"0.jpg",
+                )
+            )
         head[offset : offset + length] = value[:length].ljust(length, b"\0")
         blocks[at] = summed(head)
     elif way == 5:

@@ -98,7 +98,22 @@ def odd_cell(rng: random.Random, text: str) -> str:
         return damaged(rng, text.encode()).decode("latin-1")
     place = rng.randrange(len(text) + 1)
     return rng.choice(
-        ("", " ", text[:place] + rng.choice(LETTERS) + text[place:], text * 3, "x" * 70000, '"' + text, text + '"', "\t".join((text, text)), rng.choice(LETTERS), "../" + text, "/" + text, "=" + text, "a.jpg", "none.png")
+        (
+            "",
+            " ",
+            text[:place] + rng.choice(LETTERS) + text[place:],
+            text * 3,
+            "x" * 70000,
+            '"' + text,
+            text + '"',
+            "\t".join((text, text)),
+            rng.choice(LETTERS),
+            "../" + text,
+            "/" + text,
+            "=" + text,
+            "a.jpg",
+            "none.png",
+        )
     )
 
 
@@ -110,10 +125,33 @@ def spoilt_bytes(rng: random.Random, text: str) -> bytes:
 def of_jsonl(rng: random.Random) -> tuple[Files, object]:
     lines = [json_text(changed_value(rng, row) if rng.randrange(2) else row) for row in rows()]
     if rng.randrange(4) == 0:
-        lines[rng.randrange(len(lines))] = rng.choice(("", " ", "[]", "null", "{", "1e999", '"x"', "{}{}", '{"image":"a.jpg","image":"b.png","text":"x"}', '{"image":"a.jpg","text":"\\ud800"}', "﻿{}"))
+        lines[rng.randrange(len(lines))] = rng.choice(
+            (
+                "",
+                " ",
+                "[]",
+                "null",
+                "{",
+                "1e999",
+                '"x"',
+                "{}{}",
+                '{"image":"a.jpg","image":"b.png","text":"x"}',
+                '{"image":"a.jpg","text":"\\ud800"}',
+                "﻿{}",
+            )
+        )
     data = spoilt_bytes(rng, "\n".join(lines) + "\n")
     name = rng.choice(("rows.jsonl", "rows.jsonl", "rows.ndjson", "metadata.jsonl"))
-    spec = rng.choice((name, {"kind": "jsonl", "path": name, "sentences": "easy"}, {"path": name, "allow_outside": True}, {"path": name, "max_line_bytes": rng.choice((0, 1, -1, 100, 1 << 40))}, "." if name.startswith("meta") else name, [name, name]))
+    spec = rng.choice(
+        (
+            name,
+            {"kind": "jsonl", "path": name, "sentences": "easy"},
+            {"path": name, "allow_outside": True},
+            {"path": name, "max_line_bytes": rng.choice((0, 1, -1, 100, 1 << 40))},
+            "." if name.startswith("meta") else name,
+            [name, name],
+        )
+    )
     return {**images(), name: data}, spec
 
 
@@ -127,7 +165,12 @@ def of_csv(rng: random.Random) -> tuple[Files, object]:
         del rng.choice(cells)[rng.randrange(2)]
     buffer = io.StringIO()
     try:
-        csv.writer(buffer, delimiter=rng.choice(",;\t"), quoting=rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE)), escapechar="\\").writerows(cells)
+        csv.writer(
+            buffer,
+            delimiter=rng.choice(",;\t"),
+            quoting=rng.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE)),
+            escapechar="\\",
+        ).writerows(cells)
     except csv.Error:
         buffer.write("image,caption\na.jpg,x\n")
     text = buffer.getvalue()
@@ -135,14 +178,18 @@ def of_csv(rng: random.Random) -> tuple[Files, object]:
         place = rng.randrange(len(text) + 1)
         text = text[:place] + rng.choice(('"', '""', '"\n', ",", "\r", "\x00")) + text[place:]
     name = rng.choice(("captions.csv", "captions.csv", "metadata.csv", "other.csv"))
-    spec = rng.choice((".", name, {"kind": "folder", "path": ".", "metadata": name}, {"path": name, "allow_outside": True}))
+    spec = rng.choice(
+        (".", name, {"kind": "folder", "path": ".", "metadata": name}, {"path": name, "allow_outside": True})
+    )
     return {**images(), name: spoilt_bytes(rng, text)}, spec
 
 
 def of_tars(rng: random.Random) -> tuple[Files, object]:
     files = dict(source_files.shards())
     name = rng.choice(list(files))
-    spec = rng.choice(("tars", "tars/*.tar", "tars/00000.tar", {"kind": "tar", "path": "tars"}, "{kind: tar, path: tars}"))
+    spec = rng.choice(
+        ("tars", "tars/*.tar", "tars/00000.tar", {"kind": "tar", "path": "tars"}, "{kind: tar, path: tars}")
+    )
     if name.endswith("index.json"):
         files[name] = spoilt_json(rng, json.loads(files[name]))
     elif name.endswith(".index"):
@@ -172,7 +219,18 @@ def of_lmdb(rng: random.Random) -> tuple[Files, object]:
     elif way == 1:
         part[rng.choice((b"\xff", b"0\x00", b"-1", b"99999999999999999999", b" 1", b"x" * 500))] = part.pop(key)
     elif way == 2 or part is parts[0]:
-        part[key] = rng.choice((damaged(rng, part[key]), b"", b"-5", b"3.5", b"99999999999999999999999", "٣".encode(), b"\xff\xfe", b"1" * 5000))
+        part[key] = rng.choice(
+            (
+                damaged(rng, part[key]),
+                b"",
+                b"-5",
+                b"3.5",
+                b"99999999999999999999999",
+                "٣".encode(),
+                b"\xff\xfe",
+                b"1" * 5000,
+            )
+        )
     else:
         part[key] = spoilt_pickle(rng, part[key])
     return source_files.written_lmdb(*parts), spec
@@ -188,7 +246,16 @@ def of_chinese_clip(rng: random.Random) -> tuple[Files, object]:
         files[name] = spoilt_bytes(rng, "\n".join(lines) + "\n")
     else:
         files[name] = damaged(rng, files[name])
-    spec = rng.choice(("clip", {"kind": "chinese_clip", "path": "clip", "split": rng.choice(("train", "train", "valid", "", "../x", "tr\x00"))}))
+    spec = rng.choice(
+        (
+            "clip",
+            {
+                "kind": "chinese_clip",
+                "path": "clip",
+                "split": rng.choice(("train", "train", "valid", "", "../x", "tr\x00")),
+            },
+        )
+    )
     return files, spec
 
 
@@ -200,7 +267,9 @@ def of_stems(rng: random.Random) -> tuple[Files, object]:
     else:
         files[name] = damaged(rng, files[name])
     if rng.randrange(4) == 0:
-        odd = rng.choice((".JPG", "é.jpg", "a\nb.jpg", "\udcff.jpg", "x\x1b[2J.jpg", ".hidden.jpg", "x.jpg.txt", "n" * 200 + ".jpg"))
+        odd = rng.choice(
+            (".JPG", "é.jpg", "a\nb.jpg", "\udcff.jpg", "x\x1b[2J.jpg", ".hidden.jpg", "x.jpg.txt", "n" * 200 + ".jpg")
+        )
         files[f"stems/{odd}"] = files.pop(name)
         files[f"stems/{os.path.splitext(odd)[0]}.txt"] = b"x"
     return files, rng.choice(("stems", {"kind": "files", "path": "stems"}, "st*"))
@@ -214,12 +283,21 @@ def of_beside(rng: random.Random) -> tuple[Files, object]:
     at = rng.randrange(len(lines))
     texts = [json_text(changed_value(rng, line) if place == at else line) for place, line in enumerate(lines)]
     data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows()).encode()
-    return {**images(), "rows.jsonl": data, "beside.jsonl": spoilt_bytes(rng, "\n".join(texts) + "\n")}, {"path": "rows.jsonl", field: "beside.jsonl"}
+    return {**images(), "rows.jsonl": data, "beside.jsonl": spoilt_bytes(rng, "\n".join(texts) + "\n")}, {
+        "path": "rows.jsonl",
+        field: "beside.jsonl",
+    }
 
 
 def of_mix(rng: random.Random) -> tuple[Files, object]:
     data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows()).encode()
-    spec = {"kind": "mix", "sources": [{"source": "rows.jsonl", "weight": 1}, {"source": {"kind": "scenes", "size": 3, "image_size": 16}, "weight": 0.5}]}
+    spec = {
+        "kind": "mix",
+        "sources": [
+            {"source": "rows.jsonl", "weight": 1},
+            {"source": {"kind": "scenes", "size": 3, "image_size": 16}, "weight": 0.5},
+        ],
+    }
     spec = changed_value(rng, spec) if rng.randrange(5) else spec
     if rng.randrange(3) == 0:
         spec = yaml_text(spec).strip() if rng.randrange(2) else json_text(spec)
@@ -234,16 +312,55 @@ def of_scenes(rng: random.Random) -> tuple[Files, object]:
         options[name] = value if rng.randrange(3) else odd_near(rng, options.get(name, 1))
         return {}, {"kind": "scenes", **options}
     text = ",".join(f"{key}={item}" for key, item in options.items())
-    return {}, f"scenes:{text},{name}={value}" if rng.randrange(4) else f"scenes:{damaged(rng, text.encode()).decode('latin-1')}"
+    return {}, f"scenes:{text},{name}={value}" if rng.randrange(
+        4
+    ) else f"scenes:{damaged(rng, text.encode()).decode('latin-1')}"
 
 
 def of_text(rng: random.Random) -> tuple[Files, object]:
     """A specification that is a string of YAML, or a path of any form."""
     files = {**images(), "rows.tsv": "\n".join("\t".join(line) for line in tsv()).encode()}
-    spec = rng.choice(("{kind: tsv, path: rows.tsv}", "rows.tsv", "{path: [a, b]}", "*.tsv", "**/*", "[", "~", "~nobody/x", "rows.tsv/", "./rows.tsv", "a.jpg", "sub", "", ".", "\x00", "n" * 5000, "{kind: tsv, path: &a [*a]}", "{" * 3000 + "}", "{kind: scenes, size: 2, image_size: 8}"))
+    spec = rng.choice(
+        (
+            "{kind: tsv, path: rows.tsv}",
+            "rows.tsv",
+            "{path: [a, b]}",
+            "*.tsv",
+            "**/*",
+            "[",
+            "~",
+            "~nobody/x",
+            "rows.tsv/",
+            "./rows.tsv",
+            "a.jpg",
+            "sub",
+            "",
+            ".",
+            "\x00",
+            "n" * 5000,
+            "{kind: tsv, path: &a [*a]}",
+            "{" * 3000 + "}",
+            "{kind: scenes, size: 2, image_size: 8}",
+        )
+    )
     if rng.randrange(2):
         spec = damaged(rng, spec.encode()).decode("latin-1")
     return files, spec
 
 
-KINDS = (of_tsv, of_jsonl, of_jsonl, of_csv, of_csv, of_tars, of_tars, of_lmdb, of_chinese_clip, of_stems, of_beside, of_mix, of_scenes, of_text)
+KINDS = (
+    of_tsv,
+    of_jsonl,
+    of_jsonl,
+    of_csv,
+    of_csv,
+    of_tars,
+    of_tars,
+    of_lmdb,
+    of_chinese_clip,
+    of_stems,
+    of_beside,
+    of_mix,
+    of_scenes,
+    of_text,
+)

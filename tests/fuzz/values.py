@@ -38,14 +38,39 @@ def odd_near(rng: random.Random, value: Any) -> Any:
     if rng.randrange(2):
         if isinstance(value, bool):
             return not value
-        if isinstance(value, (int, float)):
-            return rng.choice((value + 1, value - 1, -value, value * 2, value * 1000, float(value), str(value), value + 0.5, [value]))
+        if isinstance(value, (int, float)) and abs(value) < 1e15:
+            return rng.choice(
+                (value + 1, value - 1, -value, value * 2, value * 1000, float(value), str(value), value + 0.5, [value])
+            )
         if isinstance(value, str):
-            return rng.choice((value + " ", value.upper(), value[:-1], value + value, value + "\x00", [value], value.encode().hex(), "../" + value, value + "/"))
+            return rng.choice(
+                (
+                    value + " ",
+                    value.upper(),
+                    value[:-1],
+                    value + value,
+                    value + "\x00",
+                    [value],
+                    value.encode().hex(),
+                    "../" + value,
+                    value + "/",
+                )
+            )
         if isinstance(value, list):
-            return rng.choice((value + value, value[:-1], [value], value[::-1], {str(place): item for place, item in enumerate(value)}, [*value, None]))
+            return rng.choice(
+                (
+                    value + value,
+                    value[:-1],
+                    [value],
+                    value[::-1],
+                    {str(place): item for place, item in enumerate(value)},
+                    [*value, None],
+                )
+            )
         if isinstance(value, dict):
-            return rng.choice(([value], list(value), {**value, "extra": 1}, {str(key) + "x": item for key, item in value.items()}))
+            return rng.choice(
+                ([value], list(value), {**value, "extra": 1}, {str(key) + "x": item for key, item in value.items()})
+            )
     return copy.deepcopy(rng.choice(ODD))
 
 
@@ -98,14 +123,59 @@ def spoilt_text(rng: random.Random, text: str) -> str:
     if way == 0:
         lines.insert(at, lines[at])
     elif way == 1:
-        lines[at] = rng.choice((" ", "\t", "- ", "? ", "&a ", "*a ", "!!python/object/apply:os.getcwd [] ", "!!binary ", "<<: ", "!!set ", "#")) + lines[at]
+        lines[at] = (
+            rng.choice(
+                (
+                    " ",
+                    "\t",
+                    "- ",
+                    "? ",
+                    "&a ",
+                    "*a ",
+                    "!!python/object/apply:os.getcwd [] ",
+                    "!!binary ",
+                    "<<: ",
+                    "!!set ",
+                    "#",
+                )
+            )
+            + lines[at]
+        )
     elif way == 2:
-        lines[at] += rng.choice((" :", " : x", "}", "]", ",", '"', "'", " &a", " *b", " # note", "\x85", "\u2028", "\x0b", "\x07"))
+        lines[at] += rng.choice(
+            (" :", " : x", "}", "]", ",", '"', "'", " &a", " *b", " # note", "\x85", "\u2028", "\x0b", "\x07")
+        )
     elif way == 3:
-        lines.insert(at, rng.choice(("---", "...", "%YAML 9.9", "%TAG ! x", "a: &a [*a]", "a: &a {b: *a}", "x: 2020-13-45", "x: 1:99:99", "x: !!float abc", "x: 0x", "x: 0b2", "x: 1_000", "=: 1", "[]: 1", "{}: 1", "? {a: 1}\n: 2", "null: 1", "1: 2", "x: !!timestamp 9999-99-99", bombs())))
+        lines.insert(
+            at,
+            rng.choice(
+                (
+                    "---",
+                    "...",
+                    "%YAML 9.9",
+                    "%TAG ! x",
+                    "a: &a [*a]",
+                    "a: &a {b: *a}",
+                    "x: 2020-13-45",
+                    "x: 1:99:99",
+                    "x: !!float abc",
+                    "x: 0x",
+                    "x: 0b2",
+                    "x: 1_000",
+                    "=: 1",
+                    "[]: 1",
+                    "{}: 1",
+                    "? {a: 1}\n: 2",
+                    "null: 1",
+                    "1: 2",
+                    "x: !!timestamp 9999-99-99",
+                    bombs(),
+                )
+            ),
+        )
     elif way == 4:
         place = rng.randrange(len(text) + 1)
-        return text[:place] + rng.choice('{}[]:,"\'\\&*!|>%@`#\t\n\x00\ufeff') + text[place:]
+        return text[:place] + rng.choice("{}[]:,\"'\\&*!|>%@`#\t\n\x00\ufeff") + text[place:]
     else:
         place = rng.randrange(len(text) + 1)
         return text[:place] + text[place + rng.choice((1, 2, 30)) :]
@@ -119,14 +189,28 @@ def bombs() -> str:
     return "\n".join(rows)
 
 
-ENCODINGS = ("gbk", "gb18030", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1", "utf-8-sig", "big5", "utf-7", "shift-jis")
+ENCODINGS = (
+    "gbk",
+    "gb18030",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32",
+    "latin-1",
+    "utf-8-sig",
+    "big5",
+    "utf-7",
+    "shift-jis",
+)
 
 
 def encoded(rng: random.Random, text: str) -> bytes:
     """UTF-8 as a rule; else what other programs save."""
     codec = rng.choice(ENCODINGS) if rng.randrange(6) == 0 else "utf-8"
     ends = rng.choice(("\n", "\n", "\n", "\n", "\r\n", "\r"))
-    return text.replace("\n", ends).encode(codec, "surrogatepass" if codec.startswith("utf-") and codec != "utf-7" and codec != "utf-8-sig" else "replace")
+    return text.replace("\n", ends).encode(
+        codec, "surrogatepass" if codec.startswith("utf-") and codec != "utf-7" and codec != "utf-8-sig" else "replace"
+    )
 
 
 def spoilt_json(rng: random.Random, value: Any, spell: Callable[[Any], str] = json_text) -> bytes:

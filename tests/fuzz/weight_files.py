@@ -49,7 +49,10 @@ def small_config() -> ModelConfig:
 
 def small_state() -> dict[str, np.ndarray]:
     shapes = manifest(small_config())
-    return {key: np.random.default_rng(place).standard_normal(shape).astype(np.float32) for place, (key, shape) in enumerate(shapes.items())}
+    return {
+        key: np.random.default_rng(place).standard_normal(shape).astype(np.float32)
+        for place, (key, shape) in enumerate(shapes.items())
+    }
 
 
 def vocabulary() -> bytes:
@@ -62,7 +65,9 @@ def single_files() -> dict[str, bytes]:
     buffer = io.BytesIO()
     write_safetensors(buffer, STATE)
     found = {"zip.pt": state_file(STATE), "legacy.pt": legacy_file(STATE), "plain.safetensors": buffer.getvalue()}
-    found["wrapped.bin"] = state_file(STATE, lambda plan: {"model": {"state_dict": plan}, "epoch": 3, "optimizer": {"state": {}}})
+    found["wrapped.bin"] = state_file(
+        STATE, lambda plan: {"model": {"state_dict": plan}, "epoch": 3, "optimizer": {"state": {}}}
+    )
     with tempfile.TemporaryDirectory() as folder:
         write_pdparams(Path(folder, "p.pdparams"), {key: value for key, value in STATE.items() if key != "empty"})
         found["plain.pdparams"] = Path(folder, "p.pdparams").read_bytes()
@@ -90,9 +95,21 @@ def foreign_folders() -> tuple[Files, ...]:
     """Folders of other projects, each in the folder `model`."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        for place, (state, name) in enumerate(((paddle_ernie(), "model_state.pdparams"), (torch_bert(), "model.safetensors"), (ernie_vil(), "model_state.pdparams"))):
+        for place, (state, name) in enumerate(
+            (
+                (paddle_ernie(), "model_state.pdparams"),
+                (torch_bert(), "model.safetensors"),
+                (ernie_vil(), "model_state.pdparams"),
+            )
+        ):
             base = Path(folder, str(place))
-            write_source(base / "model", state, name=name, tokenizer_config={"do_lower_case": True}, preprocessor_config={"size": 32})
+            write_source(
+                base / "model",
+                state,
+                name=name,
+                tokenizer_config={"do_lower_case": True},
+                preprocessor_config={"size": 32},
+            )
             found.append(contents(base))
     return tuple(found)
 
@@ -107,5 +124,7 @@ def sharded_folder() -> Files:
         write_safetensors(buffer, {key: torch_bert()[key] for key in chosen})
         files[f"model/{name}"] = buffer.getvalue()
         index |= dict.fromkeys(chosen, name)
-    files["model/model.safetensors.index.json"] = json.dumps({"metadata": {"total_size": 1}, "weight_map": index}).encode()
+    files["model/model.safetensors.index.json"] = json.dumps(
+        {"metadata": {"total_size": 1}, "weight_map": index}
+    ).encode()
     return files | {name: data for name, data in foreign_folders()[1].items() if name.endswith((".json", ".txt"))}

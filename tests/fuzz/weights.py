@@ -112,14 +112,31 @@ def spoilt_safetensors(rng: random.Random, data: bytes) -> bytes:
         name = rng.choice(list(header))
         about = header[name]
         if "shape" in about:
-            about[rng.choice(("shape", "data_offsets"))] = rng.choice(([0], [1 << 40], [-1], [1 << 62, 4], [0, 1 << 62], [2, 0], [1.0, 2], [True], [None], [], list(range(70)), [1] * 40))
+            about[rng.choice(("shape", "data_offsets"))] = rng.choice(
+                (
+                    [0],
+                    [1 << 40],
+                    [-1],
+                    [1 << 62, 4],
+                    [0, 1 << 62],
+                    [2, 0],
+                    [1.0, 2],
+                    [True],
+                    [None],
+                    [],
+                    list(range(70)),
+                    [1] * 40,
+                )
+            )
         header[name] = about
         text = json_text(header).encode("utf-8", "surrogatepass")
     elif rng.randrange(4) == 0:
         text = spoilt_json(rng, header)
     else:
         text = json_text(changed_value(rng, header)).encode("utf-8", "surrogatepass")
-    size = len(text) if rng.randrange(6) else rng.choice((0, 1, 1 << 20, 1 << 40, 1 << 63, len(text) - 1, len(text) + 1))
+    size = (
+        len(text) if rng.randrange(6) else rng.choice((0, 1, 1 << 20, 1 << 40, 1 << 63, len(text) - 1, len(text) + 1))
+    )
     return struct.pack("<Q", size) + text + (tensors if rng.randrange(6) else damaged(rng, tensors))
 
 
@@ -151,7 +168,23 @@ def spoilt_words(rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 2, 5))):
         at = rng.randrange(len(lines))
         word = lines[at].split("\t")[0]
-        odd = ("", "\t", f"{word}\t-1", f"{word}\t{10**12}", f"{word}\t1.5", f"{word}\t", f"{word}", f"{word}\t0", "[PAD]\t3", f"{word}\t\u0663", "\x00\t4", f"a\x85b\t{at}", "x" * 5000, f"{word}\t{at}\t{at}", "\ufeff[PAD]\t0")
+        odd = (
+            "",
+            "\t",
+            f"{word}\t-1",
+            f"{word}\t{10**12}",
+            f"{word}\t1.5",
+            f"{word}\t",
+            f"{word}",
+            f"{word}\t0",
+            "[PAD]\t3",
+            f"{word}\t\u0663",
+            "\x00\t4",
+            f"a\x85b\t{at}",
+            "x" * 5000,
+            f"{word}\t{at}\t{at}",
+            "\ufeff[PAD]\t0",
+        )
         if rng.randrange(4):
             lines[at] = rng.choice(odd)
         else:
