@@ -21,21 +21,46 @@ from tests.fuzz.source_files import images, rows
 from tests.fuzz.values import changed_value, json_text, yaml_text
 from tests.fuzz.weight_files import Files, model_files, single_files, vocabulary
 
-COMMANDS = (
-    "data check rows.jsonl", "data check rows.jsonl --json out.json --limit 3 --vocab vocab.txt", "data check tars --checksums --damaged keep",
-    "data shard rows.jsonl out --per-shard 2 --size-limit 1GB", "data vocab rows.jsonl out.txt --size 90 --coverage 0.9 --no-lower-case",
-    "data tags rows.jsonl out.jsonl det.jsonl --threshold 0.2 --most 3 --match stem --labels coco", "data boxes rows.jsonl out.jsonl det.jsonl",
-    "data tags rows.jsonl out.jsonl det.jsonl --labels vocab.txt --chinese vocab.txt --language zh --first-index 1 --order area --repeat",
-    "data pairs coco-cn . out.jsonl --split train --allow-counts", "convert model out --no-check", "convert model out.pdparams --to release",
-    "convert zip.pt out --no-check -o activation=gelu --vocab vocab.txt", "convert model out --config model/config.json --replace",
-    "interpolate model model out --share 0.3", "download --list", "download ernie-vil2-base-vit-zh --offline --output out --timeout 3 --limit 1",
-    "eval --embeddings emb --json out.json --protocol both", "eval --embeddings emb.txt --ids ids.txt", "eval --model model --input rows.jsonl --skip-broken",
-    "eval --model model --benchmark coco-cn --data . --split test --allow-counts -o language=en", "eval compare runs --format json", "eval compare emb model --output out",
-    "encode --model model --input rows.jsonl --output out --format npy --batch-size 2 --on-bad stop", "encode --model model --input tars --output out.tsv --format release",
-    "train -c run.yaml --check", "train -c run.yaml --check -o train.steps=3", "train -c run.yaml --resume auto", "train -c run.yaml --doctor",
-    "parity model --fixture emb --no-gradients", "parity model --published --image a.jpg", "demo -c run.yaml --replace",
-    "", "help", "--version", "trian", "data", "bench", "data chek x",
-)  # fmt: skip
+COMMANDS = """
+
+data check rows.jsonl
+data check rows.jsonl --json out.json --limit 3 --vocab vocab.txt
+data check tars --checksums --damaged keep
+data shard rows.jsonl out --per-shard 2 --size-limit 1GB
+data vocab rows.jsonl out.txt --size 90 --coverage 0.9 --no-lower-case
+data tags rows.jsonl out.jsonl det.jsonl --threshold 0.2 --most 3 --match stem --labels coco
+data boxes rows.jsonl out.jsonl det.jsonl
+data tags rows.jsonl out.jsonl det.jsonl --labels vocab.txt --chinese vocab.txt --first-index 1 --order area --repeat
+data pairs coco-cn . out.jsonl --split train --allow-counts
+convert model out --no-check
+convert model out.pdparams --to release
+convert zip.pt out --no-check -o activation=gelu --vocab vocab.txt
+convert model out --config model/config.json --no-check --replace
+interpolate model model out --share 0.3
+download --list
+download ernie-vil2-base-vit-zh --offline --output out --timeout 3 --limit 1
+eval --embeddings emb --json out.json --protocol both
+eval --embeddings emb.txt --ids ids.txt
+eval --model model --input rows.jsonl --skip-broken
+eval --model model --benchmark coco-cn --data . --split test --allow-counts -o language=en
+eval compare runs --format json
+eval compare emb model --output out
+encode --model model --input rows.jsonl --output out --format npy --batch-size 2 --on-bad stop
+encode --model model --input tars --output out.tsv --format release
+train -c run.yaml --check
+train -c run.yaml --check -o train.steps=3
+train -c run.yaml --resume auto
+train -c run.yaml --doctor
+parity model --fixture emb --no-gradients
+parity model --published --image a.jpg
+demo -c run.yaml --replace
+help
+--version
+trian
+data
+bench
+data chek x
+""".splitlines()[1:]
 WORDS = (
     "",
     " ",

@@ -44,7 +44,8 @@ def recipes() -> tuple[str, ...]:
 def small() -> dict[str, Any]:
     tower = {"width": 32, "depth": 1, "heads": 2}
     return {
-        "model": {"pixels": {"size": 32}, "image_tower": {**tower, "image_size": 32, "patch_size": 8}, "text_tower": {**tower, "vocab_size": 64, "positions": 64}},
+        "model": {"pixels": {"size": 32}, "image_tower": {**tower, "image_size": 32, "patch_size": 8},
+        "text_tower": {**tower, "vocab_size": 64, "positions": 64}},
         "data": {"train": {"kind": "scenes", "size": 9}, "augmentation": {}},
         "objective": {"pairs": [["image", "caption"]]},
         "optimizer": {"lr": 1e-3, "warmup": 2, "freeze": [{"match": "x.*"}]},
@@ -69,7 +70,7 @@ def keys() -> tuple[tuple[str, Any], ...]:
         if isinstance(model, dict) and "image_tower" in model:
             with contextlib.suppress(ConfigError):  # one that needs weights, which tell the rest
                 walk(as_dict(build(RunConfig, {**recipe, "data": {"train": "x", **recipe["data"]}}, "x")), "")
-    return tuple(dict((name, (name, item)) for name, item in found).values())
+    return tuple({name: (name, item) for name, item in found}.values())
 
 
 def override(rng: random.Random) -> str:

@@ -42,12 +42,14 @@ def resumed(example: Example, folder: object) -> None:
             group[name]
     compare(load_run("run.yaml"), saved.state["run"], latest)
     check_size(9, saved.state["samples"], latest)
-    step, (epoch, sample) = saved.state["step"], saved.state["position"]
+    step, (_epoch, _sample) = saved.state["step"], saved.state["position"]
     if example.told["way"] == "branch":
         checkpoints.abandon_after(step - 1)
     if example.told["way"] == "score":
         checkpoints.score(step, 0.5, {"r1": 0.5})
 
+
+STEPS = ("step-9", "step-x", "step-\u0663", "step--", "step-0000001.tmp", "step-")
 
 TARGETS = {"run": Target(resumed, (CheckpointError, ConfigError, DataError))}
 
@@ -78,42 +80,22 @@ def run_files() -> Files:
 
 def make(rng: random.Random) -> Example:
     """A run with one or two of its files damaged."""
-    files = dict(run_files())
+    files, whole = dict(run_files()), list(run_files())
     for _ in range(rng.choice((1, 1, 2))):
-        name = rng.choice([name for name in files if name.startswith("run/")] or ["run.yaml"])
-        if rng.randrange(2):
-            name = next((other for other in files if other.endswith(rng.choice(("state.json", "score.json")))), name)
+        settings = [name for name in whole if name.endswith(("state.json", "score.json"))]
+        name = rng.choice(settings if settings and rng.randrange(2) else whole)
+        whole.remove(name)
         data, way = files.pop(name), rng.randrange(12)
         if way == 1:
             files[name + "/"] = b""
         elif way == 2:
-            files[
-                rng.choice(
-                    (
-                        name + "x",
-                        name.replace("step-", "step-9"),
-                        name.replace("step-0000001", "step-x"),
-                        name.replace("step-", "step-\u0663"),
-                    )
-                )
-            ] = data
+            files[rng.choice((f"{name}x", *(name.replace("step-", step) for step in STEPS)))] = data
         elif name.endswith(".json") and way < 10:
-            files[name] = (
-                spoilt_json(rng, json.loads(data)) if data[:1] in b"{[" and whole(data) else damaged(rng, data)
-            )
+            files[name] = spoilt_json(rng, json.loads(data))
         elif name.endswith(".safetensors") and way < 8:
-            files[name] = spoilt_safetensors(rng, data) if len(data) > 8 and data[8:9] == b"{" else damaged(rng, data)
+            files[name] = spoilt_safetensors(rng, data)
         elif name.endswith(".txt"):
             files[name] = spoilt_words(rng)
         elif way:
             files[name] = damaged(rng, data)
     return Example("run", files, {"way": rng.choice(("resume", "resume", "branch", "score", "model"))})
-
-
-def whole(data: bytes) -> bool:
-    """Whether bytes are JSON, as they are before they are damaged for the first time."""
-    try:
-        json.loads(data)
-    except (ValueError, RecursionError):
-        return False
-    return True

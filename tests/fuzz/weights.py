@@ -15,7 +15,12 @@ from tests.fuzz.judge import Target
 from tests.fuzz.pickles import spoilt_pickle, spoilt_zip, zipped_again
 from tests.fuzz.values import changed_value, json_text, spoilt_json
 from tests.fuzz.weight_files import (
-    foreign_folders, members, model_files, sharded_folder, single_files, vocabulary,
+    foreign_folders,
+    members,
+    model_files,
+    sharded_folder,
+    single_files,
+    vocabulary,
 )  # fmt: skip
 
 
