@@ -178,7 +178,9 @@ def make(rng: random.Random) -> Example:
             argv += ["-o", override(rng)]
         elif at < len(argv):
             argv[at] = (
-                rng.choice(WORDS) if way < 6 else damaged(rng, argv[at].encode()).decode("utf-8", "surrogateescape")
+                rng.choice(WORDS)
+                if way < 6
+                else damaged(rng, argv[at].encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
             )
     if rng.randrange(2):
         named = [name for name in files if any(word and name.startswith(word.rstrip("*")) for word in argv)]
