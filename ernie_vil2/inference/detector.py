@@ -215,7 +215,7 @@ def detect_source(
     a row {id, error}. Raises Stopped after a commit when `stop` was asked to, DataError when the folder was begun with
     another model or source.
     """
-    identity = {"model": detector.identity(), "source": f"{source.name}, {len(source)} rows"}
+    identity = {"model": detector.identity(), "source": f"{os.path.normpath(source.name)}, {len(source)} rows"}
     journal = Journal(folder, identity)
     try:
         journal.open([DETECTIONS])

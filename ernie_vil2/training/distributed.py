@@ -18,7 +18,7 @@ from ..device import current_device
 from ..errors import UserError, cause_of
 from .optimization.gradients import BUCKET, Gradients
 from .ranks.launch import Launch, read_launch, way_out
-from .ranks.watch import PATIENCE, Watch, call_roll
+from .ranks.watch import PATIENCE, Watch, call_roll, joining
 
 ARRIVED, LEFT = "ernie_vil2/arrived", "ernie_vil2/left"
 """Counters in the store: arrivals at any wait, and ranks that are done."""
@@ -152,7 +152,8 @@ def join_ranks(patience: float = PATIENCE) -> Ranks:
         return Ranks()
     if not dist.is_initialized():
         roll = call_roll(launch, patience)
-        _join(launch, backend)
+        with joining(patience):
+            _join(launch, backend)
         WATCHES[launch.rank] = Watch(launch.rank, launch.size, roll, patience, backend != "gloo")
     store = paddle.base.core.create_or_get_global_tcp_store()
     return Ranks(dist.get_rank(), dist.get_world_size(), store, WATCHES.get(launch.rank))

@@ -15,7 +15,9 @@ from ernie_vil2.data.images.decode import opencv
 from ernie_vil2.stop import INTERRUPTED
 from tests.fuzz.campaign import Campaign, Group, keep, replays
 from tests.fuzz.example import Example, load
-from tests.fuzz.kinds import KINDS, TARGETS, make
+from tests.fuzz.kept import kept
+from tests.fuzz.kinds import KINDS, make, prepare, targets
+from tests.fuzz.known import known
 
 
 def memory_folder() -> str | None:
@@ -55,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kind", action="append", choices=KINDS, help="this one alone; repeatable")
     parser.add_argument("--case", type=int, help="this one alone")
     parser.add_argument("--example", type=Path, metavar="FILE", help="one that was kept, alone")
+    parser.add_argument("--kept", action="store_true", help="those of kept.json, which were wrong once")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where examples of faults are kept")
     options = parser.parse_args(argv)
@@ -63,38 +66,53 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--case needs --kind")
     opencv().setNumThreads(0)  # threads would not live on in the processes that are forked
     scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory_folder()))
-    given, status = make, 0
-    if options.example:
-        alone, kinds, options.case = load(options.example), [options.example.parent.name], 0
+    if options.example or options.kept:
+        alone = kept() if options.kept else [load(options.example)]
 
         def given(kind: str, seed: int, number: int) -> Example:
-            return alone
+            return alone[number]
 
-    campaign = Campaign(TARGETS, given, options.seed, scratch, options.workers)
-    began = time.monotonic()
+        kinds, handed, first, cases = ["kept"], needed(alone), 0, len(alone)
+    else:
+        given, handed, first = make, kinds, options.case or 0
+        cases = 1 if options.case is not None else options.cases
+    prepare(handed)
+    scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory_folder()))
+    campaign = Campaign(targets(handed), given, options.seed, scratch, options.workers)
+    began, status = time.monotonic(), 0
     try:
-        if options.case is not None:
-            campaign.run(kinds, options.case, 1)
-        else:
-            campaign.run(kinds, 0, options.cases, None if options.cases else 60 * options.minutes)
+        campaign.run(kinds, first, cases, None if cases else 60 * options.minutes)
     except KeyboardInterrupt:
         print("stopped by Ctrl-C; what was done until now:")
         status = INTERRUPTED
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    groups = sorted(campaign.groups.values(), key=lambda group: (group.kind, -group.count))
     print(table(campaign))
     print(f"in {(time.monotonic() - began) / 60:.1f} minutes, seed {options.seed}")
+    return told(campaign, options) or status
+
+
+def needed(examples: list[Example]) -> list[str]:
+    """The kinds whose targets some examples are handed to."""
+    wanted = {example.target for example in examples}
+    return [kind for kind in KINDS if wanted & set(targets([kind]))]
+
+
+def told(campaign: Campaign, options: argparse.Namespace) -> int:
+    """Print the groups of faults and keep their examples; 1 where one is not known."""
+    groups = sorted(campaign.groups.values(), key=lambda group: (group.kind, -group.count))
+    new = [group for group in groups if not known(group.kind, group.verdict)]
     for group in groups:
-        print(f"\n{described(group, options.seed)}")
-        if options.case is not None:
+        entry = known(group.kind, group.verdict)
+        print(f"\n{described(group, options.seed)}" + (f"\n    known: {entry.why}" if entry else ""))
+        if options.case is not None or options.example:
             print(group.verdict.detail)
-    if groups:
-        folder = options.keep or Path(tempfile.mkdtemp(prefix="fuzz-faults-"))
-        keep(groups, folder, options.seed)
-        print(f"\n{len(groups)} groups of faults; the smallest example of each lies in {folder}")
-        return 1
-    return status
+    if not new:
+        return 0
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="fuzz-faults-"))
+    keep(new, folder, options.seed)
+    print(f"\n{len(new)} groups of faults; the smallest example of each lies in {folder}")
+    return 1
 
 
 if __name__ == "__main__":

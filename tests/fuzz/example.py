@@ -39,11 +39,14 @@ class Example:
                 place.write_bytes(data)
                 os.utime(place, ns=(WRITTEN, WRITTEN))
 
+    def as_dict(self) -> dict[str, Any]:
+        """What JSON can hold of it; `from_dict` of that gives it again."""
+        files = {name: base64.b64encode(data).decode() for name, data in self.files.items()}
+        return {"target": self.target, "told": self.told, "files": files}
+
     def save(self, place: Path) -> None:
         """Keep all of it in one file, from which `load` makes it again."""
-        files = {name: base64.b64encode(data).decode() for name, data in self.files.items()}
-        content = {"target": self.target, "files": files, "told": self.told}
-        place.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        place.write_text(json.dumps(self.as_dict(), indent=1), encoding="utf-8")
 
     def fingerprint(self) -> str:
         """Hexadecimal digits that are equal for equal examples."""
@@ -53,8 +56,12 @@ class Example:
         return found.hexdigest()
 
 
-def load(place: Path) -> Example:
-    """The example in a file that `save` wrote."""
-    content = json.loads(place.read_text(encoding="utf-8"))
+def from_dict(content: dict[str, Any]) -> Example:
+    """The example that `as_dict` has described."""
     files = {name: base64.b64decode(text) for name, text in content["files"].items()}
     return Example(content["target"], files, content["told"])
+
+
+def load(place: Path) -> Example:
+    """The example in a file that `save` wrote."""
+    return from_dict(json.loads(place.read_text(encoding="utf-8")))

@@ -17,11 +17,13 @@ OPTIONS = {
              {"compression": "jpeg"}, {"compression": "tiff_adobe_deflate", "big_tiff": True}),
     "WEBP": ({}, {"lossless": True}),
     "GIF": ({}, {"interlace": 0}),
-    "BMP": ({},), "DIB": ({},), "PPM": ({},), "TGA": ({}, {"compression": "tga_rle"}), "ICO": ({}, {"bitmap_format": "bmp"}),
+    "BMP": ({},), "DIB": ({},), "PPM": ({},), "TGA": ({}, {"compression": "tga_rle"}), "ICO": ({},
+    {"bitmap_format": "bmp"}),
     "PCX": ({},), "AVIF": ({"speed": 10},), "JPEG2000": ({}, {"no_jp2": True}),
 }  # fmt: skip
 MODES = ("RGB", "L", "RGBA", "P", "1", "LA", "CMYK", "I;16", "F", "I", "YCbCr")
-CV_SUFFIXES = (".jpg", ".png", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".pbm", ".pam", ".pfm", ".hdr", ".ras", ".jp2", ".avif", ".gif")  # fmt: skip
+CV_SUFFIXES = (".jpg", ".png", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".pbm", ".pam", ".pfm", ".hdr", ".ras",
+    ".jp2", ".avif", ".gif")  # fmt: skip
 
 
 def picture(height: int, width: int, seed: int) -> np.ndarray:
@@ -46,7 +48,7 @@ def valid() -> tuple[tuple[str, bytes], ...]:
                         continue  # a mode that this format does not have
                     found.append((form, buffer.getvalue()))
         found += [*animations(), *by_opencv()]
-    return tuple([*found, *by_hand()])
+    return (*found, *by_hand())
 
 
 def animations() -> list[tuple[str, bytes]]:
@@ -79,7 +81,8 @@ def by_opencv() -> list[tuple[str, bytes]]:
     return found
 
 
-FORMS = {".jpg": "JPEG", ".png": "PNG", ".tiff": "TIFF", ".webp": "WEBP", ".bmp": "BMP", ".gif": "GIF", ".jp2": "JPEG2000", ".avif": "AVIF"}  # fmt: skip
+FORMS = {".jpg": "JPEG", ".png": "PNG", ".tiff": "TIFF", ".webp": "WEBP", ".bmp": "BMP", ".gif": "GIF",
+    ".jp2": "JPEG2000", ".avif": "AVIF"}  # fmt: skip
 
 
 def by_hand() -> list[tuple[str, bytes]]:

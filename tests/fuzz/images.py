@@ -15,8 +15,10 @@ from tests.fuzz.image_files import valid
 from tests.fuzz.judge import Target
 
 SIDES = (0, 1, 2, 3, 255, 256, 4096, 9999, 10000, 65535, 65536, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
-CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"zTXt", b"iTXt", b"eXIf", b"acTL", b"fcTL", b"fdAT", b"gAMA", b"cHRM", b"sBIT", b"pHYs")  # fmt: skip
-TIFF_TAGS = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 330, 338, 339, 347, 512, 529, 530, 34665, 34675)  # fmt: skip
+CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"zTXt", b"iTXt", b"eXIf", b"acTL", b"fcTL", b"fdAT",
+    b"gAMA", b"cHRM", b"sBIT", b"pHYs")  # fmt: skip
+TIFF_TAGS = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 330, 338,
+    339, 347, 512, 529, 530, 34665, 34675)  # fmt: skip
 SEGMENTS = (0xC0, 0xC1, 0xC2, 0xC3, 0xC4, 0xC9, 0xD0, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE)
 
 
@@ -228,13 +230,17 @@ STRUCTURES = {
     "JPEG": jpeg,
     "TIFF": tiff,
     "PPM": pnm,
-    "BMP": fields_of(("<I", 2), ("<I", 10), ("<I", 14), ("<I", 18), ("<I", 22), ("<H", 26), ("<H", 28), ("<I", 30), ("<I", 34), ("<I", 46)),
+    "BMP": fields_of(("<I", 2), ("<I", 10), ("<I", 14), ("<I", 18), ("<I", 22), ("<H", 26), ("<H", 28), ("<I", 30),
+    ("<I", 34), ("<I", 46)),
     "DIB": fields_of(("<I", 0), ("<I", 4), ("<I", 8), ("<H", 12), ("<H", 14), ("<I", 16), ("<I", 32)),
     "GIF": fields_of(("<H", 6), ("<H", 8), ("<B", 10), ("<B", 11), ("<B", 13), ("<H", 14), ("<H", 16)),
     "WEBP": fields_of(("<I", 4), ("<I", 12), ("<I", 16), ("<I", 20), ("<I", 24), ("<H", 26), ("<H", 28), ("<I", 30)),
-    "TGA": fields_of(("<B", 0), ("<B", 1), ("<B", 2), ("<H", 3), ("<H", 5), ("<B", 7), ("<H", 12), ("<H", 14), ("<B", 16), ("<B", 17)),
-    "ICO": fields_of(("<H", 2), ("<H", 4), ("<B", 6), ("<B", 7), ("<H", 12), ("<I", 14), ("<I", 18), ("<I", 22), ("<I", 26), ("<I", 30), ("<H", 36)),
-    "PCX": fields_of(("<B", 1), ("<B", 2), ("<B", 3), ("<H", 4), ("<H", 6), ("<H", 8), ("<H", 10), ("<B", 65), ("<H", 66)),
+    "TGA": fields_of(("<B", 0), ("<B", 1), ("<B", 2), ("<H", 3), ("<H", 5), ("<B", 7), ("<H", 12), ("<H", 14), ("<B",
+    16), ("<B", 17)),
+    "ICO": fields_of(("<H", 2), ("<H", 4), ("<B", 6), ("<B", 7), ("<H", 12), ("<I", 14), ("<I", 18), ("<I", 22),
+    ("<I", 26), ("<I", 30), ("<H", 36)),
+    "PCX": fields_of(("<B", 1), ("<B", 2), ("<B", 3), ("<H", 4), ("<H", 6), ("<H", 8), ("<H", 10), ("<B", 65), ("<H",
+    66)),
     "AVIF": fields_of(*((">I", 4 * place) for place in range(60))),
     "JPEG2000": fields_of(*((">I", 4 * place) for place in range(30)), *((">H", 2 * place) for place in range(70))),
 }  # fmt: skip

@@ -21,8 +21,8 @@ LONGEST = 500
 FRAME = re.compile(r'File "(?:[^"]*/)?(ernie_vil2/[^"]+)", line (\d+),? in (\w+)')
 RESULT = "result"
 REMARKS = 200
-"""Lines at most that decoders in C write past Python: libpng, libtiff and libjpeg, inside of OpenCV and Pillow, cannot be
-asked not to"""
+"""Lines at most that decoders in C write past Python: libpng, libtiff and libjpeg inside of OpenCV and Pillow cannot be
+asked not to."""
 QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {
@@ -74,6 +74,7 @@ class Watch:
         handler.emit = self.records.append
         logging.getLogger().handlers[:] = [handler]
         logging.raiseExceptions = False
+        warnings.showwarning = lambda *about, **_: sys.stderr.write(warnings.formatwarning(*about[:4]))
         warnings.resetwarnings()
         warnings.simplefilter("always")
         for category in QUIET:

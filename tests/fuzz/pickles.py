@@ -9,18 +9,28 @@ import zipfile
 
 from tests.fuzz.damage import EXTREMES, damaged
 
-GLOBALS = (b"os\nsystem", b"builtins\neval", b"torch\nFloatStorage", b"torch._utils\n_rebuild_tensor_v2", b"collections\nOrderedDict",
-           b"numpy\ndtype", b"numpy\nndarray", b"numpy.core.multiarray\n_reconstruct", b"numpy._core.multiarray\n_reconstruct",
-           b"torch.nn.parameter\nParameter", b"torch._utils\n_rebuild_parameter", b"paddle\nTensor", b"_codecs\nencode", b"torch\nSize",
+GLOBALS = (b"os\nsystem", b"builtins\neval", b"torch\nFloatStorage", b"torch._utils\n_rebuild_tensor_v2",
+    b"collections\nOrderedDict",
+           b"numpy\ndtype", b"numpy\nndarray", b"numpy.core.multiarray\n_reconstruct",
+           b"numpy._core.multiarray\n_reconstruct",
+           b"torch.nn.parameter\nParameter", b"torch._utils\n_rebuild_parameter", b"paddle\nTensor",
+           b"_codecs\nencode", b"torch\nSize",
            b"copyreg\n_reconstructor", b"builtins\nbytearray", b"\xff\xff\n\xff", b"x" * 900 + b"\ny")  # fmt: skip
 PIECES = (
-    b"(", b".", b"0", b"1", b"2", b"N", b"}", b"]", b")", b"t", b"l", b"d", b"s", b"u", b"a", b"e", b"b", b"R", b"Q", b"\x81", b"\x85", b"\x86",
-    b"\x87", b"\x88", b"\x89", b"\x8f", b"\x90", b"\x91", b"\x93", b"\x92", b"\x94", b"q\x00", b"h\x00", b"r\xff\xff\xff\xff",
-    b"j\xff\xff\xff\x7f", b"p99999999999999999999\n", b"g-1\n", b"I01\n", b"I" + b"9" * 5000 + b"\n", b"L" + b"9" * 5000 + b"L\n", b"F1e999\n",
-    b"Vtext\\ud800\n", b"S'text'\n", b"S\"\n", b"U\xff", b"C\x01b", b"X\xff\xff\xff\xff", b"\x8d" + b"\xff" * 7 + b"\x7f", b"\x8e\x00\x00\x00\x00\x01\x00\x00\x00",
-    b"\x8b\xff\xff\xff\x7f", b"\x8b\x00\x00\x00\x80", b"\x8a\xff", b"\x8a\x00", b"\x95" + b"\xff" * 8, b"\x80\x05", b"\x80\xff", b"\x97", b"\x98",
-    b"\x96\xff\xff\xff\xff\x00\x00\x00\x00", b"G\x7f\xf8" + bytes(6), b"P1\n", b"K\x00", b"M\xff\xff", b"J\xff\xff\xff\xff",
-    b"\x82\x01", b"i" + b"os\nsystem\n", b"o", b"]" * 3000, b"(" * 3000, b"N" + b"\x85" * 3000, b"(((NtQ", b"\x8c\x02\xff\xff",
+    b"(", b".", b"0", b"1", b"2", b"N", b"}", b"]", b")", b"t", b"l", b"d", b"s", b"u", b"a", b"e", b"b", b"R", b"Q",
+    b"\x81", b"\x85", b"\x86",
+    b"\x87", b"\x88", b"\x89", b"\x8f", b"\x90", b"\x91", b"\x93", b"\x92", b"\x94", b"q\x00", b"h\x00",
+    b"r\xff\xff\xff\xff",
+    b"j\xff\xff\xff\x7f", b"p99999999999999999999\n", b"g-1\n", b"I01\n", b"I" + b"9" * 5000 + b"\n",
+    b"L" + b"9" * 5000 + b"L\n", b"F1e999\n",
+    b"Vtext\\ud800\n", b"S'text'\n", b"S\"\n", b"U\xff", b"C\x01b", b"X\xff\xff\xff\xff",
+    b"\x8d" + b"\xff" * 7 + b"\x7f", b"\x8e\x00\x00\x00\x00\x01\x00\x00\x00",
+    b"\x8b\xff\xff\xff\x7f", b"\x8b\x00\x00\x00\x80", b"\x8a\xff", b"\x8a\x00", b"\x95" + b"\xff" * 8, b"\x80\x05",
+    b"\x80\xff", b"\x97", b"\x98",
+    b"\x96\xff\xff\xff\xff\x00\x00\x00\x00", b"G\x7f\xf8" + bytes(6), b"P1\n", b"K\x00", b"M\xff\xff",
+    b"J\xff\xff\xff\xff",
+    b"\x82\x01", b"i" + b"os\nsystem\n", b"o", b"]" * 3000, b"(" * 3000, b"N" + b"\x85" * 3000, b"(((NtQ",
+    b"\x8c\x02\xff\xff",
 )  # fmt: skip
 """Instructions, many of which mean nothing where they come to stand"""
 HEADERS = (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07")

@@ -128,8 +128,10 @@ def plain_tar() -> bytes:
     buffer = io.BytesIO()
     for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
         with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
-            for name, data in (("0.jpg", pictures()[0]), ("0.txt", TEXTS[0].encode()), ("n" * 120 + ".png", pictures()[1]),
-                               ("n" * 120 + ".json", json.dumps({"caption": TEXTS[1]}).encode()), ("é/1.jpg", pictures()[0]), ("é/1.txt", b"x")):  # fmt: skip
+            for name, data in (("0.jpg", pictures()[0]), ("0.txt", TEXTS[0].encode()), ("n" * 120 + ".png",
+            pictures()[1]),
+                               ("n" * 120 + ".json", json.dumps({"caption": TEXTS[1]}).encode()), ("é/1.jpg",
+                               pictures()[0]), ("é/1.txt", b"x")):  # fmt: skip
                 about = tarfile.TarInfo(name)
                 about.size = len(data)
                 tar.addfile(about, io.BytesIO(data))

@@ -88,7 +88,7 @@ class Worker:
         a last one `null` before the process leaves because it has grown."""
         with open(orders, encoding="utf-8") as lines, open(answers, "w", encoding="utf-8") as out:
             for line in lines:
-                kind, first, end = line.split()
+                kind, first, end = line.rsplit(maxsplit=2)
                 for number in range(int(first), int(end)):
                     verdict = self.run(number, make(kind, number))
                     out.write(json.dumps([number, verdict.as_dict()]) + "\n")

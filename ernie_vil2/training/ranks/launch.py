@@ -66,6 +66,11 @@ def way_out() -> str:
     )
 
 
+def plain_environment() -> dict[str, str]:
+    """The environment without a launcher's variables, for processes that are no ranks of its job."""
+    return {name: value for name, value in os.environ.items() if name not in VARIABLES}
+
+
 def _stale(what: str) -> ConfigError:
     return ConfigError(f"{brief(what, 200)}; {way_out()}")
 

@@ -4,19 +4,21 @@ import contextlib
 import logging
 import math
 import os
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from ... import waiting
 from ...errors import UserError
+from ...waiting import Reminder
 from .launch import Launch, way_out
 from .roll import Keeper, Member, Table
 
 PATIENCE = 1800.0
-FIRST, MOST_BETWEEN = 10.0, 600.0
-"""Seconds until waiting is told, and the most between two times that it is; each is twice the one before"""
 TICK = 1.0
 SILENT = 8.0
 """Seconds without a word of its watch after which a rank is stopped or out of reach"""
@@ -35,21 +37,21 @@ class LostRank(UserError):
 class Absence:
     """Ranks that are missing: `told` gives a sentence when it is time for one, `over` says that it took too long.
 
-    Times are those of time.monotonic.
+    silence: what is said of those without a sign of life. Times are those of time.monotonic.
     """
 
-    def __init__(self, patience: float) -> None:
-        self.patience = patience
-        self.since, self.following, self.missing = math.inf, FIRST, ""
+    def __init__(self, patience: float, silence: str = "stopped or out of reach") -> None:
+        self.patience, self.silence = patience, silence
+        self.since, self.reminder, self.missing = math.inf, Reminder(), ""
 
     def note(self, silent: Sequence[int], busy: Sequence[int], now: float, since: float) -> None:
         """The ranks that are missing now: those without a sign of life, and those at work elsewhere, since when."""
-        kinds = ((silent, "stopped or out of reach"), (busy, "at work elsewhere"))
+        kinds = ((silent, self.silence), (busy, "at work elsewhere"))
         found = [f"{named(ranks)} ({kind})" for ranks, kind in kinds if ranks]
         self.missing = " and ".join(found)
         self.since = min(self.since, since) if found else math.inf
         if not found:
-            self.following = FIRST
+            self.reminder = Reminder()
 
     def begun(self, now: float) -> str:
         """The time of day at which it began, and how long ago that is."""
@@ -57,12 +59,9 @@ class Absence:
         return f"{time.strftime('%H:%M:%S', time.localtime(time.time() - waited))} ({waited:.0f} s)"
 
     def told(self, now: float) -> str | None:
-        """A sentence, after FIRST seconds and then ever more rarely; else None."""
-        waited = now - self.since
-        if waited < self.following:
+        """A sentence, after ten seconds and then ever more rarely; else None."""
+        if not self.reminder.due(now - self.since):
             return None
-        while self.following <= waited:
-            self.following += min(self.following, MOST_BETWEEN)
         limit = f"the limit, train.patience, is {self.patience:g} s" if self.patience else "for as long as it takes"
         return f"waiting for {self.missing} since {self.begun(now)}; {limit}"
 
@@ -189,7 +188,7 @@ def call_roll(launch: Launch, patience: float) -> Keeper | Member:
     Waiting is told as in a Watch. Raises LostRank when `patience` seconds have passed (0: never), UserError where rank
     0 cannot listen.
     """
-    began, absence, pause = time.monotonic(), Absence(patience), SHORTEST_PAUSE
+    began, absence, pause = time.monotonic(), Absence(patience, "not there"), SHORTEST_PAUSE
     meeting = f"at {launch.host}:{launch.port}"
     roll = Member(launch.rank, launch.size, launch.host, launch.port) if launch.rank else open_roll(launch)
     while True:
@@ -210,9 +209,18 @@ def call_roll(launch: Launch, patience: float) -> Keeper | Member:
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
+@contextmanager
+def joining(patience: float) -> Iterator[None]:
+    """While Paddle joins the ranks, in calls that no thread of this process outlives, another process watches."""
+    command = [sys.executable, "-I", "-S", Path(__file__).with_name("joining_guard.py")]
+    numbers = map(str, (os.getpid(), waiting.FIRST, patience))
+    with subprocess.Popen([*command, *numbers], stdin=subprocess.PIPE):  # its end closes the pipe, which ends the guard
+        yield
+
+
 def open_roll(launch: Launch) -> Keeper:
     """The roll at rank 0's port; a job that has just ended may hold it for seconds."""
-    last = time.monotonic() + FIRST
+    last = time.monotonic() + waiting.FIRST
     while True:
         try:
             return Keeper(launch.port, launch.size)

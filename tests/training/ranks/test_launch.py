@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ernie_vil2.errors import ConfigError
-from ernie_vil2.training.ranks.launch import VARIABLES, Launch, read_launch
+from ernie_vil2.training.ranks.launch import VARIABLES, Launch, plain_environment, read_launch
 
 ADDRESSES = "127.0.0.1:6170,127.0.0.1:6171,10.0.0.2:6170"
 WHOLE = {
@@ -101,3 +101,9 @@ def test_a_large_job_has_its_addresses_in_a_file(variables, tmp_path, content, w
     else:
         with pytest.raises(ConfigError, match="unset PADDLE_TRAINERS_NUM"):
             read_launch()
+
+
+def test_processes_that_are_no_ranks_get_nothing_of_a_launcher(variables):
+    variables({**WHOLE, "OMP_NUM_THREADS": "1"})
+    kept = plain_environment()
+    assert not set(kept) & set(VARIABLES) and kept["OMP_NUM_THREADS"] == "1" and set(WHOLE) < set(VARIABLES)

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
+from ernie_vil2 import waiting
 from ernie_vil2.errors import UserError
 from ernie_vil2.training.ranks import roll as roll_module
-from ernie_vil2.training.ranks import watch as watch_module
 from ernie_vil2.training.ranks.launch import Launch
 from ernie_vil2.training.ranks.roll import Keeper, Member
 from ernie_vil2.training.ranks.watch import LostRank, call_roll
@@ -109,11 +109,11 @@ def test_a_keeper_that_is_stopped_does_not_hold_its_members(monkeypatch, port):
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_nobody_joins_tells_it_and_ends(monkeypatch, caplog, port, rank):
-    monkeypatch.setattr(watch_module, "FIRST", 0.2)
+    monkeypatch.setattr(waiting, "FIRST", 0.2)
     monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
     with pytest.raises(LostRank) as caught:
         call_roll(Launch(rank, 2, "127.0.0.1", port), 1.0)
-    missing = f"rank {1 - rank} (stopped or out of reach)"
+    missing = f"rank {1 - rank} (not there)"
     told = str(caught.value)
     assert told.startswith(f"{missing} has not come at 127.0.0.1:{port} since ") and len(told) <= 480
     assert "train.patience (1 s)" in told and "unset PADDLE_TRAINERS_NUM" in told
@@ -123,7 +123,7 @@ def test_a_rank_that_nobody_joins_tells_it_and_ends(monkeypatch, caplog, port, r
 
 
 def test_a_taken_port_is_told(monkeypatch, port):
-    monkeypatch.setattr(watch_module, "FIRST", 0.1)
+    monkeypatch.setattr(waiting, "FIRST", 0.1)
     with socket.socket() as other:
         other.bind(("", port))
         other.listen()

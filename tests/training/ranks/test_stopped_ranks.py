@@ -20,16 +20,19 @@ import ernie_vil2
 from ernie_vil2.runtime import import_paddle
 
 import_paddle()
+from ernie_vil2 import waiting
 from ernie_vil2.errors import run_tool
 from ernie_vil2.training import distributed
 from ernie_vil2.training.ranks import roll, watch
 
 roll.ANSWER_SECONDS = 0.5
-watch.TICK, watch.FIRST, watch.SILENT, watch.GRACE = 0.1, 0.5, 1.0, 0.5
+watch.TICK, waiting.FIRST, watch.SILENT, watch.GRACE = 0.1, 0.5, 1.0, 0.5
 
 
 def main(argv):
     what, stopped, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    if what == "join" and os.environ["PADDLE_TRAINER_ID"] == str(stopped):
+        distributed._join = lambda *launch: os.kill(os.getpid(), signal.SIGSTOP)
     ranks = distributed.join_ranks(patience)
     assert ranks.sum([ranks.rank, 1]).tolist() == [1, 2]
     ranks.wait()
@@ -88,7 +91,7 @@ CASES = [("wait", 0), ("sum", 1), ("leave", 1)]
 @pytest.fixture(scope="module")
 def jobs():
     """{case: the processes of its job}, side by side."""
-    started = {case: pair(*case, 2) for case in CASES}
+    started = {case: pair(*case, 2) for case in [*CASES, ("join", 1)]}
     yield started
     for processes in started.values():
         end(processes)
@@ -104,6 +107,17 @@ def test_a_stopped_rank_is_named_and_not_waited_for_without_end(jobs, case):
     assert re.search(rf"waiting for {rank} since \d\d:\d\d:\d\d \(", told), told
     assert re.search(rf"^error: {rank} has not come since .*train\.patience \(2 s\)", told, re.MULTILINE), told
     assert "Traceback" not in told
+
+
+def test_a_rank_that_stops_while_paddle_joins_them_is_told_of_and_ends_the_others(jobs):
+    """Rank 0 is in a call of Paddle's then that holds the interpreter's lock."""
+    waiting, _ = jobs["join", 1]
+    output, told = waiting.communicate(timeout=60)
+    assert waiting.returncode == -signal.SIGKILL and output == "", told
+    assert re.search(
+        r"^all ranks were here, but Paddle has not joined them since \d\d:\d\d:\d\d \(", told, re.MULTILINE
+    )
+    assert re.search(r"^error: all ranks were here, .*longer than train\.patience \(2 s\)", told, re.MULTILINE), told
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="asks /proc whether a process is stopped")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ernie_vil2 import waiting
 from ernie_vil2.training.ranks import watch as watch_module
 from ernie_vil2.training.ranks.watch import LAST, Absence, LostRank, Watch, missing_ranks, named
 
@@ -72,7 +73,8 @@ class Table:
 
 @pytest.fixture
 def quick(monkeypatch):
-    for name, value in {"TICK": 0.02, "FIRST": 0.1, "GRACE": 0.3}.items():
+    monkeypatch.setattr(waiting, "FIRST", 0.1)
+    for name, value in {"TICK": 0.02, "GRACE": 0.3}.items():
         monkeypatch.setattr(watch_module, name, value)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from ....errors import ConfigError, DataError, advice, plain, quoted
 from ....files.atomic import LOG, atomic_file, replace_directory
 from ....files.leftovers import clear_leftovers_in
+from ....files.spellings import same_source
 from ...images.limits import DEFAULT_LIMITS, Limits
 from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of
@@ -140,7 +141,8 @@ def beginning(out: Path, options: dict[str, Any]) -> dict[str, Any]:
         found = {**options, "complete": False, "bad": 0, "bad_bytes": 0, "shards": []}
         write_manifest(out, found)
     for name, value in options.items():
-        if found.get(name, False) != value:  # shards of earlier releases say nothing of damage
+        same = name == "source" and same_source(found.get(name), value)
+        if not same and found.get(name, False) != value:  # shards of earlier releases say nothing of damage
             raise ConfigError(
                 f"{out}: holds shards with {name} {found.get(name)!r}, not {value!r}; name a new folder, or go on with "
                 "the same source and options"
