@@ -14,7 +14,7 @@ MOST_PARAMETERS = 20_000_000_000
 
 
 def parameters(tower: Tower) -> int:
-    """Parameters of a tower; of one that another library builds, its embeddings and its head."""
+    """Parameters of a tower; of one that another library builds, about those of its embeddings, and its head."""
     if isinstance(tower, EfficientNetConfig):
         return elements(tower) if sum(tower.stage_depths()) <= MAX_DEPTH else MOST_PARAMETERS + 1
     if tower.kind in LIBRARIES:

@@ -18,7 +18,7 @@ from ..data.tokenizer import Tokenizer
 from ..device import device_of
 from ..errors import CheckpointError, ConfigError
 from ..files.run_folder import told_model
-from ..models.dual_encoder import fill, uninitialised
+from ..models.dual_encoder import check_amount, fill, uninitialised
 from ..systems.registry import system_class
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, refuse_fork, thread_count
 from .image_batches import ImageReader, Regions, boxes_of_each
@@ -57,8 +57,10 @@ def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None, damage
             f"the vocabulary {vocabulary} has {tokenizer.vocab_size} tokens but {path} embeds only "
             f"{rows}; give the vocabulary that belongs to these weights"
         )
+    system = system_class(config.system)
+    check_amount(system.parameters(config), state, path)
     with uninitialised():
-        network = system_class(config.system).network(config)
+        network = system.network(config)
     fill(network, state, path)
     if not (Path(path) / WEIGHTS).is_file():  # a model directory says what it is; of other files much is assumed
         for note in state.notes:

@@ -11,6 +11,7 @@ import paddle
 from paddle import nn
 
 from ..checkpoints.fill import fill_parameters
+from ..checkpoints.formats.lazy_tensors import spec_of
 from ..config.model import ModelConfig
 from ..config.tower_fields import Tower
 from ..config.towers import KINDS
@@ -119,6 +120,16 @@ def uninitialised() -> Iterator[None]:
         yield
     finally:
         nn.initializer.set_global_initializer(None)
+
+
+def check_amount(parts: Mapping[str, int], state: Mapping[str, Any], where: str | os.PathLike) -> None:
+    """CheckpointError, before anything is built, where {part: its parameters} are far more than a state holds."""
+    described, held = sum(parts.values()), sum(math.prod(spec_of(state, key).shape) for key in state)
+    if described > 1.2 * held + 1e6:
+        raise CheckpointError(
+            f"{where} holds {held:,} numbers, but its configuration describes a model of {described:,}; copy or "
+            "convert it again"
+        )
 
 
 def fill(network: nn.Layer, state: Mapping[str, Any], where: str | os.PathLike) -> None:

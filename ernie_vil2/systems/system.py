@@ -103,7 +103,8 @@ class System(ABC):
     @classmethod
     def parameters(cls, config: ModelConfig) -> dict[str, int]:
         """{part: its parameters}, at most as many as the model has; what a library builds is left out."""
-        return {f"{name}_tower": parameters(tower) for name, tower in config.towers().items()}
+        towers = {name: tower for name, tower in config.towers().items() if tower.kind not in LIBRARIES}
+        return {f"{name}_tower": parameters(tower) for name, tower in towers.items()}
 
     @classmethod
     @abstractmethod

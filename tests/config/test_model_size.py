@@ -6,7 +6,8 @@ import pytest
 from ernie_vil2.config.model import ModelConfig
 from ernie_vil2.config.model_size import MOST_PARAMETERS, elements, parameters
 from ernie_vil2.config.tower_fields import EfficientNetConfig, ImageTowerConfig, PaddleNLPConfig, TextTowerConfig
-from ernie_vil2.errors import ConfigError
+from ernie_vil2.errors import CheckpointError, ConfigError
+from ernie_vil2.models.dual_encoder import check_amount
 from ernie_vil2.schema import as_dict
 from ernie_vil2.systems.registry import system_class
 
@@ -85,3 +86,11 @@ def test_a_plain_model_with_settings_is_refused_where_it_is_built():
     config = ModelConfig.from_dict({**SMALL, "settings": {"embed_dim": 7}})
     with pytest.raises(ConfigError, match="model.settings has embed_dim, but the system ernie_vil2 has none"):
         system_class("ernie_vil2").network(config)
+
+
+def test_a_configuration_of_more_than_the_weights_is_refused_before_a_model_is_built():
+    state = {"a": np.zeros(1000, "float32")}
+    config = ModelConfig.from_dict({"system": "cookie", "settings": {"layers": 90, "feed_forward": 65536}})
+    with pytest.raises(CheckpointError, match=r"model holds 1,000 numbers, but its configuration describes a model of"):
+        check_amount(system_class("cookie").parameters(config), state, "model")
+    check_amount({"image_tower": 1100}, state, "model")
