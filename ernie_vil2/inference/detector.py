@@ -9,7 +9,7 @@ box's left, top, right and bottom in pixels of the image.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,12 @@ from ..data.images.decode import decode
 from ..data.images.resize import OFFICIAL
 from ..data.sources.base import Source
 from ..device import current_device
-from ..errors import CheckpointError, ConfigError, DataError
+from ..errors import CheckpointError, DataError
 from ..files.yaml_files import read_yaml
 from ..runtime import import_paddle
 from ..stop import Stopped, StopRequest
 from ..threads import note_computing, refuse_fork, thread_count
+from .detector_config import read_labels, read_steps
 from .journal import Journal
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ class Detector:
     def __init__(self, folder: str | os.PathLike, profile: PixelProfile = OFFICIAL):
         self.folder, self.profile = Path(folder), profile
         config = read_yaml(self.folder / CONFIG)
-        self.steps = read_steps(config, self.folder / CONFIG)
-        self.labels = [str(name) for name in config.get("label_list") or []]
+        self.steps = [(STEPS[kind], options) for kind, options in read_steps(config, self.folder / CONFIG)]
+        self.labels = read_labels(config, self.folder / CONFIG)
         program = next((self.folder / name for name in PROGRAMS if (self.folder / name).is_file()), None)
         if program is None or not (self.folder / PARAMETERS).is_file():
             raise CheckpointError(
@@ -181,25 +182,6 @@ class Detector:
             "scores": [round(float(score), 4) for score in found[:, 1]],
             "boxes": [[round(float(edge), 1) for edge in box] for box in found[:, 2:]],
         }
-
-
-def read_steps(
-    config: Mapping[str, Any], where: str | os.PathLike
-) -> list[tuple[Callable[..., np.ndarray], dict[str, Any]]]:
-    """[(function, options)] of the preprocessing list; ConfigError for a step that is not known."""
-    steps = []
-    for entry in config.get("Preprocess") or []:
-        options = dict(entry)
-        kind = options.pop("type", None)
-        if kind not in STEPS:
-            raise ConfigError(f"{where}: preprocessing {kind!r} is not known; known are {', '.join(STEPS)}")
-        std = np.ravel(options.get("std", 1.0))
-        if std.dtype.kind not in "if" or not (std > 1e-6).all() or not np.isfinite(std).all():
-            raise ConfigError(f"{where}: {kind} has std {options['std']!r}; give numbers above 0")
-        steps.append((STEPS[kind], options))
-    if not steps:
-        raise ConfigError(f"{where}: no Preprocess list; give the infer_cfg.yml of a PaddleDetection export")
-    return steps
 
 
 def detect_source(

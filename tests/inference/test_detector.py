@@ -206,3 +206,32 @@ def test_a_detector_runs_on_a_gpu_and_else_on_all_threads_of_the_cpu(exported, m
     Detector(exported)
     on_cpu = [("disable_gpu",), ("set_cpu_math_library_num_threads", 3)]
     assert called == ([("enable_use_gpu", 500, 0)] if kind == "gpu" else on_cpu)
+
+
+WRONG = {
+    "Preprocess: 3": "Preprocess holds 3; give a list of mappings",
+    "Preprocess: [3]": "Preprocess holds 3",
+    "Preprocess: [{type: [a]}]": "is not known",
+    "Preprocess: [{type: Resize}]": "no target_size",
+    "Preprocess: [{type: Resize, target_size: a}]": "Resize.target_size must be of type",
+    "Preprocess: [{type: Resize, target_size: [1, 2, 3]}]": "give 2 numbers",
+    "Preprocess: [{type: Resize, target_size: -1}]": "Resize.target_size is -1 but must be at least 1",
+    "Preprocess: [{type: Resize, target_size: 99999999}]": "at most 8192",
+    "Preprocess: [{type: Resize, target_size: 9, interp: 99}]": "Resize.interp is 99",
+    "Preprocess: [{type: NormalizeImage, mean: [a]}]": "NormalizeImage.mean must be of type",
+    "Preprocess: [{type: NormalizeImage, mean: [1]}]": "give 3 numbers",
+    "Preprocess: [{type: NormalizeImage, std: {a: 1}}]": "give numbers above 0",
+    "Preprocess: [{type: PadStride, stride: 1e9}]": "PadStride.stride must be of type int",
+    "Preprocess: [{type: Permute}]\nlabel_list: 3": "label_list is 3; give a list of names",
+    "Preprocess: [{type: Permute}]\nlabel_list: [[a]]": "give a list of names",
+    "[1, 2]": "must hold keys and values",
+    "a: !!int x": "'x' is no int",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_configuration_of_an_export_is_one_sentence(tmp_path, text):
+    (tmp_path / "infer_cfg.yml").write_text(text)
+    with pytest.raises(ConfigError, match=WRONG[text]) as caught:
+        Detector(tmp_path)
+    assert "infer_cfg.yml" in str(caught.value) and len(str(caught.value)) < 480
