@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...config.model import ModelConfig
-from ...config.tower_fields import ACTIVATIONS
-from ...errors import CheckpointError, nearest
+from ...config.tower_fields import ACTIVATIONS, EPSILON, MAX_POSITIONS, MAX_SIDE, MAX_WIDTH
+from ...errors import CheckpointError, nearest, quoted
+from ...schema import WORDS, check_range, coerce
 from ..formats.lazy_tensors import Float32View, printable
 from . import clip, efficientnet, ernie, ernie_vil, hugging_face, official, paddleclas_vit
 from .any_source import Source
@@ -17,6 +18,15 @@ MODULES = (official, ernie_vil, ernie, hugging_face, clip, paddleclas_vit, effic
 LAYOUTS = [layout for module in MODULES for layout in module.LAYOUTS]
 OPTIONS = ("activation", "heads", "epsilon", "pixels", "projection")
 """What a user may say of a source that cannot tell it."""
+KIND_OF = {
+    "heads": (int, 1, MAX_WIDTH),
+    "epsilon": (float, EPSILON["minimum"], EPSILON["maximum"]),
+    "image_size": (int, 1, MAX_SIDE),
+    "max_length": (int, 3, MAX_POSITIONS),
+    "projection": (bool,),
+    "twins": (bool,),
+}
+"""{option: its type, least and most}; others are checked where they are used"""
 TAKEN = {
     layout.name: taken
     for modules, taken in (
@@ -73,8 +83,22 @@ def add_options(source: Source, layout: Layout, options: Mapping[str, Any]) -> N
     if asked not in ACTIVATIONS:
         close = nearest(asked, ACTIVATIONS)
         hint = f"; did you mean activation={close}?" if close else ""
-        raise CheckpointError(f"the option activation is {asked!r}, but must be one of {', '.join(ACTIVATIONS)}{hint}")
-    source.settings = source.settings | dict(options)
+        raise CheckpointError(
+            f"the option activation is {quoted(asked)}, but must be one of {', '.join(ACTIVATIONS)}{hint}"
+        )
+    source.settings = source.settings | {name: option_value(name, value) for name, value in options.items()}
+
+
+def option_value(name: str, value: Any) -> Any:
+    """The value of an option, in its type; ConfigError for one of another type or beyond what a model may have."""
+    if name not in KIND_OF:
+        return value
+    kind, *bounds = KIND_OF[name]
+    if kind is bool and not isinstance(value, bool) and not (isinstance(value, str) and value.lower() in WORDS):
+        raise CheckpointError(f"the option {name} is {quoted(value)}, but must be true or false")
+    found = coerce(kind, value, "the options", name)
+    check_range(found, dict(zip(("minimum", "maximum"), bounds, strict=False)), "the options", name)
+    return found
 
 
 def read_source(source: Source, layout: Layout) -> Read:
