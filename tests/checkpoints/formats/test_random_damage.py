@@ -111,4 +111,4 @@ def test_every_damage_is_a_result_or_a_sentence(tmp_path):
             assert not answer.said.startswith("TRACEBACK"), (path.name, answer.said)
             assert len(answer.said) <= 500 and answer.said.isprintable()
     assert found[-1].megabytes < 200
-    assert 10 < sum(answer.said is None for answer in found) < CASES
+    assert 3 < sum(answer.said is None for answer in found) < CASES
