@@ -1,6 +1,7 @@
 """The detector of an export: pixels as PaddleDetection makes them, boxes in pixels of the image, resumable output."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -206,3 +207,11 @@ def test_a_detector_runs_on_a_gpu_and_else_on_all_threads_of_the_cpu(exported, m
     Detector(exported)
     on_cpu = [("disable_gpu",), ("set_cpu_math_library_num_threads", 3)]
     assert called == ([("enable_use_gpu", 500, 0)] if kind == "gpu" else on_cpu)
+
+
+def test_an_export_that_git_left_without_its_files(tmp_path, exported):
+    for name in [path.name for path in exported.iterdir() if path.suffix in (".json", ".pdmodel", ".pdiparams")]:
+        shutil.copytree(exported, tmp_path / name)
+        (tmp_path / name / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+        with pytest.raises(CheckpointError, match=f"{name} is a Git LFS pointer"):
+            Detector(tmp_path / name)
