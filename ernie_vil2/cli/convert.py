@@ -11,12 +11,13 @@ python tools/convert.py model BriVL.pth --to brivl
 import argparse
 from typing import Any
 
-from ..errors import ConfigError, plain, quoted
+from ..errors import ConfigError, brief, quoted
 from ..files.yaml_files import parse_value
 from ..runtime import import_paddle
 from .arguments import add_replace, model_path
 from .stopping import stoppable
 
+LONGEST_LINE = 2000
 TARGETS = ("model-dir", "official", "paddlenlp", "torch", "brivl")
 
 
@@ -65,4 +66,4 @@ def main(argv: list[str] | None = None) -> None:
     said = convert(
         args.source, args.target, args.to, args.vocab, args.config, options, check=args.check, replace=args.replace
     )
-    print(*map(plain, said), sep="\n")
+    print(*(brief(line, LONGEST_LINE) for line in said), sep="\n")

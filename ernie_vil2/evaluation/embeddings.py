@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -11,6 +12,18 @@ from ..files.stand_ins import stand_in_at
 
 FILES = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt")
 TEXT_KEYS = "text_keys.npy"
+UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    OverflowError,
+    TypeError,
+    SyntaxError,
+    TokenError,
+    RecursionError,
+    MemoryError,
+)
+"""What NumPy raises for a file that is no array, or whose header lies"""
 APART = "\n"
 """Between an id and the digest of its picture, while pictures of an id are kept apart: no id has a line break"""
 
@@ -70,7 +83,7 @@ def read_directory(path: Path) -> Embeddings:
     for name in ("image", "text"):
         try:
             arrays[name] = np.lib.format.open_memmap(path / f"{name}.npy", mode="r")
-        except (ValueError, OSError) as error:
+        except UNREADABLE as error:
             raise no_array(path / f"{name}.npy", error) from None
     image_ids, text_ids = read_lines(path / "image_ids.txt"), read_lines(path / "text_ids.txt")
     for name, lines in (("image", image_ids), ("text", text_ids)):
@@ -105,8 +118,8 @@ def read_text_keys(path: Path, texts: int) -> tuple[np.ndarray | None, tuple[str
             "other's images; encode again to have them counted as right",
         )
     try:
-        keys = np.load(path / TEXT_KEYS, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        keys = np.array(np.lib.format.open_memmap(path / TEXT_KEYS, mode="r"))
+    except UNREADABLE as error:
         raise no_array(path / TEXT_KEYS, error) from None
     if keys.shape != (texts,) or keys.dtype != np.int64:
         raise DataError(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from ..checkpoints.formats.paddle_file import refuse_stand_in_at
 from ..config.model import PixelProfile
 from ..data.images.decode import decode
 from ..data.images.resize import OFFICIAL
@@ -108,6 +109,8 @@ class Detector:
                 f"{folder}: no exported model; it holds {PARAMETERS} and {' or '.join(PROGRAMS)} beside {CONFIG}, as "
                 "PaddleDetection's tools/export_model.py writes them"
             )
+        for part in (program, self.folder / PARAMETERS):
+            refuse_stand_in_at(part)
         self.program = program
         self.predictor, self.process = self.build(program), os.getpid()
         self.inputs = {name: self.predictor.get_input_handle(name) for name in self.predictor.get_input_names()}

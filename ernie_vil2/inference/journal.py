@@ -44,9 +44,9 @@ class Journal:
             if "locked" not in str(error):
                 raise
             raise DataError(f"another process is writing {self.folder}; wait for it or choose another output") from None
-        except (sqlite3.DatabaseError, ValueError):
+        except (sqlite3.DatabaseError, ValueError, TypeError, RecursionError, AttributeError):
             self.close()
-            raise DataError(f"{self.folder / DATABASE} is damaged; delete {self.folder} and start again") from None
+            raise self.damaged() from None
         except BaseException:
             self.close()
             raise
@@ -60,6 +60,8 @@ class Journal:
         (version,) = self.base.execute("PRAGMA user_version").fetchone()
         self.base.execute(f"PRAGMA user_version = {VERSION}")
         notes = {name: json.loads(value) for name, value in self.base.execute("SELECT name, value FROM notes")}
+        if not isinstance(notes.get("identity", {}), dict) or not is_state(notes.get("state", {})):
+            raise ValueError
         if notes and version != VERSION:
             raise DataError(f"{self.folder} was begun by another version; delete that folder, or choose another output")
         different = differences(notes.get("identity", self.identity), self.identity)
@@ -73,11 +75,17 @@ class Journal:
             self.commit()
         return self.state
 
+    def damaged(self) -> DataError:
+        """The error of a journal that does not say what one can."""
+        return DataError(f"{self.folder / DATABASE} is damaged; delete {self.folder} and start again")
+
     def open(self, names: Iterable[str]) -> None:
         """Open the files for appending, at the sizes of the last commit."""
         sizes = self.state.get("sizes", {})
         for name in names:
             size = sizes.get(name, 0)
+            if size and not (os.path.isfile(self.folder / name) and os.path.getsize(self.folder / name) >= size):
+                raise self.damaged()
             handle = open(self.folder / name, "r+b" if size else "w+b")
             handle.truncate(size)
             handle.seek(size)
@@ -118,6 +126,19 @@ class Journal:
             handle.close()
         self.files = {}
         self.base.close()
+
+
+def is_state(value: object, groups: tuple[str, ...] = ("sizes", "counts", "causes")) -> bool:
+    """Whether a value of JSON is a journal's state: counts by name, of which these alone are groups of counts."""
+    return isinstance(value, dict) and all(
+        is_state(inner, groups[2:] if name == "counts" else ()) if name in groups else is_count(inner)
+        for name, inner in value.items()
+    )
+
+
+def is_count(value: object) -> bool:
+    """Whether a value of JSON is a number of things, or says that something is done."""
+    return isinstance(value, int) and 0 <= value < 1 << 53
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from ..data.images.limits import DEFAULT_LIMITS, Limits, limits_of
 from ..data.images.pixels import normalise, preprocess
 from ..data.tokenizer import Tokenizer
 from ..device import device_of
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError, ConfigError, brief
 from ..files.run_folder import told_model
 from ..models.dual_encoder import check_amount, fill, uninitialised
 from ..systems.registry import system_class
@@ -64,7 +64,7 @@ def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None, damage
     fill(network, state, path)
     if not (Path(path) / WEIGHTS).is_file():  # a model directory says what it is; of other files much is assumed
         for note in state.notes:
-            LOG.warning("%s: %s", path, note)
+            LOG.warning("%s", brief(f"{path}: {note}"))
     return Model(network, tokenizer, limits_of(damaged))
 
 

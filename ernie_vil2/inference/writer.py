@@ -14,7 +14,7 @@ from ..data.sources.pictures import Picture
 from ..data.sources.usable import read_row, row_error
 from ..errors import CheckpointError, ConfigError, DataError, advice
 from ..stop import Stopped, StopRequest
-from .journal import DATABASE, Journal, differences
+from .journal import DATABASE, Journal, differences, is_count
 from .outputs import FORMATS, Arrays, ReleaseLines, read_record
 from .rows import encode_rows
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .model import Model
 
 CHUNK = 256
+NOTHING = {"rows": 0, "texts": 0, "bad rows": 0}
+"""Counts of what is not begun"""
 """Rows between two commits. Fixed, since the batches, and with them the last bits, depend on it."""
 Progress = Callable[[int, int, int], object]
 """Told the rows done, all rows, and the bad ones"""
@@ -62,7 +64,7 @@ def encode_source(
         try:
             if not journal.state.get("done"):
                 Encoding(model, source, target, journal, on_bad, batch_size).run(progress, stop)
-            record = {**identity, **journal.state["counts"]}
+            record = {**identity, **NOTHING, **journal.state.get("counts", {})}
         except NotFinite:
             journal.close()
             if not journal.state.get("counts"):
@@ -87,6 +89,8 @@ def encode_source(
 def finished(target: Arrays | ReleaseLines, identity: Mapping[str, Any]) -> dict[str, Any]:
     """The record of an output that exists already, if it is the one that was asked for."""
     record = read_record(target.record)
+    if record and not all(is_count(record.get(name)) for name in NOTHING):
+        raise DataError(f"{target.record} is damaged: it does not say how much was encoded; delete it and {target.out}")
     if different := other_run(record, identity):
         raise DataError(
             f"{target.out} exists and was written with another {different}; delete it or choose another output, or "
@@ -123,7 +127,10 @@ class JournalPictures:
 
     def get(self, key: str, /) -> Picture | None:
         value = self.journal.value(key)
-        return None if value is None else Picture(*json.loads(value))
+        try:
+            return None if value is None else Picture(*json.loads(value))
+        except (ValueError, TypeError, RecursionError):
+            raise self.journal.damaged() from None
 
     def __setitem__(self, key: str, picture: Picture, /) -> None:
         self.journal.add(key, json.dumps(picture))
@@ -145,7 +152,7 @@ class Encoding:
         self.stop_at_bad = on_bad == "stop"
         self.batch_size = batch_size
         self.pictures = JournalPictures(journal)
-        self.counts = journal.state.get("counts") or {"rows": 0, "texts": 0, "bad rows": 0}
+        self.counts = {**NOTHING, **journal.state.get("counts", {})}
 
     def run(self, progress: Progress | None = None, stop: StopRequest | None = None) -> None:
         """Encode the chunks that are left, commit each, and complete the files."""

@@ -33,7 +33,6 @@ OTHERWISE = {
         "evaluation/benchmarks/retrieval/clip_files.py",
     },
     "what only a program writes": {
-        "checkpoints/download/",
         "cli/eval/compare.py",
         "inference/journal.py",
         "data/sources/usable.py",

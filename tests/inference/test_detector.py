@@ -1,6 +1,7 @@
 """The detector of an export: pixels as PaddleDetection makes them, boxes in pixels of the image, resumable output."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -235,3 +236,11 @@ def test_a_wrong_configuration_of_an_export_is_one_sentence(tmp_path, text):
     with pytest.raises(ConfigError, match=WRONG[text]) as caught:
         Detector(tmp_path)
     assert "infer_cfg.yml" in str(caught.value) and len(str(caught.value)) < 480
+
+
+def test_an_export_that_git_left_without_its_files(tmp_path, exported):
+    for name in [path.name for path in exported.iterdir() if path.suffix in (".json", ".pdmodel", ".pdiparams")]:
+        shutil.copytree(exported, tmp_path / name)
+        (tmp_path / name / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+        with pytest.raises(CheckpointError, match=f"{name} is a Git LFS pointer"):
+            Detector(tmp_path / name)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from ...errors import CheckpointError, advice
 from ...files.atomic import atomic_file, reported, sync_directory
-from ...files.json_files import read_json
+from ...files.json_files import SETTINGS_BYTES, read_json
 from ...files.place import check_folder
 from .catalogue import Published, addresses, files_of
 from .http_file import Interrupted, Limits, Progress, Refused, fetch
@@ -232,7 +232,7 @@ def read_records(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        records = read_json(path)
+        records = read_json(path, most=SETTINGS_BYTES)
         for record in records.values():
             if not (re.fullmatch("[0-9a-f]{64}", record["sha256"]) and isinstance(record["date"], str)):
                 raise ValueError

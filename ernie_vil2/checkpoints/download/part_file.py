@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ...files.atomic import atomic_file, reported
+from ...files.json_files import read_json
+
+NOTE_BYTES = 1 << 16
 
 
 class Part:
@@ -27,9 +30,11 @@ class Part:
     def known(self) -> dict[str, Any]:
         """{"validator", "bytes"} of what is there, or {} where nothing can be gone on from."""
         try:
-            content = json.loads(self.note.read_text(encoding="utf-8"))
-            if self.size:
-                return {"validator": str(content["validator"]), "bytes": content["bytes"]}
+            content = read_json(self.note, most=NOTE_BYTES)
+            validator, total = content["validator"], content["bytes"]
+            sound = isinstance(validator, str) and validator.isascii() and (not validator or validator.isprintable())
+            if sound and (total is None or type(total) is int and total >= 0) and self.size:
+                return {"validator": validator, "bytes": total}
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return {}

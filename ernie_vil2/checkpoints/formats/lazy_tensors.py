@@ -15,6 +15,7 @@ from ...errors import CheckpointError
 
 CHUNK = 1 << 22
 MAX_DIMENSIONS = 32  # of NumPy
+MOST_TENSORS = 50_000
 MAX_SIDE, MAX_VOLUME = 2**48, 2**59
 FLOATS = ("float32", "float16", "bfloat16", "float64")
 
@@ -170,6 +171,14 @@ def is_shape(sides: Sequence[Any]) -> bool:
         and all(type(side) is int and 0 <= side < MAX_SIDE for side in sides)
         and math.prod(side for side in sides if side) < MAX_VOLUME
     )
+
+
+def refuse_many(count: int, where: str | os.PathLike) -> None:
+    """CheckpointError for more entries than the weights of a model have: all that follows would take long."""
+    if count > MOST_TENSORS:
+        raise CheckpointError(
+            f"{where}: holds {count:,} entries, and no model has over {MOST_TENSORS:,}; save its state_dict() alone"
+        )
 
 
 def spec_of(state: Mapping[str, Any], key: str) -> Spec:

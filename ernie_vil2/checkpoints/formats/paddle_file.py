@@ -18,7 +18,7 @@ from ...errors import CheckpointError, advice
 from ...files.atomic import atomic_file, reported
 from ...files.plain import open_plain
 from ...files.stand_ins import stand_in, stand_in_at
-from .lazy_tensors import Spec, Stored, TensorFile, is_shape, printable
+from .lazy_tensors import Spec, Stored, TensorFile, is_shape, printable, refuse_many
 from .pickle_constructors import KNOWN, Array
 from .pickle_machine import Machine
 
@@ -106,6 +106,7 @@ def state_dict(value: Any, path: str | os.PathLike) -> dict[str, Stored]:
     """The entries {key: Stored} of a loaded pickle, with Paddle's wrappings taken off."""
     if type(value) is not dict or not value:
         raise CheckpointError(f"{path} holds no dictionary of tensors; save a model's state_dict()")
+    refuse_many(len(value), path)
     if sum(bool(OPTIMISER.search(key)) for key in value) * 2 > len(value) or "LR_Scheduler" in value:
         raise CheckpointError(
             f"{path} holds the state of an optimiser, not a model; give the .pdparams saved beside it"

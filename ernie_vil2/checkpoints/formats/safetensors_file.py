@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import CheckpointError, advice
 from ...files.json_files import parse_json
 from ...files.plain import open_plain
-from .lazy_tensors import MAX_VOLUME, Piece, Spec, Stored, TensorFile, is_shape, printable, spec_of
+from .lazy_tensors import MAX_VOLUME, Piece, Spec, Stored, TensorFile, is_shape, printable, refuse_many, spec_of
 from .paddle_file import refuse_stand_in_at
 
 MAX_HEADER = 8 << 20
@@ -67,6 +67,7 @@ def read_entries(handle: BinaryIO, path: Path) -> dict[str, Stored]:
     """{key: Stored} of the header; ValueError says what is wrong with it, CheckpointError names a type not known."""
     header, offset = read_header(handle)
     sums = header.pop("__metadata__", {})
+    refuse_many(len(header), path)
     if type(sums) is not dict or not all(type(value) is str for value in sums.values()):
         raise ValueError("its metadata is not text by name")
     size, entries, end = os.fstat(handle.fileno()).st_size, {}, 0

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from ...errors import CheckpointError
-from .lazy_tensors import printable
+from .lazy_tensors import printable, refuse_many
 from .torch_constructors import View
 from .torch_pickle import Record
 
@@ -28,6 +28,7 @@ def named_views(tree: Any, path: str | os.PathLike) -> tuple[dict[str, View], li
             entered.append(name)
             beside += len(tree) - 1
             tree = tree[name]
+        refuse_many(len(tree) if type(tree) is dict else 0, path)
         views = {key: value for key, value in tree.items() if isinstance(value, View)} if type(tree) is dict else {}
     if not views:
         inside = ", ".join(printable(str(key), 40) for key in list(tree)[:5]) if type(tree) is dict and tree else "none"

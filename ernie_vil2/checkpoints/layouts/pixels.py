@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...config.model import PixelProfile
+from ...errors import brief
 
 FILTERS = {2: "linear", 3: "bicubic"}
 """Pillow's numbers of the filters that a profile may name."""
@@ -22,22 +23,28 @@ def profile_of(settings: Mapping[str, Any], size: int, preset: PixelProfile) -> 
     whole = side_of(settings.get("size"), "height")
     cropped, filter_ = settings.get("do_center_crop", True), settings.get("resample", 3)
     notes = []
-    if filter_ not in FILTERS:
-        notes.append(f"Pillow's filter {filter_} is no filter of a pixel profile, {preset.interpolation} is taken")
+    interpolation = FILTERS.get(filter_) if type(filter_) is int else None
+    if interpolation is None:
+        asked = brief(str(filter_), 20)
+        notes.append(f"Pillow's filter {asked} is no filter of a pixel profile, {preset.interpolation} is taken")
     if cropped and crop != size or not cropped and whole != size:
         notes.append(f"preprocessor_config.json ends in another size than {size}, the model's; {size} is taken")
     if not settings.get("do_resize", True) or not settings.get("do_normalize", True):
         notes.append("preprocessor_config.json leaves out resizing or normalising, a pixel profile does both")
-    if abs(settings.get("rescale_factor", 1 / 255) - 1 / 255) > 1e-6:
+    factor = settings.get("rescale_factor", 1 / 255)
+    if type(factor) is not float or not abs(factor - 1 / 255) <= 1e-6:
         notes.append("preprocessor_config.json does not scale pixels by 1/255, a pixel profile does")
+    told = {name: settings.get(f"image_{name}", getattr(preset, name)) for name in ("mean", "std")}
+    for name in [name for name, values in told.items() if not isinstance(values, (list, tuple))]:
+        notes.append(f"preprocessor_config.json gives no numbers as image_{name}, those of this model's kind are taken")
+        del told[name]
     profile = dataclasses.replace(
         default,
         decoder="pil",
-        interpolation=FILTERS.get(filter_, preset.interpolation),
+        interpolation=interpolation or preset.interpolation,
         resize="short_side" if cropped else "square",
         resize_to=short if cropped and short not in (None, size) else 0,
-        mean=tuple(settings.get("image_mean", preset.mean)),
-        std=tuple(settings.get("image_std", preset.std)),
+        **{name: tuple(values) for name, values in told.items()},
     )
     return profile, notes
 

@@ -160,10 +160,15 @@ def facts(entry: dict[str, Any]) -> list[tuple[str, str | None]]:
     versions = told.get("versions")
     versions = versions if isinstance(versions, dict) else {}
     return [
-        ("command", told.get("command")),
-        *((name, told.get(key)) for key, name in CHECKSUMS.items()),
+        ("command", written(told.get("command"))),
+        *((name, written(told.get(key))) for key, name in CHECKSUMS.items()),
         ("versions", ", ".join(f"{name} {value}" for name, value in versions.items() if value)),
     ]
+
+
+def written(value: Any) -> str | None:
+    """What a run's file tells as text: it may hold anything."""
+    return value if value is None else str(value)
 
 
 def pairs_counted(one: dict[str, Any]) -> str:

@@ -53,12 +53,12 @@ def check_analysis(analysis: dict[str, Any]) -> None:
 
 def is_count(value: object) -> bool:
     """Whether a value of JSON is a whole number of at least 0."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return type(value) is int and 0 <= value < 1 << 53
 
 
 def is_number(value: object) -> bool:
     """Whether a value of JSON is a number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) in (int, float) and abs(value) < 1e15
 
 
 def is_base64(value: object) -> bool:

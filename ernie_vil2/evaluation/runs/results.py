@@ -12,6 +12,8 @@ import numpy as np
 from ...errors import CheckpointError, DataError, advice
 from ...files import json_files
 from ...files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
+from ...files.text import ContentError
+from .analysis_record import is_number
 from .records import Outcome, Result, Run
 
 FORMAT = 1
@@ -116,7 +118,7 @@ def read_run(folder: str | Path) -> Run:
     analysis = read_json(path, "recall")
     try:
         check_analysis(analysis)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path} is damaged: it lacks or has a wrong {error}; {REPEAT}") from None
     return Run(folder, results, analysis)
 
@@ -129,8 +131,8 @@ def read_json(path: Path, needed: str) -> dict[str, Any]:
         raise DataError(
             f"cannot read {path}: {error.strerror or error}; {advice(error, 'check its permissions')}"
         ) from None
-    except ValueError:
-        raise DataError(f"{path} is damaged: it is not JSON; {REPEAT}") from None
+    except ContentError as error:
+        raise DataError(f"{path} is damaged: {error.reason}; {REPEAT}") from None
     if not isinstance(content, dict) or "format" not in content:
         raise DataError(f"{path} was not written by an evaluation: it has no format; {REPEAT}")
     if content["format"] != FORMAT:
@@ -152,7 +154,7 @@ def checked_result(row: Any) -> Result:
         if not isinstance(row[name], kind):
             raise TypeError(name)
     for name, value in row["metrics"].items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        if value is not None and not is_number(value):
             raise ValueError(f"metric {name}")
     values = {name: row[name] for name in kinds}
     return Result(**{**values, "notes": tuple(map(str, row["notes"]))})

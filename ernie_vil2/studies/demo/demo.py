@@ -22,7 +22,7 @@ from ...evaluation.encoding import encode_source
 from ...evaluation.retrieval import evaluate
 from ...files.atomic import LOG
 from ...files.claim import Claims
-from ...files.json_files import write_json
+from ...files.json_files import read_json, write_json
 from ...files.leftovers import clear_leftovers_in
 from ...files.marks import written_by
 from ...files.place import check_folder
@@ -59,8 +59,8 @@ def prepare(config: RunConfig) -> str | None:
                 f"{folder} holds something else than a run of the demo, so it is not replaced; choose another with "
                 "-o output=..."
             )
-        held = json.loads(own.read_text(encoding="utf-8"))
-        if held["config"] == wanted and not held["finished"] and whole_steps(folder / CHECKPOINTS):
+        held = read_json(own)
+        if held.get("config") == wanted and not held.get("finished") and whole_steps(folder / CHECKPOINTS):
             return "auto"
         shutil.rmtree(folder)
     note(folder, wanted, finished=False)

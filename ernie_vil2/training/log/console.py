@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from ...errors import plain
+from ...errors import brief, plain
 
 Values = Mapping[str, float | int | str | None]
+LONGEST_LINE = 4000
 WIDE = 200
 """Columns of a terminal beside whose progress bar a whole line has room"""
 DIRECTIONS = (("text to image", "t2i"), ("image to text", "i2t"))
@@ -17,7 +18,8 @@ def tell(text: str) -> None:
     if sys.stdout is None:
         return
     try:
-        print(writable(text, sys.stdout.encoding or "utf-8"), flush=True)
+        lines = (brief(line, LONGEST_LINE) for line in text.split("\n"))
+        print(writable("\n".join(lines), sys.stdout.encoding or "utf-8"), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):

@@ -211,12 +211,13 @@ def kept_records(path: Path, start_step: int, again: bool = False) -> list[dict[
 
 
 def parsed(line: str) -> dict[str, Any] | None:
-    """A record, or None for a line that was cut when the run was killed."""
+    """A record, or None for a line that was cut when the run was killed, or is none of a log."""
     try:
         entry = json.loads(line)
-        sound = isinstance(entry["step"], int) and isinstance(entry["time"], (int, float)) and "kind" in entry
-        return entry if sound else None
-    except (ValueError, TypeError, KeyError):
+        step, seconds = entry["step"], entry["time"]
+        sound = type(step) is int and type(seconds) in (int, float) and abs(seconds) < 1e12
+        return entry if sound and isinstance(entry["kind"], str) else None
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

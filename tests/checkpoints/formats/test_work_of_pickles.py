@@ -59,6 +59,7 @@ WORK = {
     "keys that unfold": b"\x80\x04})" + b"2\x86" * 5000 + b"Ns.",
     "a list in itself": b"\x80\x04}" + text("w") + b"]q\x00" + b"h\x00a" * 100_000 + b"s.",
 }
+WORK["many names"] = b"\x80\x04}(" + b"".join(text(f"k{number}") + b"N" for number in range(300_000)) + b"u."
 TORCH_WORK = {
     "shapes of a list": called("torch.Size", b"](" + b"K\x01" * 300_000 + b"e"),
     "keys of one hash": b"\x80\x02}(" + b"".join(long(key * MERSENNE) + b"N" for key in range(1, 25_000)) + b"u.",
@@ -133,3 +134,8 @@ def test_tensors_that_are_each_cut_out_of_the_whole_file(tmp_path):
     (tmp_path / "few.pt").write_bytes(zipped(dict(list(far.items())[:20]), {"0": data}))
     assert "over 64 times" in refusals([(TORCH, [tmp_path / "far.pt"])])[0]
     assert open_torch(tmp_path / "few.pt")["w3"].tolist() == [0.0, 0.0]
+
+
+def test_more_names_than_a_model_has(said):
+    for form in ("", ", in a torch file"):
+        assert "holds 300,000 entries" in said["many names" + form]
