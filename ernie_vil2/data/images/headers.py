@@ -27,7 +27,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
         return None
     try:
         return read(data)
-    except (struct.error, LookupError, TypeError, ValueError, OverflowError):
+    except (struct.error, LookupError, TypeError, ValueError, ArithmeticError):
         return None
 
 

@@ -9,7 +9,7 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 WIDTH, HEIGHT, BITS, COMPRESSION, SAMPLES, ROWS, PLANES = 256, 257, 258, 259, 277, 278, 284
 TILE_WIDTH, TILE_HEIGHT, JPEG_TABLES = 322, 323, 347
 OFFSETS, COUNTS = (273, 324), (279, 325)
-MOST_ENTRIES = 4096
+MOST_ENTRIES, MOST_SAMPLES = 4096, 6
 MOST_VALUES = 1 << 21
 """Numbers of one tag, which are strips or tiles"""
 Tags = dict[int, tuple[int, ...]]
@@ -60,8 +60,10 @@ def tiff_burden(data: bytes) -> tuple[float, str]:
         return 0, f"its directory declares {content:,} bytes of values, which are more than there are"
     tags = tiff_tags(data, (WIDTH, HEIGHT, BITS, SAMPLES, TILE_WIDTH, TILE_HEIGHT, *COUNTS))
     width, height, tile_width, tile_height = (tags.get(tag, (0,))[0] for tag in (256, 257, TILE_WIDTH, TILE_HEIGHT))
-    depth = max(1, sum(tags.get(BITS, (1,)))) / 8
-    depth *= max(1, tags.get(SAMPLES, (1,))[0]) / len(tags.get(BITS, (1,)))
+    samples = max(1, tags.get(SAMPLES, (1,))[0])
+    if samples > MOST_SAMPLES:
+        return 0, f"it has {samples:,} samples a pixel"
+    depth = samples * max((1, *tags.get(BITS, ()))) / 8
     stored = sum(sum(tags.get(tag, ())) for tag in COUNTS)
     if stored > 2 * len(data) and stored > 2 * width * height * depth:
         return 0, f"its strips are {stored:,} bytes, which are more than there are"

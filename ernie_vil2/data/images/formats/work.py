@@ -24,7 +24,7 @@ def burden(kind: str, data: bytes, size: tuple[int, int]) -> tuple[float, str]:
         if measure:
             return measure(data)
         return max(weight(kind, data) * size[0] * size[1], BYTES.get(kind, 0) * len(data)), ""
-    except (struct.error, LookupError, TypeError, OverflowError):
+    except (struct.error, LookupError, TypeError, ArithmeticError):
         return 0, "its header ends early"
     except ValueError as error:
         return 0, str(error)
