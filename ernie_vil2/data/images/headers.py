@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from .formats.avif import avif_sizes
+from .formats.jpeg2000 import jpeg2000_size
 from .formats.kinds import kind_of
 from .formats.png import png_chunks
 from .formats.tiff import tiff_tags
@@ -149,11 +150,6 @@ def read_radiance(data: bytes) -> tuple[int, int]:
     return (second, first) if found[1] == b"Y" else (first, second)
 
 
-def read_jpeg2000(data: bytes) -> tuple[int, int]:
-    right, bottom, left, top = struct.unpack_from(">IIII", data, data.index(b"\xff\x4f\xff\x51") + 8)
-    return right - left, bottom - top
-
-
 def read_avif(data: bytes) -> tuple[int, int] | None:
     return largest(avif_sizes(data))
 
@@ -184,7 +180,7 @@ READERS = {
     "PAM": read_pam,
     "SUN": lambda data: struct.unpack_from(">II", data, 4),
     "HDR": read_radiance,
-    "JPEG2000": read_jpeg2000,
+    "JPEG2000": jpeg2000_size,
     "AVIF": read_avif,
     "ICO": read_ico,
 }

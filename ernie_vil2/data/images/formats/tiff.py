@@ -12,6 +12,8 @@ OFFSETS, COUNTS = (273, 324), (279, 325)
 MOST_ENTRIES, MOST_SAMPLES = 4096, 6
 MOST_VALUES = 1 << 21
 """Numbers of one tag, which are strips or tiles"""
+MOST_CONTENT = 1 << 24
+"""Bytes of values that a directory may declare beside those of its file: of EXIF many are wrong"""
 Tags = dict[int, tuple[int, ...]]
 
 
@@ -55,8 +57,8 @@ def tiff_tags(data: bytes, wanted: Collection[int]) -> Tags:
 def tiff_burden(data: bytes) -> tuple[float, str]:
     """(work in pixels, what is wrong with the file or "")."""
     _, _, entries = tiff_entries(data)
-    content = sum(count * SIZES.get(kind, 1) for _, kind, count, _ in entries)
-    if content > 2 * len(data):
+    content = sum(min(len(data), count * SIZES.get(kind, 1)) for _, kind, count, _ in entries)
+    if content > 4 * len(data) + MOST_CONTENT:
         return 0, f"its directory declares {content:,} bytes of values, which are more than there are"
     tags = tiff_tags(data, (WIDTH, HEIGHT, BITS, SAMPLES, TILE_WIDTH, TILE_HEIGHT, *COUNTS))
     width, height, tile_width, tile_height = (tags.get(tag, (0,))[0] for tag in (256, 257, TILE_WIDTH, TILE_HEIGHT))
@@ -73,6 +75,15 @@ def tiff_burden(data: bytes) -> tuple[float, str]:
         if tile_width * tile_height * depth > 4 * max(width * height * depth, 1 << 20):
             return 0, f"its tiles of {tile_width} x {tile_height} pixels are larger than the picture"
     return covered * max(1, depth / 3), ""
+
+
+def exif_fault(exif: bytes) -> str:
+    """What of EXIF data, which is a TIFF without a picture, makes Pillow read more than there is."""
+    try:
+        content = sum(min(len(exif), count * SIZES.get(kind, 1)) for _, kind, count, _ in tiff_entries(exif)[2])
+    except (struct.error, ValueError):
+        return "its EXIF has more entries than there are" if len(exif) > MOST_CONTENT else ""
+    return "" if content <= 4 * len(exif) + MOST_CONTENT else f"its EXIF declares {content:,} bytes of values"
 
 
 def pieces(tags: Tags) -> tuple[int, int]:
