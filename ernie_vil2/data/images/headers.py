@@ -141,13 +141,16 @@ def read_netpbm(data: bytes) -> tuple[int, int]:
 
 
 def read_pam(data: bytes) -> tuple[int, int]:
-    return tuple(int(re.search(name + rb"\s+(\d+)", data[:4096])[1]) for name in (rb"\nWIDTH", rb"\nHEIGHT"))
+    """The largest of what is declared: a header may say it twice."""
+    return tuple(max(map(int, re.findall(name + rb"\s+(\d+)", data[:4096]))) for name in (rb"\nWIDTH", rb"\nHEIGHT"))
 
 
-def read_radiance(data: bytes) -> tuple[int, int]:
-    found = re.search(rb"\n[-+]([XY]) (\d+) [-+][XY] (\d+)", data[:65536])
-    first, second = int(found[2]), int(found[3])
-    return (second, first) if found[1] == b"Y" else (first, second)
+def read_radiance(data: bytes) -> tuple[int, int] | None:
+    """The largest of the lines that could be that of the size: a comment may look like one."""
+    lines = re.findall(rb"\n[-+]([XY]) (\d+) [-+][XY] (\d+)", data[:65536])
+    sides = ((int(first), int(second)) for _, first, second in lines)
+    found = largest(sides)
+    return found[::-1] if found and lines[0][0] == b"Y" else found
 
 
 def read_avif(data: bytes) -> tuple[int, int] | None:

@@ -138,6 +138,47 @@ BOMBS = {
 }
 
 
+def second_size():
+    """A TIFF whose second width is that of a small picture, which readers take or not."""
+    entries = sorted([*[(tag, 4, 1, value) for tag, value in ((257, 9), (258, 8), (259, 1), (262, 1), (273, 200))]])
+    entries = [(256, 4, 1, 60_000), (256, 4, 1, 9), *entries]
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    return head + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(1000)
+
+
+def decoy():
+    """A JP2 with the header of a small codestream in a box that no reader looks into."""
+    data = saved(Image.new("RGB", (6000, 6000)), "JPEG2000")
+    inner = bytes(16) + saved(Image.new("RGB", (9, 9)), "JPEG2000", no_jp2=True)[:60]
+    at = data.index(b"jp2h") - 4
+    return data[:at] + struct.pack(">I4s", 8 + len(inner), b"uuid") + inner + data[at:]
+
+
+def exif():
+    """EXIF of 100 kB of which a thousand entries say that they are all of it."""
+    entries = [(tag, 7, 99_000, 14_000) for tag in range(1000, 2000)]
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    return (head + b"".join(struct.pack("<HHII", *entry) for entry in entries)).ljust(120_000, b"\0")
+
+
+def exif_jpeg():
+    parts = (exif()[at : at + 60_000] for at in range(0, 120_000, 60_000))
+    segments = (b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part for part in parts)
+    return b"\xff\xd8" + b"".join(segments) + saved(Image.new("CMYK", (9, 9)), "JPEG")[2:]
+
+
+BOMBS |= {
+    "two widths": second_size,
+    "the size of another codestream": decoy,
+    "a comment like a size": lambda: b"#?RADIANCE\n-Y 9 +X 9\n\n-Y 60000 +X 60000\n" + bytes(99),
+    "a size that is said twice": lambda: (
+        b"P7\nWIDTH 9\nHEIGHT 9\nWIDTH 60000\nHEIGHT 60000\nDEPTH 3\nENDHDR\n" + bytes(99)
+    ),
+    "EXIF of a PNG": lambda: png(9, 9, chunk(b"eXIf", exif())),
+    "EXIF of a JPEG": exif_jpeg,
+}
+
+
 def refused(data, profile, cause=("too large", "broken image", "truncated image", "not an image", "damaged image")):
     with pytest.raises(ImageError) as caught:
         decode(data, profile)

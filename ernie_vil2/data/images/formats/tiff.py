@@ -50,7 +50,9 @@ def tiff_tags(data: bytes, wanted: Collection[int]) -> Tags:
             form = f"{order}{count}{letter}"
             if struct.calcsize(form) > struct.calcsize(order + word):
                 (place,) = struct.unpack_from(order + word, data, place)
-            tags[tag] = struct.unpack_from(form, data, place)
+            values = struct.unpack_from(form, data, place)
+            if tags.setdefault(tag, values) != values:
+                raise ValueError(f"it has two values of tag {tag}")
     return tags
 
 
