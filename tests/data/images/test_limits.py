@@ -260,3 +260,9 @@ def test_text_and_profiles_in_a_png_are_neither_inflated_nor_printed(capfd):
     for profile in (OFFICIAL, BICUBIC):
         assert decode(data, profile).shape == (20, 30, 3)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heic", b"hevc\0\0\0\0msf1hevc"])
+def test_heic_is_told_by_its_name(brands):
+    for profile in (OFFICIAL, BICUBIC):
+        assert "HEIC" in refused(struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands + bytes(99), profile)
