@@ -14,6 +14,7 @@ from ernie_vil2.config.model import PIXEL_PROFILES
 from ernie_vil2.data.images import decode as decoding
 from ernie_vil2.data.images import jpeg
 from ernie_vil2.data.images.decode import decode, decode_for
+from ernie_vil2.data.images.formats.work import burden
 from ernie_vil2.data.images.headers import image_size
 from ernie_vil2.data.images.limits import Limits
 from ernie_vil2.data.images.pixels import preprocess
@@ -266,3 +267,13 @@ def test_text_and_profiles_in_a_png_are_neither_inflated_nor_printed(capfd):
 def test_heic_is_told_by_its_name(brands):
     for profile in (OFFICIAL, BICUBIC):
         assert "HEIC" in refused(struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands + bytes(99), profile)
+
+
+def test_an_avif_counts_every_item_of_it():
+    data = saved(Image.new("RGB", (1000, 700)), "AVIF", speed=10)
+    (once, fault), at = burden("AVIF", data, (1000, 700)), data.index(b"iloc")
+    assert fault == "" and once == 2 * 1000 * 700
+    size = int.from_bytes(data[at - 4 : at], "big")
+    head, item = data[at + 4 : at + 10], data[at + 12 : at - 4 + size]
+    many = struct.pack(">I4s", 16 + 50 * len(item), b"iloc") + head + struct.pack(">H", 50) + item * 50
+    assert burden("AVIF", data + many, (1000, 700))[0] == (1 + 50) * 1000 * 700

@@ -7,6 +7,8 @@ from itertools import islice
 from .iso_boxes import MOST_BOXES, boxes
 
 CONTAINERS = (b"meta", b"moov", b"trak", b"mdia", b"minf", b"stbl", b"iprp", b"ipco")
+WEIGHT, BYTE = 2, 3
+"""Work of a pixel and of a byte: decoded as planes beside the pixels that they become, seven million bytes a second"""
 SEQUENCE, FRAMES = 1, (3, 4, 6)
 MOST_ITEMS, MOST_UNITS, LEAST_EXTENT = 20_000, 64, 256
 AVIF = (b"avif", b"avis")
@@ -18,25 +20,38 @@ def brands(data: bytes) -> list[bytes]:
     return [data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))]
 
 
+def avif_burden(data: bytes) -> tuple[float, str]:
+    """(work in pixels, ""): of the largest picture, of all items (many tiles may name one), or of bytes."""
+    found = list(islice(boxes(data, 0, len(data), CONTAINERS), MOST_BOXES))
+    largest = max(width * height for width, height in avif_sizes(data))
+    items = sum(width * height for width, height in item_sizes(data, found))
+    return max(WEIGHT * largest, items, BYTE * len(data)), ""
+
+
 def avif_sizes(data: bytes) -> Iterator[tuple[int, int]]:
     """(width, height) of every picture and tile that is declared, by a box or by the AV1 data itself."""
     found = list(islice(boxes(data, 0, len(data), CONTAINERS), MOST_BOXES))
-    bases = [0, *(start for kind, start, _ in found if kind == b"idat")]
+    yield from item_sizes(data, found)
     for kind, start, end in found:
         if kind == b"ispe":
             yield struct.unpack_from(">II", data, start + 4)
         elif kind == b"av1C":
             yield from sequence_sizes(data, start + 4, end)
-        elif kind == b"iloc":
-            for place in item_places(data[start:end]):
-                for base in bases:
-                    yield from sequence_sizes(data, base + place)
         elif kind in (b"stco", b"co64"):
             form = ">I" if kind == b"stco" else ">Q"
             if end - start >= 8 + struct.calcsize(form):
                 yield from sequence_sizes(data, *struct.unpack_from(form, data, start + 8))
         elif kind in (b"mdat", b"idat"):
             yield from sequence_sizes(data, start)
+
+
+def item_sizes(data: bytes, found: list[tuple[bytes, int, int]]) -> Iterator[tuple[int, int]]:
+    """(width, height) by the AV1 data of every item that an `iloc` among the boxes places."""
+    bases = [0, *(start for kind, start, _ in found if kind == b"idat")]
+    for start, end in ((start, end) for kind, start, end in found if kind == b"iloc"):
+        for place in item_places(data[start:end]):
+            for base in bases:
+                yield from sequence_sizes(data, base + place)
 
 
 def item_places(box: bytes) -> Iterator[int]:
