@@ -1,6 +1,8 @@
 """Properties of the public surface: shapes, order, independence of the batch, errors that name a position, memory."""
 
+import base64
 import dataclasses
+import io
 import subprocess
 import sys
 import threading
@@ -83,6 +85,7 @@ def test_one_item_is_a_batch_of_one(model, images, image_bytes, tmp_path):
     path = tmp_path / "图.png"
     path.write_bytes(data)
     kinds = [images[0], data, bytearray(data), memoryview(data), path, str(path), Image.fromarray(images[0])]
+    kinds += [io.BytesIO(data), open(path, "rb"), "data:image/png;base64," + base64.b64encode(data).decode()]
     rows = [model.encode_image(kind) for kind in kinds]
     assert all(row.shape == (1, model.embed_dim) and np.array_equal(row, rows[0]) for row in rows)
     np.testing.assert_allclose(model.encode_image(kinds), np.repeat(rows[0], len(kinds), axis=0), atol=1e-5)

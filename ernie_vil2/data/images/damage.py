@@ -27,6 +27,7 @@ from .formats.tiff import (
     tiff_tags,
 )
 from .jpeg import attempt
+from .libraries import pillow
 
 LZW, JPEG, DEFLATE = 5, 7, (8, 32946)
 SHAPE = (WIDTH, HEIGHT, BITS, SAMPLES, ROWS, PLANES, TILE_WIDTH, TILE_HEIGHT)
@@ -40,7 +41,7 @@ def damage(data: bytes) -> str:
     if data[:2] in (b"II", b"MM"):
         try:
             return tiff_damage(data)
-        except (struct.error, LookupError, ValueError, OverflowError):
+        except (struct.error, LookupError, ValueError, ArithmeticError):
             return "its directory cannot be read"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) < int.from_bytes(data[4:8], "little") + 8:
         return "its end is missing"
@@ -93,10 +94,8 @@ def strip_damage(strip: bytes, compression: int, tags: Tags, size: int) -> str:
 
 def lzw_damage(data: bytes) -> str:
     """LZW has no checksum, but Pillow refuses codes that cannot be; OpenCV shows what came before them."""
-    from PIL import Image
-
     try:
-        Image.open(io.BytesIO(data), formats=("TIFF",)).load()
+        pillow().open(io.BytesIO(data), formats=("TIFF",)).load()
     except Exception as error:  # Pillow raises errors of many types for what it does not know
         return str(error)
     return ""

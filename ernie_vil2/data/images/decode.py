@@ -9,13 +9,9 @@ such files, with nothing in the part that is missing: of those there are no pixe
 Training may ask for JPEGs at a half, a quarter or an eighth (`decode_for`); evaluation never does.
 """
 
-import functools
-import os
 import sys
-import warnings
 from collections.abc import Callable
 from io import BytesIO
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +23,8 @@ from .damage import damage
 from .formats.png import without_comments
 from .inputs import WANTED, AnyImage, content_of
 from .inspection import check_pil, inspect, runs
-from .jpeg import has_ink, jpeg_pixels, upright
+from .jpeg import has_ink, jpeg_pixels, upright, without_stray_bytes
+from .libraries import opencv, pillow
 from .limits import DEFAULT_LIMITS, Limits, check_pixels, check_size, check_work, image_error, least_reduction
 from .resize import OFFICIAL, resized_sides
 
@@ -81,10 +78,9 @@ def applied_orientation(image: AnyImage, profile: PixelProfile = OFFICIAL) -> in
     """The EXIF orientation, 1 to 8, by which `decode` turns an image that it can decode."""
     if profile.decoder == "pil" or isinstance(image, np.ndarray):
         return 1
-    from PIL import Image
-
     from .pil_modes import orientation
 
+    Image = pillow()
     if isinstance(image, Image.Image):
         return orientation(image)
     try:
@@ -100,28 +96,6 @@ def reduction(height: int, width: int, short: int) -> int:
     rows, columns = resized_sides(height, width, short)
     fitting = (factor for factor in REDUCED if -(-height // factor) >= rows and -(-width // factor) >= columns)
     return next(fitting, 1)
-
-
-@functools.cache
-def opencv() -> ModuleType:
-    """OpenCV, its log silenced unless OPENCV_LOG_LEVEL is set: a broken image is reported once, by its ImageError."""
-    import cv2
-
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        logging = getattr(cv2.utils, "logging", cv2)
-        if hasattr(logging, "setLogLevel"):
-            logging.setLogLevel(0)
-    return cv2
-
-
-@functools.cache
-def pillow() -> ModuleType:
-    """PIL.Image, without its warnings of what looks odd in a file or is large: errors and limits are told by ours."""
-    from PIL import Image
-
-    for module in (r"PIL\.", r"ernie_vil2\.data\.images\."):
-        warnings.filterwarnings("ignore", module=module)
-    return Image
 
 
 def decode_opencv(
@@ -144,6 +118,7 @@ def decode_opencv(
         rgb = checked_jpeg(data, where, limits, *reduced_sides(size, factor))
         if rgb is not None:
             return upright_sides(upright(rgb, data), factor, height, width)
+        data = without_stray_bytes(data)  # OpenCV would print them
     else:
         refuse_damaged(damage(data), where, limits)
     mode = cv2.IMREAD_COLOR if factor == 1 else getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}")

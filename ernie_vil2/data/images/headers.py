@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from .formats.avif import avif_sizes
+from .formats.jpeg2000 import jpeg2000_size
 from .formats.kinds import kind_of
 from .formats.png import png_chunks
 from .formats.tiff import tiff_tags
@@ -27,7 +28,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
         return None
     try:
         return read(data)
-    except (struct.error, LookupError, TypeError, ValueError, OverflowError):
+    except (struct.error, LookupError, TypeError, ValueError, ArithmeticError):
         return None
 
 
@@ -140,18 +141,16 @@ def read_netpbm(data: bytes) -> tuple[int, int]:
 
 
 def read_pam(data: bytes) -> tuple[int, int]:
-    return tuple(int(re.search(name + rb"\s+(\d+)", data[:4096])[1]) for name in (rb"\nWIDTH", rb"\nHEIGHT"))
+    """The largest of what is declared: a header may say it twice."""
+    return tuple(max(map(int, re.findall(name + rb"\s+(\d+)", data[:4096]))) for name in (rb"\nWIDTH", rb"\nHEIGHT"))
 
 
-def read_radiance(data: bytes) -> tuple[int, int]:
-    found = re.search(rb"\n[-+]([XY]) (\d+) [-+][XY] (\d+)", data[:65536])
-    first, second = int(found[2]), int(found[3])
-    return (second, first) if found[1] == b"Y" else (first, second)
-
-
-def read_jpeg2000(data: bytes) -> tuple[int, int]:
-    right, bottom, left, top = struct.unpack_from(">IIII", data, data.index(b"\xff\x4f\xff\x51") + 8)
-    return right - left, bottom - top
+def read_radiance(data: bytes) -> tuple[int, int] | None:
+    """The largest of the lines that could be that of the size: a comment may look like one."""
+    lines = re.findall(rb"\n[-+]([XY]) (\d+) [-+][XY] (\d+)", data[:65536])
+    sides = ((int(first), int(second)) for _, first, second in lines)
+    found = largest(sides)
+    return found[::-1] if found and lines[0][0] == b"Y" else found
 
 
 def read_avif(data: bytes) -> tuple[int, int] | None:
@@ -184,7 +183,7 @@ READERS = {
     "PAM": read_pam,
     "SUN": lambda data: struct.unpack_from(">II", data, 4),
     "HDR": read_radiance,
-    "JPEG2000": read_jpeg2000,
+    "JPEG2000": jpeg2000_size,
     "AVIF": read_avif,
     "ICO": read_ico,
 }

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import io
 import os
 import re
 import stat
@@ -82,16 +83,16 @@ def decode_uri(text: str, is_base64: bool, where: str, limits: Limits) -> bytes:
 def read_stream(file: BinaryIO, where: str, limits: Limits) -> bytes:
     """All bytes of an open file, from its start where it can be set there, and one more than the limit at most."""
     parts, left = [], limits.max_bytes + 1
+    if isinstance(file, io.TextIOBase):
+        raise image_error("not an image", f"{where}: is open for text; open it with the mode 'rb'")
     try:
         with READING:
             if getattr(file, "seekable", bool)():
                 file.seek(0)
             while left > 0 and (part := file.read(left)):
-                if not isinstance(part, (bytes, bytearray, memoryview)):
-                    raise image_error("not an image", f"{where}: is open for text; open it with the mode 'rb'")
-                parts.append(bytes(part))
-                left -= len(part)
-    except (OSError, ValueError, AttributeError, TypeError, EOFError) as error:
+                parts.append(bytes(memoryview(part)))
+                left -= len(parts[-1])
+    except Exception as error:  # a file may be anything that has a method read
         reason = brief(str(getattr(error, "strerror", None) or error), 200)
         fault = f"{where}: cannot be read ({reason}); open it with the mode 'rb'"
         raise image_error("unreadable file", fault) from None

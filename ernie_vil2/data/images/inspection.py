@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 from .formats.avif import AVIF, brands
 from .formats.kinds import kind_of
+from .formats.png import png_chunks
+from .formats.tiff import exif_fault
 from .formats.work import RUNS, burden
-from .headers import image_size, is_truncated
+from .headers import image_size, is_truncated, jpeg_segments
 from .limits import Limits, check_size, check_work, image_error, least_reduction
 
 if TYPE_CHECKING:
@@ -35,10 +37,22 @@ def inspect(data: bytes, where: str, limits: Limits) -> tuple[str | None, tuple[
             "truncated image", f"{where}: is truncated (its end marker is missing); fetch or export the image again"
         )
     work, fault = burden(kind, data, size)
-    if fault:
+    if fault := fault or exif_fault(exif_of(kind, data)):
         raise image_error("broken image", f"{where}: is broken, for {fault}; fetch or export the image again")
     check_work(work, size, len(data), where, limits)
     return kind, size
+
+
+def exif_of(kind: str, data: bytes) -> bytes:
+    """The EXIF of a JPEG, PNG or WebP, without the word before it; empty for none and in other kinds."""
+    if kind == "JPEG":
+        segments = (data[at : at - 2 + int.from_bytes(data[at - 2 : at], "big")] for _, at in jpeg_segments(data))
+        return b"".join(segment[6:] for segment in segments if segment[:6] == b"Exif\0\0")
+    if kind == "PNG":
+        return next((data[place + 4 : end] for name, place, end in png_chunks(data) if name == b"eXIf"), b"")
+    if kind == "WEBP" and (at := data.find(b"EXIF")) > 0:
+        return data[at + 8 : at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")].removeprefix(b"Exif\0\0")
+    return b""
 
 
 def runs(image: "Image") -> int:

@@ -14,6 +14,7 @@ from ernie_vil2.config.model import PIXEL_PROFILES
 from ernie_vil2.data.images import decode as decoding
 from ernie_vil2.data.images import jpeg
 from ernie_vil2.data.images.decode import decode, decode_for
+from ernie_vil2.data.images.formats.work import burden
 from ernie_vil2.data.images.headers import image_size
 from ernie_vil2.data.images.limits import Limits
 from ernie_vil2.data.images.pixels import preprocess
@@ -138,6 +139,47 @@ BOMBS = {
 }
 
 
+def second_size():
+    """A TIFF whose second width is that of a small picture, which readers take or not."""
+    entries = sorted([*[(tag, 4, 1, value) for tag, value in ((257, 9), (258, 8), (259, 1), (262, 1), (273, 200))]])
+    entries = [(256, 4, 1, 60_000), (256, 4, 1, 9), *entries]
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    return head + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(1000)
+
+
+def decoy():
+    """A JP2 with the header of a small codestream in a box that no reader looks into."""
+    data = saved(Image.new("RGB", (6000, 6000)), "JPEG2000")
+    inner = bytes(16) + saved(Image.new("RGB", (9, 9)), "JPEG2000", no_jp2=True)[:60]
+    at = data.index(b"jp2h") - 4
+    return data[:at] + struct.pack(">I4s", 8 + len(inner), b"uuid") + inner + data[at:]
+
+
+def exif():
+    """EXIF of 100 kB of which a thousand entries say that they are all of it."""
+    entries = [(tag, 7, 99_000, 14_000) for tag in range(1000, 2000)]
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries))
+    return (head + b"".join(struct.pack("<HHII", *entry) for entry in entries)).ljust(120_000, b"\0")
+
+
+def exif_jpeg():
+    parts = (exif()[at : at + 60_000] for at in range(0, 120_000, 60_000))
+    segments = (b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part for part in parts)
+    return b"\xff\xd8" + b"".join(segments) + saved(Image.new("CMYK", (9, 9)), "JPEG")[2:]
+
+
+BOMBS |= {
+    "two widths": second_size,
+    "the size of another codestream": decoy,
+    "a comment like a size": lambda: b"#?RADIANCE\n-Y 9 +X 9\n\n-Y 60000 +X 60000\n" + bytes(99),
+    "a size that is said twice": lambda: (
+        b"P7\nWIDTH 9\nHEIGHT 9\nWIDTH 60000\nHEIGHT 60000\nDEPTH 3\nENDHDR\n" + bytes(99)
+    ),
+    "EXIF of a PNG": lambda: png(9, 9, chunk(b"eXIf", exif())),
+    "EXIF of a JPEG": exif_jpeg,
+}
+
+
 def refused(data, profile, cause=("too large", "broken image", "truncated image", "not an image", "damaged image")):
     with pytest.raises(ImageError) as caught:
         decode(data, profile)
@@ -219,3 +261,19 @@ def test_text_and_profiles_in_a_png_are_neither_inflated_nor_printed(capfd):
     for profile in (OFFICIAL, BICUBIC):
         assert decode(data, profile).shape == (20, 30, 3)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heic", b"hevc\0\0\0\0msf1hevc"])
+def test_heic_is_told_by_its_name(brands):
+    for profile in (OFFICIAL, BICUBIC):
+        assert "HEIC" in refused(struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands + bytes(99), profile)
+
+
+def test_an_avif_counts_every_item_of_it():
+    data = saved(Image.new("RGB", (1000, 700)), "AVIF", speed=10)
+    (once, fault), at = burden("AVIF", data, (1000, 700)), data.index(b"iloc")
+    assert fault == "" and once == 2 * 1000 * 700
+    size = int.from_bytes(data[at - 4 : at], "big")
+    head, item = data[at + 4 : at + 10], data[at + 12 : at - 4 + size]
+    many = struct.pack(">I4s", 16 + 50 * len(item), b"iloc") + head + struct.pack(">H", 50) + item * 50
+    assert burden("AVIF", data + many, (1000, 700))[0] == (1 + 50) * 1000 * 700

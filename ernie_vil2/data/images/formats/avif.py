@@ -2,11 +2,15 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
-CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"iprp", b"ipco")
-FULL = (b"meta",)
-MOST_BOXES, MOST_ITEMS, DEEPEST = 20_000, 20_000, 12
-HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+from .iso_boxes import MOST_BOXES, boxes
+
+CONTAINERS = (b"meta", b"moov", b"trak", b"mdia", b"minf", b"stbl", b"iprp", b"ipco")
+WEIGHT, BYTE = 2, 3
+"""Work of a pixel and of a byte: decoded as planes beside the pixels that they become, seven million bytes a second"""
+SEQUENCE, FRAMES = 1, (3, 4, 6)
+MOST_ITEMS, MOST_UNITS, LEAST_EXTENT = 20_000, 64, 256
 AVIF = (b"avif", b"avis")
 
 
@@ -16,46 +20,41 @@ def brands(data: bytes) -> list[bytes]:
     return [data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))]
 
 
-def boxes(data: bytes, start: int, end: int, depth: int = 0) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, start, end) of the content of every box from `start`, and of those in the boxes that hold others."""
-    for _ in range(MOST_BOXES):
-        if start + 8 > end:
-            return
-        size, kind = struct.unpack_from(">I4s", data, start)
-        head = 8
-        if size == 1:
-            (size,), head = struct.unpack_from(">Q", data, start + 8), 16
-        stop = end if size == 0 else start + size
-        if stop < start + head or stop > end:
-            return
-        yield kind, start + head, stop
-        if kind in CONTAINERS + FULL and depth < DEEPEST:
-            yield from boxes(data, start + head + 4 * (kind in FULL), stop, depth + 1)
-        start = stop
+def avif_burden(data: bytes) -> tuple[float, str]:
+    """(work in pixels, ""): of the largest picture, of all items (many tiles may name one), or of bytes."""
+    found = list(islice(boxes(data, 0, len(data), CONTAINERS), MOST_BOXES))
+    largest = max(width * height for width, height in avif_sizes(data))
+    items = sum(width * height for width, height in item_sizes(data, found))
+    return max(WEIGHT * largest, items, BYTE * len(data)), ""
 
 
 def avif_sizes(data: bytes) -> Iterator[tuple[int, int]]:
     """(width, height) of every picture and tile that is declared, by a box or by the AV1 data itself."""
-    for number, (kind, start, end) in enumerate(boxes(data, 0, len(data))):
-        if number > MOST_BOXES:
-            raise ValueError(f"it has over {MOST_BOXES:,} boxes")
+    found = list(islice(boxes(data, 0, len(data), CONTAINERS), MOST_BOXES))
+    yield from item_sizes(data, found)
+    for kind, start, end in found:
         if kind == b"ispe":
             yield struct.unpack_from(">II", data, start + 4)
         elif kind == b"av1C":
-            yield from sequence_sizes(data[start + 4 : end])
-        elif kind == b"iloc":
-            for place in item_places(data[start:end], data):
-                yield from sequence_sizes(data[place : place + 256])
+            yield from sequence_sizes(data, start + 4, end)
         elif kind in (b"stco", b"co64"):
             form = ">I" if kind == b"stco" else ">Q"
             if end - start >= 8 + struct.calcsize(form):
-                (place,) = struct.unpack_from(form, data, start + 8)
-                yield from sequence_sizes(data[place : place + 256])
+                yield from sequence_sizes(data, *struct.unpack_from(form, data, start + 8))
         elif kind in (b"mdat", b"idat"):
-            yield from sequence_sizes(data[start : start + 256])
+            yield from sequence_sizes(data, start)
 
 
-def item_places(box: bytes, data: bytes) -> Iterator[int]:
+def item_sizes(data: bytes, found: list[tuple[bytes, int, int]]) -> Iterator[tuple[int, int]]:
+    """(width, height) by the AV1 data of every item that an `iloc` among the boxes places."""
+    bases = [0, *(start for kind, start, _ in found if kind == b"idat")]
+    for start, end in ((start, end) for kind, start, end in found if kind == b"iloc"):
+        for place in item_places(data[start:end]):
+            for base in bases:
+                yield from sequence_sizes(data, base + place)
+
+
+def item_places(box: bytes) -> Iterator[int]:
     """Where in the file the items of an `iloc` begin."""
     version, sizes = box[0], int.from_bytes(box[4:6], "big")
     offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
@@ -80,10 +79,11 @@ def item_places(box: bytes, data: bytes) -> Iterator[int]:
         for extent in range(extents):
             if version:
                 take(index_size)
-            place = base + take(offset_size)
-            take(length_size)
-            if extent == 0 and place < len(data):
+            place, length = base + take(offset_size), take(length_size)
+            if extent == 0:
                 yield place
+                if extents > 1 and 0 < length < LEAST_EXTENT:
+                    raise ValueError("an item of it is in small pieces")
 
 
 class Bits:
@@ -99,28 +99,27 @@ class Bits:
         return self.value >> self.left & (1 << count) - 1
 
 
-def sequence_sizes(data: bytes) -> Iterator[tuple[int, int]]:
-    """(width, height) of the sequence header that AV1 data begins with, behind other units without pixels, if any."""
-    at = 0
-    while at + 2 <= len(data):
-        header = data[at]
-        kind = header >> 3 & 15
-        if header & 0x81 or not header & 2:  # a reserved bit, or a unit without its size
+def sequence_sizes(data: bytes, at: int, end: int | None = None) -> Iterator[tuple[int, int]]:
+    """(width, height) of the sequence headers before the first frame of AV1 data at an offset."""
+    end = len(data) if end is None else end
+    for _ in range(MOST_UNITS):
+        if at + 2 > end or data[at] & 0x81 or not data[at] & 2:  # a reserved bit, or a unit without its size
             return
-        at += 2 if header & 4 else 1
+        kind = data[at] >> 3 & 15
+        at += 2 if data[at] & 4 else 1
         size = shift = 0
-        while at < len(data) and shift < 56:
+        while at < end and shift < 56:
             size |= (data[at] & 127) << shift
             shift += 7
             at += 1
             if not data[at - 1] & 128:
                 break
-        if kind == 1:
+        if kind == SEQUENCE:
             try:
-                yield sequence_size(Bits(data[at : at + size]))
+                yield sequence_size(Bits(data[at : min(end, at + size, at + 1024)]))
             except IndexError:
                 return
-        if kind not in (1, 2, 5, 15):
+        if kind in FRAMES:
             return
         at += size
 

@@ -2,6 +2,9 @@
 
 import struct
 
+from .iso_boxes import boxes
+
+CONTAINERS = (b"jp2h",)
 START = b"\xff\x4f\xff\x51"
 WEIGHT = 4
 """OpenJPEG keeps a number of 32 bits for every value, twice"""
@@ -11,14 +14,38 @@ MOST_COMPONENTS, MOST_TILES, MOST_PIECES = 5, 16_384, 2_000_000
 COD, COC, TILE = 0x52, 0x53, 0x90
 
 
+def codestream(data: bytes) -> tuple[int, int]:
+    """(offset of the codestream's SIZ segment, most channels that a palette makes of its components).
+
+    ValueError where there is none, or a palette has more colours than a picture.
+    """
+    if data.startswith(START):
+        return len(START), 0
+    channels = 0
+    for kind, start, _ in boxes(data, 0, len(data), CONTAINERS):
+        if kind == b"pclr":
+            channels = max(channels, data[start + 2])
+        if kind == b"jp2c":
+            if data[start : start + 4] != START:
+                break
+            return start + len(START), channels
+    raise ValueError("it has no codestream")
+
+
+def jpeg2000_size(data: bytes) -> tuple[int, int]:
+    """(width, height) of the codestream."""
+    right, bottom, left, top = struct.unpack_from(">4I", data, codestream(data)[0] + 4)
+    return right - left, bottom - top
+
+
 def jpeg2000_burden(data: bytes) -> tuple[float, str]:
     """(work in pixels, what is wrong with the file or "")."""
-    place = data.index(START) + 4
+    place, channels = codestream(data)
     right, bottom, left, top, tile_width, tile_height = struct.unpack_from(">6I", data, place + 4)
     (components,) = struct.unpack_from(">H", data, place + 36)
     width, height = right - left, bottom - top
-    if not 0 < components <= MOST_COMPONENTS:
-        return 0, f"it has {components} components"
+    if not 0 < components <= MOST_COMPONENTS or channels > MOST_COMPONENTS:
+        return 0, f"it has {max(components, channels)} components"
     if not tile_width or not tile_height:
         return 0, "its tiles have no size"
     tiles = -(-right // tile_width) * -(-bottom // tile_height)
@@ -37,7 +64,7 @@ def jpeg2000_burden(data: bytes) -> tuple[float, str]:
             if fault := coding_fault(content[1], b"\0\0\x01\0" + content[2:], width, height, tiles, 1):
                 return 0, fault
         place += 2 + length
-    return max(WEIGHT * max(1, components / 3) * width * height, BYTE * len(data)), ""
+    return max(WEIGHT * max(1, components / 3, channels / 3) * width * height, BYTE * len(data)), ""
 
 
 def coding_fault(style: int, content: bytes, width: int, height: int, tiles: int, components: int) -> str:

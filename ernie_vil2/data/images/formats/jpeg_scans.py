@@ -5,6 +5,7 @@ import struct
 
 SCAN, END = 0xDA, 0xD9
 PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
+LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 MOST_MARKERS, MOST_COMPONENTS = 40_000, 4
@@ -37,6 +38,8 @@ def jpeg_burden(data: bytes) -> tuple[float, str]:
             if not 0 < count <= MOST_COMPONENTS:
                 return 0, f"it has {count} components"
             area, progressive = width * height, marker in PROGRESSIVE
+            if marker in LOSSLESS:
+                return area, ""
             components = sampling(data[place + 8 : place + 8 + 3 * count], area)
         elif marker == SCAN and components:
             chosen = {data[at] for at in range(place + 3, min(len(data), place + 3 + 2 * data[place + 2]), 2)}

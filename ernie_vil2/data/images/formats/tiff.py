@@ -9,9 +9,11 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 WIDTH, HEIGHT, BITS, COMPRESSION, SAMPLES, ROWS, PLANES = 256, 257, 258, 259, 277, 278, 284
 TILE_WIDTH, TILE_HEIGHT, JPEG_TABLES = 322, 323, 347
 OFFSETS, COUNTS = (273, 324), (279, 325)
-MOST_ENTRIES = 4096
+MOST_ENTRIES, MOST_SAMPLES = 4096, 6
 MOST_VALUES = 1 << 21
 """Numbers of one tag, which are strips or tiles"""
+MOST_CONTENT = 1 << 24
+"""Bytes of values that a directory may declare beside those of its file: of EXIF many are wrong"""
 Tags = dict[int, tuple[int, ...]]
 
 
@@ -48,20 +50,24 @@ def tiff_tags(data: bytes, wanted: Collection[int]) -> Tags:
             form = f"{order}{count}{letter}"
             if struct.calcsize(form) > struct.calcsize(order + word):
                 (place,) = struct.unpack_from(order + word, data, place)
-            tags[tag] = struct.unpack_from(form, data, place)
+            values = struct.unpack_from(form, data, place)
+            if tags.setdefault(tag, values) != values:
+                raise ValueError(f"it has two values of tag {tag}")
     return tags
 
 
 def tiff_burden(data: bytes) -> tuple[float, str]:
     """(work in pixels, what is wrong with the file or "")."""
     _, _, entries = tiff_entries(data)
-    content = sum(count * SIZES.get(kind, 1) for _, kind, count, _ in entries)
-    if content > 2 * len(data):
+    content = sum(min(len(data), count * SIZES.get(kind, 1)) for _, kind, count, _ in entries)
+    if content > 4 * len(data) + MOST_CONTENT:
         return 0, f"its directory declares {content:,} bytes of values, which are more than there are"
     tags = tiff_tags(data, (WIDTH, HEIGHT, BITS, SAMPLES, TILE_WIDTH, TILE_HEIGHT, *COUNTS))
     width, height, tile_width, tile_height = (tags.get(tag, (0,))[0] for tag in (256, 257, TILE_WIDTH, TILE_HEIGHT))
-    depth = max(1, sum(tags.get(BITS, (1,)))) / 8
-    depth *= max(1, tags.get(SAMPLES, (1,))[0]) / len(tags.get(BITS, (1,)))
+    samples = max(1, tags.get(SAMPLES, (1,))[0])
+    if samples > MOST_SAMPLES:
+        return 0, f"it has {samples:,} samples a pixel"
+    depth = samples * max((1, *tags.get(BITS, ()))) / 8
     stored = sum(sum(tags.get(tag, ())) for tag in COUNTS)
     if stored > 2 * len(data) and stored > 2 * width * height * depth:
         return 0, f"its strips are {stored:,} bytes, which are more than there are"
@@ -71,6 +77,15 @@ def tiff_burden(data: bytes) -> tuple[float, str]:
         if tile_width * tile_height * depth > 4 * max(width * height * depth, 1 << 20):
             return 0, f"its tiles of {tile_width} x {tile_height} pixels are larger than the picture"
     return covered * max(1, depth / 3), ""
+
+
+def exif_fault(exif: bytes) -> str:
+    """What of EXIF data, which is a TIFF without a picture, makes Pillow read more than there is."""
+    try:
+        content = sum(min(len(exif), count * SIZES.get(kind, 1)) for _, kind, count, _ in tiff_entries(exif)[2])
+    except (struct.error, ValueError):
+        return "its EXIF has more entries than there are" if len(exif) > MOST_CONTENT else ""
+    return "" if content <= 4 * len(exif) + MOST_CONTENT else f"its EXIF declares {content:,} bytes of values"
 
 
 def pieces(tags: Tags) -> tuple[int, int]:

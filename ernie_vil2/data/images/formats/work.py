@@ -4,15 +4,14 @@ gigabyte or a few seconds."""
 import struct
 from collections.abc import Callable
 
+from .avif import avif_burden
 from .jpeg2000 import jpeg2000_burden
 from .jpeg_scans import jpeg_burden
 from .png import png_burden
 from .tiff import tiff_burden
 
-WEIGHTS = {"AVIF": 2, "HDR": 2, "ICO": 2, "WEBP": 2, "PAM": 2}
+WEIGHTS = {"HDR": 2, "ICO": 2, "WEBP": 2, "PAM": 2}
 """Pixels of work of a pixel, where decoders need more memory for one than for others"""
-BYTES = {"AVIF": 3}
-"""Work of a byte, where what takes time is to read numbers, as many as there are"""
 FLOATS, DIGITS, RUNS = 4, {b"1": 6, b"2": 10, b"3": 30}, 8
 """The same of float pixels, of values written as digits by their kind, and of runs: Pillow reads these two in Python"""
 
@@ -21,10 +20,8 @@ def burden(kind: str, data: bytes, size: tuple[int, int]) -> tuple[float, str]:
     """(work in pixels, what is wrong with the header or ""), of a file of `kind` whose header declares `size`."""
     try:
         measure = BURDENS.get(kind)
-        if measure:
-            return measure(data)
-        return max(weight(kind, data) * size[0] * size[1], BYTES.get(kind, 0) * len(data)), ""
-    except (struct.error, LookupError, TypeError, OverflowError):
+        return measure(data) if measure else (weight(kind, data) * size[0] * size[1], "")
+    except (struct.error, LookupError, TypeError, ArithmeticError):
         return 0, "its header ends early"
     except ValueError as error:
         return 0, str(error)
@@ -44,4 +41,5 @@ BURDENS: dict[str, Callable[[bytes], tuple[float, str]]] = {
     "PNG": png_burden,
     "TIFF": tiff_burden,
     "JPEG2000": jpeg2000_burden,
+    "AVIF": avif_burden,
 }
