@@ -3,6 +3,7 @@
 import atexit
 import difflib
 import errno
+import itertools
 import signal
 import sys
 import unicodedata
@@ -13,6 +14,8 @@ from .stop import Stopped
 
 LONGEST = 480
 """Characters of the longest sentence that an error is told in"""
+COMPARED = 1000
+"""Names, and characters of a name, that are compared with a misspelt one"""
 UNSHOWN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 """Unicode categories of what moves a terminal's cursor, cannot be seen or is no text"""
 SPACE = "free some space or choose another place"
@@ -91,7 +94,8 @@ class ImageError(DataError):
 
 def nearest(word: object, known: Iterable[object]) -> str | None:
     """The known word closest in spelling to `word`, or None when none is close."""
-    match = difflib.get_close_matches(str(word), [str(item) for item in known], n=1, cutoff=0.5)
+    names = [str(item)[:COMPARED] for item in itertools.islice(known, COMPARED)]  # a hostile file may have millions
+    match = difflib.get_close_matches(str(word)[:COMPARED], names, n=1, cutoff=0.5)
     return match[0] if match else None
 
 

@@ -29,6 +29,7 @@ CODECS = {
 }
 """{Python's name of an encoding: the codec that reads it}; in all of them but UTF-16, commas and quotes are bytes"""
 NAMES = {UTF8: "UTF-8", GB: "GBK (GB18030)", "big5hkscs": "Big5", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
+HIGH = re.compile(rb"[\x80-\xff]")
 PARTS = re.compile(rb'[\t\r\n,"]')
 SAMPLE, FEW = 2000, 200
 """Pieces that are looked at, and of those that say the same"""
@@ -104,6 +105,7 @@ def codec_of_bytes(raw: bytes) -> str:
 
 def kind_of(piece: bytes) -> tuple[str, int]:
     """(what a piece that is not ASCII speaks for, the number of characters that GB18030 makes of it)."""
+    piece = piece[HIGH.search(piece).start() :]
     text = head_of(piece, UTF8)
     if text is not None and max(text) > "\u07ff":
         return UTF8, 0

@@ -167,3 +167,9 @@ def test_what_is_no_plain_file_is_one_sentence(tmp_path):
     os.mkfifo(tmp_path / "a.tsv")
     with pytest.raises(DataError, match="no plain file"):
         open_source(tmp_path / "a.tsv")
+
+
+def test_a_text_behind_many_letters_is_told_by_itself():
+    english = "a red dress on a white background " * 20
+    assert codec_of_bytes(f"{english}一只猫在草地上".encode("gbk")) == GB
+    assert codec_of_bytes(f"{english}一只猫在草地上".encode()) == codec_of_bytes(f"{english}café".encode()) == UTF8

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -160,3 +161,20 @@ def test_a_header_of_other_names_is_one_sentence(tmp_path):
     assert source[1].texts == ("猫",)
     with pytest.raises(DataError, match="a header but no rows"):
         open_source(write(tmp_path / "b.tsv", "text\timage_id\timage\n"))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_many_names_of_columns_are_compared_in_time(tmp_path, suffix):
+    names = [f"imag{number}" for number in range(100_000)]
+    text = ",".join(names) + "\n1\n" if suffix == "csv" else json.dumps(dict.fromkeys(names, 1)) + "\n"
+    began = time.monotonic()
+    with pytest.raises(DataError, match="has no (image|caption)"):
+        open_source(write(tmp_path / f"a.{suffix}", text))[0]
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("depth", range(940, 1000, 4))
+def test_a_value_within_many_others_is_one_sentence(tmp_path, depth):
+    row = f'{{"image": {"[" * depth}{"]" * depth}, "text": "x"}}\n'
+    with pytest.raises(RowError, match="a.jsonl:1"):
+        open_source(write(tmp_path / "a.jsonl", row))[0]

@@ -148,3 +148,12 @@ def test_paths_of_windows_are_paths(photos):
 def test_images_of_a_folder_that_rows_name_with_backslashes_are_used(photos):
     (photos / "captions.csv").write_text("image,text\nphotos\\b.jpg,x\n")
     assert sorted(path.name for path in open_source(photos).unused_files()) == ["a.jpg", r"back\slash.jpg"]
+
+
+def test_unicode_text_of_excel_is_a_table(photos):
+    text = "图片\t描述\r\nphotos\\b.jpg\t一只猫\r\n".encode("utf-16")
+    for spec in ({"kind": "tsv"}, {"kind": "folder", "metadata": "t.txt"}):
+        (photos / "t.txt").write_bytes(text)
+        path = photos if "metadata" in spec else photos / "t.txt"
+        source = open_source({"path": str(path), **spec})
+        assert texts(source) == [("一只猫",)] and "read as UTF-16" in source.notes[0]

@@ -6,6 +6,8 @@ from typing import Any
 from ....files.json_files import KeyTwice, parse_json
 from ..base import RowError
 
+PLAIN = (dict, list, bool, type(None))
+
 
 def decode_utf8(raw: bytes, where: str, what: str) -> str:
     """Text of UTF-8 bytes; RowError names the first bad byte."""
@@ -53,5 +55,10 @@ def json_object(text: str, where: str, example: str = '{"image": ..., "text": ..
 
 def shorten(value: object, limit: int = 60) -> str:
     """A value quoted for a message, cut to `limit` characters."""
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list, bool, type(None))) else repr(value)
+    if isinstance(value, str):
+        value = value[: limit + 1]
+    try:
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, PLAIN) else repr(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} within many others"
     return text if len(text) <= limit else text[: limit - 3] + "..."
