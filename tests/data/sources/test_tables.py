@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 import pytest
 from hypothesis import given
@@ -157,3 +158,17 @@ def test_unicode_text_of_excel_is_a_table(photos):
         path = photos if "metadata" in spec else photos / "t.txt"
         source = open_source({"path": str(path), **spec})
         assert texts(source) == [("一只猫",)] and "read as UTF-16" in source.notes[0]
+
+
+def test_a_file_whose_name_lies_on_the_disk_in_gbk_is_found(photos):
+    (photos / os.fsdecode("图片.jpg".encode("gbk"))).write_bytes(b"y")
+    (sample,) = table(photos, "image,text\n图片.jpg,x\n")
+    assert sample.image.read_bytes() == b"y" and sample.id == "图片.jpg"
+    with pytest.raises(RowError, match="'猫.jpg' does not exist"):
+        table(photos, "image,text\n猫.jpg,x\n")[0]
+
+
+def test_a_row_in_gbk_between_others_says_so(photos):
+    source = table(photos, b"image,text\n" + b"a.jpg,x\n" * 30 + "a.jpg,一只狗在跑\n".encode("gbk"))
+    with pytest.raises(RowError, match=r"t.csv:32: the row is not UTF-8 .*; save the file as UTF-8, which may be GBK"):
+        source[30]

@@ -43,6 +43,8 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
             )
         status = os.stat(target)
     except FileNotFoundError:
+        if (other := in_gbk(value, folder)) is not None:
+            return image_path(other, where, folder, allow_outside)
         raise RowError(
             where,
             "missing image",
@@ -74,6 +76,15 @@ def with_folders(value: str, folder: str | os.PathLike) -> str:
     """A path in which `\\` parts folders, as Windows writes it, as ours; one whose file is there stays."""
     there = WINDOWS.match(value) or os.path.lexists(os.path.join(folder, value))
     return value if there else value.replace("\\", "/")
+
+
+def in_gbk(value: str, folder: str | os.PathLike) -> str | None:
+    """The path of a file whose name lies on the disk in GBK, as archives of Chinese Windows leave it; None without."""
+    try:
+        other = None if value.isascii() else os.fsdecode(value.encode("gb18030"))
+    except UnicodeEncodeError:
+        return None
+    return other if other and os.path.lexists(os.path.join(folder, other)) else None
 
 
 def is_inline(value: str) -> bool:

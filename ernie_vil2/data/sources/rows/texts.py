@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from ....files.encodings import GB, NAMES, codec_of_bytes
 from ....files.json_files import KeyTwice, parse_json
 from ..base import RowError
 
@@ -18,7 +19,7 @@ def decode_utf8(raw: bytes, where: str, what: str) -> str:
             where,
             "bad UTF-8",
             f"the {what} is not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1})",
-            "save the file as UTF-8",
+            "save the file as UTF-8" + (f", which may be {NAMES[GB]} now" if codec_of_bytes(raw) == GB else ""),
         ) from None
 
 
