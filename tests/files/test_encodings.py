@@ -54,6 +54,7 @@ def test_what_is_utf_8_stays_utf_8(text, count):
         (["一只猫"], "一只狗在跑".encode("gbk")),
         (["a cat"] * 30, "一只狗在跑".encode("gbk")),
         (["café"] * 30, "一只狗在跑".encode("gbk")),
+        (["café"] * 5, "一只狗在跑".encode("gbk")),
         (["a cat"], b"caf\xe9 au lait"),
         (["a cat"], b"\xff\xfe"),
         (["一只猫"] * 2, "一只狗".encode()[:-1]),

@@ -102,9 +102,9 @@ def test_chinese_names_of_columns_are_known(photos, suffix):
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
 def test_columns_may_be_named(photos, suffix):
     rows = {
-        "csv": " Bild ;Text;价格;标题\na.jpg;falsch;7;richtig\n",
-        "tsv": "Bild\tText\t价格\t标题\na.jpg\tfalsch\t7\trichtig\n",
-        "jsonl": '{"Bild": "a.jpg", "text": "falsch", "价格": "7", "标题": "richtig"}\n',
+        "csv": " Bild ;Text;caption;价格;标题\na.jpg;falsch;falsch;7;richtig\n",
+        "tsv": "Bild\tText\tcaption\t价格\t标题\na.jpg\tfalsch\tfalsch\t7\trichtig\n",
+        "jsonl": '{"Bild": "a.jpg", "text": "falsch", "caption": "falsch", "价格": "7", "标题": "richtig"}\n',
     }
     source = table(photos, rows[suffix], f"t.{suffix}", columns={"image": "Bild", "text": "标题", "id": "价格"})
     assert [(sample.id, sample.texts) for sample in source] == [("7", ("richtig",))]
