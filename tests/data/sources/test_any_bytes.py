@@ -137,6 +137,8 @@ def test_a_photo_of_any_size_may_stand_in_a_table(tmp_path):
         ("文本\t编号\t图片", f"猫\t7\t{PLAIN}", "TsvSource"),
         ("Image_ID\tcaption\timage_base64", f"7\t猫\t{PLAIN}", "TsvSource"),
         ("image\timage_id\ttext", f"data:image/jpeg;base64,{PLAIN}\t7\t猫", "TsvSource"),
+        ("image_id\timage\ttext", "7\tAAAA\t猫", "TsvSource"),
+        ("image\timage_id\ttext", PLAIN.rstrip("=") * 60 + "\t7\t猫", "TsvSource"),
         ("image_id\timage\ttext", "7\ta.jpg\t猫", "FolderSource"),
         ("image\ttext\tid\ttags", "a.jpg\t猫\t7\t狗", "FolderSource"),
     ],

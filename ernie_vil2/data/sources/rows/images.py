@@ -93,11 +93,6 @@ def is_inline(value: str) -> bool:
     return value[:5].lower() == "data:" or len(value) >= 64 and value.startswith(INLINE) and "." not in value
 
 
-def is_base64(value: bytes) -> bool:
-    """Whether a field, or its beginning, is the base64 of an image or a data URI rather than a name."""
-    return is_inline(value.strip().decode("latin-1"))
-
-
 def decode_base64(value: bytes | str, where: str) -> bytes:
     """Bytes of a base64 field (bytes or ASCII str), standard or url-safe alphabet, padded or not, with line breaks and
     blanks or without, alone or as a data URI."""
