@@ -17,7 +17,7 @@ from ernie_vil2.files.encodings import GB, UTF8, codec_of, codec_of_bytes
 from ernie_vil2.files.text import decode_text
 from tests.files.kinds import LINES, WHOLE, saved
 
-CHINESE = ["一只猫", "图片", "一只狗在草地上奔跑", "红色的连衣裙，夏季新款", "“你好”", "商品标题：手机壳"]
+CHINESE = ["一只猫", "一张图片", "一只狗在草地上奔跑", "红色的连衣裙，夏季新款", "“你好”", "商品标题：手机壳"]
 USUAL = st.text(st.sampled_from("的一是不了有和人这中大为上个国我以要他时来"), min_size=2).map("{}在".format)
 HEAD = "image,text\n"
 
@@ -40,7 +40,22 @@ def test_usual_chinese_is_known_in_both(texts):
 
 
 @pytest.mark.parametrize(
-    "text", ["café", "naïve Ärger", "Привет, мир", "αβγ", "日本語のテキスト", "한국어", "שלום", "🎉", "20 °C", "é"]
+    "text",
+    [
+        "café",
+        "µá",
+        "ͼƬ",
+        "αé",
+        "naïve Ärger",
+        "Привет, мир",
+        "αβγ",
+        "日本語のテキスト",
+        "한국어",
+        "שלום",
+        "🎉",
+        "20 °C",
+        "é",
+    ],
 )
 @pytest.mark.parametrize("count", [1, 30])
 def test_what_is_utf_8_stays_utf_8(text, count):
