@@ -19,6 +19,8 @@ from .stop import Stopped
 
 LONGEST = 480
 """Characters of the longest sentence that an error is told in"""
+COMPARED = 1000
+"""Names, and characters of a name, that are compared with a misspelt one"""
 UNSHOWN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 """Unicode categories of what moves a terminal's cursor, cannot be seen or is no text"""
 TEMPORARY = re.compile(r"(\.unchecked|\.join)?(\.tmp-\d+|\.replaced-\d+)(-\w+)?(?=[/'\"]|$)")
@@ -149,7 +151,8 @@ def nearest(word: object, known: Iterable[object]) -> str | None:
     word = word if isinstance(word, str) else quoted(word)
     if len(word) > LONGEST:
         return None
-    match = difflib.get_close_matches(word, [str(item) for item in known], n=1, cutoff=0.5)
+    names = [str(item)[:COMPARED] for item in itertools.islice(known, COMPARED)]  # a hostile file may have millions
+    match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return match[0] if match else None
 
 

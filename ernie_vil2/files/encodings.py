@@ -5,10 +5,8 @@ GBK that anybody writes, nor the other way round, so that a broken row in a file
 """
 
 import codecs
-import itertools
 import re
 import unicodedata
-from collections.abc import Iterator
 
 from ..errors import ConfigError, nearest
 
@@ -29,6 +27,8 @@ CODECS = {
 }
 """{Python's name of an encoding: the codec that reads it}; in all of them but UTF-16, commas and quotes are bytes"""
 NAMES = {UTF8: "UTF-8", GB: "GBK (GB18030)", "big5hkscs": "Big5", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
+HIGH = re.compile(rb"[\x80-\xff]")
+RUN = re.compile("[\x80-\u07ff]+")
 PARTS = re.compile(rb'[\t\r\n,"]')
 SAMPLE, FEW = 2000, 200
 """Pieces that are looked at, and of those that say the same"""
@@ -104,6 +104,7 @@ def codec_of_bytes(raw: bytes) -> str:
 
 def kind_of(piece: bytes) -> tuple[str, int]:
     """(what a piece that is not ASCII speaks for, the number of characters that GB18030 makes of it)."""
+    piece = piece[HIGH.search(piece).start() :]
     text = head_of(piece, UTF8)
     if text is not None and max(text) > "\u07ff":
         return UTF8, 0
@@ -112,7 +113,7 @@ def kind_of(piece: bytes) -> tuple[str, int]:
     usual = sum(map(is_usual, wide)) >= 0.6 * max(len(wide), 1)
     if text is None:
         return ("neither" if chinese is None else GB if usual else "unsure"), len(wide)
-    return (UTF8 if not usual else GB if any(neighbours(text)) else "unsure"), len(wide)
+    return (UTF8 if not usual else GB if is_mixture(text) else "unsure"), len(wide)
 
 
 def head_of(piece: bytes, codec: str) -> str | None:
@@ -129,12 +130,17 @@ def is_usual(character: str) -> bool:
     return b"\xa1" <= row <= b"\xa3" or b"\xb0" <= row <= b"\xd7"
 
 
-def neighbours(text: str) -> Iterator[bool]:
-    """Whether letters that stand side by side are of two scripts, as in `ͼƬ`, which 图片 in GBK becomes in UTF-8."""
-    for pair in itertools.pairwise(text):
-        one, other = (unicodedata.name(character, "").partition(" ")[0] for character in pair)
-        letters = all(character > "\x7f" and unicodedata.category(character)[0] in "LM" for character in pair)
-        yield letters and one != other and "COMBINING" not in (one, other)
+def is_mixture(text: str) -> bool:
+    """Whether three scripts stand in one word, as in `һֻè`, which 一只猫 in GBK is in UTF-8: nobody writes that."""
+    return any(len(set(map(script, word)) - {""}) > 2 for word in RUN.findall(text))
+
+
+def script(character: str) -> str:
+    """The script of a letter by its name; "" for other characters and for accents, which go with any."""
+    if unicodedata.category(character)[0] not in "LM":
+        return ""
+    name = unicodedata.name(character, "").partition(" ")[0]
+    return "LATIN" if character < "\u0250" else name if name != "COMBINING" else ""
 
 
 def wide_codec(head: bytes) -> str | None:

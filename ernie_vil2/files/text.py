@@ -21,8 +21,6 @@ LOG = logging.getLogger("ernie_vil2")
 MARK = codecs.BOM_UTF8
 MOST_BYTES = 1 << 30
 """Of a text file that is read as a whole, unless its reader knows better"""
-SETTINGS_BYTES = 16 << 20
-"""Of a file that a person or a program wrote settings into"""
 STREAMS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 """What a shell names in place of a file; any other pipe may never end"""
 WIDE_MARKS = {

@@ -17,7 +17,7 @@ from ernie_vil2.files.encodings import GB, UTF8, codec_of, codec_of_bytes
 from ernie_vil2.files.text import decode_text
 from tests.files.kinds import LINES, WHOLE, saved
 
-CHINESE = ["一只猫", "图片", "一只狗在草地上奔跑", "红色的连衣裙，夏季新款", "“你好”", "商品标题：手机壳"]
+CHINESE = ["一只猫", "一张图片", "一只狗在草地上奔跑", "红色的连衣裙，夏季新款", "“你好”", "商品标题：手机壳"]
 USUAL = st.text(st.sampled_from("的一是不了有和人这中大为上个国我以要他时来"), min_size=2).map("{}在".format)
 HEAD = "image,text\n"
 
@@ -40,7 +40,22 @@ def test_usual_chinese_is_known_in_both(texts):
 
 
 @pytest.mark.parametrize(
-    "text", ["café", "naïve Ärger", "Привет, мир", "αβγ", "日本語のテキスト", "한국어", "שלום", "🎉", "20 °C", "é"]
+    "text",
+    [
+        "café",
+        "µá",
+        "ͼƬ",
+        "αé",
+        "naïve Ärger",
+        "Привет, мир",
+        "αβγ",
+        "日本語のテキスト",
+        "한국어",
+        "שלום",
+        "🎉",
+        "20 °C",
+        "é",
+    ],
 )
 @pytest.mark.parametrize("count", [1, 30])
 def test_what_is_utf_8_stays_utf_8(text, count):
@@ -54,6 +69,7 @@ def test_what_is_utf_8_stays_utf_8(text, count):
         (["一只猫"], "一只狗在跑".encode("gbk")),
         (["a cat"] * 30, "一只狗在跑".encode("gbk")),
         (["café"] * 30, "一只狗在跑".encode("gbk")),
+        (["café"] * 5, "一只狗在跑".encode("gbk")),
         (["a cat"], b"caf\xe9 au lait"),
         (["a cat"], b"\xff\xfe"),
         (["一只猫"] * 2, "一只狗".encode()[:-1]),
@@ -167,3 +183,9 @@ def test_what_is_no_plain_file_is_one_sentence(tmp_path):
     os.mkfifo(tmp_path / "a.tsv")
     with pytest.raises(DataError, match="no plain file"):
         open_source(tmp_path / "a.tsv")
+
+
+def test_a_text_behind_many_letters_is_told_by_itself():
+    english = "a red dress on a white background " * 20
+    assert codec_of_bytes(f"{english}一只猫在草地上".encode("gbk")) == GB
+    assert codec_of_bytes(f"{english}一只猫在草地上".encode()) == codec_of_bytes(f"{english}café".encode()) == UTF8

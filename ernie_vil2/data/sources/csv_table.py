@@ -87,7 +87,7 @@ class CsvSource(MappingSource):
         where, text = self.lines.where(0), self._header_text(True)
         header = [clean(name) for name in cells(text, self.delimiter)]
         known = NAMES | set(self.columns.named.values())
-        twice = next((name for name in header if header.count(name) > 1 and name in known), None)
+        twice = next((name for name in header if name in known and header.count(name) > 1), None)
         if twice:
             raise DataError(f"{where}: the header names the column {twice!r} twice; keep one")
         for key, name in self.columns.named.items():

@@ -19,13 +19,13 @@ from .lines import MAX_LINE_BYTES
 from .rows.images import found_name
 
 TABLES = ("captions.csv", "metadata.csv", "captions.jsonl", "metadata.jsonl")
-KINDS = {".csv": CsvSource, ".tsv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}
+KINDS = {".csv": CsvSource, ".tsv": CsvSource, ".txt": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}
 
 
 class FolderSource(Source):
     """Images of a folder and of its sub-folders, named by the rows of captions.csv, metadata.csv or their .jsonl twins.
 
-    `metadata` names the table where there are several or where it has another name (.csv, .tsv or JSON lines);
+    `metadata` names the table where there are several or where it has another name (.csv, .tsv, .txt or JSON lines);
     `sentences` is that of JSON lines, `encoding` and `columns` are those of all.
     """
 
@@ -46,11 +46,15 @@ class FolderSource(Source):
             raise DataError(
                 f"{table}: the table of captions does not exist; name an existing file of the folder as metadata"
             )
-        kind = {".csv": CsvSource, ".tsv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}.get(
-            table.suffix.lower()
-        )
+        kind = {
+            ".csv": CsvSource,
+            ".tsv": CsvSource,
+            ".txt": CsvSource,
+            ".jsonl": JsonlSource,
+            ".ndjson": JsonlSource,
+        }.get(table.suffix.lower())
         if kind is None:
-            raise ConfigError(f"{table}: metadata must be a .csv, .tsv or .jsonl file; rename it or name another")
+            raise ConfigError(f"{table}: metadata must be a .csv, .tsv, .txt or .jsonl file; rename it or name another")
         if sentences and kind is CsvSource:
             raise ConfigError(f"{table}: a {table.suffix} has no kinds of sentences; leave the option sentences out")
         options = {"sentences": sentences} if sentences else {}

@@ -13,7 +13,7 @@ from .base import RowError, Sample, Source, without_front
 from .lines import MAX_LINE_BYTES, LineFile
 from .rows.brivl import from_brivl, holds_brivl
 from .rows.columns import GROUP, IMAGE_FIELDS, IMAGE_KEYS, KNOWN, TEXT_KEYS, Columns, clean
-from .rows.images import decode_base64, is_base64, with_folders
+from .rows.images import decode_base64, with_folders
 from .rows.texts import decode_utf8, json_object, shorten
 
 HEAD_BYTES = 4096
@@ -74,10 +74,10 @@ class TsvSource(LineSource):
     @property
     def is_table(self) -> bool:
         """Whether the first line names other columns than the release's three, or images that are files."""
-        if not self.names:
-            return False
-        columns = self.lines.read(0, head=1 << 16).split(b"\t")
-        return not (len(self.names) == len(self.order) == len(columns) == 3 and is_base64(columns[self.order[2]]))
+        if len(self.names) != 3 or len(self.order) != 3:
+            return bool(self.names)
+        image = self.lines.read(0, head=HEAD_BYTES).split(b"\t")[self.order[2] :][:1]
+        return any(b"." in name and not name.lstrip().lower().startswith(b"data:") for name in image)  # base64 has none
 
     @property
     def notes(self) -> list[str]:

@@ -117,8 +117,8 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
         return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options})
     if kind is None:
         raise DataError(
-            f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .tsv, .jsonl "
-            "or .tar, or give kind and path in a mapping"
+            f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .csv, .tsv, "
+            ".jsonl or .tar, or give kind and path in a mapping"
         )
     if is_folder and kind in ("tsv", "jsonl") or not is_folder and kind not in ("tsv", "jsonl", "tar"):
         found = "a folder" if is_folder else "not a folder"

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -136,6 +137,8 @@ def test_a_photo_of_any_size_may_stand_in_a_table(tmp_path):
         ("文本\t编号\t图片", f"猫\t7\t{PLAIN}", "TsvSource"),
         ("Image_ID\tcaption\timage_base64", f"7\t猫\t{PLAIN}", "TsvSource"),
         ("image\timage_id\ttext", f"data:image/jpeg;base64,{PLAIN}\t7\t猫", "TsvSource"),
+        ("image_id\timage\ttext", "7\tAAAA\t猫", "TsvSource"),
+        ("image\timage_id\ttext", PLAIN.rstrip("=") * 60 + "\t7\t猫", "TsvSource"),
         ("image_id\timage\ttext", "7\ta.jpg\t猫", "FolderSource"),
         ("image\ttext\tid\ttags", "a.jpg\t猫\t7\t狗", "FolderSource"),
     ],
@@ -160,3 +163,20 @@ def test_a_header_of_other_names_is_one_sentence(tmp_path):
     assert source[1].texts == ("猫",)
     with pytest.raises(DataError, match="a header but no rows"):
         open_source(write(tmp_path / "b.tsv", "text\timage_id\timage\n"))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_many_names_of_columns_are_compared_in_time(tmp_path, suffix):
+    names = [f"imag{number}" for number in range(100_000)]
+    text = ",".join(names) + "\n1\n" if suffix == "csv" else json.dumps(dict.fromkeys(names, 1)) + "\n"
+    began = time.monotonic()
+    with pytest.raises(DataError, match="has no (image|caption)"):
+        open_source(write(tmp_path / f"a.{suffix}", text))[0]
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("depth", range(940, 1000, 4))
+def test_a_value_within_many_others_is_one_sentence(tmp_path, depth):
+    row = f'{{"image": {"[" * depth}{"]" * depth}, "text": "x"}}\n'
+    with pytest.raises(RowError, match="a.jsonl:1"):
+        open_source(write(tmp_path / "a.jsonl", row))[0]

@@ -215,3 +215,17 @@ def test_what_is_no_lmdb_is_one_sentence(tmp_path):
         (other / folder / "data.mdb").write_bytes(b"not lmdb" * 2000)
     with pytest.raises(DataError, match="cannot be read as lmdb"):
         open_source(other)
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16"])
+def test_texts_may_be_in_gbk_or_utf_16(tmp_path, encoding):
+    folder = write_files(tmp_path / "set")
+    rows = [{"text_id": text_id, "text": f"{text}在草地上", "image_ids": ids} for text_id, text, ids in TEXTS]
+    lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    (folder / "train_texts.jsonl").write_bytes(lines.encode(encoding))
+    source = open_source(folder)
+    wanted = {key: tuple(f"{text}在草地上" for text in texts) for key, (_, texts) in WANTED.items()}
+    assert {sample.id: sample.texts for sample in source} == wanted and "train_texts.jsonl: read as" in source.notes[-1]
+    (folder / "train_texts.jsonl").write_bytes(lines.encode("gbk"))
+    named = open_source({"path": str(folder), "encoding": "gbk"})
+    assert {sample.id: sample.texts for sample in named} == wanted and len(named.notes) == len(source.notes) - 1

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 import pytest
 from hypothesis import given
@@ -101,9 +102,9 @@ def test_chinese_names_of_columns_are_known(photos, suffix):
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
 def test_columns_may_be_named(photos, suffix):
     rows = {
-        "csv": " Bild ;Text;价格;标题\na.jpg;falsch;7;richtig\n",
-        "tsv": "Bild\tText\t价格\t标题\na.jpg\tfalsch\t7\trichtig\n",
-        "jsonl": '{"Bild": "a.jpg", "text": "falsch", "价格": "7", "标题": "richtig"}\n',
+        "csv": " Bild ;Text;caption;价格;标题\na.jpg;falsch;falsch;7;richtig\n",
+        "tsv": "Bild\tText\tcaption\t价格\t标题\na.jpg\tfalsch\tfalsch\t7\trichtig\n",
+        "jsonl": '{"Bild": "a.jpg", "text": "falsch", "caption": "falsch", "价格": "7", "标题": "richtig"}\n',
     }
     source = table(photos, rows[suffix], f"t.{suffix}", columns={"image": "Bild", "text": "标题", "id": "价格"})
     assert [(sample.id, sample.texts) for sample in source] == [("7", ("richtig",))]
@@ -148,3 +149,26 @@ def test_paths_of_windows_are_paths(photos):
 def test_images_of_a_folder_that_rows_name_with_backslashes_are_used(photos):
     (photos / "captions.csv").write_text("image,text\nphotos\\b.jpg,x\n")
     assert sorted(path.name for path in open_source(photos).unused_files()) == ["a.jpg", r"back\slash.jpg"]
+
+
+def test_unicode_text_of_excel_is_a_table(photos):
+    text = "图片\t描述\r\nphotos\\b.jpg\t一只猫\r\n".encode("utf-16")
+    for spec in ({"kind": "tsv"}, {"kind": "folder", "metadata": "t.txt"}):
+        (photos / "t.txt").write_bytes(text)
+        path = photos if "metadata" in spec else photos / "t.txt"
+        source = open_source({"path": str(path), **spec})
+        assert texts(source) == [("一只猫",)] and "read as UTF-16" in source.notes[0]
+
+
+def test_a_file_whose_name_lies_on_the_disk_in_gbk_is_found(photos):
+    (photos / os.fsdecode("图片.jpg".encode("gbk"))).write_bytes(b"y")
+    (sample,) = table(photos, "image,text\n图片.jpg,x\n")
+    assert sample.image.read_bytes() == b"y" and sample.id == "图片.jpg"
+    with pytest.raises(RowError, match="'猫.jpg' does not exist"):
+        table(photos, "image,text\n猫.jpg,x\n")[0]
+
+
+def test_a_row_in_gbk_between_others_says_so(photos):
+    source = table(photos, b"image,text\n" + b"a.jpg,x\n" * 30 + "a.jpg,一只狗在跑\n".encode("gbk"))
+    with pytest.raises(RowError, match=r"t.csv:32: the row is not UTF-8 .*; save the file as UTF-8, which may be GBK"):
+        source[30]

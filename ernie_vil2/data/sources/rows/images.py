@@ -40,6 +40,8 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
             raise outside(value, where, folder)
         status = os.stat(target)
     except FileNotFoundError:
+        if (other := in_gbk(value, folder)) is not None:
+            return image_path(other, where, folder, allow_outside)
         raise RowError(
             where,
             "missing image",
@@ -106,15 +108,19 @@ def with_folders(value: str, folder: str | os.PathLike) -> str:
     return value if there else value.replace("\\", "/")
 
 
+def in_gbk(value: str, folder: str | os.PathLike) -> str | None:
+    """The path of a file whose name lies on the disk in GBK, as archives of Chinese Windows leave it; None without."""
+    try:
+        other = None if value.isascii() else os.fsdecode(value.encode("gb18030"))
+    except UnicodeEncodeError:
+        return None
+    return other if other and os.path.lexists(os.path.join(folder, other)) else None
+
+
 def is_inline(value: str) -> bool:
     """Whether a field that should name an image holds one: a data URI, or the base64 of one."""
     value = value.lstrip()
     return value[:5].lower() == "data:" or len(value) >= 64 and value.startswith(INLINE) and "." not in value
-
-
-def is_base64(value: bytes) -> bool:
-    """Whether a field, or its beginning, is the base64 of an image or a data URI rather than a name."""
-    return is_inline(value.strip().decode("latin-1"))
 
 
 def decode_base64(value: bytes | str, where: str) -> bytes:

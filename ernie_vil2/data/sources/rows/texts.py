@@ -3,8 +3,11 @@
 import json
 from typing import Any
 
+from ....files.encodings import GB, NAMES, codec_of_bytes
 from ....files.json_files import KeyTwice, parse_json
 from ..base import RowError
+
+PLAIN = (dict, list, bool, type(None))
 
 
 def decode_utf8(raw: bytes, where: str, what: str) -> str:
@@ -16,7 +19,7 @@ def decode_utf8(raw: bytes, where: str, what: str) -> str:
             where,
             "bad UTF-8",
             f"the {what} is not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start + 1})",
-            "save the file as UTF-8",
+            "save the file as UTF-8" + (f", which may be {NAMES[GB]} now" if codec_of_bytes(raw) == GB else ""),
         ) from None
 
 
@@ -53,5 +56,10 @@ def json_object(text: str, where: str, example: str = '{"image": ..., "text": ..
 
 def shorten(value: object, limit: int = 60) -> str:
     """A value quoted for a message, cut to `limit` characters."""
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list, bool, type(None))) else repr(value)
+    if isinstance(value, str):
+        value = value[: limit + 1]
+    try:
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, PLAIN) else repr(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} within many others"
     return text if len(text) <= limit else text[: limit - 3] + "..."
