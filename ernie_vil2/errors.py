@@ -40,7 +40,9 @@ ADVICE = {
     errno.EROFS: "choose a place that can be written to",
 }
 
+REMOVED = "the folder in which the command runs was removed; change to another"
 OF_A_PATH = (errno.ENOENT, errno.EISDIR, errno.EINVAL)
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def brief(text: str, most: int = LONGEST) -> str:
@@ -78,6 +80,11 @@ def advice(error: BaseException, usual: str | None = None) -> str:
     if usual is not None and number in OF_A_PATH:
         return usual
     return ADVICE.get(number, usual or "correct that or choose another place")
+
+
+def exhausted(error: BaseException) -> bool:
+    """Whether the system has no more of something: then no file and no row is to blame, and others would be, too."""
+    return getattr(error, "errno", None) in EXHAUSTED
 
 
 class UserError(Exception):
@@ -142,7 +149,10 @@ def run_tool(main: Callable[[list[str] | None], int | None], argv: list[str] | N
     except BrokenPipeError:
         status = failed("")
     except OSError as error:
-        status = failed(brief(f"{place_of(error)}{error.strerror or error}; {advice(error)}"))
+        fix = f"{error.strerror or error}; {advice(error)}"
+        if isinstance(error, FileNotFoundError) and not error.filename and folder_removed():
+            fix = REMOVED
+        status = failed(brief(f"{place_of(error)}{fix}"))
     except MemoryError as error:
         status = failed(brief(f"not enough memory ({error}); use smaller batches or files"))
     except UnicodeEncodeError as error:
@@ -167,6 +177,15 @@ def open_closed_streams() -> None:
             stream = os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
+
+
+def folder_removed() -> bool:
+    """Whether the folder in which the process runs is no longer there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def place_of(error: OSError) -> str:

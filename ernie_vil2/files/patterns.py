@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from ..errors import ConfigError, DataError, nearest
+from ..errors import REMOVED, ConfigError, DataError, folder_removed, nearest
 
 MOST = 500_000
 """Names that braces may stand for"""
@@ -46,21 +46,20 @@ def _paths_of_part(text):
 
 def _globbed(text):
     found = sorted(glob.glob(text, recursive=True))
+    if not found and not os.path.isabs(text) and folder_removed():
+        raise DataError(f"no file matches {text}: {REMOVED}")
     if not found:
         raise DataError(f"no file matches {text}; {foreign(text) or f'correct the pattern{_relative(text)}'}")
     return found
 
 
 def _relative(text):
-    if os.path.isabs(text):
-        return ""
-    try:
-        return f" (it is relative to {os.getcwd()})"
-    except OSError:
-        return " (it is relative to the folder in which the command runs, which was removed)"
+    return "" if os.path.isabs(text) else f" (it is relative to {os.getcwd()})"
 
 
 def _missing(name, text):
+    if not os.path.isabs(name) and folder_removed():
+        return DataError(f"{name}: {REMOVED}")
     parent, last = os.path.split(name)
     beside = os.listdir(parent or ".") if os.path.isdir(parent or ".") else []
     close = nearest(last, beside)

@@ -120,8 +120,8 @@ def test_a_folder_that_was_removed_is_told(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "here").rmdir()
-    with pytest.raises(DataError, match="which was removed"):
+    with pytest.raises(DataError, match="the folder in which the command runs was removed"):
         open_source("*.tar")
-    with pytest.raises(DataError, match="a.tar: no such file"):
+    with pytest.raises(DataError, match="a.tar: the folder in which the command runs was removed"):
         open_source("a.tar")
     monkeypatch.chdir(tmp_path)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 
 from ...config.model import PixelProfile
-from ...errors import ImageError, advice
+from ...errors import ImageError, advice, exhausted
 from .damage import damage
 from .headers import image_size, is_truncated
 from .jpeg import has_ink, jpeg_pixels, upright
@@ -134,6 +134,8 @@ def read_file(path: str, limits: Limits) -> bytes:
         with open(path, "rb") as handle:
             return handle.read()
     except (OSError, ValueError) as error:
+        if exhausted(error):
+            raise
         reason = getattr(error, "strerror", None) or error
         raise image_error(
             "unreadable file",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, advice
+from ...errors import DataError, advice, exhausted
 from ...files.names import name_text
 from ...files.text import MARK
 from .base import RowError
@@ -96,6 +96,8 @@ class LineFile:
             finally:
                 os.close(descriptor)
         except OSError as error:
+            if exhausted(error):
+                raise
             raise DataError(
                 f"{self.where(row)}: cannot be read ({error.strerror or error}); "
                 + advice(error, "put the file back and open the source again")

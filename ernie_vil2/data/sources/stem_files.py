@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import SupportsIndex
 
-from ...errors import DataError, advice
+from ...errors import DataError, advice, exhausted
 from ...files.names import distinct_texts, name_text
 from . import stem_parts
 from .base import RowError, Sample, Source, without_front
@@ -133,6 +133,8 @@ class FilesSource(Source):
             with open(self._path(stem, suffixes[part], where), "rb") as handle:
                 data = handle.read(LIMITS[part] + 1)
         except OSError as error:
+            if exhausted(error):
+                raise
             raise RowError(
                 where,
                 "unusable path",

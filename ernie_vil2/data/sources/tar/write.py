@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ....errors import ConfigError, DataError, advice, plain
+from ....errors import ConfigError, DataError, advice, exhausted, plain
 from ....files.atomic import LOG, atomic_file, replace_directory
 from ....files.leftovers import clear_leftovers_in
 from ...images.limits import DEFAULT_LIMITS, Limits
@@ -226,6 +226,8 @@ def pack(sample: Sample, row: int, limits: Limits) -> Packed:
         try:
             image = image.read_bytes()
         except OSError as error:
+            if exhausted(error):
+                raise
             raise RowError(
                 sample.where,
                 "missing image",
