@@ -4,7 +4,7 @@
 export PYTHON
 RUN = .venv/bin/python
 
-.PHONY: help demo test test-slow test-gpu test-interop kill-test lint clean core dev interop
+.PHONY: help demo test test-slow test-gpu test-interop kill-test fuzz lint clean core dev interop
 .DEFAULT_GOAL = help
 
 help:  ## show this list
@@ -32,6 +32,10 @@ N = 40
 SEED = 0
 kill-test: dev  ## end training, encode, shard and convert N times at any moment (N=40 SEED=0 MINUTES= TRIAL=), and compare
 	$(RUN) -m tests.kills --kills $(N) --seed $(SEED) $(MINUTES:%=--minutes %) $(TRIAL:%=--trial %)
+
+fuzz: dev  ## damaged files, configurations and commands for MINUTES=10 (SEED=0 KIND= CASE= EXAMPLE= KEEP=), each judged
+	$(RUN) -m tests.fuzz --seed $(SEED) $(MINUTES:%=--minutes %) $(KIND:%=--kind %) $(CASE:%=--case %) \
+	    $(EXAMPLE:%=--example %) $(KEEP:%=--keep %)
 
 lint: dev  ## ruff, one hand style, and the import rule (budget: 1 minute)
 	$(RUN) -m ruff check .

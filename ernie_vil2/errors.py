@@ -4,8 +4,11 @@ import atexit
 import contextlib
 import difflib
 import errno
+import itertools
+import math
 import os
 import re
+import reprlib
 import signal
 import sys
 import unicodedata
@@ -24,7 +27,7 @@ SPACE = "free some space or choose another place"
 ADVICE = {
     errno.EACCES: "change its permissions or choose another place",
     errno.EDQUOT: SPACE,
-    errno.EFBIG: "make it smaller or choose another place",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f) or choose another place",
     errno.EINVAL: "choose another name or place",
     errno.EIO: "check the disk or choose another place",
     errno.EISDIR: "name a file",
@@ -69,6 +72,40 @@ def shown(character: str) -> str:
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
     return ascii(character)[1:-1]
+
+
+class Quoting(reprlib.Repr):
+    """`repr` of a value, of which only as much is looked at as is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = 8
+        self.maxstring = self.maxother = 160
+        self.maxlevel = 4
+
+    def repr_str(self, value: str | bytes, level: int) -> str:
+        return repr(value) if len(value) <= self.maxstring else repr(value[: self.maxstring]) + "..."
+
+    repr_bytes = repr_str
+
+    def repr_int(self, value: int, level: int) -> str:
+        if value.bit_length() <= 128:
+            return repr(value)
+        digits = math.log10(abs(value))
+        return f"{'-' * (value < 0)}{10 ** (digits % 1):.2f}e+{int(digits)}"
+
+    def repr_dict(self, value: dict, level: int) -> str:
+        items = itertools.islice(value.items(), self.maxdict) if level > 0 else ()
+        parts = [f"{self.repr1(key, level - 1)}: {self.repr1(item, level - 1)}" for key, item in items]
+        return "{" + ", ".join(parts + ["..."] * (len(parts) < len(value))) + "}"
+
+
+QUOTING = Quoting()
+
+
+def quoted(value: object, most: int = 200) -> str:
+    """A value of any size and kind as a message shows it, in at most `most` characters, made in bounded time."""
+    return without_middle(QUOTING.repr(value), most)
 
 
 def advice(error: BaseException, usual: str | None = None) -> str:
@@ -116,7 +153,10 @@ class ImageError(DataError):
 
 def nearest(word: object, known: Iterable[object]) -> str | None:
     """The known word closest in spelling to `word`, or None when none is close."""
-    match = difflib.get_close_matches(str(word), [str(item) for item in known], n=1, cutoff=0.5)
+    word = word if isinstance(word, str) else quoted(word)
+    if len(word) > LONGEST:
+        return None
+    match = difflib.get_close_matches(word, [str(item) for item in known], n=1, cutoff=0.5)
     return match[0] if match else None
 
 

@@ -19,6 +19,8 @@ import threading
 import warnings
 from pathlib import Path
 
+from .errors import UserError
+
 CARD_BUILDS = ("paddlepaddle-gpu", "paddlepaddle-xpu", "paddlepaddle-dcu")
 
 
@@ -104,11 +106,21 @@ def import_paddle() -> None:
         with warnings.catch_warnings(), contextlib.redirect_stderr(remarks):
             warnings.simplefilter("ignore")
             importlib.import_module("paddle")  # by name: nobody imports Paddle by importing this module
-    except BaseException:
+    except BaseException as error:
         sys.stderr.write(remarks.getvalue())
+        if wrong := [name for name, value in os.environ.items() if is_cause(name, value, error)]:
+            raise UserError(
+                f"Paddle takes {wrong[0]}, which is {os.environ[wrong[0]]!r}, for a number when it is imported; clear "
+                f"it with: unset {wrong[0]}"
+            ) from error
         raise
     give_back_stderr(remarks)
     plain_termination()
+
+
+def is_cause(name: str, value: str, error: BaseException) -> bool:
+    """Whether an error is Python's about text that is no number, and the text that of a variable for Paddle."""
+    return isinstance(error, ValueError) and name.startswith(("PADDLE_", "FLAGS_")) and str(error).endswith(repr(value))
 
 
 def give_back_stderr(stream: io.StringIO) -> None:

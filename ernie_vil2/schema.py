@@ -1,18 +1,22 @@
 """Dataclasses from the data of YAML or JSON and back: unknown keys, wrong types and values out of range are named."""
 
 import dataclasses
+import itertools
 import math
 import os
-import re
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import field
 
-from .errors import ConfigError, nearest
+from .errors import ConfigError, nearest, quoted
 
 Record = typing.TypeVar("Record")
 """A dataclass of the configuration"""
+WORDS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
+"""What a truth value may be written as"""
+MOST_LEVELS, MOST_VALUES = 64, 50_000
+"""Values inside of each other, and values in all, of what one key holds"""
 
 
 def document(default: object, text: str, **options: object) -> typing.Any:
@@ -40,10 +44,10 @@ def build(cls: type[Record], mapping: typing.Any, where: str | os.PathLike, path
     presets = getattr(cls, "presets", None)
     if presets and isinstance(mapping, str):
         if mapping not in presets():
-            raise ConfigError(f"{where}: {path} is {mapping!r}, but the presets are {', '.join(presets())}")
+            raise ConfigError(f"{where}: {path} is {quoted(mapping)}, but the presets are {', '.join(presets())}")
         return dataclasses.replace(presets()[mapping])
     if not isinstance(mapping, dict):
-        raise ConfigError(f"{where}: {path or 'the file'} must be a mapping of keys to values, not {mapping!r}")
+        raise ConfigError(f"{where}: {path or 'the file'} must be a mapping of keys to values, not {quoted(mapping)}")
     fields = {item.name: item for item in dataclasses.fields(cls)}
     for key in mapping:
         if key not in fields:
@@ -53,7 +57,7 @@ def build(cls: type[Record], mapping: typing.Any, where: str | os.PathLike, path
                 if close
                 else "known here: " + ", ".join(fields)
             )
-            raise ConfigError(f"{where}: unknown key {(path + '.' if path else '') + str(key)!r}; {hint}")
+            raise ConfigError(f"{where}: unknown key {quoted(f'{path}.{key}' if path else key)}; {hint}")
     hints = typing.get_type_hints(cls)
     values = {}
     for name, item in fields.items():
@@ -99,6 +103,12 @@ def coerce(kind: typing.Any, value: typing.Any, where: str | os.PathLike, path: 
             number = math.nan
         if math.isfinite(number):
             return number
+    if kind is bool and isinstance(value, str) and value.lower() in WORDS:
+        return WORDS[value.lower()]
+    wrong = text_error(value) if kind is str and isinstance(value, str) else None
+    wrong = size_error(value) if origin is dict or kind is typing.Any else wrong
+    if wrong:
+        raise ConfigError(f"{where}: {path} is {quoted(value)}, which {wrong}")
     if (
         kind is typing.Any
         or kind is not float
@@ -106,9 +116,36 @@ def coerce(kind: typing.Any, value: typing.Any, where: str | os.PathLike, path: 
     ):
         return value
     if origin is dict and isinstance(value, dict):
+        for key in value:
+            coerce(typing.get_args(kind)[0], key, where, f"a key of {path}")
         return dict(value)
     name = getattr(kind, "__name__", str(kind))
-    raise ConfigError(f"{where}: {path} must be of type {name}, not {value!r}")
+    quotes = "; put it in quotes" if kind is str and isinstance(value, (bool, int, float)) else ""
+    raise ConfigError(f"{where}: {path} must be of type {name}, not {quoted(value)}{quotes}")
+
+
+def text_error(text: str) -> str | None:
+    """Why a text can be no name of a file or of anything else, as a clause, or None."""
+    if "\0" in text:
+        return "holds a zero character; leave it out"
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        return f"holds half a surrogate pair at character {error.start + 1}; write the character itself"
+    return None
+
+
+def size_error(value: typing.Any) -> str | None:
+    """Why a nested value is too large for whoever walks it, as a clause, or None."""
+    left = [(value, 1)]
+    for count in itertools.count(1):
+        if not left:
+            return None
+        item, level = left.pop()
+        parts = item.values() if isinstance(item, dict) else item if isinstance(item, (list, tuple)) else ()
+        if level > MOST_LEVELS or len(parts) + len(left) + count > MOST_VALUES:
+            return f"has over {MOST_LEVELS} levels or {MOST_VALUES:,} values; make it smaller"
+        left.extend((part, level + 1) for part in parts)
 
 
 def kind_of(cls: typing.Any) -> str | None:
@@ -127,7 +164,7 @@ def build_kind(kinds: Mapping[str, type], value: typing.Any, where: str | os.Pat
     if not isinstance(named, str) or named not in kinds:
         close = nearest(named, kinds) if isinstance(named, str) else None
         hint = f"did you mean {close!r}?" if close else "known here: " + ", ".join(kinds)
-        raise ConfigError(f"{where}: {path}.kind is {named!r}; {hint}")
+        raise ConfigError(f"{where}: {path}.kind is {quoted(named)}; {hint}")
     return build(kinds[named], value, where, path)
 
 
@@ -141,13 +178,11 @@ def check_range(value: typing.Any, rules: Mapping[str, typing.Any], where: str |
         wrong = "one of " + ", ".join(str(item) for item in rules["choices"])
     elif "length" in rules and len(value) != rules["length"]:
         wrong = f"{rules['length']} values"
-    elif rules.get("pattern"):
-        wrong = pattern_error(value)
     else:
         wrong = next((found for number in (value if several else [value]) if (found := bound(number, rules))), None)
         wrong = f"{wrong} in every value" if wrong and several else wrong
     if wrong:
-        raise ConfigError(f"{where}: {path} is {value!r} but must be {wrong}")
+        raise ConfigError(f"{where}: {path} is {quoted(value)} but must be {wrong}")
 
 
 def bound(value: typing.Any, rules: Mapping[str, typing.Any]) -> str | None:
@@ -161,12 +196,3 @@ def bound(value: typing.Any, rules: Mapping[str, typing.Any]) -> str | None:
     if "maximum" in rules and value > rules["maximum"]:
         return f"at most {rules['maximum']}"
     return None
-
-
-def pattern_error(pattern: str) -> str | None:
-    """What is wrong with a regular expression, or None."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"a regular expression ({error})"
-    return None if pattern else "a regular expression that is not empty"

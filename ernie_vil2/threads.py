@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from .errors import UserError
 from .runtime import cpu_count
 
 MOST_WORKERS = 8
@@ -20,10 +21,46 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 _lock = threading.Lock()
 _splits = 0
+_computed = False
+"""Whether this process, or the one that it was forked from, has computed"""
+_forked = False
+"""Whether this process was forked from one that had computed"""
+
+
+def note_computing() -> None:
+    """Note that this process computes from here on, for the processes that are forked from it."""
+    global _computed
+    _computed = True
+    if _forked:  # the setting is one of the calling thread
+        set_kernel_threads(1)
+
+
+def refuse_fork(device: str) -> None:
+    """Raise UserError in a process that was forked after its parent had computed, for a card, which it cannot use."""
+    if _forked:
+        raise UserError(
+            f"this process was forked after its parent had computed, so it cannot use {device}; start processes with "
+            "multiprocessing's spawn, or fork before anything is computed"
+        )
+
+
+def _after_fork() -> None:
+    """In a child the threads of its parent are gone, and the kernels' pool would wait or crash for want of them."""
+    global _lock, _splits, _forked
+    _lock, _splits, _forked = threading.Lock(), 0, _computed
+    if _forked:
+        set_kernel_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def thread_count() -> int:
-    """Threads this process may compute with: the first number of OMP_NUM_THREADS, else the cores."""
+    """Threads this process may compute with: the first number of OMP_NUM_THREADS, else the cores; one in a process that
+    was forked after its parent had computed."""
+    if _forked:
+        return 1
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdigit() and int(first) else cpu_count()
 
@@ -67,6 +104,7 @@ class SplitThreads:
 
     def __enter__(self):
         global _splits
+        note_computing()
         if self.workers > 1:
             with _lock:
                 _splits += 1

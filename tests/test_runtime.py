@@ -147,3 +147,24 @@ def test_warnings_of_the_log_reach_a_person_after_the_quiet_import(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "True\n" and "what was taken" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["x", "", "1.5"])
+def test_a_variable_that_breaks_paddles_import_is_named(value):
+    code = (
+        "from ernie_vil2.errors import run_tool; from ernie_vil2.runtime import import_paddle; "
+        "run_tool(lambda argv: import_paddle())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PADDLE_TRAINER_ID": value},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.strip().split("\n")[-1] == (
+        f"error: Paddle takes PADDLE_TRAINER_ID, which is {value!r}, for a number when it is imported; clear it with: "
+        "unset PADDLE_TRAINER_ID"
+    )

@@ -10,11 +10,12 @@ import numpy as np
 
 from ..config.model import ModelConfig
 from ..errors import CheckpointError, ConfigError
-from ..files.json_files import read_json
+from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.text import read_text
 from .formats.lazy_tensors import FLOATS, Spec, spec_of
 from .model_directory import CONFIG, VOCAB, WEIGHTS, open_model, save_model
 from .release_layout import UNUSED
+from .released_vocabulary import VOCAB_BYTES
 
 TRAINING_ONLY = ("dropout", "drop_path", "patch_dropout", "batch_norm", "norm_momentum", "norm_variance")
 """Last parts of the keys that change no inference"""
@@ -90,7 +91,7 @@ def interpolate(
 def is_between(folder: Path) -> bool:
     """Whether a folder is a model directory that `interpolate` wrote, with nothing else in it."""
     try:
-        content = read_json(folder / CONFIG)
+        content = read_json(folder / CONFIG, most=SETTINGS_BYTES)
         return "between" in content["extra"] and set(os.listdir(folder)) <= {CONFIG, WEIGHTS, VOCAB}
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -128,4 +129,4 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def words(vocab: str | os.PathLike) -> list[str]:
     """Tokens of a vocabulary file in order of their lines, whatever its line ends."""
-    return read_text(vocab).split()
+    return read_text(vocab, VOCAB_BYTES).split()

@@ -19,16 +19,17 @@ import numpy as np
 from ..config.model import PLAIN, ModelConfig
 from ..errors import CheckpointError, advice
 from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
-from ..files.json_files import read_json
+from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.patterns import foreign
-from ..files.text import ContentError
+from ..files.text import ContentError, read_bytes
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
+from .formats.paddle_file import refuse_stand_in_at
 from .formats.safetensors_file import header_digest, open_safetensors, write_safetensors
 from .layouts import ernie_vil, official
 from .layouts.any_source import open_source
 from .layouts.recognise import read_source, recognise
-from .released_vocabulary import VOCAB_SOURCE
+from .released_vocabulary import VOCAB_BYTES, VOCAB_SOURCE
 
 CONFIG, WEIGHTS, VOCAB = "config.json", "model.safetensors", "vocab.txt"
 PADDLENLP_WEIGHTS = "model_state.pdparams"
@@ -107,7 +108,9 @@ def write_directory(
 
 def read_vocab(vocab: str | os.PathLike) -> bytes:
     try:
-        data = Path(vocab).read_bytes()
+        data = read_bytes(vocab, VOCAB_BYTES)
+    except ContentError as error:
+        raise CheckpointError(f"the vocabulary {error.sentence()}; {VOCAB_SOURCE}") from None
     except OSError as error:
         raise CheckpointError(
             f"cannot read the vocabulary {vocab}: {error.strerror or error}; {advice(error, VOCAB_SOURCE)}"
@@ -170,36 +173,45 @@ def open_other(path: Path, config: ModelConfig | None) -> tuple[Mapping[str, Any
     return read.state, config or read.config, vocab
 
 
-def open_directory(path: Path) -> tuple[TensorFile, ModelConfig, Path]:
-    """(raw state, config, vocabulary) after comparing the directory with what its config.json lists."""
-    if not (path / CONFIG).is_file():
-        inside = sorted(path.glob("*.pdparams"))
-        hint = f"give {inside[0]} itself" if inside else "copy the directory again, or write it with tools/convert.py"
-        raise CheckpointError(f"{path} is not a model directory: {CONFIG} is missing; {hint}")
+def read_listing(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, str]]]:
+    """(what config.json of a model directory says of the model, {file: (its bytes, its checksum)})."""
     try:
-        content = read_json(path / CONFIG)
+        content = read_json(path / CONFIG, most=SETTINGS_BYTES)
         files = content.pop("files")
         content.pop("extra", None)
-        listed = (WEIGHTS,) if content.get("text_tower", True) is None else (WEIGHTS, VOCAB)
-        sizes = {name: int(files[name]["bytes"]) for name in listed}
-        digests = {name: files[name]["header_sha256" if name == WEIGHTS else "sha256"] for name in listed}
+        names = (WEIGHTS,) if content.get("text_tower", True) is None else (WEIGHTS, VOCAB)
+        sums = {name: files[name]["header_sha256" if name == WEIGHTS else "sha256"] for name in names}
+        listed = {name: (files[name]["bytes"], sums[name]) for name in names}
+        if not all(type(size) is int and size >= 0 and type(digest) is str for size, digest in listed.values()):
+            raise TypeError
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f" ({error.reason})" if isinstance(error, ContentError) else ""
         raise CheckpointError(
             f"{path / CONFIG} is damaged{reason}, or another program wrote it; copy the directory again, "
             "or write it with tools/convert.py"
         ) from None
-    for name, size in sizes.items():
+    return content, listed
+
+
+def open_directory(path: Path) -> tuple[TensorFile, ModelConfig, Path]:
+    """(raw state, config, vocabulary) after comparing the directory with what its config.json lists."""
+    if not (path / CONFIG).is_file():
+        inside = sorted(path.glob("*.pdparams"))
+        hint = f"give {inside[0]} itself" if inside else "copy the directory again, or write it with tools/convert.py"
+        raise CheckpointError(f"{path} is not a model directory: {CONFIG} is missing; {hint}")
+    content, listed = read_listing(path)
+    for name, (size, _) in listed.items():
         found = (path / name).stat().st_size if (path / name).is_file() else None
         if found != size:
+            refuse_stand_in_at(path / name)
             state = "is missing" if found is None else f"has {found:,} bytes where {CONFIG} says {size:,}"
             raise CheckpointError(f"{path / name} {state}: the directory is incomplete; copy or convert it again")
     config = ModelConfig.from_dict(content, str(path / CONFIG))
     actual = {WEIGHTS: header_digest(path / WEIGHTS)}
-    if VOCAB in digests:
-        actual[VOCAB] = hashlib.sha256((path / VOCAB).read_bytes()).hexdigest()
+    if VOCAB in listed:
+        actual[VOCAB] = hashlib.sha256(read_vocab(path / VOCAB)).hexdigest()
     state = open_safetensors(path / WEIGHTS)
-    for name, digest in digests.items():
+    for name, (_, digest) in listed.items():
         if actual[name] != digest:
             raise CheckpointError(
                 f"{path / name} is not the file that {CONFIG} was written with; copy or convert the directory again"

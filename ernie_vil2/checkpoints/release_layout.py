@@ -14,8 +14,8 @@ from ..config.model import ModelConfig
 from ..config.tower_fields import ImageTower, ImageTowerConfig, TextTowerConfig
 from ..config.tower_shapes import Shapes
 from ..config.towers import KINDS
-from ..errors import CheckpointError
 from .formats.lazy_tensors import FLOATS, Spec, printable, spec_of
+from .misfit import MisfitError
 
 TEMPERATURE = "contrastive_loss_mm.temperature_b"
 MOMENTUM = "momentum."
@@ -74,7 +74,7 @@ def recognise(keys: Iterable[str]) -> str:
 def check(state: Mapping[str, np.ndarray], config: ModelConfig, where: str | os.PathLike) -> list[str]:
     """Notes on harmless differences between `state` and what `config` needs.
 
-    Raises one CheckpointError that names every missing, unexpected, mis-shaped and non-float tensor.
+    Raises one MisfitError that holds every missing, unexpected, mis-shaped and non-float tensor.
     """
     wanted, found, free = manifest(config), {key: spec_of(state, key) for key in state}, open_prefixes(config)
     unexpected = [key for key in found if key not in wanted and not key.startswith(free)]
@@ -98,11 +98,11 @@ def check(state: Mapping[str, np.ndarray], config: ModelConfig, where: str | os.
     }
     problems = {kind: names for kind, names in problems.items() if names}
     if problems:
-        counts = ", ".join(f"{len(names)} {kind}" for kind, names in problems.items())
-        lists = "".join(f"\n  {kind}:\n" + "\n".join(grouped(names)) for kind, names in problems.items())
-        raise CheckpointError(
-            f"{where} does not fit the model ({counts} of {len(wanted)} tensors); take the file again from its source, "
-            f"or give the configuration that it was written with:{lists}"
+        raise MisfitError(
+            f"{where} does not fit the model",
+            problems,
+            len(wanted),
+            "take the file again from its source, or give the configuration that it was written with",
         )
     return notes(config, found, harmless)
 
@@ -111,7 +111,7 @@ def notes(config: ModelConfig, found: Mapping[str, Spec], harmless: list[str]) -
     """Sentences on what is unusual and harmless in a state that fits."""
     said = []
     if harmless:
-        said.append("not used by the towers: " + ", ".join(harmless))
+        said.append(f"not used by the towers: {', '.join(harmless)}")
     kinds = Counter(spec.dtype for spec in found.values() if spec.dtype != "float32")
     said += [f"{count} tensors are stored as {kind} and read as float32" for kind, count in kinds.items()]
     for name, tower in config.towers().items():
@@ -121,12 +121,3 @@ def notes(config: ModelConfig, found: Mapping[str, Spec], harmless: list[str]) -
                 f"the release has {RELEASED_DEPTHS[tower.width]}"
             )
     return said
-
-
-def grouped(names: Iterable[str]) -> list[str]:
-    """One line for the tensors of each block, all named; those of other libraries' blocks stand together."""
-    ours, lines = [kind for kind in KINDS.values() if not kind.library_part], {}
-    for name in names:
-        block = next((found[0] for kind in ours if (found := kind.block(name))), name.split(".")[0])
-        lines.setdefault(block, []).append(name)
-    return ["    " + ", ".join(line) for line in lines.values()]

@@ -16,6 +16,7 @@ from .formats.lazy_tensors import spec_of
 from .release_layout import RELEASED_DEPTHS
 
 MAX_DEPTH = 1000
+MOST_WIDTH = 1 << 20
 
 
 def infer_config(state: Mapping[str, np.ndarray], where: str | os.PathLike = "the checkpoint") -> ModelConfig:
@@ -89,6 +90,8 @@ def blocks(shapes: Mapping[str, tuple[int, ...]], prefix: str, where: str | os.P
 
 def heads_of(width: int) -> int:
     """Heads of 64 columns, or of as few more as divide the width."""
+    if width > MOST_WIDTH:
+        return 1  # no model has such a width, and it may have no divisor for long
     return next(heads for heads in range(max(1, width // 64), 0, -1) if width % heads == 0)
 
 

@@ -1,19 +1,45 @@
 """Arguments that several verbs have."""
 
 import argparse
+import math
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
+from ..config.run import MAX_SEED
+from ..errors import ConfigError, brief
 from ..files.claim import REPLACE
 from ..files.run_folder import latest_model
 
+Number = TypeVar("Number", int, float)
 
-def count(text: str) -> int:
-    """A number of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+
+def between(kind: type[Number], least: Number, most: Number) -> Callable[[str], Number]:
+    """What reads a number of a kind within bounds, for `add_argument`; argparse tells what is none."""
+
+    def read(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not -math.inf < value < math.inf:
+            said = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"{brief(text, 60)!r} is no {said}")
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least:,}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most:,}")
+        return value
+
+    return read
+
+
+count = between(int, 1, 10**9)
+whole = between(int, -(10**9), 10**9)
+number = between(float, -1e18, 1e18)
+positive = between(float, 1e-18, 1e18)
+seed = between(int, 0, MAX_SEED)
 
 
 def add_run(parser: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -22,9 +48,35 @@ def add_run(parser: argparse.ArgumentParser, default: str | None = None) -> None
     if default is None:
         told = {"required": True, "help": "YAML file, see configs/"}
     parser.add_argument("-c", "--config", **told)
-    parser.add_argument(
-        "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="for example -o train.steps=100"
-    )
+    add_overrides(parser, "for example -o train.steps=100")
+
+
+class Overrides(argparse.Action):
+    """A list of KEY=VALUE; a key may not be given anew after it, or a key below it, has been."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        before, key = getattr(namespace, self.dest), key_of(values)
+        for other in before:
+            if f"{key_of(other)}.".startswith(f"{key}."):
+                told = f"-o {brief(other, 120)} and then -o {brief(values, 120)}"
+                raise ConfigError(f"{told}: the second one replaces the first; keep one of them")
+        setattr(namespace, self.dest, [*before, values])
+
+
+def key_of(override: str) -> str:
+    """The key of KEY=VALUE."""
+    return override.partition("=")[0].strip()
+
+
+def add_overrides(parser: argparse.ArgumentParser, told: str) -> None:
+    """`-o KEY=VALUE`, which may be given several times, for different keys."""
+    parser.add_argument("-o", "--override", action=Overrides, default=[], metavar="KEY=VALUE", help=told)
 
 
 def add_replace(parser: argparse.ArgumentParser) -> None:

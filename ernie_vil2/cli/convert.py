@@ -11,7 +11,7 @@ python tools/convert.py model BriVL.pth --to brivl
 import argparse
 from typing import Any
 
-from ..errors import ConfigError, plain
+from ..errors import ConfigError, plain, quoted
 from ..files.yaml_files import parse_value
 from ..runtime import import_paddle
 from .arguments import add_replace, model_path
@@ -24,8 +24,8 @@ def pair(text: str) -> tuple[str, Any]:
     """(name, value) of `name=value`, the value as YAML has it."""
     name, sign, value = text.partition("=")
     if not (name and sign):
-        raise ConfigError(f"the option {text!r} is not KEY=VALUE, for example activation=gelu")
-    what = f"the value of {text!r}"
+        raise ConfigError(f"the option {quoted(text)} is not KEY=VALUE, for example activation=gelu")
+    what = f"the value of {quoted(text)}"
     return name, parse_value(what, value, " cannot be read; write it as in a YAML file")
 
 
@@ -57,7 +57,11 @@ def main(argv: list[str] | None = None) -> None:
     import_paddle()
     from ..conversion.convert import convert
 
-    options = dict(map(pair, args.option))
+    options = {}
+    for name, value in map(pair, args.option):
+        if name in options:
+            raise ConfigError(f"the option {quoted(name)} is given twice; keep one of them")
+        options[name] = value
     said = convert(
         args.source, args.target, args.to, args.vocab, args.config, options, check=args.check, replace=args.replace
     )

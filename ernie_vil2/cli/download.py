@@ -14,6 +14,7 @@ from ..checkpoints.download.catalogue import listing
 from ..checkpoints.download.download import MIRRORS, download
 from ..checkpoints.download.http_file import Limits
 from . import progress
+from .arguments import number
 from .stopping import stoppable
 
 
@@ -54,8 +55,10 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--sha256", metavar="HEX", help="what the weights (the first file of the name) must have")
     parser.add_argument("--offline", action="store_true", help="ask nothing of the network: only check what is there")
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=30, help="of silence; default: %(default)s")
-    parser.add_argument("--limit", metavar="GB", type=float, default=20, help="of one file (default: %(default)s)")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=number, default=30, help="of silence; default: %(default)s"
+    )
+    parser.add_argument("--limit", metavar="GB", type=number, default=20, help="of one file (default: %(default)s)")
     args = parser.parse_args(argv)
     if args.list:
         print(listing())

@@ -17,7 +17,7 @@ from ..files.place import check_file
 from ..inference import writer
 from ..inference.identity import describe
 from ..stop import StopRequest
-from .arguments import add_damaged, add_replace, model_path
+from .arguments import add_damaged, add_replace, model_path, whole
 from .progress import rewrite
 from .sources import opened
 from .stopping import stoppable
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, metavar="OUT", help="directory (npy) or file (release) to write")
     parser.add_argument("--format", choices=sorted(writer.FORMATS), default="npy")
     parser.add_argument("--vocab", help="vocabulary of a .pdparams")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="items of a forward pass")
+    parser.add_argument("--batch-size", type=whole, metavar="N", help="items of a forward pass")
     parser.add_argument("--on-bad", choices=("skip", "stop"), default="skip", help="what to do with a bad row")
     add_damaged(parser)
     add_replace(parser)

@@ -5,7 +5,7 @@ import argparse
 from ..checkpoints.interpolate import interpolate, is_between
 from ..checkpoints.model_directory import is_model
 from ..files.claim import Claims
-from .arguments import add_replace, model_path
+from .arguments import add_replace, model_path, number
 from .stopping import stoppable
 
 
@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
         "second", type=model_path, metavar="B", help="model directory of the same sizes, for example after it"
     )
     parser.add_argument("target", metavar="OUT", help="model directory to write")
-    parser.add_argument("--share", type=float, default=0.5, help="share of B in [0, 1]; default 0.5")
+    parser.add_argument("--share", type=number, default=0.5, help="share of B in [0, 1]; default 0.5")
     add_replace(parser)
     args = parser.parse_args(argv)
     claims = Claims("interpolate", [args.first, args.second], args.replace)

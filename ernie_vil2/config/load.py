@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, advice
-from ..files.json_files import read_json
+from ..errors import ConfigError, advice, brief, quoted
+from ..files.globs import path_error
+from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.run_folder import told_model
 from ..files.yaml_files import parse_value, read_yaml
 from ..schema import as_dict, build
@@ -20,23 +21,23 @@ STARTS = ("model", "text", "image")
 
 def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
     """A RunConfig from a YAML file and `a.b=value` overrides (YAML values); ConfigError names file and key."""
-    data = read_yaml(path)
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: the file must hold keys and values, not {data!r}")
+    data = as_dict(read_yaml(path))  # a copy without aliases, so that an override changes one place
     where = str(path)
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator or not key:
-            raise ConfigError(f"-o {override}: write it as key=value, for example -o train.steps=100")
-        where = f"{path} with -o {override}"
+            raise ConfigError(f"-o {brief(override, 120)}: write it as key=value, for example -o train.steps=100")
+        where = f"{path} with -o {brief(override, 120)}"
         set_key(
             data,
             key.strip().split("."),
-            parse_value(f"-o {override}", value, f": {value!r} is not a YAML value; quote it"),
+            parse_value(f"-o {override}", value, f": {quoted(value)} is not a YAML value; quote it"),
         )
     spell_out_kinds(data)
     try:
         start_from(data, where if len(overrides) == 1 else str(path))
+    except OSError as error:
+        raise ConfigError(f"{where}: {error.filename}: {error.strerror}; {advice(error)}") from None
     except ConfigError:
         build(RunConfig, {**data, "init": {**data["init"], "model": None}}, str(path))  # a misspelt key explains more
         raise
@@ -66,9 +67,11 @@ def start_from(data: dict[str, Any], where: str) -> None:
     init, given = data.get("init"), data.get("model")
     if not (isinstance(init, dict) and (given is None or isinstance(given, dict))):
         return
-    init.update(
-        {key: str(told_model(value)) for key, value in init.items() if key in STARTS and isinstance(value, str)}
-    )
+    named = {key: value for key, value in init.items() if key in STARTS and isinstance(value, str)}
+    for key, value in named.items():
+        if wrong := path_error(value):
+            raise ConfigError(f"{where}: init.{key} is {quoted(value)}, which {wrong}")
+    init.update({key: str(told_model(value)) for key, value in named.items()})
     folder = init.get("model")
     if not isinstance(folder, str):
         for tower in ("text", "image"):
@@ -83,7 +86,7 @@ def start_from(data: dict[str, Any], where: str) -> None:
     for tower, other in (("text", "image"), ("image", "text")):
         if saved.get(f"{tower}_tower", {}) is None:
             raise ConfigError(
-                f"{where}: init.model is {folder!r}, which has no {tower} tower; name one that has both, or set "
+                f"{where}: init.model is {quoted(folder)}, which has no {tower} tower; name one that has both, or set "
                 f"init.{other} instead and describe the towers under model"
             )
     data["model"] = merged(saved, given or {})
@@ -107,14 +110,14 @@ def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
     """What config.json of a model directory says of the model, as plain data."""
     path = Path(folder) / "config.json"
     try:
-        content = read_json(path)
+        content = read_json(path, most=SETTINGS_BYTES)
         if not isinstance(content, dict) or "layout_version" not in content:
             raise ValueError("it is not that of a model directory of this project")
         return {key: value for key, value in content.items() if key not in ("files", "extra")}
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
         raise ConfigError(
-            f"{where}: init.{key} is {folder!r}, but {path} cannot be read ({reason}); "
+            f"{where}: init.{key} is {quoted(folder)}, but {path} cannot be read ({reason}); "
             + advice(error, "name a model directory, as tools/convert.py writes it")
         ) from None
 
@@ -137,6 +140,6 @@ def set_key(data: dict[str, Any], keys: Sequence[str], value: Any) -> None:
         elif held is None:
             data[key] = {}
         elif not isinstance(held, dict):
-            raise ConfigError(f"-o {'.'.join(keys)}: {key} is {held!r}, which has no keys; give {key} as a whole")
+            raise ConfigError(f"-o {'.'.join(keys)}: {key} is {quoted(held)}, which has no keys; give {key} as a whole")
         data = data[key]
     data[keys[-1]] = value

@@ -3,9 +3,19 @@
 import typing
 from dataclasses import dataclass, replace
 
-from ..errors import ConfigError
+from ..errors import ConfigError, quoted
 from ..schema import as_dict, build, document
-from .tower_fields import MAX_POSITIONS, MAX_SIDE, ImageTower, ImageTowerConfig, TextTower, TextTowerConfig, Tower
+from .model_size import check_size, parameters
+from .tower_fields import (
+    MAX_POSITIONS,
+    MAX_SIDE,
+    MAX_WIDTH,
+    ImageTower,
+    ImageTowerConfig,
+    TextTower,
+    TextTowerConfig,
+    Tower,
+)
 
 PLAIN = "ernie_vil2"
 """The system of two separate towers: what a configuration without a system is"""
@@ -129,6 +139,11 @@ class ModelConfig:
                 f"max_length {self.max_length} is over text_tower.positions {self.text_tower.positions}; "
                 "raise positions"
             )
+        width = self.settings.get("embed_dim", 0)
+        if type(width) is not int or not 0 <= width <= MAX_WIDTH:
+            rule = f"must be a whole number from 0 to {MAX_WIDTH}"
+            raise ConfigError(f"model.settings.embed_dim is {quoted(width)} but {rule}")
+        check_size({f"{name}_tower": parameters(tower) for name, tower in self.towers().items()})
         image, text = self.embed_dims()
         if None not in (image, text) and image != text:
             raise ConfigError(

@@ -3,8 +3,9 @@
 import typing
 from dataclasses import dataclass
 
-from ..errors import ConfigError
-from ..schema import build, check_range, document
+from ..errors import ConfigError, quoted
+from ..schema import build, document
+from .patterns import pattern_error
 
 MAX_STEPS = 10**9
 MAX_DECAY = 0.999999
@@ -61,7 +62,8 @@ class OptimizerConfig:
             place = f"optimizer.{name}"
             rules = [build(kind, rule, place, f"[{at}]") for at, rule in enumerate(getattr(self, name))]
             for at, rule in enumerate(rules):
-                check_range(rule.match, {"pattern": True}, place, f"[{at}].match")
+                if wrong := pattern_error(rule.match):
+                    raise ConfigError(f"{place}: [{at}].match is {quoted(rule.match)} but must be {wrong}")
             setattr(self, name, rules)
         self.check_steps("optimizer", self.lr, self.weight_decay)
         for at, rule in enumerate(self.groups):

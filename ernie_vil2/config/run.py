@@ -3,7 +3,7 @@
 import typing
 from dataclasses import dataclass
 
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError, nearest, quoted
 from ..schema import document
 from .augmentation import AugmentationConfig
 from .model import ModelConfig
@@ -86,17 +86,16 @@ class ObjectiveConfig:
         seen = set()
         for pair in self.pairs:
             if not isinstance(pair, (list, tuple)) or len(pair) not in (2, 3):
-                raise ConfigError(f"objective.pairs holds {pair!r}; each entry is [view, view, weight]")
+                raise ConfigError(f"objective.pairs holds {quoted(pair)}; each entry is [view, view, weight]")
             for view in pair[:2]:
                 if view not in VIEWS:
-                    raise ConfigError(
-                        f"objective.pairs: unknown view {view!r}; did you mean {nearest(view, VIEWS) or VIEWS[0]!r}?"
-                    )
+                    close = nearest(view, VIEWS) or VIEWS[0]
+                    raise ConfigError(f"objective.pairs: unknown view {quoted(view)}; did you mean {close!r}?")
             weight = pair[2] if len(pair) == 3 else 1.0
             number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
             if not number or not 1 / MAX_WEIGHT <= weight <= MAX_WEIGHT:
                 raise ConfigError(
-                    f"objective.pairs: weight {weight!r} of {pair[0]}-{pair[1]} must be a number "
+                    f"objective.pairs: weight {quoted(weight)} of {pair[0]}-{pair[1]} must be a number "
                     f"above 0, from {1 / MAX_WEIGHT:g} to {MAX_WEIGHT:g}; leave the pair out instead of 0"
                 )
             if pair[0] == pair[1]:
@@ -190,6 +189,12 @@ class TrainConfig:
         minimum=0,
         maximum=1e6,
     )
+    patience: float = document(
+        1800.0,
+        "seconds for which a rank may keep the others waiting before they end; 0: no limit",
+        minimum=0,
+        maximum=1e6,
+    )
     keep: int = document(2, "latest checkpoints that are kept, beside the best one", minimum=1, maximum=MAX_STEPS)
 
 
@@ -215,7 +220,7 @@ class LoraConfig:
     def __post_init__(self):
         for tower in self.towers:
             if tower not in ("text", "image"):
-                raise ConfigError(f"lora.towers holds {tower!r}, but the towers are text and image")
+                raise ConfigError(f"lora.towers holds {quoted(tower)}, but the towers are text and image")
 
 
 @dataclass

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..files.json_files import read_json
+from ..files.litter import is_litter
 
 ARRAYS = ("input_ids", "crops", "text_embeds", "image_embeds", "pair_loss", "logit_scale")
 
@@ -37,7 +38,7 @@ def read_fixture(folder: str | Path) -> Fixture:
         texts = read_json(folder / "texts.json")
         with np.load(folder / "expected.npz", allow_pickle=False) as file:
             expected = {name: file[name] for name in ARRAYS if name in file.files}
-        images = sorted(path for path in (folder / "images").iterdir() if not path.name.startswith("."))
+        images = sorted(path for path in (folder / "images").iterdir() if not is_litter(path.name))
         gradients = folder / "gradients.json"
         norms = read_json(gradients)["grad_norms"] if gradients.is_file() else None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:

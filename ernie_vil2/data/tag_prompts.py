@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..errors import DataError
-from .tokenizer import checked_texts
+from .tokenizer import checked_texts, is_blank
 
 PROMPTS = {"zh": ("该图片包含", "、"), "en": ("The picture contains ", ", ")}
 """language -> (beginning, separator)"""
@@ -17,5 +17,5 @@ def tag_prompt(tags: str | Sequence[str], language: str) -> str:
     if language not in PROMPTS:
         raise DataError(f"tag prompts exist in {' and '.join(PROMPTS)}, not in {language!r}; choose one of them")
     head, separator = PROMPTS[language]
-    kept = [tag.strip() for tag in checked_texts(tags, "tags") if tag.strip()]
+    kept = [tag.strip() for tag in checked_texts(tags, "tags") if not is_blank(tag)]
     return head + separator.join(kept) if kept else ""

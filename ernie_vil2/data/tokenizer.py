@@ -24,6 +24,8 @@ CJK = (
     (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
     (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
 )  # fmt: skip
+UNREAD = "\ufffd\ufffc\u2800\u115f\u1160\u3164\uffa0"
+"""Marks of what was lost or is elsewhere, and letters and signs without a stroke: no category tells them"""
 PADDLENLP_SYMBOLS = "\u00ad\u00b2\u00ba\u3007\u00b5\u00d8\u014b\u01b1"
 
 
@@ -57,7 +59,7 @@ def is_cjk(code: int) -> bool:
 
 def is_blank(text: str) -> bool:
     """Whether a text has nothing to read: white space, controls, characters of no width, marks without a letter."""
-    return not any(unicodedata.category(character)[0] not in "ZCM" and character != "\ufffd" for character in text)
+    return not any(unicodedata.category(character)[0] not in "ZCM" and character not in UNREAD for character in text)
 
 
 def _set_apart(code):

@@ -5,14 +5,15 @@ import os
 import re
 from collections.abc import Iterable
 
-from ..checkpoints.released_vocabulary import VOCAB_MD5
+from ..checkpoints.released_vocabulary import VOCAB_BYTES, VOCAB_MD5
 from ..errors import DataError, advice
 from ..files.atomic import atomic_file
-from ..files.text import ContentError, decode_text, split_lines
+from ..files.text import ContentError, decode_text, read_bytes, split_lines
 
 PAD, CLS, SEP, MASK, UNK = "[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]"
 NEEDED = (PAD, CLS, SEP, UNK)
 VOCAB_HINT = "give the vocab.txt that belongs to the model"
+MOST_LINES = 500_000
 UNREADABLE = re.compile("[\t\n\r\ud800-\udfff]")
 
 
@@ -26,11 +27,12 @@ def read_vocab(path: str | os.PathLike) -> dict[str, int]:
     try:
         text = decode_text(file_content(path), path)
     except ContentError as error:
-        raise DataError(
-            f"{path}:{error.line}: the vocabulary is not UTF-8 text; save it as UTF-8, or {VOCAB_HINT}"
-        ) from None
+        raise vocabulary_error(path, error) from None
+    lines = split_lines(text)
+    if len(lines) > MOST_LINES:
+        raise DataError(f"{path}: over {MOST_LINES:,} lines, which no vocabulary has; {VOCAB_HINT}")
     vocab, with_ids = {}, None
-    for number, line in enumerate(split_lines(text)):
+    for number, line in enumerate(lines):
         if not line.strip():
             continue
         token, *rest = line.split("\t")
@@ -77,10 +79,17 @@ def check_vocab_md5(path: str | os.PathLike) -> bool:
     return hashlib.md5(file_content(path), usedforsecurity=False).hexdigest() == VOCAB_MD5
 
 
+def vocabulary_error(path: str | os.PathLike, error: ContentError) -> ContentError:
+    """The error of a text file as one of a vocabulary."""
+    reason = error.reason.replace("the file", "the vocabulary", 1)
+    return ContentError(path, reason, f"{error.fix}, or {VOCAB_HINT}", error.line)
+
+
 def file_content(path: str | os.PathLike) -> bytes:
     try:
-        with open(os.fspath(path), "rb") as handle:
-            return handle.read()
+        return read_bytes(os.fspath(path), VOCAB_BYTES)
+    except ContentError as error:
+        raise vocabulary_error(path, error) from None
     except (OSError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: the vocabulary cannot be read ({reason}); {advice(error, VOCAB_HINT)}") from None

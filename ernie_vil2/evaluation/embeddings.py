@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..files import text as text_files
+from ..files.stand_ins import stand_in_at
 
 FILES = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt")
 TEXT_KEYS = "text_keys.npy"
@@ -70,7 +71,7 @@ def read_directory(path: Path) -> Embeddings:
         try:
             arrays[name] = np.lib.format.open_memmap(path / f"{name}.npy", mode="r")
         except (ValueError, OSError) as error:
-            raise DataError(f"{path / name}.npy is not a plain NumPy array ({error}); encode again") from None
+            raise no_array(path / f"{name}.npy", error) from None
     image_ids, text_ids = read_lines(path / "image_ids.txt"), read_lines(path / "text_ids.txt")
     for name, lines in (("image", image_ids), ("text", text_ids)):
         if arrays[name].ndim != 2 or len(arrays[name]) != len(lines):
@@ -106,13 +107,18 @@ def read_text_keys(path: Path, texts: int) -> tuple[np.ndarray | None, tuple[str
     try:
         keys = np.load(path / TEXT_KEYS, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path / TEXT_KEYS} is not a plain NumPy array ({error}); encode again") from None
+        raise no_array(path / TEXT_KEYS, error) from None
     if keys.shape != (texts,) or keys.dtype != np.int64:
         raise DataError(
             f"{path / TEXT_KEYS} holds {keys.dtype} of shape {list(keys.shape)} but text_ids.txt has {texts} lines; "
             "one of them is truncated, encode again"
         )
     return keys, shared_texts(keys)
+
+
+def no_array(path: Path, error: Exception) -> DataError:
+    """The error of a file that NumPy cannot read."""
+    return DataError(f"{path} {stand_in_at(path) or f'is not a plain NumPy array ({error}); encode again'}")
 
 
 def shared_texts(keys: np.ndarray) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import yaml
 
 from ..errors import ConfigError, UserError, plain
 from . import patterns
+from .globs import path_error
 from .leftovers import clear_leftovers
 from .marks import marked, written_by
 from .place import check_file, check_folder
@@ -48,6 +49,8 @@ def paths_of(spec: Any) -> Iterator[Path]:
         for part in spec:
             yield from paths_of(part)
     elif isinstance(spec, (str, os.PathLike)):
+        if path_error(os.fsdecode(spec)):
+            return
         text = os.path.expanduser(os.fspath(spec))
         try:
             yield from map(Path, [text] if os.path.lexists(text) else patterns.paths_of(text))

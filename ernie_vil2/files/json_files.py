@@ -1,14 +1,19 @@
 """JSON files: written as a whole, read without a key that is given twice."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import brief
 from .atomic import atomic_file, reported
 from .marks import MARK, marked
 from .text import MOST_BYTES, ContentError, read_text
 
+SETTINGS_BYTES = 4 << 20
+"""Of a JSON file of settings or of an index: one takes up to 24 times its size in memory"""
+SUM = "sha256"
 MEND = "the file may be cut, copy it again"
 
 
@@ -23,6 +28,26 @@ def write_json(path: str | os.PathLike, content: Any, command: str | None = None
         handle.write((json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace"))
 
 
+def checksum(content: Any) -> str:
+    """Hexadecimal SHA-256 of what a JSON file says, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def with_checksum(content: Any) -> dict[str, Any]:
+    """A JSON object as it will be read, with its own checksum under SUM."""
+    content = parse_json(json.dumps(content))
+    return {**content, SUM: checksum(content)}
+
+
+def without_checksum(content: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object without the checksum that `with_checksum` gave it, if it has one; ValueError where that is not its
+    own."""
+    rest = {key: value for key, value in content.items() if key != SUM}
+    if SUM in content and content[SUM] != checksum(rest):
+        raise ValueError("its checksum is not that of what it says")
+    return rest
+
+
 class KeyTwice(ValueError):
     """A JSON object has a key twice, of which Python would keep the last without a word."""
 
@@ -31,8 +56,9 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The dictionary of an object's keys and values."""
     content = dict(pairs)
     if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise KeyTwice(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is given twice")
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise KeyTwice(f"the key {brief(twice, 80)!r} is given twice")
     return content
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from ..errors import REMOVED, ConfigError, DataError, folder_removed, nearest
+from .globs import paths_like
 
 MOST = 500_000
 """Names that braces may stand for"""
@@ -45,7 +46,7 @@ def _paths_of_part(text):
 
 
 def _globbed(text):
-    found = sorted(glob.glob(text, recursive=True))
+    found = paths_like(text)
     if not found and not os.path.isabs(text) and folder_removed():
         raise DataError(f"no file matches {text}: {REMOVED}")
     if not found:

@@ -25,7 +25,7 @@ from ..errors import CheckpointError, ConfigError, DataError
 from ..files.yaml_files import read_yaml
 from ..runtime import import_paddle
 from ..stop import Stopped, StopRequest
-from ..threads import thread_count
+from ..threads import note_computing, refuse_fork, thread_count
 from .journal import Journal
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Detector:
                 "PaddleDetection's tools/export_model.py writes them"
             )
         self.program = program
-        self.predictor = self.build(program)
+        self.predictor, self.process = self.build(program), os.getpid()
         self.inputs = {name: self.predictor.get_input_handle(name) for name in self.predictor.get_input_names()}
         unknown = set(self.inputs) - {"image", "im_shape", "scale_factor"}
         if unknown:
@@ -147,6 +147,9 @@ class Detector:
 
     def detect(self, rgb: np.ndarray) -> np.ndarray:
         """float32 [N, 6] (class, score, left, top, right, bottom) of uint8 RGB [H, W, 3]."""
+        if os.getpid() != self.process:
+            refuse_fork("a detector of its parent")
+        note_computing()
         info = {"im_shape": rgb.shape[:2], "scale_factor": (1.0, 1.0)}
         pixels = rgb
         for step, options in self.steps:
@@ -212,7 +215,7 @@ def detect_source(
     a row {id, error}. Raises Stopped after a commit when `stop` was asked to, DataError when the folder was begun with
     another model or source.
     """
-    identity = {"model": detector.identity(), "source": f"{source.name}, {len(source)} rows"}
+    identity = {"model": detector.identity(), "source": f"{os.path.normpath(source.name)}, {len(source)} rows"}
     journal = Journal(folder, identity)
     try:
         journal.open([DETECTIONS])

@@ -40,7 +40,7 @@ def describe(
                 rows.update(as_bytes(np.asarray(sample.boxes, np.float32)))
         except RowError as error:
             rows.update(error.reason.encode("utf-8", "backslashreplace"))
-    if Path(input_spec).is_file():
+    if os.path.isfile(input_spec):  # which a mapping is not, however long
         rows.update(file_digest(input_spec).encode())
     identity = {"model": weights, "input": rows.hexdigest()}
     return {**identity, "vocabulary": file_digest(vocab, whole=True)} if vocab else identity

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..config.model import PixelProfile
 from ..data.boxes import checked_boxes, network_boxes
-from ..data.images.decode import AnyImage, applied_orientation, decode
+from ..data.images.decode import applied_orientation, decode_for
+from ..data.images.inputs import AnyImage, held
 from ..data.images.limits import Limits
 from ..data.images.resize import centre, crop
 from ..errors import ConfigError, DataError
@@ -32,11 +33,12 @@ class ImageReader:
     def read(self, image: AnyImage, boxes: object = None) -> Entry:
         """boxes: [n, 4] in pixels of the image, or None. Raises ImageError, and DataError for boxes that are none."""
         checked = None if boxes is None else boxes_of(boxes)
-        rgb = decode(image, self.profile, self.limits)
-        pixels = crop(rgb, self.profile, self.limits)
+        image = held(image, self.limits)
+        rgb, sides = decode_for(image, None, self.profile, self.limits)
+        pixels = crop(rgb, self.profile, self.limits, sides)
         if checked is None:
             return pixels, None
-        placed = centre(rgb.shape[:2], self.profile, self.limits)
+        placed = centre(sides, self.profile, self.limits)
         return pixels, network_boxes(checked, self.most_boxes, placed, applied_orientation(image, self.profile))
 
     def attempt(self, job: tuple[AnyImage, object]) -> Entry | DataError:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.images.inputs import is_open_file
 from ..data.tokenizer import is_blank
 from ..errors import ConfigError, DataError
 
@@ -55,7 +56,10 @@ def listed(items: Any, single: type | tuple[type, ...], is_single: Callable[[Any
 
 
 def single_image(item: Any) -> bool:
-    """Whether `item` is an image and not a sequence of images: an array of up to three dimensions, or a PIL image."""
+    """Whether `item` is an image and not a sequence of images: an array of up to three dimensions, a PIL image, or an
+    open file, of which a list would be its lines."""
+    if is_open_file(item):
+        return True
     return item.ndim < 4 if isinstance(item, np.ndarray) and item.dtype != object else hasattr(item, "getbands")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 
 from ..checkpoints.model_directory import WEIGHTS, open_model
-from ..data.images.decode import AnyImage
+from ..data.images.inputs import AnyImage
 from ..data.images.limits import DEFAULT_LIMITS, Limits, limits_of
 from ..data.images.pixels import normalise, preprocess
 from ..data.tokenizer import Tokenizer
@@ -20,7 +20,7 @@ from ..errors import CheckpointError, ConfigError
 from ..files.run_folder import told_model
 from ..models.dual_encoder import fill, uninitialised
 from ..systems.registry import system_class
-from ..threads import MOST_WORKERS, SplitThreads, ordered_map, thread_count
+from ..threads import MOST_WORKERS, SplitThreads, ordered_map, refuse_fork, thread_count
 from .image_batches import ImageReader, Regions, boxes_of_each
 from .items import Failures, listed, single_image, text_fault
 
@@ -164,8 +164,9 @@ class Model:
     ) -> np.ndarray | WithFailures:
         """Embeddings float32 [N, D] of one image (N = 1) or of an iterable of images; L2-normalised unless told not to.
 
-        An image is a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]. What cannot be decoded
-        raises ImageError naming its position (from 0); with on_error="skip" as in `encode_text`.
+        An image is a path, a data: URI, the bytes of a file, a file open for bytes (read from its start), a PIL image
+        or an RGB uint8 array [H, W, 3]. What cannot be decoded raises ImageError naming its position (from 0); with
+        on_error="skip" as in `encode_text`.
         boxes: (x1, y1, x2, y2) in pixels of the image as it is stored, [n, 4] for one image, or a list with [n, 4] or
         None for each; None is what the model directory says, the whole image or a grid. Boxes that are none raise
         DataError as a broken image does; boxes for a model that takes none, or another number of entries, ConfigError.
@@ -197,7 +198,10 @@ class Model:
 
     def _split(self, kind, count, batch_size):
         """(items of a batch, workers): as few and as equal batches as keep every worker busy."""
-        on_cpu = device_of(self.network.parameters()[0]).is_cpu
+        device = device_of(self.network.parameters()[0])
+        on_cpu = device.is_cpu
+        if not on_cpu:
+            refuse_fork(device.name)
         most = (CPU_BATCH if on_cpu else GPU_BATCH)[kind] if batch_size is None else batch_size
         if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
             raise ConfigError(f"batch_size is {batch_size!r}, but it must be a whole number of at least 1")

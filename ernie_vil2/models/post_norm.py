@@ -9,6 +9,11 @@ MASKED = -10000.0
 EPSILON = 1e-5
 
 
+def post_norm_parameters(width: int, feed_forward: int) -> int:
+    """Parameters of the matrices of one layer."""
+    return 4 * width * width + 2 * width * feed_forward
+
+
 class PostNormLayer(nn.Layer):
     """torch's TransformerEncoderLayer: [B, N, W] -> [B, N, W]; every residual sum is normalised."""
 

@@ -58,12 +58,17 @@ def divide(batch_size: int, micro: int = 0, rank: int = 0, size: int = 1) -> Sha
 
     micro 0 makes one micro-batch of a rank's share. Raises ConfigError where a rank would stay without rows.
     """
+    if batch_size < size:
+        raise ConfigError(
+            f"train.batch_size {batch_size} is less than the {size} ranks, each of which needs a pair; set it to "
+            f"{size} or more, or start {batch_size} ranks"
+        )
     micro = min(micro or -(-batch_size // size), batch_size)
     pieces = -(-batch_size // micro)
     if pieces < size:
         raise ConfigError(
             f"train.batch_size {batch_size} makes {pieces} micro-batches of {micro}, too few for {size} ranks; "
-            f"set train.micro_batch to at most {max(batch_size // size, 1)}"
+            f"set train.micro_batch to at most {batch_size // size}"
         )
     ends = [min((pieces * (k + 1) // size) * micro, batch_size) for k in range(size)]
     counts = tuple(end - start for start, end in zip([0, *ends], ends, strict=False))

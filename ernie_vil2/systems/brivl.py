@@ -10,9 +10,11 @@ import paddle
 from paddle import nn
 
 from ..config.model import ModelConfig
+from ..config.model_size import check_size
 from ..config.tower_fields import DROPPED, MAX_DEPTH, MAX_WIDTH, EfficientNetConfig, ImageTowerConfig
 from ..data.batches.views import Batch
 from ..errors import ConfigError
+from ..models.post_norm import post_norm_parameters
 from ..models.region_encoder import RegionEncoder
 from ..objectives.gather import Share
 from ..schema import document
@@ -80,7 +82,22 @@ class BriVL(ErnieVil2):
             raise ConfigError(
                 f"model.fixed_length is false, but texts of the system {cls.kind} depend on padding; set it to true"
             )
+        check_size(cls.parts(config, found))
         return found
+
+    @classmethod
+    def parameters(cls, config: ModelConfig) -> dict[str, int]:
+        """Those of the towers, and of both heads."""
+        return cls.parts(config, cls.settings(config))
+
+    @classmethod
+    def parts(cls, config: ModelConfig, found: Settings) -> dict[str, int]:
+        """{part: its parameters}, biases and norms left out."""
+        heads = 0
+        for tower in config.towers().values():
+            layer = post_norm_parameters(tower.width, found.feed_forward)
+            heads += found.layers * layer + found.hidden * (tower.width + found.embed_dim)
+        return super().parameters(config) | {"model.settings": heads}
 
     @classmethod
     def most_boxes(cls, config: ModelConfig) -> int:

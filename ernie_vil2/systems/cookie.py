@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from paddle import nn
 
 from ..config.model import ModelConfig
+from ..config.model_size import check_size
 from ..config.tower_fields import ACTIVATIONS, DROPPED, MAX_DEPTH, MAX_WIDTH
 from ..errors import ConfigError
+from ..models.post_norm import post_norm_parameters
 from ..models.shared_encoder import SharedEncoder
 from ..schema import document
 from .ernie_vil2 import ErnieVil2
@@ -63,7 +65,21 @@ class Cookie(ErnieVil2):
             )
         if found.pooling == "first" and getattr(config.image_tower, "kind", "") == "efficientnet":
             raise ConfigError("model.settings.pooling is first, but an efficientnet has no class token; set it to mean")
+        check_size(cls.parts(config, found))
         return found
+
+    @classmethod
+    def parameters(cls, config: ModelConfig) -> dict[str, int]:
+        """Those of the towers, and of the layers above them."""
+        return cls.parts(config, cls.settings(config))
+
+    @classmethod
+    def parts(cls, config: ModelConfig, found: Settings) -> dict[str, int]:
+        """{part: its parameters}, biases and norms left out."""
+        width = config.embed_dims()[config.image_tower is None]
+        shared = found.layers * post_norm_parameters(width, found.feed_forward)
+        own = width * sum(tower.width for tower in config.towers().values()) if found.layers else 0
+        return super().parameters(config) | {"model.settings": shared + own}
 
     @classmethod
     def network(cls, config: ModelConfig, groups: tuple[str, ...] = ("mm",), biased: bool = False) -> nn.Layer:

@@ -17,6 +17,7 @@ class ErnieVil2(System):
     @classmethod
     def network(cls, config: ModelConfig, groups: tuple[str, ...] = ("mm",), biased: bool = False) -> nn.Layer:
         """The dual encoder."""
+        cls.settings(config)
         return DualEncoder(config, groups, biased)
 
     def towers(self) -> dict[str, Tower]:

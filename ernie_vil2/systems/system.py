@@ -14,6 +14,7 @@ import paddle
 from paddle import nn
 
 from ..config.model import ModelConfig
+from ..config.model_size import parameters
 from ..config.run import RunConfig
 from ..config.tower_fields import Tower as TowerConfig
 from ..config.towers import LIBRARIES
@@ -95,8 +96,14 @@ class System(ABC):
         if cls.Settings is not None:
             return build_record(cls.Settings, config.settings, "the configuration", "model.settings")
         if config.settings:
-            raise ConfigError(f"model.settings has {', '.join(config.settings)}, but the system {cls.kind} has none")
+            named = ", ".join(map(str, config.settings))
+            raise ConfigError(f"model.settings has {named}, but the system {cls.kind} has none")
         return None
+
+    @classmethod
+    def parameters(cls, config: ModelConfig) -> dict[str, int]:
+        """{part: its parameters}, at most as many as the model has; what a library builds is left out."""
+        return {f"{name}_tower": parameters(tower) for name, tower in config.towers().items()}
 
     @classmethod
     @abstractmethod

@@ -4,17 +4,15 @@
 checkpoint is the best, and two checksums: of itself, and of the state.json that it was measured with.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..files.atomic import atomic_file
 from ..files.digests import sha256_of
-from ..files.json_files import read_json
-from ..files.run_folder import STATE, step_name, whole_steps
+from ..files.json_files import SUM, checksum, read_json, with_checksum
+from ..files.run_folder import STATE, STATE_BYTES, read_state, step_name, whole_steps
 
 SCORE = "score.json"
 
@@ -28,26 +26,21 @@ class Score:
     metrics: dict[str, float]
 
 
-def checksum(content: Mapping[str, Any]) -> str:
-    """Hexadecimal SHA-256 of what a score says, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def write_score(checkpoint: Path, score: Score) -> None:
     """Write the score of a checkpoint beside its weights; OSError where the disk refuses."""
-    content = {**asdict(score), "state_sha256": sha256_of(checkpoint / STATE)}
+    content = with_checksum({**asdict(score), "state_sha256": sha256_of(checkpoint / STATE)})
     with atomic_file(checkpoint / SCORE) as handle:
-        handle.write((json.dumps({**content, "sha256": checksum(content)}, indent=1) + "\n").encode())
+        handle.write((json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_score(checkpoint: Path) -> Score | None:
     """The score of a checkpoint; None where there is none, or where it is damaged or of another checkpoint."""
     try:
-        content = read_json(checkpoint / SCORE)
-        if content.pop("sha256") != checksum(content) or content["state_sha256"] != sha256_of(checkpoint / STATE):
+        content = read_json(checkpoint / SCORE, most=STATE_BYTES)
+        if content.pop(SUM) != checksum(content) or content["state_sha256"] != sha256_of(checkpoint / STATE):
             return None
         return Score(content["step"], float(content["score"]), dict(content["metrics"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 
@@ -64,9 +57,10 @@ def scores(folder: Path) -> dict[int, float]:
             found[step] = score.score
             continue
         best = state_of(checkpoint).get("best") or {}
-        noted = best.get("step")
-        if noted in whole_steps(folder) and not (folder / step_name(noted) / SCORE).exists():
-            found.setdefault(noted, best["score"])
+        noted, figure = best.get("step"), best.get("score")
+        sound = type(noted) is int and type(figure) in (int, float)
+        if sound and noted in whole_steps(folder) and not (folder / step_name(noted) / SCORE).exists():
+            found.setdefault(noted, figure)
     return found
 
 
@@ -83,9 +77,8 @@ def damaged_scores(folder: Path) -> list[Path]:
 
 
 def state_of(checkpoint: Path) -> dict[str, Any]:
-    """The content of state.json, or {} where it cannot be read."""
+    """The content of state.json, or {} where it cannot be read or believed."""
     try:
-        content = read_json(checkpoint / STATE)
+        return read_state(checkpoint)
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}

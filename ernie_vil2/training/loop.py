@@ -18,6 +18,7 @@ from ..errors import DataError, UserError, cause_of
 from ..stop import StopRequest
 from .distributed import Ranks
 from .log.run_log import RunLog, SilentLog, duration, memory
+from .ranks.watch import LostRank
 from .rig import Rig
 from .validation import Validation
 
@@ -239,6 +240,7 @@ class Walk:
     def good(self, error: Exception) -> bool:
         """Whether the weights are those after `done` steps, and all ranks are here to save them."""
         together = self.ranks.size == 1 or self.agreed or isinstance(error, UserError)
+        together = together and not isinstance(error, LostRank)
         return self.done > self.saved and together and not self.saving and not self.rig.updating
 
     def rescue(self, error: Exception) -> None:

@@ -11,6 +11,7 @@ from ..checkpoints.fill import fill_parameters
 from ..config.load import completed
 from ..config.run import RunConfig
 from ..errors import CheckpointError, ConfigError
+from ..files.spellings import same_source
 from ..schema import as_dict
 
 FIXED = (
@@ -58,7 +59,7 @@ def under(name: str, keys: tuple[str, ...]) -> bool:
 def compare(config: RunConfig, saved: dict[str, Any], where: str | os.PathLike) -> list[str]:
     """Sentences on what differs from the run that wrote the checkpoint; ConfigError when its state would not fit."""
     now, then = flat(as_dict(config)), flat(completed(saved))
-    different = [name for name in {**then, **now} if plain(now.get(name)) != plain(then.get(name))]
+    different = [name for name in {**then, **now} if not same(name, now.get(name), then.get(name))]
     refused = [name for name in different if under(name, FIXED)]
     if refused:
         listed = "; ".join(f"{name} was {then.get(name)!r} and is {now.get(name)!r}" for name in refused)
@@ -80,6 +81,11 @@ def check_size(now: int, then: int, where: str | os.PathLike) -> None:
             f"data.train has {now:,} samples, and had {then:,} when {where} was written; give the same files again, or "
             "start a new run in another folder, with init from this checkpoint"
         )
+
+
+def same(name: str, now: Any, then: Any) -> bool:
+    """Whether a key has the same value; sources may be spelled in two ways."""
+    return plain(now) == plain(then) or name in ("data.train", "data.valid") and same_source(now, then)
 
 
 def plain(value: Any) -> Any:

@@ -112,13 +112,18 @@ class Rig:
         more. Raises DataError where no sample of the batch has both views of any pair, UserError where the loss or the
         gradient is no number, on all ranks.
         """
+        with self.ranks.together():
+            return self._step(batch, number, show, ahead)
+
+    def _step(self, batch: Batch, number: int, show: bool, ahead: Callable[[], Sequence[bool]]) -> dict[str, float]:
         self.freezer.apply(number)
         self.updating = self.moving
         self.ranks.meet()  # rank 0 may have written a line or pictures for long
         parts = self.gradient_step(batch, number, self.scale.value if self.scale else 1.0)
         if not parts:
             raise self._nothing_compared(batch, number)
-        flags = ahead()
+        with self.ranks.apart():
+            flags = ahead()
         self.gradients.collect()
         self.ranks.meet()  # a loader may have been slow
         self.sync.reduce()

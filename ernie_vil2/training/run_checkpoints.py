@@ -2,11 +2,12 @@
 
 `checkpoints/step-0000400/` is a model directory (config.json, model.safetensors, vocab.txt) with, beside it, named
 groups of arrays and `state.json`: step, place in the data, schedule, loss scale, configuration, versions, and bytes and
-SHA-256 of every other file. A group that every rank has alike is one file, `GROUP.safetensors`: `parameters` where the
-model to use is not the one that is trained (LoRA, averaged weights), `average`, `system`. A group of which every rank
-has a part is one file a rank, `GROUP-0000-of-0002.safetensors`: `optimizer`, by parameter name. All ranks write into
-`step-0000400.tmp`, which is renamed when state.json is in it: a killed save leaves only that, and the next one
-removes it. What validation finds is written afterwards, into `score.json` (`checkpoint_scores.py`).
+SHA-256 of every other file, and a SHA-256 of itself. A group that every rank has alike is one file,
+`GROUP.safetensors`: `parameters` where the model to use is not the one that is trained (LoRA, averaged weights),
+`average`, `system`. A group of which every rank has a part is one file a rank, `GROUP-0000-of-0002.safetensors`:
+`optimizer`, by parameter name. All ranks write into `step-0000400.tmp`, which is renamed when state.json is in it: a
+killed save leaves only that, and the next one removes it. What validation finds is written afterwards, into
+`score.json` (`checkpoint_scores.py`).
 """
 
 import json
@@ -27,7 +28,8 @@ from ..config.model import ModelConfig
 from ..errors import CheckpointError, cause_of
 from ..files.atomic import atomic_file, replace_directory, reported, sync_directory, synced_file
 from ..files.digests import sha256_of
-from ..files.run_folder import STATE, step_name, whole_steps
+from ..files.json_files import with_checksum
+from ..files.run_folder import STATE, read_state, step_name, whole_steps
 from ..versions import versions
 from .checkpoint_scores import SCORE, Score, best_step, scores, write_score
 from .distributed import Ranks
@@ -149,7 +151,8 @@ class Checkpoints:
         best = {"step": best, "score": scores(self.folder)[best] if best is not None else None}
         content = {"version": VERSION, **state, "best": best, "versions": versions(), "files": listed}
         with synced_file(temporary / STATE) as handle:
-            handle.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
+            written = json.dumps(with_checksum(content), indent=1, ensure_ascii=False)
+            handle.write((written + "\n").encode("utf-8", "backslashreplace"))
         sync_directory(temporary)
         replace_directory(temporary, path)
         self._follow(state["step"], prune)
@@ -219,14 +222,14 @@ class Checkpoints:
         if not path.is_dir():
             raise CheckpointError(f"there is no checkpoint {path}; correct the path, or give --resume auto")
         try:
-            state = json.loads((path / STATE).read_text(encoding="utf-8"))
-            version = state["version"]
-            assert isinstance(state["files"], dict) and isinstance(state["step"], int)
-        except (OSError, ValueError, KeyError, TypeError, AssertionError):
-            raise CheckpointError(f"{path / STATE} is missing or damaged; {self._offer(path)}") from None
-        if version != VERSION:
+            state = read_state(path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
+            raise CheckpointError(f"{path / STATE} is missing or damaged ({reason}); {self._offer(path)}") from None
+        if state["version"] != VERSION:
             raise CheckpointError(
-                f"{path} is of version {version}, this release reads {VERSION}; go on with the release that wrote it"
+                f"{path} is of version {state['version']}, this release reads {VERSION}; go on with the release "
+                "that wrote it"
             )
         return state
 

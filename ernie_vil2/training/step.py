@@ -19,7 +19,7 @@ from ..models.dual_encoder import Temperature
 from ..models.towers.batch_norm import synchronised
 from ..objectives.gather import Share, divide
 from ..systems.system import System, Tower
-from ..threads import set_kernel_threads, thread_count
+from ..threads import note_computing, set_kernel_threads, thread_count
 from .grad_cache import embed, replay
 from .optimization.momentum import MomentumCopy
 
@@ -89,6 +89,7 @@ class GradientStep:
 
         scale: factor of the loss before its backward pass (fp16).
         """
+        note_computing()
         share = self.share or divide(len(batch))
         key = (self.seed, number)
         cached = len(share.chunks()) > 1

@@ -26,7 +26,7 @@ from ..stop import StopRequest
 from ..systems.registry import system_class
 from .before_after import BeforeAfter
 from .checkpoint_scores import damaged_scores, read_score
-from .distributed import join_ranks, lost_rank
+from .distributed import join_ranks
 from .log.run_log import RunLog, SilentLog
 from .loop import Walk, evaluation_due
 from .resume import check_size, compare
@@ -55,7 +55,7 @@ class Trainer:
         self.folder = Path(config.output)
         check_precision(config.train)
         complete_settings(config.model)
-        self.ranks = join_ranks()
+        self.ranks = join_ranks(config.train.patience)
         check_sharding(config.train.sharding)
         share = divide(config.train.batch_size, config.train.micro_batch, self.ranks.rank, self.ranks.size)
         look_up_settings(config.model)
@@ -162,7 +162,7 @@ class Trainer:
                 self.status = stop.status if self.stopped else 0
                 return path or (Path(self.resumed) if self.resumed else None)
         except (RuntimeError, ValueError, OSError) as error:
-            sentence = lost_rank(error) if self.ranks.size > 1 else None
+            sentence = self.ranks.lost(error)
             if sentence is None:
                 raise
             raise UserError(sentence) from error

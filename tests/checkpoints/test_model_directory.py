@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_the_old_directory_or_none(directory, tiny_state, ass
     new = directory.parent / "new"
     for target in (directory, new):
         done = child(directory, target, "disk", limit)
-        assert done.stdout.startswith(f"cannot write {target}: File too large; free some space"), done.stderr
+        assert done.stdout.startswith(f"cannot write {target}: File too large; raise the limit"), done.stderr
     assert os.listdir(directory.parent) == ["tiny"]
     assert_same_bits(dict(open_model(directory)[0]), tiny_state)
 

@@ -1,17 +1,23 @@
 """A text without a character to read is no text, wherever it comes in: it is named by its position or its place."""
 
+import json
+
 import numpy as np
 import pytest
 
 from ernie_vil2.data.sources import fields
 from ernie_vil2.data.sources.base import RowError
-from ernie_vil2.data.tokenizer import is_blank
+from ernie_vil2.data.tag_prompts import tag_prompt
+from ernie_vil2.data.tagging.labels import read_labels
+from ernie_vil2.data.tokenizer import Tokenizer, is_blank
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.benchmarks.reading import Reading
 from ernie_vil2.evaluation.benchmarks.text_similarity.text_pairs import read_pairs
 from ernie_vil2.evaluation.zero_shot import class_embeddings
+from ernie_vil2.files import text as text_files
 
 EMPTY = ["", " ", "\t\n", "\u3000", "\u200b\u200d", "\ufeff", "\x00\x07", "\ufffd", "\ufe0f", "\u2028"]
+EMPTY += ["\u3164", "\u2800\u115f", "\ufffc", "\u00ad\u2060", "\u202e\u061c", "\U000e0020", "\u180e\u034f\u0301"]
 
 
 @pytest.mark.parametrize("text", [*EMPTY, None])
@@ -51,3 +57,21 @@ def test_a_source_a_class_and_a_pair_may_not_be_empty_either(model, tmp_path, te
 def test_a_class_without_a_name_is_named(model):
     with pytest.raises(DataError, match=r"class 1 \(counted from 0\) has an empty name"):
         class_embeddings(model, ["猫", None], ["{}的图片"])
+
+
+@pytest.mark.parametrize("text", EMPTY)
+def test_a_tag_of_nothing_is_left_out_of_prompts_and_no_name_of_a_class(tmp_path, text):
+    assert tag_prompt(["猫", text], "zh") == "该图片包含猫" and tag_prompt([text], "en") == ""
+    (tmp_path / "l.json").write_text(json.dumps(["猫", text]))
+    with pytest.raises(DataError, match="l.json: no labels"):
+        read_labels(tmp_path / "l.json")
+    lines = text_files.split_lines(text) or [""]
+    (tmp_path / "l.txt").write_text(f"猫\n{lines[0]}\n狗\n", encoding="utf-8")
+    with pytest.raises(DataError, match="l.txt:2: the (name is empty|file holds a zero byte)"):
+        read_labels(tmp_path / "l.txt")
+
+
+def test_what_becomes_no_token_is_an_empty_text(tiny_vocab):
+    tokenizers = [Tokenizer(tiny_vocab), Tokenizer(tiny_vocab, lower_case=False)]
+    for code in [*range(0x3400), *range(0xA000, 0xD800, 9), *range(0xE000, 0x10000, 3), *range(0x1F000, 0x1FB00, 9)]:
+        assert is_blank(chr(code)) or all(tokenizer.tokens(chr(code)) for tokenizer in tokenizers)

@@ -14,8 +14,8 @@ VARYING = {
     "gpu_memory_peak_mb",
 }  # fmt: skip
 """Of a record of the log: what no two runs have in common."""
-OWN_OF_STATE = {"run", "versions"}
-"""Of state.json: the configuration, which names the output."""
+OWN_OF_STATE = {"run", "versions", "sha256"}
+"""Of state.json: the configuration, which names the output, and the checksum of all that it says."""
 OWN_OF_SCORE = {"sha256", "state_sha256"}
 """Of score.json: its own checksum, and that of a state.json which names the output."""
 

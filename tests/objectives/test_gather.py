@@ -6,8 +6,9 @@ import paddle.distributed as dist
 import pytest
 
 from ernie_vil2.device import Device
+from ernie_vil2.errors import ConfigError
 from ernie_vil2.objectives import gather
-from ernie_vil2.objectives.gather import Share, gather_rows
+from ernie_vil2.objectives.gather import Share, divide, gather_rows
 
 COUNTS = (3, 1, 2)
 
@@ -48,3 +49,20 @@ def test_the_gradient_is_what_every_rank_says_of_this_ranks_rows(monkeypatch, ki
     wanted = gradients.sum(0)[start : start + share.rows]
     np.testing.assert_allclose(own.grad.numpy(), wanted, rtol=1e-5, atol=1e-6)
     assert used == [collective]
+
+
+@pytest.mark.parametrize(
+    "batch, micro, size, hint",
+    [
+        (3, 0, 4, "set it to 4 or more, or start 3 ranks"),
+        (3, 1, 4, "set it to 4 or more, or start 3 ranks"),
+        (6, 0, 4, "set train.micro_batch to at most 1"),
+        (64, 32, 4, "set train.micro_batch to at most 16"),
+    ],
+)
+def test_advice_on_a_division_is_new_and_works(batch, micro, size, hint):
+    with pytest.raises(ConfigError, match=hint):
+        divide(batch, micro, 0, size)
+    number = int(hint.split()[5] if "micro" in hint else hint.split()[3])
+    share = divide(batch, number, 0, size) if "micro" in hint else divide(number, micro, 0, size)
+    assert min(share.counts) > 0

@@ -24,10 +24,11 @@ from ernie_vil2.models.lora import add_lora
 from ernie_vil2.models.towers import batch_norm
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.systems.ernie_vil2 import ErnieVil2
-from ernie_vil2.training.distributed import Ranks, launched
+from ernie_vil2.training.distributed import Ranks
 from ernie_vil2.training.optimization.ema import Ema
 from ernie_vil2.training.optimization.parameter_groups import layer_factors
 from ernie_vil2.training.optimization.weights import Weights
+from ernie_vil2.training.ranks.launch import read_launch
 from ernie_vil2.training.setup.initial_weights import check_init, start_system, take_tower
 from ernie_vil2.training.setup.preflight import check_towers
 from ernie_vil2.training.step import GradientStep
@@ -106,7 +107,7 @@ def test_the_gradient_cache_is_exact_with_frozen_statistics(tmp_path, micro):
 
 def rank_gradient(folder):
     """One rank of a job: its share of the gradient, summed over ranks, in folder/rank-R.npz."""
-    if launched() > 1:
+    if read_launch().size > 1:
         dist.init_parallel_env()
     EfficientNetConfig.blocks = first_blocks
     ranks = Ranks(dist.get_rank(), dist.get_world_size())

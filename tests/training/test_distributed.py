@@ -1,5 +1,7 @@
 """How ranks are joined and when they wait, by the device; the launcher and the cards are stood in for."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import paddle
 import paddle.distributed as dist
@@ -7,14 +9,21 @@ import pytest
 from paddle.distributed import fleet
 
 from ernie_vil2.device import Device
+from ernie_vil2.errors import UserError
 from ernie_vil2.training import distributed
 from ernie_vil2.training.distributed import Ranks, join_ranks
+from ernie_vil2.training.ranks.launch import Launch
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
 def test_cards_are_joined_by_fleet_and_cpus_by_one_group(monkeypatch, kind):
-    joined, store = [], object()
-    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "3")
+    joined, store, watch = [], object(), object()
+    monkeypatch.setattr(distributed, "read_launch", lambda: Launch(2, 3, "127.0.0.1", 6170))
+    monkeypatch.setattr(distributed, "call_roll", lambda launch, patience: joined.append(("roll", patience)))
+    monkeypatch.setattr(distributed, "Watch", lambda *options: watch)
+    monkeypatch.setattr(distributed, "joining", lambda patience: nullcontext())
+    monkeypatch.setattr(distributed, "STORE_SECONDS", 0)
+    monkeypatch.setattr(distributed, "WATCHES", {})
     monkeypatch.setattr(distributed, "current_device", lambda: Device(kind))
     monkeypatch.setattr(fleet, "init", lambda **options: joined.append(("fleet", options)))
     monkeypatch.setattr(dist, "init_parallel_env", lambda: joined.append("one group"))
@@ -23,9 +32,17 @@ def test_cards_are_joined_by_fleet_and_cpus_by_one_group(monkeypatch, kind):
     monkeypatch.setattr(dist, "get_world_size", lambda: 3)
     monkeypatch.setattr(paddle.base.core, "create_or_get_global_tcp_store", lambda: store)
     for _ in range(2):  # joined once
-        ranks = join_ranks()
-        assert (ranks.rank, ranks.size, ranks.store) == (2, 3, store)
-    assert joined == (["one group"] if kind == "cpu" else [("fleet", {"is_collective": True})])
+        ranks = join_ranks(7.0)
+        assert (ranks.rank, ranks.size, ranks.store, ranks.watch) == (2, 3, store, watch)
+    assert joined == [("roll", 7.0), "one group" if kind == "cpu" else ("fleet", {"is_collective": True})]
+
+
+def test_what_paddle_says_against_joining_is_told_with_the_way_out(monkeypatch):
+    monkeypatch.setattr(distributed, "read_launch", lambda: Launch(0, 2, "127.0.0.1", 6170))
+    monkeypatch.setattr(distributed, "call_roll", lambda launch, patience: None)
+    monkeypatch.setattr(dist, "init_parallel_env", lambda: (_ for _ in ()).throw(NotImplementedError("use gloo")))
+    with pytest.raises(UserError, match="Paddle cannot join the ranks .NotImplementedError: use gloo.; .*unset"):
+        join_ranks()
 
 
 def test_a_process_without_a_launcher_joins_nobody(monkeypatch):

@@ -118,6 +118,10 @@ def test_a_lost_peer_is_one_sentence_and_other_errors_stay_what_they_are():
         "External: BKCL Error <3>, BKCL_RUNTIME_ERROR",
     ):
         assert "--resume auto" in lost_rank(OSError(words))
+    stopped = RuntimeError(
+        "[/paddle/third_party/gloo/gloo/transport/tcp/unbound_buffer.cc:80] TIMEOUT self_rank = none"
+    )
+    assert lost_rank(stopped, "rank 3 (stopped)").startswith("rank 3 (stopped) did not answer for 30 seconds (")
     assert lost_rank(ValueError("(InvalidArgument) The shape of input is wrong")) is None
 
 

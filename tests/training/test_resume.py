@@ -1,6 +1,7 @@
 """k steps, a stop of any kind, and k more steps leave every bit that 2k straight steps leave."""
 
 import json
+import re
 import resource
 import signal
 import time
@@ -11,6 +12,7 @@ import pytest
 from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.schema import as_dict
+from ernie_vil2.training.checkpoint_scores import best_step
 from ernie_vil2.training.resume import check_size, compare, restore_parameters
 from tests.conftest import ROOT
 from tests.training.runs import arrays, begin, command, different, rank_of, train, write_config
@@ -91,7 +93,7 @@ def test_a_checkpoint_of_release_0_1_goes_on_with_the_same_bits(straight, tmp_pa
     place = tmp_path / "run/checkpoints/step-0000007/state.json"
     state = json.loads(place.read_text(encoding="utf-8"))
     run = state["run"]
-    del run["model"]["system"], run["model"]["settings"], run["train"]["console"]
+    del state["sha256"], run["model"]["system"], run["model"]["settings"], run["train"]["console"]
     run["objective"]["negatives"] = "batch"
     place.write_text(json.dumps(state), encoding="utf-8")
     assert not {"system", "settings"} & set(json.loads((place.parent / "config.json").read_text(encoding="utf-8")))
@@ -186,6 +188,54 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_bits(straight, tm
     done = train("-c", path, "--resume", "auto")
     assert done.returncode == 0, done.stderr[-2000:]
     assert different(arrays(tmp_path, 8), arrays(wanted, 8)) == []
+
+
+DAMAGE = {
+    "a letter": lambda text: text.replace('"seed": ', '"sEed": ', 1),
+    "a digit": lambda text: re.sub(r'"lr": [^,\n]+', '"lr": 7', text, count=1),
+    "a step": lambda text: re.sub(r'"step": \d+', '"step": 1000000000', text, count=1),
+    "brackets": lambda text: "[" * 100_000 + text,
+    "nested": lambda text: text.replace("{", '{"a": ' * 50_000 + "{", 1),
+    "a list": lambda text: f"[{text}]",
+    "infinity": lambda text: re.sub(r'"bytes": \d+', '"bytes": Infinity', text, count=1),
+}
+WITHOUT_SUM = {
+    "step": [10**9, -1, True, 8.0, "8", None, [8], 10**30],
+    "samples": [None, -1, 1.5, 10**21],
+    "position": [None, 3, [1], [1, None], [True, 0], {"a": 1}],
+    "run": [None, [], 3],
+    "files": [None, [], {"a": 1}, {"/etc/passwd": {"bytes": 1, "sha256": ""}}, {"../x": {"bytes": 1, "sha256": ""}}],
+    "loss_scale": [3, {"value": "x"}],
+    "metrics": [[], 3, {"a": []}],
+    "before": [[], {"valid": 3}],
+    "best": [[], 3],
+    "version": [None, True, []],
+}
+
+
+def test_state_json_is_believed_as_it_was_written_alone(straight, tmp_path):
+    """Its own checksum, the name of its folder, and without a checksum the kinds of its values."""
+    from ernie_vil2.training.distributed import Ranks
+    from ernie_vil2.training.run_checkpoints import Checkpoints
+
+    folder, _ = straight
+    copy_run(folder, tmp_path, until=6)
+    checkpoints = Checkpoints(tmp_path / "run/checkpoints", Ranks())
+    path = checkpoints.latest()
+    text = (path / "state.json").read_text()
+    state = {key: value for key, value in json.loads(text).items() if key != "sha256"}
+    wrong = [damage(text) for damage in DAMAGE.values()]
+    wrong += [json.dumps({**state, key: value}) for key, values in WITHOUT_SUM.items() for value in values]
+    wrong += [json.dumps({name: value for name, value in state.items() if name != key}) for key in ("run", "step")]
+    for content in wrong:
+        assert content != text
+        (path / "state.json").write_text(content)
+        with pytest.raises(CheckpointError, match=r"state.json is .*damaged .*--resume .*step-0000005") as caught:
+            checkpoints.load(path)
+        assert len(str(caught.value)) <= 480
+        assert checkpoints.steps()[-1] == 6 and best_step(checkpoints.folder) is None
+    (path / "state.json").write_text(json.dumps(state))  # as release 0.1 wrote it
+    assert checkpoints.load(path).state["step"] == 6
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer-0000-of-0001.safetensors", "state.json"])

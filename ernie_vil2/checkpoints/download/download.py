@@ -185,6 +185,7 @@ class Wanted:
                 return
             except (Interrupted, Refused) as failure:
                 failures.append(f"{url} {failure}")
+                self.tell(f"note: {failures[-1]}")  # the error has room for a few of them
         hint = f"{LATER}; where the publisher changed the file, take it out of {RECORD}" if self.record else LATER
         raise CheckpointError(f"{self.path} could not be fetched: {'; '.join(failures)}; {hint}")
 

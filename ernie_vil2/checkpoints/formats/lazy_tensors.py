@@ -5,7 +5,7 @@ import math
 import os
 import weakref
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
@@ -14,6 +14,8 @@ import numpy as np
 from ...errors import CheckpointError
 
 CHUNK = 1 << 22
+MAX_DIMENSIONS = 32  # of NumPy
+MAX_SIDE, MAX_VOLUME = 2**48, 2**59
 FLOATS = ("float32", "float16", "bfloat16", "float64")
 
 
@@ -159,6 +161,15 @@ class Float32View(View):
         if kind == "bfloat16":
             return (array.astype(np.uint32) << 16).view(np.float32)
         return array.astype(np.float32, copy=False) if kind in FLOATS else array
+
+
+def is_shape(sides: Sequence[Any]) -> bool:
+    """Whether NumPy can hold an array of these sides: it multiplies them even where one is 0."""
+    return (
+        len(sides) <= MAX_DIMENSIONS
+        and all(type(side) is int and 0 <= side < MAX_SIDE for side in sides)
+        and math.prod(side for side in sides if side) < MAX_VOLUME
+    )
 
 
 def spec_of(state: Mapping[str, Any], key: str) -> Spec:

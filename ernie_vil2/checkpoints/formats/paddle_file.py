@@ -16,7 +16,9 @@ import numpy as np
 
 from ...errors import CheckpointError, advice
 from ...files.atomic import atomic_file, reported
-from .lazy_tensors import Spec, Stored, TensorFile, printable
+from ...files.plain import open_plain
+from ...files.stand_ins import stand_in, stand_in_at
+from .lazy_tensors import Spec, Stored, TensorFile, is_shape, printable
 from .pickle_constructors import KNOWN, Array
 from .pickle_machine import Machine
 
@@ -33,7 +35,7 @@ def open_pdparams(path: str | os.PathLike) -> TensorFile:
     """
     path = Path(path)
     try:
-        handle = open(path, "rb")
+        handle = open_plain(path)
     except OSError as error:
         raise CheckpointError(
             f"cannot read {path}: {error.strerror or error}; {advice(error, 'give the path of a .pdparams file')}"
@@ -67,11 +69,10 @@ def load_pdparams(path: str | os.PathLike) -> dict:
 
 def identify(head: bytes, path: str | os.PathLike) -> None:
     """Say what a file is when its first bytes are not those of a pickle."""
+    refuse_stand_in(head, path)
     found = None
     if not head:
         found = "is empty"
-    elif head.startswith(b"version https://git-lfs"):
-        found = "is a Git LFS pointer, not the weights themselves"
     elif head.startswith(b"PK\x03\x04"):
         found = "is a zip archive, as PyTorch writes, not a Paddle weights file"
     elif head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar":
@@ -87,6 +88,18 @@ def identify(head: bytes, path: str | os.PathLike) -> None:
         raise CheckpointError(
             f"{path} {found}; give a .pdparams file that paddle.save wrote from a model's state_dict()"
         )
+
+
+def refuse_stand_in(head: bytes, path: str | os.PathLike) -> None:
+    """CheckpointError where a file begins as what lies there when it was not fetched."""
+    if found := stand_in(head):
+        raise CheckpointError(f"{path} {found}")
+
+
+def refuse_stand_in_at(path: str | os.PathLike) -> None:
+    """`refuse_stand_in` of a file that was found to be none of its kind."""
+    if found := stand_in_at(path):
+        raise CheckpointError(f"{path} {found}")
 
 
 def state_dict(value: Any, path: str | os.PathLike) -> dict[str, Stored]:
@@ -126,9 +139,7 @@ def join_slices(entries: dict[str, Any], slices: Any, path: str | os.PathLike) -
     for key, about in slices.items() if type(slices) is dict else [(SLICES, None)]:
         about = about if type(about) is dict else {}
         shape, names = about.get("OriginShape"), about.get("slices")
-        good = (
-            type(shape) is tuple and len(shape) <= 32 and all(type(side) is int and 0 <= side < 2**48 for side in shape)
-        )
+        good = type(shape) is tuple and is_shape(shape)
         good = good and type(names) is list and names and all(type(name) is str for name in names)
         parts = [entries.pop(name, None) for name in names] if good else []
         if not parts or not all(isinstance(part, Stored) and part.dtype == parts[0].dtype for part in parts):

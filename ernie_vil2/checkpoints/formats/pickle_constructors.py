@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .lazy_tensors import Piece, Spec, Stored, dtype_name, printable
+from .lazy_tensors import Piece, Spec, Stored, dtype_name, is_shape, printable
 from .pickle_machine import Buildable, Global, Refused
 
-MAX_DIMENSIONS = 32
+ORDERS = ("<", ">", "|", "=")
 
 
 class Dtype(Buildable):
@@ -25,15 +25,14 @@ class Dtype(Buildable):
         if (
             type(state) is not tuple
             or len(state) < 5
-            or type(state[1]) is not str
-            or state[1] not in "<>|="
-            or state[2:5] != (None,) * 3
+            or state[1] not in ORDERS
+            or any(part is not None for part in state[2:5])
         ):
             raise Refused("describes a numpy.dtype that is not a plain number")
         self.order = state[1]
 
     def resolve(self) -> np.dtype:
-        return np.dtype(self.code).newbyteorder(self.order if self.order in "<>" else "=")
+        return np.dtype(self.code).newbyteorder(self.order if self.order in ORDERS[:2] else "=")
 
 
 class Array(Buildable):
@@ -47,11 +46,7 @@ class Array(Buildable):
         self.fill(*state[1:])
 
     def fill(self, shape: Any, dtype: Any, fortran: Any, data: Any) -> None:
-        if (
-            type(shape) is not tuple
-            or len(shape) > MAX_DIMENSIONS
-            or any(type(side) is not int or not 0 <= side < 2**48 for side in shape)
-        ):
+        if type(shape) is not tuple or not is_shape(shape):
             raise Refused("holds a numpy.ndarray whose shape is not a tuple of sizes")
         if not isinstance(dtype, Dtype):
             raise Refused("holds a numpy.ndarray without a numpy.dtype")
@@ -115,7 +110,7 @@ def make_tuple(args: tuple) -> tuple:
 
 
 def name_of_data(args: tuple) -> Any:
-    if len(args) != 2 or args[0] != "data" or type(args[1]) is not dict or list(args[1]) != ["data"]:
+    if len(args) != 2 or args[0] != "data" or type(args[1]) is not dict or args[1].keys() != {"data"}:
         raise Refused("asks for builtins.eval of something that is not Paddle's own 'data'")
     return args[1]["data"]
 

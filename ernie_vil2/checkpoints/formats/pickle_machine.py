@@ -18,6 +18,10 @@ from .lazy_tensors import Piece, printable
 MAX_INSTRUCTIONS = 1_000_000  # a state dict takes about 45 a tensor
 MAX_TEXT = 4096  # longer strings are data, not names
 MAX_NAME = 512
+MAX_KEY = 2**60  # of a number as a key: up to here no two have one hash
+SIZES = {str: 1, tuple: 8, list: 8, dict: 8}  # type -> bytes of an element that is copied
+COPIES, MOST_COPIED = 16, 1 << 27
+"""Bytes that constructors may copy for a byte of the file, and in all: true files copy less than they have"""
 
 LENGTHS = {  # instruction -> (format of its length, what it holds)
     b"\x8c": ("<B", "text"),
@@ -66,6 +70,8 @@ class Machine:
         self.handle, self.known, self.where = handle, known, where
         self.size = os.fstat(handle.fileno()).st_size if end is None else end
         self.actions = ACTIONS
+        self.most_copied = min(MAX_TEXT + COPIES * (self.size - handle.tell()), MOST_COPIED)
+        self.copied = 0
         self.stack, self.marks, self.memo = [], [], {}
 
     def run(self) -> Any:
@@ -82,6 +88,13 @@ class Machine:
 
     def fail(self, reason: str) -> NoReturn:
         raise CheckpointError(f"{self.where}: {reason}; nothing of it was run: {self.advice}")
+
+    def spend(self, *values: Any) -> None:
+        """Count what a constructor may copy of its arguments: a file may hand it one long value again and again."""
+        for value in values:
+            self.copied += SIZES[type(value)] * len(value) if type(value) in SIZES else 0
+        if self.copied > self.most_copied:
+            raise Refused("copies its own values over and over, which no weights file needs")
 
     def step(self, code: bytes) -> None:
         if code in LENGTHS:
@@ -189,12 +202,15 @@ class Machine:
         function, args = self.pop_many(2)
         if not isinstance(function, Global) or function.call is None or type(args) is not tuple:
             raise Refused(f"calls something that is not one of {self.writer}'s constructors")
+        self.spend(*args)
         self.push(function.call(args))
 
     def build(self) -> None:
         state = self.pop()
         if not isinstance(self.top(), Buildable):
             raise Refused(f"sets the state of a {type(self.top()).__name__}, which {self.writer} does not write")
+        if type(state) is tuple:
+            self.spend(*state)
         self.top().build(state)
 
     def append(self, values: list) -> None:

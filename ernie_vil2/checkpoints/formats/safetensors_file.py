@@ -2,19 +2,25 @@
 
 import hashlib
 import json
-import math
 import os
 import struct
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ...errors import CheckpointError, advice
-from .lazy_tensors import Piece, Spec, Stored, TensorFile, spec_of
+from ...files.json_files import parse_json
+from ...files.plain import open_plain
+from .lazy_tensors import MAX_VOLUME, Piece, Spec, Stored, TensorFile, is_shape, printable, spec_of
+from .paddle_file import refuse_stand_in_at
 
+MAX_HEADER = 8 << 20
+"""Bytes: 100 to 250 a tensor, of which the models read here have some thousands"""
+MAX_NAME = 512
 DTYPES = {
     "F32": ("float32", "<f4"),
     "F16": ("float16", "<f2"),
@@ -34,47 +40,91 @@ CODES = {name: code for code, (name, _) in DTYPES.items()}
 
 
 def open_safetensors(path: str | os.PathLike) -> TensorFile:
-    """A lazy mapping of the tensors; the library checks the header, CheckpointError says what is wrong with it."""
-    from safetensors import SafetensorError, safe_open
+    """A lazy mapping of the tensors, in the order of their data; CheckpointError for a header that lies or is damaged.
 
+    The format's own library takes half a GB for a hostile header, and of a name that stands twice the last tensor.
+    """
     path = Path(path)
     try:
-        handle = open(path, "rb")
+        handle = open_plain(path)
     except OSError as error:
         raise CheckpointError(
             f"cannot read {path}: {error.strerror or error}; {advice(error, 'copy the whole model directory')}"
         ) from None
     try:
-        with safe_open(path, framework="numpy") as tensors:
-            sums = tensors.metadata() or {}
-            slices = [(key, tensors.get_slice(key)) for key in tensors.offset_keys()]
-            about = [(key, part.get_dtype(), tuple(part.get_shape())) for key, part in slices]
-        offset, entries = 8 + struct.unpack("<Q", handle.read(8))[0], {}
-        for key, code, shape in about:
-            if code not in DTYPES:
-                raise CheckpointError(
-                    f"{path}: {key} is of type {code}, which is not one of {', '.join(DTYPES)}; convert it first"
-                )
-            name, kind = DTYPES[code]
-            length = math.prod(shape) * np.dtype(kind).itemsize
-            crc32 = int(sums[f"crc32 {key}"], 16) if f"crc32 {key}" in sums else None
-            entries[key] = Stored(Spec(name, shape), np.dtype(kind), (Piece(offset, length),), crc32=crc32)
-            offset += length
+        entries = read_entries(handle, path)
         return TensorFile(path, handle, entries)
-    except (SafetensorError, ValueError) as error:
+    except (ValueError, RecursionError, struct.error) as error:
         handle.close()
+        refuse_stand_in_at(path)
         raise CheckpointError(f"{path} is damaged or incomplete ({error}); copy or convert it again") from None
     except BaseException:
         handle.close()
         raise
 
 
+def read_entries(handle: BinaryIO, path: Path) -> dict[str, Stored]:
+    """{key: Stored} of the header; ValueError says what is wrong with it, CheckpointError names a type not known."""
+    header, offset = read_header(handle)
+    sums = header.pop("__metadata__", {})
+    if type(sums) is not dict or not all(type(value) is str for value in sums.values()):
+        raise ValueError("its metadata is not text by name")
+    size, entries, end = os.fstat(handle.fileno()).st_size, {}, 0
+    for key, about in sorted(header.items(), key=lambda item: data_offsets(*item)):
+        first, last = about["data_offsets"]
+        shape, code = about.get("shape"), about.get("dtype")
+        if code not in DTYPES if type(code) is str else True:
+            raise CheckpointError(
+                f"{path}: {printable(key)} is of type {printable(str(code), 20)}, which is not one of "
+                f"{', '.join(DTYPES)}; convert it first"
+            )
+        name, kind = DTYPES[code]
+        if type(shape) is not list or not is_shape(shape) or not key.isprintable() or len(key) > MAX_NAME:
+            raise ValueError(f"{printable(key)} has a name or shape that no tensor has")
+        stored = Stored(Spec(name, tuple(shape)), np.dtype(kind), (Piece(offset + first, last - first),))
+        if stored.nbytes != last - first:
+            raise ValueError(
+                f"{printable(key)} of shape {shape} takes {stored.nbytes:,} bytes and has {last - first:,}"
+            )
+        if first != end:
+            raise ValueError(f"{'a gap lies' if first > end else 'tensors overlap'} before {printable(key)}")
+        crc32 = int(sums[f"crc32 {key}"], 16) if f"crc32 {key}" in sums else None
+        entries[key], end = replace(stored, crc32=crc32), last
+    if offset + end != size:
+        raise ValueError(f"the file has {size:,} bytes where its header says {offset + end:,}")
+    return entries
+
+
+def read_header(handle: BinaryIO) -> tuple[dict[str, Any], int]:
+    """(the header, the offset of the first byte behind it)."""
+    first = handle.read(8)
+    length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
+    if not 0 < length <= MAX_HEADER:
+        raise ValueError(f"a header of {length:,} bytes, where 1 to {MAX_HEADER:,} are sensible")
+    raw = handle.read(length)
+    if len(raw) < length:
+        raise ValueError(f"its header of {length:,} bytes is cut")
+    header = parse_json(raw.decode("utf-8"))
+    if type(header) is not dict:
+        raise ValueError("its header is not a dictionary")
+    return header, 8 + length
+
+
+def data_offsets(key: str, about: Any) -> tuple[int, int]:
+    """(first, last) of an entry of the header, by which entries are put in order."""
+    offsets = about.get("data_offsets") if type(about) is dict else None
+    good = type(offsets) is list and len(offsets) == 2 and all(type(place) is int for place in offsets)
+    if not good or not 0 <= offsets[0] <= offsets[1] < MAX_VOLUME:
+        raise ValueError(f"{printable(key)} does not say where its data is")
+    return offsets[0], offsets[1]
+
+
 def header_digest(path: str | os.PathLike) -> str:
     """SHA-256 of the header, which holds the checksum of every tensor and so stands for the whole content."""
-    with open(path, "rb") as handle:
+    with open_plain(path) as handle:
         first = handle.read(8)
         length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
-        return hashlib.sha256(first + handle.read(min(length, 100_000_000))).hexdigest()
+        return hashlib.sha256(first + handle.read(min(length, MAX_HEADER))).hexdigest()
 
 
 def write_safetensors(handle: BinaryIO, state: Mapping[str, Any], form: str = "np") -> None:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .lazy_tensors import printable
-from .pickle_constructors import MAX_DIMENSIONS, encode_latin1, ordered_dict
+from .lazy_tensors import MAX_SIDE, is_shape, printable
+from .pickle_constructors import encode_latin1, ordered_dict
 from .pickle_machine import Global, Refused
 
 DTYPES = {
@@ -38,7 +38,6 @@ STORAGES = {
     "BoolStorage": "bool",
     "UntypedStorage": "uint8",
 }
-HUGE = 2**48
 
 
 class Plain(NamedTuple):
@@ -77,21 +76,21 @@ class View:
 
 
 def is_size(value: Any) -> bool:
-    return type(value) is int and 0 <= value < HUGE
+    return type(value) is int and 0 <= value < MAX_SIDE
 
 
 def view(storage: Any, offset: Any, size: Any, stride: Any, dtype: str | None = None) -> View:
     """The View that these arguments of a torch constructor describe; its elements must lie in the storage."""
     if not isinstance(storage, Storage):
         raise Refused("makes a tensor of something that is not a storage")
-    shapes = [tuple(sides) if type(sides) in (tuple, list) else None for sides in (size, stride)]
     if (
-        None in shapes
-        or len(shapes[0]) != len(shapes[1])
-        or len(shapes[0]) > MAX_DIMENSIONS
-        or not all(map(is_size, (offset, *shapes[0], *shapes[1])))
+        any(type(sides) not in (tuple, list) for sides in (size, stride))
+        or len(size) != len(stride)
+        or not is_shape(size)
+        or not all(map(is_size, (offset, *stride)))
     ):
         raise Refused("holds a tensor whose offset, size and stride are not whole numbers of one rank")
+    shapes = tuple(size), tuple(stride)
     dtype = storage.dtype if dtype is None else dtype
     made = View(storage, dtype, offset, *shapes)
     itemsize = np.dtype(DTYPES[dtype]).itemsize
@@ -125,7 +124,7 @@ def rebuild_parameter(args: tuple) -> View:
 
 
 def make_size(args: tuple) -> tuple[int, ...]:
-    if len(args) != 1 or type(args[0]) not in (tuple, list) or not all(map(is_size, args[0])):
+    if len(args) != 1 or type(args[0]) not in (tuple, list) or not is_shape(args[0]):
         raise Refused("calls torch.Size for something that is not a shape")
     return tuple(args[0])
 

@@ -9,12 +9,14 @@ import os
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ...errors import CheckpointError, advice
+from ...files.plain import open_plain
 from .lazy_tensors import Piece, Spec, Stored, TensorFile, printable
 from .paddle_file import MAX_TIES, identify
 from .pickle_constructors import KNOWN as PADDLE
@@ -25,6 +27,7 @@ from .zip_members import Archive
 
 MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 LEGACY_HEAD = b"\x80\x02\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
+MAX_READINGS = 64  # of the whole file, for tensors of few elements that lie far apart
 Locate = Callable[[Iterable[Storage]], dict[Storage, tuple[int, str, int | None]]]
 """Offset, byte order and CRC-32 or None of storages"""
 
@@ -62,7 +65,7 @@ def open_torch(path: str | os.PathLike) -> TorchFile:
     """
     path = Path(path)
     try:
-        handle = open(path, "rb")
+        handle = open_plain(path)
     except OSError as error:
         raise CheckpointError(
             f"cannot read {path}: {error.strerror or error}; {advice(error, 'give the path of a weights file')}"
@@ -78,6 +81,12 @@ def open_torch(path: str | os.PathLike) -> TorchFile:
             )
         places = locate({view.storage for view in views.values()})
         file = TorchFile(path, handle, {key: entry_of(view, *places[view.storage]) for key, view in views.items()})
+        strided = [entry for entry in file.entries.values() if isinstance(entry, Strided)]
+        if sum(entry.count * entry.dtype.itemsize for entry in strided) > MAX_READINGS * size:
+            raise CheckpointError(
+                f"{path}: its tensors are cut out of the same data over {MAX_READINGS} times; save a model's "
+                "state_dict() again, with contiguous tensors"
+            )
         file.notes += notes
         return file
     except BaseException:
@@ -127,7 +136,9 @@ def read_zip(handle: BinaryIO, path: str | os.PathLike) -> tuple[Any, Locate, in
             if held.length != storage.nbytes:
                 raise archive.damaged(f"{printable(name)} has {held.length:,} bytes where {storage.nbytes:,} are due")
             places[storage] = start, order, held.crc32
-        for (start, _, _), storage in sorted((place, storage) for storage, place in places.items()):
+        for (start, _, _), storage in sorted(
+            ((place, storage) for storage, place in places.items()), key=itemgetter(0)
+        ):
             if start < end:
                 raise archive.damaged("its members overlap")
             end = start + storage.nbytes

@@ -7,7 +7,7 @@ import os
 from typing import Any, BinaryIO
 
 from .lazy_tensors import printable
-from .pickle_machine import ACTIONS, Buildable, Global, Machine, Refused
+from .pickle_machine import ACTIONS, MAX_KEY, Buildable, Global, Machine, Refused
 from .torch_constructors import KNOWN, STORAGES, Storage, TorchGlobal, is_size
 
 
@@ -25,6 +25,11 @@ class Record(Buildable):
         if type(state) is not dict:
             raise Refused("sets the state of a TorchScript object to something that is not its attributes")
         self.attributes = state
+
+
+def is_key(value: Any) -> bool:
+    """Whether torch has such keys, of which not all can have one hash."""
+    return type(value) in (str, float, bool) or (type(value) is int and abs(value) < MAX_KEY)
 
 
 class TorchMachine(Machine):
@@ -52,7 +57,7 @@ class TorchMachine(Machine):
         return super().find(module, name)
 
     def pairs(self, values: list) -> list[tuple[Any, Any]]:
-        if len(values) % 2 or any(type(key) not in (str, int, float, bool) for key in values[::2]):
+        if len(values) % 2 or any(not is_key(key) for key in values[::2]):
             raise Refused("holds a dictionary whose keys are neither text nor numbers")
         return list(zip(values[::2], values[1::2], strict=True))
 

@@ -11,7 +11,8 @@ from .torch_pickle import Record
 CONTAINERS = ("state_dict", "model_state_dict", "learnable", "model", "module", "net", "network", "params", "weights")
 MAX_CONTAINERS = 4
 MAX_DEPTH = 30  # objects of a TorchScript archive within each other
-MAX_OBJECTS = 100_000
+MAX_OBJECTS = 100_000  # and their attributes
+MAX_NAME = 200
 
 
 def named_views(tree: Any, path: str | os.PathLike) -> tuple[dict[str, View], list[str]]:
@@ -32,11 +33,7 @@ def named_views(tree: Any, path: str | os.PathLike) -> tuple[dict[str, View], li
         inside = ", ".join(printable(str(key), 40) for key in list(tree)[:5]) if type(tree) is dict and tree else "none"
         raise CheckpointError(f"{path} holds no named tensors (its entries: {inside}); save a model's state_dict()")
     for key in views:
-        if type(key) is not str or not key.isprintable() or len(key) > 200:
-            raise CheckpointError(
-                f"{path}: the key '{printable(str(key))}' is not a tensor's name; "
-                "take the file again from a source that you trust"
-            )
+        tensor_name(key, path)
     if entered:
         others = "; the other entries are left out" if beside else ""
         notes.append(f"taken from its entry {'.'.join(map(printable, entered))}{others}")
@@ -44,6 +41,16 @@ def named_views(tree: Any, path: str | os.PathLike) -> tuple[dict[str, View], li
         others = [printable(str(key), 40) for key, value in tree.items() if not isinstance(value, View)]
         notes.append(f"{len(others)} entries that are no tensors are left out ({', '.join(others[:5])})")
     return views, notes
+
+
+def tensor_name(key: Any, path: str | os.PathLike) -> str:
+    """A key as it is; CheckpointError where no tensor has such a name."""
+    if type(key) is not str or not key.isprintable() or len(key) > MAX_NAME:
+        raise CheckpointError(
+            f"{path}: the key '{printable(str(key))}' is not a tensor's name; "
+            "take the file again from a source that you trust"
+        )
+    return key
 
 
 def container(tree: Any) -> str | None:
@@ -76,11 +83,11 @@ def add_attributes(root: Record, path: str | os.PathLike, views: dict[str, View]
     waiting, seen = [("", root, 0)], 0
     while waiting:
         prefix, record, depth = waiting.pop()
-        seen += 1
+        seen += 1 + len(record.attributes)
         if depth > MAX_DEPTH or seen > MAX_OBJECTS:
             raise CheckpointError(f"{path} nests objects too deep or too often; give a file of a model's state_dict()")
         for name, value in record.attributes.items():
             if isinstance(value, View):
-                views[f"{prefix}{name}"] = value
+                views[tensor_name(f"{prefix}{name}", path)] = value
             elif isinstance(value, Record):
-                waiting.append((f"{prefix}{name}.", value, depth + 1))
+                waiting.append((tensor_name(f"{prefix}{name}.", path), value, depth + 1))

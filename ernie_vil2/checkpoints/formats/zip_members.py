@@ -13,7 +13,7 @@ from ...errors import CheckpointError
 from .lazy_tensors import printable
 
 END, END64, LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-MAX_DIRECTORY = 64 << 20  # bytes; torch takes about 130 a tensor
+MAX_DIRECTORY = 8 << 20  # bytes; torch takes about 130 a tensor
 
 
 class Member(NamedTuple):

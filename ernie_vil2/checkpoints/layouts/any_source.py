@@ -10,8 +10,9 @@ from typing import Any
 from ...errors import CheckpointError, advice
 from ...files import json_files
 from ...files.patterns import foreign
+from ...files.plain import open_plain
 from ..formats.lazy_tensors import Spec, TensorFile, printable, spec_of
-from ..formats.paddle_file import open_pdparams
+from ..formats.paddle_file import open_pdparams, refuse_stand_in
 from ..formats.safetensors_file import open_safetensors
 from ..formats.torch_file import is_torch, open_torch
 
@@ -27,12 +28,10 @@ SUFFIXES = (".safetensors", ".pdparams", ".bin", ".pt", ".pth")
 SETTINGS = ("config.json", "model_config.json", "open_clip_config.json")
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "_forward_module.")
 """What data parallel, compiled and other wrapped models put in front of every key."""
-MAX_JSON = 8 << 20
 KNOWN_HEAD = re.compile(
     rb"\x80|\}q\x00|\(?[ci][\w.]+\n[\w.]+\n"  # pickles of any protocol
-    rb"|PK\x03\x04|\x1f\x8b|\x00{8}|version https://git-lfs"
+    rb"|PK\x03\x04|\x1f\x8b|\x00{8}"
 )
-WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
 
 
 @dataclass
@@ -132,7 +131,7 @@ def weights_of(folder: Path) -> Path:
 def open_weights(path: Path) -> TensorFile:
     """The tensors of one file, by its first bytes and not by its name."""
     try:
-        with open(path, "rb") as handle:
+        with open_plain(path) as handle:
             head = handle.read(512)
     except OSError as error:
         raise CheckpointError(
@@ -150,14 +149,12 @@ def open_weights(path: Path) -> TensorFile:
 
 def refuse_unknown(head: bytes, path: Path) -> None:
     """CheckpointError for a file whose first bytes are those of no kind of weights, nor of what a reader names."""
+    refuse_stand_in(head, path)
     if not head or KNOWN_HEAD.match(head) or head[8:9] == b"{" or head[257:262] == b"ustar":
         return
-    advice = "give the weights file itself"
-    if WEB_PAGE.match(head):
-        advice = "it is a web page, which a server may have sent in place of the file: download it again"
     raise CheckpointError(
         f"{path} is no weights file of torch, Paddle or safetensors (it begins with "
-        f"'{printable(head[:24].decode('latin-1'))}'); {advice}"
+        f"'{printable(head[:24].decode('latin-1'))}'); give the weights file itself"
     )
 
 
@@ -194,14 +191,11 @@ def read_json(path: Path, required: bool = False) -> dict[str, Any]:
     if not required and not path.is_file():
         return {}
     try:
-        if path.stat().st_size > MAX_JSON:
-            raise ValueError(f"over {MAX_JSON:,} bytes")
-        content = json_files.read_json(path)
+        content = json_files.read_json(path, most=json_files.SETTINGS_BYTES)
         if type(content) is not dict:
             raise ValueError("not a dictionary")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
-        raise CheckpointError(
-            f"cannot read {path} ({reason}); {advice(error, 'correct it, or take it again from its source')}"
-        ) from None
+        fix = getattr(error, "fix", None) or advice(error, "correct it, or take it again from its source")
+        raise CheckpointError(f"cannot read {path} ({reason}); {fix}") from None
     return content

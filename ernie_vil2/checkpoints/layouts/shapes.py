@@ -9,12 +9,13 @@ from typing import Any
 
 from ...errors import CheckpointError
 from ..formats.lazy_tensors import FLOATS, printable, spec_of
+from ..misfit import MisfitError
 
 MAX_DEPTH = 1000
 
 
 def check(state: Mapping[str, Any], wanted: Mapping[str, Sequence[int]], where: str | os.PathLike, name: str) -> None:
-    """Raise one CheckpointError that lists what is missing, mis-shaped or not floating point among `wanted`
+    """Raise one MisfitError on what is missing, mis-shaped or not floating point among `wanted`
     {key: shape} in a state of the layout `name`."""
     found = {key: spec_of(state, key) for key in wanted if key in state}
     problems = {
@@ -28,11 +29,11 @@ def check(state: Mapping[str, Any], wanted: Mapping[str, Sequence[int]], where: 
     }
     problems = {kind: names for kind, names in problems.items() if names}
     if problems:
-        counts = ", ".join(f"{len(names)} {kind}" for kind, names in problems.items())
-        lists = "".join(f"\n  {kind}:\n    " + "\n    ".join(names) for kind, names in problems.items())
-        raise CheckpointError(
-            f"{where} is in the layout {name} but its tensors do not fit each other or its config.json "
-            f"({counts} of {len(wanted)}); take the files again from their source:{lists}"
+        raise MisfitError(
+            f"{where} is in the layout {name} but its tensors do not fit each other or its config.json",
+            problems,
+            len(wanted),
+            "take the files again from their source",
         )
 
 

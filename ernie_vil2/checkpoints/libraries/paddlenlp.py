@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...config.tower_fields import PaddleNLPConfig
 from ...errors import ConfigError
-from ...files.json_files import read_json
+from ...files.json_files import SETTINGS_BYTES, read_json
 from ...files.text import ContentError
 from .importing import imported
 
@@ -31,7 +31,7 @@ def look_up(config: PaddleNLPConfig) -> dict[str, Any]:
     """
     if not config.settings:
         folder = Path(config.paddlenlp)
-        if folder.is_dir():
+        if os.path.isdir(folder):
             config.settings = read_settings(folder / CONFIG)
         else:
             config.settings = built_in(config.paddlenlp) or read_settings(fetched(config.paddlenlp, [CONFIG]))
@@ -41,7 +41,7 @@ def look_up(config: PaddleNLPConfig) -> dict[str, Any]:
 def read_settings(path: str | os.PathLike) -> dict[str, Any]:
     """A configuration file as a dictionary."""
     try:
-        found = read_json(path)
+        found = read_json(path, most=SETTINGS_BYTES)
         assert isinstance(found, dict) and found
     except (OSError, ValueError, AssertionError) as error:
         reason = f" ({error.reason})" if isinstance(error, ContentError) else ""
@@ -98,7 +98,7 @@ def fetched(name: str, files: list[str]) -> str:
 def published_weights(source: str, model_class: Any) -> str | Path:
     """Path of the weights of a model of PaddleNLP, in the folder `source` or, by that name, downloaded and not yet
     read."""
-    if Path(source).is_dir():
+    if os.path.isdir(source):
         return Path(source) / WEIGHTS
     urls = model_class.pretrained_resource_files_map.get("model_state", {})
     return fetched(source, [urls.get(source, WEIGHTS)])

@@ -11,7 +11,7 @@ from ...studies.ablation.report import summary_table, write_document
 from ...studies.ablation.run import plan
 from ...studies.runs.processes import run_all
 from ...studies.runs.run import TEST_IMAGES, results
-from ..arguments import add_replace, count
+from ..arguments import add_overrides, add_replace, count, seed
 from ..stopping import stoppable
 
 
@@ -42,13 +42,13 @@ def run(args: argparse.Namespace) -> int | None:
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `ablation` to the verbs of an argument parser."""
     verb = verbs.add_parser("ablation", help=run.__doc__, description=run.__doc__)
-    verb.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="S", help="default: 0 1 2")
+    verb.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2], metavar="S", help="default: 0 1 2")
     verb.add_argument("--jobs", type=count, default=2, metavar="N", help="runs side by side, a thread each (default 2)")
     verb.add_argument("--only", action="append", metavar="NAME", help=f"one of {', '.join(NAMES)}; may be repeated")
     verb.add_argument("--configs", default="configs/ablation", metavar="DIR", help="default: %(default)s")
     verb.add_argument("--output", default="output/ablation", metavar="DIR", help="of the runs (default %(default)s)")
     verb.add_argument("--images", type=count, default=TEST_IMAGES, metavar="N", help="unseen scenes (%(default)s)")
     verb.add_argument("--write", default="docs/ablation.md", metavar="FILE", help="default: %(default)s")
-    verb.add_argument("-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="for every run")
+    add_overrides(verb, "for every run")
     add_replace(verb)
     verb.set_defaults(run=run)

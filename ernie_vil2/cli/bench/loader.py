@@ -4,7 +4,7 @@ import argparse
 
 from ...studies.speed import loader
 from ...studies.speed.loader_memory import memory
-from ..arguments import count
+from ..arguments import between, count
 from ..progress import note
 from ..stopping import stoppable
 
@@ -24,7 +24,9 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb = verbs.add_parser("loader", help=run.__doc__, description=run.__doc__)
     verb.add_argument("--memory", action="store_true", help="measure memory instead of speed")
     verb.add_argument("--samples", type=count, metavar="N", help="default 1024, and 100000 with --memory")
-    verb.add_argument("--quality", type=count, default=85, metavar="Q", help="of the JPEGs, 1 to 100 (default 85)")
+    verb.add_argument(
+        "--quality", type=between(int, 1, 100), default=85, metavar="Q", help="of the JPEGs, 1 to 100 (default 85)"
+    )
     verb.add_argument("--repeats", type=count, default=3, metavar="N", help="turns of each side (default 3)")
     verb.add_argument("--workers", type=count, default=2, metavar="N", help="processes, with --memory (default 2)")
     verb.set_defaults(run=run)

@@ -16,7 +16,7 @@ from ...studies.scaling.project import Projection
 from ...studies.scaling.report import COMMAND, card_section, document
 from ...studies.scaling.view_costs import SIZES
 from ...studies.speed.host_sizes import measure_hosts
-from ..arguments import add_replace, count
+from ..arguments import add_replace, count, positive, whole
 from ..stopping import stoppable
 
 
@@ -46,8 +46,8 @@ def assumptions(texts: Iterable[str]) -> Assumptions:
             values[key] = float(value)
         except ValueError:
             raise ConfigError(f"--assume {text}: write it as key=number") from None
-        if not 0 < values[key] < float("inf"):
-            raise ConfigError(f"--assume {text}: the number must be above 0")
+        if not 1e-18 <= values[key] <= 1e18:
+            raise ConfigError(f"--assume {text}: the number must be above 0, from 1e-18 to 1e18")
     return dataclasses.replace(Assumptions(), **values)
 
 
@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> None:
     measured, assumed = read_measured(args.measured), assumptions(args.assume)
     cards = {name: card_named(name) for name in args.card or CARDS}
     if args.pairs_per_second:
-        if args.pairs_per_second < 0 or len(cards) > 1:
-            raise ConfigError("--pairs-per-second is above 0 and belongs to one --card")
+        if len(cards) > 1:
+            raise ConfigError("--pairs-per-second belongs to one --card; name it")
         ((name, card),) = cards.items()
         told = dataclasses.replace(card, pairs_per_second=args.pairs_per_second, source="speed: given; " + card.source)
         cards = {name: told}
@@ -97,11 +97,11 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     told = "measure on this machine first and write that file: all (default), or the host's or ranks' part anew"
     verb.add_argument("--measure", nargs="?", const="all", choices=("all", "host", "ranks"), help=told)
     verb.add_argument("--card", action="append", metavar="NAME", help=f"one of {', '.join(CARDS)}; default: all")
-    verb.add_argument("--pairs-per-second", type=float, metavar="P", help="of a plain ViT-B/16 step on one card")
+    verb.add_argument("--pairs-per-second", type=positive, metavar="P", help="of a plain ViT-B/16 step on one card")
     verb.add_argument("--per-card", type=count, default=512, metavar="N", help="pairs of a card (default %(default)s)")
     verb.add_argument("--batch", type=count, default=32768, metavar="N", help="the fixed batch (default %(default)s)")
-    verb.add_argument("--sharding", type=int, choices=(0, 1, 2), default=1, help="default: %(default)s")
-    verb.add_argument("--pairs", type=float, default=1.5e9, metavar="N", help="of a training (default %(default)g)")
+    verb.add_argument("--sharding", type=whole, choices=(0, 1, 2), default=1, help="default: %(default)s")
+    verb.add_argument("--pairs", type=positive, default=1.5e9, metavar="N", help="of a training (default %(default)g)")
     verb.add_argument("--assume", action="append", default=[], metavar="KEY=NUMBER", help="change an assumption")
     verb.add_argument("--write", metavar="FILE", help="write the page, for example docs/scaling.md")
     add_replace(verb)

@@ -12,7 +12,7 @@ from ...studies.systems.costs import COSTS, measured
 from ...studies.systems.plan import BATCHES, PAIRS, RATES, SEEDS, Plan, train
 from ...studies.systems.report import write_document
 from ...studies.systems.tables import run_table
-from ..arguments import add_replace, count
+from ..arguments import add_overrides, add_replace, count, positive, seed
 from ..stopping import stoppable
 
 
@@ -52,10 +52,10 @@ def configs(plan: Plan, results: Results) -> dict[str, dict[int, dict]]:
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `systems` to the verbs of an argument parser."""
     verb = verbs.add_parser("systems", help=run.__doc__, description=run.__doc__)
-    verb.add_argument("--seeds", type=int, nargs="+", default=SEEDS, metavar="S", help="default: 0 1 2")
+    verb.add_argument("--seeds", type=seed, nargs="+", default=SEEDS, metavar="S", help="default: 0 1 2")
     verb.add_argument("--batches", type=count, nargs="+", default=BATCHES, metavar="N", help="default: 32 128")
     told = "learning rates of the search (default 3e-4 1e-3 3e-3)"
-    verb.add_argument("--rates", type=float, nargs="+", default=RATES, metavar="R", help=told)
+    verb.add_argument("--rates", type=positive, nargs="+", default=RATES, metavar="R", help=told)
     verb.add_argument("--pairs", type=count, default=PAIRS, metavar="N", help="that every run sees (%(default)s)")
     verb.add_argument("--jobs", type=count, default=2, metavar="N", help="runs side by side, a thread each (default 2)")
     verb.add_argument("--only", action="append", metavar="NAME", help=f"one of {', '.join(NAMES)}; may be repeated")
@@ -63,6 +63,6 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--output", default="output/systems", metavar="DIR", help="of the runs (default %(default)s)")
     verb.add_argument("--images", type=count, default=TEST_IMAGES, metavar="N", help="unseen scenes (%(default)s)")
     verb.add_argument("--write", default="docs/systems.md", metavar="FILE", help="default: %(default)s")
-    verb.add_argument("-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="for every run")
+    add_overrides(verb, "for every run")
     add_replace(verb)
     verb.set_defaults(run=run)

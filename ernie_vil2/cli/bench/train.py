@@ -4,7 +4,7 @@ import argparse
 
 from ...config.load import load_run
 from ...studies.speed import training
-from ..arguments import add_run, count
+from ..arguments import add_run, count, positive
 from ..stopping import stoppable
 
 BASE = "configs/ernie_vil2_base_vit_zh.yaml"
@@ -29,5 +29,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     add_run(verb, BASE)
     verb.add_argument("--batch", type=count, default=64, metavar="N", help="pairs of a step (default %(default)s)")
     verb.add_argument("--steps", type=count, default=10, metavar="N", help="default: %(default)s")
-    verb.add_argument("--peak", type=float, metavar="TFLOPS", help="the device's peak, for example 312 (A100, bf16)")
+    verb.add_argument("--peak", type=positive, metavar="TFLOPS", help="the device's peak, for example 312 (A100, bf16)")
     verb.set_defaults(run=run)

@@ -7,7 +7,7 @@ from ...data.images.limits import limits_of
 from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError, plain
 from ...files.claim import Claims
-from ..arguments import add_damaged, add_replace
+from ..arguments import add_damaged, add_replace, whole
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
@@ -48,7 +48,7 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb = verbs.add_parser("check", help="find what is wrong with a source")
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)
     verb.add_argument("--vocab", help="vocab.txt, for token lengths and the truncation rate")
-    verb.add_argument("--limit", type=int, help="check the first LIMIT rows only")
+    verb.add_argument("--limit", type=whole, help="check the first LIMIT rows only")
     verb.add_argument("--json", metavar="OUT", help="write the whole report, with every bad row, as JSON")
     verb.add_argument("--checksums", action="store_true", help="compare tars with the checksums in their index.json")
     add_damaged(verb)

@@ -15,7 +15,7 @@ from ...errors import ConfigError, plain
 from ...files.atomic import reported
 from ...files.claim import Claims
 from ...stop import StopRequest
-from ..arguments import add_replace
+from ..arguments import add_replace, number, whole
 from ..progress import row_bar
 
 KEPT = "what was detected is kept, the same command goes on"
@@ -27,8 +27,10 @@ def add_detections(verb: argparse.ArgumentParser, field: str, most: int) -> None
     verb.add_argument("output", metavar="OUT", help=f"JSON lines {{id, {field}}} to write")
     verb.add_argument("detections", nargs="*", metavar="DETECTIONS", help="JSON lines or COCO results of a detector")
     verb.add_argument("--detector", metavar="DIR", help="an exported PaddleDetection model that is run over the source")
-    verb.add_argument("--threshold", type=float, default=0.3, help="least score (default %(default)s)")
-    verb.add_argument("--most", type=int, default=most, metavar="K", help=f"{field} of an image (default %(default)s)")
+    verb.add_argument("--threshold", type=number, default=0.3, help="least score (default %(default)s)")
+    verb.add_argument(
+        "--most", type=whole, default=most, metavar="K", help=f"{field} of an image (default %(default)s)"
+    )
     verb.add_argument("--match", choices=sorted(MATCHES), default="id", help="stem: by file name without its suffix")
     add_replace(verb)
 

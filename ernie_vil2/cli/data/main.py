@@ -1,10 +1,10 @@
-"""Look into data, and write it as shards: `data.py check SOURCE` finds what is wrong, `data.py shard` makes tars."""
+"""Look into data, and write it anew: `data.py check SOURCE` finds what is wrong, `data.py shard` makes tars."""
 
 import argparse
 
-from . import boxes, check, pairs, shard, tags, vocab
+from . import boxes, check, pairs, shard, split, tags, vocab
 
-VERBS = (check, shard, tags, boxes, pairs, vocab)
+VERBS = (check, shard, split, tags, boxes, pairs, vocab)
 
 
 def main(argv: list[str] | None = None) -> int | None:

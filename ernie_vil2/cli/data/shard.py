@@ -10,7 +10,7 @@ from ...data.sources.tar.manifest import NAME, read_manifest
 from ...data.sources.tar.write import BAD_NAME, parse_size, write_shards
 from ...files.atomic import reported
 from ...files.claim import Claims
-from ..arguments import add_damaged, add_replace
+from ..arguments import add_damaged, add_replace, whole
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
@@ -48,7 +48,7 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb = verbs.add_parser("shard", help="write a source as tars with an index")
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)
     verb.add_argument("out", metavar="OUT", help="folder for 00000.tar, ... and index.json")
-    verb.add_argument("--per-shard", type=int, default=10000, help="samples of a tar (default 10000)")
+    verb.add_argument("--per-shard", type=whole, default=10000, help="samples of a tar (default 10000)")
     verb.add_argument("--size-limit", default="1GB", help="bytes of a tar (default 1GB)")
     add_replace(verb)
     add_damaged(verb)

@@ -4,6 +4,7 @@ import argparse
 
 from ...data.tagging.labels import LANGUAGES, read_labels
 from ...data.tagging.rules import ORDERS, Rules
+from ..arguments import whole
 from ..stopping import stoppable
 from .detections import add_detections, write
 
@@ -23,7 +24,7 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--labels", metavar="FILE", help="class names: text, JSON of COCO, coco, or coco80")
     verb.add_argument("--chinese", metavar="FILE", help="Chinese names, a line for each class of --labels")
     verb.add_argument("--language", choices=LANGUAGES, default="zh", help="of the tags (default %(default)s)")
-    verb.add_argument("--first-index", type=int, default=0, metavar="N", help="class number of the first line (0)")
+    verb.add_argument("--first-index", type=whole, default=0, metavar="N", help="class number of the first line (0)")
     verb.add_argument("--order", choices=ORDERS, default="score", help="score, box area, or left to right")
     verb.add_argument("--repeat", action="store_true", help="keep a tag as often as it was detected")
     verb.set_defaults(run=run)

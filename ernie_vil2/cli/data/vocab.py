@@ -4,7 +4,7 @@ import argparse
 
 from ...data.vocabulary import write_vocabulary
 from ...files.claim import Claims
-from ..arguments import add_replace, count
+from ..arguments import add_replace, count, number
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
@@ -29,7 +29,7 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--size", type=count, required=True, metavar="N", help="most tokens; the release has 39979")
     verb.add_argument(
         "--coverage",
-        type=float,
+        type=number,
         default=1.0,
         metavar="SHARE",
         help="share of all characters of the texts that must be known; rare ones go first (default 1, all)",

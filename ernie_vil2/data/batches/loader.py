@@ -2,7 +2,10 @@
 
 import math
 
+import numpy as np
+
 from ...errors import DataError
+from ...waiting import Reminder, told
 from ..sources.base import RowError, Source
 from ..sources.usable import read_row
 from .order import Order
@@ -111,7 +114,7 @@ class Loader:
 
     def __iter__(self):
         make = BatchMaker(self.source, self.maker)
-        batches = self._from_workers(make) if self.workers else (make(*self._job(step)) for step in self._steps())
+        batches = self._from_workers(make) if self.workers else self._from_here(make)
         for step, (batch, bad) in zip(self._steps(), batches, strict=True):
             yield batch, self._counted(step, bad)
 
@@ -121,6 +124,18 @@ class Loader:
     def _job(self, step):
         epoch, positions = self.order.batch(step)
         return epoch, positions[self.part]
+
+    def _from_here(self, make):
+        current, reminder = np.array([-1]), Reminder()
+
+        def sentence(seconds):
+            place = self.source.where(int(current[0])) if current[0] >= 0 else "its first sample"
+            return f"{self.source.name}: waiting for a batch for {seconds:.0f} s; this process reads {place}"
+
+        for step in self._steps():
+            with told(sentence, reminder):
+                made = make(*self._job(step), current=current)
+            yield made
 
     def _from_workers(self, make):
         count = len(range(self.order.batch_size)[self.part])

@@ -11,7 +11,7 @@ from ...errors import ConfigError, ImageError
 from ...keys import generator, stable_hash
 from ..boxes import network_boxes
 from ..images.augment import draw_short, vary
-from ..images.decode import applied_orientation, decode, decode_for
+from ..images.decode import applied_orientation, decode_for
 from ..images.limits import DEFAULT_LIMITS, Limits
 from ..images.placement import Placement
 from ..images.resize import centre, crop, resize_short
@@ -178,8 +178,8 @@ class ViewMaker:
         that the views draw."""
         size, recipe = self.profile.size, self.augmentation
         if recipe is None:
-            rgb = decode(image, self.profile, self.limits)
-            pixels, placed = crop(rgb, self.profile), centre(rgb.shape[:2], self.profile)
+            rgb, sides = decode_for(image, None, self.profile, self.limits)
+            pixels, placed = crop(rgb, self.profile, sides=sides), centre(sides, self.profile)
             return dict.fromkeys(self.image_views, pixels), dict.fromkeys(self.image_views, placed)
         keys = {view: generator(self.seed, epoch, index, view) for view in self.image_views}
         shorts = {view: draw_short(self.profile.resized, key, recipe.crop_scale) for view, key in keys.items()}

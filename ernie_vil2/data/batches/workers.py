@@ -2,71 +2,32 @@
 
 import collections
 import contextlib
-import ctypes
+import logging
+import math
 import multiprocessing
 import os
 import queue
 import signal
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection, resource_tracker, util
-from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, UserError
+from ...errors import DataError
+from ...waiting import Reminder
 from .shared_memory import PixelRing, SharedBytes, small_block
+from .worker_process import QUIET, work
 
 AHEAD = 2
 """Chunks given to a worker at a time: one that it makes, and the next, so that it need not wait for this process."""
 START_SECONDS = 120
 NAMING_SECONDS = 5
 TICK = 1.0
-QUIET = {signal.SIGINT, signal.SIGTERM}
-
-
-def work(
-    number: int, parent: int, pipe: Connection, make: Callable[..., Any], ring: PixelRing | None, progress: SharedBytes
-) -> None:
-    """A worker process: chunks in, chunks out, until its parent ends.
-
-    Ctrl-C and SIGTERM reach a whole group of processes; the trainer answers them with a checkpoint, and the workers go
-    on until it ends them. They die with it, however it dies.
-    """
-    for name in QUIET:
-        signal.signal(name, signal.SIG_IGN)
-    if sys.platform.startswith("linux"):
-        parent_death_signal = 1
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:
-        return
-    import cv2
-
-    cv2.setNumThreads(1)
-    current = progress.array.view(np.int64)[number : number + 1]
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        pipe.send(None)
-        while True:
-            ticket, slot, offset, epoch, positions = pipe.recv()
-            into = ring.slot(slot) if ring is not None else None
-            pipe.send((ticket, *attempt(make, epoch, positions, into, offset, current)))
-            current[0] = -1
-
-
-def attempt(*job: Any) -> tuple[Any, DataError | str | None]:
-    """(result, None), or (None, error): a UserError, or the traceback of anything else as text."""
-    make, *rest = job
-    try:
-        return make(*rest), None
-    except UserError as error:
-        return None, DataError(str(error))
-    except Exception:
-        return None, traceback.format_exc()
+LOG = logging.getLogger("ernie_vil2")
 
 
 class Worker:
@@ -101,7 +62,7 @@ class Crew:
     ):
         self.timeout, self.name, self.describe = timeout, name, describe
         self.lock, self.waiting, self.finished = threading.Lock(), collections.deque(), queue.SimpleQueue()
-        self.closed = False
+        self.closed, self.reminder, self.hearing = False, Reminder(), None
         self.progress = small_block(8 * workers)
         self.progress.array.view(np.int64)[:] = -1
         context = multiprocessing.get_context("spawn")
@@ -128,11 +89,34 @@ class Crew:
 
     def take(self) -> tuple[Any, Any]:
         """(ticket, result) of a finished chunk; waits for one. Raises DataError for what stopped the workers."""
-        ticket, result, error = self.finished.get()
+        began = time.monotonic()
+        while (found := self._finished()) is None:
+            if self.reminder.due(waited := time.monotonic() - began):
+                LOG.warning("%s: waiting for a batch for %.0f s; %s", self.name, waited, self._delay())
+        ticket, result, error = found
         if error is not None:
             self.finished.put((None, None, error))
             raise error
         return ticket, result
+
+    def _finished(self):
+        """What comes within TICK; None for nothing. A worker that stops within an answer holds the watch as well."""
+        try:
+            return self.finished.get(timeout=TICK)
+        except queue.Empty:
+            worker, since = self.hearing or (None, math.inf)
+            if time.monotonic() - since <= self.timeout:
+                return None
+            raise DataError(
+                f"{self.name}: loader worker {worker.number} (pid {worker.process.pid}) has stopped "
+                f"within an answer for over {self.timeout:g} s (data.timeout); start again"
+            ) from None
+
+    def _delay(self):
+        worker = max(self.workers, key=lambda worker: worker.spent)
+        who = f"loader worker {worker.number} (pid {worker.process.pid})"
+        limit = f"the limit, data.timeout, is {self.timeout:g} s"
+        return f"{who} has been {self._place(worker)} for {worker.spent:.0f} s; {limit}"
 
     def close(self) -> None:
         """End all processes at once; they hold nothing that could be lost."""
@@ -172,7 +156,9 @@ class Crew:
         try:
             if not worker.pipe.poll():
                 raise EOFError
+            self.hearing = (worker, time.monotonic())
             message = worker.pipe.recv()
+            self.hearing = None
         except (EOFError, OSError):
             if not self.closed:
                 raise self._death(worker) from None

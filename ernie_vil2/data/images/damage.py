@@ -6,15 +6,31 @@ Of the other formats, and of compressions without a check of their own, what the
 import io
 import struct
 import zlib
-from collections.abc import Iterator
 
-from .headers import tiff_tags
+from .formats.jpeg_scans import jpeg_burden
+from .formats.png import png_chunks
+from .formats.tiff import (
+    BITS,
+    COMPRESSION,
+    COUNTS,
+    HEIGHT,
+    JPEG_TABLES,
+    OFFSETS,
+    PLANES,
+    ROWS,
+    SAMPLES,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    WIDTH,
+    Tags,
+    pieces,
+    tiff_tags,
+)
 from .jpeg import attempt
 
 LZW, JPEG, DEFLATE = 5, 7, (8, 32946)
-COMPRESSION, JPEG_TABLES = 259, 347
-OFFSETS, COUNTS = (273, 324), (279, 325)
-MOST_INFLATED = 1 << 28
+SHAPE = (WIDTH, HEIGHT, BITS, SAMPLES, ROWS, PLANES, TILE_WIDTH, TILE_HEIGHT)
+PIECE = 1 << 24
 
 
 def damage(data: bytes) -> str:
@@ -41,38 +57,37 @@ def png_damage(data: bytes) -> str:
     return ""
 
 
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, offset of the kind, offset of the checksum) of every chunk."""
-    place = 8
-    while place + 12 <= len(data):
-        end = place + 8 + int.from_bytes(data[place : place + 4], "big")
-        yield data[place + 4 : place + 8], place + 4, end
-        place = end + 4
-
-
 def tiff_damage(data: bytes) -> str:
     """The first strip or tile of the first picture that is not all there, or does not decompress."""
-    tags = tiff_tags(data, {COMPRESSION, JPEG_TABLES, *OFFSETS, *COUNTS})
+    tags = tiff_tags(data, {COMPRESSION, JPEG_TABLES, *SHAPE, *OFFSETS, *COUNTS})
     compression = tags.get(COMPRESSION, (1,))[0]
     offsets, counts = (next((tags[tag] for tag in names if tag in tags), ()) for names in (OFFSETS, COUNTS))
-    for number, (start, count) in enumerate(zip(offsets, counts, strict=False), 1):
+    most, size = pieces(tags)
+    for number, (start, count) in enumerate(zip(offsets[:most], counts, strict=False), 1):
         strip = data[start : start + count]
-        if len(strip) < count or (fault := strip_damage(strip, compression, tags)):
+        if len(strip) < count or (fault := strip_damage(strip, compression, tags, size)):
             return f"strip {number} of {len(offsets)} " + ("is cut" if len(strip) < count else f"says: {fault}")
     return lzw_damage(data) if compression == LZW else ""
 
 
-def strip_damage(strip: bytes, compression: int, tags: dict[int, tuple[int, ...]]) -> str:
+def strip_damage(strip: bytes, compression: int, tags: Tags, size: int) -> str:
+    """What is damaged in a strip that is `size` bytes when decompressed."""
     if compression in DEFLATE:
         inflating = zlib.decompressobj()
         try:
-            inflating.decompress(strip, MOST_INFLATED)
+            while size > 0 and strip:
+                size -= len(inflating.decompress(strip, min(PIECE, size)))
+                strip = inflating.unconsumed_tail
         except zlib.error as error:
             return str(error)
-        return "" if inflating.eof or inflating.unconsumed_tail else "it ends early"
+        return "" if inflating.eof or size <= 0 else "it ends early"
     if compression == JPEG:
         tables = bytes(tags.get(JPEG_TABLES, ()))
-        return attempt(tables[:-2] + strip[2:] if tables else strip, 1, 1)[1]
+        whole = tables[:-2] + strip[2:] if tables else strip
+        work, fault = jpeg_burden(whole)
+        if fault or work > 4 * max(size, PIECE):
+            return fault or "it is larger than the strip"
+        return attempt(whole, 1, 1)[1]
     return ""
 
 
@@ -82,6 +97,6 @@ def lzw_damage(data: bytes) -> str:
 
     try:
         Image.open(io.BytesIO(data), formats=("TIFF",)).load()
-    except OSError as error:
+    except Exception as error:  # Pillow raises errors of many types for what it does not know
         return str(error)
     return ""

@@ -11,48 +11,35 @@ Training may ask for JPEGs at a half, a quarter or an eighth (`decode_for`); eva
 
 import functools
 import os
-import stat
 import sys
+import warnings
 from collections.abc import Callable
 from io import BytesIO
 from types import ModuleType
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...config.model import PixelProfile
-from ...errors import ImageError, advice, exhausted
+from ...errors import ImageError
+from ...files.stand_ins import stand_in
 from .damage import damage
-from .headers import image_size, is_truncated
+from .formats.png import without_comments
+from .inputs import WANTED, AnyImage, content_of
+from .inspection import check_pil, inspect, runs
 from .jpeg import has_ink, jpeg_pixels, upright
-from .limits import DEFAULT_LIMITS, Limits, check_bytes, check_pixels, check_size, image_error
+from .limits import DEFAULT_LIMITS, Limits, check_pixels, check_size, check_work, image_error, least_reduction
 from .resize import OFFICIAL, resized_sides
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-AnyImage = Union[str, os.PathLike, bytes, bytearray, memoryview, np.ndarray, "Image"]
-"""A path, the bytes of a file, RGB uint8 [H, W, 3], or a PIL image"""
-WANTED = "give a path, the bytes of a file, a PIL image or an RGB uint8 array [H, W, 3]"
 REDUCED = (8, 4, 2)
-JPEG = b"\xff\xd8\xff"
-# Raster formats only: Pillow would hand EPS to an external program.
-PIL_FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "DIB",
-    "TIFF",
-    "AVIF",
-    "JPEG2000",
-    "PPM",
-    "SUN",
-    "ICO",
-    "TGA",
-    "PCX",
-)
+OPENCV_KINDS = frozenset("JPEG PNG GIF BMP WEBP TIFF PPM PAM SUN HDR JPEG2000 AVIF".split())
+# Raster formats only: Pillow would hand EPS to an external program. Those of None have no signature of their own.
+PIL_FORMATS = {
+    kind: (kind,) for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "SUN", "JPEG2000", "AVIF", "ICO")
+} | {None: ("DIB", "TGA", "PCX")}
 
 
 def decode(image: AnyImage, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
@@ -79,22 +66,14 @@ def decode_for(
         return np.ascontiguousarray(image), image.shape[:2]
     pil = sys.modules.get("PIL.Image")
     if pil is not None and isinstance(image, pil.Image):
-        check_size(image.size, "a PIL image", limits)
+        check_pil(image, limits)
         rgb = load_pil(lambda: image, "a PIL image", profile, limits)
         return rgb, rgb.shape[:2]
-    if isinstance(image, (bytes, bytearray, memoryview)):
-        count = memoryview(image).nbytes
-        where = f"an image of {count} bytes"
-        check_bytes(count, where, limits)
-        data = bytes(image)
-    elif isinstance(image, (str, os.PathLike)):
-        where = os.fspath(image)
-        data = read_file(where, limits)
-    else:
-        raise image_error("not an image", f"an object of type {type(image).__name__} is not an image; {WANTED}")
+    data, where = content_of(image, limits)
+    if found := stand_in(data):
+        raise image_error("not an image", f"{where}: {found}")
     if profile.decoder == "pil":
-        rgb = decode_pil(data, where, profile, limits)
-        return rgb, rgb.shape[:2]
+        return decode_pil(data, where, profile, limits)
     return decode_opencv(data, where, limits, short)
 
 
@@ -110,7 +89,7 @@ def applied_orientation(image: AnyImage, profile: PixelProfile = OFFICIAL) -> in
         return orientation(image)
     try:
         file = BytesIO(image) if isinstance(image, (bytes, bytearray, memoryview)) else image
-        with Image.open(file, formats=PIL_FORMATS) as opened:
+        with Image.open(file, formats=tuple(filter(None, PIL_FORMATS))) as opened:
             return orientation(opened)
     except Exception:  # Pillow raises errors of many types for what it does not know
         return 1
@@ -121,26 +100,6 @@ def reduction(height: int, width: int, short: int) -> int:
     rows, columns = resized_sides(height, width, short)
     fitting = (factor for factor in REDUCED if -(-height // factor) >= rows and -(-width // factor) >= columns)
     return next(fitting, 1)
-
-
-def read_file(path: str, limits: Limits) -> bytes:
-    """The bytes of a regular file within the limit; read here, so that OpenCV need not open non-ASCII paths."""
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            raise image_error("unreadable file", f"{path}: is {kind}; give an image file")
-        check_bytes(status.st_size, path, limits)
-        with open(path, "rb") as handle:
-            return handle.read()
-    except (OSError, ValueError) as error:
-        if exhausted(error):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise image_error(
-            "unreadable file",
-            f"{path}: cannot be read ({reason}); {advice(error, 'correct the path or its permissions')}",
-        ) from None
 
 
 @functools.cache
@@ -155,24 +114,34 @@ def opencv() -> ModuleType:
     return cv2
 
 
+@functools.cache
+def pillow() -> ModuleType:
+    """PIL.Image, without its warnings of what looks odd in a file or is large: errors and limits are told by ours."""
+    from PIL import Image
+
+    for module in (r"PIL\.", r"ernie_vil2\.data\.images\."):
+        warnings.filterwarnings("ignore", module=module)
+    return Image
+
+
 def decode_opencv(
     data: bytes, where: str, limits: Limits, short: int | None = None
 ) -> tuple[np.ndarray, tuple[int, int]]:
     cv2 = opencv()
-    size = image_size(data)
-    if size is None:
+    kind, size = inspect(data, where, limits)
+    if kind not in OPENCV_KINDS:
         raise image_error(
             "not an image",
             f"{where}: is not an image that OpenCV decodes (JPEG, PNG, WebP, GIF, BMP, "
             "TIFF, AVIF, JPEG 2000, PNM, HDR), or it ends within its header; convert it to JPEG or PNG",
         )
-    check_size(size, where, limits)
-    refuse_truncated(data, where)
     width, height = size
     factor = 1
-    if data[:3] == JPEG:
-        factor = reduction(height, width, short) if short else 1
-        rgb = checked_jpeg(data, where, limits, *(() if factor == 1 else (-(-height // factor), -(-width // factor))))
+    if kind == "PNG":
+        data = without_comments(data)
+    if kind == "JPEG":
+        factor = max(least_reduction(size, limits), reduction(height, width, short) if short else 1)
+        rgb = checked_jpeg(data, where, limits, *reduced_sides(size, factor))
         if rgb is not None:
             return upright_sides(upright(rgb, data), factor, height, width)
     else:
@@ -191,6 +160,11 @@ def decode_opencv(
     return upright_sides(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), factor, height, width)
 
 
+def reduced_sides(size: tuple[int, int], factor: int) -> tuple[int, int]:
+    """(rows, columns) to ask libjpeg for, 0 for all."""
+    return (-(-size[1] // factor), -(-size[0] // factor)) if factor > 1 else (0, 0)
+
+
 def upright_sides(rgb: np.ndarray, factor: int, height: int, width: int) -> tuple[np.ndarray, tuple[int, int]]:
     """(rgb, sides of the full image): those of its header, changed over where the picture is turned."""
     if factor == 1:
@@ -198,13 +172,6 @@ def upright_sides(rgb: np.ndarray, factor: int, height: int, width: int) -> tupl
     rows, columns = rgb.shape[:2]
     turned = rows != columns and (height > width) != (rows > columns)  # by the EXIF orientation
     return rgb, (width, height) if turned else (height, width)
-
-
-def refuse_truncated(data: bytes, where: str) -> None:
-    if is_truncated(data):
-        raise image_error(
-            "truncated image", f"{where}: is truncated (its end marker is missing); fetch or export the image again"
-        )
 
 
 def refuse_damaged(fault: str, where: str, limits: Limits) -> None:
@@ -224,20 +191,29 @@ def checked_jpeg(data: bytes, where: str, limits: Limits, rows: int = 0, columns
     return rgb
 
 
-def decode_pil(data: bytes, where: str, profile: PixelProfile, limits: Limits) -> np.ndarray:
-    from PIL import Image
-
-    size = image_size(data)
-    if size is not None:
-        check_size(size, where, limits)
-        refuse_truncated(data, where)
-    if data[:3] != JPEG:
+def decode_pil(data: bytes, where: str, profile: PixelProfile, limits: Limits) -> tuple[np.ndarray, tuple[int, int]]:
+    Image = pillow()
+    kind, size = inspect(data, where, limits)
+    factor = least_reduction(size, limits) if kind == "JPEG" else 1
+    if kind == "PNG":
+        data = without_comments(data)
+    if kind != "JPEG":
         refuse_damaged(damage(data), where, limits)
     elif has_ink(data):
         checked_jpeg(data, where, limits, 1, 1)
-    elif (rgb := checked_jpeg(data, where, limits)) is not None:
-        return rgb
-    return load_pil(lambda: Image.open(BytesIO(data), formats=PIL_FORMATS), where, profile, limits)
+    elif (rgb := checked_jpeg(data, where, limits, *reduced_sides(size, factor))) is not None:
+        return rgb, (size[1], size[0])
+
+    def opened():
+        image = Image.open(BytesIO(data), formats=PIL_FORMATS.get(kind, ()))
+        if factor > 1:
+            image.draft(image.mode, (image.size[0] // factor, image.size[1] // factor))
+        elif kind is None:
+            check_work(image.size[0] * image.size[1] * runs(image), image.size, len(data), where, limits)
+        return image
+
+    rgb = load_pil(opened, where, profile, limits)
+    return rgb, (size[1], size[0]) if factor > 1 else rgb.shape[:2]
 
 
 def load_pil(opened: "Callable[[], Image]", where: str, profile: PixelProfile, limits: Limits) -> np.ndarray:

@@ -6,23 +6,29 @@ allocates is given, or the largest.
 
 import re
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+
+from .formats.avif import avif_sizes
+from .formats.kinds import kind_of
+from .formats.png import png_chunks
+from .formats.tiff import tiff_tags
 
 JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_BARE_MARKERS = frozenset(range(0xD0, 0xD9)) | {0x01}
 END_OF_IMAGE = b"\xff\xd9"
-TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 7: "B", 16: "Q"}
+MARKER = re.compile(rb"\xff[\x01-\xfe]")
+MOST_SEGMENTS = 20_000
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
     """(width, height) that the header declares, or None when the bytes are of no known format or end too early."""
-    for signature, read in READERS:
-        if re.match(signature, data, re.DOTALL):
-            try:
-                return read(data)
-            except (struct.error, LookupError, TypeError, ValueError, OverflowError):
-                return None
-    return None
+    read = READERS.get(kind_of(data))
+    if read is None:
+        return None
+    try:
+        return read(data)
+    except (struct.error, LookupError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def is_truncated(data: bytes) -> bool:
@@ -34,28 +40,25 @@ def is_truncated(data: bytes) -> bool:
         scan = next((place for marker, place in jpeg_segments(data) if marker == 0xDA), len(data))
         return data.rfind(END_OF_IMAGE, scan) < 0
     if data[:4] == b"\x89PNG":
-        end = data.rfind(b"IEND")
-        return end < 0 or len(data) < end + 8
+        return all(kind != b"IEND" or end + 4 > len(data) for kind, _, end in png_chunks(data))
     return False
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """(marker, offset of its payload) up to and including the first scan."""
     place = 2
-    while place + 4 <= len(data):
-        if data[place] != 0xFF:
-            place += 1
-            continue
-        marker = data[place + 1]
-        if marker == 0xFF:
-            place += 1
-        elif marker in JPEG_BARE_MARKERS:
+    for _ in range(MOST_SEGMENTS):
+        found = MARKER.search(data, place, len(data) - 2)
+        if found is None:
+            return
+        place, marker = found.start(), data[found.start() + 1]
+        if marker in JPEG_BARE_MARKERS:
             place += 2
-        else:
-            yield marker, place + 4
-            if marker in (0xD9, 0xDA):
-                return
-            place += 2 + struct.unpack_from(">H", data, place + 2)[0]
+            continue
+        yield marker, place + 4
+        if marker in (0xD9, 0xDA):
+            return
+        place += 2 + struct.unpack_from(">H", data, place + 2)[0]
 
 
 def read_jpeg(data: bytes) -> tuple[int, int] | None:
@@ -67,21 +70,43 @@ def read_jpeg(data: bytes) -> tuple[int, int] | None:
 
 
 def read_bmp(data: bytes) -> tuple[int, int]:
-    if struct.unpack_from("<I", data, 14)[0] == 12:
-        return struct.unpack_from("<HH", data, 18)
-    width, height = struct.unpack_from("<ii", data, 18)
+    return read_dib(data, 14)
+
+
+def read_dib(data: bytes, start: int) -> tuple[int, int]:
+    """(width, height) of the header of a bitmap at `start`."""
+    if struct.unpack_from("<I", data, start)[0] == 12:
+        return struct.unpack_from("<HH", data, start + 4)
+    width, height = struct.unpack_from("<ii", data, start + 4)
     return abs(width), abs(height)
 
 
 def read_webp(data: bytes) -> tuple[int, int]:
-    kind = data[12:16]
-    if kind == b"VP8X":
-        return tuple(int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
-    if kind == b"VP8L":
-        bits = struct.unpack_from("<I", data, 21)[0]
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    width, height = struct.unpack_from("<HH", data, 26)
-    return width & 0x3FFF, height & 0x3FFF
+    """The canvas of an animation, or the largest picture: a file may declare one and hold the other."""
+    return largest(webp_sizes(data, 12))
+
+
+def webp_sizes(data: bytes, place: int, depth: int = 0) -> Iterator[tuple[int, int]]:
+    """(width, height) that every chunk with a size declares."""
+    for _ in range(MOST_SEGMENTS):
+        if place + 8 > len(data) or depth > 1:
+            return
+        kind, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
+        start, place = place + 8, place + 8 + size + size % 2
+        if kind == b"VP8X":
+            yield tuple(int.from_bytes(data[at : at + 3], "little") + 1 for at in (start + 4, start + 7))
+        elif kind == b"VP8L":
+            bits = struct.unpack_from("<I", data, start + 1)[0]
+            yield (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        elif kind == b"VP8 ":
+            width, height = struct.unpack_from("<HH", data, start + 6)
+            yield width & 0x3FFF, height & 0x3FFF
+        elif kind == b"ANMF":
+            yield from webp_sizes(data[start:place], 16, depth + 1)
+
+
+def largest(sizes: Iterator[tuple[int, int]]) -> tuple[int, int] | None:
+    return max(sizes, key=lambda size: size[0] * size[1], default=None)
 
 
 def read_tiff(data: bytes) -> tuple[int, int] | None:
@@ -89,27 +114,23 @@ def read_tiff(data: bytes) -> tuple[int, int] | None:
     return (sides[256][0], sides[257][0]) if len(sides) == 2 else None
 
 
-def tiff_tags(data: bytes, wanted: Collection[int]) -> dict[int, tuple[int, ...]]:
-    """{tag: whole numbers} of the first directory of a TIFF or BigTIFF, as far as they are `wanted`.
-
-    struct.error where it ends too early.
-    """
-    order = "<" if data[:2] == b"II" else ">"
-    big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (entries,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
-    first, step, word = (start + 8, 20, "Q") if big else (start + 2, 12, "I")
-    tags = {}
-    for entry in range(first, first + step * min(entries, 4096), step):
-        tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if tag in wanted:
-            (count,) = struct.unpack_from(order + word, data, entry + 4)
-            form = f"{order}{count}{TIFF_NUMBERS.get(kind, 'I')}"
-            place = entry + 4 + struct.calcsize(order + word)
-            if struct.calcsize(form) > struct.calcsize(order + word):
-                (place,) = struct.unpack_from(order + word, data, place)
-            tags[tag] = struct.unpack_from(form, data, place)
-    return tags
+def read_gif(data: bytes) -> tuple[int, int]:
+    """The screen, or the first frame where that is larger: Pillow makes the screen as large."""
+    width, height = struct.unpack_from("<HH", data, 6)
+    place = 13 + (3 << (data[10] & 7) + 1 if data[10] & 128 else 0)
+    for _ in range(MOST_SEGMENTS):
+        if data[place] == 0x2C:
+            left, top, wide, high = struct.unpack_from("<4H", data, place + 1)
+            return max(width, left + wide), max(height, top + high)
+        if data[place] != 0x21:
+            break
+        place += 2
+        while data[place]:
+            place += data[place] + 1
+        place += 1
+    else:
+        raise ValueError(f"it has over {MOST_SEGMENTS:,} blocks before its picture")
+    return width, height
 
 
 def read_netpbm(data: bytes) -> tuple[int, int]:
@@ -134,21 +155,36 @@ def read_jpeg2000(data: bytes) -> tuple[int, int]:
 
 
 def read_avif(data: bytes) -> tuple[int, int] | None:
-    found = [struct.unpack_from(">II", data, match.end() + 4) for match in re.finditer(b"ispe", data[: 1 << 20])]
-    return max(found, key=lambda size: size[0] * size[1]) if found else None
+    return largest(avif_sizes(data))
 
 
-READERS = (
-    (rb"\xff\xd8\xff", read_jpeg),
-    (rb"\x89PNG\r\n\x1a\n.{4}IHDR", lambda data: struct.unpack_from(">II", data, 16)),
-    (rb"GIF8[79]a", lambda data: struct.unpack_from("<HH", data, 6)),
-    (rb"BM", read_bmp),
-    (rb"RIFF.{4}WEBP", read_webp),
-    (rb"II[*+]\0|MM\0[*+]", read_tiff),
-    (rb"P[1-6Ff]\s", read_netpbm),
-    (rb"P7\s", read_pam),
-    (rb"\x59\xa6\x6a\x95", lambda data: struct.unpack_from(">II", data, 4)),
-    (rb"#\?R", read_radiance),
-    (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", read_jpeg2000),
-    (rb".{4}ftyp", read_avif),
-)
+def read_ico(data: bytes) -> tuple[int, int] | None:
+    """The largest of its pictures by what they say themselves, which the directory may not."""
+    return largest(ico_sizes(data))
+
+
+def ico_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    for entry in range(6, 6 + 16 * int.from_bytes(data[4:6], "little"), 16):
+        (place,) = struct.unpack_from("<I", data, entry + 12)
+        if data[place : place + 4] == b"\x89PNG":
+            yield struct.unpack_from(">II", data, place + 16)
+        else:
+            width, height = read_dib(data, place)
+            yield width, max(1, height // 2)
+
+
+READERS = {
+    "JPEG": read_jpeg,
+    "PNG": lambda data: struct.unpack_from(">II", data, 16),
+    "GIF": read_gif,
+    "BMP": read_bmp,
+    "WEBP": read_webp,
+    "TIFF": read_tiff,
+    "PPM": read_netpbm,
+    "PAM": read_pam,
+    "SUN": lambda data: struct.unpack_from(">II", data, 4),
+    "HDR": read_radiance,
+    "JPEG2000": read_jpeg2000,
+    "AVIF": read_avif,
+    "ICO": read_ico,
+}

@@ -8,14 +8,16 @@ import functools
 import numpy as np
 
 from ...config.model import PixelProfile
-from .decode import AnyImage, decode
+from .decode import decode_for
+from .inputs import AnyImage
 from .limits import DEFAULT_LIMITS, Limits, check_pixels
 from .resize import OFFICIAL, crop
 
 
 def preprocess(image: AnyImage, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """Any image that `decode` takes, as float32 [3, S, S]; raises ImageError."""
-    return normalise(crop(decode(image, profile, limits), profile, limits)[None], profile)[0]
+    rgb, sides = decode_for(image, None, profile, limits)
+    return normalise(crop(rgb, profile, limits, sides)[None], profile)[0]
 
 
 def normalise(crops: np.ndarray, profile: PixelProfile = OFFICIAL) -> np.ndarray:

@@ -87,19 +87,25 @@ def resize_short(
     return cv2.resize(rgb, (width, height), interpolation=method)
 
 
-def crop(rgb: np.ndarray, profile: PixelProfile = OFFICIAL, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+def crop(
+    rgb: np.ndarray,
+    profile: PixelProfile = OFFICIAL,
+    limits: Limits = DEFAULT_LIMITS,
+    sides: tuple[int, int] | None = None,
+) -> np.ndarray:
     """The centre square of an RGB uint8 array [H, W, 3] after the resize of the profile: uint8 [S, S, 3], or float32 in
     [0, 1] where its interpolation is `tensor`.
 
-    The sides before the crop are those of `resized_sides`; where the crop begins is `CENTRES`. Raises ImageError for
-    another kind of array, and where the resized image would be over limits.max_pixels.
+    sides: (height, width) of the full image, when `rgb` is a reduced decode of it. The sides before the crop are those
+    of `resized_sides`; where the crop begins is `CENTRES`. Raises ImageError for another kind of array, and where the
+    resized image would be over limits.max_pixels.
     """
     check_pixels(rgb, 3, "an array", "give an RGB uint8 array [H, W, 3]")
-    size, (top, left, _) = profile.size, centre(rgb.shape[:2], profile, limits).cut
+    size, (top, left, _) = profile.size, centre(sides or rgb.shape[:2], profile, limits).cut
     if profile.interpolation == "tensor":
         resized = tensor_resize(rgb, profile.resized)
     else:
-        resized = resize_short(rgb, profile.resized, profile, limits)
+        resized = resize_short(rgb, profile.resized, profile, limits, sides)
     return np.ascontiguousarray(resized[top : top + size, left : left + size])
 
 

@@ -124,7 +124,7 @@ class BesideSource(Source):
 
     @property
     def notes(self) -> list[str]:
-        return self.source.notes
+        return [*self.source.notes, *self.file.lines.notes]
 
     def shard_sizes(self) -> list[int]:
         return self.source.shard_sizes()

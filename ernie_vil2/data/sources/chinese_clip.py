@@ -57,13 +57,19 @@ class ChineseClipSource(Source):
     Ids of images are compared as text: 7 and "7" are one id. What has no partner is left out and counted in `notes`.
     """
 
-    def __init__(self, path: str | os.PathLike, split: str = "train", max_line_bytes: int = MAX_LINE_BYTES):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        split: str = "train",
+        max_line_bytes: int = MAX_LINE_BYTES,
+        encoding: str = "",
+    ):
         self.folder, self.name, self.split, self.prefix = Path(path), f"{name_text(path)} ({split})", split, ""
         images, texts = (self.folder / f"{split}_{part}" for part in ("imgs.tsv", "texts.jsonl"))
         for file in (images, texts):
             if not file.is_file():
                 raise DataError(f"{file}: the file does not exist; {other_split(self.folder, split)}")
-        self.images, self.texts = LineFile(images, max_line_bytes), LineFile(texts, max_line_bytes)
+        self.images, self.texts = (LineFile(file, max_line_bytes, encoding) for file in (images, texts))
         self.bad_texts = []
         image_ids = np.fromiter(
             (digest(head.partition(b"\t")[0].strip()) for head in self.images.heads(HEAD_BYTES)),
@@ -124,7 +130,7 @@ class ChineseClipSource(Source):
             )
         if self.bad_texts:
             notes.append(f"{self.name}: {len(self.bad_texts):,} texts cannot be used; the first: {self.bad_texts[0]}")
-        return notes
+        return [*notes, *self.images.notes, *self.texts.notes]
 
     def _clashes(self):
         """Sentences on the images whose id an earlier one has with another picture."""

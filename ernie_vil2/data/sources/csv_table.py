@@ -1,35 +1,52 @@
 """CSV tables of captions: quotes may stretch a row over several lines, and yet rows are found by an index."""
 
-import csv
-import io
 import os
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from ...errors import DataError, nearest
-from . import fields
 from .base import RowError
 from .line_files import MappingSource
 from .lines import MAX_LINE_BYTES, LineFile
+from .rows.cells import DELIMITERS, cells, leaves_quote_open
+from .rows.columns import IMAGE_FIELDS, KEYS, KNOWN, TEXT_KEYS, clean
 from .rows.texts import decode_utf8, shorten
 
 MAX_RECORD_LINES = 100  # a quoted caption over more lines than this is taken for a quote that was never closed
+BASE64_LINE = re.compile(rb"[A-Za-z0-9+/_-]{60,}={0,2}\s*")  # of which a picture may have thousands
+SEPARATOR = re.compile(rb'"?sep=([,;\t])"?\s*', re.IGNORECASE)  # a first line that Excel writes and reads
+NAMES = {*KEYS, *KNOWN}
 
 
 class CsvSource(MappingSource):
-    """A CSV (comma, semicolon or tab) whose header names at least an image column and a caption column."""
+    """A table (comma, semicolon or tab) whose header names at least an image column and a caption column."""
 
     title = "CSV rows"
+    any_end = True
 
-    def __init__(self, path: str | os.PathLike, allow_outside: bool = False, max_line_bytes: int = MAX_LINE_BYTES):
-        super().__init__(path, allow_outside, max_line_bytes)
-        self.delimiter, self.header = self._read_header()
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        allow_outside: bool = False,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        encoding: str = "",
+        columns: Mapping[str, str] | None = None,
+    ):
+        super().__init__(path, allow_outside, max_line_bytes, encoding, columns)
+        self.columns.named = {key: clean(name) for key, name in self.columns.named.items()}
+        separator = SEPARATOR.fullmatch(self.lines.read(0, head=16))
+        if separator and len(self) > 1:
+            self.lines.skip([self.lines.line(0)])
         first = self.lines.line(0)
+        self.delimiter = separator.group(1).decode() if separator else self._delimiter()
+        self.lines.skip(continuation_lines(self.lines, first, self.delimiter.encode()))
+        self.header, self.places = self._header()
         self.lines.skip([first])
-        self.lines.skip(continuation_lines(self.lines, first + 1, self.delimiter.encode()))
         if not len(self):
             raise DataError(f"{path}: the file holds a header but no rows; write a row per caption into it")
 
-    def mapping(self, index: int) -> dict[str, Any]:
+    def named(self, index: int) -> dict[str, Any]:
         """The fields of a row as a dict of strings; empty optional fields are left out."""
         where = self.lines.where(index)
         raw = self.lines.read(index, through=True)
@@ -40,11 +57,9 @@ class CsvSource(MappingSource):
                 "a quote is opened on this line and never closed",
                 'close it, or write a quote inside a quoted caption as ""',
             )
-        try:
-            text = decode_utf8(raw, where, "row")
-            values = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter))
-        except csv.Error as error:
-            raise RowError(where, "bad CSV", f"not valid CSV ({error})", "correct that row") from None
+        values = cells(decode_utf8(raw, where, "row"), self.delimiter)
+        while len(values) > len(self.header) and values[-1] == "":  # a spreadsheet's empty columns at the right
+            values.pop()
         if len(values) != len(self.header):
             fix = "add the missing ones, they may be empty"
             if len(values) > len(self.header):
@@ -52,59 +67,61 @@ class CsvSource(MappingSource):
             count = f"{len(values)} column" + ("s" if len(values) > 1 else "")
             reason = f"the row has {count} but the header has {len(self.header)}"
             raise RowError(where, "wrong number of columns", reason, fix)
-        row = dict(zip(self.header, values, strict=True))
-        return {key: value for key, value in row.items() if value != "" or key in fields.TEXT_KEYS}
+        row = {key: values[place] for key, place in self.places.items()}
+        return {key: value for key, value in row.items() if value != "" or key in TEXT_KEYS}
 
-    def _read_header(self):
-        where = self.lines.where(0)
-        text = decode_utf8(self.lines.read(0), where, "header")
-        found = {mark: [name.strip().lower() for name in next(csv.reader([text], delimiter=mark))] for mark in ",;\t"}
-        delimiter = max(found, key=lambda mark: len(set(found[mark]) & set(fields.KEYS)))
-        header = found[delimiter]
-        for kind, names in (("image", fields.IMAGE_KEYS), ("caption", fields.TEXT_KEYS)):
-            if not set(names) & set(header):
-                close = nearest(names[0], header)
-                hint = f"rename {close!r}" if close else "add one"
-                raise DataError(
-                    f"{where}: the header {shorten(text)} has no {kind} column ({', '.join(names)}); {hint}"
-                )
-        twice = next((name for name in header if header.count(name) > 1 and name in fields.KEYS), None)
+    def renamed(self, row: dict[str, Any], where: str) -> dict[str, Any]:
+        """The row itself: its header has our names already."""
+        return row
+
+    def _delimiter(self):
+        text, known = self._header_text(False), NAMES | set(self.columns.named.values())
+        found = {mark: {clean(name) for name in cells(text, mark)} for mark in DELIMITERS}
+        return max(found, key=lambda mark: len(found[mark] & known))
+
+    def _header_text(self, through):
+        return decode_utf8(self.lines.read(0, through=through), self.lines.where(0), "header")
+
+    def _header(self):
+        """([names of the columns], {our key, or a column's own name: its place})."""
+        where, text = self.lines.where(0), self._header_text(True)
+        header = [clean(name) for name in cells(text, self.delimiter)]
+        known = NAMES | set(self.columns.named.values())
+        twice = next((name for name in header if header.count(name) > 1 and name in known), None)
         if twice:
             raise DataError(f"{where}: the header names the column {twice!r} twice; keep one")
-        return delimiter, header
+        for key, name in self.columns.named.items():
+            if name not in header:
+                close = nearest(name, header)
+                hint = f"did you mean {close!r}?" if close else f"it has {shorten(', '.join(header))}"
+                raise DataError(f"{where}: the header has no column {name!r}, which columns names for {key}; {hint}")
+        places = self.columns.keys({name: place for place, name in enumerate(header)}, where)
+        for kind, names in (("image", IMAGE_FIELDS), ("caption", TEXT_KEYS)):
+            if not set(names) & set(places):
+                close = nearest(names[0], places)
+                hint = f"rename {close!r}" if close else "add one"
+                raise DataError(
+                    f"{where}: the header {shorten(text)} has no {kind} column ({', '.join(names)}); {hint}, or name "
+                    f"the one that is meant by the option columns: {{{names[0]}: NAME}}"
+                )
+        return header, places
 
 
 def continuation_lines(lines: LineFile, first: int, delimiter: bytes) -> list[int]:
-    """Physical lines that go on a quoted field begun before them, so that no row begins there."""
+    """Physical lines that go on a quoted cell begun before them, so that no row begins there."""
     found, until = [], first
-    for line, fetch in lines.walk(first):
+    for line, fetch in lines.walk(first, "replace"):
         record = fetch(1) if line >= until else b""
         if b'"' not in record or not leaves_quote_open(record, delimiter):
             continue
-        for span in range(2, min(MAX_RECORD_LINES, lines.count - line) + 1):
-            record = fetch(span)
-            if len(record) > lines.max_line_bytes:
-                break
-            if not leaves_quote_open(record, delimiter):
-                found.extend(range(line + 1, line + span))
-                until = line + span
+        ahead, size, texts = 0, len(record), 1
+        while texts < MAX_RECORD_LINES and size <= lines.max_line_bytes and line + ahead + 1 < lines.count:
+            ahead += 1
+            record = fetch(1, ahead)
+            size += len(record)
+            texts += not BASE64_LINE.fullmatch(record)
+            if b'"' in record and not leaves_quote_open(record, delimiter, True):
+                found.extend(range(line + 1, line + ahead + 1))
+                until = line + ahead + 1
                 break
     return found
-
-
-def leaves_quote_open(record: bytes, delimiter: bytes) -> bool:
-    """Whether a record ends inside a field that began with a quote; elsewhere in a field a quote is a character."""
-    at = 0
-    while True:
-        if record[at : at + 1] == b'"':
-            at += 1
-            while True:
-                at = record.find(b'"', at) + 1
-                if not at:
-                    return True
-                if record[at : at + 1] != b'"':
-                    break
-                at += 1
-        at = record.find(delimiter, at) + 1
-        if not at:
-            return False

@@ -15,13 +15,10 @@ from ..boxes import checked_boxes
 from ..tokenizer import is_blank
 from ..written_lists import written_list
 from .base import Boxes, RowError, Sample
-from .rows.images import decode_base64, image_path
+from .rows.columns import IMAGE_FIELDS, KEYS, TEXT_KEYS
+from .rows.images import decode_base64, image_path, is_inline
 from .rows.texts import plain_text, shorten
 
-IMAGE_KEYS = ("image", "file_name", "filename")
-TEXT_KEYS = ("text", "texts", "caption", "captions")
-IMAGE_FIELDS = (*IMAGE_KEYS, "image_base64")
-KEYS = (*IMAGE_FIELDS, *TEXT_KEYS, "tags", "boxes", "id")
 SEPARATORS = re.compile("[,、，]")
 
 
@@ -72,7 +69,8 @@ def image_field(mapping: Mapping[str, Any], where: str) -> tuple[str, str]:
     value = mapping[present[0]]
     if not isinstance(value, str):
         raise RowError(where, "no image", f"{present[0]} is {shorten(value)}", "make it a string")
-    return present[0], plain_text(value, where, present[0])
+    plain_text(value, where, present[0])
+    return "image_base64" if is_inline(value) else present[0], value
 
 
 def captions(mapping: Mapping[str, Any], where: str) -> tuple[str, ...]:

@@ -1,14 +1,16 @@
 """A folder of images with one table of captions in it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import SupportsIndex
 
 import numpy as np
 
 from ...errors import ConfigError, DataError
+from ...files.litter import is_litter
 from ...files.names import name_text
+from ..images.formats.kinds import is_picture_file
 from . import fields
 from .base import Sample, Source, digest
 from .csv_table import CsvSource
@@ -17,13 +19,14 @@ from .lines import MAX_LINE_BYTES
 from .rows.images import found_name
 
 TABLES = ("captions.csv", "metadata.csv", "captions.jsonl", "metadata.jsonl")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+KINDS = {".csv": CsvSource, ".tsv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}
 
 
 class FolderSource(Source):
     """Images of a folder and of its sub-folders, named by the rows of captions.csv, metadata.csv or their .jsonl twins.
 
-    `metadata` names the table where there are several or where it has another name; `sentences` is that of JSON lines.
+    `metadata` names the table where there are several or where it has another name (.csv, .tsv or JSON lines);
+    `sentences` is that of JSON lines, `encoding` and `columns` are those of all.
     """
 
     def __init__(
@@ -33,6 +36,8 @@ class FolderSource(Source):
         allow_outside: bool = False,
         max_line_bytes: int = MAX_LINE_BYTES,
         sentences: str = "",
+        encoding: str = "",
+        columns: Mapping[str, str] | None = None,
     ):
         self.folder = Path(path)
         self.name = name_text(path)
@@ -41,13 +46,15 @@ class FolderSource(Source):
             raise DataError(
                 f"{table}: the table of captions does not exist; name an existing file of the folder as metadata"
             )
-        kind = {".csv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}.get(table.suffix.lower())
+        kind = {".csv": CsvSource, ".tsv": CsvSource, ".jsonl": JsonlSource, ".ndjson": JsonlSource}.get(
+            table.suffix.lower()
+        )
         if kind is None:
-            raise ConfigError(f"{table}: metadata must be a .csv or .jsonl file; rename it or name another")
+            raise ConfigError(f"{table}: metadata must be a .csv, .tsv or .jsonl file; rename it or name another")
         if sentences and kind is CsvSource:
-            raise ConfigError(f"{table}: a .csv has no kinds of sentences; leave the option sentences out")
+            raise ConfigError(f"{table}: a {table.suffix} has no kinds of sentences; leave the option sentences out")
         options = {"sentences": sentences} if sentences else {}
-        self.table = kind(table, allow_outside, max_line_bytes, **options)
+        self.table = kind(table, allow_outside, max_line_bytes, encoding=encoding, columns=columns, **options)
         self.table.folder = self.folder
 
     def __len__(self):
@@ -71,15 +78,19 @@ class FolderSource(Source):
     def describe(self) -> str:
         return f"{self.name}: {len(self):,} rows of {self.table.lines.path.name} over a folder of images"
 
+    @property
+    def notes(self) -> list[str]:
+        return self.table.notes
+
     def unused_files(self) -> Iterator[Path]:
         """Yield the image files below the folder that no row names, by 8 bytes of memory a row."""
         named = np.fromiter(self._named(), np.uint64)
         named.sort()
         for parent, folders, files in os.walk(self.folder):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = sorted(name for name in folders if not is_litter(name))
             for name in sorted(files):
-                if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
-                    path = os.path.join(parent, name)
+                path = os.path.join(parent, name)
+                if not is_litter(name) and is_picture_file(path):
                     value = digest(os.fsencode(os.path.relpath(path, self.folder)))
                     at = np.searchsorted(named, np.uint64(value))
                     if at == len(named) or named[at] != value:

@@ -1,23 +1,29 @@
 """Random access to the lines of a text file of any size: one fast scan, then 8 bytes of memory a line."""
 
+import codecs
 import os
+import stat
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import DataError, advice, exhausted
+from ...files.encodings import NAMES, UTF8, Evidence, codec_of, wide_codec
 from ...files.names import name_text
+from ...files.stand_ins import stand_in
 from ...files.text import MARK
 from .base import RowError
 
 MAX_LINE_BYTES = 64 << 20
 CHUNK_BYTES = 4 << 20
+HEAD_BYTES = 4096
 BLANK_BYTES = 16  # a line of blanks longer than this is reported as a bad row instead of being passed over
 FOREIGN = {
-    b"\xff\xfe": "is UTF-16 text; save it as UTF-8",
-    b"\xfe\xff": "is UTF-16 text; save it as UTF-8",
+    codecs.BOM_UTF32_LE: "is UTF-32 text; save it as UTF-8",
+    codecs.BOM_UTF32_BE: "is UTF-32 text; save it as UTF-8",
     b"\x1f\x8b": "is gzip-compressed; decompress it with gunzip",
     b"PK\x03\x04": "is a ZIP or Excel file; export it as UTF-8 text",
     b"\x28\xb5\x2f\xfd": "is zstd-compressed; decompress it with zstd -d",
@@ -25,20 +31,32 @@ FOREIGN = {
 
 
 class LineFile:
-    """The rows of a file: its lines but for blank ones (and for those that `skip` takes out).
+    """The rows of a file: its lines but for blank ones (and for those that `skip` takes out), in UTF-8.
 
-    Every read opens the file anew and checks that it is still the file that was scanned, so an object can be shared by
-    threads, inherited by forks, pickled, and kept for thousands of shards without holding descriptors.
+    encoding: that of the file; without one UTF-8, UTF-16 by its mark, or GBK where all of the file is surely that.
+    any_end: a lone CR ends a line too; without it only where there are more of them than of LF. Every read opens the
+    file anew and checks that it is still the file that was scanned, so an object can be shared by threads, inherited
+    by forks, pickled, and kept for thousands of shards without holding descriptors.
     """
 
-    def __init__(self, path: str | os.PathLike, max_line_bytes: int = MAX_LINE_BYTES):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        encoding: str = "",
+        any_end: bool = False,
+    ):
         self.path = Path(path)
         self.max_line_bytes = max_line_bytes
+        self.codec, self.guessed = codec_of(encoding), False
         try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode) and not self.path.is_dir():
+                raise DataError(f"{self.path}: this is no plain file, whose lines could be read again; give a file")
             with open(self.path, "rb", buffering=0) as handle:
                 self._stamp = _stamp(handle.fileno())
-                self._starts, short = _scan(handle, self.path)
-                blank = [line for line in short if not self._bytes(handle.fileno(), line, line + 1).strip(b" \r\n")]
+                scan = Scan(handle, self.path, self.codec, any_end)
+                self.guessed, self.codec, self._starts = not self.codec, scan.codec, scan.starts
+                blank = [line for line in scan.short if self._is_blank(handle.fileno(), line)]
         except OSError as error:
             raise DataError(
                 f"{self.path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable file')}"
@@ -46,6 +64,13 @@ class LineFile:
         self.skip(blank)
         if not len(self):
             raise DataError(f"{self.path}: the file is empty; write at least one row into it")
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence on the encoding, where nobody named it and it is not UTF-8."""
+        if not self.guessed or self.codec == UTF8:
+            return []
+        return [f"{self.path}: read as {NAMES[self.codec]}, which it is by its bytes; save it as UTF-8 to be sure"]
 
     def __len__(self):
         return self.count - len(self._skipped)
@@ -102,25 +127,28 @@ class LineFile:
                 f"{self.where(row)}: cannot be read ({error.strerror or error}); "
                 + advice(error, "put the file back and open the source again")
             ) from None
-        raw = raw.rstrip(b"\r\n") if through else raw.removesuffix(b"\n").removesuffix(b"\r")
-        return raw.removeprefix(MARK)
+        raw = self._utf8(raw, first, "replace" if head else "strict", head is None)
+        return raw.rstrip(b"\r\n") if through else raw.removesuffix(b"\n").removesuffix(b"\r")
 
     def heads(self, count: int) -> Iterator[bytes]:
         """Yield the first `count` bytes of each row, through one descriptor."""
         with open(self.path, "rb", buffering=0) as handle:
             for row in range(len(self)):
                 line = self.line(row)
-                yield self._bytes(handle.fileno(), line, line + 1, count).removeprefix(MARK)
+                yield self._utf8(self._bytes(handle.fileno(), line, line + 1, count), line, "replace", False)
 
-    def walk(self, first: int = 0) -> Iterator[tuple[int, Callable[[int], bytes]]]:
-        """One pass: yield (physical line, function giving the bytes of `span` lines from it, cut above the limit)."""
+    def walk(self, first: int = 0, errors: str = "strict") -> Iterator[tuple[int, Callable[..., bytes]]]:
+        """One pass: yield (physical line, function (span, ahead=0) giving the bytes of `span` lines from it, or from a
+        line `ahead` of it, cut above the limit). errors: "replace" takes what is no text in the file's encoding."""
         with open(self.path, "rb") as handle:
             for line in range(first, self.count):
 
-                def fetch(span, line=line):
-                    handle.seek(self._starts[line])
-                    length = int(self._starts[min(line + span, self.count)] - self._starts[line])
-                    return handle.read(min(length, self.max_line_bytes + 1)).removeprefix(MARK)
+                def fetch(span, ahead=0, line=line):
+                    start = int(self._starts[min(line + ahead, self.count)])
+                    handle.seek(start)
+                    length = int(self._starts[min(line + ahead + span, self.count)]) - start
+                    raw = handle.read(min(length, self.max_line_bytes + 1))
+                    return self._utf8(raw, line + ahead, errors, len(raw) == length)
 
                 yield line, fetch
 
@@ -136,31 +164,83 @@ class LineFile:
             start, length = start + len(part), length - len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def _is_blank(self, descriptor, line):
+        raw = self._bytes(descriptor, line, line + 1)
+        return not self._utf8(raw, line, "replace").strip(b" \r\n")
+
+    def _utf8(self, raw, line, errors="strict", whole=True):
+        """Bytes of the file in UTF-8, whatever the file's encoding; RowError where they are not in it."""
+        if self.codec == UTF8:
+            return raw.removeprefix(MARK)
+        try:
+            text = codecs.getincrementaldecoder(self.codec)(errors).decode(raw, whole)
+        except UnicodeDecodeError as error:
+            raise RowError(
+                f"{self.path}:{line + 1}",
+                "bad encoding",
+                f"the line is not {NAMES[self.codec]} (byte 0x{raw[error.start]:02x} at position {error.start + 1})",
+                "correct it, save the file as UTF-8, or name another `encoding`",
+            ) from None
+        return text.encode("utf-8", "replace").removeprefix(MARK)
+
 
 def _stamp(descriptor):
     status = os.fstat(descriptor)
     return status.st_size, status.st_mtime_ns
 
 
-def _scan(handle, path):
-    """Offsets int64 [lines + 1] at which lines begin, and the numbers of the lines short enough to be blank."""
-    buffer = bytearray(CHUNK_BYTES)
-    starts, short, position = array("q", [0]), array("q"), 0
-    while filled := handle.readinto(buffer):
-        if not position:
-            head = bytes(buffer[:4])
-            for magic, meaning in FOREIGN.items():
-                if head.startswith(magic):
-                    raise DataError(f"{path}: the file {meaning}")
-            starts[0] = len(MARK) if head.startswith(MARK) else 0
-            end = 13 if 10 not in buffer[:filled] and 13 in buffer[: filled - 1] else 10  # lone CR: an old table
-        following = np.flatnonzero(np.frombuffer(buffer, np.uint8, filled) == end) + (position + 1)
-        lengths = np.diff(following, prepend=starts[-1])
-        short.frombytes((np.flatnonzero(lengths <= BLANK_BYTES) + len(starts) - 1).astype(np.int64).tobytes())
-        starts.frombytes(following.astype(np.int64).tobytes())
-        position += filled
-    if starts[-1] < position:
-        if position - starts[-1] <= BLANK_BYTES:
-            short.append(len(starts) - 1)
-        starts.append(position)
-    return np.frombuffer(starts, np.int64), short
+class Scan:
+    """One pass over a file: its `codec`, int64 offsets [lines + 1] at which lines begin as `starts`, and the numbers of
+    the lines that are `short` enough to be blank."""
+
+    def __init__(self, handle: FileIO, path: Path, codec: str, any_end: bool):
+        self.path, self.codec, self.any_end = path, codec, any_end
+        self.starts, self.short = array("q", [0]), array("q")
+        evidence, position, buffer = Evidence(), 0, bytearray(CHUNK_BYTES)
+        held = False  # whether the last chunk ended in CR, of which only the next one tells whether LF follows
+        while filled := handle.readinto(buffer):
+            if not position:
+                self._begin(bytes(buffer[: min(filled, HEAD_BYTES)]))
+                kind = {"utf-16-le": "<u2", "utf-16-be": ">u2"}.get(self.codec, np.uint8)
+                unit = np.dtype(kind).itemsize
+            if not self.codec and not evidence.full:
+                evidence.see(memoryview(buffer)[:filled], not position, filled < CHUNK_BYTES)
+            units = np.frombuffer(buffer, kind, filled // unit)
+            if not position:
+                self.any_end |= bool(lone(units).sum() > (units == 10).sum())
+            ends = units == 10
+            if self.any_end:
+                if held and len(units) and units[0] != 10:
+                    self._append(np.array([position]))
+                ends |= lone(units)
+                held = bool(len(units) and units[-1] == 13)
+            self._append((np.flatnonzero(ends) + 1) * unit + position)
+            position += filled
+        self.codec = self.codec or evidence.codec
+        if self.starts[-1] < position:
+            self._append(np.array([position]))
+        self.starts = np.frombuffer(self.starts, np.int64)
+
+    def _begin(self, head):
+        if meaning := stand_in(head) or next((FOREIGN[magic] for magic in FOREIGN if head.startswith(magic)), None):
+            raise DataError(f"{self.path}: the file {meaning}")
+        wide = wide_codec(head)
+        if self.codec.startswith("utf-16") and head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            self.codec = wide
+        self.codec = self.codec or wide or ""
+        marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) if self.codec.startswith("utf-16") else (MARK,)
+        self.starts[0] = next((len(mark) for mark in marks if head.startswith(mark)), 0)
+
+    def _append(self, following):
+        lengths = np.diff(following, prepend=self.starts[-1])
+        short = np.flatnonzero(lengths <= BLANK_BYTES) + len(self.starts) - 1
+        self.short.frombytes(short.astype(np.int64).tobytes())
+        self.starts.frombytes(following.astype(np.int64).tobytes())
+
+
+def lone(units: np.ndarray) -> np.ndarray:
+    """bool [n]: where CR stands with another character than LF behind it."""
+    found = units == 13
+    found[:-1] &= units[1:] != 10
+    found[-1:] = False
+    return found

@@ -18,6 +18,7 @@ from ...checkpoints.formats.pickle_machine import Machine, Refused
 from ...errors import CheckpointError, DataError, advice
 from ...files.lmdb_pages import NAME, check_lmdb
 from ...files.names import name_text
+from ...files.stand_ins import stand_in_at
 from ...files.text import ContentError
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
@@ -193,6 +194,8 @@ def check_once(path: str) -> None:
     """DataError for a folder without an lmdb that can be read safely; a file that was found right stays so."""
     file = os.path.join(path, NAME)
     try:
+        if found := stand_in_at(file):
+            raise DataError(f"{file}: {found}")
         if not os.path.isfile(file):
             found = f"{NAME} is no file" if os.path.lexists(file) else f"holds no {NAME}"
             raise DataError(f"{path}: {found}; give the folder that has imgs and pairs in it")

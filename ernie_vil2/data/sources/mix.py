@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...errors import ConfigError, nearest
+from ...errors import ConfigError, nearest, quoted
 from .base import Source
 from .composite import CompositeSource
 
@@ -65,7 +65,9 @@ def pass_counts(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
     length = max(size * total / weight for size, weight in zip(sizes, weights, strict=True))
     counts = [max(size, round(length * weight / total)) for size, weight in zip(sizes, weights, strict=True)]
     if sum(counts) >= 1 << 53:
-        raise ConfigError(f"the weights {weights} make a pass of over 2^53 samples; bring them nearer to each other")
+        raise ConfigError(
+            f"the weights {quoted(weights)} make a pass of over 2^53 samples; bring them nearer to each other"
+        )
     return counts
 
 
@@ -85,14 +87,16 @@ def checked_list(sources: Any) -> Sequence[Any]:
 def checked_weight(number: int, entry: Any) -> float:
     """The weight of one entry as a float; ConfigError naming the entry."""
     if not isinstance(entry, dict) or "source" not in entry:
-        raise ConfigError(f"mix: entry {number + 1} is {entry!r}; write {{source: SPEC, weight: NUMBER}}")
+        raise ConfigError(f"mix: entry {number + 1} is {quoted(entry)}; write {{source: SPEC, weight: NUMBER}}")
     for key in entry:
         if key not in ("source", "weight"):
             raise ConfigError(
-                f"mix: entry {number + 1} has an unknown key {key!r}; did you mean "
+                f"mix: entry {number + 1} has an unknown key {quoted(key)}; did you mean "
                 f"{nearest(key, ('source', 'weight')) or 'weight'!r}?"
             )
     weight = entry.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 1e-9 <= weight <= 1e9:
-        raise ConfigError(f"mix: the weight of entry {number + 1} is {weight!r}; give a number above 0, 1e-9 to 1e9")
+        raise ConfigError(
+            f"mix: the weight of entry {number + 1} is {quoted(weight)}; give a number above 0, 1e-9 to 1e9"
+        )
     return float(weight)

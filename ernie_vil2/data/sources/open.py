@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DataError, nearest
+from ...errors import ConfigError, DataError, advice, brief, nearest, quoted
+from ...files.globs import path_error
+from ...files.litter import is_litter
 from ...files.patterns import is_braces, paths_of
 from ...files.yaml_files import parse_value
-from ...schema import coerce
+from ...schema import check_range, coerce
 from .base import Source
 from .beside import READERS, BesideSource
 from .chinese_clip import ChineseClipSource
@@ -31,6 +33,8 @@ FILES = {
     "lmdb": LmdbSource,
 }
 KINDS = (*FILES, "mix", "scenes")
+MAX_NUMBER = (1 << 64) - 1
+"""Of an option of a source, the largest of which are seeds"""
 SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -42,12 +46,20 @@ def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any])
     {kind: KIND, path: ..., option: value} with a KIND of KINDS, also as a string of YAML. Raises ConfigError for an
     unknown kind or option, DataError for files that are missing, empty or of a foreign format.
     """
+    try:
+        return opened(spec)
+    except OSError as error:
+        raise DataError(f"{error.filename or quoted(spec)}: {error.strerror or error}; {advice(error)}") from None
+
+
+def opened(spec: Any) -> Source:
+    """`open_source`, but OSError for what the operating system refuses."""
     if isinstance(spec, Source):
         return spec
     if isinstance(spec, (list, tuple)):
         if not spec:
             raise ConfigError("the list of sources is empty; name at least one")
-        parts = [open_source(part) for part in spec]
+        parts = [opened(part) for part in spec]
         return JoinedSource(parts, f"{len(spec)} sources") if len(spec) > 1 else parts[0]
     if isinstance(spec, (str, os.PathLike)):
         text = os.fspath(spec)
@@ -58,17 +70,17 @@ def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any])
         else:
             spec = {"path": text}
     if not isinstance(spec, dict):
-        raise ConfigError(f"a source is a path or a mapping with kind and path, not {spec!r}")
+        raise ConfigError(f"a source is a path or a mapping with kind and path, not {quoted(spec)}")
     options = dict(spec)
     for field in READERS:
         if field in options:
-            path = options.pop(field)
-            return BesideSource(open_source(options), path, field)
+            path = checked_path(options.pop(field), f"the option {field} of a source")
+            return BesideSource(opened(options), path, field)
     kind = options.pop("kind", None)
     if kind is not None and kind not in KINDS:
         close = nearest(kind, KINDS)
         raise ConfigError(
-            f"unknown kind of source {kind!r}; "
+            f"unknown kind of source {quoted(kind)}; "
             + (f"did you mean {close!r}?" if close else "known are " + ", ".join(KINDS))
         )
     if kind == "scenes":
@@ -79,12 +91,20 @@ def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any])
         return build(MixedSource, kind, {"sources": None, **options, "open_part": open_source})
     path = options.pop("path", None)
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise ConfigError(f"a source of kind {kind or KINDS[0]} needs a path, not {path!r}; add path: FILE")
+        raise ConfigError(f"a source of kind {kind or KINDS[0]} needs a path, not {quoted(path)}; add path: FILE")
+    checked_path(path, "the path of a source")
     paths = paths_of(os.path.expanduser(path))
     if len(paths) > 1 and (kind == "tar" or (kind is None and all(map(is_tar, paths)))):
         return build(TarSource, "tar", {"path": paths, **options})
     parts = [open_path(kind, name, options) for name in paths]
     return parts[0] if len(parts) == 1 else JoinedSource(parts, os.fspath(path))
+
+
+def checked_path(path: Any, what: str) -> Any:
+    """`path`; ConfigError for a text that can be none."""
+    if isinstance(path, (str, os.PathLike)) and (wrong := path_error(os.fsdecode(path))):
+        raise ConfigError(f"{what} is {quoted(os.fsdecode(path))}, which {wrong}")
+    return path
 
 
 def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, Any]) -> Source:
@@ -104,12 +124,27 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
     if is_folder and kind in ("tsv", "jsonl") or not is_folder and kind not in ("tsv", "jsonl", "tar"):
         found = "a folder" if is_folder else "not a folder"
         raise DataError(f"{path}: this is {found}, so it cannot be of kind {kind!r}; correct kind or path")
+    if kind == "tsv":
+        return open_tsv(path, options)
     return build(FILES[kind], kind, {"path": path, **options})
+
+
+def open_tsv(path: Path, options: Mapping[str, Any]) -> Source:
+    """The release's rows, or a table where the first line names other columns, or options of a table are given."""
+    names, columns = [], options.get("columns")
+    if not {"columns", "allow_outside"} & set(options):
+        source = build(TsvSource, "tsv", {"path": path, **options})
+        if not source.is_table:
+            return source
+        names = source.names
+    if "image_id" in names:
+        columns = {"id": "image_id"}
+    return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options, "columns": columns})
 
 
 def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
     """What a folder is a source of, by the names in it."""
-    names = os.listdir(path)
+    names = [name for name in os.listdir(path) if not is_litter(name)]
     if not options.get("metadata") and not set(names) & set(TABLES):
         if any(map(is_tar, names)):
             return "tar"
@@ -126,14 +161,18 @@ def build(factory: Callable[..., Source], kind: str, options: Mapping[str, Any])
     """`factory(**options)`, after checking names and types of the options against its signature."""
     known = inspect.signature(factory).parameters
     named = {name: item for name, item in known.items() if item.kind is not inspect.Parameter.VAR_KEYWORD}
+    taken = {}
     for name, value in options.items():
+        taken[name] = value
         if name not in named and len(named) == len(known):
             close = nearest(name, named)
             hint = f"did you mean {close!r}?" if close else "known are " + ", ".join(named)
-            raise ConfigError(f"unknown option {name!r} of a {kind} source; {hint}")
+            raise ConfigError(f"unknown option {quoted(name)} of a {kind} source; {hint}")
         if name in named and named[name].annotation in (bool, int, str):
-            coerce(named[name].annotation, value, f"{kind} source", name)
-    return factory(**options)
+            taken[name] = coerce(named[name].annotation, value, f"{kind} source", name)
+            if named[name].annotation is int:
+                check_range(taken[name], {"minimum": 0, "maximum": MAX_NUMBER}, f"{kind} source", name)
+    return factory(**taken)
 
 
 def written_mapping(text: str) -> Any:
@@ -147,9 +186,13 @@ def scene_options(text: str) -> dict[str, Any]:
     for item in filter(None, text.split(",")):
         name, equals, value = item.partition("=")
         if not equals:
-            raise ConfigError(f"scenes:{text}: {item!r} is not option=value; write for example scenes:split=test")
+            raise ConfigError(
+                f"scenes:{brief(text, 120)}: {quoted(item)} is not option=value; write for example scenes:split=test"
+            )
         if name.strip() in options:
-            raise ConfigError(f"scenes:{text}: the option {name.strip()!r} is given twice; keep one of them")
+            raise ConfigError(
+                f"scenes:{brief(text, 120)}: the option {quoted(name.strip())} is given twice; keep one of them"
+            )
         options[name.strip()] = plain_value(value.strip())
     return options
 

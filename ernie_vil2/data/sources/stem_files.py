@@ -1,15 +1,23 @@
 """A tree of files in which an image and its captions share a stem: img2dataset's output format `files`."""
 
+import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import SupportsIndex
 
 from ...errors import DataError, advice, exhausted
+from ...files.encodings import GB, NAMES, codec_of
+from ...files.litter import is_litter
 from ...files.names import distinct_texts, name_text
+from ...files.text import codec_of_text
+from ..images.formats.kinds import has_picture_head
 from . import stem_parts
 from .base import RowError, Sample, Source, without_front
 from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
+
+LOOKED_AT = 20
+"""Files whose encoding is looked at for a note"""
 
 
 class FilesSource(Source):
@@ -19,14 +27,16 @@ class FilesSource(Source):
     thousands of images; `tools/data.py shard` makes tars of them.
     """
 
-    def __init__(self, path: str | os.PathLike, allow_outside: bool = False):
+    def __init__(self, path: str | os.PathLike, allow_outside: bool = False, encoding: str = ""):
+        self.encoding = encoding
+        codec_of(encoding)  # a wrong name is no fault of the first row
         self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.space = ""
         self.allow_outside, self.links, seen = allow_outside, [], set()
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
         for parent, folders, files in os.walk(self.folder, followlinks=allow_outside):
             real = os.path.realpath(parent)
-            folders[:] = sorted(name for name in folders if not name.startswith(".")) if real not in seen else []
+            folders[:] = sorted(name for name in folders if not is_litter(name)) if real not in seen else []
             if real not in seen:
                 seen.add(real)
                 self._take(os.path.relpath(parent, self.folder), files)
@@ -39,13 +49,7 @@ class FilesSource(Source):
             )
 
     def _take(self, parent, files):
-        found = {}
-        for name in sorted(files):
-            stem, suffix = os.path.splitext(name)
-            part = PART_OF_SUFFIX.get(suffix.lower())
-            if part is not None and not name.startswith("."):
-                found.setdefault(stem, {}).setdefault(part, suffix)
-        for stem, suffixes in found.items():
+        for stem, suffixes in parts_of_stems(os.path.join(self.folder, parent), files).items():
             place = os.path.normpath(os.path.join(parent, stem))
             if IMAGE in suffixes and len(suffixes) > 1:
                 self.stems.append((place, suffixes))
@@ -60,7 +64,13 @@ class FilesSource(Source):
         where = self.where(index)
         image = self._path(stem, suffixes[IMAGE], where)
         return stem_parts.sample(
-            image, self._read(index, TEXT), self._read(index, JSON), where, self._default_id(index), self.space
+            image,
+            self._read(index, TEXT),
+            self._read(index, JSON),
+            where,
+            self._default_id(index),
+            self.space,
+            self.encoding,
         )
 
     def where(self, index: SupportsIndex) -> str:
@@ -70,7 +80,7 @@ class FilesSource(Source):
     def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
         document = self._read(index, JSON)
-        mapping = stem_parts.parse(document, self.where(index)) if document is not None else {}
+        mapping = stem_parts.parse(document, self.where(index), self.encoding) if document is not None else {}
         return stem_parts.image_id(mapping, self.where(index), self._default_id(index), self.space)
 
     def qualify_ids(self, folders: bool = True) -> None:
@@ -86,14 +96,15 @@ class FilesSource(Source):
 
     @property
     def notes(self) -> list[str]:
-        return [
+        left_out = [
             f"{self.name}: {len(stems):,} {what}, for example {name_text(stems[0])}"
             for what, stems in (
                 ("images without a caption are left out", self.lonely[IMAGE]),
                 ("captions without an image are left out (failed downloads)", self.lonely[TEXT]),
             )
             if stems
-        ] + self._passed_over()
+        ]
+        return [*left_out, *self._passed_over(), *self._of_encoding()]
 
     def _passed_over(self):
         """A sentence on the links to folders that are not followed."""
@@ -104,6 +115,19 @@ class FilesSource(Source):
             f"{self.name}: {len(self.links):,} links to folders are passed over, for example {first}; set "
             "allow_outside: true to follow them"
         ]
+
+    def _of_encoding(self):
+        """A sentence on captions that are read as GBK, for which some of the files are looked at."""
+        for index in range(0, 0 if self.encoding else len(self), -(-len(self) // LOOKED_AT)):
+            for part in (TEXT, JSON):
+                with contextlib.suppress(RowError):
+                    if codec_of_text(self._read(index, part) or b"") == GB:
+                        example = self.stems[index][0] + self.stems[index][1][part]
+                        yield (
+                            f"{self.name}: captions that are not UTF-8 are read as {NAMES[GB]} where they are that by "
+                            f"their bytes, for example {name_text(example)}"
+                        )
+                        return
 
     def _default_id(self, index):
         stem, _ = self.stems[index]
@@ -148,12 +172,31 @@ class FilesSource(Source):
 
 def holds_stems(path: str | os.PathLike, names: Collection[str]) -> bool:
     """Whether a folder, or its first sub-folder, holds an image beside a .txt or .json of its stem."""
-    below = next((name for name in sorted(names) if os.path.isdir(os.path.join(path, name)) and name[0] != "."), None)
-    for found in (names, os.listdir(os.path.join(path, below)) if below else ()):
-        kinds = {}
-        for name in found:
-            stem, suffix = os.path.splitext(name)
-            kinds.setdefault(stem, set()).add(PART_OF_SUFFIX.get(suffix.lower()))
-        if any(IMAGE in kind and kind & {TEXT, JSON} for kind in kinds.values()):
+    folders = (name for name in sorted(names) if os.path.isdir(os.path.join(path, name)) and not is_litter(name))
+    below = next((os.path.join(path, name) for name in folders), None)
+    for place, found in ((path, names), (below, os.listdir(below) if below else ())):
+        if any(IMAGE in parts and len(parts) > 1 for parts in parts_of_stems(place, found).values()):
             return True
     return False
+
+
+def parts_of_stems(folder: str | os.PathLike, names: Iterable[str]) -> dict[str, dict[int, str]]:
+    """{stem: {part: suffix}} of the files of a folder, without litter.
+
+    A file of another suffix, or of none, is the image of captions that lack one where it begins as an image does.
+    """
+    found, others = {}, []
+    for name in sorted(names):
+        stem, suffix = os.path.splitext(name)
+        part = PART_OF_SUFFIX.get(suffix.lower())
+        if is_litter(name):
+            continue
+        if part is None:
+            others += [(name, stem), (name, name)]
+        else:
+            found.setdefault(stem, {}).setdefault(part, suffix)
+    for name, stem in others:
+        parts = found.get(stem)
+        if parts and IMAGE not in parts and has_picture_head(os.path.join(folder, name)):
+            parts[IMAGE] = name.removeprefix(stem)
+    return found

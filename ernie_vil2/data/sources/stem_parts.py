@@ -6,32 +6,43 @@ from pathlib import Path
 from typing import Any
 
 from ...files.text import ContentError, decode_text
+from ..images.formats.kinds import SUFFIX_OF, SUFFIXES, kind_of
 from . import fields
 from .base import RowError, Sample
-from .folder import IMAGE_SUFFIXES
 from .rows.texts import json_object
 
 IMAGE, TEXT, JSON = range(3)
-PART_OF_SUFFIX = {**dict.fromkeys((*IMAGE_SUFFIXES, ".img"), IMAGE), ".txt": TEXT, ".json": JSON}
+PART_OF_SUFFIX = {**dict.fromkeys((*SUFFIXES, ".img"), IMAGE), ".txt": TEXT, ".json": JSON}
 LIMITS = {IMAGE: 64 << 20, TEXT: 1 << 20, JSON: 1 << 20}
 TITLES = {IMAGE: "image", TEXT: "text", JSON: "JSON"}
 CAPTION_KEYS = ("captions", "texts", "caption", "text")
 ID_KEYS = ("id", "image_id")
 
 
+def is_part(suffix: str, part: int) -> bool:
+    """Whether a file of this suffix can be a part; an image needs none."""
+    return PART_OF_SUFFIX.get(suffix) == part or part == IMAGE and not suffix
+
+
 def sample(
-    image: bytes | Path, text: bytes | None, document: bytes | None, where: str, default_id: str, space: str = ""
+    image: bytes | Path,
+    text: bytes | None,
+    document: bytes | None,
+    where: str,
+    default_id: str,
+    space: str = "",
+    encoding: str = "",
 ) -> Sample:
     """The Sample of an image (bytes or a path) with the bytes of its .txt and .json, either of which may be None.
 
     Captions are those of the first of `captions`, `texts`, `caption` and `text` that the .json fills, and else the
     whole .txt; `id` or `image_id`, after `space`, `tags` and `boxes` are the .json's. Raises RowError.
     """
-    mapping = parse(document, where) if document is not None else {}
+    mapping = parse(document, where, encoding) if document is not None else {}
     return Sample(
         image_id(mapping, where, default_id, space),
         image,
-        captions(mapping, text, where),
+        captions(mapping, text, where, encoding),
         fields.tag_list(mapping.get("tags"), where),
         where,
         fields.box_list(mapping.get("boxes"), where),
@@ -44,25 +55,25 @@ def image_id(mapping: Mapping[str, Any], where: str, default: str, space: str = 
     return default if value is None else fields.image_id({"id": value}, where, space=space)
 
 
-def captions(mapping: Mapping[str, Any], text: bytes | None, where: str) -> tuple[str, ...]:
+def captions(mapping: Mapping[str, Any], text: bytes | None, where: str, encoding: str = "") -> tuple[str, ...]:
     """The captions as a tuple of at least one."""
     filled = [key for key in CAPTION_KEYS if mapping.get(key) not in (None, "", [])]
     if filled:
         return fields.captions({filled[0]: mapping[filled[0]]}, where)
     if text is None:
         raise RowError(where, "no caption", "the .json has no caption", f"give it one of {', '.join(CAPTION_KEYS)}")
-    return fields.captions({"text": whole_text(text, where, "caption").strip("\r\n")}, where)
+    return fields.captions({"text": whole_text(text, where, "caption", encoding).strip("\r\n")}, where)
 
 
-def parse(document: bytes, where: str) -> dict[str, Any]:
+def parse(document: bytes, where: str, encoding: str = "") -> dict[str, Any]:
     """The mapping in the bytes of a .json."""
-    return json_object(whole_text(document, where, "JSON"), where)
+    return json_object(whole_text(document, where, "JSON", encoding), where)
 
 
-def whole_text(raw: bytes, where: str, what: str) -> str:
-    """The text of a caption's or a row's own file; RowError where it is none."""
+def whole_text(raw: bytes, where: str, what: str, encoding: str = "") -> str:
+    """The text of a caption's or a row's own file; RowError where it is none. encoding: as `decode_text` takes it."""
     try:
-        return decode_text(raw, where)
+        return decode_text(raw, where, encoding)
     except ContentError as error:
         reason = error.reason.replace("the file", f"the {what}", 1)
         raise RowError(where, "bad UTF-8", reason, error.fix) from None
@@ -70,20 +81,7 @@ def whole_text(raw: bytes, where: str, what: str) -> str:
 
 def suffix_of(data: bytes) -> str:
     """The suffix that fits the bytes of an image, .img for an unknown kind."""
-    for signature, suffix in SIGNATURES:
-        if data.startswith(signature):
-            return suffix
-    return ".webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else ".img"
-
-
-SIGNATURES = (
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"\x89PNG", ".png"),
-    (b"BM", ".bmp"),
-    (b"GIF8", ".gif"),
-    (b"II*\0", ".tiff"),
-    (b"MM\0*", ".tiff"),
-)
+    return SUFFIX_OF.get(kind_of(data), ".img")
 
 
 def document_of(sample: Sample) -> bytes:

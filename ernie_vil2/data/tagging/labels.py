@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import ConfigError, DataError, advice
 from ...files.json_files import read_json
 from ...files.text import read_lines
+from ..tokenizer import is_blank
 
 LANGUAGES = ("zh", "en")
 CHINESE = re.compile("[\u3400-\u9fff]")
@@ -131,7 +132,7 @@ def label_file(path: Path, first: int) -> tuple[dict[int, str], dict[int, str]]:
     for number, line in enumerate(text_lines(path), first):
         name, _, chinese = line.partition("\t")
         names[number] = first_name(name)
-        if chinese.strip():
+        if not is_blank(chinese):
             translated[number] = first_name(chinese)
     return names, translated
 
@@ -154,7 +155,7 @@ def json_labels(path: Path, first: int) -> dict[int, str]:
             names = dict(enumerate(content, first))
     except (KeyError, TypeError, ValueError):
         names = {}
-    if not names or not all(isinstance(name, str) and name.strip() for name in names.values()):
+    if not names or not all(isinstance(name, str) and not is_blank(name) for name in names.values()):
         raise DataError(f"{path}: no labels; write categories: [{{id, name}}], a list of names, or {{number: name}}")
     return {number: first_name(name) for number, name in names.items()}
 
@@ -167,10 +168,10 @@ def text_lines(path: Path) -> list[str]:
         raise DataError(
             f"{path}: cannot be read ({error.strerror or error}); {advice(error, 'name a label file, coco, or coco80')}"
         ) from None
-    while lines and not lines[-1].strip():
+    while lines and is_blank(lines[-1]):
         lines.pop()
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        if is_blank(line.partition("\t")[0]):
             raise DataError(f"{path}:{number}: the name is empty; every line is the name of a class")
     if not lines:
         raise DataError(f"{path}: the file is empty; write the name of a class on every line")

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ...errors import ConfigError, nearest
+from ...errors import ConfigError, nearest, quoted
 from ..runs.records import Outcome
 
 Record = TypeVar("Record")
 ARGUMENTS = ("model", "name", "data", "progress")
 """Arguments of every `Benchmark.evaluate` that are no options."""
 KINDS = (bool, int, str)
+MOST = 10**12
+"""Of a number"""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def read_options(options: type[Record], given: Mapping[str, Any], benchmark: str
         if known[option] is not int or (value is None and fields[option].default is None):
             continue
         least = fields[option].metadata.get("least", 1)
-        if type(value) is not int or value < least:
-            raise ConfigError(f"{option} is {value!r}, but it must be a whole number of at least {least}")
+        if type(value) is not int or not least <= value <= MOST:
+            rule = f"a whole number of at least {least} and at most {MOST:,}"
+            raise ConfigError(f"{option} is {quoted(value)}, but it must be {rule}")
     return options(**given)
 
 

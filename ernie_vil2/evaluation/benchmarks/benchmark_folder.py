@@ -7,9 +7,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...data.sources.folder import IMAGE_SUFFIXES
+from ...data.images.formats.kinds import SUFFIXES, has_picture_head
 from ...errors import DataError, advice
 from ...files import json_files
+from ...files.litter import is_litter
 from .counts import some
 
 DEPTH = 4
@@ -38,11 +39,11 @@ class Folder:
         for parent, folders, names in os.walk(self.path, followlinks=True, onerror=self._note):
             real = os.path.realpath(parent)
             deep = len(Path(parent).relative_to(self.path).parts) >= DEPTH
-            folders[:] = [] if deep or real in seen else sorted(name for name in folders if name[0] != ".")
+            folders[:] = [] if deep or real in seen else sorted(name for name in folders if not is_litter(name))
             if real not in seen:
                 seen.add(real)
                 for name in names:
-                    if name[0] != ".":
+                    if not is_litter(name):
                         self._parents.setdefault(name, []).append(parent)
 
     def _note(self, error):
@@ -72,8 +73,11 @@ class Folder:
         found = {}
         for name, parents in self._parents.items():
             stem, suffix = os.path.splitext(name)
-            if suffix.lower() in IMAGE_SUFFIXES:
-                found.setdefault(key(stem), []).extend(os.path.join(parent, name) for parent in parents)
+            paths = [os.path.join(parent, name) for parent in parents]
+            if suffix.lower() not in SUFFIXES:
+                paths = [path for path in paths if not suffix and has_picture_head(path)]
+            if paths:
+                found.setdefault(key(stem), []).extend(paths)
         return ImageFiles(self.path, found, key, self._closed)
 
 

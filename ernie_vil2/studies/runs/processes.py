@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import UserError, cause_of
+from ...training.ranks.launch import plain_environment
 from .run import OUTPUT, Run
 
 POLL = 0.2
@@ -19,7 +20,7 @@ POLL = 0.2
 
 def environment() -> dict[str, str]:
     """Variables of a process of one kernel thread that imports what this one does."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {**plain_environment(), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def run_all(

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...errors import UserError
 from ...runtime import cpu_count, import_paddle
+from ...training.ranks.launch import plain_environment
 from .rank_traffic import measure_ranks
 from .view_costs import SIZES, measure_size
 
@@ -43,6 +44,7 @@ def ask(job: Mapping[str, Any]) -> dict[str, Any]:
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
+        env=plain_environment(),
     )
     if done.returncode:
         raise UserError(f"{job} could not be measured: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}")

@@ -8,7 +8,6 @@ import copy
 import gc
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from ...files.leftovers import scratch_folder
 from ...runtime import import_paddle
 from ...schema import as_dict
 from ...schema import build as build_record
+from ...training.ranks.launch import plain_environment
 from ..card_branches import branches_of_a_card
 from ..noise import random_batch
 from ..traffic import Traffic
@@ -77,7 +77,7 @@ def measure(config: RunConfig, steps: int, ranks: int = 1, card: bool = False) -
     ranks: so many processes, joined by gloo; the first one tells. UserError with its last line when it fails.
     """
     job = json.dumps({"run": as_dict(config), "steps": steps, "ranks": ranks, "card": card})
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**plain_environment(), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "ignore", "-c", START]
     done = subprocess.run(command, input=job, capture_output=True, text=True, env=environment)
     if done.returncode:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
+import paddle.distributed as dist
 from paddle import nn
 
 from ...checkpoints.fill import Shape, fill_parameters
@@ -22,7 +23,6 @@ from ...models.positions import resize_grid, resize_rows
 from ...models.towers.batch_norm import synchronise
 from ...systems.build import build
 from ...systems.system import System
-from ..distributed import launched
 from .library_weights import take_published
 
 GRID, ROWS = "visual.positional_embedding", "text_model.pos_emb.weight"
@@ -99,7 +99,7 @@ def start_system(config: RunConfig, notes: list[str], fresh: bool = True) -> Sys
         take_own_layers(model, config.init.model, notes, bool(config.lora.rank))
     if config.objective.temperature is not None:
         fix_temperatures(model, config.objective.temperature)
-    if launched() > 1:
+    if dist.is_initialized() and dist.get_world_size() > 1:
         synchronise(model)
     return system
 

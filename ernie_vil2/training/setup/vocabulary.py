@@ -7,6 +7,7 @@ from ...config.run import RunConfig
 from ...config.towers import KINDS
 from ...data.sources.scenes.vocabulary import build_vocab
 from ...data.tokenizer import Tokenizer
+from ...data.vocabulary_file import file_content
 from ...errors import ConfigError
 from ...files.atomic import atomic_file, temporary_name
 from ..distributed import Ranks
@@ -42,8 +43,8 @@ def prepare_vocab(config: RunConfig, folder: str | os.PathLike) -> Path:
 
 def keep(source: Path, target: Path, name: str) -> Path:
     """`target` with the content of a vocabulary; ConfigError where another one stands there."""
-    content = source.read_bytes()
-    if target.exists() and target.read_bytes() != content:
+    content = file_content(source)
+    if target.exists() and file_content(target) != content:
         raise ConfigError(
             f"{target} exists and is another vocabulary than {name}; remove it, or choose another folder with "
             "-o output=..."
@@ -69,7 +70,7 @@ def open_vocabulary(config: RunConfig, resumed: str | os.PathLike | None, ranks:
         vocab.parent.mkdir(parents=True, exist_ok=True)
         if resumed:
             with atomic_file(vocab) as handle:
-                handle.write((Path(resumed) / "vocab.txt").read_bytes())
+                handle.write(file_content(Path(resumed) / "vocab.txt"))
         else:
             prepare_vocab(config, vocab.parent)
     ranks.wait()

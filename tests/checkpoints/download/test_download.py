@@ -63,7 +63,7 @@ def failed(tmp_path, fetch):
             fetch(**options)
         assert not (tmp_path / NAME / FILE).exists()
         assert len(str(caught.value).splitlines()) == 1
-        return str(caught.value)
+        return caught.value.sentence()
 
     return run
 
@@ -321,13 +321,16 @@ def test_a_damaged_record_is_an_error(server, published, failed, tmp_path, text)
     assert "checksums.json is damaged" in failed()
 
 
-def test_mirrors_come_first_and_every_failure_is_named(server, published, fetch, failed, monkeypatch):
+def test_mirrors_come_first_and_every_failure_is_told(server, published, fetch, tmp_path, monkeypatch):
     published(server.url + "/origin/a")
     monkeypatch.setenv("ERNIE_VIL2_MIRRORS", f"{server.url}/second {server.url}/third/,")
-    sentence = failed(mirrors=[server.url + "/first"])
+    lines = []
+    with pytest.raises(CheckpointError, match="answers HTTP 404.*run the same command again"):
+        download(NAME, tmp_path, limits=QUICK, tell=lines.append, mirrors=[server.url + "/first"])
     tried = [f"/{base}/{path}" for base in ("first", "second", "third") for path in (f"{NAME}/{FILE}", FILE)]
     assert [path for path, _ in server.requests] == [*tried, "/origin/a"]
-    assert all(f"{server.url}{path} answers HTTP 404" in sentence for path in [*tried, "/origin/a"])
+    told = "\n".join(lines)
+    assert all(f"note: {server.url}{path} answers HTTP 404" in told for path in [*tried, "/origin/a"])
     server.serve(f"/second/{FILE}", CONTENT)
     assert fetch()[0] == CONTENT
 

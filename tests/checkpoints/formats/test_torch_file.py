@@ -162,7 +162,7 @@ HOSTILE = {
     "ranks that differ": ({"w": tensor("0", (4,), (1, 1))}, "one rank"),
     "40 axes": ({"w": tensor("0", (1,) * 40)}, "one rank"),
     "huge size": ({"w": tensor("0", (2**40,), (0,), count=4)}, "claims 4,398,046,511,104 bytes"),
-    "sizes that overflow": ({"w": tensor("0", (2**40, 2**40), (0, 0), count=4)}, "claims"),
+    "sizes that overflow": ({"w": tensor("0", (2**40, 2**40), (0, 0), count=4)}, "one rank"),
     "storage of another size": ({"w": tensor("0", (4,), count=8)}, "has 16 bytes where 32 are due"),
     "storage twice": ({"w": tensor("0", (4,)), "v": tensor("0", (2,), dtype="int64")}, "two types or sizes"),
     "missing storage": ({"w": tensor("7", (4,))}, "data/7 is missing"),
@@ -344,7 +344,7 @@ OTHER_FILES = {
     "a zip of others": (zipped(b"", {}, root="a/b"), "not one of torch"),
     "a pickle of Paddle": (pickle.dumps({"w": np.zeros(2)}, 4), "torch.save did not write"),
     "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
-    "web page": (b"<!DOCTYPE html><html>", "is not a Paddle weights file"),
+    "web page": (b"<!DOCTYPE html><html>", "is a web page"),
 }
 
 

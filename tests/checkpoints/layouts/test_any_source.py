@@ -139,8 +139,8 @@ def test_what_is_no_weights_file_says_so_of_all_kinds(tmp_path, name):
     for head in (*pages, *others):
         (tmp_path / name).write_bytes(head + b"." * 600)
         said = refused(tmp_path / name)
-        assert "is no weights file of torch, Paddle or safetensors (it begins with '" in said
-        assert ("a web page" in said) == (head in pages)
+        assert ("is no weights file of torch, Paddle or safetensors (it begins with '" in said) != (head in pages)
+        assert ("is a web page" in said) == (head in pages)
 
 
 @pytest.mark.parametrize("protocol", (0, 2, 4))

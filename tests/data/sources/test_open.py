@@ -293,7 +293,7 @@ def test_scenes_by_text_and_by_mapping():
         ({"kind": "tvs", "path": "x.tsv"}, ["tvs", "'tsv'"]),
         ({"kind": "tsv"}, ["needs a path"]),
         ({"path": "good.tsv", "max_line_byte": 5}, ["max_line_byte", "'max_line_bytes'"]),
-        ({"path": "good.jsonl", "allow_outside": "yes"}, ["allow_outside", "bool"]),
+        ({"path": "good.jsonl", "allow_outside": "maybe"}, ["allow_outside", "bool"]),
         ({"kind": "scenes", "splt": "test"}, ["splt", "'split'"]),
         ("scenes:test", ["'test'", "option=value"]),
         (17, ["17"]),
@@ -314,7 +314,7 @@ def test_wrong_specs_name_what_is_meant(tmp_path, monkeypatch, spec, words):
     [
         ("a.tsv", b"", ["a.tsv", "empty"]),
         ("a.tsv", b"\xef\xbb\xbf\n \r\n\n", ["empty"]),
-        ("a.tsv", "x\t1\tAAAA".encode("utf-16"), ["UTF-16", "UTF-8"]),
+        ("a.tsv", "x\t1\tAAAA".encode("utf-32"), ["UTF-32", "UTF-8"]),
         ("a.jsonl", b"\x1f\x8b\x08rest", ["gzip", "gunzip"]),
         ("a.txt", b"x", [".txt", ".tsv"]),
         ("captions.csv", b"image,text\n", ["header but no rows"]),

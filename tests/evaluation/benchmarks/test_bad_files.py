@@ -238,10 +238,10 @@ def test_a_caption_of_an_unknown_image_in_a_file_of_one_split(tmp_path):
 @pytest.mark.parametrize(
     "data, words",
     [
-        (b"\xff\xfeC\x00", "UTF-16"),
+        (b"\xff\xfe\0\0C\0\0\0", "UTF-32"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"", "is empty"),
-        ("COCO_val2014_000000001001#0\t图片里有猫".encode("gbk"), "not UTF-8"),
+        ("COCO_val2014_000000001001#0\t图片里有猫".encode("big5", "ignore"), "not UTF-8"),
     ],
 )
 def test_files_of_another_kind(tmp_path, data, words):

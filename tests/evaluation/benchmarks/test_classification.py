@@ -284,7 +284,7 @@ def remove(*names):
             lambda folder: (folder / "test").rename(folder / "images"),
             "has no folder test; beside the label file",
         ),
-        ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes(b"\xff\xfe"), "is UTF-16 text"),
+        ("imagenet-zh", lambda folder: (folder / "label_cn.txt").write_bytes(b"\xff\xfe\0\0"), "is UTF-32 text"),
         (
             "imagenet-zh",
             lambda folder: (folder / "label_cn.txt").write_bytes("猫\n狗\n".encode() + b"\xe9\n"),

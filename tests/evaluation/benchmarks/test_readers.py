@@ -8,7 +8,8 @@ import pytest
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.benchmarks.benchmark_folder import MissingFile
 from ernie_vil2.evaluation.benchmarks.retrieval import aic_icc, cbvs, coco_cn, flickr30k_cn, karpathy, muge
-from ernie_vil2.evaluation.benchmarks.retrieval.captions import joined
+from ernie_vil2.evaluation.benchmarks.retrieval.captions import joined, read_captions
+from tests.conftest import ROOT
 from tests.evaluation.benchmarks import makers
 from tests.evaluation.benchmarks.makers import CLEAN, WINDOWS, picture
 
@@ -71,6 +72,18 @@ def test_other_splits_and_segmented_captions_of_coco_cn(tmp_path):
         top / "imageid.human-written-caption.bosonseg.txt", ["COCO_val2014_000000000001#0\t一:m 只:q red:x cat:x"]
     )
     assert coco_cn.read(tmp_path, None, "val", allow_counts=True).texts == ("一只red cat",)
+
+
+def test_the_documented_forms_of_coco_cn_s_lines_are_read(tmp_path):
+    text = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    block = text.split("these forms are read, here one of each:\n\n```\n")[1].split("```")[0]
+    lines = block.splitlines()
+    assert len(lines) == 3 and ["#zhm#" in line for line in lines] == [False, True, False]
+    found = []
+    for line in [*lines, lines[0].replace("#0", ".jpg#0")]:
+        (tmp_path / "c.txt").write_text(f"{line}\n", encoding="utf-8")
+        found += read_captions(tmp_path / "c.txt", segmented=line == lines[2])
+    assert {(caption.image, caption.text) for caption in found} == {("COCO_val2014_000000391895", "一名男子骑着摩托车")}
 
 
 @STYLES

@@ -130,7 +130,7 @@ def test_a_broken_row_is_named_or_left_out(tmp_path, form, line, words):
     [
         (b"", "the file is empty"),
         ("只有一列\n".encode(), "file:1: 1 columns"),
-        (b"\xff\xfea\0", "is UTF-16"),
+        (b"\xff\xfe\0\0a\0\0\0", "is UTF-32"),
         (b"a\tb\t1\n\xe9\tb\t0\n", "file:2: the line is not UTF-8"),
         (b"text_a\ttext_b\tlabel\n", "has no pair of texts"),
     ],

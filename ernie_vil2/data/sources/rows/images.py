@@ -6,18 +6,30 @@ import os
 import re
 import stat
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from ....errors import advice
 from ....files.names import other_forms
 from ..base import RowError
 from .texts import shorten
 
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+INLINE = ("/9j/", "_9j_", "iVBORw0KGgo", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0A")
+"""How the base64 of a JPEG, PNG, GIF, WebP, BMP or TIFF begins"""
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside: bool) -> Path:
     """The path of an existing file; one that leaves `folder` (by `..`, link or from /) is refused unless allowed."""
-    if value.startswith(("http://", "https://")):
+    if WINDOWS.match(value) and not os.path.lexists(os.path.join(folder, value)):
+        raise RowError(
+            where,
+            "unusable image path",
+            f"the image {shorten(value)} is an absolute path of Windows",
+            f"name the file relative to {folder}, as photos/a.jpg",
+        )
+    if ADDRESS.match(value):
         raise RowError(
             where, "unusable image path", f"the image is the address {shorten(value)}", "download it and name the file"
         )
@@ -88,10 +100,32 @@ def found_name(folder: str | os.PathLike, value: str) -> str:
     return next((name for name in other_forms(value) if os.path.lexists(os.path.join(folder, name))), value)
 
 
+def with_folders(value: str, folder: str | os.PathLike) -> str:
+    """A path in which `\\` parts folders, as Windows writes it, as ours; one whose file is there stays."""
+    there = WINDOWS.match(value) or os.path.lexists(os.path.join(folder, value))
+    return value if there else value.replace("\\", "/")
+
+
+def is_inline(value: str) -> bool:
+    """Whether a field that should name an image holds one: a data URI, or the base64 of one."""
+    value = value.lstrip()
+    return value[:5].lower() == "data:" or len(value) >= 64 and value.startswith(INLINE) and "." not in value
+
+
+def is_base64(value: bytes) -> bool:
+    """Whether a field, or its beginning, is the base64 of an image or a data URI rather than a name."""
+    return is_inline(value.strip().decode("latin-1"))
+
+
 def decode_base64(value: bytes | str, where: str) -> bytes:
-    """Bytes of a base64 field (bytes or ASCII str), standard or url-safe alphabet, padded or not."""
+    """Bytes of a base64 field (bytes or ASCII str), standard or url-safe alphabet, padded or not, with line breaks and
+    blanks or without, alone or as a data URI."""
     try:
         raw = value.strip() if isinstance(value, bytes) else value.strip().encode("ascii")
+        if raw[:5].lower() == b"data:":
+            raw = of_data_uri(raw, where)
+        if len(raw.split(None, 1)) > 1:
+            raw = b"".join(raw.split())
         # Standard base64 is the common case: only the url-safe one is translated and padded.
         if len(raw) % 4 or b"-" in raw or b"_" in raw:
             raw = raw.translate(URL_SAFE) + b"=" * (-len(raw) % 4)
@@ -107,10 +141,24 @@ def decode_base64(value: bytes | str, where: str) -> bytes:
     return image
 
 
+def of_data_uri(raw: bytes, where: str) -> bytes:
+    """The base64 in `data:image/jpeg;base64,...`; RowError for a URI without it."""
+    head, _, content = raw.partition(b",")
+    if not head.rstrip().lower().endswith(b";base64"):
+        raise RowError(
+            where,
+            "bad base64",
+            f"the image is the data URI {shorten(raw[:40].decode('latin-1'))}, which has no ';base64,'",
+            "write data:image/jpeg;base64, and the base64 of the image file",
+        )
+    return unquote_to_bytes(content) if b"%" in content else content
+
+
 def base64_fault(value: bytes | str) -> str:
     """What is wrong with a field that is not base64."""
     text = value.strip() if isinstance(value, str) else value.strip().decode("latin-1")
-    wrong = re.search(r"[^A-Za-z0-9+/_=-]", text)
+    start = text.find(",") + 1 if text[:5].lower() == "data:" else 0
+    wrong = re.compile(r"[^A-Za-z0-9+/_=\s-]").search(text, start)
     if wrong:
         return f"character {wrong.group()!r} at position {wrong.start() + 1}"
     return f"its {len(text):,} characters end in the middle of a group or go on after the padding"

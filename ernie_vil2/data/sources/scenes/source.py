@@ -10,7 +10,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from ....errors import ConfigError, nearest
+from ....errors import ConfigError, nearest, quoted
 from ..base import Sample, Source, without_front
 from . import captions
 from .drawing import render
@@ -18,6 +18,7 @@ from .scene import Scene, sample_scene
 from .words import LANGUAGES
 
 SPLITS = ("train", "valid", "test")
+BOUNDS = {"size": (1, 10**9), "seed": (0, (1 << 64) - 1), "image_size": (2, 4096), "captions": (1, 1000)}
 
 
 class SceneSource(Source):
@@ -42,16 +43,17 @@ class SceneSource(Source):
         wrong: float = 0.0,
     ):
         if split not in SPLITS:
-            raise ConfigError(f"scenes: unknown split {split!r}; did you mean {nearest(split, SPLITS) or SPLITS[0]!r}?")
+            raise ConfigError(
+                f"scenes: unknown split {quoted(split)}; did you mean {nearest(split, SPLITS) or SPLITS[0]!r}?"
+            )
         languages = [languages] if isinstance(languages, str) else languages
         if not isinstance(languages, (list, tuple)) or not languages:
-            raise ConfigError(f"scenes: languages {languages!r} must be a list of {', '.join(LANGUAGES)}")
+            raise ConfigError(f"scenes: languages {quoted(languages)} must be a list of {', '.join(LANGUAGES)}")
         if any(language not in LANGUAGES for language in languages):
-            raise ConfigError(f"scenes: languages {languages!r} must be a list of {', '.join(LANGUAGES)}")
-        if min(size, captions) < 1 or image_size < 2 or seed < 0:
-            raise ConfigError(
-                "scenes: size and captions must be at least 1, image_size at least 2, and seed at least 0; correct them"
-            )
+            raise ConfigError(f"scenes: languages {quoted(languages)} must be a list of {', '.join(LANGUAGES)}")
+        for name, value, (least, most) in zip(BOUNDS, (size, seed, image_size, captions), BOUNDS.values(), strict=True):
+            if not least <= value <= most:
+                raise ConfigError(f"scenes: {name} is {quoted(value)} but must be from {least} to {most}")
         check_shares(split, noise, wrong)
         languages = tuple(dict.fromkeys(languages))
         self.noise, self.wrong = noise, wrong
@@ -129,7 +131,7 @@ def check_shares(split: str, noise: float, wrong: float) -> None:
     """ConfigError unless `noise` and `wrong` are shares that fit together, of a split that is trained on."""
     for name, share in (("noise", noise), ("wrong", wrong)):
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-            raise ConfigError(f"scenes: {name} is {share!r}, but it must be a share of the captions in [0, 1]")
+            raise ConfigError(f"scenes: {name} is {quoted(share)}, but it must be a share of the captions in [0, 1]")
     if noise + wrong > 1:
         raise ConfigError(f"scenes: noise {noise} and wrong {wrong} are over 1 together; lower one of them")
     if (noise or wrong) and split != "train":

@@ -8,7 +8,6 @@ checked again, from the tar, whenever the member is.
 import contextlib
 import json
 import os
-import re
 import struct
 from array import array
 from dataclasses import dataclass, field
@@ -18,13 +17,16 @@ import numpy as np
 
 from ....errors import DataError, advice, exhausted
 from ....files.atomic import atomic_file
+from ....files.litter import lies_in_litter
+from ....files.stand_ins import stand_in
+from ...images.formats.kinds import HEAD, kind_of
 from ..base import digest
 from ..lines import FOREIGN
-from ..stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
+from ..stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES, is_part
 from .descriptors import OPEN, Descriptor
 from .headers import BLOCK, ZEROS, Cut, Member, is_header, member_at, members, shown
 
-MAGIC = b"tarindx1"
+MAGIC = b"tarindx2"
 MAX_HEAD = 1 << 20
 EXAMPLES = 3
 MAX_SHOWN = 400  # letters of a text in an index: no finding and no cut of ours comes near
@@ -33,7 +35,6 @@ PARTS = (IMAGE, TEXT, JSON)
 # For each part the first byte of its headers (-1: there is none) and the bytes from there to the end of its content.
 ROW = np.dtype([("starts", "<i8", len(PARTS)), ("spans", "<u4", len(PARTS))])
 PACKED_ROW = struct.Struct("<3q3I")
-HIDDEN = re.compile(r"(^|/)\.[^/]*$")
 NO_IMAGE, NO_CAPTION = "samples without an image", "images without a caption"
 
 
@@ -85,7 +86,7 @@ class TarIndex:
             with contextlib.suppress(Cut):
                 member = member_at(lambda offset, count, raw=raw: raw[offset : offset + count], 0, span)
                 break
-        if member is None or member.fault or member.size > LIMITS[part] or PART_OF_SUFFIX.get(member.suffix) != part:
+        if member is None or member.fault or member.size > LIMITS[part] or not is_part(member.suffix, part):
             raise DataError(
                 f"{self.path}: byte {start:,} is not the member that the index names; delete {self.cache or 'it'} and "
                 "open the source again"
@@ -103,13 +104,11 @@ def open_index(path: str | os.PathLike) -> TarIndex:
             f"{path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable tar')}"
         ) from None
     stamp = status.st_size, status.st_mtime_ns
-    places = [Path(f"{path}.index"), user_cache() / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
     with OPEN.indexing:
-        for place in places:
-            if found := read_index(place, path, stamp):
-                return found
+        if found := kept_index(path, stamp):
+            return found
         index = scan(path)
-        for place in places:
+        for place in places(path):
             with contextlib.suppress(OSError):
                 if is_text(place):
                     continue  # another program's index
@@ -120,9 +119,15 @@ def open_index(path: str | os.PathLike) -> TarIndex:
         return index
 
 
-def user_cache() -> Path:
-    """Folder for what can be made anew, as the XDG Base Directory Specification has it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
+def kept_index(path: str, stamp: tuple[int, int]) -> TarIndex | None:
+    """The TarIndex of a tar of that size and time, where a file keeps it."""
+    return next(filter(None, (read_index(place, path, stamp) for place in places(path))), None)
+
+
+def places(path: str) -> list[Path]:
+    """Where the index of a tar is kept: beside it, else in the user's folder of what can be made anew (XDG)."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
+    return [Path(f"{path}.index"), cache / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
 
 
 def is_text(place: Path) -> bool:
@@ -182,6 +187,8 @@ def scan(path: str) -> TarIndex:
 
 def check_kind(path: str, head: bytes) -> None:
     """DataError when a file begins as something else than a tar does."""
+    if found := stand_in(head):
+        raise DataError(f"{path}: the file {found}")
     for magic, meaning in FOREIGN.items():
         if head.startswith(magic):
             raise DataError(f"{path}: the file {meaning}; tars are read uncompressed, for random access")
@@ -197,11 +204,13 @@ def collect(file: Descriptor, size: int) -> tuple[tuple[array, ...], dict[str, l
         for member in members(file.read, size):
             end = member.end
             part, fault = PART_OF_SUFFIX.get(member.suffix), member.fault
-            if not fault and HIDDEN.search(member.name):
+            if not fault and lies_in_litter(member.name):
                 fault = "hidden members"
+            elif not fault and not member.suffix and kind_of(file.read(member.data, HEAD)):
+                part = IMAGE
             elif not fault and part is None:
                 fault = f"members that are no part of a sample ({shown(member.suffix, 20) or 'no suffix'})"
-            elif not fault and member.size > LIMITS[part]:
+            if not fault and member.size > LIMITS[part]:
                 fault = f"members over the limit of {LIMITS[part] >> 20} MiB for {TITLES[part]} files"
             if fault:
                 if fault != "folders":

@@ -8,11 +8,16 @@ from typing import Any
 
 from ....errors import DataError, advice
 from ....files.atomic import atomic_file
-from ....files.json_files import read_json
+from ....files.json_files import read_json, with_checksum, without_checksum
 
 NAME = "index.json"
 FORMAT = "ernie-vil2 shards 1"
-SHARD_FIELDS = {"name": str, "samples": int, "captions": int, "bytes": int, "sha256": str, "rows": list}
+COUNTS = ("samples", "captions", "bytes", "bad", "bad_bytes", "rows", "per_shard", "size_limit")
+MOST = 2**53
+MOST_BYTES = 64 << 20
+"""Of index.json: a shard takes 200 to 300"""
+SAMPLE_BYTES = 3 * 512
+"""Of a sample in a tar, at least: a header of an image, some of it, and a header of its captions"""
 
 
 def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
@@ -22,7 +27,10 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
     """
     path = Path(folder, NAME)
     try:
-        content = read_json(path)
+        content = read_json(path, most=MOST_BYTES)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            return None
+        content = without_checksum(content)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -30,24 +38,40 @@ def read_manifest(folder: str | os.PathLike) -> dict[str, Any] | None:
         raise DataError(
             f"{path}: cannot be read ({reason}); {advice(error, 'write the shards again, or delete it')}"
         ) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        return None
     shards = content.get("shards")
-    good = isinstance(shards, list) and all(
-        isinstance(shard, dict) and all(isinstance(shard.get(name), kind) for name, kind in SHARD_FIELDS.items())
-        for shard in shards
-    )
-    if not good:
+    good = isinstance(shards, list) and all(map(is_shard, shards))
+    if not good or not all(is_count(content.get(name, 0)) for name in COUNTS):
         raise DataError(f"{path}: the list of shards is damaged; write the shards again, or delete it")
     return content
+
+
+def is_count(value: Any) -> bool:
+    """Whether a value of JSON is a number of things, or of bytes."""
+    return type(value) is int and 0 <= value < MOST
+
+
+def is_shard(shard: Any) -> bool:
+    """Whether a value of JSON is a tar of this folder, of as many samples as have place in it."""
+    if not isinstance(shard, dict):
+        return False
+    name, rows = shard.get("name"), shard.get("rows")
+    return (
+        isinstance(name, str)
+        and name not in ("", ".", "..")
+        and not set(name) & {"/", "\0"}
+        and isinstance(shard.get("sha256"), str)
+        and all(is_count(shard.get(key)) for key in ("samples", "captions", "bytes"))
+        and shard["samples"] * SAMPLE_BYTES <= shard["bytes"]
+        and isinstance(rows, list)
+        and len(rows) == 2
+        and all(map(is_count, rows))
+        and rows[0] <= rows[1]
+    )
 
 
 def write_manifest(folder: str | os.PathLike, content: Mapping[str, Any]) -> None:
     """Write `index.json`, as a whole or not at all, with the totals of its shards."""
     totals = {key: sum(shard[key] for shard in content["shards"]) for key in ("samples", "captions", "bytes")}
+    written = with_checksum({"format": FORMAT, **content, **totals})
     with atomic_file(Path(folder, NAME)) as handle:
-        handle.write(
-            json.dumps({"format": FORMAT, **content, **totals}, ensure_ascii=False, indent=1).encode(
-                "utf-8", "backslashreplace"
-            )
-        )
+        handle.write(json.dumps(written, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace"))

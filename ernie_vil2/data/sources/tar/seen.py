@@ -23,13 +23,17 @@ class SeenPictures:
         )
         base.execute("DELETE FROM pictures WHERE row >= ?", (start,))
 
-    def check(self, source: Source, sample: Sample, row: int) -> None:
-        """RowError for a sample whose id has another picture; a new id gets the picture of this one."""
+    def check(self, source: Source, sample: Sample, row: int) -> tuple[str, bool]:
+        """(digest of the picture of a sample's id, whether the id is new); RowError where it has another one."""
         found = self.base.execute("SELECT row, path, digest FROM pictures WHERE id = ?", (sample.id,)).fetchone()
         if found is None:
-            self.base.execute("INSERT INTO pictures VALUES (?, ?, ?, ?)", (sample.id, *picture_of(sample, row)))
-        elif not Picture(*found).shown_by(sample):
-            raise clash(sample.where, sample.id, source.where(found[0]))
+            picture = picture_of(sample, row)
+            self.base.execute("INSERT INTO pictures VALUES (?, ?, ?, ?)", (sample.id, *picture))
+            return picture.digest, True
+        picture = Picture(*found)
+        if not picture.shown_by(sample):
+            raise clash(sample.where, sample.id, source.where(picture.row))
+        return picture.digest, False
 
     def commit(self) -> None:
         """Keep what was added so far."""

@@ -11,13 +11,14 @@ from tqdm import tqdm
 
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
+from ....files.litter import is_litter
 from ....files.names import distinct_texts, name_text
 from .. import stem_parts
 from ..base import RowError, Sample, Source, without_front
 from ..stem_parts import IMAGE
 from . import manifest
 from .headers import shown
-from .index import NO_CAPTION, NO_IMAGE, open_index
+from .index import NO_CAPTION, NO_IMAGE, kept_index, open_index
 
 SHOWN = 20
 ADVICE = {
@@ -138,14 +139,19 @@ class TarSource(Source):
         kept = {}
         for number, tar in enumerate(self.paths):
             shard = listed.pop(tar, None)
-            size = os.path.getsize(tar) if os.path.isfile(tar) else None
-            if size is None:
+            status = os.stat(tar) if os.path.isfile(tar) else None
+            if not shard or status is None:
                 continue  # opening it says what is wrong
-            if shard and shard["bytes"] == size:
+            what, has, said = "bytes", status.st_size, shard["bytes"]
+            if has == said:  # a tar that was read before has an index, which tells its samples
+                known = kept_index(tar, (has, status.st_mtime_ns))
+                what, said = "samples", shard["samples"]
+                has = known.count if known else said
+            if has == said:
                 kept[number] = shard
-            elif shard:
+            else:
                 self.changed.append(
-                    f"{tar}: has {size:,} bytes, {manifest.NAME} says {shard['bytes']:,}; copy or write the tar again"
+                    f"{tar}: has {has:,} {what}, {manifest.NAME} says {said:,}; copy or write the tar again"
                 )
         if self.whole:
             self.changed += [f"{tar}: is missing, {manifest.NAME} names it; copy the tar here" for tar in listed]
@@ -214,7 +220,7 @@ def tar_files(path: str | os.PathLike | list) -> list[str]:
 def is_tar(path: str | os.PathLike) -> bool:
     """Whether a name is that of a tar and not hidden; a compressed one counts, so that opening it names it."""
     name = os.path.basename(path)
-    return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not name.startswith(".")
+    return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not is_litter(name)
 
 
 def count_of(paths: Sized) -> str:

@@ -16,9 +16,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ....errors import ConfigError, DataError, advice, exhausted, plain
+from ....errors import ConfigError, DataError, advice, exhausted, plain, quoted
 from ....files.atomic import LOG, atomic_file, replace_directory
 from ....files.leftovers import clear_leftovers_in
+from ....files.spellings import same_source
 from ...images.limits import DEFAULT_LIMITS, Limits
 from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of
@@ -28,6 +29,7 @@ from .seen import SeenPictures, forget, seen_pictures
 
 BAD_NAME = "bad.txt"
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+MOST_SIZE = 1 << 62
 MEMBER_BYTES = 3 * 512 + 10240  # headers and padding of a sample, and the end of a tar: so a limit is never passed
 
 
@@ -139,7 +141,8 @@ def beginning(out: Path, options: dict[str, Any]) -> dict[str, Any]:
         found = {**options, "complete": False, "bad": 0, "bad_bytes": 0, "shards": []}
         write_manifest(out, found)
     for name, value in options.items():
-        if found.get(name, False) != value:  # shards of earlier releases say nothing of damage
+        same = name == "source" and same_source(found.get(name), value)
+        if not same and found.get(name, False) != value:  # shards of earlier releases say nothing of damage
             raise ConfigError(
                 f"{out}: holds shards with {name} {found.get(name)!r}, not {value!r}; name a new folder, or go on with "
                 "the same source and options"
@@ -228,12 +231,8 @@ def pack(sample: Sample, row: int, limits: Limits) -> Packed:
         except OSError as error:
             if exhausted(error):
                 raise
-            raise RowError(
-                sample.where,
-                "missing image",
-                f"{image} cannot be read ({error.strerror or error})",
-                advice(error, "put the file back or delete the row"),
-            ) from None
+            reason, fix = f"{image} cannot be read ({error.strerror or error})", "put the file back or delete the row"
+            raise RowError(sample.where, "missing image", reason, advice(error, fix)) from None
     elif isinstance(image, np.ndarray):
         image = png(image)
     if len(image) > LIMITS[IMAGE]:
@@ -255,5 +254,5 @@ def parse_size(text: str) -> int:
     """Bytes of `1GB`, `500MB`, `64MiB` or a plain number; ConfigError for anything else."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMG]i?B)?", str(text).strip(), re.IGNORECASE)
     if not match:
-        raise ConfigError(f"--size-limit is {text!r}; write a size such as 1GB, 500MB or 64MiB")
-    return int(float(match[1]) * UNITS[(match[2] or "").upper()])
+        raise ConfigError(f"--size-limit is {quoted(text)}; write a size such as 1GB, 500MB or 64MiB")
+    return int(min(float(match[1]) * UNITS[(match[2] or "").upper()], MOST_SIZE))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ....data.sources.folder import IMAGE_SUFFIXES
+from ....data.images.formats.kinds import SUFFIXES, has_picture_head
 from ....errors import DataError
+from ....files.litter import is_litter
 from ..benchmark_folder import readable
 from ..reading import Reading, find, missing, rows
 
-SUFFIXES = (*IMAGE_SUFFIXES, ".ppm", ".pgm")
 LABEL_FILES = {"zh": "label_cn.txt", "en": "label.txt"}
 SPLIT_FOLDERS = {"test": ("test", "val"), "val": ("val", "test")}
 WORDNET = re.compile(r"n\d{8}")
@@ -107,7 +107,7 @@ def classified(
     """ClassifiedImages with labels as an array; the names of the files go into the checksum."""
     if not images:
         raise DataError(
-            f"{place} has no image in its folders ({', '.join(SUFFIXES)}); give the folder "
+            f"{place} has no image in its folders ({', '.join(SUFFIXES[:8])} and the like); give the folder "
             "that holds a folder of images for every class"
         )
     for path in images:
@@ -146,14 +146,15 @@ def class_line(folder: Path, count: int, label_file: Path) -> int:
 def subfolders(folder: Path) -> list[str]:
     """Names of the folders in a folder, sorted, without hidden ones."""
     readable(folder)
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_litter(entry.name))
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Paths of the image files in a folder, sorted by name, without hidden ones."""
+    """Paths of the image files in a folder, sorted by name, without litter; of another suffix, or of none, those
+    that begin as an image does."""
     readable(folder)
     return sorted(
         Path(entry.path)
         for entry in os.scandir(folder)
-        if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
+        if not is_litter(entry.name) and (entry.name.lower().endswith(SUFFIXES) or has_picture_head(entry.path))
     )

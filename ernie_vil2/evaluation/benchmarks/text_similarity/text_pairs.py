@@ -1,6 +1,5 @@
 """Reader of pairs of texts with a label, in the forms in which the STS sets are published."""
 
-import csv
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ....data.sources.rows.cells import cells
 from ....data.sources.rows.texts import json_object, shorten
 from ....data.tokenizer import is_blank
 from ....errors import DataError
@@ -120,7 +120,7 @@ def bar_columns(text: str) -> list[str]:
 
 def comma_columns(text: str) -> list[str]:
     """Columns of comma-separated values, which may be quoted."""
-    return next(csv.reader([text]))
+    return cells(text)
 
 
 def checked(first: object, second: object, label: object, where: str) -> tuple[str, str, float]:

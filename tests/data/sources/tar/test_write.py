@@ -14,6 +14,7 @@ import pytest
 
 from ernie_vil2.data.check.check import check
 from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.data.sources.tar.manifest import read_manifest
 from ernie_vil2.data.sources.tar.write import parse_size, png, write_shards
 from ernie_vil2.errors import ConfigError, DataError
 from tests.conftest import ROOT
@@ -163,7 +164,7 @@ def test_a_kill_at_any_moment_is_gone_on_from(tmp_path):
     assert ended and steps > 3
     assert tars(tmp_path / "out") == tars(tmp_path / "whole")
     assert (tmp_path / "out" / "bad.txt").read_text() == (tmp_path / "whole" / "bad.txt").read_text()
-    assert json.loads((tmp_path / "out" / "index.json").read_text()) == wanted
+    assert read_manifest(tmp_path / "out") == wanted
     assert f"a.jsonl:11: the id '{lines[1]['id']}' has another picture at {path}:2;" in (
         tmp_path / "out" / "bad.txt"
     ).read_text(encoding="utf-8")
@@ -279,6 +280,57 @@ def test_an_index_json_of_another_program_is_passed_over_or_named(folder, text):
     else:
         with pytest.raises(DataError, match=r"index\.json: cannot be read"):
             open_source(folder)
+
+
+def changed(content, **shard):
+    """An index.json with other values in its second entry, without the checksum, as release 0.1 wrote it."""
+    content = {key: value for key, value in content.items() if key != "sha256"}
+    shards = [dict(entry) for entry in content["shards"]]
+    shards[1] |= shard
+    return json.dumps({**content, "shards": shards})
+
+
+WRONG = {
+    "samples": (-1, 10**21, 2 * 10**9, 7, 2.0, "3", True, None, [3], float("inf")),
+    "captions": (-1, 10**21, None),
+    "bytes": (-1, 10**21, 2.5, None),
+    "sha256": (None, 3),
+    "name": ("../00001.tar", "/etc/passwd", "", "..", "a\0b", None, 3, []),
+    "rows": (None, [], [1], [6, 3], [-1, 3], [0, 10**21], ["0", 3]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_an_entry_of_index_json_that_cannot_be_is_refused(folder, name):
+    content = json.loads((folder / "index.json").read_text())
+    for value in WRONG[name]:
+        (folder / "index.json").write_text(changed(content, **{name: value}))
+        with pytest.raises(DataError, match=r"index\.json: the list of shards is damaged|index\.json: cannot be read"):
+            open_source(folder)
+    (folder / "index.json").write_text(changed(content))
+    assert open_source(folder).shard_sizes() == [3, 3, 3]
+
+
+def test_a_changed_letter_of_index_json_is_noticed(folder):
+    text = (folder / "index.json").read_text()
+    for wrong in (text.replace('"samples": 3', '"samples": 2', 1), text.replace("00001.tar", "00007.tar")):
+        (folder / "index.json").write_text(wrong)
+        with pytest.raises(
+            DataError, match=r"index\.json: cannot be read \(its checksum is not that of what it says\)"
+        ):
+            open_source(folder)
+    (folder / "index.json").write_text('{"a": ' * 100_000)
+    with pytest.raises(DataError, match=r"index\.json: cannot be read"):
+        open_source(folder)
+
+
+def test_samples_are_compared_with_what_a_tar_is_known_to_hold(folder):
+    content = json.loads((folder / "index.json").read_text())
+    list(open_source(folder))  # which leaves an index beside every tar
+    (folder / "index.json").write_text(changed(content, samples=2))
+    source = open_source(folder)
+    assert source.shard_sizes() == [3, 3, 3]
+    assert any("00001.tar: has 3 samples, index.json says 2" in fault for fault in source.faults())
 
 
 @pytest.mark.parametrize("text, size", [("1GB", 10**9), ("64 MiB", 64 << 20), ("1.5kb", 1500), ("77", 77)])

@@ -1,0 +1,43 @@
+"""The verb `split` of `data`: a source in two parts, to train on and to validate with."""
+
+import argparse
+import os
+
+from ...data.split import write_split
+from ...errors import ConfigError
+from ...files.claim import Claims
+from ..arguments import add_replace
+from ..progress import row_bar
+from ..sources import SOURCE, opened
+from ..stopping import stoppable
+
+
+@stoppable()
+def run(options: argparse.Namespace) -> None:
+    """Write a source as two files of JSON lines with no image in common; more rows later move none of the old ones."""
+    claims = Claims("data split", [options.source], options.replace)
+    for path in (options.train, options.valid):
+        if not os.path.isdir(os.path.dirname(path) or "."):
+            raise ConfigError(f"the folder of {path} does not exist; create it first")
+        claims.file(path)
+    source = opened(options.source)
+    progress = row_bar(len(source))
+    split = write_split(source, options.train, options.valid, options.share, options.seed, options.embed, progress)
+    if split.bad:
+        print(f"{split.bad:,} bad rows were left out:", *split.reasons, sep="\n")
+    images = split.train.images + split.valid.images
+    for part in (split.train, split.valid):
+        print(f"{part.path}: {part.rows:,} rows of {part.images:,} images ({part.images / images:.1%})")
+
+
+def add_verb(verbs: "argparse._SubParsersAction") -> None:
+    """Add `split` to the verbs of an argument parser."""
+    verb = verbs.add_parser("split", help="divide a source by image, to train and to validate", description=run.__doc__)
+    verb.add_argument("source", metavar="SOURCE", help=SOURCE)
+    verb.add_argument("train", metavar="TRAIN", help="file of JSON lines to write, below which the images lie")
+    verb.add_argument("valid", metavar="VALID", help="the other one, with the share")
+    verb.add_argument("--share", type=float, default=0.1, help="of the images that VALID gets (default 0.1)")
+    verb.add_argument("--seed", type=int, default=0, help="another one divides otherwise (default 0)")
+    verb.add_argument("--embed", action="store_true", help="put images that are files into the rows, as base64")
+    add_replace(verb)
+    verb.set_defaults(run=run)

@@ -1,0 +1,150 @@
+"""Tables as spreadsheets write them: any line ends, cells of any length, Chinese headers, paths of Windows."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ernie_vil2.data.sources import lines
+from ernie_vil2.data.sources.base import RowError
+from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.data.sources.rows.cells import cells, leaves_quote_open
+from ernie_vil2.errors import ConfigError, DataError
+
+LONG = "文" * 150_000
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name in ("a.jpg", "photos/b.jpg", r"back\slash.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+def table(folder, text, name="t.csv", **options):
+    (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return open_source({"path": str(folder / name), **options})
+
+
+def texts(source):
+    return [sample.texts for sample in source]
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r", "\r\r\n", "\r" * 21, "\n\r", "\r\n" * 20])
+@pytest.mark.parametrize("last", [True, False])
+def test_any_line_end_parts_rows_and_nothing_else(photos, ends, last):
+    rows = ["image,text", "a.jpg,一", '"photos/b.jpg","两\n行,"', "a.jpg,三"]
+    source = table(photos, ends.join(rows) + ends * last)
+    assert texts(source) == [("一",), ("两\n行,",), ("三",)] and not source.notes
+
+
+def test_line_ends_may_be_mixed(photos):
+    source = table(photos, "image,text\na.jpg,x" + "\r" * 20 + "photos/b.jpg,y\r\na.jpg,z\r")
+    assert texts(source) == [("x",), ("y",), ("z",)]
+    assert [source.where(row)[-2:] for row in range(3)] == [":2", "22", "23"]
+
+
+def test_line_ends_at_the_edge_of_a_chunk_are_one(photos, monkeypatch):
+    text = "image,text\r\na.jpg,xyz\r\n\r\nphotos/b.jpg,猫\rphotos/b.jpg,狗\r\n"
+    for size in range(4, 40):
+        monkeypatch.setattr(lines, "CHUNK_BYTES", size)
+        assert texts(table(photos, text)) == [("xyz",), ("猫",), ("狗",)]
+        monkeypatch.setattr(lines, "CHUNK_BYTES", 2 * size)
+        assert texts(table(photos, text.encode("utf-16"))) == [("xyz",), ("猫",), ("狗",)]
+
+
+@pytest.mark.parametrize("place", ["header", "cell"])
+def test_a_cell_may_have_any_length(photos, place):
+    text = f"image,text,{LONG}\na.jpg,x,y\n" if place == "header" else f"image,text,note\na.jpg,x,{LONG}\n"
+    assert texts(table(photos, text)) == [("x",)]
+    assert texts(table(photos, f'image,text\na.jpg,"{LONG}"\n')) == [(LONG,)]
+
+
+def test_what_a_spreadsheet_adds_is_left_out(photos):
+    assert texts(table(photos, "sep=;\r\nimage;text;;\r\na.jpg;x;;;;\r\nphotos/b.jpg;y;;\r\n")) == [("x",), ("y",)]
+    assert texts(table(photos, 'image,"te\nxt",text\na.jpg,1,x\n')) == [("x",)]
+
+
+@given(st.lists(st.text(st.sampled_from('ab",;\t\r\n \0文')), min_size=1, max_size=6), st.sampled_from(",;\t"))
+def test_cells_are_those_that_were_written(row, delimiter):
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator="\r\n").writerow(row)
+    assert cells(written.getvalue(), delimiter) == row
+
+
+@given(st.text(st.sampled_from('ab", 文'), min_size=1, max_size=20))
+def test_cells_of_any_text_are_those_of_python(record):
+    assert cells(record) == next(csv.reader([record]))
+    whole = f"{record}\n"
+    for cut in range(len(record)):  # that a quote is open is known line by line
+        head, tail = whole[:cut].encode(), whole[cut:].encode()
+        if record[cut - 1 : cut] == "文" and record[cut] not in '",':
+            inside = leaves_quote_open(head, b",")
+            assert not inside or leaves_quote_open(tail, b",", True) == leaves_quote_open(whole.encode(), b",")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_chinese_names_of_columns_are_known(photos, suffix):
+    rows = {
+        "csv": "图片,描述,标签\na.jpg,一只猫,猫、狗\n",
+        "tsv": "图片\t描述\t标签\na.jpg\t一只猫\t猫、狗\n",
+        "jsonl": '{"图片": "a.jpg", "描述": "一只猫", "标签": ["猫", "狗"]}\n',
+    }
+    (sample,) = table(photos, rows[suffix], f"t.{suffix}")
+    assert (sample.id, sample.texts, sample.tags) == ("a.jpg", ("一只猫",), ("猫", "狗"))
+    assert len(table(photos, rows[suffix], f"t.{suffix}", columns={"text": "标签"})[0].texts[0]) in (1, 3)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_columns_may_be_named(photos, suffix):
+    rows = {
+        "csv": " Bild ;Text;价格;标题\na.jpg;falsch;7;richtig\n",
+        "tsv": "Bild\tText\t价格\t标题\na.jpg\tfalsch\t7\trichtig\n",
+        "jsonl": '{"Bild": "a.jpg", "text": "falsch", "价格": "7", "标题": "richtig"}\n',
+    }
+    source = table(photos, rows[suffix], f"t.{suffix}", columns={"image": "Bild", "text": "标题", "id": "价格"})
+    assert [(sample.id, sample.texts) for sample in source] == [("7", ("richtig",))]
+
+
+@pytest.mark.parametrize(
+    "columns, words",
+    [
+        ({"txt": "标题"}, "'txt' is no key of a row; did you mean 'text'"),
+        ({"image": "标题", "text": "标题"}, "'标题' is named twice"),
+        ("标题", "is no mapping; write"),
+        ([], "is no mapping"),
+        ({"text": "标提"}, "no column '标提', which columns names for text; did you mean '标题'"),
+        (None, "描述 and 标题 are there, each for text; name the one"),
+    ],
+)
+def test_columns_that_cannot_be_meant_are_one_sentence(photos, columns, words):
+    with pytest.raises((ConfigError, DataError)) as caught:
+        table(photos, "image,描述,标题\na.jpg,x,y\n", columns=columns)
+    assert words in str(caught.value)
+    if columns is None:
+        with pytest.raises(RowError, match="each for text; name the one"):
+            table(photos, '{"image": "a.jpg", "描述": "x", "标题": "y"}\n', "t.jsonl")[0]
+
+
+def test_paths_of_windows_are_paths(photos):
+    rows = [r"photos\b.jpg", r".\photos\b.jpg", "photos/b.jpg", r"back\slash.jpg"]
+    source = table(photos, "image,text\n" + "".join(f"{row},x\n" for row in rows))
+    ids = [sample.id for sample in source]
+    assert ids == ["photos/b.jpg"] * 3 + [r"back\slash.jpg"] == [source.key(row) for row in range(4)]
+    assert [sample.image.name for sample in source] == ["b.jpg"] * 3 + [r"back\slash.jpg"]
+    (sample,) = table(photos, '{"image": "photos\\\\b.jpg", "text": "x"}', "t.jsonl")
+    assert sample.image == photos / "photos" / "b.jpg"
+    for path in (r"C:\photos\b.jpg", "D:/photos/b.jpg", r"\\host\photos\b.jpg"):
+        with pytest.raises(RowError, match="is an absolute path of Windows; name the file relative to"):
+            table(photos, f"image,text\n{path},x\n")[0]
+    outside = table(photos / "photos", "image,text\n..\\a.jpg,x\n")
+    with pytest.raises(RowError, match="outside"):
+        outside[0]
+
+
+def test_images_of_a_folder_that_rows_name_with_backslashes_are_used(photos):
+    (photos / "captions.csv").write_text("image,text\nphotos\\b.jpg,x\n")
+    assert sorted(path.name for path in open_source(photos).unused_files()) == ["a.jpg", r"back\slash.jpg"]
