@@ -74,7 +74,7 @@ def join(
             return write_rows(base, out, field, rules, len(source), bad_rows, bad_entries, broken)
         except sqlite3.Error as error:
             raise DataError(
-                f"{out}: its scratch file {scratch} cannot be written ({error}); free some space or take another place"
+                f"{out}: its scratch file beside it cannot be written ({error}); free some space or take another place"
             ) from None
         finally:
             scratch.unlink(missing_ok=True)
