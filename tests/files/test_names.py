@@ -10,6 +10,7 @@ from PIL import Image
 
 from ernie_vil2.cli.main import dispatch
 from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.errors import DataError
 from ernie_vil2.files.names import decode_name, distinct_texts, name_text, other_forms
 
 GBK = "猫照".encode("gbk")
@@ -146,3 +147,20 @@ def test_no_name_moves_the_cursor_of_a_terminal(tmp_path, capsys, kind):
     dispatch(["data", "check", str(tmp_path / "in"), "--checksums"])
     told = capsys.readouterr()
     assert "\\x1b[2J" in told.out and all(line.isprintable() for line in (told.out + told.err).splitlines())
+
+
+def test_halves_of_surrogate_pairs_in_json_cost_their_own_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(picture())
+    (tmp_path / "rows.jsonl").write_text('{"id": "0", "image": "a.png", "text": "猫"}\n')
+    lines = [
+        '{"id": "\\ud800x", "labels": ["a"], "scores": [0.9]}',
+        '{"id": "0", "labels": ["\\udc80"], "scores": [0.9]}',
+    ]
+    good = '{"id": "0", "labels": ["猫"], "scores": [0.9]}\n'
+    (tmp_path / "found.jsonl").write_text("\n".join(lines) + "\n" + good)
+    assert not dispatch(["data", "tags", "rows.jsonl", "out.jsonl", "found.jsonl"])
+    assert json.loads((tmp_path / "out.jsonl").read_text())["tags"] == ["猫"]
+    (tmp_path / "tags.jsonl").write_text('{"id": "\\ud800x", "tags": ["a"]}\n')
+    with pytest.raises(DataError, match="tags.jsonl:1: the id has half a surrogate pair"):
+        open_source({"path": "rows.jsonl", "tags": "tags.jsonl"})
