@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ....errors import ConfigError, DataError, advice, exhausted, plain, quoted
-from ....files.atomic import LOG, atomic_file, replace_directory
+from ....files.atomic import LOG, atomic_file, behind_link, replace_directory
 from ....files.leftovers import clear_leftovers_in
 from ....files.spellings import same_source
 from ...images.limits import DEFAULT_LIMITS, Limits
@@ -80,7 +80,7 @@ def write_shards(
     """
     if per_shard < 1 or size_limit < 1:
         raise ConfigError("a shard holds at least 1 sample and 1 byte; raise --per-shard or --size-limit")
-    out = Path(out)
+    out = behind_link(out)
     out.mkdir(parents=True, exist_ok=True)
     options = options_of(source, per_shard, size_limit, limits)
     if replace and not goes_on(out, options):
