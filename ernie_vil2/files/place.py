@@ -89,6 +89,8 @@ def _longest_name(folder):
 def _check_link(target, what):
     path = os.fspath(target).rstrip(os.sep)
     if os.path.islink(path) and not os.path.exists(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(path)  # the system tells of a circle
         raise ConfigError(
             f"{target} is a link to {os.readlink(path)}, which is not there; remove the link, or name another {what}"
         )

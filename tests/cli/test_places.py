@@ -33,7 +33,7 @@ PLACES = {
     "/dev/null": "is no plain file|is not a",
     "/dev/null/x": "/dev/null is a file and no folder",
     "/proc/x": "no file can be made in /proc",
-    "round": "links|link to",
+    "round": "Too many levels of symbolic links; remove the circle of links",
 }
 
 
