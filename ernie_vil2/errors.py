@@ -184,7 +184,7 @@ def run_tool(main: Callable[[list[str] | None], int | None], argv: list[str] | N
         status = failed(str(error))
     except KeyboardInterrupt as error:
         stopped = error if isinstance(error, Stopped) else Stopped()
-        failed(str(stopped), "")
+        failed(plain(str(stopped)), "")
         status = stopped.status
     except BrokenPipeError:
         status = failed("")
