@@ -45,7 +45,9 @@ ADVICE = {
     errno.EROFS: "choose a place that can be written to",
 }
 
+REMOVED = "the folder in which the command runs was removed; change to another"
 OF_A_PATH = (errno.ENOENT, errno.EISDIR, errno.EINVAL)
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def brief(text: str, most: int = LONGEST) -> str:
@@ -119,6 +121,11 @@ def advice(error: BaseException, usual: str | None = None) -> str:
     return ADVICE.get(number, usual or "correct that or choose another place")
 
 
+def exhausted(error: BaseException) -> bool:
+    """Whether the system has no more of something: then no file and no row is to blame, and others would be, too."""
+    return getattr(error, "errno", None) in EXHAUSTED
+
+
 class UserError(Exception):
     """Base of every error caused by input; tools print it as one line, without a traceback."""
 
@@ -180,12 +187,15 @@ def run_tool(main: Callable[[list[str] | None], int | None], argv: list[str] | N
         status = failed(str(error))
     except KeyboardInterrupt as error:
         stopped = error if isinstance(error, Stopped) else Stopped()
-        failed(str(stopped), "")
+        failed(plain(str(stopped)), "")
         status = stopped.status
     except BrokenPipeError:
         status = failed("")
     except OSError as error:
-        status = failed(brief(f"{place_of(error)}{error.strerror or error}; {advice(error)}"))
+        fix = f"{error.strerror or error}; {advice(error)}"
+        if isinstance(error, FileNotFoundError) and not error.filename and folder_removed():
+            fix = REMOVED
+        status = failed(brief(f"{place_of(error)}{fix}"))
     except MemoryError as error:
         status = failed(brief(f"not enough memory ({error}); use smaller batches or files"))
     except UnicodeEncodeError as error:
@@ -210,6 +220,15 @@ def open_closed_streams() -> None:
             stream = os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
+
+
+def folder_removed() -> bool:
+    """Whether the folder in which the process runs is no longer there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def place_of(error: OSError) -> str:

@@ -72,7 +72,7 @@ def interpolate(
     if not 0 <= share <= 1:
         raise ConfigError(f"the share is {share:g} but must be in [0, 1]: 0 gives the first model, 1 the second")
     target = Path(target)
-    if not replace and any(target.resolve() == Path(path).resolve() for path in (first, second)):
+    if not replace and os.path.realpath(target) in map(os.path.realpath, (first, second)):
         raise CheckpointError(f"{target} is one of the two models; choose another place for the result")
     states, configs, vocabs = zip(*(open_model(path) for path in (first, second)), strict=True)
     different = differences(*configs)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..config.run import MAX_SEED
-from ..errors import ConfigError, brief
+from ..errors import ConfigError, brief, plain
 from ..files.claim import REPLACE
 from ..files.run_folder import latest_model
 
@@ -96,5 +96,5 @@ def model_path(text: str) -> str:
     found = latest_model(text)
     if found == Path(text):
         return text
-    print(f"note: {text} is the folder of a run: its latest checkpoint is taken, {found}", file=sys.stderr)
+    print(plain(f"note: {text} is the folder of a run: its latest checkpoint is taken, {found}"), file=sys.stderr)
     return str(found)

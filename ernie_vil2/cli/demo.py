@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..errors import plain
 from ..runtime import import_paddle
 from .arguments import add_replace, add_run
 from .stopping import stoppable
@@ -25,5 +26,5 @@ def main(argv: list[str] | None = None) -> int:
         name = ("text to image " if key.startswith("t2i") else "image to text ") + "R@" + key.rpartition("r")[2]
         wanted = f">= {REQUIRED[key]:.0f}" if key in REQUIRED else ""
         print(f"{name:22}{result[key]:7.1f}%{baseline[key]:19.1f}%{wanted:>12}")
-    print(f"report: {page}")
+    print(plain(f"report: {page}"))
     return 0

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from ..checkpoints.download.catalogue import listing
 from ..checkpoints.download.download import MIRRORS, download
 from ..checkpoints.download.http_file import Limits
+from ..errors import plain
 from . import progress
 from .arguments import number
 from .stopping import stoppable
@@ -70,4 +71,4 @@ def main(argv: list[str] | None = None) -> None:
     limits = Limits(timeout=args.timeout, size=args.limit * 1e9)
     tell, show = functools.partial(print, flush=True), byte_counter()
     folder = download(args.name, args.output, args.mirror, args.sha256, args.offline, limits, tell, show)
-    print(f"all files of {args.name} are in {folder}")
+    print(plain(f"all files of {args.name} are in {folder}"))

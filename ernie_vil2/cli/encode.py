@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import ernie_vil2
 
+from ..errors import plain
 from ..files.claim import Claims
 from ..files.place import check_file
 from ..inference import writer
@@ -93,6 +94,6 @@ def main(argv: list[str] | None = None) -> None:
     side = writer.FORMATS[args.format](args.output, model.embed_dim).bad
     bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {side}" if record["bad rows"] else ""
     images = f"{record['images']:,} images and " if "images" in record else ""
-    print(f"wrote {args.output}: {images}{record['texts']:,} texts of {record['rows']:,} rows{bad}")
+    print(plain(f"wrote {args.output}: {images}{record['texts']:,} texts of {record['rows']:,} rows{bad}"))
     if causes := record.get("causes"):
         print("bad rows by cause:", ", ".join(f"{count:,} {cause}" for cause, count in sorted(causes.items())))

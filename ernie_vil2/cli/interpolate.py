@@ -4,6 +4,7 @@ import argparse
 
 from ..checkpoints.interpolate import interpolate, is_between
 from ..checkpoints.model_directory import is_model
+from ..errors import plain
 from ..files.claim import Claims
 from .arguments import add_replace, model_path, number
 from .stopping import stoppable
@@ -24,4 +25,4 @@ def main(argv: list[str] | None = None) -> None:
     claims = Claims("interpolate", [args.first, args.second], args.replace)
     claims.folder(args.target, "a model directory", is_between, is_model)
     interpolate(args.first, args.second, args.target, args.share, args.replace)
-    print(f"wrote {args.target}: {1 - args.share:g} of {args.first}, {args.share:g} of {args.second}")
+    print(plain(f"wrote {args.target}: {1 - args.share:g} of {args.first}, {args.share:g} of {args.second}"))

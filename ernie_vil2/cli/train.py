@@ -7,6 +7,7 @@ import argparse
 import shlex
 import sys
 
+from ..errors import plain
 from ..runtime import import_paddle
 from .arguments import add_run
 
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
             system_class(config.model.system).settings(config.model)
             check_second_caption(config)
-        print(f"{options.config}: the configuration is right")
+        print(plain(f"{options.config}: the configuration is right"))
         return 0
 
     import_paddle()
@@ -60,10 +61,10 @@ def main(argv: list[str] | None = None) -> int:
     trainer = Trainer(config, options.resume)
     path = trainer.run()
     if trainer.ranks.main:
-        print(f"model directory: {path}" if path else "nothing was trained yet, so nothing is saved")
+        print(plain(f"model directory: {path}") if path else "nothing was trained yet, so nothing is saved")
         if trainer.stopped:
             hint = again(options) if trainer.ranks.size == 1 else "the same command and --resume auto"
-            print(f"stopped by a signal; go on with: {hint}")
+            print(plain(f"stopped by a signal; go on with: {hint}"))
     sys.stdout.flush()
     trainer.leave()
     return trainer.status if trainer.ranks.size == 1 else 0

@@ -104,7 +104,7 @@ def write_model(opened: Opened, target: Path, check: bool) -> list[str]:
                 )
             said.append(conversion_check.sentence(record))
         with reported(target):
-            replace_directory(made, target.resolve())
+            replace_directory(made, target)
         return said
     finally:
         shutil.rmtree(made, ignore_errors=True)

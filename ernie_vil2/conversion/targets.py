@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -61,7 +62,7 @@ def write_paddlenlp(opened: Opened, target: Path, check: bool) -> list[str]:
 def write_torch(opened: Opened, target: Path, check: bool) -> list[str]:
     """Write safetensors with torch's [out, in] matrices: the text tower as transformers' ErnieModel, the image tower as
     OpenAI's CLIP names it; a model of both becomes the folders `text` and `image` in `target`."""
-    towers, target = list(opened.config.towers()), Path(target).resolve()
+    towers, target = list(opened.config.towers()), Path(os.path.realpath(target))
     if len(towers) == 1:
         return WRITERS[towers[0]](opened, target, check)
     if not all((target / name / model_directory.CONFIG).is_file() for name in towers):
@@ -154,7 +155,7 @@ def write_folder(
     check: bool,
 ) -> list[str]:
     """Write `files` {name: bytes} and what `fill(folder)` writes, with config.json last; lines about the check."""
-    target = Path(target).resolve()
+    target = Path(os.path.realpath(target))
     model_directory.refuse_other_target(target)
     made, said = temporary_name(target), []
     with reported(target):

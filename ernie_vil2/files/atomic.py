@@ -69,8 +69,15 @@ def reported(path: str | os.PathLike, kept: str | None = None) -> Iterator[None]
         ) from error
 
 
+def behind_link(path: str | os.PathLike) -> Path:
+    """The folder that a link leads to, so that what is made lies beside it, on its disk; any other path as it is."""
+    return Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+
+
 def replace_directory(new: Path, path: Path) -> None:
-    """Rename `new` to `path`; an older directory steps aside first, where it still lies if this stops between."""
+    """Rename `new` to `path`, or to the folder that it is a link to; an older directory steps aside first, where it
+    still lies if this stops between."""
+    path = behind_link(path)
     if path.exists():
         aside, done = aside_name(path), temporary_name(path)
         shutil.rmtree(aside, ignore_errors=True)

@@ -1,13 +1,15 @@
 """The paths that an argument stands for: globs, braces as webdataset and open_clip have them, `::` between paths."""
 
+import errno
 import glob
 import itertools
 import os
 import re
 from collections.abc import Iterator
 
-from ..errors import ConfigError, DataError, nearest
+from ..errors import REMOVED, ConfigError, DataError, advice, folder_removed, nearest
 from ..schema import text_error
+from .globs import paths_like
 
 MOST = 500_000
 """Names that braces may stand for"""
@@ -33,6 +35,8 @@ def paths_of(text: str) -> list[str]:
 
 def _paths_of_part(text):
     if os.path.lexists(text):
+        if refusal := _refusal(text):
+            raise refusal
         if not os.path.exists(text):
             raise DataError(f"{text}: is a link to {os.readlink(text)}, which is not there; correct or remove the link")
         return [text]
@@ -47,23 +51,36 @@ def _paths_of_part(text):
     return found
 
 
+def _refusal(text):
+    """The DataError of a path that the system does not follow, for another reason than that it is not there."""
+    try:
+        os.stat(text)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            return DataError(f"{text}: {error.strerror}; {foreign(text) or advice(error)}")
+    except ValueError:  # a zero byte
+        return None
+    return None
+
+
 def _globbed(text):
     found = paths_like(text)
+    if not found and not os.path.isabs(text) and folder_removed():
+        raise DataError(f"no file matches {text}: {REMOVED}")
     if not found:
         raise DataError(f"no file matches {text}; {foreign(text) or f'correct the pattern{_relative(text)}'}")
     return found
 
 
 def _relative(text):
-    if os.path.isabs(text):
-        return ""
-    try:
-        return f" (it is relative to {os.getcwd()})"
-    except OSError:
-        return " (it is relative to the folder in which the command runs, which was removed)"
+    return "" if os.path.isabs(text) else f" (it is relative to {os.getcwd()})"
 
 
 def _missing(name, text):
+    if not os.path.isabs(name) and folder_removed():
+        return DataError(f"{name}: {REMOVED}")
+    if refusal := _refusal(name):
+        return refusal
     parent, last = os.path.split(name)
     beside = os.listdir(parent or ".") if os.path.isdir(parent or ".") else []
     close = nearest(last, beside)

@@ -4,19 +4,11 @@ import contextlib
 import os
 from pathlib import Path
 
-from ..errors import ConfigError, advice
+from ..errors import REMOVED, ConfigError, advice, folder_removed
 from .leftovers import UNCHECKED, temporary_name
 
 LONGEST_NAME = 255
 """Bytes of the longest name of a file, where a file system does not say another number"""
-
-
-def here(what: str) -> str:
-    """The folder in which the command runs; ConfigError, which begins with `what`, where it was removed."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        raise ConfigError(f"{what}: the folder in which the command runs was removed; change to another") from None
 
 
 def check_file(target: str | os.PathLike, parents: bool = False) -> None:
@@ -43,7 +35,7 @@ def check_folder(target: str | os.PathLike, replaced: bool = False) -> None:
     """
     with _refused(target):
         _check_name(target, "folder")
-        if replaced:
+        if replaced and not folder_removed():
             path, place = os.path.realpath(target), os.path.realpath(os.curdir)
             if os.path.join(place, "").startswith(os.path.join(path, "")):
                 holds = "is the folder in which" if path == place else "holds the folder in which"
@@ -59,8 +51,8 @@ def check_folder(target: str | os.PathLike, replaced: bool = False) -> None:
 def _refused(target):
     """Turn a refusal of the system, and a name that Python does not take, into a ConfigError."""
     try:
-        if not os.path.isabs(target):
-            here(f"cannot write {target}")
+        if not os.path.isabs(target) and folder_removed():
+            raise ConfigError(f"cannot write {target}: {REMOVED}")
         yield
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -97,6 +89,8 @@ def _longest_name(folder):
 def _check_link(target, what):
     path = os.fspath(target).rstrip(os.sep)
     if os.path.islink(path) and not os.path.exists(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(path)  # the system tells of a circle
         raise ConfigError(
             f"{target} is a link to {os.readlink(path)}, which is not there; remove the link, or name another {what}"
         )

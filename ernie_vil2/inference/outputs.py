@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..files.atomic import atomic_file, replace_directory, sync_directory
+from ..files.atomic import atomic_file, behind_link, replace_directory, sync_directory
 from ..files.json_files import read_json
 from ..files.text import ContentError
 from ..keys import stable_hash
@@ -34,7 +34,7 @@ class Arrays:
     once_per_id = is_folder = True
 
     def __init__(self, out: str | os.PathLike, dim: int):
-        self.out = Path(out)
+        self.out = behind_link(out)
         self.work = self.out.with_name(self.out.name + ".partial")
         self.record = self.out / "run.json"
         self.bad = self.out / "bad.jsonl"

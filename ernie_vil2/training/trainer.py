@@ -6,6 +6,7 @@ Every rank has the same Trainer on its share of each batch; rank 0 speaks and wr
 
 import contextlib
 import copy
+import os
 from pathlib import Path
 
 from ..config.run import RunConfig
@@ -122,7 +123,7 @@ class Trainer:
         self.rig.load(saved.groups, saved.state, self.resumed)
         score = read_score(Path(self.resumed))
         self.validation.metrics = score.metrics if score else saved.state.get("metrics", {})
-        if Path(self.resumed).parent.resolve() == self.checkpoints.folder.resolve():
+        if os.path.realpath(Path(self.resumed).parent) == os.path.realpath(self.checkpoints.folder):
             due = self.validation.valid is not None and evaluation_due(self.config.train, step)
             self.unmeasured = due and score is None
             if self.ranks.main:

@@ -33,7 +33,7 @@ PLACES = {
     "/dev/null": "is no plain file|is not a",
     "/dev/null/x": "/dev/null is a file and no folder",
     "/proc/x": "no file can be made in /proc",
-    "round": "links|link to",
+    "round": "Too many levels of symbolic links; remove the circle of links",
 }
 
 
@@ -131,3 +131,21 @@ def test_a_folder_that_was_removed_is_named(tmp_path, monkeypatch):
     for ask in (check_file, check_folder):
         assert "the folder in which the command runs was removed; change to another" in refused(ask, "out")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_link_to_a_folder_stays_a_link_and_nothing_is_left_beside_it(here, name):
+    (here / "real").mkdir()
+    for _ in range(2):
+        (here / "real/out").mkdir(exist_ok=True)
+        if not os.path.lexists("link"):
+            os.symlink("real/out", "link")
+        call(
+            FOLDERS,
+            name,
+            "link",
+            *(["--per-shard", "1"] if name == "shard" and os.listdir("real/out") else []),
+            "--replace",
+        )
+        assert os.path.islink("link") and os.listdir("link")
+        assert os.listdir("real") == ["out"] and not [one for one in os.listdir() if re.search("tmp-|partial", one)]

@@ -10,6 +10,9 @@ from PIL import Image
 
 from ernie_vil2.cli.main import dispatch
 from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.errors import DataError
+from ernie_vil2.evaluation.benchmarks.classification.class_folders import read_folder
+from ernie_vil2.evaluation.benchmarks.reading import Reading
 from ernie_vil2.files.names import decode_name, distinct_texts, name_text, other_forms
 
 GBK = "猫照".encode("gbk")
@@ -146,3 +149,38 @@ def test_no_name_moves_the_cursor_of_a_terminal(tmp_path, capsys, kind):
     dispatch(["data", "check", str(tmp_path / "in"), "--checksums"])
     told = capsys.readouterr()
     assert "\\x1b[2J" in told.out and all(line.isprintable() for line in (told.out + told.err).splitlines())
+
+
+def test_halves_of_surrogate_pairs_in_json_cost_their_own_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(picture())
+    (tmp_path / "rows.jsonl").write_text('{"id": "0", "image": "a.png", "text": "猫"}\n')
+    lines = [
+        '{"id": "\\ud800x", "labels": ["a"], "scores": [0.9]}',
+        '{"id": "0", "labels": ["\\udc80"], "scores": [0.9]}',
+    ]
+    good = '{"id": "0", "labels": ["猫"], "scores": [0.9]}\n'
+    (tmp_path / "found.jsonl").write_text("\n".join(lines) + "\n" + good)
+    assert not dispatch(["data", "tags", "rows.jsonl", "out.jsonl", "found.jsonl"])
+    assert json.loads((tmp_path / "out.jsonl").read_text())["tags"] == ["猫"]
+    (tmp_path / "tags.jsonl").write_text('{"id": "\\ud800x", "tags": ["a"]}\n')
+    with pytest.raises(DataError, match="tags.jsonl:1: the id has half a surrogate pair"):
+        open_source({"path": "rows.jsonl", "tags": "tags.jsonl"})
+
+
+def test_the_name_of_an_output_does_not_move_the_cursor_either(tmp_path, capsys):
+    stems(tmp_path / "in", b"a", b"b")
+    assert not dispatch(["data", "shard", str(tmp_path / "in"), str(tmp_path / "out\x1b[2J")])
+    told = capsys.readouterr().out
+    assert "out\\x1b[2J: 2 samples" in told and all(line.isprintable() for line in told.splitlines())
+
+
+def test_the_name_of_a_class_folder_is_text(tmp_path):
+    for name in (GBK, "狗".encode()):
+        os.makedirs(os.path.join(os.fsencode(tmp_path), name))
+        with open(os.path.join(os.fsencode(tmp_path), name, b"a.png"), "wb") as handle:
+            handle.write(picture())
+    (tmp_path / "classes.txt").write_text("猫照\t猫的照片\n狗\t狗\n")
+    assert set(read_folder(tmp_path, Reading()).classes) == {("猫的照片",), ("狗",)}
+    (tmp_path / "classes.txt").unlink()
+    assert set(read_folder(tmp_path, Reading()).classes) == {("猫照",), ("狗",)}

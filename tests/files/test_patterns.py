@@ -120,8 +120,23 @@ def test_a_folder_that_was_removed_is_told(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "here").rmdir()
-    with pytest.raises(DataError, match="which was removed"):
+    with pytest.raises(DataError, match="the folder in which the command runs was removed"):
         open_source("*.tar")
-    with pytest.raises(DataError, match="a.tar: no such file"):
+    with pytest.raises(DataError, match="a.tar: the folder in which the command runs was removed"):
         open_source("a.tar")
     monkeypatch.chdir(tmp_path)
+
+
+def test_what_the_system_does_not_follow_is_told_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("round.jsonl", "round.jsonl")
+    (tmp_path / "a.jsonl").write_text("{}")
+    for name, words in (
+        ("round.jsonl", "remove the circle of links"),
+        ("a.jsonl/x", "correct the path, a part of which is no folder"),
+        ("n" * 300, "choose a shorter name"),
+    ):
+        with pytest.raises(DataError, match=words):
+            open_source(name)
+        with pytest.raises((UserError, OSError)):
+            dispatch(["interpolate", name, name, "out"])

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ...errors import UserError
+from ...errors import UserError, plain
 from ...files.claim import Claims
 from ...files.place import check_folder
 from ...studies.ablation.comparison import COMMAND, NAMES
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int | None:
         print(f"{missing} runs are not done, so {args.write} is not written; repeat the command without --only")
     else:
         write_document(args.write, done)
-        print(f"wrote {args.write} and {Path(args.write).with_suffix('.svg')}")
+        print(plain(f"wrote {args.write} and {Path(args.write).with_suffix('.svg')}"))
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:

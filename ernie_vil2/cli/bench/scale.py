@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DataError, nearest
+from ...errors import ConfigError, DataError, nearest, plain
 from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims
 from ...files.json_files import read_json, write_json
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
         return
     with reported(args.write), atomic_file(args.write) as handle:
         handle.write(text.encode("utf-8", "backslashreplace"))
-    print(f"wrote {args.write}")
+    print(plain(f"wrote {args.write}"))
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ...errors import UserError
+from ...errors import UserError, plain
 from ...files.claim import Claims
 from ...files.place import check_folder
 from ...studies.runs.run import TEST_IMAGES
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     print("measuring times and memory ...")
     costs = measured(configs(plan, found.results), args.output, args.images, args.replace)
     write_document(args.write, found, costs, plan)
-    print(f"wrote {args.write}")
+    print(plain(f"wrote {args.write}"))
 
 
 def configs(plan: Plan, results: Results) -> dict[str, dict[int, dict]]:

@@ -53,7 +53,7 @@ def write(
     stored = PIXEL_PROFILES["brivl"] if field == "boxes" else OFFICIAL  # boxes are in pixels of images as stored
     paths = args.detections or [detected(args.detector, stored, source, f"{args.output}.detections")]
     print(join(source, paths, args.output, labels, rules, args.match, progress=row_bar()))
-    print(f"wrote {args.output}; use it with the source option `{field}: {args.output}`")
+    print(plain(f"wrote {args.output}; use it with the source option `{field}: {args.output}`"))
 
 
 def detected(folder: str, profile: PixelProfile, source: Source, place: str) -> Path:
@@ -63,5 +63,5 @@ def detected(folder: str, profile: PixelProfile, source: Source, place: str) -> 
     detector = Detector(folder, profile)
     with StopRequest("stopping after this image; once more Ctrl-C stops at once") as stop, reported(place, KEPT):
         path, counts = detect_source(detector, source, place, row_bar(), stop)
-    print(f"{path}: detections of {counts['images']:,} images, {counts['broken']:,} images are broken")
+    print(plain(f"{path}: detections of {counts['images']:,} images, {counts['broken']:,} images are broken"))
     return path

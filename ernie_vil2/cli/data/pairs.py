@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DataError
+from ...errors import ConfigError, DataError, plain
 from ...evaluation.benchmarks import counts
 from ...evaluation.benchmarks.retrieval.pairs import Pairs
 from ...files.atomic import atomic_file, reported
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         handle.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
     for note in found.notes:  # no figure is published for a split to train on
         print(f"note: {note.removesuffix(counts.INCOMPARABLE) if args.split in TRAINING else note}")
-    print(f"{args.output}: {len(lines):,} images with {len(found.texts):,} texts of {found.name}")
+    print(plain(f"{args.output}: {len(lines):,} images with {len(found.texts):,} texts of {found.name}"))
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:

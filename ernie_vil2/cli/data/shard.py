@@ -8,6 +8,7 @@ from pathlib import Path
 from ...data.images.limits import limits_of
 from ...data.sources.tar.manifest import NAME, read_manifest
 from ...data.sources.tar.write import BAD_NAME, parse_size, write_shards
+from ...errors import plain
 from ...files.atomic import reported
 from ...files.claim import Claims
 from ..arguments import add_damaged, add_replace, whole
@@ -30,9 +31,13 @@ def run(options: argparse.Namespace) -> None:
         done = write_shards(
             source, options.out, options.per_shard, limit, row_bar(len(source)), damaged, options.replace
         )
-    print(f"{options.out}: {done['samples']:,} samples in {len(done['shards']):,} tars, {done['bytes'] / 1e6:,.1f} MB")
+    print(
+        plain(
+            f"{options.out}: {done['samples']:,} samples in {len(done['shards']):,} tars, {done['bytes'] / 1e6:,.1f} MB"
+        )
+    )
     if done["bad"]:
-        print(f"{done['bad']:,} bad rows were left out; {os.path.join(options.out, BAD_NAME)} lists them")
+        print(plain(f"{done['bad']:,} bad rows were left out; {os.path.join(options.out, BAD_NAME)} lists them"))
 
 
 def holds_shards(folder: Path) -> bool:

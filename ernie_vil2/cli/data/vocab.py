@@ -3,6 +3,7 @@
 import argparse
 
 from ...data.vocabulary import write_vocabulary
+from ...errors import plain
 from ...files.claim import Claims
 from ..arguments import add_replace, count, number
 from ..progress import row_bar
@@ -18,7 +19,7 @@ def run(options: argparse.Namespace) -> None:
     progress = row_bar(len(source))
     print(write_vocabulary(source, options.out, options.size, options.lower_case, options.coverage, progress))
     cased = "" if options.lower_case else " -o model.lower_case=false"
-    print(f"wrote {options.out}; train with it by `-o data.vocab={options.out}{cased}`")
+    print(plain(f"wrote {options.out}; train with it by `-o data.vocab={options.out}{cased}`"))
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:

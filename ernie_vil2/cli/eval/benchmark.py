@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...data.sources.open import plain_value
-from ...errors import ConfigError
+from ...errors import ConfigError, plain
 from ...evaluation.benchmarks.benchmark import kinds
 from ...evaluation.benchmarks.registry import MODULES, benchmark
 from ...evaluation.benchmarks.run import run_benchmark, tables
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, command: Sequence[str], progress: Progress | N
     finally:  # and a reader of them that has gone, as `head` does, must not lose the files
         write(args, outcome)
     if args.output:
-        print(f"\n{'replaced' if replaced else 'wrote'} {args.output}", flush=True)
+        print("\n" + plain(f"{'replaced' if replaced else 'wrote'} {args.output}"), flush=True)
 
 
 def write(args: argparse.Namespace, outcome: runs.Outcome) -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ...errors import ConfigError
+from ...errors import ConfigError, plain
 from ...evaluation.compare.markdown import to_markdown
 from ...evaluation.compare.page import page
 from ...evaluation.compare.tables import as_json, compare_runs
@@ -59,4 +59,4 @@ def main(argv: list[str] | None = None) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(path) as handle:
                 handle.write(content())
-        print(f"wrote {path}")
+        print(plain(f"wrote {path}"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Union
 
 import numpy as np
 
-from ...errors import advice, brief
+from ...errors import advice, brief, exhausted
 from .limits import Limits, check_bytes, image_error
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ def read_file(path: str | bytes, limits: Limits) -> bytes:
         with open(path, "rb") as handle:
             data = handle.read(limits.max_bytes + 1)
     except (OSError, ValueError) as error:
+        if exhausted(error):
+            raise
         reason = getattr(error, "strerror", None) or error
         raise image_error(
             "unreadable file",

@@ -13,7 +13,7 @@ from ...files.json_files import KeyTwice, parse_json
 from . import fields
 from .base import RowError, Sample, Source, digest
 from .lines import LineFile
-from .rows.texts import decode_utf8
+from .rows.texts import decode_utf8, plain_text
 
 READERS: dict[str, Callable[[Any, str], tuple | None]] = {"tags": fields.tag_list, "boxes": fields.box_list}
 """{field of a Sample and option of a source: function of a row's field and its place}"""
@@ -83,7 +83,7 @@ class IdFile:
                 "the line is no JSON object with an id",
                 f'write {{"id": "...", "{self.field}": {EXAMPLES[self.field]}}}, as tools/data.py {self.field} does',
             )
-        return key, content
+        return plain_text(key, self.lines.where(row), "id"), content
 
 
 class BesideSource(Source):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, advice
+from ...errors import DataError, advice, exhausted
 from ...files.encodings import NAMES, UTF8, Evidence, codec_of, wide_codec
 from ...files.names import name_text
 from ...files.stand_ins import stand_in
@@ -121,6 +121,8 @@ class LineFile:
             finally:
                 os.close(descriptor)
         except OSError as error:
+            if exhausted(error):
+                raise
             raise DataError(
                 f"{self.where(row)}: cannot be read ({error.strerror or error}); "
                 + advice(error, "put the file back and open the source again")

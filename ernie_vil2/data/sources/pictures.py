@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from ...errors import ImageError, advice
+from ...errors import ImageError, advice, exhausted
 from ...files.names import escaped_name
 from .base import RowError, Sample
 from .rows.texts import shorten
@@ -69,6 +69,8 @@ def opened(sample: Sample) -> Iterator[BinaryIO]:
         with open(content, "rb", buffering=0) if path_of(sample) else io.BytesIO(content) as handle:
             yield handle
     except OSError as error:
+        if exhausted(error):
+            raise
         raise ImageError(
             f"{path_of(sample)}: cannot be read ({error.strerror or error}); "
             f"{advice(error, 'put the file back, or delete the row')}"

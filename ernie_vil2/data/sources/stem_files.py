@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import SupportsIndex
 
-from ...errors import DataError, advice
+from ...errors import DataError, advice, exhausted
 from ...files.encodings import GB, NAMES, codec_of
 from ...files.litter import is_litter
 from ...files.names import distinct_texts, name_text
@@ -157,6 +157,8 @@ class FilesSource(Source):
             with open(self._path(stem, suffixes[part], where), "rb") as handle:
                 data = handle.read(LIMITS[part] + 1)
         except OSError as error:
+            if exhausted(error):
+                raise
             raise RowError(
                 where,
                 "unusable path",

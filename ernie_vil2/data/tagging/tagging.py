@@ -17,6 +17,7 @@ from ...files.atomic import atomic_file, reported
 from ...files.leftovers import JOINED, temporary_name
 from ..boxes import are_fractions
 from ..sources.base import RowError, Source
+from ..sources.rows.texts import plain_text
 from .detections import Found, entries, read_entry
 from .joined import SHOWN, Joined
 from .labels import Labels
@@ -74,7 +75,7 @@ def join(
             return write_rows(base, out, field, rules, len(source), bad_rows, bad_entries, broken)
         except sqlite3.Error as error:
             raise DataError(
-                f"{out}: its scratch file {scratch} cannot be written ({error}); free some space or take another place"
+                f"{out}: its scratch file beside it cannot be written ({error}); free some space or take another place"
             ) from None
         finally:
             scratch.unlink(missing_ok=True)
@@ -99,6 +100,8 @@ def read_detections(
                 if isinstance(entry, RowError):
                     raise entry
                 key, found = read_entry(entry, labels, where)
+                for text in (key, *(item.tag for item in found)):
+                    plain_text(text, where, "detection")
             except RowError as error:
                 faults.append(error)
                 continue

@@ -3,6 +3,7 @@
 Every figure is the text that is shown: ours rounded as the release does, a published one as it was printed.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -51,7 +52,7 @@ def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
 
 def run_names(paths: Sequence[Path]) -> list[str]:
     """The last part of each path, with as many parts before it as tell the runs apart."""
-    parts = [Path(path).resolve().parts for path in paths]
+    parts = [Path(os.path.realpath(path)).parts for path in paths]
     for index, own in enumerate(parts):
         if own in parts[:index]:
             raise DataError(f"the run {paths[index]} is given twice; name each run once")

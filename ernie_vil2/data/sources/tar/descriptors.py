@@ -6,7 +6,7 @@ import stat
 import threading
 from collections import OrderedDict
 
-from ....errors import DataError, advice
+from ....errors import DataError, advice, exhausted
 
 KEPT_OPEN = 64
 
@@ -47,7 +47,7 @@ class Descriptors:
     """
 
     def __init__(self):
-        self._open, self._lock, self.indexing = OrderedDict(), threading.Lock(), threading.Lock()
+        self._open, self._lock, self.indexing = OrderedDict(), threading.RLock(), threading.Lock()
 
     def get(self, path: str | os.PathLike, stamp: tuple[int, int] | None = None) -> Descriptor:
         """The Descriptor of a path; DataError when it cannot be opened, or is not the file that bore the `stamp`."""
@@ -56,8 +56,10 @@ class Descriptors:
             found = self._open.pop(path, None)
             if found is None or stamp not in (None, found.stamp()):
                 try:
-                    found = Descriptor(path)
+                    found = self.opened(path)
                 except OSError as error:
+                    if exhausted(error):
+                        raise
                     raise DataError(
                         f"{path}: cannot be read ({error.strerror or error}); "
                         + advice(error, "put the file back and open the source again")
@@ -68,6 +70,17 @@ class Descriptors:
             while len(self._open) > KEPT_OPEN:
                 self._open.popitem(last=False)
         return found
+
+    def opened(self, path: str | os.PathLike) -> Descriptor:
+        """A Descriptor that is not kept; where too many files are open, those that are kept are closed for it."""
+        try:
+            return Descriptor(path)
+        except OSError as error:
+            if not exhausted(error):
+                raise
+            with self._lock:
+                self._open.clear()
+            return Descriptor(path)
 
 
 OPEN = Descriptors()

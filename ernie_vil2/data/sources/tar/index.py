@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....errors import DataError, advice
+from ....errors import DataError, advice, exhausted
 from ....files.atomic import atomic_file
 from ....files.litter import lies_in_litter
 from ....files.stand_ins import stand_in
@@ -132,7 +132,7 @@ def places(path: str) -> list[Path]:
 
 def is_text(place: Path) -> bool:
     """Whether there is a file without the zeros that an index has, which a damaged one still shows."""
-    head = Descriptor(place).read(0, 64) if place.exists() else b""
+    head = OPEN.opened(place).read(0, 64) if place.exists() else b""
     return bool(head) and b"\0" not in head
 
 
@@ -148,7 +148,7 @@ def write_index(index: TarIndex, place: Path) -> None:
 def read_index(place: Path, path: str, stamp: tuple[int, int]) -> TarIndex | None:
     """The TarIndex in a file, its rows left there; None when it is missing, of another tar, or not whole."""
     try:
-        file = Descriptor(place)
+        file = OPEN.opened(place)
         magic, length = struct.unpack("<8sQ", file.read(0, 16))
         head = json.loads(file.read(16, length)) if magic == MAGIC and length < MAX_HEAD else {}
         offset, count = 16 + length, head["count"]
@@ -169,13 +169,15 @@ def read_index(place: Path, path: str, stamp: tuple[int, int]) -> TarIndex | Non
 def scan(path: str) -> TarIndex:
     """The TarIndex of a tar by one pass over its headers, with its rows in memory; DataError for what is no tar."""
     try:
-        file = Descriptor(path)
+        file = OPEN.opened(path)
         stamp = file.stamp()
         check_kind(path, file.read(0, BLOCK))
         parts, findings, cut = collect(file, stamp[0])
         if file.stamp() != stamp:
             raise DataError(f"{path}: the file is being written; open the source again when it is complete")
     except OSError as error:
+        if exhausted(error):
+            raise
         raise DataError(
             f"{path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable tar')}"
         ) from None

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ....errors import ConfigError, DataError, advice, plain, quoted
-from ....files.atomic import LOG, atomic_file, replace_directory
+from ....errors import ConfigError, DataError, advice, exhausted, plain, quoted
+from ....files.atomic import LOG, atomic_file, behind_link, replace_directory
 from ....files.leftovers import clear_leftovers_in
 from ....files.spellings import same_source
 from ...images.limits import DEFAULT_LIMITS, Limits
@@ -80,7 +80,7 @@ def write_shards(
     """
     if per_shard < 1 or size_limit < 1:
         raise ConfigError("a shard holds at least 1 sample and 1 byte; raise --per-shard or --size-limit")
-    out = Path(out)
+    out = behind_link(out)
     out.mkdir(parents=True, exist_ok=True)
     options = options_of(source, per_shard, size_limit, limits)
     if replace and not goes_on(out, options):
@@ -229,12 +229,10 @@ def pack(sample: Sample, row: int, limits: Limits) -> Packed:
         try:
             image = image.read_bytes()
         except OSError as error:
-            raise RowError(
-                sample.where,
-                "missing image",
-                f"{image} cannot be read ({error.strerror or error})",
-                advice(error, "put the file back or delete the row"),
-            ) from None
+            if exhausted(error):
+                raise
+            reason, fix = f"{image} cannot be read ({error.strerror or error})", "put the file back or delete the row"
+            raise RowError(sample.where, "missing image", reason, advice(error, fix)) from None
     elif isinstance(image, np.ndarray):
         image = png(image)
     if len(image) > LIMITS[IMAGE]:

@@ -10,6 +10,7 @@ import numpy as np
 from ....data.images.formats.kinds import SUFFIXES, has_picture_head
 from ....errors import DataError
 from ....files.litter import is_litter
+from ....files.names import name_text
 from ..benchmark_folder import readable
 from ..reading import Reading, find, missing, rows
 
@@ -81,7 +82,7 @@ def read_folder(folder: str | Path, reading: Reading) -> ClassifiedImages:
     if (folder / "classes.txt").is_file():
         for where, text in rows(folder / "classes.txt", reading):
             key, tab, name = text.partition("\t")
-            if not tab or key not in below or key in names:
+            if not tab or key not in map(name_text, below) or key in names:
                 what = (
                     "has no tab between folder and name"
                     if not tab
@@ -90,9 +91,9 @@ def read_folder(folder: str | Path, reading: Reading) -> ClassifiedImages:
                 raise DataError(f"{where}: the line {what}; write a line `folder TAB name` for every sub-folder")
             names[key] = split_names(name, where)
         if len(names) < len(below):
-            lonely = next(name for name in below if name not in names)
+            lonely = next(name for name in map(name_text, below) if name not in names)
             raise DataError(f"{folder / 'classes.txt'}: no line for the folder {lonely!r}; add one")
-    classes = [names.get(name) or (name.replace("_", " "),) for name in below]
+    classes = [names.get(name_text(name)) or (name_text(name).replace("_", " "),) for name in below]
     images, labels = [], []
     for line, name in enumerate(below):
         found = image_files(folder / name)
