@@ -27,7 +27,7 @@ from ..stop import StopRequest
 from ..systems.registry import system_class
 from .before_after import BeforeAfter
 from .checkpoint_scores import damaged_scores, read_score
-from .distributed import join_ranks
+from .distributed import Ranks, join_ranks
 from .log.run_log import RunLog, SilentLog
 from .loop import Walk, evaluation_due
 from .resume import check_size, compare
@@ -47,16 +47,16 @@ class Trainer:
     """One run of a RunConfig; `run()` trains. The configuration that is given stays as it is, `config` is a copy.
 
     resume: None for a new run, "auto" for the latest checkpoint of the output folder (a new run when there is none), or
-    the path of a checkpoint. Raises ConfigError, DataError or CheckpointError, before a model is built where the
-    configuration cannot work here.
+    the path of a checkpoint. ranks: those of the run, by default as the launcher says. Raises ConfigError, DataError or
+    CheckpointError, before a model is built where the configuration cannot work here.
     """
 
-    def __init__(self, config: RunConfig, resume: str | None = None) -> None:
+    def __init__(self, config: RunConfig, resume: str | None = None, ranks: Ranks | None = None) -> None:
         self.config = config = copy.deepcopy(config)
         self.folder = Path(config.output)
         check_precision(config.train)
         complete_settings(config.model)
-        self.ranks = join_ranks(config.train.patience)
+        self.ranks = ranks or join_ranks(config.train.patience)
         check_sharding(config.train.sharding)
         share = divide(config.train.batch_size, config.train.micro_batch, self.ranks.rank, self.ranks.size)
         look_up_settings(config.model)

@@ -1,6 +1,7 @@
 """How ranks are joined and when they wait, by the device; the launcher and the cards are stood in for."""
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import paddle
@@ -12,7 +13,9 @@ from ernie_vil2.device import Device
 from ernie_vil2.errors import UserError
 from ernie_vil2.training import distributed
 from ernie_vil2.training.distributed import Ranks, join_ranks
+from ernie_vil2.training.loop import Walk
 from ernie_vil2.training.ranks.launch import Launch
+from ernie_vil2.training.ranks.watch import LostRank, Watch
 
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
@@ -70,3 +73,36 @@ def test_sums_are_exact_and_no_device_adds_float64(monkeypatch):
     monkeypatch.setattr(dist, "all_gather", all_gather)
     monkeypatch.setattr(dist, "all_reduce", lambda *_: pytest.fail("adds on the device"))
     assert Ranks(0, 3).sum(own).tolist() == [0.0, 2e-300, 1.25]
+
+
+class Store:
+    """Paddle's store, which counts its calls; the others have arrived at all."""
+
+    def __init__(self):
+        self.calls, self.counts = [], {}
+
+    def add(self, key, amount):
+        self.calls.append(amount)
+        self.counts[key] = self.counts.get(key, 1000) + amount
+        return self.counts[key]
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_wait_takes_two_calls_of_the_store_watched_or_not(watched):
+    store, roll = Store(), SimpleNamespace(tell=lambda place: {0: (place, 0.0), 1: (place, 0.0)})
+    watch = Watch(0, 2, roll, 0) if watched else None
+    ranks = Ranks(0, 2, store, watch)
+    for _ in range(3):
+        ranks.wait()
+    assert store.calls == [1, 0] * 3
+    if watched:
+        assert watch.section is None
+        watch.close()
+
+
+@pytest.mark.parametrize("error, saved", [(UserError("all have it"), True), (LostRank("one has not come"), False)])
+def test_nothing_is_saved_together_with_a_rank_that_does_not_come(error, saved):
+    walk = object.__new__(Walk)
+    walk.ranks, walk.agreed, walk.saved, walk.saving = Ranks(0, 2), False, 3, False
+    walk.rig = SimpleNamespace(done=4, updating=False)
+    assert walk.good(error) is saved

@@ -16,6 +16,7 @@ from ...files.leftovers import scratch_folder
 from ...keys import generator
 from ...objectives.views import group_of
 from ...runtime import cpu_count
+from ..distributed import Ranks
 from ..log.run_log import duration, memory, memory_name
 from ..trainer import Trainer
 from .trial import Learning, Loading, timed_batches, trial
@@ -64,7 +65,7 @@ def diagnose(config: RunConfig) -> list[Line]:
     """
     before = memory()
     with scratch_folder("doctor") as folder:
-        trainer = Trainer(trial(config, folder / "run"))
+        trainer = Trainer(trial(config, folder / "run"), ranks=Ranks())
         try:
             loader = timed_batches(trainer)
             learning = Learning(trainer, loader.batch)

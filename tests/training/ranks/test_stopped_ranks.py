@@ -90,8 +90,8 @@ CASES = [("wait", 0), ("sum", 1), ("leave", 1)]
 
 @pytest.fixture(scope="module")
 def jobs():
-    """{case: the processes of its job}, side by side."""
-    started = {case: pair(*case, 2) for case in [*CASES, ("join", 1)]}
+    """{case: the processes of its job}, side by side; a join may take Paddle three seconds more on a busy machine."""
+    started = {case: pair(*case, 6) for case in [*CASES, ("join", 1)]}
     yield started
     for processes in started.values():
         end(processes)
@@ -105,7 +105,7 @@ def test_a_stopped_rank_is_named_and_not_waited_for_without_end(jobs, case):
     assert waiting.returncode == 1 and "left" not in output, told
     rank = rf"rank {stopped} \((stopped or out of reach|at work elsewhere)\)"
     assert re.search(rf"waiting for {rank} since \d\d:\d\d:\d\d \(", told), told
-    assert re.search(rf"^error: {rank} has not come since .*train\.patience \(2 s\)", told, re.MULTILINE), told
+    assert re.search(rf"^error: {rank} has not come since .*train\.patience \(6 s\)", told, re.MULTILINE), told
     assert "Traceback" not in told
 
 
@@ -117,7 +117,7 @@ def test_a_rank_that_stops_while_paddle_joins_them_is_told_of_and_ends_the_other
     assert re.search(
         r"^all ranks were here, but Paddle has not joined them since \d\d:\d\d:\d\d \(", told, re.MULTILINE
     )
-    assert re.search(r"^error: all ranks were here, .*longer than train\.patience \(2 s\)", told, re.MULTILINE), told
+    assert re.search(r"^error: all ranks were here, .*longer than train\.patience \(6 s\)", told, re.MULTILINE), told
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="asks /proc whether a process is stopped")
