@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from ..errors import REMOVED, ConfigError, DataError, advice, folder_removed, nearest
 from ..schema import text_error
-from .globs import paths_like
 
 MOST = 500_000
 """Names that braces may stand for"""
