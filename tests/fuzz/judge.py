@@ -217,6 +217,10 @@ def wrong_command(verdict: Verdict, printed: str) -> tuple[str, str, str] | None
         return "no sentence", verdict.outcome, printed[-2000:]
     wrong = wrong_sentence(last)
     if wrong:
-        return wrong, verdict.outcome, last[:2000]
+        return (
+            wrong,
+            f"{verdict.outcome} of {last.partition('error: ')[0].rstrip(': ')[:30] or 'the product'}",
+            last[:2000],
+        )
     verdict.detail = last
     return None
