@@ -25,6 +25,8 @@ REMARKS = 200
 asked not to."""
 QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+NAMELESS = os.O_TMPFILE
+"""Of a file that is in no folder, as is made to see whether one can be"""
 CHANGES = {
     "os.remove": 1, "os.rmdir": 1, "os.rename": 2, "os.mkdir": 1, "os.link": 2, "os.symlink": 2, "os.truncate": 1,
     "os.chmod": 1, "shutil.rmtree": 1,
@@ -103,7 +105,12 @@ class Watch:
             return
         if event == "open":
             path, _, flags = arguments
-            if isinstance(path, (str, bytes)) and isinstance(flags, int) and flags & WRITING:
+            if (
+                isinstance(path, (str, bytes))
+                and isinstance(flags, int)
+                and flags & WRITING
+                and flags & NAMELESS != NAMELESS
+            ):
                 self._note(event, path)
         elif event in CHANGES:
             for path in arguments[: CHANGES[event]]:
