@@ -31,7 +31,10 @@ def test_what_is_kept_is_small_and_kept_once():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_inputs_end_in_a_result_or_a_sentence(kind, tmp_path):
-    cases = {"images": 6000, "weights": 3000, "sources": 1500, "configurations": 600, "runs": 600, "commands": 800}
+    cases = {"images": 6000, "weights": 3000, "sources": 1500, "configurations": 600, "runs": 600} | {
+        "evaluations": 3000,
+        "commands": 800,
+    }
     status, told = campaign("--kind", kind, "--cases", str(cases[kind]), "--keep", str(tmp_path / "faults"))
     assert status == 0, told
 
