@@ -276,11 +276,14 @@ def test_folders_and_splits_may_be_called_like_numbers(tmp_path):
         benchmark(tmp_path, tmp_path, "folder", "-o", "split=2014")
 
 
-def test_the_figures_are_printed_before_anything_is_written(model, tmp_path, capsys):
+def test_the_figures_are_printed_before_anything_is_written(model, tmp_path, capsys, monkeypatch):
+    def full(*given):
+        raise CheckpointError("the disk is full")
+
     makers.muge(tmp_path / "data")
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(CheckpointError):
-        benchmark(model, tmp_path / "data", "muge", "--allow-counts", "--output", tmp_path / "file" / "run")
+    monkeypatch.setattr("ernie_vil2.evaluation.runs.results.write_run", full)
+    with pytest.raises(CheckpointError, match="full"):
+        benchmark(model, tmp_path / "data", "muge", "--allow-counts", "--output", tmp_path / "run")
     assert "Text2Image" in capsys.readouterr().out
 
 

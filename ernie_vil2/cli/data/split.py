@@ -6,7 +6,7 @@ import os
 from ...data.split import write_split
 from ...errors import ConfigError
 from ...files.claim import Claims
-from ..arguments import add_replace
+from ..arguments import add_replace, number, seed
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
@@ -36,8 +36,8 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)
     verb.add_argument("train", metavar="TRAIN", help="file of JSON lines to write, below which the images lie")
     verb.add_argument("valid", metavar="VALID", help="the other one, with the share")
-    verb.add_argument("--share", type=float, default=0.1, help="of the images that VALID gets (default 0.1)")
-    verb.add_argument("--seed", type=int, default=0, help="another one divides otherwise (default 0)")
+    verb.add_argument("--share", type=number, default=0.1, help="of the images that VALID gets (default 0.1)")
+    verb.add_argument("--seed", type=seed, default=0, help="another one divides otherwise (default 0)")
     verb.add_argument("--embed", action="store_true", help="put images that are files into the rows, as base64")
     add_replace(verb)
     verb.set_defaults(run=run)

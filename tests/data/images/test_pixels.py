@@ -260,7 +260,7 @@ def test_everything_else_is_one_error(profile, tmp_path):
         "absent.jpg": "No such file",
         "": "a directory",
         "empty.jpg": "empty",
-        "page.jpg": "JPEG or PNG",
+        "page.jpg": "a web page",
         "pipe.jpg": "not a regular file",
     }
     for name, word in files.items():
