@@ -220,14 +220,11 @@ def wrong_command(verdict: Verdict, printed: str) -> tuple[str, str, str] | None
         bad = [line for line in lines if "Warning: " in line or line.startswith("libpng")]
         return ("noise", bad[0][:60], printed[:2000]) if bad else None
     last = lines[-1] if lines else ""
+    speaker = "our own line" if last.startswith("error: ") else "argparse"
     if "error: " not in last:
-        return "no sentence", verdict.outcome, printed[-2000:]
+        return "no sentence", speaker if "error: " in printed else verdict.outcome, printed[-2000:]
     wrong = wrong_sentence(last)
     if wrong:
-        return (
-            wrong,
-            f"{verdict.outcome} of {last.partition('error: ')[0].rstrip(': ')[:30] or 'the product'}",
-            last[:2000],
-        )
+        return wrong, speaker, last[:2000]
     verdict.detail = last
     return None
