@@ -28,9 +28,15 @@ KNOWN: tuple[Known, ...] = (
     Known("runs", "traceback", "^IsADirectoryError .* atomic_file", "checkpoints.json is a folder"),
     Known("evaluations", "traceback", "^TokenError .* read_(directory|text_keys)", NUMPY),
     Known("evaluations", "traceback", "^RecursionError .* parse_json", "deep JSON of detections"),
-    Known("evaluations", "traceback", "^OverflowError .* (corners|name)$", "a number that no float can hold"),
+    Known(
+        "evaluations",
+        "traceback",
+        "^OverflowError .* (corners|name|read_entry|shown)$",
+        "a number that no float can hold",
+    ),
     Known("evaluations", "traceback", "^(KeyError|TypeError) .* read_entry", "labels or boxes of another type"),
-    Known("evaluations", "noise", "RuntimeWarning", "embeddings that are not finite"),
+    Known("evaluations", "traceback", "MemoryError .* read_(directory|text_keys)", "a header that claims terabytes"),
+    Known("evaluations", "noise", "(Runtime|User)Warning", "embeddings that are not finite"),
 )
 
 
