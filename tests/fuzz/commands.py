@@ -31,6 +31,7 @@ data vocab rows.jsonl out.txt --size 90 --coverage 0.9 --no-lower-case
 data tags rows.jsonl out.jsonl det.jsonl --threshold 0.2 --most 3 --match stem --labels coco
 data boxes rows.jsonl out.jsonl det.jsonl
 data tags rows.jsonl out.jsonl det.jsonl --labels vocab.txt --chinese vocab.txt --first-index 1 --order area --repeat
+data split rows.jsonl out1.jsonl out2.jsonl --share 0.5
 data pairs coco-cn . out.jsonl --split train --allow-counts
 convert model out --no-check
 convert model out.pdparams --to release
