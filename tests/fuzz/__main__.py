@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ernie_vil2.data.images.decode import opencv
 from ernie_vil2.stop import INTERRUPTED
-from tests.fuzz.campaign import Campaign, Group, keep, replays
+from tests.fuzz.campaign import KEPT, Campaign, Group, keep, replays
 from tests.fuzz.example import Example, load
 from tests.fuzz.kept import kept
 from tests.fuzz.kinds import KINDS, make, prepare, targets
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         def given(kind: str, seed: int, number: int) -> Example:
             return alone[number]
 
-        kinds, handed, first, cases = ["kept"], needed(alone), 0, len(alone)
+        kinds, handed, first, cases = [KEPT], needed(alone), 0, len(alone)
     else:
         given, handed, first = make, kinds, options.case or 0
         cases = 1 if options.case is not None else options.cases

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.example import RECIPE, Example
-from tests.fuzz.judge import BYTES, CPU_SECONDS, RESULT, WALL_SECONDS, Target, Verdict, innermost
+from tests.fuzz.judge import BYTES, CPU_SECONDS, WALL_SECONDS, Target, Verdict, innermost
 from tests.fuzz.worker import NOW, PAGE, Worker
 
 CHUNK = 40
@@ -27,6 +27,8 @@ DUMP = 0.2
 """Seconds that a process has to say where it is before it is killed"""
 STILL_SECONDS = 10.0
 """In which a process that waits has done nothing, and is taken to hang"""
+KEPT = "kept"
+"""The kind of examples that were kept, which no seed makes"""
 TICKS = os.sysconf("SC_CLK_TCK")
 Make = Callable[[str, int, int], Example]
 """The example of (kind, seed, number)"""
@@ -294,9 +296,5 @@ def keep(groups: list[Group], folder: Path, seed: int) -> None:
 
 def replays(group: Group, seed: int, place: Path | None = None) -> list[str]:
     """Commands that run the example of a group again."""
-    lines = [f"make fuzz KIND={group.kind} SEED={seed} CASE={group.number}"]
+    lines = [] if group.kind == KEPT else [f"make fuzz KIND={group.kind} SEED={seed} CASE={group.number}"]
     return lines if place is None else [*lines, f"make fuzz EXAMPLE={place / RECIPE}"]
-
-
-def ended_well(verdict: Verdict) -> bool:
-    return not verdict.fault and verdict.outcome == RESULT

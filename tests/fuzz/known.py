@@ -20,7 +20,7 @@ class Known:
 NUMPY = "NumPy's own errors of a header that is no literal"
 KNOWN: tuple[Known, ...] = (
     Known("images", "noise", r"^PIL\.TiffImagePlugin of another's log", "Pillow logs an error that it raises as well"),
-    Known("images", "traceback", r"^ZeroDivisionError .* tiff_burden", "a TIFF with a predictor and no samples"),
+    Known("images", "traceback", r"^ZeroDivisionError .* tiff_burden", "a TIFF whose BitsPerSample has no values"),
     Known("commands", "control characters", "^argparse", "argparse repeats words as they are"),
     Known("commands", "no sentence", "^argparse", "argparse repeats words as they are"),
     Known("commands", "overlong", "^argparse|^our own line", "words are repeated in full"),
