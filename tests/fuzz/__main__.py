@@ -65,7 +65,6 @@ def main(argv: list[str] | None = None) -> int:
     if options.case is not None and len(kinds) > 1:
         parser.error("--case needs --kind")
     opencv().setNumThreads(0)  # threads would not live on in the processes that are forked
-    scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory_folder()))
     if options.example or options.kept:
         alone = kept() if options.kept else [load(options.example)]
 

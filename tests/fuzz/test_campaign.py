@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.fuzz.__main__ import main
 from tests.fuzz.kept import LARGEST, kept
 from tests.fuzz.kinds import KINDS, make
 
@@ -20,6 +21,13 @@ def campaign(*options):
 def test_what_was_wrong_once_is_right(tmp_path):
     status, told = campaign("--kept", "--keep", str(tmp_path / "faults"))
     assert status == 0, told
+
+
+def test_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.fuzz.__main__.memory_folder", lambda: str(tmp_path))
+    monkeypatch.setattr("tests.fuzz.__main__.prepare", lambda kinds: None)
+    monkeypatch.setattr("tests.fuzz.campaign.Campaign.run", lambda *_: None)
+    assert main(["--kind", "images", "--cases", "1"]) == 0 and list(tmp_path.iterdir()) == []
 
 
 def test_what_is_kept_is_small_and_kept_once():
