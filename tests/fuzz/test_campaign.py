@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
@@ -25,6 +26,7 @@ def test_what_was_wrong_once_is_right(tmp_path):
 
 def test_nothing_is_left_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("tests.fuzz.__main__.memory_folder", lambda: str(tmp_path))
+    monkeypatch.setattr("tests.fuzz.__main__.opencv", mock.Mock())  # whose threads are those of all tests
     monkeypatch.setattr("tests.fuzz.__main__.prepare", lambda kinds: None)
     monkeypatch.setattr("tests.fuzz.campaign.Campaign.run", lambda *_: None)
     assert main(["--kind", "images", "--cases", "1"]) == 0 and list(tmp_path.iterdir()) == []
