@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ernie_vil2.data.images.decode import opencv
 from ernie_vil2.stop import INTERRUPTED
-from tests.fuzz.campaign import Campaign, Group, keep, replays
+from tests.fuzz.campaign import KEPT, Campaign, Group, keep, replays
 from tests.fuzz.example import Example, load
 from tests.fuzz.kept import kept
 from tests.fuzz.kinds import KINDS, make, prepare, targets
@@ -65,14 +65,13 @@ def main(argv: list[str] | None = None) -> int:
     if options.case is not None and len(kinds) > 1:
         parser.error("--case needs --kind")
     opencv().setNumThreads(0)  # threads would not live on in the processes that are forked
-    scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory_folder()))
     if options.example or options.kept:
         alone = kept() if options.kept else [load(options.example)]
 
         def given(kind: str, seed: int, number: int) -> Example:
             return alone[number]
 
-        kinds, handed, first, cases = ["kept"], needed(alone), 0, len(alone)
+        kinds, handed, first, cases = [KEPT], needed(alone), 0, len(alone)
     else:
         given, handed, first = make, kinds, options.case or 0
         cases = 1 if options.case is not None else options.cases

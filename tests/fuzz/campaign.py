@@ -1,5 +1,6 @@
 """Many cases over a few processes, each watched from outside; equal faults in one group, with the smallest example."""
 
+import contextlib
 import json
 import mmap
 import os
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz.example import RECIPE, Example
-from tests.fuzz.judge import BYTES, CPU_SECONDS, RESULT, WALL_SECONDS, Target, Verdict, innermost
+from tests.fuzz.judge import BYTES, CPU_SECONDS, WALL_SECONDS, Target, Verdict, innermost
 from tests.fuzz.worker import NOW, PAGE, Worker
 
 CHUNK = 40
@@ -26,6 +27,8 @@ DUMP = 0.2
 """Seconds that a process has to say where it is before it is killed"""
 STILL_SECONDS = 10.0
 """In which a process that waits has done nothing, and is taken to hang"""
+KEPT = "kept"
+"""The kind of examples that were kept, which no seed makes"""
 TICKS = os.sysconf("SC_CLK_TCK")
 Make = Callable[[str, int, int], Example]
 """The example of (kind, seed, number)"""
@@ -102,7 +105,8 @@ class Child:
 
     def order(self, kind: str, first: int, end: int) -> None:
         self.kind, self.next, self.end = kind, first, end
-        os.write(self.orders, f"{kind} {first} {end}\n".encode())
+        with contextlib.suppress(BrokenPipeError):  # it leaves because it has grown: the order is given again
+            os.write(self.orders, f"{kind} {first} {end}\n".encode())
 
     def verdicts(self) -> Iterator[tuple[int, Verdict]] | None:
         """Cases that have ended since the last call; None when the process is gone."""
@@ -292,9 +296,5 @@ def keep(groups: list[Group], folder: Path, seed: int) -> None:
 
 def replays(group: Group, seed: int, place: Path | None = None) -> list[str]:
     """Commands that run the example of a group again."""
-    lines = [f"make fuzz KIND={group.kind} SEED={seed} CASE={group.number}"]
+    lines = [] if group.kind == KEPT else [f"make fuzz KIND={group.kind} SEED={seed} CASE={group.number}"]
     return lines if place is None else [*lines, f"make fuzz EXAMPLE={place / RECIPE}"]
-
-
-def ended_well(verdict: Verdict) -> bool:
-    return not verdict.fault and verdict.outcome == RESULT

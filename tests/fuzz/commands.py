@@ -31,6 +31,7 @@ data vocab rows.jsonl out.txt --size 90 --coverage 0.9 --no-lower-case
 data tags rows.jsonl out.jsonl det.jsonl --threshold 0.2 --most 3 --match stem --labels coco
 data boxes rows.jsonl out.jsonl det.jsonl
 data tags rows.jsonl out.jsonl det.jsonl --labels vocab.txt --chinese vocab.txt --first-index 1 --order area --repeat
+data split rows.jsonl out1.jsonl out2.jsonl --share 0.5
 data pairs coco-cn . out.jsonl --split train --allow-counts
 convert model out --no-check
 convert model out.pdparams --to release
@@ -182,10 +183,18 @@ def make(rng: random.Random) -> Example:
                 if way < 6
                 else damaged(rng, argv[at].encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
             )
-    if rng.randrange(2):
-        named = [name for name in files if any(word and name.startswith(word.rstrip("*")) for word in argv)]
-        if named:
-            name = rng.choice(named)
-            files[name] = damaged(rng, files[name])
+    files = named(files, argv)
+    if rng.randrange(2) and files:
+        name = rng.choice(list(files))
+        files[name] = damaged(rng, files[name])
     argv = [word.replace("\x00", "") for word in argv]  # no system hands over a zero
     return Example("command", files, {"argv": argv})
+
+
+def named(files: Files, argv: list[str]) -> Files:
+    """The files that a command line names, and the pictures of their rows; all where it names a folder or a pattern."""
+    words = {word.split("/")[0] for word in argv}
+    if words & {".", "..", "*"}:
+        return files
+    pictures = images() if "rows.jsonl" in words else {}
+    return {name: data for name, data in files.items() if name.split("/")[0] in words or name in pictures}

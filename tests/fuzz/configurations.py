@@ -36,9 +36,10 @@ TARGETS = {"configuration": Target(read, (ConfigError,))}
 
 
 @functools.cache
-def recipes() -> tuple[str, ...]:
-    """The texts of the project's configurations."""
-    return tuple(path.read_text(encoding="utf-8") for path in sorted((ROOT / "configs").rglob("*.yaml")))
+def recipes() -> tuple[tuple[str, Any], ...]:
+    """(text, content) of the project's configurations."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "configs").rglob("*.yaml"))]
+    return tuple((text, yaml.safe_load(text)) for text in texts)
 
 
 def small() -> dict[str, Any]:
@@ -65,7 +66,7 @@ def keys() -> tuple[tuple[str, Any], ...]:
             if isinstance(item, dict):
                 walk(item, place)
 
-    for recipe in (small(), *(yaml.safe_load(text) for text in recipes() if "init: {text: null" not in text)):
+    for recipe in (small(), *(content for text, content in recipes() if "init: {text: null" not in text)):
         model = recipe.get("model")
         if isinstance(model, dict) and "image_tower" in model:
             with contextlib.suppress(ConfigError):  # one that needs weights, which tell the rest
@@ -126,14 +127,14 @@ def override(rng: random.Random) -> str:
 def make(rng: random.Random) -> Example:
     """A configuration file and overrides, one of both damaged or both."""
     way = rng.randrange(4)
-    recipe = rng.choice(recipes()) if rng.randrange(2) else yaml_text(small())
-    data = recipe.encode()
+    text, recipe = rng.choice(recipes()) if rng.randrange(2) else (yaml_text(small()), small())
+    data = text.encode()
     overrides = [override(rng) for _ in range(rng.choice((1, 1, 2)) if way else 0)]
     if way < 2:
         if rng.randrange(4) == 0:
             data = damaged(rng, data)
         else:
-            data = spoilt_json(rng, yaml.safe_load(recipe), yaml_text)
+            data = spoilt_json(rng, recipe, yaml_text)
     files = {"run.yaml": data}
     if rng.randrange(8) == 0:
         overrides.append(rng.choice(("init.model=model", "init.text=model", "init.image=model", "init.model=run.yaml")))

@@ -25,6 +25,8 @@ REMARKS = 200
 asked not to."""
 QUIET = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+NAMELESS = os.O_TMPFILE
+"""Of a file that is in no folder, as is made to see whether one can be"""
 CHANGES = {
     "os.remove": 1, "os.rmdir": 1, "os.rename": 2, "os.mkdir": 1, "os.link": 2, "os.symlink": 2, "os.truncate": 1,
     "os.chmod": 1, "shutil.rmtree": 1,
@@ -103,7 +105,12 @@ class Watch:
             return
         if event == "open":
             path, _, flags = arguments
-            if isinstance(path, (str, bytes)) and isinstance(flags, int) and flags & WRITING:
+            if (
+                isinstance(path, (str, bytes))
+                and isinstance(flags, int)
+                and flags & WRITING
+                and flags & NAMELESS != NAMELESS
+            ):
                 self._note(event, path)
         elif event in CHANGES:
             for path in arguments[: CHANGES[event]]:
@@ -213,10 +220,11 @@ def wrong_command(verdict: Verdict, printed: str) -> tuple[str, str, str] | None
         bad = [line for line in lines if "Warning: " in line or line.startswith("libpng")]
         return ("noise", bad[0][:60], printed[:2000]) if bad else None
     last = lines[-1] if lines else ""
+    speaker = "our own line" if last.startswith("error: ") else "argparse"
     if "error: " not in last:
-        return "no sentence", verdict.outcome, printed[-2000:]
+        return "no sentence", speaker if "error: " in printed else verdict.outcome, printed[-2000:]
     wrong = wrong_sentence(last)
     if wrong:
-        return wrong, verdict.outcome, last[:2000]
+        return wrong, speaker, last[:2000]
     verdict.detail = last
     return None

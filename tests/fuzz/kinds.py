@@ -9,9 +9,9 @@ from ernie_vil2.runtime import import_paddle
 from tests.fuzz.example import Example
 from tests.fuzz.judge import Target
 
-KINDS = ("images", "weights", "sources", "configurations", "runs", "commands")
+KINDS = ("images", "weights", "sources", "configurations", "runs", "evaluations", "commands")
 
-WITH_PADDLE = ("runs", "commands")
+WITH_PADDLE = ("runs", "evaluations", "commands")
 
 
 def module(kind: str) -> ModuleType:

@@ -113,6 +113,12 @@ def odd_cell(rng: random.Random, text: str) -> str:
             "=" + text,
             "a.jpg",
             "none.png",
+            "data:image/png;base64," + text,
+            "data:," + text,
+            "file:a.jpg",
+            "sub\\c.jpg",
+            "a.jpg\x00",
+            "/dev/zero",
         )
     )
 
@@ -317,32 +323,27 @@ def of_scenes(rng: random.Random) -> tuple[Files, object]:
     ) else f"scenes:{damaged(rng, text.encode()).decode('latin-1')}"
 
 
+WRITTEN = (
+    "{kind: tsv, path: rows.tsv}", "rows.tsv", "{path: [a, b]}", "*.tsv", "**/*", "[", "~", "~nobody/x", "rows.tsv/",
+    "./rows.tsv",
+    "a.jpg", "sub", "", ".", "n" * 5000, "{kind: tsv, path: &a [*a]}", "{" * 3000 + "}",
+    "{kind: scenes, size: 2, image_size: 8}",
+    "rows.tsv::rows.tsv", "rows.tsv::", "::", "tars/{00000..00001}.tar", "tars/{0..99999999999}.tar",
+    "{a,b}{a,b}{a,b}.tar",
+    "{" + "a," * 3000 + "b}.tar", "{1..9}" * 9, "tars/{00001..00000}.tar", "{..}", "{a",
+    "tars/{00000,00001}.tar::rows.tsv",
+    "file:rows.tsv", "file:///none/rows.tsv", "http://x/y.tar", "s3://x/y", "pipe:cat rows.tsv", "C:\\rows.tsv",
+    ".\\rows.tsv",
+    "rows.tsv\n", " rows.tsv", "rows.tsv#x", "rows.tsv?x=1", "-", "/dev/null", "/dev/zero", "/proc/self/mem",
+    "/dev/stdin",
+)  # fmt: skip
+
+
 def of_text(rng: random.Random) -> tuple[Files, object]:
     """A specification that is a string of YAML, or a path of any form."""
-    files = {**images(), "rows.tsv": "\n".join("\t".join(line) for line in tsv()).encode()}
-    spec = rng.choice(
-        (
-            "{kind: tsv, path: rows.tsv}",
-            "rows.tsv",
-            "{path: [a, b]}",
-            "*.tsv",
-            "**/*",
-            "[",
-            "~",
-            "~nobody/x",
-            "rows.tsv/",
-            "./rows.tsv",
-            "a.jpg",
-            "sub",
-            "",
-            ".",
-            "\x00",
-            "n" * 5000,
-            "{kind: tsv, path: &a [*a]}",
-            "{" * 3000 + "}",
-            "{kind: scenes, size: 2, image_size: 8}",
-        )
-    )
+    tars = {name: data for name, data in source_files.shards().items() if name.endswith(".tar")}
+    files = {**images(), **tars, "rows.tsv": "\n".join("\t".join(line) for line in tsv()).encode()}
+    spec = rng.choice(WRITTEN)
     if rng.randrange(2):
         spec = damaged(rng, spec.encode()).decode("latin-1")
     return files, spec

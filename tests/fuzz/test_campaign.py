@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.fuzz.__main__ import main
 from tests.fuzz.kept import LARGEST, kept
 from tests.fuzz.kinds import KINDS, make
 
@@ -22,6 +24,14 @@ def test_what_was_wrong_once_is_right(tmp_path):
     assert status == 0, told
 
 
+def test_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.fuzz.__main__.memory_folder", lambda: str(tmp_path))
+    monkeypatch.setattr("tests.fuzz.__main__.opencv", mock.Mock())  # whose threads are those of all tests
+    monkeypatch.setattr("tests.fuzz.__main__.prepare", lambda kinds: None)
+    monkeypatch.setattr("tests.fuzz.campaign.Campaign.run", lambda *_: None)
+    assert main(["--kind", "images", "--cases", "1"]) == 0 and list(tmp_path.iterdir()) == []
+
+
 def test_what_is_kept_is_small_and_kept_once():
     examples = kept()
     assert max(map(len, examples)) <= LARGEST
@@ -31,7 +41,10 @@ def test_what_is_kept_is_small_and_kept_once():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_inputs_end_in_a_result_or_a_sentence(kind, tmp_path):
-    cases = {"images": 6000, "weights": 4000, "sources": 1500, "configurations": 1500, "runs": 600, "commands": 1200}
+    cases = {"images": 6000, "weights": 3000, "sources": 1500, "configurations": 600, "runs": 600} | {
+        "evaluations": 3000,
+        "commands": 800,
+    }
     status, told = campaign("--kind", kind, "--cases", str(cases[kind]), "--keep", str(tmp_path / "faults"))
     assert status == 0, told
 

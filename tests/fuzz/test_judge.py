@@ -140,6 +140,18 @@ def test_equal_faults_are_one_group_with_the_smallest_example(tmp_path):
     assert "CASE=8" in place.with_name("told.txt").read_text()
 
 
+def test_a_process_that_has_grown_is_replaced_and_no_case_is_lost(tmp_path):
+    def growing(kind, seed, number):
+        return Example("growing", {}, {"number": number})
+
+    held = []
+    grow = Target(lambda example, folder: held.append(b"x" * (60 << 20)), (), in_memory=True)
+    campaign = Campaign({"growing": grow}, growing, 0, tmp_path / "work", 2, Limits())
+    campaign.run(["growing"], 5, 90)
+    assert (campaign.tallies["growing"].cases, campaign.tallies["growing"].faults) == (90, 0)
+    assert 20 < campaign.made < 90
+
+
 def test_an_example_is_the_same_after_it_was_kept(tmp_path):
     example = Example("image", {"a\udcff": bytes(range(256)), "folder/": b"", "b|": b""}, {"x": [1, "猫\udcff"]})
     example.save(tmp_path / "one.json")

@@ -1,14 +1,22 @@
 """Weights: files of every format and folders of every project, damaged as bytes and as what they are made of."""
 
+import functools
 import json
 import random
 import struct
+from pathlib import Path
 
-from ernie_vil2.checkpoints.layouts.any_source import open_source
-from ernie_vil2.checkpoints.model_directory import open_model
+import numpy as np
+
+from ernie_vil2.checkpoints.formats.lazy_tensors import Spec
+from ernie_vil2.checkpoints.layouts.any_source import Source, open_source
+from ernie_vil2.checkpoints.layouts.recognise import read_source, recognise
+from ernie_vil2.checkpoints.model_directory import check_state, open_model
 from ernie_vil2.conversion.opened import described, open_any
 from ernie_vil2.data.vocabulary_file import read_vocab
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
+from tests.checkpoints.layouts.brivl_weights import released
+from tests.checkpoints.layouts.foreign import SETTINGS, ernie_vil, paddle_ernie, torch_bert
 from tests.fuzz.damage import damaged
 from tests.fuzz.example import Example
 from tests.fuzz.judge import Target
@@ -20,6 +28,7 @@ from tests.fuzz.weight_files import (
     model_files,
     sharded_folder,
     single_files,
+    small_state,
     vocabulary,
 )  # fmt: skip
 
@@ -52,18 +61,40 @@ def read_words(example: Example, folder: object) -> None:
     read_vocab(folder / "vocab.txt")
 
 
+class Zeros(dict):
+    """A state of zeros, with what an opened file has beside its tensors."""
+
+    notes: list[str] = []
+
+    def spec(self, key: str) -> Spec:
+        return Spec("float32", self[key].shape)
+
+
+def recognised(example: Example, folder: object) -> None:
+    """Recognise tensors by their keys and shapes and read them as a model of ours."""
+    state = Zeros({key: np.zeros(shape, np.float32) for key, shape in example.told["shapes"].items()})
+    source = Source(Path("weights.bin"), state, settings=example.told["settings"])
+    read = read_source(source, recognise(source))
+    for key in read.state:
+        read.state[key]
+    check_state(read.state, read.config, "weights.bin")
+
+
 MODEL_ERRORS = (CheckpointError, ConfigError, DataError)
 TARGETS = {
     "weights": Target(opened, (CheckpointError,)),
     "model directory": Target(loaded, MODEL_ERRORS),
     "any model": Target(converted, MODEL_ERRORS),
+    "layout": Target(recognised, (CheckpointError, ConfigError), in_memory=True),
     "vocabulary": Target(read_words, (DataError,)),
 }
 
 
 def make(rng: random.Random) -> Example:
     """Damaged weights and how they are opened."""
-    way = rng.randrange(10)
+    way = rng.randrange(12)
+    if way > 9:
+        return of_layout(rng)
     if way < 5:
         name = rng.choice(list(single_files()))
         data = spoilt_file(rng, name, single_files()[name])
@@ -77,6 +108,38 @@ def make(rng: random.Random) -> Example:
     files = rng.choice((*foreign_folders(), sharded_folder()))
     target = rng.choice(("any model", "any model", "weights"))
     return Example(target, spoilt_folder(rng, files), {"path": "model"} if target == "weights" else {})
+
+
+def of_layout(rng: random.Random) -> Example:
+    """Tensors of another project with one to three keys or shapes changed, and settings beside them."""
+    shapes = {key: list(shape) for key, shape in rng.choice(layouts()).items()}
+    for _ in range(rng.choice((1, 1, 2, 3)) if rng.randrange(6) else 0):
+        key = rng.choice(list(shapes))
+        shape = shapes.pop(key)
+        way = rng.randrange(7)
+        if way == 1:
+            shapes[
+                rng.choice(
+                    (key + "x", key.upper(), "model." + key, key.replace("0", "7"), key.replace(".", ".."), "", "\x1b")
+                )
+            ] = shape
+        elif way == 2:
+            shapes[key] = shape[::-1] + [1] * rng.randrange(3)
+        elif way > 2 and shape:
+            place = rng.randrange(len(shape))
+            shape[place] = rng.choice((0, 1, 2, 3, 7, shape[place] + 1, shape[place] - 1, shape[place] * 2, 999))
+            shapes[key] = shape
+        elif way > 2:
+            shapes[key] = [2]
+    settings = changed_value(rng, SETTINGS) if rng.randrange(2) else dict(SETTINGS) if rng.randrange(2) else {}
+    return Example("layout", {}, {"shapes": shapes, "settings": settings if isinstance(settings, dict) else {}})
+
+
+@functools.cache
+def layouts() -> tuple[dict[str, tuple[int, ...]], ...]:
+    """{key: shape} of every layout."""
+    states = (paddle_ernie(), torch_bert(), ernie_vil(), small_state(), released())
+    return tuple({key: value.shape for key, value in state.items()} for state in states)
 
 
 def spoilt_file(rng: random.Random, name: str, data: bytes) -> bytes:

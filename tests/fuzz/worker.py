@@ -32,6 +32,12 @@ def resident() -> int:
         return int(handle.read().split()[1]) * PAGE
 
 
+def mapped() -> int:
+    """Bytes of address space that this process has taken."""
+    with open("/proc/self/statm", "rb") as handle:
+        return int(handle.read().split()[0]) * PAGE
+
+
 def peak() -> int:
     """The most bytes that this process has held since `forget_peak`."""
     with open("/proc/self/status", "rb") as handle:
@@ -58,9 +64,8 @@ class Worker:
         faulthandler.register(signal.SIGUSR1, captured)
         os.environ.update(TMPDIR=str(scratch), HOME=str(scratch), XDG_CACHE_HOME=str(scratch), COLUMNS="120")
         self.watch, self.base = Watch(said, captured), resident()
-        with open("/proc/self/statm", "rb") as handle:
-            held = int(handle.read().split()[0]) * PAGE
-        resource.setrlimit(resource.RLIMIT_AS, (held + SPARE, held + SPARE))
+        self.mapped = mapped()
+        resource.setrlimit(resource.RLIMIT_AS, (self.mapped + SPARE, self.mapped + SPARE))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def run(self, number: int, example: Example) -> Verdict:
@@ -93,7 +98,7 @@ class Worker:
                     verdict = self.run(number, make(kind, number))
                     out.write(json.dumps([number, verdict.as_dict()]) + "\n")
                     out.flush()
-                    if resident() > self.base + DRIFT:
+                    if resident() > self.base + DRIFT or mapped() > self.mapped + SPARE // 4:
                         out.write("null\n")
                         out.flush()
                         return
