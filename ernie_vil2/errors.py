@@ -5,24 +5,18 @@ import contextlib
 import difflib
 import errno
 import itertools
-import math
 import os
 import re
-import reprlib
 import signal
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from .messages import LONGEST, brief, plain, quoted
 from .stop import Stopped
 
-LONGEST = 480
-"""Characters of the longest sentence that an error is told in"""
 COMPARED = 1000
 """Names, and characters of a name, that are compared with a misspelt one"""
-UNSHOWN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
-"""Unicode categories of what moves a terminal's cursor, cannot be seen or is no text"""
 TEMPORARY = re.compile(r"(\.unchecked|\.join)?(\.tmp-\d+|\.replaced-\d+)(-\w+)?(?=[/'\"]|$)")
 """What names of files have at their end that are written, before they get the name they are for"""
 SPACE = "free some space or choose another place"
@@ -48,66 +42,6 @@ ADVICE = {
 REMOVED = "the folder in which the command runs was removed; change to another"
 OF_A_PATH = (errno.ENOENT, errno.EISDIR, errno.EINVAL)
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-
-
-def brief(text: str, most: int = LONGEST) -> str:
-    """`text` as one line that a terminal shows as it is: what cannot be shown is escaped, and what is longer than
-    `most` characters loses its middle."""
-    text = without_middle(text, most)
-    return text if text.isprintable() else without_middle(plain(text), most)
-
-
-def plain(text: str) -> str:
-    """`text` as one line that a terminal shows as it is, however long."""
-    return text if text.isprintable() else "".join(map(shown, text))
-
-
-def without_middle(text: str, most: int) -> str:
-    """`text` with at most `most` characters: of a longer one the first two thirds and the end."""
-    return text if len(text) <= most else f"{text[: 2 * most // 3]} ... {text[5 - most + 2 * most // 3 :]}"
-
-
-def shown(character: str) -> str:
-    """One character, escaped where it is none to be seen; a byte that is no text as \\x and two digits."""
-    if unicodedata.category(character) not in UNSHOWN:
-        return character
-    if "\udc80" <= character <= "\udcff":
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return ascii(character)[1:-1]
-
-
-class Quoting(reprlib.Repr):
-    """`repr` of a value, of which only as much is looked at as is shown."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlist = self.maxtuple = self.maxdict = 8
-        self.maxstring = self.maxother = 160
-        self.maxlevel = 4
-
-    def repr_str(self, value: str | bytes, level: int) -> str:
-        return repr(value) if len(value) <= self.maxstring else repr(value[: self.maxstring]) + "..."
-
-    repr_bytes = repr_str
-
-    def repr_int(self, value: int, level: int) -> str:
-        if value.bit_length() <= 128:
-            return repr(value)
-        digits = math.log10(abs(value))
-        return f"{'-' * (value < 0)}{10 ** (digits % 1):.2f}e+{int(digits)}"
-
-    def repr_dict(self, value: dict, level: int) -> str:
-        items = itertools.islice(value.items(), self.maxdict) if level > 0 else ()
-        parts = [f"{self.repr1(key, level - 1)}: {self.repr1(item, level - 1)}" for key, item in items]
-        return "{" + ", ".join(parts + ["..."] * (len(parts) < len(value))) + "}"
-
-
-QUOTING = Quoting()
-
-
-def quoted(value: object, most: int = 200) -> str:
-    """A value of any size and kind as a message shows it, in at most `most` characters, made in bounded time."""
-    return without_middle(QUOTING.repr(value), most)
 
 
 def advice(error: BaseException, usual: str | None = None) -> str:

@@ -9,7 +9,8 @@ import typing
 from collections.abc import Mapping
 from dataclasses import field
 
-from .errors import ConfigError, nearest, quoted
+from .errors import ConfigError, nearest
+from .messages import quoted
 
 Record = typing.TypeVar("Record")
 """A dataclass of the configuration"""

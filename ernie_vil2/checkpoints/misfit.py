@@ -3,7 +3,8 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from ..errors import CheckpointError, brief
+from ..errors import CheckpointError
+from ..messages import brief
 
 EXAMPLES = 3
 """Tensors of each kind that the sentence names"""

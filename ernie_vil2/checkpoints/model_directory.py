@@ -20,7 +20,7 @@ from ..config.model import PLAIN, ModelConfig
 from ..errors import CheckpointError, advice
 from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from ..files.json_files import SETTINGS_BYTES, read_json
-from ..files.patterns import foreign
+from ..files.paths.patterns import foreign
 from ..files.text import ContentError, read_bytes
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of

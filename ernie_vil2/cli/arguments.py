@@ -5,14 +5,23 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from ..config.run import MAX_SEED
-from ..errors import ConfigError, brief, plain
+from ..errors import ConfigError
 from ..files.claim import REPLACE
 from ..files.run_folder import latest_model
+from ..messages import brief, plain
 
 Number = TypeVar("Number", int, float)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line that a terminal can show, whatever was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print how the command is used and what was wrong, and leave with 2."""
+        super().error(brief(message))
 
 
 def between(kind: type[Number], least: Number, most: Number) -> Callable[[str], Number]:

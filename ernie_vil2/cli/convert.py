@@ -11,10 +11,11 @@ python tools/convert.py model BriVL.pth --to brivl
 import argparse
 from typing import Any
 
-from ..errors import ConfigError, brief, quoted
+from ..errors import ConfigError
 from ..files.yaml_files import parse_value
+from ..messages import brief, quoted
 from ..runtime import import_paddle
-from .arguments import add_replace, model_path
+from .arguments import Parser, add_replace, model_path
 from .stopping import stoppable
 
 LONGEST_LINE = 2000
@@ -33,9 +34,7 @@ def pair(text: str) -> tuple[str, Any]:
 @stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Convert, and print what was recognised, left out, checked and written."""
-    parser = argparse.ArgumentParser(
-        prog="convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "source", type=model_path, metavar="SRC", help="weights (.pdparams, .safetensors, .bin, .pt) or a folder"
     )

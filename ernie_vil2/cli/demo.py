@@ -1,17 +1,15 @@
 """Train a small ERNIE-ViL 2.0 on drawn scenes and write demo/report.html about it."""
 
-import argparse
-
-from ..errors import plain
+from ..messages import plain
 from ..runtime import import_paddle
-from .arguments import add_replace, add_run
+from .arguments import Parser, add_replace, add_run
 from .stopping import stoppable
 
 
 @stoppable(kept=True)
 def main(argv: list[str] | None = None) -> int:
     """Train, write the page, and print what was reached."""
-    parser = argparse.ArgumentParser(prog="demo.py", description=__doc__)
+    parser = Parser(prog="demo.py", description=__doc__)
     add_run(parser, "configs/demo.yaml")
     add_replace(parser)
     options = parser.parse_args(argv)

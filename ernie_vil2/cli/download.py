@@ -13,9 +13,9 @@ from collections.abc import Callable
 from ..checkpoints.download.catalogue import listing
 from ..checkpoints.download.download import MIRRORS, download
 from ..checkpoints.download.http_file import Limits
-from ..errors import plain
+from ..messages import plain
 from . import progress
-from .arguments import number
+from .arguments import Parser, number
 from .stopping import stoppable
 
 
@@ -39,9 +39,7 @@ def byte_counter() -> Callable[[int, int | None], None] | None:
 @stoppable(kept=True)
 def main(argv: list[str] | None = None) -> None:
     """Print what was found, fetched and checked, and the folder."""
-    parser = argparse.ArgumentParser(
-        prog="download", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="download", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", metavar="NAME", nargs="?", help="one of --list")
     parser.add_argument("--list", action="store_true", help="print names, files and where they come from")
     parser.add_argument(

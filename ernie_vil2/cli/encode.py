@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import ernie_vil2
 
-from ..errors import plain
 from ..files.claim import Claims
-from ..files.place import check_file
+from ..files.paths.place import check_file
 from ..inference import writer
 from ..inference.identity import describe
+from ..messages import plain
 from ..stop import StopRequest
-from .arguments import add_damaged, add_replace, model_path, whole
+from .arguments import Parser, add_damaged, add_replace, model_path, whole
 from .progress import rewrite
 from .sources import opened
 from .stopping import stoppable
@@ -55,9 +55,7 @@ def claim(args: argparse.Namespace) -> None:
 @stoppable(kept=True)
 def main(argv: list[str] | None = None) -> None:
     """Encode, then print what was written."""
-    parser = argparse.ArgumentParser(
-        prog="encode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="encode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--model",
         type=model_path,

@@ -1,19 +1,17 @@
 """Weights between two models: interpolate.py A B OUT --share 0.5 (0: those of A, 1: those of B)."""
 
-import argparse
-
 from ..checkpoints.interpolate import interpolate, is_between
 from ..checkpoints.model_directory import is_model
-from ..errors import plain
 from ..files.claim import Claims
-from .arguments import add_replace, model_path, number
+from ..messages import plain
+from .arguments import Parser, add_replace, model_path, number
 from .stopping import stoppable
 
 
 @stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Write a model directory with (1 - share) * A + share * B."""
-    parser = argparse.ArgumentParser(prog="interpolate", description=__doc__)
+    parser = Parser(prog="interpolate", description=__doc__)
     parser.add_argument("first", type=model_path, metavar="A", help="model directory, for example before fine-tuning")
     parser.add_argument(
         "second", type=model_path, metavar="B", help="model directory of the same sizes, for example after it"

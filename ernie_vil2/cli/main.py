@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import nearest, run_tool
+from ..messages import quoted
 
 USAGE = "usage: ernie-vil2 VERB [arguments]; `ernie-vil2 VERB --help` explains one"
 FOLDER = Path(__file__).resolve().parent
@@ -55,7 +56,7 @@ def dispatch(argv: list[str] | None = None) -> int | None:
     if verb not in known:
         close = nearest(verb, known)
         hint = f"did you mean {close!r}?" if close else "the verbs are " + ", ".join(known)
-        print(f"error: ernie-vil2 has no verb {verb!r}; {hint}", file=sys.stderr)
+        print(f"error: ernie-vil2 has no verb {quoted(verb, 80)}; {hint}", file=sys.stderr)
         return 2
     sys.argv[0] = f"ernie-vil2 {verb}"  # argparse shows it in the verb's usage line
     return verb_main(verb)(rest)

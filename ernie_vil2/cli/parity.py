@@ -1,7 +1,6 @@
 """Compare a model with what the release computes: `parity.py MODEL --fixture DIR`, `--published --image FILE`, or
 `--published --examples FOLDER` for BriVL."""
 
-import argparse
 from pathlib import Path
 
 import ernie_vil2
@@ -12,14 +11,14 @@ from ..conversion.parity_checks import table
 from ..conversion.parity_fixture import read_fixture
 from ..conversion.published_brivl import WANTED, check_brivl
 from ..errors import DataError
-from .arguments import model_path
+from .arguments import Parser, model_path
 from .stopping import stoppable
 
 
 @stoppable()
 def main(argv: list[str] | None = None) -> int:
     """Print the table of checks; the status is 1 when one fails."""
-    parser = argparse.ArgumentParser(prog="parity", description=__doc__)
+    parser = Parser(prog="parity", description=__doc__)
     parser.add_argument(
         "model", type=model_path, metavar="MODEL", help="model directory, the folder of a run, or .pdparams"
     )

@@ -5,7 +5,7 @@ from typing import TextIO
 
 from ..data.sources.base import Source
 from ..data.sources.open import open_source
-from ..errors import plain
+from ..messages import plain
 
 SOURCE = ".tsv, .jsonl, .tar, folder, glob, scenes:..., or a mapping such as '{kind: lmdb, path: train}'"
 

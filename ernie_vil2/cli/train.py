@@ -7,9 +7,9 @@ import argparse
 import shlex
 import sys
 
-from ..errors import plain
+from ..messages import plain
 from ..runtime import import_paddle
-from .arguments import add_run
+from .arguments import Parser, add_run
 
 
 def again(options: argparse.Namespace) -> str:
@@ -20,9 +20,7 @@ def again(options: argparse.Namespace) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Train, or check the configuration, or ask the doctor; the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="train.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="train.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run(parser)
     parser.add_argument(
         "--resume", metavar="auto|DIR", help="go on from the latest checkpoint of the output folder, or from this one"

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, advice, brief, quoted
+from ..errors import ConfigError, advice
 from ..files.json_files import SETTINGS_BYTES, read_json
-from ..files.patterns import path_error
+from ..files.paths.patterns import path_error
 from ..files.run_folder import told_model
 from ..files.yaml_files import parse_value, read_yaml
+from ..messages import brief, quoted
 from ..schema import as_dict, build
 from .model import PIXEL_PROFILES
 from .run import RunConfig

@@ -3,7 +3,8 @@
 import typing
 from dataclasses import dataclass, replace
 
-from ..errors import ConfigError, quoted
+from ..errors import ConfigError
+from ..messages import quoted
 from ..schema import as_dict, build, document
 from .model_size import check_size, parameters
 from .tower_fields import (

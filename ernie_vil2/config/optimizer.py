@@ -3,7 +3,8 @@
 import typing
 from dataclasses import dataclass
 
-from ..errors import ConfigError, quoted
+from ..errors import ConfigError
+from ..messages import quoted
 from ..schema import build, document
 from .patterns import pattern_error
 

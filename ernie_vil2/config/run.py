@@ -3,7 +3,8 @@
 import typing
 from dataclasses import dataclass
 
-from ..errors import ConfigError, nearest, quoted
+from ..errors import ConfigError, nearest
+from ..messages import quoted
 from ..schema import document
 from .augmentation import AugmentationConfig
 from .model import ModelConfig

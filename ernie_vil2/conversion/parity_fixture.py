@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..files.json_files import read_json
-from ..files.litter import is_litter
+from ..files.paths.litter import is_litter
 
 ARRAYS = ("input_ids", "crops", "text_embeds", "image_embeds", "pair_loss", "logit_scale")
 

@@ -1,1 +1,1 @@
-"""Writing files so that nothing is half-written, and digests of them."""
+"""Files of any kind: read within bounds, and written as a whole or not at all."""

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import CheckpointError, advice, meant, plain
+from ..errors import CheckpointError, advice, meant
+from ..messages import plain
 from .leftovers import ASIDE as ASIDE
 from .leftovers import aside_name, clear_leftovers, temporary_name
 

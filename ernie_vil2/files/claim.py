@@ -13,11 +13,12 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigError, UserError, plain
-from . import patterns
+from ..errors import ConfigError, UserError
+from ..messages import plain
 from .leftovers import clear_leftovers
 from .marks import marked, written_by
-from .place import check_file, check_folder
+from .paths import patterns
+from .paths.place import check_file, check_folder
 from .run_folder import CHECKPOINTS, STATE
 from .yaml_files import parse_yaml
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import brief
+from ..messages import brief
 from .atomic import atomic_file, reported
 from .marks import MARK, marked
 from .text import MOST_BYTES, ContentError, read_text

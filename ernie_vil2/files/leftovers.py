@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import plain
+from ..messages import plain
 
 TEMPORARY, ASIDE = ".tmp-", ".replaced-"
 """Endings, before the process: of what is being written, and of an older version that steps aside for a new one."""

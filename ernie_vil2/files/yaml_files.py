@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from ..errors import ConfigError, advice, brief, quoted
+from ..errors import ConfigError, advice
+from ..messages import brief, quoted
 from ..schema import MOST_LEVELS, MOST_VALUES
 from .text import read_text
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ConfigError, quoted
+from ..errors import ConfigError
+from ..messages import quoted
 from ..schema import as_dict, build, document
 
 FINITE = {"minimum": -1e6, "maximum": 1e6}

@@ -16,8 +16,9 @@ from ..data.images.limits import DEFAULT_LIMITS, Limits, limits_of
 from ..data.images.pixels import normalise, preprocess
 from ..data.tokenizer import Tokenizer
 from ..device import device_of
-from ..errors import CheckpointError, ConfigError, brief
+from ..errors import CheckpointError, ConfigError
 from ..files.run_folder import told_model
+from ..messages import brief
 from ..models.dual_encoder import check_amount, fill, uninitialised
 from ..systems.registry import system_class
 from ..threads import MOST_WORKERS, SplitThreads, ordered_map, refuse_fork, thread_count

@@ -11,7 +11,7 @@ from ..checkpoints.fill import fill_parameters
 from ..config.load import completed
 from ..config.run import RunConfig
 from ..errors import CheckpointError, ConfigError
-from ..files.spellings import same_source
+from ..files.paths.spellings import same_source
 from ..schema import as_dict
 
 FIXED = (

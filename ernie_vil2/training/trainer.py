@@ -18,7 +18,7 @@ from ..data.sources.open import open_source
 from ..errors import ConfigError, UserError
 from ..files.atomic import atomic_file
 from ..files.leftovers import clear_leftovers_in
-from ..files.place import check_folder
+from ..files.paths.place import check_folder
 from ..files.run_folder import alone_in
 from ..inference.model import Model
 from ..objectives.gather import divide

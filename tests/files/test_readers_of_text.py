@@ -25,7 +25,7 @@ OTHERWISE = {
         "data/sources/rows/texts.py",
         "data/written_lists.py",
     },
-    "names of files, which are bytes": {"files/names.py"},
+    "names of files, which are bytes": {"files/paths/names.py"},
     "parts of binary formats": {
         "checkpoints/formats/",
         "checkpoints/layouts/any_source.py",

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ernie_vil2.errors import UNSHOWN
+from ernie_vil2.messages import UNSHOWN
 
 CPU_SECONDS, WALL_SECONDS, BYTES = 5.0, 120.0, 1 << 30
 """What a case may take; processor time, since that of the clock depends on the machine's other work"""

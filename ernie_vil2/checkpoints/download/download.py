@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from ...errors import CheckpointError, advice
 from ...files.atomic import atomic_file, reported, sync_directory
 from ...files.json_files import SETTINGS_BYTES, read_json
-from ...files.place import check_folder
+from ...files.paths.place import check_folder
 from .catalogue import Published, addresses, files_of
 from .http_file import Interrupted, Limits, Progress, Refused, fetch
 from .part_file import Part

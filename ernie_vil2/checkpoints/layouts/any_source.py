@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import CheckpointError, advice
 from ...files import json_files
-from ...files.patterns import foreign
+from ...files.paths.patterns import foreign
 from ...files.plain import open_plain
 from ..formats.lazy_tensors import Spec, TensorFile, printable, spec_of
 from ..formats.paddle_file import open_pdparams, refuse_stand_in

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...config.model import PixelProfile
-from ...errors import brief
+from ...messages import brief
 
 FILTERS = {2: "linear", 3: "bicubic"}
 """Pillow's numbers of the filters that a profile may name."""

@@ -5,7 +5,8 @@ from typing import Any
 
 from ...config.model import ModelConfig
 from ...config.tower_fields import ACTIVATIONS, EPSILON, MAX_POSITIONS, MAX_SIDE, MAX_WIDTH
-from ...errors import CheckpointError, nearest, quoted
+from ...errors import CheckpointError, nearest
+from ...messages import quoted
 from ...schema import WORDS, check_range, coerce
 from ..formats.lazy_tensors import Float32View, printable
 from . import clip, efficientnet, ernie, ernie_vil, hugging_face, official, paddleclas_vit

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from ...errors import UserError, plain
+from ...errors import UserError
 from ...files.claim import Claims
-from ...files.place import check_folder
+from ...files.paths.place import check_folder
+from ...messages import plain
 from ...studies.ablation.comparison import COMMAND, NAMES
 from ...studies.ablation.report import summary_table, write_document
 from ...studies.ablation.run import plan

@@ -1,7 +1,6 @@
 """Measure on this machine: speed against a plain use of the same steps, memory, and what the views are worth."""
 
-import argparse
-
+from ..arguments import Parser
 from . import ablation, encode, host, loader, memory, scale, streams, systems, train
 
 VERBS = (encode, loader, memory, train, host, streams, ablation, systems, scale)
@@ -9,7 +8,7 @@ VERBS = (encode, loader, memory, train, host, streams, ablation, systems, scale)
 
 def main(argv: list[str] | None = None) -> int | None:
     """Run one benchmark."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser = Parser(prog="bench", description=__doc__)
     verbs = parser.add_subparsers(metavar="WHAT", required=True)
     for verb in VERBS:
         verb.add_verb(verbs)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DataError, nearest, plain
+from ...errors import ConfigError, DataError, nearest
 from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims
 from ...files.json_files import read_json, write_json
+from ...messages import plain
 from ...studies.scaling.cards import CARDS, Assumptions, card_named
 from ...studies.scaling.measure import measure, measure_two_ranks
 from ...studies.scaling.project import Projection

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from ...errors import UserError, plain
+from ...errors import UserError
 from ...files.claim import Claims
-from ...files.place import check_folder
+from ...files.paths.place import check_folder
+from ...messages import plain
 from ...studies.runs.run import TEST_IMAGES
 from ...studies.systems.comparison import COMMAND, NAMES, Results
 from ...studies.systems.costs import COSTS, measured

@@ -5,8 +5,9 @@ import argparse
 from ...data.check.check import check
 from ...data.images.limits import limits_of
 from ...data.tokenizer import Tokenizer
-from ...errors import ConfigError, plain
+from ...errors import ConfigError
 from ...files.claim import Claims
+from ...messages import plain
 from ..arguments import add_damaged, add_replace, whole
 from ..progress import row_bar
 from ..sources import SOURCE, opened

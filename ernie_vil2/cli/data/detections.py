@@ -11,9 +11,10 @@ from ...data.sources.open import open_source
 from ...data.tagging.labels import Labels
 from ...data.tagging.rules import Rules
 from ...data.tagging.tagging import MATCHES, join
-from ...errors import ConfigError, plain
+from ...errors import ConfigError
 from ...files.atomic import reported
 from ...files.claim import Claims
+from ...messages import plain
 from ...stop import StopRequest
 from ..arguments import add_replace, number, whole
 from ..progress import row_bar

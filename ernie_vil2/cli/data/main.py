@@ -1,7 +1,6 @@
 """Look into data, and write it anew: `data.py check SOURCE` finds what is wrong, `data.py shard` makes tars."""
 
-import argparse
-
+from ..arguments import Parser
 from . import boxes, check, pairs, shard, split, tags, vocab
 
 VERBS = (check, shard, split, tags, boxes, pairs, vocab)
@@ -9,7 +8,7 @@ VERBS = (check, shard, split, tags, boxes, pairs, vocab)
 
 def main(argv: list[str] | None = None) -> int | None:
     """Run one verb on a source."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb in VERBS:
         verb.add_verb(verbs)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DataError, plain
+from ...errors import ConfigError, DataError
 from ...evaluation.benchmarks import counts
 from ...evaluation.benchmarks.retrieval.pairs import Pairs
 from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims
+from ...messages import plain
 from ..arguments import add_replace
 from ..stopping import stoppable
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from ...data.images.limits import limits_of
 from ...data.sources.tar.manifest import NAME, read_manifest
 from ...data.sources.tar.write import BAD_NAME, parse_size, write_shards
-from ...errors import plain
 from ...files.atomic import reported
 from ...files.claim import Claims
+from ...messages import plain
 from ..arguments import add_damaged, add_replace, whole
 from ..progress import row_bar
 from ..sources import SOURCE, opened

@@ -3,8 +3,8 @@
 import argparse
 
 from ...data.vocabulary import write_vocabulary
-from ...errors import plain
 from ...files.claim import Claims
+from ...messages import plain
 from ..arguments import add_replace, count, number
 from ..progress import row_bar
 from ..sources import SOURCE, opened

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ...data.sources.open import plain_value
-from ...errors import ConfigError, plain
+from ...errors import ConfigError
 from ...evaluation.benchmarks.benchmark import kinds
 from ...evaluation.benchmarks.registry import MODULES, benchmark
 from ...evaluation.benchmarks.run import run_benchmark, tables
 from ...evaluation.encoding import Progress
 from ...evaluation.runs import results as runs
 from ...files.json_files import write_json
+from ...messages import plain
 
 SWITCHES = ("split", "allow_counts", "skip_broken", "boxes")
 """options of benchmarks that have an argument of their own"""

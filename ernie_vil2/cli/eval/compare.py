@@ -1,9 +1,8 @@
 """`eval.py compare RUN...`: our results beside the published ones, as Markdown, JSON and an HTML report."""
 
-import argparse
 from pathlib import Path
 
-from ...errors import ConfigError, plain
+from ...errors import ConfigError
 from ...evaluation.compare.markdown import to_markdown
 from ...evaluation.compare.page import page
 from ...evaluation.compare.tables import as_json, compare_runs
@@ -11,8 +10,9 @@ from ...evaluation.runs.results import json_bytes, read_run
 from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims, holds
 from ...files.marks import MARK, comment, marked
-from ...files.place import check_folder
-from ..arguments import add_replace
+from ...files.paths.place import check_folder
+from ...messages import plain
+from ..arguments import Parser, add_replace
 
 COMMAND = "eval compare"
 FILES = {"markdown": "compare.md", "json": "compare.json", "html": "compare.html"}
@@ -20,7 +20,7 @@ FILES = {"markdown": "compare.md", "json": "compare.json", "html": "compare.html
 
 def main(argv: list[str] | None = None) -> None:
     """Print the comparison of run folders, or write compare.md, compare.json and compare.html to a folder."""
-    parser = argparse.ArgumentParser(prog="eval compare", description=__doc__)
+    parser = Parser(prog="eval compare", description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder of an evaluation")
     parser.add_argument("--output", metavar="DIR", help="write to this folder instead of printing")
     parser.add_argument(

@@ -10,7 +10,6 @@ eval compare RUN...                         runs that were written with --output
 import argparse
 import sys
 
-from ...errors import plain
 from ...evaluation import retrieval
 from ...evaluation.benchmarks import registry
 from ...evaluation.embeddings import read_embeddings
@@ -19,7 +18,8 @@ from ...evaluation.metrics.finite import finite
 from ...evaluation.runs import results as runs
 from ...files.claim import Claims
 from ...files.json_files import write_json
-from ..arguments import add_damaged, add_replace, model_path
+from ...messages import plain
+from ..arguments import Parser, add_damaged, add_replace, model_path
 from ..progress import rewrite
 from ..sources import opened
 from ..stopping import stoppable
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv[:1] == ["compare"]:
         return compare.main(argv[1:])
-    parser = argparse.ArgumentParser(prog="eval", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = Parser(prog="eval", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--embeddings", metavar="PATH", help="directory written by encode, or the release's text file")
     what.add_argument(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...errors import plain
 from ...files.json_files import write_json
 from ...files.marks import MARK, marked
+from ...messages import plain
 
 SHOWN = 20
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, Union
 
 import numpy as np
 
-from ...errors import advice, brief, exhausted
+from ...errors import advice, exhausted
+from ...messages import brief
 from .limits import Limits, check_bytes, image_error
 
 if TYPE_CHECKING:

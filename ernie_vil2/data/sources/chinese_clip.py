@@ -11,7 +11,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from ...errors import DataError, nearest
-from ...files.names import name_text
+from ...files.paths.names import name_text
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .lines import MAX_LINE_BYTES, LineFile

@@ -8,8 +8,8 @@ from typing import SupportsIndex
 import numpy as np
 
 from ...errors import ConfigError, DataError
-from ...files.litter import is_litter
-from ...files.names import name_text
+from ...files.paths.litter import is_litter
+from ...files.paths.names import name_text
 from ..images.formats.kinds import is_picture_file
 from . import fields
 from .base import Sample, Source, digest

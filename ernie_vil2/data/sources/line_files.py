@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex
 
 from ...errors import DataError
-from ...files.names import name_text
+from ...files.paths.names import name_text
 from . import fields
 from .base import RowError, Sample, Source, without_front
 from .lines import MAX_LINE_BYTES, LineFile

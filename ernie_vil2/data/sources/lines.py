@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import DataError, advice, exhausted
 from ...files.encodings import NAMES, UTF8, Evidence, codec_of, wide_codec
-from ...files.names import name_text
+from ...files.paths.names import name_text
 from ...files.stand_ins import stand_in
 from ...files.text import MARK
 from .base import RowError

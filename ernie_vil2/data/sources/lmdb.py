@@ -17,7 +17,7 @@ from ...checkpoints.formats.lazy_tensors import Piece, printable
 from ...checkpoints.formats.pickle_machine import Machine, Refused
 from ...errors import CheckpointError, DataError, advice
 from ...files.lmdb_pages import NAME, check_lmdb
-from ...files.names import name_text
+from ...files.paths.names import name_text
 from ...files.stand_ins import stand_in_at
 from ...files.text import ContentError
 from . import fields

@@ -8,7 +8,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...errors import ConfigError, nearest, quoted
+from ...errors import ConfigError, nearest
+from ...messages import quoted
 from .base import Source
 from .composite import CompositeSource
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigError, DataError, advice, brief, nearest, quoted
-from ...files.litter import is_litter
-from ...files.patterns import is_braces, path_error, paths_of
+from ...errors import ConfigError, DataError, advice, nearest
+from ...files.paths.litter import is_litter
+from ...files.paths.patterns import is_braces, path_error, paths_of
 from ...files.yaml_files import parse_value
+from ...messages import brief, quoted
 from ...schema import check_range, coerce
 from .base import Source
 from .beside import READERS, BesideSource

@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from ...errors import ImageError, advice, exhausted
-from ...files.names import escaped_name
+from ...files.paths.names import escaped_name
 from .base import RowError, Sample
 from .rows.texts import shorten
 

@@ -8,8 +8,8 @@ from typing import SupportsIndex
 
 from ...errors import DataError, advice, exhausted
 from ...files.encodings import GB, NAMES, codec_of
-from ...files.litter import is_litter
-from ...files.names import distinct_texts, name_text
+from ...files.paths.litter import is_litter
+from ...files.paths.names import distinct_texts, name_text
 from ...files.text import codec_of_text
 from ..images.formats.kinds import has_picture_head
 from . import stem_parts

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ...errors import ConfigError, nearest, quoted
+from ...errors import ConfigError, nearest
+from ...messages import quoted
 from ..runs.records import Outcome
 
 Record = TypeVar("Record")

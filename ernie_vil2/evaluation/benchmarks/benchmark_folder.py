@@ -10,7 +10,7 @@ from typing import Any
 from ...data.images.formats.kinds import SUFFIXES, has_picture_head
 from ...errors import DataError, advice
 from ...files import json_files
-from ...files.litter import is_litter
+from ...files.paths.litter import is_litter
 from .counts import some
 
 DEPTH = 4

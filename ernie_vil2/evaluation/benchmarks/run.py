@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import plain
 from ...files.digests import sha256_of
+from ...messages import plain
 from ..encoding import Progress
 from ..metrics.ranks import percent
 from ..runs.provenance import provenance

@@ -25,7 +25,7 @@ from ...files.claim import Claims
 from ...files.json_files import read_json, write_json
 from ...files.leftovers import clear_leftovers_in
 from ...files.marks import written_by
-from ...files.place import check_folder
+from ...files.paths.place import check_folder
 from ...files.run_folder import CHECKPOINTS, RUN_FILES, whole_steps
 from ...inference.model import Model, load
 from ...runtime import cpu_count

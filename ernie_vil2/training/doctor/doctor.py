@@ -11,9 +11,9 @@ from ...data.images.limits import limits_of
 from ...data.sources.base import Sample, Source
 from ...data.sources.usable import too_many_bad
 from ...device import current_device
-from ...errors import plain
 from ...files.leftovers import scratch_folder
 from ...keys import generator
+from ...messages import plain
 from ...objectives.views import group_of
 from ...runtime import cpu_count
 from ..distributed import Ranks

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from ...errors import brief, plain
+from ...messages import brief, plain
 
 Values = Mapping[str, float | int | str | None]
 LONGEST_LINE = 4000

@@ -6,8 +6,9 @@ The variables outlive a job where a shell exports them, so nothing in them is ta
 import os
 from dataclasses import dataclass
 
-from ...errors import ConfigError, UserError, brief, cause_of
+from ...errors import ConfigError, UserError, cause_of
 from ...files.json_files import read_json
+from ...messages import brief
 
 COUNT, RANK, ENDPOINTS = "PADDLE_TRAINERS_NUM", "PADDLE_TRAINER_ID", "PADDLE_TRAINER_ENDPOINTS"
 CURRENT, MASTER, BACKUP = "PADDLE_CURRENT_ENDPOINT", "PADDLE_MASTER", "PADDLE_BACKUP_ENV_PATH"

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from ....errors import advice
-from ....files.names import other_forms
+from ....files.paths.names import other_forms
 from ..base import RowError
 from .texts import shorten
 

@@ -10,7 +10,8 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from ....errors import ConfigError, nearest, quoted
+from ....errors import ConfigError, nearest
+from ....messages import quoted
 from ..base import Sample, Source, without_front
 from . import captions
 from .drawing import render

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ....files.names import decode_name
+from ....files.paths.names import decode_name
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)

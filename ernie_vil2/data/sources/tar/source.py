@@ -11,14 +11,15 @@ from tqdm import tqdm
 
 from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
-from ....files.litter import is_litter
-from ....files.names import distinct_texts, name_text
+from ....files.paths.litter import is_litter
+from ....files.paths.names import distinct_texts, name_text
 from .. import stem_parts
 from ..base import RowError, Sample, Source, without_front
 from ..stem_parts import IMAGE
 from . import manifest
 from .headers import shown
-from .index import NO_CAPTION, NO_IMAGE, kept_index, open_index
+from .index import kept_index, open_index
+from .walk import NO_CAPTION, NO_IMAGE
 
 SHOWN = 20
 ADVICE = {

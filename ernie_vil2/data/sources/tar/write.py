@@ -16,10 +16,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ....errors import ConfigError, DataError, advice, exhausted, plain, quoted
+from ....errors import ConfigError, DataError, advice, exhausted
 from ....files.atomic import LOG, atomic_file, behind_link, replace_directory
 from ....files.leftovers import clear_leftovers_in
-from ....files.spellings import same_source
+from ....files.paths.spellings import same_source
+from ....messages import plain, quoted
 from ...images.limits import DEFAULT_LIMITS, Limits
 from ..base import RowError, Sample, Source
 from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of

@@ -9,8 +9,8 @@ import numpy as np
 
 from ....data.images.formats.kinds import SUFFIXES, has_picture_head
 from ....errors import DataError
-from ....files.litter import is_litter
-from ....files.names import name_text
+from ....files.paths.litter import is_litter
+from ....files.paths.names import name_text
 from ..benchmark_folder import readable
 from ..reading import Reading, find, missing, rows
 

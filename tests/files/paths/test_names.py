@@ -13,7 +13,7 @@ from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.errors import DataError
 from ernie_vil2.evaluation.benchmarks.classification.class_folders import read_folder
 from ernie_vil2.evaluation.benchmarks.reading import Reading
-from ernie_vil2.files.names import decode_name, distinct_texts, name_text, other_forms
+from ernie_vil2.files.paths.names import decode_name, distinct_texts, name_text, other_forms
 
 GBK = "猫照".encode("gbk")
 LATIN = b"caf\xe9"

@@ -15,7 +15,7 @@ from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.evaluation.benchmarks.benchmark_folder import Folder
 from ernie_vil2.evaluation.benchmarks.classification.class_folders import read_folder
 from ernie_vil2.evaluation.benchmarks.reading import Reading
-from ernie_vil2.files.litter import is_litter, lies_in_litter
+from ernie_vil2.files.paths.litter import is_litter, lies_in_litter
 
 PICTURE = Image.fromarray(np.arange(12 * 10 * 3, dtype=np.uint8).reshape(12, 10, 3))
 NAMES = {"a.jfif": "JPEG", "b.avif": "AVIF", "c.jp2": "JPEG2000", "d": "PNG", "e.JPG": "JPEG", "f.jpg_large": "JPEG"}

@@ -4,8 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from ..errors import REMOVED, ConfigError, advice, folder_removed
-from .leftovers import UNCHECKED, temporary_name
+from ...errors import REMOVED, ConfigError, advice, folder_removed
+from ..leftovers import UNCHECKED, temporary_name
 
 LONGEST_NAME = 255
 """Bytes of the longest name of a file, where a file system does not say another number"""

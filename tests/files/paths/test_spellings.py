@@ -10,7 +10,7 @@ from ernie_vil2.config.run import RunConfig
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.data.sources.tar.write import write_shards
 from ernie_vil2.errors import ConfigError
-from ernie_vil2.files.spellings import same_source
+from ernie_vil2.files.paths.spellings import same_source
 from ernie_vil2.schema import as_dict, build
 from ernie_vil2.training.resume import compare
 

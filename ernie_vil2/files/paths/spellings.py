@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from .yaml_files import parse_yaml
+from ..yaml_files import parse_yaml
 
 PATHS = ("path", "source", "sources", "tags", "boxes")
 """Keys of a source's mapping that name files"""

@@ -7,7 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Collection, Iterator
 
-from ..errors import shown
+from ...messages import shown
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Python has halves of surrogate pairs for the bytes of a name that are no UTF-8."""

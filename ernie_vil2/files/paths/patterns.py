@@ -7,8 +7,8 @@ import os
 import re
 from collections.abc import Iterator
 
-from ..errors import REMOVED, ConfigError, DataError, advice, folder_removed, nearest
-from ..schema import text_error
+from ...errors import REMOVED, ConfigError, DataError, advice, folder_removed, nearest
+from ...schema import text_error
 
 MOST = 500_000
 """Names that braces may stand for"""

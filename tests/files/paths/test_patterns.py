@@ -14,7 +14,7 @@ from ernie_vil2.cli.main import dispatch
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.errors import ConfigError, DataError, UserError
 from ernie_vil2.files.claim import Claims
-from ernie_vil2.files.patterns import MOST, expanded, is_braces
+from ernie_vil2.files.paths.patterns import MOST, expanded, is_braces
 from ernie_vil2.inference.model import load
 
 
