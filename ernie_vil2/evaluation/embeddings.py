@@ -1,5 +1,6 @@
 """Embeddings of images and texts that belong together: the record, and its readers."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -81,10 +82,7 @@ def read_directory(path: Path) -> Embeddings:
         raise DataError(f"{path} lacks {', '.join(missing)}; an embeddings directory holds {', '.join(FILES)}")
     arrays = {}
     for name in ("image", "text"):
-        try:
-            arrays[name] = np.lib.format.open_memmap(path / f"{name}.npy", mode="r")
-        except UNREADABLE as error:
-            raise no_array(path / f"{name}.npy", error) from None
+        arrays[name] = open_array(path / f"{name}.npy")
     image_ids, text_ids = read_lines(path / "image_ids.txt"), read_lines(path / "text_ids.txt")
     for name, lines in (("image", image_ids), ("text", text_ids)):
         if arrays[name].ndim != 2 or len(arrays[name]) != len(lines):
@@ -117,10 +115,7 @@ def read_text_keys(path: Path, texts: int) -> tuple[np.ndarray | None, tuple[str
             f"{path} has no {TEXT_KEYS}, so equal texts of different images are not known and count as wrong for each "
             "other's images; encode again to have them counted as right",
         )
-    try:
-        keys = np.array(np.lib.format.open_memmap(path / TEXT_KEYS, mode="r"))
-    except UNREADABLE as error:
-        raise no_array(path / TEXT_KEYS, error) from None
+    keys = np.array(open_array(path / TEXT_KEYS))
     if keys.shape != (texts,) or keys.dtype != np.int64:
         raise DataError(
             f"{path / TEXT_KEYS} holds {keys.dtype} of shape {list(keys.shape)} but text_ids.txt has {texts} lines; "
@@ -129,9 +124,16 @@ def read_text_keys(path: Path, texts: int) -> tuple[np.ndarray | None, tuple[str
     return keys, shared_texts(keys)
 
 
-def no_array(path: Path, error: Exception) -> DataError:
-    """The error of a file that NumPy cannot read."""
-    return DataError(f"{path} {stand_in_at(path) or f'is not a plain NumPy array ({error}); encode again'}")
+def open_array(path: Path) -> np.ndarray:
+    """The array of a .npy file, mapped and not read; DataError for what NumPy cannot read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            return np.lib.format.open_memmap(path, mode="r")
+    except UNREADABLE as error:
+        raise DataError(
+            f"{path} {stand_in_at(path) or f'is not a plain NumPy array ({error}); encode again'}"
+        ) from None
 
 
 def shared_texts(keys: np.ndarray) -> tuple[str, ...]:

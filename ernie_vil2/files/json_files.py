@@ -66,8 +66,11 @@ DECODER = json.JSONDecoder(object_pairs_hook=unique)
 
 
 def parse_json(text: str) -> Any:
-    """What a JSON text says. Raises ValueError (KeyTwice, JSONDecodeError), and RecursionError for absurd nesting."""
-    return DECODER.decode(text)
+    """What a JSON text says. Raises ValueError: KeyTwice, JSONDecodeError, or a plain one for absurd nesting."""
+    try:
+        return DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def read_json(

@@ -214,7 +214,8 @@ class Checkpoints:
         if not later:
             return None
         if self.steps():
-            self._point()
+            with reported(self.folder / POINTER):
+                self._point()
         names = ", ".join(path.name + ABANDONED for path in later)
         return f"later checkpoints are set aside as {names}; remove them when you do not want them"
 

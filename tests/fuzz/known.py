@@ -17,27 +17,7 @@ class Known:
     why: str
 
 
-NUMPY = "NumPy's own errors of a header that is no literal"
-KNOWN: tuple[Known, ...] = (
-    Known("images", "noise", r"^PIL\.TiffImagePlugin of another's log", "Pillow logs an error that it raises as well"),
-    Known("images", "traceback", r"^ZeroDivisionError .* tiff_burden", "a TIFF whose BitsPerSample has no values"),
-    Known("commands", "control characters", "^argparse", "argparse repeats words as they are"),
-    Known("commands", "no sentence", "^argparse", "argparse repeats words as they are"),
-    Known("commands", "overlong", "^argparse|^our own line", "words are repeated in full"),
-    Known("commands", "traceback", "^RecursionError .* parse_json", "deep JSON of detections"),
-    Known("runs", "traceback", "^IsADirectoryError .* atomic_file", "checkpoints.json is a folder"),
-    Known("evaluations", "traceback", "^TokenError .* read_(directory|text_keys)", NUMPY),
-    Known("evaluations", "traceback", "^RecursionError .* parse_json", "deep JSON of detections"),
-    Known(
-        "evaluations",
-        "traceback",
-        "^OverflowError .* (corners|name|read_entry|shown)$",
-        "a number that no float can hold",
-    ),
-    Known("evaluations", "traceback", "^(KeyError|TypeError) .* read_entry", "labels or boxes of another type"),
-    Known("evaluations", "traceback", "MemoryError .* read_(directory|text_keys)", "a header that claims terabytes"),
-    Known("evaluations", "noise", "(Runtime|User)Warning", "embeddings that are not finite"),
-)
+KNOWN: tuple[Known, ...] = ()
 
 
 def known(cases: str, verdict: Verdict, among: tuple[Known, ...] = KNOWN) -> Known | None:

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import functools
+import logging
 import os
 import warnings
 from types import ModuleType
@@ -14,9 +15,9 @@ def opencv() -> ModuleType:
     import cv2
 
     if "OPENCV_LOG_LEVEL" not in os.environ:
-        logging = getattr(cv2.utils, "logging", cv2)
-        if hasattr(logging, "setLogLevel"):
-            logging.setLogLevel(0)
+        log = getattr(cv2.utils, "logging", cv2)
+        if hasattr(log, "setLogLevel"):
+            log.setLogLevel(0)
     return cv2
 
 
@@ -33,4 +34,5 @@ def pillow() -> ModuleType:
 
     for module in (r"PIL\.", r"ernie_vil2\.data\.images\."):
         warnings.filterwarnings("ignore", module=module)
+    logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # it logs what it raises as well
     return Image

@@ -13,7 +13,7 @@ from ...files.text import decode_text
 from ..sources import fields
 from ..sources.base import RowError
 from ..sources.lines import LineFile
-from ..sources.rows.texts import decode_utf8
+from ..sources.rows.texts import decode_utf8, shorten
 from .labels import Labels
 
 ID_KEYS = ("image_id", "id", "image", "file_name")
@@ -71,6 +71,8 @@ def read_entry(entry: Any, labels: Labels | None, where: str) -> tuple[str, list
     name, values = first_of(entry, LABEL_KEYS)
     if name is None and labels is None:
         values = unnamed(entry)
+    elif isinstance(values, dict):
+        raise RowError(where, "bad detection", f"its {name} are a mapping", "make them a list")
     elif name is None:
         raise RowError(where, "bad detection", "the entry has no labels", f"add one of {', '.join(LABEL_KEYS)}")
     single, values = not isinstance(values, list), as_list(values)
@@ -84,6 +86,8 @@ def read_entry(entry: Any, labels: Labels | None, where: str) -> tuple[str, list
     boxes = entry_boxes(entry, single)
     if boxes is None and labels is None:
         raise RowError(where, "bad detection", "the entry has no boxes", f"add one of {', '.join(BOX_KEYS)}")
+    if boxes is not None and not isinstance(boxes, list):
+        raise RowError(where, "bad detection", f"its boxes are {shorten(boxes)}", "make them a list")
     counts = [len(values), len(scores)] + ([] if boxes is None else [len(boxes)])
     if len(set(counts)) > 1:
         reason = "its numbers of labels, scores and boxes differ: " + ", ".join(map(str, counts))
@@ -93,7 +97,7 @@ def read_entry(entry: Any, labels: Labels | None, where: str) -> tuple[str, list
         tag = labels.name(label, where) if labels is not None else label if isinstance(label, str) else ""
         try:
             item = Found(tag, float(score), None if boxes is None else corners(boxes[place], single))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise RowError(where, "bad detection", "a score or a box is no number", "correct the line") from None
         if not math.isfinite(item.score):
             raise RowError(where, "bad detection", f"a score is {score}", "write finite scores")

@@ -9,9 +9,12 @@ from typing import Any
 from ...errors import ConfigError, DataError, advice
 from ...files.json_files import read_json
 from ...files.text import read_lines
+from ...messages import quoted
 from ..tokenizer import is_blank
 
 LANGUAGES = ("zh", "en")
+MOST = 1e15
+"""No class has such a number"""
 CHINESE = re.compile("[\u3400-\u9fff]")
 COCO = """
 1 person 人, 2 bicycle 自行车, 3 car 汽车, 4 motorcycle 摩托车, 5 airplane 飞机, 6 bus 公交车, 7 train 火车,
@@ -58,8 +61,11 @@ class Labels:
 
         Raises DataError at `where` for a number without a name, or without a Chinese one when that is wanted.
         """
-        if isinstance(label, bool) or not isinstance(label, (int, float, str)) or label != label:
-            raise DataError(f"{where}: the label {label!r} is neither a class number nor a name; correct the file")
+        counts = isinstance(label, (int, float)) and not isinstance(label, bool) and -MOST < label < MOST
+        if not counts and not isinstance(label, str):
+            raise DataError(
+                f"{where}: the label {quoted(label)} is neither a class number nor a name; correct the file"
+            )
         if isinstance(label, str):
             label = label.strip()
             number = self.numbers.get(label)
