@@ -11,7 +11,7 @@ from ..config.run import MAX_SEED
 from ..errors import ConfigError
 from ..files.claim import REPLACE
 from ..files.run_folder import latest_model
-from ..messages import brief, plain
+from ..messages import LONGEST, brief, plain
 
 Number = TypeVar("Number", int, float)
 
@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print how the command is used and what was wrong, and leave with 2."""
-        super().error(brief(message))
+        super().error(brief(message, LONGEST - 80))  # the name of the command comes before it
 
 
 def between(kind: type[Number], least: Number, most: Number) -> Callable[[str], Number]:

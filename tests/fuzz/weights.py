@@ -72,7 +72,7 @@ class Zeros(dict):
 
 def recognised(example: Example, folder: object) -> None:
     """Recognise tensors by their keys and shapes and read them as a model of ours."""
-    state = Zeros({key: np.zeros(shape, np.float32) for key, shape in example.told["shapes"].items()})
+    state = Zeros({key: np.zeros(np.maximum(shape, 0), np.float32) for key, shape in example.told["shapes"].items()})
     source = Source(Path("weights.bin"), state, settings=example.told["settings"])
     read = read_source(source, recognise(source))
     for key in read.state:

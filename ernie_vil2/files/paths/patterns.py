@@ -3,9 +3,9 @@
 import errno
 import glob
 import itertools
+import math
 import os
 import re
-from collections.abc import Iterator
 
 from ...errors import REMOVED, ConfigError, DataError, advice, folder_removed, nearest
 from ...schema import text_error
@@ -106,7 +106,7 @@ def foreign(text: str) -> str | None:
 
 def is_braces(text: str) -> bool:
     """Whether a text that begins with { and ends with } has names in braces: a mapping of YAML has a colon in it."""
-    return ":" not in text.replace(JOIN, "") and next(_expand(text)) != text
+    return ":" not in text.replace(JOIN, "") and len(_pieces(text)) > 1
 
 
 def expanded(text: str) -> list[str]:
@@ -114,21 +114,24 @@ def expanded(text: str) -> list[str]:
 
     Raises ConfigError for more than MOST names, of which no more are made.
     """
-    names = list(itertools.islice(_expand(text), MOST + 1))
-    if len(names) > MOST:
+    pieces = _pieces(text)
+    if math.prod(map(len, pieces)) > MOST:
         raise ConfigError(f"{text} stands for over {MOST:,} names; correct the numbers in its braces")
-    return names
+    return list(map("".join, itertools.product(*pieces)))
 
 
-def _expand(text: str) -> Iterator[str]:
-    group = _first_group(text) if text.count("{") <= DEEPEST else None
-    if group is None:
-        yield text
-        return
-    start, end, parts = group
-    for part in parts:
-        for rest in _expand(text[end:]):
-            yield text[:start] + part + rest
+def _pieces(text: str) -> list[list[str]]:
+    """What the text consists of, one after the other: for each place the texts that can stand there.
+
+    They stop where there are too many already.
+    """
+    pieces, room, deepest = [], MOST, text.count("{") > DEEPEST
+    while room and not deepest and (group := _first_group(text)):
+        start, end, parts = group
+        names = list(itertools.islice(parts, room + 1))
+        pieces += [[text[:start]], names]
+        room, text = room // max(len(names), 1), text[end:]
+    return [*pieces, [text]]
 
 
 def _first_group(text):
@@ -156,7 +159,7 @@ def _first_group(text):
 
 def _each(parts):
     for part in parts:
-        yield from _expand(part)
+        yield from expanded(part)
 
 
 def _counted(first, last, step):
