@@ -10,7 +10,7 @@ from ernie_vil2.cli.main import dispatch
 from ernie_vil2.errors import ADVICE, UserError
 from ernie_vil2.evaluation.runs.records import Outcome, Result
 from ernie_vil2.evaluation.runs.results import write_run
-from ernie_vil2.files import place
+from ernie_vil2.files.paths import place
 from ernie_vil2.files.paths.place import check_file, check_folder
 from tests.cli.commands import FILES, FOLDERS, call, content
 from tests.conftest import ROOT
