@@ -117,9 +117,11 @@ def coerce(kind: typing.Any, value: typing.Any, where: str | os.PathLike, path: 
     ):
         return value
     if origin is dict and isinstance(value, dict):
-        for key in value:
-            coerce(typing.get_args(kind)[0], key, where, f"a key of {path}")
-        return dict(value)
+        of_key = typing.get_args(kind)[0]
+        named = {str(key) if of_key is str and type(key) is int else key: item for key, item in value.items()}
+        for key in named:
+            coerce(of_key, key, where, f"a key of {path}")
+        return named
     name = getattr(kind, "__name__", str(kind))
     quotes = "; put it in quotes" if kind is str and isinstance(value, (bool, int, float)) else ""
     raise ConfigError(f"{where}: {path} must be of type {name}, not {quoted(value)}{quotes}")

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import logging
+import mmap
 import os
 import random
 import subprocess
@@ -34,10 +35,17 @@ def spin():
         pass
 
 
+def fresh(count):
+    """Memory that this process has not had before, all of it touched: what it inherited free is no growth."""
+    held = mmap.mmap(-1, count)
+    held[::4096] = b"x" * (count // 4096)
+    return held
+
+
 def hog():
     held = []
     for _ in range(60):
-        held.append(b"x" * (10 << 20))
+        held.append(fresh(10 << 20))
         time.sleep(0.01)
     time.sleep(30)
 
@@ -145,7 +153,7 @@ def test_a_process_that_has_grown_is_replaced_and_no_case_is_lost(tmp_path):
         return Example("growing", {}, {"number": number})
 
     held = []
-    grow = Target(lambda example, folder: held.append(b"x" * (60 << 20)), (), in_memory=True)
+    grow = Target(lambda example, folder: held.append(fresh(60 << 20)), (), in_memory=True)
     campaign = Campaign({"growing": grow}, growing, 0, tmp_path / "work", 2, Limits())
     campaign.run(["growing"], 5, 90)
     assert (campaign.tallies["growing"].cases, campaign.tallies["growing"].faults) == (90, 0)
