@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from ...data.split import write_split
+from ...data.split import check_request, write_split
 from ...errors import ConfigError
 from ...files.claim import Claims
 from ..arguments import add_replace, number, seed
@@ -20,6 +20,7 @@ def run(options: argparse.Namespace) -> None:
         if not os.path.isdir(os.path.dirname(path) or "."):
             raise ConfigError(f"the folder of {path} does not exist; create it first")
         claims.file(path)
+    check_request(options.train, options.valid, options.share)
     source = opened(options.source)
     progress = row_bar(len(source))
     split = write_split(source, options.train, options.valid, options.share, options.seed, options.embed, progress)

@@ -206,12 +206,14 @@ class Scan:
             if not self.codec and not evidence.full:
                 evidence.see(memoryview(buffer)[:filled], not position, filled < CHUNK_BYTES)
             units = np.frombuffer(buffer, kind, filled // unit)
-            if not position:
+            returns = buffer.find(b"\r", 0, filled) >= 0
+            if not position and returns:
                 self.any_end |= bool(lone(units).sum() > (units == 10).sum())
             ends = units == 10
-            if self.any_end:
-                if held and len(units) and units[0] != 10:
-                    self._append(np.array([position]))
+            if held and len(units) and units[0] != 10:
+                self._append(np.array([position]))
+            held = False
+            if self.any_end and returns:
                 ends |= lone(units)
                 held = bool(len(units) and units[-1] == 13)
             self._append((np.flatnonzero(ends) + 1) * unit + position)
