@@ -6,6 +6,7 @@ import os
 from ...data.split import check_request, write_split
 from ...errors import ConfigError
 from ...files.claim import Claims
+from ...files.paths.names import name_text
 from ..arguments import add_replace, number, seed
 from ..progress import row_bar
 from ..sources import SOURCE, opened
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"{split.bad:,} bad rows were left out:", *split.reasons, sep="\n")
     images = split.train.images + split.valid.images
     for part in (split.train, split.valid):
-        print(f"{part.path}: {part.rows:,} rows of {part.images:,} images ({part.images / images:.1%})")
+        print(f"{name_text(part.path)}: {part.rows:,} rows of {part.images:,} images ({part.images / images:.1%})")
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
