@@ -19,7 +19,7 @@ from .towers import KINDS, READING
 
 STARTS = ("model", "text", "image")
 """Keys of `init` that name a model"""
-PATTERN = re.compile(r"\*+[./][\w*?./{},\[\]-]+|\{[\w.,-]+\}[\w*?./-]*\w")
+PATTERN = re.compile(r"\*+[./][\w*?./{},\[\]-]+|\{[\w.,-]+\}[\w*?./{},-]*\w")
 """Paths that begin as YAML's aliases and mappings do"""
 
 
