@@ -109,9 +109,9 @@ class CsvSource(MappingSource):
 
 def continuation_lines(lines: LineFile, first: int, delimiter: bytes) -> list[int]:
     """Physical lines that go on a quoted cell begun before them, so that no row begins there."""
-    found, until = [], first
+    found, until, skipped = [], first, set(lines.skipped.tolist())
     for line, fetch in lines.walk(first, "replace"):
-        record = fetch(1) if line >= until else b""
+        record = fetch(1) if line >= until and line not in skipped else b""
         if b'"' not in record or not leaves_quote_open(record, delimiter):
             continue
         ahead, size, texts = 0, len(record), 1
