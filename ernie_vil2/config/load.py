@@ -1,6 +1,7 @@
 """From a YAML file, overrides and the weights that `init` names to the RunConfig of a run."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from .towers import KINDS, READING
 
 STARTS = ("model", "text", "image")
 """Keys of `init` that name a model"""
+PATTERN = re.compile(r"\*+[./][\w*?./{},\[\]-]+|\{[\w.,-]+\}[\w*?./{},-]*\w")
+"""Paths that begin as YAML's aliases and mappings do"""
 
 
 def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
@@ -29,11 +32,7 @@ def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfi
         if not separator or not key:
             raise ConfigError(f"-o {brief(override, 120)}: write it as key=value, for example -o train.steps=100")
         where = f"{path} with -o {brief(override, 120)}"
-        set_key(
-            data,
-            key.strip().split("."),
-            parse_value(f"-o {override}", value, f": {quoted(value)} is not a YAML value; quote it"),
-        )
+        set_key(data, key.strip().split("."), given_value(override, value.strip()))
     spell_out_kinds(data)
     try:
         start_from(data, where if len(overrides) == 1 else str(path))
@@ -43,6 +42,14 @@ def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfi
         build(RunConfig, {**data, "init": {**data["init"], "model": None}}, str(path))  # a misspelt key explains more
         raise
     return build(RunConfig, data, where if len(overrides) == 1 else str(path))
+
+
+def given_value(override: str, text: str) -> Any:
+    """The YAML value of an override; a glob (`*.tar`) or a path with names in braces (`{a,b}.tsv`), which YAML cannot
+    read, is the text itself."""
+    if PATTERN.fullmatch(text):
+        return text
+    return parse_value(f"-o {override}", text, f": {quoted(text)} is not a YAML value; quote it")
 
 
 def completed(saved: dict[str, Any]) -> dict[str, Any]:

@@ -64,12 +64,8 @@ def write_split(
     is written where a side would be empty. Raises ConfigError for a share, a name or an image's place that will not do,
     DataError for an empty side. progress: wraps the iterator of rows.
     """
-    if not (isinstance(share, (int, float)) and math.isfinite(share) and 0 < share < 1):
-        raise ConfigError(f"the share is {share!r}; give a number between 0 and 1, such as 0.1")
+    check_request(train, valid, share)
     split = Split(Part(Path(train)), Part(Path(valid)))
-    for part in (split.train, split.valid):
-        if part.path.suffix.lower() not in (".jsonl", ".ndjson"):
-            raise ConfigError(f"{part.path}: a part is written as JSON lines; name it {part.path.stem or 'part'}.jsonl")
     base = sqlite3.connect("")  # a file that is nowhere to be seen, and gone with the process
     try:
         with (
@@ -91,6 +87,15 @@ def write_split(
     finally:
         base.close()
     return split
+
+
+def check_request(train: str | os.PathLike, valid: str | os.PathLike, share: float) -> None:
+    """ConfigError for a share, or names of parts, that will not do with any source."""
+    if not (isinstance(share, (int, float)) and math.isfinite(share) and 0 < share < 1):
+        raise ConfigError(f"the share is {share!r}; give a number between 0 and 1, such as 0.1")
+    for path in map(Path, (train, valid)):
+        if path.suffix.lower() not in (".jsonl", ".ndjson"):
+            raise ConfigError(f"{path}: a part is written as JSON lines; name it {path.stem or 'part'}.jsonl")
 
 
 def write_row(

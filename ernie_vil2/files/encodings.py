@@ -102,6 +102,12 @@ def codec_of_bytes(raw: bytes) -> str:
     return evidence.codec
 
 
+def can_be_gb(raw: bytes) -> bool:
+    """Whether the bytes of a short text may be GB18030, whatever else they may be; not where all are ASCII."""
+    pieces = [piece for piece in PARTS.split(raw[: 2 * HEAD]) if not piece.isascii()]
+    return bool(pieces) and all(kind_of(piece)[0] in (GB, "unsure") for piece in pieces)
+
+
 def kind_of(piece: bytes) -> tuple[str, int]:
     """(what a piece that is not ASCII speaks for, the number of characters that GB18030 makes of it)."""
     piece = piece[HIGH.search(piece).start() :]
@@ -131,8 +137,10 @@ def is_usual(character: str) -> bool:
 
 
 def is_mixture(text: str) -> bool:
-    """Whether three scripts stand in one word, as in `һֻè`, which 一只猫 in GBK is in UTF-8: nobody writes that."""
-    return any(len(set(map(script, word)) - {""}) > 2 for word in RUN.findall(text))
+    """Whether scripts stand in one word that nobody writes so, as in `һֻè` and `Сè`, which 一只猫 and 小猫 in GBK are in
+    UTF-8: three of them, or two other than those of phonetic signs."""
+    words = (set(map(script, word)) - {""} for word in RUN.findall(text))
+    return any(len(word) > 2 or len(word - {"MODIFIER"}) == 2 and not word >= {"LATIN", "GREEK"} for word in words)
 
 
 def script(character: str) -> str:

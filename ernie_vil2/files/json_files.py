@@ -93,5 +93,7 @@ def read_json(
         raise ContentError(path, str(error), "keep one of them") from None
     except json.JSONDecodeError as error:
         raise ContentError(path, f"not valid JSON at column {error.colno} ({error.msg})", mend, error.lineno) from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise ContentError(path, "cannot be read as JSON (too many brackets within others)", mend) from None
+    except ValueError as error:
         raise ContentError(path, f"cannot be read as JSON ({error})", mend) from None

@@ -85,3 +85,16 @@ def test_keys_are_the_same_everywhere_and_independent():
     assert len(draws) == 400
     assert stable_hash("a", "b") != stable_hash("ab") and stable_hash(1, 23) != stable_hash(12, 3)
     assert stable_hash("\ud800") == stable_hash("\ud800")
+
+
+@pytest.mark.parametrize(
+    "path", ["*.tar", "**/*.jsonl", "{a,b}.tsv", "{00000..00127}.tar", "{train,more}/shard-{0..3}.tar", "s/{0..9}.tar"]
+)
+def test_an_override_may_be_a_path_that_yaml_cannot_read(path):
+    assert load_run(ROOT / "configs/demo.yaml", [f"data.train={path}"]).data.train == path
+
+
+@pytest.mark.parametrize("value", ["*x", "{a: b}.tsv", "{a", "{a,b} .tsv", "*/\x1b[2J", "{a}{"])
+def test_other_text_that_yaml_cannot_read_is_one_sentence(value):
+    with pytest.raises(ConfigError, match="-o data.train="):
+        load_run(ROOT / "configs/demo.yaml", [f"data.train={value}"])

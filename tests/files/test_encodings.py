@@ -17,7 +17,7 @@ from ernie_vil2.files.encodings import GB, UTF8, codec_of, codec_of_bytes
 from ernie_vil2.files.text import decode_text
 from tests.files.kinds import LINES, WHOLE, saved
 
-CHINESE = ["一只猫", "一张图片", "一只狗在草地上奔跑", "红色的连衣裙，夏季新款", "“你好”", "商品标题：手机壳"]
+CHINESE = ["一只猫", "小猫", "一张图片", "一只狗在草地上奔跑", "红色的连衣裙，夏季新款", "“你好”", "商品标题：手机壳"]
 USUAL = st.text(st.sampled_from("的一是不了有和人这中大为上个国我以要他时来"), min_size=2).map("{}在".format)
 HEAD = "image,text\n"
 
@@ -54,6 +54,8 @@ def test_usual_chinese_is_known_in_both(texts):
         "שלום",
         "🎉",
         "20 °C",
+        "θéʃ",
+        "āʻā",
         "é",
     ],
 )
@@ -91,7 +93,9 @@ def test_a_broken_row_of_a_gbk_table_is_a_broken_row(tmp_path):
     (tmp_path / "a.csv").write_bytes(rows(CHINESE, "gbk") + b"a.jpg,\xff\xff\n" + rows(CHINESE, "gbk")[len(HEAD) :])
     source, errors = open_source(tmp_path / "a.csv"), []
     assert [sample.texts for sample in source.samples("skip", errors)] == [(text,) for text in CHINESE * 2]
-    assert [error.cause for error in errors] == ["bad encoding"] and "a.csv:8: the line is not GBK" in str(errors[0])
+    assert [error.cause for error in errors] == [
+        "bad encoding"
+    ] and f"a.csv:{len(CHINESE) + 2}: the line is not GBK" in str(errors[0])
     assert "a.csv: read as GBK" in source.notes[0]
 
 

@@ -3,9 +3,10 @@
 import argparse
 import os
 
-from ...data.split import write_split
+from ...data.split import check_request, write_split
 from ...errors import ConfigError
 from ...files.claim import Claims
+from ...files.paths.names import name_text
 from ..arguments import add_replace, number, seed
 from ..progress import row_bar
 from ..sources import SOURCE, opened
@@ -20,6 +21,7 @@ def run(options: argparse.Namespace) -> None:
         if not os.path.isdir(os.path.dirname(path) or "."):
             raise ConfigError(f"the folder of {path} does not exist; create it first")
         claims.file(path)
+    check_request(options.train, options.valid, options.share)
     source = opened(options.source)
     progress = row_bar(len(source))
     split = write_split(source, options.train, options.valid, options.share, options.seed, options.embed, progress)
@@ -27,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"{split.bad:,} bad rows were left out:", *split.reasons, sep="\n")
     images = split.train.images + split.valid.images
     for part in (split.train, split.valid):
-        print(f"{part.path}: {part.rows:,} rows of {part.images:,} images ({part.images / images:.1%})")
+        print(f"{name_text(part.path)}: {part.rows:,} rows of {part.images:,} images ({part.images / images:.1%})")
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:

@@ -14,7 +14,7 @@ from .rows.columns import IMAGE_FIELDS, KEYS, KNOWN, TEXT_KEYS, clean
 from .rows.texts import decode_utf8, shorten
 
 MAX_RECORD_LINES = 100  # a quoted caption over more lines than this is taken for a quote that was never closed
-BASE64_LINE = re.compile(rb"[A-Za-z0-9+/_-]{60,}={0,2}\s*")  # of which a picture may have thousands
+BASE64_LINE = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}\s*")  # of which a picture may have thousands
 SEPARATOR = re.compile(rb'"?sep=([,;\t])"?\s*', re.IGNORECASE)  # a first line that Excel writes and reads
 NAMES = {*KEYS, *KNOWN}
 
@@ -109,9 +109,9 @@ class CsvSource(MappingSource):
 
 def continuation_lines(lines: LineFile, first: int, delimiter: bytes) -> list[int]:
     """Physical lines that go on a quoted cell begun before them, so that no row begins there."""
-    found, until = [], first
+    found, until, skipped = [], first, set(lines.skipped.tolist())
     for line, fetch in lines.walk(first, "replace"):
-        record = fetch(1) if line >= until else b""
+        record = fetch(1) if line >= until and line not in skipped else b""
         if b'"' not in record or not leaves_quote_open(record, delimiter):
             continue
         ahead, size, texts = 0, len(record), 1

@@ -1,6 +1,7 @@
 """Files with a row per line: the release's TSV, and JSON lines."""
 
 import os
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from . import fields
 from .base import RowError, Sample, Source, without_front
 from .lines import MAX_LINE_BYTES, LineFile
 from .rows.brivl import from_brivl, holds_brivl
+from .rows.cells import cells
 from .rows.columns import GROUP, IMAGE_FIELDS, IMAGE_KEYS, KNOWN, TEXT_KEYS, Columns, clean
 from .rows.images import decode_base64, with_folders
 from .rows.texts import decode_utf8, json_object, shorten
@@ -19,6 +21,8 @@ from .rows.texts import decode_utf8, json_object, shorten
 HEAD_BYTES = 4096
 TSV_NAMES = {**{key: key for key in GROUP}, **KNOWN, "image_id": "id", "base64": "image_base64"}
 """{name of a column in the first line of a TSV: our key}"""
+NAME_OF_IMAGE = re.compile(r"(?:[a-z\d]+[_ -])*(?:ima?ge?s?|pic(?:ture)?s?|photo|b(?:ase)?64)[a-z\d_ -]*|.*[图圖照].*")
+"""How an image's column may be called"""
 RELEASE = [0, 1, 2]
 """Places of text, image id and image in a row of the release"""
 
@@ -61,8 +65,9 @@ class TsvSource(LineSource):
 
     def __init__(self, path: str | os.PathLike, max_line_bytes: int = MAX_LINE_BYTES, encoding: str = ""):
         super().__init__(path, max_line_bytes, encoding)
-        self.names = header_names(self.lines.read(0, head=HEAD_BYTES))
-        """The names of the columns where the first line gives them; empty where it is a row"""
+        first = self.lines.read(0, head=HEAD_BYTES)
+        self.names, self.quoted = header_names(first), first.startswith(b'"')
+        """The names of the columns where the first line gives them, empty where it is a row; whether they are quoted"""
         self.order = RELEASE
         if self.names:
             if len(self) == 1:
@@ -74,7 +79,7 @@ class TsvSource(LineSource):
     @property
     def is_table(self) -> bool:
         """Whether the first line names other columns than the release's three, or images that are files."""
-        if len(self.names) != 3 or len(self.order) != 3:
+        if len(self.names) != 3 or len(self.order) != 3 or self.quoted:
             return bool(self.names)
         image = self.lines.read(0, head=HEAD_BYTES).split(b"\t")[self.order[2] :][:1]
         return any(b"." in name and not name.lstrip().lower().startswith(b"data:") for name in image)  # base64 has none
@@ -124,15 +129,15 @@ class TsvSource(LineSource):
 
 def header_names(raw: bytes) -> list[str]:
     """The names of columns in the first line of a TSV, or none where it names no image and no text."""
-    names = [clean(name) for name in raw.decode("utf-8", "replace").split("\t")]
+    names = [clean(name) for name in cells(raw.decode("utf-8", "replace"), "\t")]
     groups = {GROUP.get(TSV_NAMES.get(name)) for name in names}
     return names if {GROUP["image"], GROUP["text"]} <= groups else []
 
 
 def refuse_header(where: str, columns: Sequence[bytes]) -> None:
     """RowError for a first line (text, id, image) that holds names of columns, not all of which are known."""
-    names = [clean(name.decode("utf-8", "replace")) for name in columns]
-    if sum(name in TSV_NAMES for name in names) > 1 or names[2] in {*TSV_NAMES, "b64", "img"}:
+    names = [clean(name.decode("utf-8", "replace")).strip('"') for name in columns]
+    if sum(name in TSV_NAMES for name in names) > 1 or names[2] in TSV_NAMES or NAME_OF_IMAGE.fullmatch(names[2]):
         raise RowError(
             where,
             "header row",

@@ -20,6 +20,7 @@ from .base import RowError
 MAX_LINE_BYTES = 64 << 20
 CHUNK_BYTES = 4 << 20
 HEAD_BYTES = 4096
+STRETCH_BYTES, BLANKS = 1 << 20, (*b" \r\n", 0xFEFF)
 BLANK_BYTES = 16  # a line of blanks longer than this is reported as a bad row instead of being passed over
 FOREIGN = {
     codecs.BOM_UTF32_LE: "is UTF-32 text; save it as UTF-8",
@@ -56,7 +57,7 @@ class LineFile:
                 self._stamp = _stamp(handle.fileno())
                 scan = Scan(handle, self.path, self.codec, any_end)
                 self.guessed, self.codec, self._starts = not self.codec, scan.codec, scan.starts
-                blank = [line for line in scan.short if self._is_blank(handle.fileno(), line)]
+                blank = self._blank(handle.fileno(), np.frombuffer(scan.short, np.int64))
         except OSError as error:
             raise DataError(
                 f"{self.path}: cannot be read ({error.strerror or error}); {advice(error, 'give a readable file')}"
@@ -73,7 +74,7 @@ class LineFile:
         return [f"{self.path}: read as {NAMES[self.codec]}, which it is by its bytes; save it as UTF-8 to be sure"]
 
     def __len__(self):
-        return self.count - len(self._skipped)
+        return self.count - len(self.skipped)
 
     @property
     def count(self) -> int:
@@ -87,10 +88,10 @@ class LineFile:
 
     def skip(self, lines: Sequence[int]) -> None:
         """Take physical lines (0-based) out of the rows, in addition to those taken out before."""
-        self._skipped = np.union1d(
-            getattr(self, "_skipped", np.zeros(0, np.int64)), np.asarray(lines, np.int64)
-        ).astype(np.int64)
-        self._before = self._skipped - np.arange(len(self._skipped))
+        self.skipped = np.union1d(getattr(self, "skipped", np.zeros(0, np.int64)), np.asarray(lines, np.int64)).astype(
+            np.int64
+        )
+        self._before = self.skipped - np.arange(len(self.skipped))
 
     def line(self, row: int) -> int:
         """0-based physical line at which a row begins; for row == len, the number of lines."""
@@ -164,9 +165,20 @@ class LineFile:
             start, length = start + len(part), length - len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _is_blank(self, descriptor, line):
-        raw = self._bytes(descriptor, line, line + 1)
-        return not self._utf8(raw, line, "replace").strip(b" \r\n")
+    def _blank(self, descriptor, short):
+        """Those of the `short` lines that hold blanks alone, by stretches of the file."""
+        kind = np.dtype({"utf-16-le": "<u2", "utf-16-be": ">u2"}.get(self.codec, np.uint8))
+        begins, ends, found = self._starts[short], self._starts[short + 1], [short[:0]]
+        apart = (begins[1:] - ends[:-1] > HEAD_BYTES) | (np.diff(begins // STRETCH_BYTES) > 0)
+        for part in np.split(np.arange(len(short)), np.flatnonzero(apart) + 1) if len(short) else ():
+            raw = self._bytes(descriptor, short[part[0]], short[part[-1]] + 1)
+            raw = raw.replace(MARK, b"   ") if self.codec == UTF8 else raw
+            units = np.frombuffer(raw, kind, len(raw) // kind.itemsize)
+            before = np.concatenate([[0], np.cumsum(~np.isin(units, BLANKS))])
+            places = ((edges[part] - begins[part[0]]) // kind.itemsize for edges in (begins, ends))
+            low, high = (before[np.minimum(place, len(units))] for place in places)
+            found.append(short[part][(low == high) & ((ends - begins)[part] % kind.itemsize == 0)])
+        return np.concatenate(found)
 
     def _utf8(self, raw, line, errors="strict", whole=True):
         """Bytes of the file in UTF-8, whatever the file's encoding; RowError where they are not in it."""
@@ -206,12 +218,14 @@ class Scan:
             if not self.codec and not evidence.full:
                 evidence.see(memoryview(buffer)[:filled], not position, filled < CHUNK_BYTES)
             units = np.frombuffer(buffer, kind, filled // unit)
-            if not position:
+            returns = buffer.find(b"\r", 0, filled) >= 0
+            if not position and returns:
                 self.any_end |= bool(lone(units).sum() > (units == 10).sum())
             ends = units == 10
-            if self.any_end:
-                if held and len(units) and units[0] != 10:
-                    self._append(np.array([position]))
+            if held and len(units) and units[0] != 10:
+                self._append(np.array([position]))
+            held = False
+            if self.any_end and returns:
                 ends |= lone(units)
                 held = bool(len(units) and units[-1] == 13)
             self._append((np.flatnonzero(ends) + 1) * unit + position)

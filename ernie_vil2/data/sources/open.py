@@ -137,8 +137,8 @@ def open_tsv(path: Path, options: Mapping[str, Any]) -> Source:
         if not source.is_table:
             return source
         names = source.names
-    if "image_id" in names:
-        columns = {"id": "image_id"}
+    if names:
+        columns = {key: name for name, key in {"image_id": "id", "base64": "image_base64"}.items() if name in names}
     return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options, "columns": columns})
 
 
@@ -152,7 +152,7 @@ def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
             return "lmdb"
         if any(name.endswith("_imgs.tsv") for name in names):
             return "chinese_clip"
-        if holds_stems(path, names):
+        if holds_stems(path):
             return "files"
     return "folder"
 

@@ -1,13 +1,14 @@
 """A tree of files in which an image and its captions share a stem: img2dataset's output format `files`."""
 
 import contextlib
+import itertools
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import SupportsIndex
 
 from ...errors import DataError, advice, exhausted
-from ...files.encodings import GB, NAMES, codec_of
+from ...files.encodings import GB, NAMES, Evidence, can_be_gb, codec_of
 from ...files.paths.litter import is_litter
 from ...files.paths.names import distinct_texts, name_text
 from ...files.text import codec_of_text
@@ -16,8 +17,8 @@ from . import stem_parts
 from .base import RowError, Sample, Source, without_front
 from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
 
-LOOKED_AT = 20
-"""Files whose encoding is looked at for a note"""
+LOOKED_AT, FOLDERS_LOOKED_AT = 20, 64
+"""Samples whose encoding speaks for that of all, and folders in which captions are looked for"""
 
 
 class FilesSource(Source):
@@ -28,7 +29,7 @@ class FilesSource(Source):
     """
 
     def __init__(self, path: str | os.PathLike, allow_outside: bool = False, encoding: str = ""):
-        self.encoding = encoding
+        self.encoding, self.is_gb = encoding, None
         codec_of(encoding)  # a wrong name is no fault of the first row
         self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.space = ""
@@ -63,15 +64,9 @@ class FilesSource(Source):
         stem, suffixes = self.stems[index]
         where = self.where(index)
         image = self._path(stem, suffixes[IMAGE], where)
-        return stem_parts.sample(
-            image,
-            self._read(index, TEXT),
-            self._read(index, JSON),
-            where,
-            self._default_id(index),
-            self.space,
-            self.encoding,
-        )
+        text, document = self._read(index, TEXT), self._read(index, JSON)
+        encoding = self._encoding(text, document)
+        return stem_parts.sample(image, text, document, where, self._default_id(index), self.space, encoding)
 
     def where(self, index: SupportsIndex) -> str:
         stem, suffixes = self.stems[self.position(index)]
@@ -80,7 +75,9 @@ class FilesSource(Source):
     def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
         document = self._read(index, JSON)
-        mapping = stem_parts.parse(document, self.where(index), self.encoding) if document is not None else {}
+        mapping = (
+            stem_parts.parse(document, self.where(index), self._encoding(document)) if document is not None else {}
+        )
         return stem_parts.image_id(mapping, self.where(index), self._default_id(index), self.space)
 
     def qualify_ids(self, folders: bool = True) -> None:
@@ -118,16 +115,33 @@ class FilesSource(Source):
 
     def _of_encoding(self):
         """A sentence on captions that are read as GBK, for which some of the files are looked at."""
-        for index in range(0, 0 if self.encoding else len(self), -(-len(self) // LOOKED_AT)):
+        for name, raw in () if self.encoding else self._looked_at():
+            if GB in (codec_of_text(raw), self._encoding(raw)):
+                yield (
+                    f"{self.name}: captions that are not UTF-8 are read as {NAMES[GB]} where they are that by "
+                    f"their bytes, for example {name_text(name)}"
+                )
+                return
+
+    def _looked_at(self):
+        """Yield the name and the bytes of captions that stand for all."""
+        for index in range(0, len(self), -(-len(self) // LOOKED_AT)):
             for part in (TEXT, JSON):
                 with contextlib.suppress(RowError):
-                    if codec_of_text(self._read(index, part) or b"") == GB:
-                        example = self.stems[index][0] + self.stems[index][1][part]
-                        yield (
-                            f"{self.name}: captions that are not UTF-8 are read as {NAMES[GB]} where they are that by "
-                            f"their bytes, for example {name_text(example)}"
-                        )
-                        return
+                    if raw := self._read(index, part):
+                        yield self.stems[index][0] + self.stems[index][1][part], raw
+
+    def _encoding(self, *parts):
+        """The encoding of a sample's captions: the one that is named, or GB where they are too short to tell, and the
+        captions of the others are GB."""
+        if self.encoding or not all(part is None or can_be_gb(part) for part in parts):
+            return self.encoding
+        if self.is_gb is None:
+            evidence = Evidence()
+            for _, raw in self._looked_at():
+                evidence.see(memoryview(raw))
+            self.is_gb = evidence.codec == GB
+        return GB if self.is_gb else ""
 
     def _default_id(self, index):
         stem, _ = self.stems[index]
@@ -170,13 +184,14 @@ class FilesSource(Source):
         return data
 
 
-def holds_stems(path: str | os.PathLike, names: Collection[str]) -> bool:
-    """Whether a folder, or its first sub-folder, holds an image beside a .txt or .json of its stem."""
-    folders = (name for name in sorted(names) if os.path.isdir(os.path.join(path, name)) and not is_litter(name))
-    below = next((os.path.join(path, name) for name in folders), None)
-    for place, found in ((path, names), (below, os.listdir(below) if below else ())):
-        if any(IMAGE in parts and len(parts) > 1 for parts in parts_of_stems(place, found).values()):
-            return True
+def holds_stems(path: str | os.PathLike) -> bool:
+    """Whether a folder, or one of the first below it, holds an image beside a .txt or .json of its stem."""
+    for place, folders, names in itertools.islice(os.walk(path), FOLDERS_LOOKED_AT):
+        folders[:] = sorted(name for name in folders if not is_litter(name))
+        links = [link for name in folders if os.path.islink(link := os.path.join(place, name))]
+        for folder, found in ((place, names), *((link, os.listdir(link)) for link in links[:1])):
+            if any(IMAGE in parts and len(parts) > 1 for parts in parts_of_stems(folder, found).values()):
+                return True
     return False
 
 

@@ -29,6 +29,10 @@ def paths_of(text: str) -> list[str]:
     first that is missing, and ConfigError for braces that stand for more than MOST names.
     """
     parts = [text] if os.path.lexists(text) else text.split(JOIN)
+    if "" in parts and len(parts) > 1:
+        raise DataError(
+            f"no such file or folder as '', on one side of {JOIN} in {text}; leave {JOIN} out or add the name"
+        )
     return [path for part in parts for path in _paths_of_part(os.path.expanduser(part))]
 
 

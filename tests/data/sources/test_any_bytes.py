@@ -87,6 +87,7 @@ FORMS = {
     "without padding": PLAIN.rstrip("="),
     "url-safe": base64.urlsafe_b64encode(JPEG).decode(),
     "url-safe in lines": base64.urlsafe_b64encode(JPEG).decode().rstrip("=").replace("A", "A\n"),
+    "a data URI with blanks": f"data: image/jpeg; base64,%20{PLAIN}",
     "a data URI": f"data:image/jpeg;base64,{PLAIN}",
     "a data URI in capitals": f"DATA:image/JPEG;charset=utf-8;BASE64, {wrapped(76, chr(10))}",
     "a data URI with escapes": "data:;base64," + PLAIN.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D"),
@@ -122,9 +123,10 @@ def test_what_is_no_base64_is_one_sentence(text, words):
     assert words in str(caught.value) and str(caught.value).startswith("a.tsv:1: ")
 
 
-def test_a_photo_of_any_size_may_stand_in_a_table(tmp_path):
+@pytest.mark.parametrize("width", [76, 64, 40, 20])
+def test_a_photo_of_any_size_may_stand_in_a_table(tmp_path, width):
     photo = base64.b64encode(JPEG * 300).decode()
-    lines = "\n".join(photo[start : start + 76] for start in range(0, len(photo), 76))
+    lines = "\n".join(photo[start : start + width] for start in range(0, len(photo), width))
     text = f'image_base64,text\n{photo},一\n"{lines}",二\n"{photo}","三"\n'
     source = open_source(write(tmp_path / "a.csv", text))
     assert [(sample.image, sample.texts) for sample in source] == [(JPEG * 300, (text,)) for text in "一二三"]
@@ -138,6 +140,8 @@ def test_a_photo_of_any_size_may_stand_in_a_table(tmp_path):
         ("Image_ID\tcaption\timage_base64", f"7\t猫\t{PLAIN}", "TsvSource"),
         ("image\timage_id\ttext", f"data:image/jpeg;base64,{PLAIN}\t7\t猫", "TsvSource"),
         ("image_id\timage\ttext", "7\tAAAA\t猫", "TsvSource"),
+        ('"text"\t"image_id"\t"image"', f'"猫"\t"7"\t"data:image/jpeg;base64,{PLAIN}"', "FolderSource"),
+        ('"text"\t"id"\t"base64"', f'"猫"\t"7"\t"{PLAIN}"', "FolderSource"),
         ("image\timage_id\ttext", PLAIN.rstrip("=") * 60 + "\t7\t猫", "TsvSource"),
         ("image_id\timage\ttext", "7\ta.jpg\t猫", "FolderSource"),
         ("image\ttext\tid\ttags", "a.jpg\t猫\t7\t狗", "FolderSource"),
@@ -154,8 +158,9 @@ def test_a_tsv_may_have_a_header(tmp_path, head, row, kind):
     assert [source.key(row) for row in range(2)] == ["7", "7"]
 
 
-def test_a_header_of_other_names_is_one_sentence(tmp_path):
-    source = open_source(write(tmp_path / "a.tsv", f"caption\tpid\tb64\n猫\t7\t{PLAIN}\n"))
+@pytest.mark.parametrize("names", ["caption\tpid\tb64", "query\tpid\tpic", "name\tsku\timage_data", "卖点\t货号\t主图"])
+def test_a_header_of_other_names_is_one_sentence(tmp_path, names):
+    source = open_source(write(tmp_path / "a.tsv", f"{names}\n猫\t7\t{PLAIN}\n"))
     with pytest.raises(
         RowError, match=r"a.tsv:1: the line seems to name columns .*; call them text, image_id and image"
     ):
@@ -180,3 +185,11 @@ def test_a_value_within_many_others_is_one_sentence(tmp_path, depth):
     row = f'{{"image": {"[" * depth}{"]" * depth}, "text": "x"}}\n'
     with pytest.raises(RowError, match="a.jsonl:1"):
         open_source(write(tmp_path / "a.jsonl", row))[0]
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000 + "]" * 100_000], ids=["digits", "brackets"])
+def test_json_beyond_what_python_reads_is_one_sentence_without_python(tmp_path, value):
+    row = f'{{"image": "a.jpg", "text": "x", "other": {value}}}\n'
+    with pytest.raises(RowError, match=r"a.jsonl:1: JSON that cannot be read \((too many|a number)") as caught:
+        open_source(write(tmp_path / "a.jsonl", row))[0]
+    assert "sys." not in str(caught.value) and "recursion" not in str(caught.value)

@@ -17,7 +17,7 @@ PATHS = {
     "a\0*": "holds a zero character",
     "~\0": "holds a zero character",
     "\ud800": "half a surrogate pair",
-    LONG: "no such file or folder",
+    LONG: "File name too long; choose a shorter name",
     "x/" * 5000: "more than a path can have",
     "*" * 10**5: "more than a path can have",
     "[" * 10**5: "more than a path can have",
@@ -29,7 +29,7 @@ PATHS = {
     "&a [*a]": "no file matches",
 }
 WRITTEN = {
-    "{path: %s}" % LONG: "no such file or folder",
+    "{path: %s}" % LONG: "File name too long; choose a shorter name",
     "{path: a.jsonl, tags: %s}" % LONG: "File name too long",
     "{path: d, kind: folder, metadata: %s}" % LONG: "File name too long; choose a shorter name",
     "{path: d, kind: chinese_clip, split: %s}" % LONG: "File name too long",

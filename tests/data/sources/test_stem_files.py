@@ -78,3 +78,28 @@ def test_a_folder_without_pairs_is_one_sentence(tmp_path):
         open_source({"kind": "files", "path": tmp_path})
     with pytest.raises(DataError, match="none of captions.csv"):
         open_source(tmp_path)
+
+
+def test_captions_too_short_to_tell_are_what_the_others_are(tmp_path):
+    texts = {"gbk": ["猫", "狗", "小猫", "红裙", "黑色的鞋"], "utf-8": ["猫", "狗", "è", "é", "红裙"]}
+    for encoding, captions in texts.items():
+        folder = tmp_path / encoding
+        folder.mkdir()
+        for row, text in enumerate(captions):
+            (folder / f"{row}.jpg").write_bytes(b"x")
+            (folder / f"{row}.{'json' if row == 1 else 'txt'}").write_bytes(
+                (f'{{"caption": "{text}"}}' if row == 1 else text).encode(encoding)
+            )
+        source = open_source(folder)
+        assert [sample.texts for sample in source] == [(text,) for text in captions]
+        assert [source.key(row) for row in range(5)] == [sample.id for sample in source]
+        assert len(source.notes) == (encoding == "gbk")
+
+
+def test_captions_may_lie_in_any_of_the_first_folders(tmp_path):
+    for name in ("docs", "00000/failed", "photos/2024/05"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "docs" / "read.me").write_text("x")
+    (tmp_path / "photos/2024/05/a.jpg").write_bytes(b"x")
+    (tmp_path / "photos/2024/05/a.txt").write_text("猫")
+    assert [sample.texts for sample in open_source(tmp_path)] == [("猫",)]

@@ -172,3 +172,11 @@ def test_a_row_in_gbk_between_others_says_so(photos):
     source = table(photos, b"image,text\n" + b"a.jpg,x\n" * 30 + "a.jpg,一只狗在跑\n".encode("gbk"))
     with pytest.raises(RowError, match=r"t.csv:32: the row is not UTF-8 .*; save the file as UTF-8, which may be GBK"):
         source[30]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_blank_lines_cost_no_look_at_each(photos, encoding, monkeypatch):
+    blank, looked = "\n \r\n\r" * 20_000, []
+    monkeypatch.setattr(os, "pread", lambda *given, pread=os.pread: looked.append(1) or pread(*given))
+    text = f"image,text\n{blank}a.jpg,一只猫在睡{blank}photos/b.jpg,狗\n{blank}" + "\ufeff\n" * (encoding == "utf-8")
+    assert texts(table(photos, text.encode(encoding))) == [("一只猫在睡",), ("狗",)] and len(looked) < 50

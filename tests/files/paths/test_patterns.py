@@ -86,6 +86,9 @@ def test_the_first_shard_that_is_missing_is_named(tmp_path, monkeypatch):
         open_source("s/{00000..00009}.tar")
     with pytest.raises(DataError, match="no file matches t/"):
         open_source("{s,t}/*.tar")
+    for spec in ("s/00000.tar::", "::s/00000.tar", "s/00000.tar::::s/00002.tar"):
+        with pytest.raises(DataError, match=f"on one side of :: in {spec}; leave :: out or add the name"):
+            open_source(spec)
     with pytest.raises(ConfigError, match="stands for over"):
         open_source("s/{0..999999999}.tar")
     os.symlink("gone", "link.tar")

@@ -129,7 +129,7 @@ def decode_base64(value: bytes | str, where: str) -> bytes:
     try:
         raw = value.strip() if isinstance(value, bytes) else value.strip().encode("ascii")
         if raw[:5].lower() == b"data:":
-            raw = of_data_uri(raw, where)
+            raw = of_data_uri(raw, where).strip()
         if len(raw.split(None, 1)) > 1:
             raw = b"".join(raw.split())
         # Standard base64 is the common case: only the url-safe one is translated and padded.
@@ -150,7 +150,7 @@ def decode_base64(value: bytes | str, where: str) -> bytes:
 def of_data_uri(raw: bytes, where: str) -> bytes:
     """The base64 in `data:image/jpeg;base64,...`; RowError for a URI without it."""
     head, _, content = raw.partition(b",")
-    if not head.rstrip().lower().endswith(b";base64"):
+    if head.rpartition(b";")[2].strip().lower() != b"base64":
         raise RowError(
             where,
             "bad base64",
