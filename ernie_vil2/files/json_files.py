@@ -67,7 +67,16 @@ DECODER = json.JSONDecoder(object_pairs_hook=unique)
 
 def parse_json(text: str) -> Any:
     """What a JSON text says. Raises ValueError (KeyTwice, JSONDecodeError), and RecursionError for absurd nesting."""
-    return DECODER.decode(text)
+    return decoded(text, DECODER)
+
+
+def decoded(text: str, decoder: json.JSONDecoder) -> Any:
+    try:
+        return decoder.decode(text)
+    except ValueError as error:
+        if type(error) is ValueError:  # Python's advice on how to read longer numbers
+            raise ValueError("a number has thousands of digits") from None
+        raise
 
 
 def read_json(
@@ -85,7 +94,7 @@ def read_json(
     try:
         if kept is None:
             return parse_json(text)
-        return json.JSONDecoder(object_pairs_hook=lambda pairs: kept(unique(pairs))).decode(text)
+        return decoded(text, json.JSONDecoder(object_pairs_hook=lambda pairs: kept(unique(pairs))))
     except KeyTwice as error:
         raise ContentError(path, str(error), "keep one of them") from None
     except json.JSONDecodeError as error:
