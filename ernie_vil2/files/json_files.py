@@ -67,10 +67,19 @@ DECODER = json.JSONDecoder(object_pairs_hook=unique)
 
 def parse_json(text: str) -> Any:
     """What a JSON text says. Raises ValueError: KeyTwice, JSONDecodeError, or a plain one for absurd nesting."""
+    return decoded(text, DECODER)
+
+
+def decoded(text: str, decoder: json.JSONDecoder) -> Any:
+    """What a decoder makes of a text; ValueError in words of ours where Python only advises how to raise a limit."""
     try:
-        return DECODER.decode(text)
+        return decoder.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        if type(error) is ValueError:
+            raise ValueError("a number has thousands of digits") from None
+        raise
 
 
 def read_json(
@@ -88,12 +97,10 @@ def read_json(
     try:
         if kept is None:
             return parse_json(text)
-        return json.JSONDecoder(object_pairs_hook=lambda pairs: kept(unique(pairs))).decode(text)
+        return decoded(text, json.JSONDecoder(object_pairs_hook=lambda pairs: kept(unique(pairs))))
     except KeyTwice as error:
         raise ContentError(path, str(error), "keep one of them") from None
     except json.JSONDecodeError as error:
         raise ContentError(path, f"not valid JSON at column {error.colno} ({error.msg})", mend, error.lineno) from None
-    except RecursionError:
-        raise ContentError(path, "cannot be read as JSON (too many brackets within others)", mend) from None
     except ValueError as error:
         raise ContentError(path, f"cannot be read as JSON ({error})", mend) from None

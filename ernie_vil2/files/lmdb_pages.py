@@ -44,13 +44,19 @@ class Damage(Exception):
         self.reason, self.fix = reason, fix
 
 
+BEING_WRITTEN = Damage("another program is writing to it", "wait until it has ended")
+
+
 def check_lmdb(path: str | os.PathLike) -> None:
     """ContentError unless everything that a reader of an lmdb file follows lies in the file; OSError where it cannot
     be read."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for a writer
+    walk = None
     try:
-        Walk(descriptor).run()
-    except Damage as damage:
+        walk = Walk(descriptor)
+        walk.run()
+    except Damage as found:
+        damage = BEING_WRITTEN if walk is not None and walk.is_written() else found
         raise ContentError(path, damage.reason, damage.fix) from None
     finally:
         os.close(descriptor)
@@ -61,7 +67,8 @@ class Walk:
 
     def __init__(self, descriptor: int):
         self.descriptor, self.bytes = descriptor, os.fstat(descriptor).st_size
-        self.size, self.tree, last = self._newest_meta()
+        self.size, self.tree, last, self.transaction = self._newest_meta()
+        self.bytes = os.fstat(descriptor).st_size  # a writer makes the file longer before it says so
         self.pages = min(self.bytes // self.size, last + 1)
 
     def run(self) -> None:
@@ -89,16 +96,22 @@ class Walk:
         if found != entries:
             raise Damage(f"it says that it has {entries:,} keys, and {found:,} are in its pages")
 
+    def is_written(self) -> bool:
+        """Whether another transaction counts by now: pages of the one that is walked may be used anew."""
+        try:
+            return self._newest_meta()[3] != self.transaction
+        except Damage:
+            return False
+
     def _newest_meta(self):
-        """(bytes of a page, Tree, number of the last page) of the meta page that counts; raises Damage."""
+        """(bytes of a page, Tree, number of the last page, transaction) of the meta page that counts; raises Damage."""
         if not self.bytes:
             raise Damage("the file is empty")
         first = self._meta(0)
         second = self._meta(first[0])
         if second[0] != first[0]:
             raise Damage("its two meta pages name different sizes of pages")
-        size, tree, last, _ = max(first, second, key=lambda meta: meta[3])  # of equal ones the first, as liblmdb does
-        return size, tree, last
+        return max(first, second, key=lambda meta: meta[3])  # of equal ones the first, as liblmdb does
 
     def _meta(self, offset):
         """(bytes of a page, Tree, number of the last page, transaction) of a meta page."""

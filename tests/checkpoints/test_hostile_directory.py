@@ -110,6 +110,10 @@ DIRECTORIES = {
     "a shape that overflows": lambda d: header(d, tensors(a=("F32", [2**32, 2**32, 0], [0, 0]))),
     "a shape of 40 sides": lambda d: header(d, tensors(a=("F32", [1] * 40, [0, 4])), 4),
     "metadata that is no text": lambda d: header(d, b'{"__metadata__": {"a": 1}}'),
+    "a checksum that is no number": lambda d: header(
+        d, tensors(a=ONE)[:-1] + b', "__metadata__": {"crc32 a": "' + b"z" * 9 + b'"}}', 4
+    ),
+    "a shape of 5,000 digits": lambda d: header(d, tensors(a=ONE).replace(b"[1]", b"[" + b"1" * 5000 + b"]"), 4),
     "sizes that have no end": lambda d: raw(d, '"bytes": ', '"bytes": Infinity, "x": '),
     "sizes that are no number": lambda d: raw(d, '"bytes": ', '"bytes": NaN, "x": '),
     "sizes of another kind": lambda d: said(d, **{"files__vocab.txt__bytes": [1]}),

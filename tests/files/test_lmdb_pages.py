@@ -12,6 +12,7 @@ import pytest
 from ernie_vil2.data.sources import lmdb as source
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.errors import DataError
+from ernie_vil2.files import lmdb_pages
 from ernie_vil2.files.lmdb_pages import check_lmdb
 from ernie_vil2.files.text import ContentError
 from tests.conftest import ROOT
@@ -20,6 +21,7 @@ PAGE = 4096
 READ = """
 import os, random, sys
 import lmdb
+from ernie_vil2.files import lmdb_pages
 from ernie_vil2.files.lmdb_pages import check_lmdb
 from ernie_vil2.files.text import ContentError
 sys.path.insert(0, {root!r})
@@ -174,3 +176,21 @@ def test_a_folder_that_cannot_be_written_is_read_without_a_lock(pairs):
         (pairs / folder / "lock.mdb").unlink()
     assert open_source(pairs)[0].texts == ("一只猫",)
     assert not list(pairs.rglob("lock.mdb"))
+
+
+def test_an_lmdb_that_is_written_meanwhile_is_told_so(tmp_path, monkeypatch):
+    file = write(tmp_path, keys=200)
+    walked = lmdb_pages.Walk.run
+
+    def written_and_walked(walk):
+        for number in range(40):
+            with lmdb.open(str(tmp_path), map_size=1 << 26) as store, store.begin(write=True) as transaction:
+                for key in range(40):
+                    transaction.put(str(key + 7 * number).encode(), bytes(50 + number))
+        walked(walk)
+
+    monkeypatch.setattr(lmdb_pages.Walk, "run", written_and_walked)
+    with pytest.raises(ContentError, match="another program is writing to it; wait until it has ended"):
+        check_lmdb(file)
+    monkeypatch.undo()
+    check_lmdb(file)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from .paddle_file import refuse_stand_in_at
 MAX_HEADER = 8 << 20
 """Bytes: 100 to 250 a tensor, of which the models read here have some thousands"""
 MAX_NAME = 512
+CRC32 = re.compile("[0-9a-fA-F]{1,8}")
 DTYPES = {
     "F32": ("float32", "<f4"),
     "F16": ("float16", "<f2"),
@@ -89,7 +91,11 @@ def read_entries(handle: BinaryIO, path: Path) -> dict[str, Stored]:
             )
         if first != end:
             raise ValueError(f"{'a gap lies' if first > end else 'tensors overlap'} before {printable(key)}")
-        crc32 = int(sums[f"crc32 {key}"], 16) if f"crc32 {key}" in sums else None
+        crc32 = None
+        if (stated := sums.get(f"crc32 {key}")) is not None:
+            if not CRC32.fullmatch(stated):
+                raise ValueError(f"the checksum of {printable(key)} is not eight hexadecimal digits")
+            crc32 = int(stated, 16)
         entries[key], end = replace(stored, crc32=crc32), last
     if offset + end != size:
         raise ValueError(f"the file has {size:,} bytes where its header says {offset + end:,}")

@@ -202,7 +202,8 @@ def load_pil(opened: "Callable[[], Image]", where: str, profile: PixelProfile, l
     except ImageError:
         raise
     except Exception as error:
+        reason = "it is of no kind that Pillow knows" if type(error).__name__ == "UnidentifiedImageError" else error
         raise image_error(
             "broken image",
-            f"{where}: cannot be decoded by Pillow ({error}); convert it to JPEG or PNG, or fetch it again",
+            f"{where}: cannot be decoded by Pillow ({reason}); convert it to JPEG or PNG, or fetch it again",
         ) from None

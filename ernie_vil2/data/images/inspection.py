@@ -46,8 +46,8 @@ def inspect(data: bytes, where: str, limits: Limits) -> tuple[str | None, tuple[
 def exif_of(kind: str, data: bytes) -> bytes:
     """The EXIF of a JPEG, PNG or WebP, without the word before it; empty for none and in other kinds."""
     if kind == "JPEG":
-        segments = (data[at : at - 2 + int.from_bytes(data[at - 2 : at], "big")] for _, at in jpeg_segments(data))
-        return b"".join(segment[6:] for segment in segments if segment[:6] == b"Exif\0\0")
+        places = [at for _, at in jpeg_segments(data) if data.startswith(b"Exif\0\0", at)]
+        return b"".join(data[at + 6 : at - 2 + int.from_bytes(data[at - 2 : at], "big")] for at in places)
     if kind == "PNG":
         return next((data[place + 4 : end] for name, place, end in png_chunks(data) if name == b"eXIf"), b"")
     if kind == "WEBP" and (at := data.find(b"EXIF")) > 0:

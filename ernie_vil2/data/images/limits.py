@@ -12,7 +12,7 @@ class Limits:
     """What is refused before anything is decoded.
 
     A file over max_bytes; a header that declares over max_pixels, also at the half, quarter or eighth of its sides at
-    which a JPEG can be decoded as long as its short side keeps LEAST_SHORT pixels; a side over max_side; beyond 16
+    which a JPEG can be decoded as long as its short side keeps LEAST_SHORT pixels; a side over max_side; beyond 36
     million pixels, more than max_expansion of them for each byte of the file; and a file whose decoder would have more
     to do, in time or memory, than with max_work plain pixels: floats, several scans, large tiles and the like weigh
     more (`formats/work.py`). With these limits one file takes at most about 1 GB and 5 s. max_pixels bounds the resized
@@ -31,8 +31,8 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 LEAST_SHORT = 512
 """Pixels that the short side of a JPEG keeps where it is decoded smaller: more than nearly all models read"""
-UNSUSPECTED = 16_000_000
-"""Pixels that may come out of a file of any length: a plain colour is a small file"""
+UNSUSPECTED = 36_000_000
+"""Pixels that may come out of a file of any length: a screen of 8K, or a scan of A4 at 600 dpi, may be of one colour"""
 
 
 def limits_of(damaged: str) -> Limits:

@@ -46,13 +46,7 @@ class FolderSource(Source):
             raise DataError(
                 f"{table}: the table of captions does not exist; name an existing file of the folder as metadata"
             )
-        kind = {
-            ".csv": CsvSource,
-            ".tsv": CsvSource,
-            ".txt": CsvSource,
-            ".jsonl": JsonlSource,
-            ".ndjson": JsonlSource,
-        }.get(table.suffix.lower())
+        kind = KINDS.get(table.suffix.lower())
         if kind is None:
             raise ConfigError(f"{table}: metadata must be a .csv, .tsv, .txt or .jsonl file; rename it or name another")
         if sentences and kind is CsvSource:

@@ -16,7 +16,7 @@ import numpy as np
 from ...checkpoints.formats.lazy_tensors import Piece, printable
 from ...checkpoints.formats.pickle_machine import Machine, Refused
 from ...errors import CheckpointError, DataError, advice
-from ...files.lmdb_pages import NAME, check_lmdb
+from ...files.lmdb_pages import BEING_WRITTEN, NAME, check_lmdb
 from ...files.paths.names import name_text
 from ...files.stand_ins import stand_in_at
 from ...files.text import ContentError
@@ -173,13 +173,14 @@ def reading(path: str | os.PathLike) -> "Iterator[lmdb.Transaction]":
     is damaged: its pages are looked at before liblmdb maps them, in the first process that opens it."""
     import lmdb
 
-    path = os.path.realpath(path)
+    path, transaction_id = os.path.realpath(path), None
     try:
         found = _environments.get(path)
         if found is None:
             check_once(path)
             found = _environments[path] = lmdb.open(path, readonly=True, lock=False, readahead=False, create=False)
         with found.begin() as transaction:
+            transaction_id = transaction.id()
             yield transaction
     except lmdb.Error as error:
         fix = "copy or write it again"
@@ -187,6 +188,8 @@ def reading(path: str | os.PathLike) -> "Iterator[lmdb.Transaction]":
             fix = "close it there first"
         elif isinstance(error, lmdb.MemoryError):
             fix = "raise the limit of address space with ulimit -v"
+        elif found is not None and found.info()["last_txnid"] != transaction_id:
+            error, fix = BEING_WRITTEN.args
         raise DataError(f"{path}: cannot be read as lmdb ({error}); {fix}") from None
 
 

@@ -215,10 +215,36 @@ def test_ordinary_pictures_do_not_meet_the_limits():
     assert decode(png(5000, 5000), BICUBIC).shape == (5000, 5000, 3)  # 25 million pixels in 24 kB
 
 
+@pytest.mark.parametrize(
+    "kind, mode, options",
+    [
+        ("TIFF", "1", {"compression": "group4"}),
+        ("TIFF", "L", {"compression": "tiff_adobe_deflate"}),
+        ("PNG", "1", {"optimize": True}),
+        ("WEBP", "RGB", {"lossless": True}),
+        ("JPEG", "L", {}),
+    ],
+    ids=str,
+)
+def test_a_blank_page_or_screen_is_read(kind, mode, options):
+    sides = (7680, 4320) if kind == "WEBP" else (4960, 7016)  # 8K, and A4 at 600 dpi
+    white = saved(Image.new(mode, sides, "white"), kind, **options)
+    for profile in (OFFICIAL, BICUBIC):
+        rgb = decode(white, profile)
+        assert rgb.shape == (*sides[::-1], 3) and rgb.min() == 255
+
+
+def test_what_pillow_does_not_know_is_told_without_an_object_of_python():
+    radiance = cv2.imencode(".hdr", np.ones((8, 8, 3), np.float32))[1].tobytes()
+    with pytest.raises(ImageError, match="of no kind that Pillow knows") as error:
+        decode(radiance, BICUBIC)
+    assert "object at" not in str(error.value)
+
+
 @pytest.mark.parametrize("name, value", [("max_side", 99), ("max_expansion", 0), ("max_work", 100), ("max_pixels", 9)])
 def test_every_limit_is_told_by_its_name(name, value):
     with pytest.raises(ImageError, match=f"over the limit of {value}.* raise {name}$"):
-        decode(png(4001, 4000), limits=Limits(**{name: value}))
+        decode(png(6001, 6000), limits=Limits(**{name: value}))
 
 
 @pytest.mark.parametrize("profile", [OFFICIAL, BICUBIC], ids=["official", "bicubic"])

@@ -81,6 +81,8 @@ def tiff_burden(data: bytes) -> tuple[float, str]:
 
 def exif_fault(exif: bytes) -> str:
     """What of EXIF data, which is a TIFF without a picture, makes Pillow read more than there is."""
+    if not exif:
+        return ""
     try:
         content = sum(min(len(exif), count * SIZES.get(kind, 1)) for _, kind, count, _ in tiff_entries(exif)[2])
     except (struct.error, ValueError):
