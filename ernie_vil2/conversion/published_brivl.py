@@ -83,7 +83,7 @@ def lines_of(folder: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
         for place, line in enumerate(read_lines(path), 1):
             try:
                 content = parse_json(line) if line.strip() else {}
-            except (ValueError, RecursionError):
+            except ValueError:
                 content = None
             if type(content) is not dict:
                 raise DataError(f"{path}:{place} is no JSON object; copy the file again")

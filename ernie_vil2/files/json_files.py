@@ -75,7 +75,7 @@ def decoded(text: str, decoder: json.JSONDecoder) -> Any:
     try:
         return decoder.decode(text)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("too many brackets within others") from None
     except ValueError as error:
         if type(error) is ValueError:
             raise ValueError("a number has thousands of digits") from None

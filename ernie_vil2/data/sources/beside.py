@@ -72,7 +72,7 @@ class IdFile:
             key = content["id"]
         except KeyTwice as error:
             raise RowError(self.lines.where(row), f"bad {self.field}", str(error), "keep one of them") from None
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             key = None
         if isinstance(key, int) and not isinstance(key, bool):
             key = str(key)

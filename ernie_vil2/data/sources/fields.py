@@ -141,7 +141,7 @@ def box_array(value: Any, where: str) -> np.ndarray | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        with contextlib.suppress(ValueError, RecursionError):
+        with contextlib.suppress(ValueError):
             value = parse_json(value)
     try:
         return checked_boxes(value)

@@ -175,7 +175,7 @@ def entries(path: str | os.PathLike, by_file: bool = False) -> Iterator[tuple[st
             yield where, parse_json(decode_utf8(raw, where, "line"))
         except KeyTwice as error:
             yield where, RowError(where, "bad JSON", str(error), "keep one of them")
-        except (ValueError, RecursionError):
+        except ValueError:
             yield where, RowError(where, "bad JSON", "the line is not JSON", "correct or delete it")
         except RowError as error:
             yield where, error

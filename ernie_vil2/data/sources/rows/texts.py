@@ -47,14 +47,8 @@ def json_object(text: str, where: str, example: str = '{"image": ..., "text": ..
         raise RowError(
             where, "bad JSON", f"not valid JSON at column {error.colno} ({error.msg})", "correct that line"
         ) from None
-    except RecursionError:
-        raise RowError(
-            where, "bad JSON", "JSON that cannot be read (too many brackets within others)", "correct that line"
-        ) from None
-    except ValueError:
-        raise RowError(
-            where, "bad JSON", "JSON that cannot be read (a number of over 4,300 digits)", "correct that line"
-        ) from None
+    except ValueError as error:
+        raise RowError(where, "bad JSON", f"JSON that cannot be read ({error})", "correct that line") from None
     if not isinstance(row, dict):
         raise RowError(where, "bad JSON", f"the JSON is {shorten(row)} instead of an object", f"write {example} there")
     return row
