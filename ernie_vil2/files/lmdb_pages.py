@@ -56,9 +56,8 @@ def check_lmdb(path: str | os.PathLike) -> None:
         walk = Walk(descriptor)
         walk.run()
     except Damage as damage:
-        if walk is not None and walk.is_written():
-            damage = BEING_WRITTEN
-        raise ContentError(path, damage.reason, damage.fix) from None
+        found = BEING_WRITTEN if walk is not None and walk.is_written() else damage
+        raise ContentError(path, found.reason, found.fix) from None
     finally:
         os.close(descriptor)
 
