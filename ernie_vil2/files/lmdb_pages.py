@@ -55,9 +55,9 @@ def check_lmdb(path: str | os.PathLike) -> None:
     try:
         walk = Walk(descriptor)
         walk.run()
-    except Damage as found:
-        damage = BEING_WRITTEN if walk is not None and walk.is_written() else found
-        raise ContentError(path, damage.reason, damage.fix) from None
+    except Damage as damage:
+        found = BEING_WRITTEN if walk is not None and walk.is_written() else damage
+        raise ContentError(path, found.reason, found.fix) from None
     finally:
         os.close(descriptor)
 

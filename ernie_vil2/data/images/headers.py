@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from .formats.avif import avif_sizes
+from .formats.gif import read_gif
 from .formats.jpeg2000 import jpeg2000_size
 from .formats.kinds import kind_of
 from .formats.png import png_chunks
@@ -113,25 +114,6 @@ def largest(sizes: Iterator[tuple[int, int]]) -> tuple[int, int] | None:
 def read_tiff(data: bytes) -> tuple[int, int] | None:
     sides = tiff_tags(data, {256, 257})
     return (sides[256][0], sides[257][0]) if len(sides) == 2 else None
-
-
-def read_gif(data: bytes) -> tuple[int, int]:
-    """The screen, or the first frame where that is larger: Pillow makes the screen as large."""
-    width, height = struct.unpack_from("<HH", data, 6)
-    place = 13 + (3 << (data[10] & 7) + 1 if data[10] & 128 else 0)
-    for _ in range(MOST_SEGMENTS):
-        if data[place] == 0x2C:
-            left, top, wide, high = struct.unpack_from("<4H", data, place + 1)
-            return max(width, left + wide), max(height, top + high)
-        if data[place] != 0x21:
-            break
-        place += 2
-        while data[place]:
-            place += data[place] + 1
-        place += 1
-    else:
-        raise ValueError(f"it has over {MOST_SEGMENTS:,} blocks before its picture")
-    return width, height
 
 
 def read_netpbm(data: bytes) -> tuple[int, int]:

@@ -23,6 +23,7 @@ AnyImage = Union[str, os.PathLike, bytes, bytearray, memoryview, BinaryIO, np.nd
 """A path, a data: URI, the bytes of a file, a file open for bytes, RGB uint8 [H, W, 3], or a PIL image"""
 WANTED = "give a path, the bytes of a file, an open file, a PIL image or an RGB uint8 array [H, W, 3]"
 DATA_URI = re.compile(r"\s*data:([\w.+-]+/[\w.+-]+)?(;[\w.+-]+=[^;,]*)*(;base64)?,", re.IGNORECASE)
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 SPACE = re.compile(r"\s+")
 URL_SAFE = str.maketrans("-_", "+/")
 READING = threading.Lock()
@@ -88,7 +89,8 @@ def read_stream(file: BinaryIO, where: str, limits: Limits) -> bytes:
         raise image_error("not an image", f"{where}: is open for text; open it with the mode 'rb'")
     try:
         with READING:
-            if getattr(file, "seekable", bool)():
+            seekable = getattr(file, "seekable", None)
+            if seekable() if seekable else hasattr(file, "seek"):  # a map of a file may only have `seek`
                 file.seek(0)
             while left > 0 and (part := file.read(left)):
                 parts.append(bytes(memoryview(part)))
@@ -103,6 +105,11 @@ def read_stream(file: BinaryIO, where: str, limits: Limits) -> bytes:
 def read_file(path: str | bytes, limits: Limits) -> bytes:
     """The bytes of a regular file within the limit; read here, so that OpenCV need not open non-ASCII paths."""
     name = os.fsdecode(path)
+    if not name:
+        raise image_error("unreadable file", "the path is empty; give the path of an image file")
+    if ADDRESS.match(name) and not os.path.lexists(path):
+        found = "is an address, and none is fetched here; download the image and give its path"
+        raise image_error("unreadable file", f"{name}: {found}")
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):

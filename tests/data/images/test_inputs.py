@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+import mmap
 import os
 import tempfile
 import threading
@@ -138,3 +139,18 @@ def test_a_long_uri_is_refused_by_its_length(data):
 def test_pil_images_and_arrays_are_as_before(pixels):
     np.testing.assert_array_equal(decode(Image.fromarray(pixels)), pixels)
     assert held(pixels, DEFAULT_LIMITS) is pixels
+
+
+def test_a_map_of_a_file_is_read_from_its_start_every_time(pixels, data, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(data)
+    with open(tmp_path / "a.jpg", "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        for _ in range(2):
+            assert np.array_equal(decode(mapped), pixels)
+
+
+@pytest.mark.parametrize("address", ["http://example.org/a.jpg", "s3://bucket/a.jpg", "file:///a.jpg"])
+def test_an_address_is_no_path(address):
+    with pytest.raises(ImageError, match="is an address, and none is fetched here; download the image"):
+        decode(address)
+    with pytest.raises(ImageError, match="^the path is empty; give"):
+        decode("")

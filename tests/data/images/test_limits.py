@@ -177,6 +177,12 @@ BOMBS |= {
     ),
     "EXIF of a PNG": lambda: png(9, 9, chunk(b"eXIf", exif())),
     "EXIF of a JPEG": exif_jpeg,
+    "comments of a GIF": lambda: (
+        b"GIF89a\5\0\5\0\0\0\0\x21\xfe"
+        + (b"\xff" + bytes(255)) * 9000
+        + b"\0"
+        + saved(Image.new("P", (5, 5)), "GIF")[13:]
+    ),
 }
 
 

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable
 
 from .avif import avif_burden
+from .gif import gif_burden
 from .jpeg2000 import jpeg2000_burden
 from .jpeg_scans import jpeg_burden
 from .png import png_burden
@@ -39,6 +40,7 @@ def weight(kind: str, data: bytes) -> int:
 BURDENS: dict[str, Callable[[bytes], tuple[float, str]]] = {
     "JPEG": jpeg_burden,
     "PNG": png_burden,
+    "GIF": gif_burden,
     "TIFF": tiff_burden,
     "JPEG2000": jpeg2000_burden,
     "AVIF": avif_burden,
