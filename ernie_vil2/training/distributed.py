@@ -88,13 +88,13 @@ class Ranks:
     def _count(self, counter: str, wanted: int) -> None:
         """Count this rank in the store, and wait until the counter has what is wanted."""
         with self.together():
-            self.store.add(counter, 1)
-            pause = SHORTEST_POLL
-            while self.store.add(counter, 0) < wanted:
+            count, pause = self.store.add(counter, 1), SHORTEST_POLL
+            while count < wanted:  # who wants nothing asks no more: rank 0 may have left, and the store with it
                 if self.watch is not None:
                     self.watch.check()
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_POLL)
+                count = self.store.add(counter, 0)
 
     def lost(self, error: BaseException) -> str | None:
         """As `lost_rank`, with the ranks that were missed."""

@@ -123,6 +123,8 @@ class Watch:
             path = os.path.abspath(os.fsdecode(path))
         except TypeError:  # a descriptor
             return
+        if not os.path.isdir(os.path.dirname(path)):
+            return  # nothing can be made there
         if not f"{path}/".startswith(self.root) and not path.startswith(HARMLESS):
             self.outside.append(f"{event} {path}")
 

@@ -88,16 +88,30 @@ class Store:
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_a_wait_takes_two_calls_of_the_store_watched_or_not(watched):
+def test_a_wait_for_nobody_takes_one_call_of_the_store_watched_or_not(watched):
     store, roll = Store(), SimpleNamespace(tell=lambda place: {0: (place, 0.0), 1: (place, 0.0)})
     watch = Watch(0, 2, roll, 0) if watched else None
     ranks = Ranks(0, 2, store, watch)
     for _ in range(3):
         ranks.wait()
-    assert store.calls == [1, 0] * 3
+    assert store.calls == [1] * 3
     if watched:
         assert watch.section is None
         watch.close()
+
+
+def test_only_rank_0_asks_the_store_again_when_it_leaves():
+    class Closing(Store):
+        def add(self, key, amount):
+            self.counts.setdefault(key, 0)
+            if amount == 0:
+                self.counts[key] += 1  # another rank comes
+            return super().add(key, amount)
+
+    stores = [Closing(), Closing()]
+    for rank, store in enumerate(stores):  # with its last count rank 0 may go, and the store with it
+        Ranks(rank, 3, store).leave()
+    assert [store.calls for store in stores] == [[1, 0, 0], [1]]
 
 
 @pytest.mark.parametrize("error, saved", [(UserError("all have it"), True), (LostRank("one has not come"), False)])

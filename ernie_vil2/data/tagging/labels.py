@@ -159,7 +159,7 @@ def json_labels(path: Path, first: int) -> dict[int, str]:
             names = {int(entry["id"]): entry["name"] for entry in content}
         else:
             names = dict(enumerate(content, first))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         names = {}
     if not names or not all(isinstance(name, str) and not is_blank(name) for name in names.values()):
         raise DataError(f"{path}: no labels; write categories: [{{id, name}}], a list of names, or {{number: name}}")
