@@ -181,7 +181,9 @@ def make(rng: random.Random) -> Example:
             argv[at] = (
                 rng.choice(WORDS)
                 if way < 6
-                else damaged(rng, argv[at].encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+                else damaged(rng, argv[at].encode("utf-8", "surrogateescape"))
+                .decode("utf-8", "surrogateescape")
+                .lstrip("/")  # what is asked for in the root would be made there
             )
     files = named(files, argv)
     if rng.randrange(2) and files:
