@@ -18,6 +18,8 @@ from ...device import float32_copy
 
 LOCK = threading.Lock()
 """Paddle's switch between its two modes is one for the process"""
+INPUTS = ("first", "boxes", "counts")
+"""Names of what a program takes, in the order of an engine's arrays"""
 
 
 class TowerFunction(paddle.nn.Layer):
@@ -54,12 +56,12 @@ class Trace:
 def input_specs(config: ModelConfig, kind: str, most_boxes: int = 0) -> list[paddle.static.InputSpec]:
     """What a tower takes: token ids [B, L]; or pixels [B, 3, S, S], and where it takes boxes these [B, most + 1, 4] and
     their counts [B]. L is open unless texts have a fixed length."""
-    spec = paddle.static.InputSpec
+    spec, (first, boxes, counts) = paddle.static.InputSpec, INPUTS
     if kind == "text":
-        return [spec([-1, config.max_length if config.fixed_length else -1], "int64", "first")]
+        return [spec([-1, config.max_length if config.fixed_length else -1], "int64", first)]
     size = config.pixels.size
-    boxes = [spec([-1, most_boxes + 1, 4], "float32", "boxes"), spec([-1], "int64", "counts")] if most_boxes else []
-    return [spec([-1, 3, size, size], "float32", "first"), *boxes]
+    regions = [spec([-1, most_boxes + 1, 4], "float32", boxes), spec([-1], "int64", counts)] if most_boxes else []
+    return [spec([-1, 3, size, size], "float32", first), *regions]
 
 
 def traced_function(network: paddle.nn.Layer, kind: str, most_boxes: int = 0) -> paddle.nn.Layer:
