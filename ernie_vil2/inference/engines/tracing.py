@@ -5,6 +5,7 @@ a frozen statistic is in the graph as it is in the network.
 """
 
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import paddle
 
 from ...config.model import ModelConfig
 from ...device import float32_copy
+from .dynamic import evaluation
 
 LOCK = threading.Lock()
 """Paddle's switch between its two modes is one for the process"""
@@ -76,14 +78,9 @@ def traced_function(network: paddle.nn.Layer, kind: str, most_boxes: int = 0) ->
 @contextmanager
 def tracing(network: paddle.nn.Layer) -> Iterator[None]:
     """The one place of a process where a network is traced, in evaluation mode."""
-    with LOCK, paddle.no_grad():
-        training = [layer for layer in network.sublayers(include_self=True) if layer.training]
-        network.eval()
-        try:
-            yield
-        finally:
-            for layer in training:
-                layer.training = True
+    with LOCK, paddle.no_grad(), evaluation(network), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Tensor do not have 'place'")  # which `device_of` asks for
+        yield
 
 
 def trace(network: paddle.nn.Layer, kind: str, most_boxes: int = 0) -> Trace:
