@@ -75,6 +75,7 @@ class PaddleInferenceEngine:
         with self.lock:
             if count not in self.predictors:
                 try:
+                    (self.folder / f"{GRAPH}.pdiparams").stat()  # without them Paddle computes with none
                     first = inference.create_predictor(self._config(max(1, thread_count() // count)))
                     made = [first, *(first.clone() for _ in range(count - 1))]
                 except Exception as error:  # Paddle has no class for them
