@@ -2,6 +2,7 @@
 
 import os
 from array import array
+from pathlib import Path
 from typing import SupportsIndex
 
 from ....errors import DataError
@@ -22,8 +23,8 @@ class PicturesSource(Source):
     sides = IMAGE_ALONE
 
     def __init__(self, path: str | os.PathLike, allow_outside: bool = False):
-        self.folder, self.name, self.prefix = path, name_text(path), ""
-        self.tree = Tree(path, allow_outside)
+        self.folder, self.name, self.prefix = Path(path), name_text(path), ""
+        self.tree = Tree(self.folder, allow_outside)
         self.others, self.other, odd = 0, "", False
         self.places, self.ends = bytearray(), array("q")
         for parent, files in self.tree.walk():
