@@ -77,7 +77,9 @@ def test_each_side_alone_is_what_both_together_have(save, table, encode, tmp_pat
     for name in IMAGE_FILES:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "both" / name).read_bytes()
     status, told, _, names = encode(model, table, "--only", "text", "--replace")
-    assert (status, told) == (0, f"wrote {tmp_path / 'out'}: 6 texts of 6 rows\n") and names == TEXT_FILES | {"run.json"}
+    assert (status, told) == (0, f"wrote {tmp_path / 'out'}: 6 texts of 6 rows\n") and names == TEXT_FILES | {
+        "run.json"
+    }
     kept = [0, 1, 2, 4, 5]  # the row with a picture that is none has a text that can be read
     for name in ("text.npy", "text_keys.npy"):
         alone, both = (np.load(tmp_path / folder / name) for folder in ("out", "both"))
