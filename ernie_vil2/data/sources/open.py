@@ -12,6 +12,7 @@ from ...files.paths.patterns import is_braces, path_error, paths_of
 from ...files.yaml_files import parse_value
 from ...messages import brief, quoted
 from ...schema import check_range, coerce
+from ..videos.kinds import SUFFIXES as VIDEO_SUFFIXES
 from .base import Source
 from .beside import READERS, BesideSource
 from .chinese_clip import ChineseClipSource
@@ -22,6 +23,7 @@ from .lmdb import LmdbSource
 from .mix import MixedSource
 from .stem_files import FilesSource, holds_stems
 from .tar.source import TarSource, is_tar
+from .videos.source import VideosSource, holds_only_videos
 
 FILES = {
     "tsv": TsvSource,
@@ -31,18 +33,21 @@ FILES = {
     "files": FilesSource,
     "chinese_clip": ChineseClipSource,
     "lmdb": LmdbSource,
+    "videos": VideosSource,
 }
 KINDS = (*FILES, "mix", "scenes")
 MAX_NUMBER = (1 << 64) - 1
 """Of an option of a source, the largest of which are seeds"""
-SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"} | dict.fromkeys(VIDEO_SUFFIXES, "videos")
+FILES_ALONE, FOLDERS_TOO = ("tsv", "jsonl"), ("tar", "videos")
+"""Kinds of which a path is a file, and those of which it is a file or a folder"""
 
 
 def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any]) -> Source:
     """Open a source.
 
-    `spec` is a path (.tsv, .jsonl, .ndjson or .tar file, folder of tars or with a table of captions, or that .csv
-    table), a glob of such paths, a list of specs, a string `scenes:split=test,size=1000`, or a mapping
+    `spec` is a path (.tsv, .jsonl, .ndjson, .tar or video file, folder of tars, of videos or with a table of captions,
+    or that .csv table), a glob of such paths, a list of specs, a string `scenes:split=test,size=1000`, or a mapping
     {kind: KIND, path: ..., option: value} with a KIND of KINDS, also as a string of YAML. Raises ConfigError for an
     unknown kind or option, DataError for files that are missing, empty or of a foreign format.
     """
@@ -121,7 +126,7 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
             f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .csv, .tsv, "
             ".jsonl or .tar, or give kind and path in a mapping"
         )
-    if is_folder and kind in ("tsv", "jsonl") or not is_folder and kind not in ("tsv", "jsonl", "tar"):
+    if is_folder and kind in FILES_ALONE or not is_folder and kind not in FILES_ALONE + FOLDERS_TOO:
         found = "a folder" if is_folder else "not a folder"
         raise DataError(f"{path}: this is {found}, so it cannot be of kind {kind!r}; correct kind or path")
     if kind == "tsv":
@@ -154,6 +159,8 @@ def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
             return "chinese_clip"
         if holds_stems(path):
             return "files"
+        if holds_only_videos(path):
+            return "videos"
     return "folder"
 
 
