@@ -88,6 +88,22 @@ def test_a_broken_video_is_one_bad_row(tmp_path):
     assert source.notes == [f"{tmp_path}: 1 videos cannot be read, the first is {error}"]
 
 
+def test_a_frame_that_cannot_be_decoded_is_a_bad_row(tmp_path):
+    path = write_video(tmp_path / "a.avi", code="MJPG")
+    data = bytearray(path.read_bytes())
+    start = data.find(b"\xff\xd8", data.find(b"movi"))
+    for _ in range(10):  # to the frame at 2 s
+        start = data.find(b"\xff\xd8", start + 2)
+    end = data.find(b"\xff\xd9", start)
+    data[start:end] = bytes(end - start)
+    path.write_bytes(data)
+    source, errors = open_source(path), []
+    assert [sample.id for sample in source.samples("skip", errors)] == ["a.avi@0.0s", "a.avi@4.0s"]
+    (error,) = errors
+    assert isinstance(error, RowError) and error.cause == "damaged video"
+    assert str(error) == f"{path}@2.0s: the frame at 2.0s cannot be decoded; fetch the video again"
+
+
 def test_a_video_that_changes_is_told(tmp_path):
     path = write_video(tmp_path / "a.mp4")
     source = open_source(path)

@@ -97,8 +97,14 @@ class VideosSource(Source):
         video, time = self._locate(index)
         if video.fault:
             raise video.fault
-        pixels = READERS.get(self.folder / video.name, video.stamp).frame(time)
-        return Sample(self.key(index), pixels, (), (), self.where(index))
+        path, where = self.folder / video.name, self.where(index)
+        try:
+            pixels = READERS.get(path, video.stamp).frame(time)
+        except DataError as error:
+            told = DataError(str(error).removeprefix(f"{path}: "))
+            told.cause = getattr(error, "cause", "broken video")
+            raise row_error(where, told) from None
+        return Sample(self.key(index), pixels, (), (), where)
 
     def _locate(self, index):
         """(video, time in milliseconds) of a row."""
