@@ -1,0 +1,53 @@
+"""The release's way: Paddle with its own settings, one image or caption at a time, every caption padded to the end.
+
+The layers are this project's, which compute what the release's do.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .answers import serve, unit
+
+START = (
+    "import paddle; "  # before the library, whose settings then come too late
+    "from ernie_vil2.studies.speed.encoding import release; release.main()"
+)
+VARIABLES = {"MALLOC_ARENA_TEST": "8"}
+"""The C library's own default; that it is set keeps the library from changing the others."""
+SHARE = 8
+"""It is so slow that it gets one of so many items; one at a time, its speed does not depend on how many."""
+
+
+class OneByOne:
+    """Encodes as the release does."""
+
+    told = ""
+
+    def __init__(self, job: Mapping[str, Any]):
+        from ....inference.model import load
+
+        self.model = load(job["model"])
+        self.model.network.eval()
+
+    def images(self, paths: Sequence[str]) -> np.ndarray:
+        import paddle
+
+        pixels = (paddle.to_tensor(self.model.preprocess(path)[None]) for path in paths)
+        return unit(np.concatenate([self.model.network.encode_image(one).numpy() for one in pixels]))
+
+    def texts(self, captions: Sequence[str]) -> np.ndarray:
+        import paddle
+
+        width, rows = self.model.config.max_length, []
+        for caption in captions:
+            ids = self.model.tokenize(caption)
+            padded = np.pad(ids, ((0, 0), (0, width - ids.shape[1])))
+            rows.append(self.model.network.encode_text(paddle.to_tensor(padded)).numpy())
+        return unit(np.concatenate(rows))
+
+
+def main() -> None:
+    """The process of the side `release`."""
+    serve(OneByOne)
