@@ -36,8 +36,12 @@ def converse(begin: Callable[[Mapping[str, Any]], tuple[Any, Callable[[Any], Any
     """
     try:
         told, answer = begin(json.loads(sys.stdin.readline()))
-    except (UserError, ImportError) as error:
+    except UserError as error:
         print(REFUSAL + json.dumps(str(error)), flush=True)
+        return
+    except ModuleNotFoundError as error:
+        lacking = f"{error.name} is not installed for {sys.executable}; install it there, or name another Python"
+        print(REFUSAL + json.dumps(lacking), flush=True)
         return
     print(ANSWER + json.dumps(told), flush=True)
     for line in sys.stdin:

@@ -128,7 +128,7 @@ class Ernie(nn.Module):
     def __init__(self, config: TextTowerConfig, state: State):
         super().__init__()
         self.words, self.positions = parameter(state["word_emb.weight"]), parameter(state["pos_emb.weight"])
-        self.type = parameter(state["type_emb.weight"][0]) if config.token_types else None
+        self.token_type = parameter(state["type_emb.weight"][0]) if config.token_types else None
         self.norm = norm(state, "ln", config.epsilon)
         self.blocks = nn.ModuleList(
             Block(
@@ -149,7 +149,7 @@ class Ernie(nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         x = F.embedding(ids, self.words) + self.positions[: ids.shape[1]]
-        x = self.norm(x if self.type is None else x + self.type)
+        x = self.norm(x if self.token_type is None else x + self.token_type)
         there = ids != PAD_ID
         allowed = None if bool(there.all()) else there[:, None, None, :]
         for block in self.blocks:
