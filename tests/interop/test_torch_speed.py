@@ -5,12 +5,13 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.checkpoints.release_layout import manifest
 from ernie_vil2.studies.speed.encoding.comparison import compare
-from ernie_vil2.studies.speed.encoding.torch_side import TorchEncoder
+from ernie_vil2.studies.speed.encoding.torch_side import TorchEncoder, ways
 
 
 @pytest.fixture(params=["released", "other"])
@@ -37,9 +38,18 @@ def test_towers_of_torch_give_our_embeddings(model, random_image, image_bytes, t
         path.write_bytes(image_bytes(random_image(40, 50, seed)))
     captions = ["红色的圆", "一只猫和一只狗", "大", *(["左右上下"] * 40)]
     ours = ernie_vil2.load(model)
-    torchs = TorchEncoder({"model": str(model), "precision": "fp32", "photos": []})
-    assert np.abs(torchs.images(paths) - ours.encode_image(paths)).max() < 1e-5
-    assert np.abs(torchs.texts(captions) - ours.encode_text(captions)).max() < 1e-5
+    captions = {"short": captions, "long": captions[::-1]}
+    job = {"model": str(model), "captions": captions, "photos": list(map(str, paths))}
+    for precision, bound in (("fp32", 1e-5), ("bf16", 0.1)):
+        if precision == "bf16" and not torch.cpu.get_capabilities().get("avx512_bf16"):
+            continue
+        torchs = TorchEncoder({**job, "precision": precision})
+        assert [told.partition(":")[0] for told in torchs.told.split("; ")] == ["images", "short", "long"]
+        for way in ways(torchs.ways["images"].towers, "fp32"):
+            torchs.ways["images"] = way
+            assert np.abs(torchs.encode("images", paths) - ours.encode_image(paths)).max() < bound
+        for kind, texts in captions.items():
+            assert np.abs(torchs.encode(kind, texts) - ours.encode_text(texts)).max() < bound
 
 
 def test_torch_takes_part_in_the_comparison(model):

@@ -21,11 +21,8 @@ class Encoder(Protocol):
 
     told: str
 
-    def images(self, paths: Sequence[str]) -> np.ndarray:
-        """Normalised embeddings float32 [N, D] of image files."""
-
-    def texts(self, captions: Sequence[str]) -> np.ndarray:
-        """Normalised embeddings float32 [N, D] of captions."""
+    def encode(self, kind: str, items: Sequence[str]) -> np.ndarray:
+        """Normalised embeddings float32 [N, D] of image files (kind images) or of captions (short, long)."""
 
 
 def converse(begin: Callable[[Mapping[str, Any]], tuple[Any, Callable[[Any], Any]]]) -> None:
@@ -59,19 +56,17 @@ def serve(make: Callable[[Mapping[str, Any]], Encoder]) -> None:
     """
 
     def begin(job: Mapping[str, Any]) -> tuple[str, Callable[[Mapping[str, Any]], Any]]:
-        encoder = make(job)
-        encode = {**dict.fromkeys(job["captions"], encoder.texts), "images": encoder.images}
-        items = job["captions"] | {"images": job["photos"]}
+        encoder, items = make(job), job["captions"] | {"images": job["photos"]}
         for kind, count in WARM.items():
-            encode[kind](items[kind][: max(1, count // job["share"])])
-            encode[kind](items[kind][:1])
+            encoder.encode(kind, items[kind][: max(1, count // job["share"])])
+            encoder.encode(kind, items[kind][:1])
 
         def answer(request: Mapping[str, Any]) -> Any:
             kind = request["kind"]
             if "queries" in request:
                 asked = (items[kind][number % len(items[kind])] for number in range(request["queries"]))
-                return [seconds(lambda item=item: encode[kind]([item])) for item in asked]
-            return seconds(lambda: np.save(request["to"], encode[kind](items[kind][: request["count"]])))
+                return [seconds(lambda item=item: encoder.encode(kind, [item])) for item in asked]
+            return seconds(lambda: np.save(request["to"], encoder.encode(kind, items[kind][: request["count"]])))
 
         return encoder.told, answer
 

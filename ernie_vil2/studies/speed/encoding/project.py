@@ -19,11 +19,8 @@ class Loaded:
     def __init__(self, job: Mapping[str, Any]):
         self.model = load(job["model"])
 
-    def images(self, paths: Sequence[str]) -> np.ndarray:
-        return self.model.encode_image(paths)
-
-    def texts(self, captions: Sequence[str]) -> np.ndarray:
-        return self.model.encode_text(captions)
+    def encode(self, kind: str, items: Sequence[str]) -> np.ndarray:
+        return (self.model.encode_image if kind == "images" else self.model.encode_text)(items)
 
 
 def main() -> None:

@@ -31,21 +31,22 @@ class OneByOne:
         self.model = load(job["model"])
         self.model.network.eval()
 
-    def images(self, paths: Sequence[str]) -> np.ndarray:
+    def encode(self, kind: str, items: Sequence[str]) -> np.ndarray:
+        return unit(np.concatenate([self.image(item) if kind == "images" else self.text(item) for item in items]))
+
+    def image(self, path: str) -> np.ndarray:
+        """[1, D] of an image file."""
         import paddle
 
-        pixels = (paddle.to_tensor(self.model.preprocess(path)[None]) for path in paths)
-        return unit(np.concatenate([self.model.network.encode_image(one).numpy() for one in pixels]))
+        return self.model.network.encode_image(paddle.to_tensor(self.model.preprocess(path)[None])).numpy()
 
-    def texts(self, captions: Sequence[str]) -> np.ndarray:
+    def text(self, caption: str) -> np.ndarray:
+        """[1, D] of a caption."""
         import paddle
 
-        width, rows = self.model.config.max_length, []
-        for caption in captions:
-            ids = self.model.tokenize(caption)
-            padded = np.pad(ids, ((0, 0), (0, width - ids.shape[1])))
-            rows.append(self.model.network.encode_text(paddle.to_tensor(padded)).numpy())
-        return unit(np.concatenate(rows))
+        ids = self.model.tokenize(caption)
+        padded = np.pad(ids, ((0, 0), (0, self.model.config.max_length - ids.shape[1])))
+        return self.model.network.encode_text(paddle.to_tensor(padded)).numpy()
 
 
 def main() -> None:

@@ -3,7 +3,8 @@ threads beside the forward passes; weights are those of the model directory."""
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +25,26 @@ if TYPE_CHECKING:
     import torch
 
 START = "from ernie_vil2.studies.speed.encoding import torch_side; torch_side.main()"
-BATCH = {"image": 8, "text": 32}
+BATCH = {"images": 8, "short": 32, "long": 32}
 TRIALS = 3
-"""Passes of each way to compute in bf16, of which the faster way is taken"""
+"""Passes of each way to compute, the first of which is not counted"""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to compute: towers, the context they run in, and how many batches side by side share the cores."""
+
+    name: str
+    towers: "Mapping[str, torch.nn.Module]"
+    context: Callable[[], contextlib.AbstractContextManager]
+    streams: int = 1
 
 
 class TorchEncoder:
-    """Encodes with torch on all cores. Raises UserError where it cannot, for the processor or for the model."""
+    """Encodes with torch on all cores, each kind by the way that is fastest here, which `told` names.
 
-    told = ""
+    Raises UserError where it cannot, for the processor or for the model.
+    """
 
     def __init__(self, job: Mapping[str, Any]):
         import torch
@@ -42,45 +54,70 @@ class TorchEncoder:
             raise UserError("the towers of torch are vit and ernie, and this model has others, or layers beside them")
         if job["precision"] == "bf16" and not torch.cpu.get_capabilities().get("avx512_bf16"):
             raise UserError("this processor does not compute in bf16")
-        torch.set_num_threads(cpu_count())
         rules = config.max_length, config.lower_case, config.tokenizer, config.fixed_length
         self.config, self.tokenizer = config, Tokenizer(vocabulary, *rules)
-        self.towers, self.context = towers(config, state), contextlib.nullcontext
-        if job["precision"] == "bf16":
-            self.take_faster(job["photos"][: BATCH["image"]])
+        self.ways: dict[str, Way] = {}
+        choice, items = ways(towers(config, state), job["precision"]), job["captions"] | {"images": job["photos"]}
+        for kind, size in BATCH.items():
+            self.take_fastest(kind, items[kind][: size * cpu_count()], choice)
+        self.told = "; ".join(f"{kind}: {way.name}" for kind, way in self.ways.items())
 
-    def take_faster(self, photos: Sequence[str]) -> None:
-        """Weights in bf16, or autocast of those in fp32: the way by which images are done first."""
-        import torch
-
-        cast = {name: copy.deepcopy(tower).to(torch.bfloat16) for name, tower in self.towers.items()}
-        ways = {
-            "weights in bf16": (cast, contextlib.nullcontext),
-            "autocast": (self.towers, lambda: torch.autocast("cpu", torch.bfloat16)),
-        }
+    def take_fastest(self, kind: str, items: Sequence[str], choice: Sequence[Way]) -> None:
+        """Encode a kind from here on by the way that these items are done by first."""
         took = {}
-        for name, way in ways.items():
-            self.towers, self.context = way
-            took[name] = min([seconds(lambda: self.images(photos)) for _ in range(TRIALS + 1)][1:])
-        self.told = min(took, key=took.get)
-        self.towers, self.context = ways[self.told]
+        for number, way in enumerate(choice):
+            self.ways[kind] = way
+            took[number] = min([seconds(lambda: self.encode(kind, items)) for _ in range(TRIALS)][1:])
+        self.ways[kind] = choice[min(took, key=took.get)]
 
-    def images(self, paths: Sequence[str]) -> np.ndarray:
-        return self.encode("image", paths, lambda path: preprocess(path, self.config.pixels))
-
-    def texts(self, captions: Sequence[str]) -> np.ndarray:
-        return self.encode("text", self.tokenizer.encode(captions), lambda row: row)
-
-    def encode(self, tower: str, items: Iterable[Any], read: Callable[[Any], np.ndarray]) -> np.ndarray:
-        """Normalised embeddings float32 [N, D] of what `read` makes of the items, batch by batch."""
+    def encode(self, kind: str, items: Sequence[str]) -> np.ndarray:
         import torch
 
-        size, rows = BATCH[tower], []
-        made = ordered_map(read, items, cpu_count(), ahead=2 * size)
-        with torch.inference_mode(), self.context():
-            while batch := list(islice(made, size)):
-                rows.append(self.towers[tower](torch.from_numpy(np.stack(batch))).float().numpy())
-        return unit(np.concatenate(rows))
+        way, size = self.ways[kind], BATCH[kind]
+        tower = way.towers["image" if kind == "images" else "text"]
+        streams = way.streams if len(items) > size else 1
+
+        def forward(batch: np.ndarray) -> np.ndarray:
+            with torch.inference_mode(), way.context():
+                return tower(torch.from_numpy(batch)).float().numpy()
+
+        def share_cores() -> None:
+            torch.set_num_threads(max(1, cpu_count() // streams))
+
+        share_cores()
+        return unit(
+            np.concatenate(list(ordered_map(forward, self.batches(kind, items), streams, streams, share_cores)))
+        )
+
+    def batches(self, kind: str, items: Sequence[str]) -> Iterator[np.ndarray]:
+        """Pixels float32 [B, 3, S, S] or token ids int64 [B, L]; images are decoded ahead by threads."""
+        size = BATCH[kind]
+        if kind != "images":
+            ids = self.tokenizer.encode(items)
+            yield from (ids[first : first + size] for first in range(0, len(ids), size))
+            return
+        made = ordered_map(lambda path: preprocess(path, self.config.pixels), items, cpu_count(), ahead=2 * size)
+        while batch := list(islice(made, size)):
+            yield np.stack(batch)
+
+
+def ways(towers: "Mapping[str, torch.nn.Module]", precision: str) -> list[Way]:
+    """What may be fastest: in bf16 converted weights or autocast, and one batch on all cores or one on each."""
+    import torch
+
+    casts = [Way("fp32", towers, contextlib.nullcontext)]
+    if precision == "bf16":
+        converted = {name: copy.deepcopy(tower).to(torch.bfloat16) for name, tower in towers.items()}
+        casts = [
+            Way("weights in bf16", converted, contextlib.nullcontext),
+            Way("autocast", towers, lambda: torch.autocast("cpu", torch.bfloat16)),
+        ]
+    found = []
+    for cast in casts:
+        found.append(replace(cast, name=f"{cast.name} on all cores"))
+        if cpu_count() > 1:
+            found.append(replace(cast, name=f"{cast.name}, a batch a core", streams=cpu_count()))
+    return found
 
 
 def towers(config: ModelConfig, state: Mapping[str, np.ndarray]) -> "dict[str, torch.nn.Module]":
