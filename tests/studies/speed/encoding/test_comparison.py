@@ -1,5 +1,7 @@
 """The comparison of encoding measures every side that can run, looks at what came out, and says why others cannot."""
 
+import argparse
+import re
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.checkpoints.release_layout import manifest
+from ernie_vil2.cli.bench import encode
 from ernie_vil2.cli.bench.main import main
 from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.files.json_files import read_json
@@ -19,6 +22,7 @@ from ernie_vil2.studies.speed.encoding.process import Process, Refusal, library_
 from ernie_vil2.studies.speed.encoding.sides import SIDES, chosen
 from ernie_vil2.studies.speed.encoding.turns import Turns
 from ernie_vil2.studies.speed.encoding.work import KINDS, make_work
+from tests.conftest import ROOT
 
 ANSWERS = "from ernie_vil2.studies.speed.encoding.answers import converse; "
 
@@ -163,3 +167,16 @@ def test_wrong_embeddings_show(model, turns):
         made.compare_outputs(KINDS)
     assert (found.sides["dynamic"].largest, found.sides["dynamic"].cosine) == (0, 1)
     assert found.sides["release"].largest == pytest.approx(0.8) and found.sides["release"].cosine == pytest.approx(0.6)
+
+
+def test_every_side_and_option_is_documented():
+    text = (ROOT / "docs/speed.md").read_text(encoding="utf-8")
+    verbs = argparse.ArgumentParser().add_subparsers()
+    encode.add_verb(verbs)
+    options = {option for action in verbs.choices["encode"]._actions for option in action.option_strings}
+    assert {option for option in options if f"`{option}" not in text} == {"-h", "--help"}
+    rows = re.findall(r"^\| (`\w+-\w+`(?:, `-\w+`)*|`\w+`) \|", text, re.MULTILINE)
+    named = set()
+    for first, *others in (re.findall(r"`([\w-]+)`", row) for row in rows):
+        named |= {first, *(first.split("-")[0] + other for other in others)}
+    assert set(SIDES) <= named
