@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> None:
     """Compare encoding: the release's way, dynamic mode, every engine and precision, and torch; speeds and outputs."""
     claims = Claims(COMMAND, [args.model, args.vocab, args.torch], args.replace)
     claims.file(args.json)
-    names = args.only_sides and [name.strip() for name in args.only_sides.split(",")]
+    names = None if args.only_sides is None else [name.strip() for name in args.only_sides.split(",")]
     found = compare(args.model, args.vocab, args.images, args.texts, args.repeats, names, args.torch, note)
     print(tables(found))
     if args.json:

@@ -39,7 +39,7 @@ def compare(
     A side that cannot run here, or stops, has the reason in place of figures; UserError where that is dynamic mode.
     """
     sides = chosen(names)
-    if torch is not None and not os.access(torch, os.X_OK):
+    if torch is not None and not (Path(torch).is_file() and os.access(torch, os.X_OK)):
         raise ConfigError(f"--torch {torch} cannot be started; give the Python of an environment that has torch")
     with scratch_folder("encoding") as folder, ExitStack() as stack:
         work, config = make_work(folder, model, vocab, images, texts)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ....errors import ConfigError, nearest
+from ....messages import quoted
 
 RELEASE, DYNAMIC = "release", "dynamic"
 PRECISIONS = ("fp32", "bf16", "int8")
@@ -53,7 +54,7 @@ def chosen(names: Iterable[str] | None) -> list[Side]:
     for name in sorted(wanted - set(SIDES)):
         hint = nearest(name, SIDES)
         raise ConfigError(
-            f"{name!r} is no side of the comparison; "
+            f"{quoted(name)} is no side of the comparison; "
             + (f"did you mean {hint}?" if hint else f"there are {', '.join(SIDES)}")
         )
     return [side for name, side in SIDES.items() if name in wanted | {DYNAMIC}]

@@ -56,6 +56,13 @@ def test_sides_are_measured_compared_and_written(model, tmp_path, capsys):
     assert model_before == ["config.json", "model.safetensors", "vocab.txt"]  # nothing is left beside it
 
 
+def test_a_model_is_copied_so_that_engines_are_not_kept_beside_the_users_own(model, tmp_path):
+    (tmp_path / "scratch").mkdir()
+    work, _ = make_work(tmp_path / "scratch", model, None, 1, 1)
+    assert Path(work.model).parent == tmp_path / "scratch"
+    assert (Path(work.model) / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+
+
 def test_captions_have_the_tokens_that_the_table_names(model, tmp_path):
     work, _ = make_work(tmp_path, model, None, 1, 5)
     tokenizer = ernie_vil2.load(work.model).tokenizer
@@ -69,6 +76,9 @@ def test_dynamic_mode_always_takes_part_and_unknown_names_are_told():
     assert SIDES["openvino-int8"].rival == "torch-bf16"
     with pytest.raises(ConfigError, match="'openvino_bf16' is no side of the comparison; did you mean openvino-bf16"):
         main(["encode", "--only-sides", "dynamic,openvino_bf16"])
+    for nothing in ("", "dynamic,"):
+        with pytest.raises(ConfigError, match="'' is no side of the comparison; there are release, dynamic, openvino"):
+            main(["encode", "--only-sides", nothing])
 
 
 def test_what_cannot_be_compared_is_one_sentence(model, tmp_path):
@@ -76,6 +86,8 @@ def test_what_cannot_be_compared_is_one_sentence(model, tmp_path):
         compare(tmp_path / "nowhere", images=1, texts=1, repeats=1)
     with pytest.raises(ConfigError, match="--torch .*nowhere cannot be started; give the Python"):
         compare(model, torch=tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="cannot be started"):
+        compare(model, torch=tmp_path)
 
 
 # Processes
