@@ -197,8 +197,8 @@ def waiting_calls() -> "list[tuple[ModuleType, str]]":
 
 def device_of(tensor: "Tensor") -> Device:
     """The device that computes with a tensor; cheap, for layers ask it in every call."""
-    place = tensor.place
-    if place.is_cpu_place():
+    place = getattr(tensor, "place", None)
+    if place is None or place.is_cpu_place():  # None: a tower is traced, whose plain form every engine knows
         return CPU
     if place.is_gpu_place():
         return Device("gpu", place.gpu_device_id())

@@ -20,6 +20,12 @@ def quick_gelu(x: paddle.Tensor) -> paddle.Tensor:
     return F.swish(x * 1.702) * (1 / 1.702)
 
 
+def size_of(x: paddle.Tensor, axis: int) -> int | paddle.Tensor:
+    """Length of an axis; where the graph of a tower is traced for any batch, a tensor for an axis that is not known."""
+    size = x.shape[axis]
+    return paddle.shape(x)[axis] if size < 0 else size
+
+
 ACTIVATIONS = {"quick_gelu": quick_gelu, "gelu": F.gelu, "relu": F.relu}
 
 
@@ -37,13 +43,14 @@ def attention(
     Returns [B, N, H * D]. On a GPU this is Paddle's fused kernel, which never holds the N x N scores; on a CPU the
     plain form is faster (docs/architecture.md, "Attention").
     """
-    batch, length, heads, depth = query.shape
+    heads, depth = query.shape[2:]
     dropout = dropout if training else 0.0
     if device_of(query).fused_attention:
         if bias is not None:  # the fused kernels want a row of the mask for every query
+            batch, length = query.shape[:2]
             bias = bias.astype(query.dtype).expand([batch, heads, length, length])
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, training=training)
-        return mixed.reshape([batch, length, heads * depth])
+        return mixed.reshape([0, 0, heads * depth])
     query, key, value = (paddle.transpose(part, [0, 2, 1, 3]) for part in (query * depth**-0.5, key, value))
     scores = paddle.matmul(query, key, transpose_y=True)
     if bias is not None:
@@ -52,7 +59,7 @@ def attention(
     if dropout:
         weights = F.dropout(weights, dropout, training=True)
     mixed = paddle.matmul(weights, value)
-    return paddle.transpose(mixed, [0, 2, 1, 3]).reshape([batch, length, heads * depth])
+    return paddle.transpose(mixed, [0, 2, 1, 3]).reshape([0, 0, heads * depth])
 
 
 WORTHWHILE = 1 << 13

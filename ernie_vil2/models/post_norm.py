@@ -26,8 +26,8 @@ class PostNormLayer(nn.Layer):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: paddle.Tensor, bias: paddle.Tensor | None = None) -> paddle.Tensor:
-        batch, length, width = x.shape
-        query, key, value = self.qkv(x).reshape([batch, length, 3, self.heads, width // self.heads]).unbind(2)
+        width = x.shape[-1]
+        query, key, value = self.qkv(x).reshape([0, 0, 3, self.heads, width // self.heads]).unbind(2)
         mixed = self.out(attention(query, key, value, bias, self.rate, self.training))
         x = self.norm1(x + self.dropout(mixed))
         return self.norm2(x + self.dropout(self.fc2(self.dropout(self.activation(self.fc1(x))))))

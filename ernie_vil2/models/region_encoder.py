@@ -7,6 +7,7 @@ import paddle.nn.functional as F
 
 from ..config.model import ModelConfig
 from .dual_encoder import DualEncoder
+from .layers import size_of
 from .regions import CellProjection, box_features, grid_boxes
 from .token_head import TokenHead
 from .towers.ernie import PAD_ID
@@ -68,8 +69,9 @@ class RegionEncoder(DualEncoder):
         int64 [B] are there -> raw embeddings [B, D]. Without boxes every image has `default_boxes`."""
         if boxes is None:
             own = self.default_boxes()
-            boxes = own.unsqueeze(0).expand([pixels.shape[0], *own.shape])
-            counts = paddle.full([pixels.shape[0]], own.shape[0], "int64")
+            batch = size_of(pixels, 0)
+            boxes = own.unsqueeze(0).expand([batch, *own.shape])
+            counts = paddle.full([batch], own.shape[0], "int64")
         there = paddle.arange(boxes.shape[1]) < counts.unsqueeze(-1)
         return self.image_head(self.box_features(pixels, boxes), there)
 

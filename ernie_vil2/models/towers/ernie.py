@@ -7,7 +7,7 @@ import paddle
 from paddle import nn
 
 from ...config.tower_fields import TextTowerConfig
-from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
+from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks, size_of
 
 PAD_ID = 0
 MASKED = -10000.0
@@ -26,8 +26,7 @@ class Attention(nn.Layer):
         self.o = Linear(config.width, config.width)
 
     def forward(self, x: paddle.Tensor, bias: paddle.Tensor | None = None) -> paddle.Tensor:
-        batch, length, width = x.shape
-        shape = [batch, length, self.heads, width // self.heads]
+        shape = [0, 0, self.heads, x.shape[-1] // self.heads]
         query, key, value = (layer(x).reshape(shape) for layer in (self.q, self.k, self.v))
         return self.o(attention(query, key, value, bias, self.dropout, self.training))
 
@@ -92,7 +91,7 @@ class ErnieEncoder(nn.Layer):
 
     def embedded(self, ids: paddle.Tensor) -> paddle.Tensor:
         """What the first block reads for every id: [B, L] -> [B, L, W]."""
-        x = self.word_emb(ids) + self.pos_emb.weight[: ids.shape[1]]
+        x = self.word_emb(ids) + self.pos_emb.weight[: size_of(ids, 1)]
         if self.type_emb is not None:
             x = x + self.type_emb.weight[0]
         return self.dropout(self.ln(x))

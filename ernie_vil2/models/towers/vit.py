@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 
 from ...config.tower_fields import ImageTowerConfig
-from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks
+from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks, size_of
 
 
 class PatchEmbed(nn.Layer):
@@ -23,13 +23,13 @@ class PatchEmbed(nn.Layer):
         )
 
     def forward(self, pixels: paddle.Tensor) -> paddle.Tensor:
-        batch, channels, height, width = pixels.shape
+        channels, height, width = pixels.shape[1:]
         patch = self.patch_size
         rows, columns = height // patch, width // patch
         # One matrix product: the convolution's kernels do not overlap, and its CPU kernel is slower.
-        cells = pixels.reshape([batch, channels, rows, patch, columns, patch]).transpose([0, 2, 4, 1, 3, 5])
+        cells = pixels.reshape([0, channels, rows, patch, columns, patch]).transpose([0, 2, 4, 1, 3, 5])
         tokens = paddle.matmul(
-            cells.reshape([batch, rows * columns, channels * patch * patch]),
+            cells.reshape([0, rows * columns, channels * patch * patch]),
             self.proj.weight.flatten(1),
             transpose_y=True,
         )
@@ -47,8 +47,7 @@ class Attention(nn.Layer):
         self.proj = Linear(config.width, config.width)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        batch, length, width = x.shape
-        parts = self.qkv(x).reshape([batch, length, 3, self.heads, width // self.heads])
+        parts = self.qkv(x).reshape([0, 0, 3, self.heads, x.shape[-1] // self.heads])
         query, key, value = parts.unbind(2)
         return self.proj(attention(query, key, value, dropout=self.dropout, training=self.training))
 
@@ -103,7 +102,7 @@ class VisionTransformer(nn.Layer):
     def last_block(self, pixels: paddle.Tensor) -> paddle.Tensor:
         """What the last block gives, not normalised yet: [B, 3, S, S] -> [B, 1 + N, W]."""
         x = self.patch_embed(pixels)
-        first = self.class_embedding.expand([x.shape[0], -1, -1])
+        first = self.class_embedding.expand([size_of(x, 0), -1, -1])
         x = paddle.concat([first, x], axis=1) + self.positional_embedding
         if self.training and self.patch_dropout:
             x = without_patches(x, self.patch_dropout)
@@ -119,7 +118,7 @@ class VisionTransformer(nn.Layer):
         """The tokens of the patches as a feature map: [B, 3, S, S] -> [B, W, S / patch, S / patch]."""
         patches = self.tokens(pixels)[:, 1:]
         side = pixels.shape[-1] // self.patch_embed.patch_size
-        return patches.transpose([0, 2, 1]).reshape([patches.shape[0], patches.shape[2], side, side])
+        return patches.transpose([0, 2, 1]).reshape([0, patches.shape[2], side, side])
 
     def forward(self, pixels: paddle.Tensor) -> paddle.Tensor:
         # Layer norm works token by token, so only the token that is used is normalised.

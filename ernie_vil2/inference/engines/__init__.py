@@ -1,0 +1,1 @@
+"""What runs a tower for inference: Paddle itself, Paddle Inference, OpenVINO."""

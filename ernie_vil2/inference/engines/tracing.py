@@ -1,0 +1,96 @@
+"""The graph of a tower: what its network calls, recorded by Paddle once, for any number of items.
+
+The layers are called, not read: what they decide by Python is decided for evaluation on a CPU, and a low-rank update or
+a frozen statistic is in the graph as it is in the network.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import paddle
+
+from ...config.model import ModelConfig
+from ...device import float32_copy
+
+LOCK = threading.Lock()
+"""Paddle's switch between its two modes is one for the process"""
+
+
+class TowerFunction(paddle.nn.Layer):
+    """One tower of a network as a layer of up to three inputs, as Paddle traces them."""
+
+    def __init__(self, network: paddle.nn.Layer, kind: str):
+        super().__init__()
+        self.network = network
+        encode = getattr(network, f"encode_{kind}")
+
+        def call(*given):
+            return encode(*(value for value in given if value is not None)).astype("float32")
+
+        self.encode = paddle.jit.not_to_static(call)  # Paddle would rewrite the source of every layer otherwise
+
+    def forward(self, first, boxes=None, counts=None):  # without hints: Paddle compiles this very source
+        return self.encode(first, boxes, counts)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A tower as a Paddle program.
+
+    inputs: the names of the arrays that `encode` takes, in order; weights: {parameter name: array}; result: the value
+    of the program that is the raw embedding [B, D].
+    """
+
+    program: Any
+    inputs: tuple[str, ...]
+    weights: dict[str, np.ndarray]
+    result: Any
+
+
+def input_specs(config: ModelConfig, kind: str, most_boxes: int = 0) -> list[paddle.static.InputSpec]:
+    """What a tower takes: token ids [B, L]; or pixels [B, 3, S, S], and where it takes boxes these [B, most + 1, 4] and
+    their counts [B]. L is open unless texts have a fixed length."""
+    spec = paddle.static.InputSpec
+    if kind == "text":
+        return [spec([-1, config.max_length if config.fixed_length else -1], "int64", "first")]
+    size = config.pixels.size
+    boxes = [spec([-1, most_boxes + 1, 4], "float32", "boxes"), spec([-1], "int64", "counts")] if most_boxes else []
+    return [spec([-1, 3, size, size], "float32", "first"), *boxes]
+
+
+def traced_function(network: paddle.nn.Layer, kind: str, most_boxes: int = 0) -> paddle.nn.Layer:
+    """A tower as a layer that Paddle can save as a program; to be made inside of `tracing`."""
+    specs = input_specs(network.config, kind, most_boxes)
+    return paddle.jit.to_static(TowerFunction(network, kind), input_spec=specs, full_graph=True)
+
+
+@contextmanager
+def tracing(network: paddle.nn.Layer) -> Iterator[None]:
+    """The one place of a process where a network is traced, in evaluation mode."""
+    with LOCK, paddle.no_grad():
+        training = [layer for layer in network.sublayers(include_self=True) if layer.training]
+        network.eval()
+        try:
+            yield
+        finally:
+            for layer in training:
+                layer.training = True
+
+
+def trace(network: paddle.nn.Layer, kind: str, most_boxes: int = 0) -> Trace:
+    """The program of a tower; raises what Paddle raises for a network that cannot be traced."""
+    with tracing(network):
+        function = traced_function(network, kind, most_boxes)  # held: Paddle keeps a weak reference
+        function.eval()
+        found = function.forward.concrete_program
+        weights = {
+            tensor.name: float32_copy(tensor) if tensor.is_floating_point() else tensor.numpy()
+            for tensor in found.parameters[0]
+        }
+    (result,) = found.outputs
+    names = tuple(spec.name for spec in input_specs(network.config, kind, most_boxes))
+    return Trace(found.main_program, names, weights, result)
