@@ -44,6 +44,11 @@ def refuse_fork(device: str) -> None:
         )
 
 
+def forked() -> bool:
+    """Whether this process was forked from one that had computed, whose threads are gone here."""
+    return _forked
+
+
 def _after_fork() -> None:
     """In a child the threads of its parent are gone, and the kernels' pool would wait or crash for want of them."""
     global _lock, _splits, _forked

@@ -49,27 +49,34 @@ class ImageReader:
             return error
 
     def batches(
-        self, images: Sequence[AnyImage], boxes: Sequence[object], size: int, failures: Failures, default: np.ndarray
+        self,
+        images: Sequence[AnyImage],
+        boxes: Sequence[object],
+        size: int,
+        failures: Failures,
+        default: np.ndarray,
+        boxed: bool = False,
     ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...]]]:
         """Yield (positions, (crops [B, S, S, 3],)), or where an image of the batch has boxes (positions, (crops, boxes
         float32 [B, most + 1, 4], counts int64 [B])); images are decoded ahead by threads.
 
-        boxes: [n, 4] or None, one for each image. default: float32 [m, 4] for an image without, beside one with some.
+        boxes: [n, 4] or None, one for each image. default: float32 [m, 4] for an image without, beside one with some,
+        or wherever it is `boxed`.
         """
         made = enumerate(ordered_map(self.attempt, zip(images, boxes, strict=True), thread_count(), ahead=2 * size))
         good = ((position, entry) for position, entry in made if failures.passes(position, entry))
         while batch := list(islice(good, size)):
             positions, entries = zip(*batch, strict=True)
             crops, regions = zip(*entries, strict=True)
-            yield np.array(positions), (np.stack(crops), *stacked(regions, default))
+            yield np.array(positions), (np.stack(crops), *stacked(regions, default, self.most_boxes if boxed else 0))
 
 
-def stacked(regions: Sequence[Regions | None], default: np.ndarray) -> tuple[np.ndarray, ...]:
-    """(boxes [B, most + 1, 4], counts int64 [B]), or () where none of the images has regions."""
+def stacked(regions: Sequence[Regions | None], default: np.ndarray, most: int = 0) -> tuple[np.ndarray, ...]:
+    """(boxes [B, most + 1, 4], counts int64 [B]), or () where none of the images has regions and `most` is 0."""
     given = [boxes for boxes, _ in filter(None, regions)]
-    if not given:
+    if not given and not most:
         return ()
-    filled = np.zeros_like(given[0])
+    filled = np.zeros_like(given[0]) if given else np.zeros((most + 1, 4), np.float32)
     filled[: len(default)] = default
     boxes, counts = zip(*(found or (filled, len(default)) for found in regions), strict=True)
     return np.stack(boxes), np.array(counts, np.int64)

@@ -2,8 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -21,7 +20,8 @@ from ..files.run_folder import told_model
 from ..messages import brief
 from ..models.dual_encoder import check_amount, fill, uninitialised
 from ..systems.registry import system_class
-from ..threads import MOST_WORKERS, SplitThreads, ordered_map, refuse_fork, thread_count
+from ..threads import ordered_map, thread_count
+from .engines.tower_engines import TowerEngines, plan_engines
 from .image_batches import ImageReader, Regions, boxes_of_each
 from .items import Failures, listed, single_image, text_fault
 
@@ -37,15 +37,23 @@ WithFailures = tuple[np.ndarray, list[tuple[int, str]]]
 LOG = logging.getLogger("ernie_vil2")
 
 
-def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None, damaged: str = "skip") -> "Model":
+def load(
+    path: str | os.PathLike,
+    vocab: str | os.PathLike | None = None,
+    damaged: str = "skip",
+    engine: str = "auto",
+    precision: str = "fp32",
+) -> "Model":
     """A Model from a model directory, a `.pdparams` in the release's keys, PaddleNLP's ErnieViL (folder or file), or
     the folder of a run, of which the latest checkpoint is taken, with a warning in the log that names it.
 
     vocab: vocabulary file; needed for a `.pdparams` unless a vocab.txt lies beside it. damaged: keep takes
-    pictures that decode only in part as they are, skip counts them as errors. Tensors are read and assigned
-    one by one, so memory peaks at little more than the model itself. Raises CheckpointError that lists every missing
-    and mis-shaped tensor, and names what a pickle asked for that is not allowed. What had to be assumed of a file
-    without configuration is logged as a warning.
+    pictures that decode only in part as they are, skip counts them as errors. engine: auto takes the fastest that is
+    right for the device, or what the environment's ERNIE_VIL2_ENGINE says; paddle is the dynamic mode, others are
+    paddle_inference and openvino (docs/engines.md). precision: fp32, bf16, or int8 of a quantised model. Tensors are
+    read and assigned one by one, so memory peaks at little more than the model itself. Raises ConfigError for an engine
+    or a precision that cannot be, and CheckpointError that lists every missing and mis-shaped tensor, and names what a
+    pickle asked for that is not allowed. What had to be assumed of a file without configuration is logged as a warning.
     """
     path = told_model(path)
     state, config, vocabulary = open_model(path, vocab)
@@ -59,6 +67,7 @@ def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None, damage
             f"{rows}; give the vocabulary that belongs to these weights"
         )
     system = system_class(config.system)
+    plan = plan_engines(config, path, engine, precision, system.most_boxes(config))
     check_amount(system.parameters(config), state, path)
     with uninitialised():
         network = system.network(config)
@@ -66,7 +75,7 @@ def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None, damage
     if not (Path(path) / WEIGHTS).is_file():  # a model directory says what it is; of other files much is assumed
         for note in state.notes:
             LOG.warning("%s", brief(f"{path}: {note}"))
-    return Model(network, tokenizer, limits_of(damaged))
+    return Model(network, tokenizer, limits_of(damaged), TowerEngines(network, plan))
 
 
 class Model:
@@ -78,12 +87,19 @@ class Model:
     one tower raises ConfigError when the other one is asked for.
     """
 
-    def __init__(self, network: paddle.nn.Layer, tokenizer: Tokenizer | None, limits: Limits = DEFAULT_LIMITS):
+    def __init__(
+        self,
+        network: paddle.nn.Layer,
+        tokenizer: Tokenizer | None,
+        limits: Limits = DEFAULT_LIMITS,
+        engines: TowerEngines | None = None,
+    ):
         self.network, self.limits = network, limits
         self.tokenizer = tokenizer
         self.config = network.config
         self.embed_dim = next(width for width in self.config.embed_dims() if width)
         self.most_boxes = system_class(self.config.system).most_boxes(self.config)
+        self.engines = engines or TowerEngines(network)
 
     @property
     def logit_scale(self) -> float:
@@ -91,6 +107,11 @@ class Model:
         for kind in ("image", "text"):
             self._need(kind)
         return float(self.network.logit_scale().item())
+
+    @property
+    def precision(self) -> dict[str, str]:
+        """{"image" or "text": fp32, bf16 or int8}, what each tower computes in."""
+        return self.engines.precisions
 
     def tokenize(self, texts: str | Sequence[str]) -> np.ndarray:
         """int64 [N, L] token ids of a text or of several, padded with 0 to the longest, or to config.max_length with
@@ -128,13 +149,10 @@ class Model:
         self._need("text")
         texts = listed(texts, (str, bytes))
         failures = Failures("text", on_error)
-        size, workers = self._split("text", len(texts), batch_size)
-
-        def encode(ids):
-            return self.network.encode_text(paddle.to_tensor(ids))
-
+        engine = self.engines.of("text")
+        size, workers = self._split("text", engine, len(texts), batch_size)
         batches = self._text_batches(texts, size, failures)
-        return self._embed(len(texts), batches, encode, workers, normalize, failures)
+        return self._embed(len(texts), batches, engine, workers, normalize, failures)
 
     @overload
     def encode_image(
@@ -177,15 +195,14 @@ class Model:
         self._need("image")
         images = listed(images, (str, os.PathLike, bytes, bytearray, memoryview), single_image)
         failures = Failures("image", on_error)
-        size, workers = self._split("image", len(images), batch_size)
-
-        def encode(crops, *regions):
-            pixels = normalise(crops, self.config.pixels)
-            return self.network.encode_image(*map(paddle.to_tensor, (pixels, *regions)))
-
+        engine = self.engines.of("image")
+        size, workers = self._split("image", engine, len(images), batch_size)
         each = boxes_of_each(boxes, len(images), self.most_boxes)
-        batches = self._reader().batches(images, each, size, failures, self._default_boxes())
-        return self._embed(len(images), batches, encode, workers, normalize, failures)
+        batches = self._reader().batches(images, each, size, failures, self._default_boxes(), engine.boxed)
+        return self._embed(len(images), batches, engine, workers, normalize, failures, self._pixels)
+
+    def _pixels(self, crops, *regions):
+        return normalise(crops, self.config.pixels), *regions
 
     def _reader(self):
         return ImageReader(self.config.pixels, self.limits, self.most_boxes)
@@ -199,16 +216,13 @@ class Model:
         if kind not in self.config.towers():
             raise ConfigError(f"this model has no {kind} tower; load one that has both, or train it with its fellow")
 
-    def _split(self, kind, count, batch_size):
+    def _split(self, kind, engine, count, batch_size):
         """(items of a batch, workers): as few and as equal batches as keep every worker busy."""
-        device = device_of(self.network.parameters()[0])
-        on_cpu = device.is_cpu
-        if not on_cpu:
-            refuse_fork(device.name)
+        on_cpu = device_of(self.network.parameters()[0]).is_cpu
         most = (CPU_BATCH if on_cpu else GPU_BATCH)[kind] if batch_size is None else batch_size
         if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
             raise ConfigError(f"batch_size is {batch_size!r}, but it must be a whole number of at least 1")
-        workers = max(1, min(thread_count(), MOST_WORKERS, count)) if on_cpu else 1
+        workers = max(1, min(engine.most_workers, thread_count(), count))
         rounds = -(-count // (int(most) * workers))
         return max(1, -(-count // max(1, rounds * workers))), workers
 
@@ -229,31 +243,18 @@ class Model:
                 width = ids.shape[1] if self.tokenizer.fixed_length else lengths[part[0]]
                 yield np.take(positions, part), (ids[part, :width],)
 
-    def _embed(self, count, batches, encode, workers, normalize, failures):
-        """Run (positions, arrays) batches through `encode`; rows that no batch names stay NaN."""
+    def _embed(self, count, batches, engine, workers, normalize, failures, prepared=lambda *arrays: arrays):
+        """Run (positions, arrays) batches through the engine; rows that no batch names stay NaN."""
         embeds = np.full((count, self.embed_dim), np.nan, dtype=np.float32)
+        with engine.session(workers) as session:
 
-        def run(batch):
-            positions, arrays = batch
-            with paddle.no_grad():
-                return positions, encode(*arrays).astype("float32").numpy()
+            def run(batch):
+                positions, arrays = batch
+                return positions, session.run(*prepared(*arrays))
 
-        with evaluating(self.network), SplitThreads(workers) as threads:
-            for positions, rows in ordered_map(run, batches, workers, ahead=workers, prepare=threads.prepare):
+            for positions, rows in ordered_map(run, batches, workers, ahead=workers, prepare=session.prepare):
                 embeds[positions] = rows
         if normalize:
             norms = np.sqrt(np.einsum("nd,nd->n", embeds, embeds, dtype=np.float64))
             embeds /= np.maximum(norms, SMALLEST_NORM, dtype=np.float64)[:, None].astype(np.float32)
         return embeds if failures.raising else (embeds, failures.found)
-
-
-@contextmanager
-def evaluating(network: paddle.nn.Layer) -> Iterator[None]:
-    """Evaluation mode inside the block, the former mode after it."""
-    training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        if training:
-            network.train()

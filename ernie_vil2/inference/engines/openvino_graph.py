@@ -66,7 +66,9 @@ TRANSLATIONS: dict[str, Translation] = {
     "minimum": of_two(ops.minimum),
     "cast": lambda call: ops.convert(call.x, call.number_type()),
     "embedding": lambda call: ops.gather(call.inputs[1], call.inputs[0], known.integers([0])),
-    "stack": lambda call: ops.concat([ops.unsqueeze(part, known.integers([call["axis"]])) for part in call.x], call["axis"]),
+    "stack": lambda call: ops.concat(
+        [ops.unsqueeze(part, known.integers([call["axis"]])) for part in call.x], call["axis"]
+    ),
     "concat": lambda call: ops.concat(call.x, int(call.constant(1).reshape([])) % known.rank(call.x[0])),
     "tile": lambda call: ops.tile(call.x, known.shape_of_list(call.inputs[1])),
     "where": lambda call: ops.select(call.inputs[0], call.inputs[1], call.inputs[2]),
@@ -114,7 +116,9 @@ def results_of(call: Call) -> list[Node | list[Node]]:
     name = call.name.removeprefix("pd_op.")
     if name == "unbind":
         axis = known.axis_of(call)
-        parts = call.x.get_partial_shape() if hasattr(call.x, "get_partial_shape") else call.x.get_output_partial_shape(0)
+        parts = (
+            call.x.get_partial_shape() if hasattr(call.x, "get_partial_shape") else call.x.get_output_partial_shape(0)
+        )
         split = ops.split(call.x, ops.constant(np.int64(axis)), parts[axis].get_length())
         return [[ops.squeeze(part, known.integers([axis])) for part in split.outputs()]]
     if name in ("split", "split_with_num"):

@@ -1,0 +1,78 @@
+"""OpenVINO on a CPU: a tower's graph, written once and compiled for the work at hand."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openvino as ov
+
+from ...errors import CheckpointError
+from ...threads import note_computing, thread_count
+from .engine import Session
+from .openvino_graph import openvino_model
+from .tracing import trace
+
+if TYPE_CHECKING:
+    import paddle
+
+GRAPH = "tower.xml"
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+def write_graph(network: "paddle.nn.Layer", kind: str, most_boxes: int, folder: Path) -> None:
+    """Write the graph of a tower, weights in fp32, into a folder; Untranslatable, or what Paddle raises, where it has
+    none."""
+    ov.save_model(openvino_model(trace(network, kind, most_boxes)), folder / GRAPH, compress_to_fp16=False)
+
+
+class OpenVinoEngine:
+    """A graph in a folder. precision: fp32 or bf16; of a quantised graph, that of what is not int8 in it."""
+
+    def __init__(self, folder: Path, precision: str, boxed: bool = False):
+        self.folder, self.hint, self.boxed = folder, HINTS[precision], boxed
+        self.most_workers = thread_count()
+        self.core, self.lock = ov.Core(), threading.Lock()
+        self.requests: dict[int, queue.SimpleQueue] = {}
+
+    @contextmanager
+    def session(self, workers: int) -> Iterator[Session]:
+        """A stream of one core each for several workers; one has all cores."""
+        note_computing()
+        free = self._requests(self.most_workers if workers > 1 else 1)
+
+        def run(*arrays: np.ndarray) -> np.ndarray:
+            request = free.get()
+            try:
+                (found,) = request.infer(list(arrays), share_inputs=True).values()
+                return found.astype(np.float32, copy=False)
+            finally:
+                free.put(request)
+
+        yield Session(run)
+
+    def _requests(self, streams: int) -> queue.SimpleQueue:
+        """What computes side by side: compiled when it is first asked for, and kept."""
+        with self.lock:
+            if streams not in self.requests:
+                settings = {
+                    "INFERENCE_PRECISION_HINT": self.hint,
+                    "INFERENCE_NUM_THREADS": self.most_workers,
+                    "NUM_STREAMS": streams,
+                    "ENABLE_CPU_PINNING": False,  # other processes, and the threads that decode, have the same cores
+                }
+                try:
+                    compiled = self.core.compile_model(self.core.read_model(self.folder / GRAPH), "CPU", settings)
+                except RuntimeError as error:
+                    reason = (str(error).strip().splitlines() or ["it gave no reason"])[-1]
+                    raise CheckpointError(
+                        f"OpenVINO cannot compile {self.folder / GRAPH} ({reason}); remove that folder, or give the "
+                        "engine paddle"
+                    ) from None
+                self.requests[streams] = queue.SimpleQueue()
+                for _ in range(streams):
+                    self.requests[streams].put(compiled.create_infer_request())
+            return self.requests[streams]
