@@ -8,6 +8,7 @@ from .runtime import CARD_BUILDS
 __version__ = "0.1.0"
 DISTRIBUTIONS = {
     "paddle": (*CARD_BUILDS, "paddlepaddle"),
+    "openvino": ("openvino",),
     "numpy": ("numpy",),
     "opencv": ("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python"),
 }

@@ -13,7 +13,7 @@ from ..errors import CheckpointError, ConfigError
 from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.text import read_text
 from .formats.lazy_tensors import FLOATS, Spec, spec_of
-from .model_directory import CONFIG, VOCAB, WEIGHTS, open_model, save_model
+from .model_directory import CONFIG, ENGINES, VOCAB, WEIGHTS, open_model, save_model
 from .release_layout import UNUSED
 from .released_vocabulary import VOCAB_BYTES
 
@@ -89,10 +89,10 @@ def interpolate(
 
 
 def is_between(folder: Path) -> bool:
-    """Whether a folder is a model directory that `interpolate` wrote, with nothing else in it."""
+    """Whether a folder is a model directory that `interpolate` wrote, with nothing else in it but engines."""
     try:
         content = read_json(folder / CONFIG, most=SETTINGS_BYTES)
-        return "between" in content["extra"] and set(os.listdir(folder)) <= {CONFIG, WEIGHTS, VOCAB}
+        return "between" in content["extra"] and set(os.listdir(folder)) <= {CONFIG, WEIGHTS, VOCAB, ENGINES}
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

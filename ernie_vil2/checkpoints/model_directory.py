@@ -33,6 +33,8 @@ from .released_vocabulary import VOCAB_BYTES, VOCAB_SOURCE
 
 CONFIG, WEIGHTS, VOCAB = "config.json", "model.safetensors", "vocab.txt"
 PADDLENLP_WEIGHTS = "model_state.pdparams"
+ENGINES = "engines"
+"""A folder in a model directory, of what was built of it and can be built anew; no part of the model."""
 LOADED = [*official.LAYOUTS, *ernie_vil.LAYOUTS]
 
 

@@ -71,14 +71,20 @@ def clear_leftovers_in(folder: str | os.PathLike, names: str = ".+?") -> list[st
 @contextmanager
 def scratch_folder(name: str) -> Iterator[Path]:
     """A folder among the system's temporary files, gone when the block ends, or at the next such one after a kill."""
-    made = temporary_name(Path(tempfile.gettempdir(), f"ernie-vil2-{name}"))
-    for told in clear_leftovers(made.with_name(f"ernie-vil2-{name}")):
-        print(f"note: {plain(told)}", file=sys.stderr)
-    made.mkdir(mode=0o700)
+    made = new_scratch_folder(name)
     try:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def new_scratch_folder(name: str) -> Path:
+    """A new folder among the system's temporary files, for its maker to remove; those of killed ones are cleared."""
+    made = temporary_name(Path(tempfile.gettempdir(), f"ernie-vil2-{name}"))
+    for told in clear_leftovers(made.with_name(f"ernie-vil2-{name}")):
+        print(f"note: {plain(told)}", file=sys.stderr)
+    made.mkdir(mode=0o700)
+    return made
 
 
 def clear(folder: Path, names: re.Pattern) -> list[str]:

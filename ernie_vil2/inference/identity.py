@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checkpoints.model_directory import CONFIG
+from ..checkpoints.layouts.any_source import SETTINGS, SHARDED, SUFFIXES, WEIGHTS, weights_of
+from ..checkpoints.model_directory import CONFIG, PADDLENLP_WEIGHTS
 from ..data.sources.base import RowError, Source
 from ..errors import DataError, advice
 
@@ -26,11 +27,9 @@ def describe(
 ) -> dict[str, str]:
     """The identity of a run: digests of model and input, so that neither may change half-way nor is bound to a path.
 
-    A model directory is known by its config.json, which lists digests of the rest; a big input by its size, some of
-    its blocks and some of its rows.
+    A big input is known by its size, some of its blocks and some of its rows.
     """
-    model_path = Path(model_path)
-    weights = file_digest(model_path / CONFIG if model_path.is_dir() else model_path, whole=True)
+    weights = model_digest(model_path)
     rows = hashlib.sha256(str(len(source)).encode())
     for index in sorted({round(position) for position in np.linspace(0, len(source) - 1, PROBED_ROWS)}):
         try:
@@ -44,6 +43,26 @@ def describe(
         rows.update(file_digest(input_spec).encode())
     identity = {"model": weights, "input": rows.hexdigest()}
     return {**identity, "vocabulary": file_digest(vocab, whole=True)} if vocab else identity
+
+
+def model_digest(model_path: str | os.PathLike) -> str:
+    """What tells a model's weights and configuration from those of any other, wherever they lie.
+
+    Of a model directory it is the digest of its config.json, which lists digests of the rest; of others that of all
+    files that weights and settings are read from.
+    """
+    path = Path(model_path)
+    if path.is_dir():
+        if not (path / PADDLENLP_WEIGHTS).is_file():
+            return file_digest(path / CONFIG, whole=True)
+        path = weights_of(path)
+    if path.name not in WEIGHTS + SHARDED:
+        return file_digest(path, whole=True)
+    parts = [path, *(path.with_name(name) for name in SETTINGS)]
+    if path.name in SHARDED:
+        parts += sorted(part for part in path.parent.iterdir() if part.suffix in SUFFIXES)
+    sums = [f"{part.name} {file_digest(part, whole=True)}\n" for part in parts if part.is_file()]
+    return hashlib.sha256("".join(sums).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def file_digest(path: str | os.PathLike, whole: bool = False) -> str:

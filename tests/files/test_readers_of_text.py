@@ -47,6 +47,7 @@ OTHERWISE = {
         "evaluation/compare/page.py",
         "evaluation/runs/analysis.py",
         "files/leftovers.py",
+        "inference/engines/processor.py",
         "models/towers/paddlenlp.py",
         "runtime.py",
         "training/distributed.py",

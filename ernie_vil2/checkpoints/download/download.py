@@ -6,13 +6,12 @@ first, where there is one. Without one the record is a promise about change, not
 """
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 from ...errors import CheckpointError, advice
 from ...files.atomic import atomic_file, reported, sync_directory
 from ...files.json_files import SETTINGS_BYTES, read_json
+from ...files.locks import exclusive
 from ...files.paths.place import check_folder
 from .catalogue import Published, addresses, files_of
 from .http_file import Interrupted, Limits, Progress, Refused, fetch
@@ -95,20 +95,17 @@ def locked(folder: Path, tell: Callable[[str], object]) -> Iterator[bool]:
 
     Yields False, without a lock, for a folder that is absent or cannot be written: its files can still be checked.
     """
-    try:
-        handle = open(folder / LOCK, "wb")
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        yield False
-        return
-    with handle:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell(f"{folder}: another process is at work here; waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield True
+            stack.enter_context(
+                exclusive(folder / LOCK, lambda: tell(f"{folder}: another process is at work here; waiting for it"))
+            )
+            writable = True
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            writable = False
+        yield writable
 
 
 def digests(path: str | os.PathLike) -> dict[str, Any]:

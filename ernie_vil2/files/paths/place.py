@@ -1,4 +1,4 @@
-"""Whether an output can be written where its name says, asked before any work: nothing is left behind by asking."""
+"""Where an output can be written, asked before any work: nothing is left behind by asking."""
 
 import contextlib
 import os
@@ -9,6 +9,14 @@ from ..leftovers import UNCHECKED, temporary_name
 
 LONGEST_NAME = 255
 """Bytes of the longest name of a file, where a file system does not say another number"""
+
+
+def user_cache_folder() -> Path | None:
+    """The user's folder of what can be made anew (XDG); None for a user without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2")
+    except RuntimeError:
+        return None
 
 
 def check_file(target: str | os.PathLike, parents: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""What runs a tower for inference: Paddle itself, Paddle Inference, OpenVINO."""
+"""What runs a tower for inference: Paddle itself, Paddle Inference, OpenVINO; and where its graphs are kept."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from ....errors import DataError, advice, exhausted
 from ....files.atomic import atomic_file
+from ....files.paths.place import user_cache_folder
 from ....files.stand_ins import stand_in
 from ..base import digest
 from ..lines import FOREIGN
@@ -119,8 +120,9 @@ def kept_index(path: str, stamp: tuple[int, int]) -> TarIndex | None:
 
 def places(path: str) -> list[Path]:
     """Where the index of a tar is kept: beside it, else in the user's folder of what can be made anew (XDG)."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ernie-vil2", "tars")
-    return [Path(f"{path}.index"), cache / f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"]
+    beside, cache = Path(f"{path}.index"), user_cache_folder()
+    name = f"{digest(os.fsencode(os.path.realpath(path))):016x}.index"
+    return [beside] if cache is None else [beside, cache / "tars" / name]
 
 
 def is_text(place: Path) -> bool:
