@@ -5,11 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.checkpoints.release_layout import manifest
+from ernie_vil2.inference.engines.processor import this_processor
 from ernie_vil2.studies.speed.encoding.comparison import compare
 from ernie_vil2.studies.speed.encoding.torch_side import TorchEncoder, ways
 
@@ -41,7 +41,7 @@ def test_towers_of_torch_give_our_embeddings(model, random_image, image_bytes, t
     captions = {"short": captions, "long": captions[::-1]}
     job = {"model": str(model), "captions": captions, "photos": list(map(str, paths))}
     for precision, bound in (("fp32", 1e-5), ("bf16", 0.1)):
-        if precision == "bf16" and not torch.cpu.get_capabilities().get("avx512_bf16"):
+        if precision == "bf16" and not this_processor().bf16:
             continue
         torchs = TorchEncoder({**job, "precision": precision})
         assert [told.partition(":")[0] for told in torchs.told.split("; ")] == ["images", "short", "long"]

@@ -28,7 +28,7 @@ class OneByOne:
     def __init__(self, job: Mapping[str, Any]):
         from ....inference.model import load
 
-        self.model = load(job["model"])
+        self.model = load(job["model"], engine="paddle")
         self.model.network.eval()
 
     def encode(self, kind: str, items: Sequence[str]) -> np.ndarray:

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ....errors import ConfigError, nearest
+from ....inference.engines.choice import DYNAMIC as PADDLE
+from ....inference.engines.choice import ENGINES
 from ....messages import quoted
 
 RELEASE, DYNAMIC = "release", "dynamic"
-PRECISIONS = ("fp32", "bf16", "int8")
-ENGINES = {"openvino": PRECISIONS, "paddle_inference": PRECISIONS[:2]}
-TORCH = PRECISIONS[:2]
+TORCH = ("fp32", "bf16")
+"""Precisions of torch's sides"""
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ SIDES = {
     side.name: side
     for side in (
         Side(RELEASE, "release"),
-        Side(DYNAMIC, "project", engine="paddle"),
+        Side(DYNAMIC, "project", engine=PADDLE),
         *(
             Side(f"{engine}-{precision}", "project", precision, engine)
-            for engine, precisions in ENGINES.items()
+            for engine, precisions in reversed(ENGINES.items())
+            if engine != PADDLE
             for precision in precisions
         ),
         *(Side(torch_name(precision), "torch", precision) for precision in TORCH),

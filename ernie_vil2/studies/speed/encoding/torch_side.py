@@ -16,6 +16,7 @@ from ....config.towers import SIDES
 from ....data.images.pixels import preprocess
 from ....data.tokenizer import Tokenizer
 from ....errors import UserError
+from ....inference.engines.processor import this_processor
 from ....runtime import cpu_count
 from ....threads import ordered_map
 from ...operations import has_counts
@@ -47,13 +48,11 @@ class TorchEncoder:
     """
 
     def __init__(self, job: Mapping[str, Any]):
-        import torch
-
         state, config, vocabulary = open_model(job["model"])
         if not has_counts(config):
             raise UserError("the towers of torch are vit and ernie, and this model has others, or layers beside them")
-        if job["precision"] == "bf16" and not torch.cpu.get_capabilities().get("avx512_bf16"):
-            raise UserError("this processor does not compute in bf16")
+        if job["precision"] == "bf16" and not this_processor().bf16:
+            raise UserError(f"this processor does not compute in bf16; it has {this_processor().told}")
         rules = config.max_length, config.lower_case, config.tokenizer, config.fixed_length
         self.config, self.tokenizer = config, Tokenizer(vocabulary, *rules)
         self.ways: dict[str, Way] = {}

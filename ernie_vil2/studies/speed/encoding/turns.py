@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....errors import UserError, cause_of
-from . import peak, project, release, torch_side
+from . import peak, project, quantisation, release, torch_side
 from .measurements import Comparison
 from .process import Process, library_alone
 from .sides import DYNAMIC, RELEASE, Side
@@ -51,6 +51,8 @@ class Turns:
         try:
             if side.serves == "torch" and not self.torch.is_file():
                 raise UserError(f"there is no {self.torch}; fill it with make interop, or give --torch")
+            if side.precision == "int8":
+                Process(side.name, quantisation.START, job).close()
             process = self.stack.enter_context(closing(Process(side.name, code, job, **settings)))
         except (UserError, OSError) as error:
             self.exclude(side.name, cause_of(error))

@@ -15,10 +15,12 @@ from ernie_vil2.cli.bench import encode
 from ernie_vil2.cli.bench.main import main
 from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.files.json_files import read_json
+from ernie_vil2.inference.engines.tower_engines import TowerEngines
 from ernie_vil2.studies.speed.encoding import process
 from ernie_vil2.studies.speed.encoding.comparison import compare
 from ernie_vil2.studies.speed.encoding.measurements import Comparison, Measured
 from ernie_vil2.studies.speed.encoding.process import Process, Refusal, library_alone
+from ernie_vil2.studies.speed.encoding.project import Loaded
 from ernie_vil2.studies.speed.encoding.sides import SIDES, chosen
 from ernie_vil2.studies.speed.encoding.turns import Turns
 from ernie_vil2.studies.speed.encoding.work import KINDS, make_work
@@ -38,13 +40,25 @@ def model(tiny_config, tiny_vocab, tmp_path):
 
 def test_sides_are_measured_compared_and_written(model, tmp_path, capsys):
     report, asked = tmp_path / "report.json", ["--images", "9", "--texts", "17", "--repeats", "2"]
-    main(["encode", "--model", str(model), "--only-sides", "release,torch-fp32", *asked, "--json", str(report)])
+    main(
+        [
+            "encode",
+            "--model",
+            str(model),
+            "--only-sides",
+            "release,openvino-fp32,openvino-int8,torch-fp32",
+            *asked,
+            "--json",
+            str(report),
+        ]
+    )
     told = capsys.readouterr().out
+    assert "| openvino-fp32 " in told and "openvino-int8: not measured: " in told
     assert "torch-fp32: not measured: there is no .venv-interop/bin/python; fill it with make interop" in told
     found = read_json(report)
-    assert list(found["sides"]) == ["release", "dynamic", "torch-fp32"]
+    assert list(found["sides"]) == ["release", "dynamic", "openvino-fp32", "openvino-int8", "torch-fp32"]
     assert not found["sides"]["torch-fp32"]["seconds"]
-    for name in ("release", "dynamic"):
+    for name in ("release", "dynamic", "openvino-fp32"):
         side = found["sides"][name]
         assert f"| {name} " in told
         assert {kind: len(seconds) for kind, seconds in side["seconds"].items()} == dict.fromkeys(KINDS, 2)
@@ -88,6 +102,18 @@ def test_what_cannot_be_compared_is_one_sentence(model, tmp_path):
         compare(model, torch=tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="cannot be started"):
         compare(model, torch=tmp_path)
+
+
+def test_a_tower_that_fell_back_to_dynamic_mode_is_not_measured_as_an_engine(model, monkeypatch):
+    def fail(engines, kind):
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(TowerEngines, "_make", fail)
+    job = {"model": str(model), "engine": "openvino", "precision": "fp32"}
+    with pytest.raises(UserError, match="the image tower runs on paddle in fp32, .*no such operation"):
+        Loaded(job)
+    monkeypatch.undo()
+    assert Loaded(job).encode("short", ["一只猫"]).shape == (1, 32)
 
 
 # Processes
