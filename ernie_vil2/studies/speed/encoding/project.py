@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from .... import load
 from ....errors import UserError
-from ....runtime import import_paddle
 from .answers import serve
 
 START = "from ernie_vil2.studies.speed.encoding import project; project.main()"
@@ -18,9 +18,6 @@ class Loaded:
     told = ""
 
     def __init__(self, job: Mapping[str, Any]):
-        import_paddle()
-        from ....inference.model import load
-
         self.model = load(job["model"], engine=job["engine"], precision=job["precision"])
         engines = self.model.engines
         for kind in list(engines.choices):

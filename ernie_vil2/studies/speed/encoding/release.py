@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .... import load
 from .answers import serve, unit
 
 START = (
@@ -26,8 +27,6 @@ class OneByOne:
     told = ""
 
     def __init__(self, job: Mapping[str, Any]):
-        from ....inference.model import load
-
         self.model = load(job["model"], engine="paddle")
         self.model.network.eval()
 
