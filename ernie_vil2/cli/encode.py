@@ -18,8 +18,8 @@ from ..inference import writer
 from ..inference.identity import describe
 from ..messages import plain
 from ..stop import StopRequest
-from .arguments import Parser, add_damaged, add_replace, model_path, whole
-from .progress import rewrite
+from .arguments import Parser, add_damaged, add_engine, add_replace, model_path, whole
+from .progress import rewrite, tell
 from .sources import opened
 from .stopping import stoppable
 
@@ -70,12 +70,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=whole, metavar="N", help="items of a forward pass")
     parser.add_argument("--on-bad", choices=("skip", "stop"), default="skip", help="what to do with a bad row")
     add_damaged(parser)
+    add_engine(parser)
     add_replace(parser)
     args = parser.parse_args(argv)
     claim(args)
     source = opened(args.input, sys.stderr)
-    model = ernie_vil2.load(args.model, args.vocab, args.damaged)
-    identity = describe(args.model, args.vocab, args.input, source) | {"damaged": args.damaged}
+    model = ernie_vil2.load(args.model, args.vocab, args.damaged, args.engine, args.precision)
+    model.engines.make()  # before they are named: what has no graph runs in another one
+    tell(model.engines.told())
+    identity = describe(args.model, args.vocab, args.input, source)
+    identity |= {"damaged": args.damaged, "engines": model.engines.record}
     with StopRequest("stopping after these rows; once more Ctrl-C stops at once, without them") as stop:
         record = writer.encode_source(
             model,

@@ -90,6 +90,11 @@ class TowerEngines:
             for kind, choice in self.choices.items()
         }
 
+    def make(self, *kinds: str) -> None:
+        """Make the engines of these towers, by default of all, so that `record` and `told` say what they are."""
+        for kind in kinds or self.choices:
+            self.of(kind)
+
     def told(self) -> str:
         """The choice in a line."""
         return told(self.choices)
