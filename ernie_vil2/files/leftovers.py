@@ -79,10 +79,12 @@ def scratch_folder(name: str) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def new_scratch_folder(name: str) -> Path:
-    """A new folder among the system's temporary files, for its maker to remove; those of killed ones are cleared."""
-    made = temporary_name(Path(tempfile.gettempdir(), f"ernie-vil2-{name}"))
-    for told in clear_leftovers(made.with_name(f"ernie-vil2-{name}")):
+def new_scratch_folder(name: str, number: int = 0) -> Path:
+    """A new folder among the system's temporary files, for its maker to remove; those of killed ones are cleared.
+    number: tells several of one process apart."""
+    target = Path(tempfile.gettempdir(), f"ernie-vil2-{name}")
+    made = temporary_name(f"{target}{TEMPORARY}{number}" if number else target)
+    for told in clear_leftovers(target):
         print(f"note: {plain(told)}", file=sys.stderr)
     made.mkdir(mode=0o700)
     return made

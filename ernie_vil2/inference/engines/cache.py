@@ -35,7 +35,7 @@ PROBE = 1 << 20
 QUANTIZE = "quantize the model again with tools/quantize.py MODEL --calibrate SOURCE"
 MADE_WITH = ("ernie_vil2", "paddle", "openvino")
 IN_MEMORY = "in memory"
-_numbers = itertools.count()
+_numbers = itertools.count(1)
 
 
 class NoRoom(CheckpointError):
@@ -179,7 +179,7 @@ class EngineCache:
         process = os.getpid()
         if process not in self._scratch:
             with asked():
-                made = new_scratch_folder(f"engines-{next(_numbers)}")
+                made = new_scratch_folder("engines", next(_numbers))
             weakref.finalize(self, remove_of, process, made)
             self._scratch.setdefault(process, made)
         return self._scratch[process]

@@ -57,6 +57,18 @@ except NoRoom as error:
 """
 
 
+KILLED = """
+import os, signal
+from ernie_vil2.inference.engines.cache import EngineCache
+
+for number in range(3):
+    cache = EngineCache(None)
+    cache.entry("image", cache.facts(), lambda folder: (folder / "graph.xml").write_text("x"))
+    globals()[f"kept{number}"] = cache
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 @pytest.fixture
 def model(tmp_path):
     (tmp_path / "model").mkdir()
@@ -143,6 +155,16 @@ def test_a_fork_leaves_the_temporary_engines_of_its_parent(tmp_path, monkeypatch
         os._exit(0 if right and made.exists() and not own.exists() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert (made / "graph.xml").read_text() == str(os.getpid())
+
+
+def test_temporary_engines_of_a_killed_process_go_with_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    variables = {**os.environ, "TMPDIR": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, env=variables).returncode == -signal.SIGKILL
+    assert len(names(tmp_path)) == 3
+    cache = EngineCache(None)
+    made = cache.entry("image", cache.facts(), lambda folder: (folder / "graph.xml").write_text("x"))
+    assert names(tmp_path) == [made.parent.name]
 
 
 def test_the_lock_of_a_killed_build_does_not_delay(start, model, tmp_path):
