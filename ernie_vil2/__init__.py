@@ -14,16 +14,23 @@ runtime.prepare()
 __all__ = ["Model", "load", "__version__"]
 
 
-def load(path: str | os.PathLike, vocab: str | os.PathLike | None = None, damaged: str = "skip") -> "Model":
+def load(
+    path: str | os.PathLike,
+    vocab: str | os.PathLike | None = None,
+    damaged: str = "skip",
+    engine: str = "auto",
+    precision: str = "fp32",
+) -> "Model":
     """A model from a model directory or a `.pdparams` in the release's keys (then `vocab` names its vocabulary).
 
-    damaged: pictures that decode only in part are errors (skip), or taken as they are (keep).
+    damaged: pictures that decode only in part are errors (skip), or taken as they are (keep). engine: auto, paddle,
+    paddle_inference or openvino; precision: fp32, bf16 or int8 (docs/engines.md).
     See `ernie_vil2.inference.model.load`; raises CheckpointError with every difference when the file does not fit.
     """
     runtime.import_paddle()
     from .inference.model import load as load_model
 
-    return load_model(path, vocab, damaged)
+    return load_model(path, vocab, damaged, engine, precision)
 
 
 def __getattr__(name):

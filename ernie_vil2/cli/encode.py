@@ -21,8 +21,8 @@ from ..inference.identity import describe
 from ..inference.sides import check_towers, sides_of
 from ..messages import plain
 from ..stop import StopRequest
-from .arguments import Parser, add_damaged, add_replace, model_path, whole
-from .progress import rewrite
+from .arguments import Parser, add_damaged, add_engine, add_replace, model_path, whole
+from .progress import rewrite, tell
 from .sources import opened
 from .stopping import stoppable
 
@@ -78,6 +78,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=whole, metavar="N", help="items of a forward pass")
     parser.add_argument("--on-bad", choices=("skip", "stop"), default="skip", help="what to do with a bad row")
     add_damaged(parser)
+    add_engine(parser)
     add_replace(parser)
     args = parser.parse_args(argv)
     if args.only and args.format == "release":
@@ -87,9 +88,12 @@ def main(argv: list[str] | None = None) -> None:
     sides = sides_of(source, args.only)
     form = writer.FORMATS[args.format]
     form(args.output, 0, sides)  # refuses sides that it cannot hold, before a model is loaded
-    model = ernie_vil2.load(args.model, args.vocab, args.damaged)
+    model = ernie_vil2.load(args.model, args.vocab, args.damaged, args.engine, args.precision)
     check_towers(sides, model.config.towers())
-    identity = describe(args.model, args.vocab, args.input, source) | {"damaged": args.damaged}
+    model.engines.make(*sides)  # before they are named: what has no graph runs in another one
+    tell(model.engines.told(*sides))
+    identity = describe(args.model, args.vocab, args.input, source)
+    identity |= {"damaged": args.damaged, "engines": {side: model.engines.record[side] for side in sides}}
     with StopRequest("stopping after these rows; once more Ctrl-C stops at once, without them") as stop:
         record = writer.encode_source(
             model,
