@@ -34,7 +34,7 @@ def test_a_sample_is_a_frame(folder):
         *(f"b.mp4@{time}.0s" for time in (0, 2, 4)),
     ]
     assert [source.key(row) for row in range(len(source))] == [sample.id for sample in source]
-    assert all(sample.texts == () and sample.tags == () for sample in source)
+    assert all(sample.texts == () and sample.tags == () for sample in source) and source.sides == ("image",)
     assert source.where(-1) == f"{folder}/b.mp4@4.0s" and source.shard_sizes() == [6, 3]
     assert all(shows(sample.image, int(sample.id.partition("@")[2][:-3]) * 5 % 27) for sample in source)
     assert source.describe() == f"{folder}: 9 frames of 2 videos (every 2 s), no captions"

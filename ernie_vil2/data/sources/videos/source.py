@@ -16,7 +16,7 @@ from ....messages import quoted
 from ...videos.frames import checked_count, checked_seconds, chosen
 from ...videos.kinds import is_video_name
 from ...videos.reader import READERS, seconds_text
-from ..base import RowError, Sample, Source
+from ..base import IMAGE_ALONE, RowError, Sample, Source
 from ..usable import row_error
 
 DEFAULT = "every 2 s"
@@ -42,6 +42,8 @@ class VideosSource(Source):
     out of the folder. Every file is walked through once for the times of its frames, and nothing of it is decoded; 8
     bytes a frame are held. A video that cannot be read is one bad row.
     """
+
+    sides = IMAGE_ALONE
 
     def __init__(self, path: str | os.PathLike, frames: int | str = DEFAULT, allow_outside: bool = False):
         self.frames, wanted = frames, wanted_frames(frames)
