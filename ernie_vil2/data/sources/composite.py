@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import SupportsIndex
 
-from .base import Sample, Source
+from .base import SIDES, Sample, Source
 
 
 class CompositeSource(Source):
@@ -44,6 +44,13 @@ class CompositeSource(Source):
 
     def folders(self) -> set[Path | str | None]:
         return set().union(*(part.folders() for part in self.parts))
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        return tuple(side for side in SIDES if any(side in part.sides for part in self.parts))
+
+    def lacking(self, side: str) -> list[str]:
+        return [name for part in self.parts for name in part.lacking(side)]
 
     @property
     def notes(self) -> list[str]:

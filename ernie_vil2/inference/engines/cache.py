@@ -99,6 +99,8 @@ class EngineCache:
         facts."""
         faults = []
         for folder in (place / name for place in self._places()):
+            if not os.path.lexists(folder):
+                clear(folder)  # a version that a killed writer set aside comes back
             if os.path.lexists(folder):
                 fault = fault_of(folder, facts)
                 if fault is None:
@@ -144,7 +146,7 @@ class EngineCache:
                     if (fault := fault_of(target, facts)) is None:
                         return target
                     LOG.warning("%s", plain(f"the engine {target} {fault}; it is built again"))
-                clear(target)
+                clear(target, alone=True)
                 made = temporary_name(target)
                 shutil.rmtree(made, ignore_errors=True)
                 made.mkdir()

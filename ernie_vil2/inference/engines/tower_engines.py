@@ -90,9 +90,14 @@ class TowerEngines:
             for kind, choice in self.choices.items()
         }
 
-    def told(self) -> str:
-        """The choice in a line."""
-        return told(self.choices)
+    def make(self, *kinds: str) -> None:
+        """Make the engines of these towers, by default of all, so that `record` and `told` say what they are."""
+        for kind in kinds or self.choices:
+            self.of(kind)
+
+    def told(self, *kinds: str) -> str:
+        """The choice in a line, of these towers or of all."""
+        return told({kind: self.choices[kind] for kind in kinds or self.choices})
 
     def of(self, kind: str) -> Engine:
         """The engine of a tower. In a process that was forked from the one that it was made in it is Paddle's dynamic
