@@ -46,6 +46,15 @@ def test_a_varying_rate_is_seen_as_a_player_shows_it():
     times = np.array([0, 100, 200, 5000, 5100, 9000])
     assert times_every(times, 2.0).tolist() == [0, 200, 5100]
     assert times_evenly(times, 2).tolist() == [200, 5100]
+    assert times_every(np.array([0, 10**12]), 0.001).tolist() == [0, 10**12]
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.033, 1 / 3, 0.5, 1, 7.7])
+def test_each_moment_is_looked_up_as_a_player_does(seconds):
+    times = np.unique(np.random.default_rng(0).integers(0, 20_000, 200))
+    moments = [round(number * seconds * 1000) for number in range(20_000) if number * seconds * 1000 <= 20_000]
+    seen = {max(time for time in times if time <= times[0] + at) for at in moments if times[0] + at <= times[-1]}
+    assert times_every(times, seconds).tolist() == sorted(seen)
 
 
 @pytest.mark.parametrize("order", [[26, 0, 13, 12, 14, 1, 25], [5, 5, 4, 6]])
