@@ -54,7 +54,7 @@ def test_sides_are_measured_compared_and_written(model, tmp_path, capsys):
         ]
     )
     told = capsys.readouterr().out
-    assert "| openvino-fp32 " in told and "openvino-int8: not measured: " in told
+    assert "| openvino-fp32 " in told and "openvino-int8: not measured: not quantised: " in told
     assert "torch-fp32: not measured: there is no .venv-interop/bin/python; fill it with make interop" in told
     found = read_json(report)
     assert list(found["sides"]) == ["release", "dynamic", "openvino-fp32", "openvino-int8", "torch-fp32"]
