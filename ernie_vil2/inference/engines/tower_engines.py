@@ -49,11 +49,12 @@ def plan_engines(
     Raises ConfigError for what cannot be, and CheckpointError for a quantised graph of another model.
     """
     engine = (os.environ.get(VARIABLE) or AUTO) if engine == AUTO else engine
-    cache, quantised = None if engine == DYNAMIC else EngineCache(path), {}
+    device, quantised = current_device(), {}
+    dynamic = choose(engine, "fp32", device).engine == DYNAMIC
+    cache = None if dynamic else EngineCache(path)  # which reads all of a file to know it
     if precision == "int8" and cache is not None:
         found = {kind: cache.read(*named(cache, kind, "int8", most_boxes)) for kind in config.towers()}
         quantised = {kind: folder for kind, folder in found.items() if folder is not None}
-    device = current_device()
     choices = {kind: choose(engine, precision, device, quantised=kind in quantised) for kind in config.towers()}
     return Plan(choices, cache, quantised, most_boxes)
 
