@@ -129,8 +129,8 @@ class TowerEngines:
 
         def build(folder: Path) -> None:
             write_graph(self.network, kind, most_boxes, folder)
-            with EngineOf(folder, "fp32", most_boxes > 0).session(1) as session:
-                check_engine(self.network, kind, session.run, self._dynamic[kind].run, most_boxes)
+            with EngineOf(folder, "fp32", most_boxes > 0).session(1) as made, self._dynamic[kind].session(1) as own:
+                check_engine(self.network.config, kind, made.run, own.run, most_boxes)
 
         if choice.precision == "int8":
             return EngineOf(self.plan.quantised[kind], "bf16" if this_processor().bf16 else "fp32", most_boxes > 0)
