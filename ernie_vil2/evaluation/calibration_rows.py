@@ -16,7 +16,7 @@ MOST_VALIDATED = 1000
 
 @dataclass
 class CalibrationItems:
-    """Images with their boxes, and first captions, of rows; bad: sentences on rows that cannot be read."""
+    """Images with their boxes, and a caption, of each row; bad: sentences on rows that cannot be read."""
 
     images: list = field(default_factory=list)
     boxes: list[Boxes | None] = field(default_factory=list)
@@ -48,13 +48,17 @@ def divided(source: Source, count: int, validating: bool) -> tuple[Source, Sourc
 
 
 def calibration_items(source: Source, towers: Collection[str]) -> CalibrationItems:
-    """The CalibrationItems of all rows of a source; DataError where no row has what one of the towers reads."""
+    """The CalibrationItems of all rows of a source; DataError where no row has what one of the towers reads.
+
+    Rows take turns with their captions: the second of every row may be of another kind, such as titles.
+    """
     found = CalibrationItems()
-    for sample in source.samples("skip", found.bad):
+    for turn, sample in enumerate(source.samples("skip", found.bad)):
         if sample.image is not None:
             found.images.append(sample.image)
             found.boxes.append(sample.boxes)
-        found.texts.extend(sample.texts[:1])
+        if sample.texts:
+            found.texts.append(sample.texts[turn % len(sample.texts)])
     for kind, items, what in (("image", found.images, "images"), ("text", found.texts, "captions")):
         if kind in towers and not items:
             first = f" (the first row: {found.bad[0]})" if found.bad else ""
