@@ -2,10 +2,12 @@
 
 from abc import abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import SupportsIndex
+
+import numpy as np
 
 from .base import SIDES, Sample, Source
 
@@ -87,3 +89,16 @@ class JoinedSource(CompositeSource):
     def locate(self, index: int) -> tuple[Source, int]:
         number = bisect_right(self.ends, index)
         return self.parts[number], index - (self.ends[number - 1] if number else 0)
+
+
+class SelectedRows(CompositeSource):
+    """Some rows of a source, in the order of `rows`, int [n]."""
+
+    def __init__(self, source: Source, rows: Sequence[int] | np.ndarray):
+        self.parts, self.rows, self.name = [source], rows, source.name
+
+    def __len__(self):
+        return len(self.rows)
+
+    def locate(self, index: int) -> tuple[Source, int]:
+        return self.parts[0], int(self.rows[index])

@@ -63,9 +63,7 @@ CONFIGS = {
     "brivl grid": replace(BRIVL, image_tower=FEATURES, pixels=WIDE.pixels, settings=GRID),
     "brivl aligned grid": replace(BRIVL, settings=GRID | {"sampling": "aligned"}),
     "cookie": COOKIE,
-    "cookie first": settings(
-        towers(COOKIE, text={"token_types": 2}), pooling="first", embed_dim=24, activation="relu"
-    ),
+    "cookie first": settings(towers(COOKIE, text={"token_types": 2}), pooling="first", embed_dim=24, activation="relu"),
     "cookie efficientnet": replace(
         COOKIE, image_tower=FEATURES, pixels=WIDE.pixels, settings=COOKIE.settings | {"embed_dim": 24}
     ),
