@@ -20,6 +20,7 @@ VOCABULARY = (
     "a the cat dog red blue big small on left right of and s t x 0 1 2 ##a ##s ##t ##ed ##ing ##1 ##2 ##红 ##色 [UNK]"
 ).split()
 
+os.environ.setdefault("ERNIE_VIL2_ENGINE", "paddle")  # tests of engines name theirs, or take this away
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a suite in the background, whose processes shall hear it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("here", deadline=None, max_examples=50)

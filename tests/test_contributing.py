@@ -10,7 +10,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = {
     "system": r"class ErnieVil2\b|\bErnieVil2\(",
     "tower": r"\befficientnet_shapes\b|^class EfficientNet(Config)?\b",
-    "objective": r"\"sigmoid\"|\bsigmoid_loss\(",
+    "objective": r"\"sigmoid\"(?!: of_one)|\bsigmoid_loss\(",
     "source": r"\bLmdbSource\b",
     "benchmark": r"\bcbvs\b",
     "layout": r"\bpaddleclas_vit\b(?!\")",

@@ -99,6 +99,14 @@ def add_damaged(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--damaged", choices=("skip", "keep"), default="skip", help=told)
 
 
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """`--engine` and `--precision`: what a model computes with."""
+    told = "auto (default: the fastest for this device), paddle, paddle_inference or openvino (docs/engines.md)"
+    parser.add_argument("--engine", default="auto", metavar="E", help=told)
+    told = "fp32 (default), bf16, or int8 of a model that tools/quantize.py was run on"
+    parser.add_argument("--precision", default="fp32", metavar="P", help=told)
+
+
 def model_path(text: str) -> str:
     """A model's path; the folder of a run becomes its latest checkpoint, which is told, so that all that is done with
     it, checksums included, is of the same one."""

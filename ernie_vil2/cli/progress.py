@@ -1,12 +1,19 @@
-"""How far a verb is, for a person who watches: nothing is written where standard error is no terminal."""
+"""How far a verb is, for a person who watches: all but `tell` is silent where standard error is no terminal."""
 
 import sys
 from collections.abc import Callable, Iterable
+
+from ..messages import plain
 
 
 def watched() -> bool:
     """Whether a person may be watching."""
     return sys.stderr.isatty()
+
+
+def tell(line: str) -> None:
+    """A line beside the results, whoever reads it."""
+    print(plain(line), file=sys.stderr)
 
 
 def note(line: str) -> None:

@@ -20,6 +20,7 @@ from ernie_vil2.checkpoints.release_layout import manifest
 from ernie_vil2.device import Device
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError, ImageError
 from ernie_vil2.inference import model as inference_model
+from ernie_vil2.inference.engines import dynamic
 from ernie_vil2.models.dual_encoder import new_model
 
 CHARACTERS = list("一二三只个红黄蓝绿大小的圆方形猫狗")
@@ -258,6 +259,7 @@ def test_a_model_of_one_tower_says_what_it_lacks(tmp_path, tiny_config, random_i
 
 @pytest.mark.parametrize("kind", ["cpu", "gpu", "xpu", "npu"])
 def test_a_card_takes_large_batches_one_after_the_other(model, monkeypatch, two_threads, kind):
-    monkeypatch.setattr(inference_model, "device_of", lambda tensor: Device(kind))
-    assert model._split("text", 1024, None) == ((32, 2) if kind == "cpu" else (512, 1))
-    assert model._split("image", 1024, None) == ((8, 2) if kind == "cpu" else (128, 1))
+    for module in (inference_model, dynamic):
+        monkeypatch.setattr(module, "device_of", lambda tensor: Device(kind))
+    assert model._split("text", model.engines.of("text"), 1024, None) == ((32, 2) if kind == "cpu" else (512, 1))
+    assert model._split("image", model.engines.of("image"), 1024, None) == ((8, 2) if kind == "cpu" else (128, 1))

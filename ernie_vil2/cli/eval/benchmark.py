@@ -14,6 +14,7 @@ from ...evaluation.encoding import Progress
 from ...evaluation.runs import results as runs
 from ...files.json_files import write_json
 from ...messages import plain
+from ..progress import tell
 
 SWITCHES = ("split", "allow_counts", "skip_broken", "boxes")
 """options of benchmarks that have an argument of their own"""
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace, command: Sequence[str], progress: Progress | N
     """Measure what the parsed arguments ask for, print tables, and write what `--json` and `--output` name."""
     replaced = bool(args.output) and runs.check_folder(args.output)
     options = given(args)
-    outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, options, command, progress, args.damaged)
+    how = {"damaged": args.damaged, "engine": args.engine, "precision": args.precision, "note": tell}
+    outcome = run_benchmark(args.benchmark, args.data, args.model, args.vocab, options, command, progress, **how)
     try:
         print(tables(outcome.results), flush=True)  # first: a full disk must not lose the figures
     finally:  # and a reader of them that has gone, as `head` does, must not lose the files

@@ -10,6 +10,7 @@ eval compare RUN...                         runs that were written with --output
 import argparse
 import sys
 
+from ...data.sources.base import IMAGE_ALONE, TEXT_ALONE, require_sides
 from ...evaluation import retrieval
 from ...evaluation.benchmarks import registry
 from ...evaluation.embeddings import read_embeddings
@@ -19,8 +20,8 @@ from ...evaluation.runs import results as runs
 from ...files.claim import Claims
 from ...files.json_files import write_json
 from ...messages import plain
-from ..arguments import Parser, add_damaged, add_replace, model_path
-from ..progress import rewrite
+from ..arguments import Parser, add_damaged, add_engine, add_replace, model_path
+from ..progress import rewrite, tell
 from ..sources import opened
 from ..stopping import stoppable
 from . import benchmark, compare
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--protocol", choices=("official", "standard", "both"), help="default both")
     parser.add_argument("--skip-broken", action="store_true", help="leave out broken samples and count them")
     add_damaged(parser)
+    add_engine(parser)
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file")
     add_replace(parser)
     benchmark.add_options(parser.add_argument_group("public benchmarks"))
@@ -59,6 +61,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--input, --benchmark, --vocab and --skip-broken belong to --model, not to --embeddings")
     if args.embeddings and args.damaged == "keep":
         parser.error("--damaged belongs to --model, not to --embeddings, which have no pictures")
+    if args.embeddings and (args.engine, args.precision) != ("auto", "fp32"):
+        parser.error("--engine and --precision belong to --model, not to --embeddings, which are computed already")
     if args.model and args.ids:
         parser.error("--ids belongs to --embeddings; a source has its own ids")
     if args.benchmark and args.protocol:
@@ -85,7 +89,9 @@ def measure(args: argparse.Namespace) -> None:
         import ernie_vil2
 
         source = opened(args.input, sys.stderr)
-        model = ernie_vil2.load(args.model, args.vocab, args.damaged)
+        require_sides(source, "retrieval", every=IMAGE_ALONE, some=TEXT_ALONE)
+        model = ernie_vil2.load(args.model, args.vocab, args.damaged, args.engine, args.precision)
+        tell(model.engines.told())
         embeddings = encode_source(model, source, args.skip_broken, progress=counter())
         owners = embeddings.text_image
         finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
@@ -93,5 +99,13 @@ def measure(args: argparse.Namespace) -> None:
     results = retrieval.evaluate(embeddings, args.protocol or "both")
     print(retrieval.table(results), *(f"note: {plain(note)}" for note in embeddings.notes), sep="\n")
     if args.json:
-        subject = {"embeddings": args.embeddings} if args.embeddings else {"model": args.model, "input": args.input}
+        subject = (
+            {"embeddings": args.embeddings}
+            if args.embeddings
+            else {
+                "model": args.model,
+                "input": args.input,
+                "engines": model.engines.record,
+            }
+        )
         write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results}, "eval")

@@ -9,7 +9,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from .base import Sample, Source
+from .base import SIDES, Sample, Source
 
 
 class CompositeSource(Source):
@@ -46,6 +46,13 @@ class CompositeSource(Source):
 
     def folders(self) -> set[Path | str | None]:
         return set().union(*(part.folders() for part in self.parts))
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        return tuple(side for side in SIDES if any(side in part.sides for part in self.parts))
+
+    def lacking(self, side: str) -> list[str]:
+        return [name for part in self.parts for name in part.lacking(side)]
 
     @property
     def notes(self) -> list[str]:

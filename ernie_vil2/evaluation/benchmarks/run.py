@@ -1,7 +1,7 @@
 """A benchmark from its name to printed tables, with all that is needed to get the figures again."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,21 +31,27 @@ def run_benchmark(
     command: str | Sequence[str] = (),
     progress: Progress | None = None,
     damaged: str = "skip",
+    engine: str = "auto",
+    precision: str = "fp32",
+    note: Callable[[str], object] = lambda line: None,
 ) -> Outcome:
     """The Outcome of a benchmark, with provenance in every Result.
 
     data: folder of its files, None for one that is drawn. model: path of a model. options: {option: value} of the
     benchmark that were given, such as split and allow_counts. command: the arguments, for the provenance. damaged: skip
-    or keep. The files are read before the model is loaded, so a fault in them is told at once. Raises ConfigError,
-    DataError, CheckpointError.
+    or keep; engine and precision: as in `ernie_vil2.load`; note: told what the model computes with. The files are read
+    before the model is loaded, so a fault in them is told at once. Raises ConfigError, DataError, CheckpointError.
     """
     found = benchmark(name)
     options = dict(options or {})
     read_options(found.options, {key: value for key, value in options.items() if key != "split"}, name)
-    outcome = found.evaluate(LateModel(model, vocab, damaged), name, data, progress=progress, **options)
+    late = LateModel(model, vocab, damaged, engine, precision, note)
+    outcome = found.evaluate(late, name, data, progress=progress, **options)
     tokens = {"vocab": sha256_of(vocab)} if vocab else {}
     kept = {"damaged": damaged} if damaged != "skip" else {}
+    kept |= {"precision": precision} if precision != "fp32" else {}
     origin = provenance(command, model, outcome.data_sha256, {"benchmark": name, **options, **tokens, **kept})
+    origin |= {"engines": late.engines.record}
     results = [replace(result, provenance={**origin, **result.provenance}) for result in outcome.results]
     return replace(outcome, results=results)
 
@@ -53,15 +59,26 @@ def run_benchmark(
 class LateModel:
     """A model that is loaded when it is first used; a path where nothing is is told at once."""
 
-    def __init__(self, path: str | Path, vocab: str | Path | None = None, damaged: str = "skip") -> None:
-        self._path, self._vocab, self._damaged, self._model = path, vocab, damaged, None
+    def __init__(
+        self,
+        path: str | Path,
+        vocab: str | Path | None = None,
+        damaged: str = "skip",
+        engine: str = "auto",
+        precision: str = "fp32",
+        note: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        self._note = note
+        self._arguments, self._model = (path, vocab, damaged, engine, precision), None
         if not os.path.exists(path):
             self._load()
 
     def _load(self) -> "Model":
         import ernie_vil2
 
-        self._model = self._model or ernie_vil2.load(self._path, self._vocab, self._damaged)
+        if self._model is None:
+            self._model = ernie_vil2.load(*self._arguments)
+            self._note(self._model.engines.told())
         return self._model
 
     def __getattr__(self, name: str) -> Any:

@@ -49,10 +49,11 @@ def plan_engines(
     Raises ConfigError for what cannot be, and CheckpointError for a quantised graph of another model.
     """
     engine = (os.environ.get(VARIABLE) or AUTO) if engine == AUTO else engine
-    cache = None if engine == DYNAMIC else EngineCache(path)
+    device = current_device()
+    dynamic = choose(engine, "fp32", device).engine == DYNAMIC
+    cache = None if dynamic else EngineCache(path)  # which reads all of a file to know it
     quantised = quantised_towers(cache, config, most_boxes) if precision == "int8" and cache is not None else {}
     others = beside_int8() if quantised else precision
-    device = current_device()
     choices = {
         kind: choose(engine, "int8" if kind in quantised else others, device, quantised=kind in quantised)
         for kind in config.towers()
@@ -106,9 +107,14 @@ class TowerEngines:
             for kind, choice in self.choices.items()
         }
 
-    def told(self) -> str:
-        """The choice in a line."""
-        return told(self.choices)
+    def make(self, *kinds: str) -> None:
+        """Make the engines of these towers, by default of all, so that `record` and `told` say what they are."""
+        for kind in kinds or self.choices:
+            self.of(kind)
+
+    def told(self, *kinds: str) -> str:
+        """The choice in a line, of these towers or of all."""
+        return told({kind: self.choices[kind] for kind in kinds or self.choices})
 
     def of(self, kind: str) -> Engine:
         """The engine of a tower. In a process that was forked from the one that it was made in it is Paddle's dynamic

@@ -33,7 +33,10 @@ class TowerFunction(paddle.nn.Layer):
 
         self.encode = paddle.jit.not_to_static(call)  # Paddle would rewrite the source of every layer otherwise
 
-    def forward(self, first, boxes=None, counts=None):  # without hints: Paddle compiles this very source
+    def forward(
+        self, first: paddle.Tensor, boxes: paddle.Tensor | None = None, counts: paddle.Tensor | None = None
+    ) -> paddle.Tensor:
+        """The tower's embeddings float32 [B, D]; of the source of this function Paddle makes its graph."""
         return self.encode(first, boxes, counts)
 
 
