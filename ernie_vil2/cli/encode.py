@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
         metavar="M",
         help="model directory, the folder of a run, or .pdparams",
     )
-    parser.add_argument("--input", required=True, metavar="FILE", help="TSV of the release, JSON lines or folder")
+    parser.add_argument("--input", required=True, metavar="FILE", help="TSV of the release, JSON lines, folder, .txt")
     parser.add_argument(
         "--only",
         choices=SIDES,

@@ -146,10 +146,10 @@ def test_another_side_does_not_go_on_with_a_run(save, table, encode, tmp_path, m
         encode(model, many, "--only", "text")
     for options in ((), ("--only", "image")):
         status, _, said, _ = encode(model, many, *options)
-        assert status == 1 and "was begun with another only" in said
+        assert status == 1 and "was begun with another " in said and " only; repeat the command that began it" in said
     assert encode(model, many, "--only", "text")[0] == 0
     status, _, said, _ = encode(model, many)
-    assert status == 1 and "was written with another only" in said
+    assert status == 1 and "was written with another " in said and " only; delete it or choose" in said
 
 
 @pytest.mark.parametrize("side, other", [("image", "text"), ("text", "image")])

@@ -297,6 +297,15 @@ def of_one_side(rng: random.Random) -> tuple[Files, object]:
     return {"queries.txt": text}, rng.choice(("queries.txt", {"kind": "texts", "path": "queries.txt"}, "*.txt"))
 
 
+def of_videos(rng: random.Random) -> tuple[Files, object]:
+    files = dict(source_files.clips())
+    name = rng.choice(list(files))
+    odd = rng.choice((name, "clips/é.mp4", "clips/a\nb%02d.mkv", "clips/\udcff.avi", "clips/x\x1b[2J.ts"))
+    files[odd] = damaged(rng, files.pop(name))
+    frames = rng.choice(("every 1 s", "every 0.001 s", 3, 100_000, "every 9e9 s", -1, None, [], "every \x00 s"))
+    return files, rng.choice(("clips", "clips/*", {"kind": "videos", "path": "clips", "frames": frames}))
+
+
 def of_beside(rng: random.Random) -> tuple[Files, object]:
     """A table with tags and boxes from files beside it."""
     tags = [{"id": str(number), "tags": ["猫"]} for number in range(4)]
@@ -377,6 +386,7 @@ KINDS = (
     of_chinese_clip,
     of_stems,
     of_one_side,
+    of_videos,
     of_beside,
     of_mix,
     of_scenes,

@@ -5,6 +5,7 @@ a file whose first bytes were looked at, the readers of `kinds.FORMATS`, and the
 """
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ VARIABLE, LEVEL = "OPENCV_FFMPEG_CAPTURE_OPTIONS", "OPENCV_FFMPEG_LOGLEVEL"
 QUIET = "-8"
 """FFmpeg's level of a log without a line"""
 OPENING = threading.Lock()
+LONGEST = 30 * 24 * 3600 * 1000
+"""Milliseconds of the longest video: of more speaks a file that is damaged"""
 Stamp = tuple[int, int]
 """(bytes, time of the last change in nanoseconds) of a file"""
 
@@ -70,3 +73,9 @@ def opened(
         capture.release()
         raise
     return capture, (status.st_size, status.st_mtime_ns)
+
+
+def shown_at(capture: "cv2.VideoCapture") -> int:
+    """Milliseconds from the start at which the frame or packet is shown that was taken last; at most LONGEST."""
+    time = capture.get(opencv().CAP_PROP_POS_MSEC)
+    return LONGEST if math.isnan(time) else round(min(max(time, 0), LONGEST))

@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import DataError, ImageError
 from ..images.libraries import opencv
 from ..images.limits import DEFAULT_LIMITS, Limits, check_pixels, check_size, image_error
-from .capture import Stamp, opened
+from .capture import Stamp, opened, shown_at
 
 AHEAD = 10_000
 """Milliseconds up to which going on frame by frame costs less than a jump, which begins at a key frame before"""
@@ -58,7 +58,7 @@ class VideoReader:
         if not self.capture.grab():
             self.at = float("inf")
             return False
-        self.at = max(round(self.capture.get(opencv().CAP_PROP_POS_MSEC)), 0)
+        self.at = shown_at(self.capture)
         return True
 
     def _jump(self, time):

@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import DataError
 from ..images.libraries import opencv
 from ..images.limits import DEFAULT_LIMITS, Limits
-from .capture import Stamp, opened
+from .capture import LONGEST, Stamp, opened, shown_at
 
 MOST_FRAMES = 20_000_000
 """Of a video: nine days of 25 frames a second"""
@@ -30,9 +30,12 @@ def frame_times(path: str | os.PathLike, limits: Limits = DEFAULT_LIMITS) -> tup
     try:
         declared, times = capture.get(cv2.CAP_PROP_FRAME_COUNT), []
         while capture.grab():
-            times.append(round(capture.get(cv2.CAP_PROP_POS_MSEC)))
-            if len(times) > MOST_FRAMES:
-                raise DataError(f"{where}: has over {MOST_FRAMES:,} frames; cut the video into parts")
+            times.append(shown_at(capture))
+            if len(times) > MOST_FRAMES or times[-1] >= LONGEST:
+                raise DataError(
+                    f"{where}: has over {MOST_FRAMES:,} frames, or one after over {LONGEST // 86_400_000} days; fetch "
+                    "it again, or cut the video into parts"
+                )
     finally:
         capture.release()
     if not times or len(times) < LEAST_SHARE * declared:
@@ -40,7 +43,7 @@ def frame_times(path: str | os.PathLike, limits: Limits = DEFAULT_LIMITS) -> tup
             f"{where}: {len(times):,} of the {max(declared, 0):,.0f} frames that it declares are there, so it is cut "
             "short or damaged; fetch it again"
         )
-    return np.unique(np.maximum(np.array(times, np.int64), 0)), stamp
+    return np.unique(np.array(times, np.int64)), stamp
 
 
 def times_every(times: np.ndarray, seconds: float) -> np.ndarray:
@@ -49,9 +52,15 @@ def times_every(times: np.ndarray, seconds: float) -> np.ndarray:
     The frame that is seen at a moment is the last one before it or at it, as in a player. One that stays for longer
     than `seconds` is taken once.
     """
-    step = seconds * 1000
-    moments = times[0] + step * np.arange(int((times[-1] - times[0]) // step) + 1)
-    return seen_at(times, moments)
+    step, since = seconds * 1000, times - times[0]
+    until = np.append(since[1:] - 1, since[-1])
+    return times[moments_until(until, step) > moments_until(since - 1, step)]
+
+
+def moments_until(times: np.ndarray, step: float) -> np.ndarray:
+    """How many of the moments `step`, 2 `step`, ..., rounded to milliseconds, have come at each of the times; -1 before
+    0. Thus a long time between two frames takes no memory."""
+    return np.floor((times + 0.5) / step)
 
 
 def times_evenly(times: np.ndarray, count: int) -> np.ndarray:

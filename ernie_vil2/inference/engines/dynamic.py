@@ -11,6 +11,18 @@ from ...threads import MOST_WORKERS, SplitThreads, refuse_fork
 from .engine import Session
 
 
+@contextmanager
+def evaluation(network: paddle.nn.Layer) -> Iterator[None]:
+    """Evaluation mode inside, and the former mode of every layer after it."""
+    training = [layer for layer in network.sublayers(include_self=True) if layer.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for layer in training:
+            layer.training = True
+
+
 class DynamicEngine:
     """A tower of a network in evaluation mode, without gradients."""
 
@@ -30,15 +42,9 @@ class DynamicEngine:
 
     @contextmanager
     def session(self, workers: int) -> Iterator[Session]:
-        """Evaluation mode inside, the former mode after it."""
-        training = self.network.training
-        self.network.eval()
-        try:
-            with SplitThreads(workers) as threads:
-                yield Session(self.run, threads.prepare)
-        finally:
-            if training:
-                self.network.train()
+        """The network in evaluation mode."""
+        with evaluation(self.network), SplitThreads(workers) as threads:
+            yield Session(self.run, threads.prepare)
 
     def run(self, *arrays: np.ndarray) -> np.ndarray:
         """Raw embeddings float32 [B, D] of a batch."""

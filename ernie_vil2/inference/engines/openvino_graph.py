@@ -53,6 +53,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "erf": of_one(ops.erf),
     "abs": of_one(ops.abs),
     "logical_not": of_one(ops.logical_not),
+    "bitwise_not": of_one(ops.bitwise_not),
     "add": of_two(ops.add),
     "subtract": of_two(ops.subtract),
     "multiply": of_two(ops.multiply),

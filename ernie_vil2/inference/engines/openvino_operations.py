@@ -87,6 +87,11 @@ def matmul(call: Call) -> Node:
     return ops.matmul(call.inputs[0], call.inputs[1], call["transpose_x"], call["transpose_y"])
 
 
+def scalar(node: Node) -> Node:
+    """A single number without axes, however many it comes with."""
+    return ops.reshape(node, integers([]), False)
+
+
 def shape_of_list(node: Node | list[Node]) -> Node:
     """A shape given as one value, or as a list of single numbers."""
     if not isinstance(node, list):
@@ -127,8 +132,7 @@ def full(call: Call) -> Node:
 
 
 def full_with_tensor(call: Call) -> Node:
-    value = ops.convert(call.inputs[0], call.number_type())
-    return ops.broadcast(ops.squeeze(value) if rank(value) else value, shape_of_list(call.inputs[1]))
+    return ops.broadcast(scalar(ops.convert(call.x, call.number_type())), shape_of_list(call.inputs[1]))
 
 
 def assign_value(call: Call) -> Node:
@@ -137,8 +141,8 @@ def assign_value(call: Call) -> Node:
 
 
 def arange(call: Call) -> Node:
-    start, stop, step = (ops.squeeze(part) if rank(part) else part for part in call.inputs)
-    return ops.range(start, stop, step, call.number_type())
+    start, stop, step = map(scalar, call.inputs)
+    return ops.range(start, stop, step, Type(call.number_type()).get_type_name())
 
 
 def scale(call: Call) -> Node:

@@ -145,8 +145,8 @@ class TowerEngines:
 
         def build(folder: Path) -> None:
             write_graph(self.network, kind, most_boxes, folder)
-            with EngineOf(folder, "fp32", most_boxes > 0).session(1) as session:
-                check_engine(self.network, kind, session.run, self._dynamic[kind].run, most_boxes)
+            with EngineOf(folder, "fp32", most_boxes > 0).session(1) as made, self._dynamic[kind].session(1) as own:
+                check_engine(self.network.config, kind, made.run, own.run, most_boxes)
 
         if choice.precision == "int8":
             return EngineOf(self.plan.quantised[kind], beside_int8(), most_boxes > 0)

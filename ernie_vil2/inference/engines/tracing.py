@@ -4,9 +4,13 @@ The layers are called, not read: what they decide by Python is decided for evalu
 a frozen statistic is in the graph as it is in the network.
 """
 
+import functools
+import os
+import sys
 import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +19,12 @@ import paddle
 
 from ...config.model import ModelConfig
 from ...device import float32_copy
+from .dynamic import evaluation
 
 LOCK = threading.Lock()
 """Paddle's switch between its two modes is one for the process"""
+INPUTS = ("first", "boxes", "counts")
+"""Names of what a program takes, in the order of an engine's arrays"""
 
 
 class TowerFunction(paddle.nn.Layer):
@@ -57,12 +64,12 @@ class Trace:
 def input_specs(config: ModelConfig, kind: str, most_boxes: int = 0) -> list[paddle.static.InputSpec]:
     """What a tower takes: token ids [B, L]; or pixels [B, 3, S, S], and where it takes boxes these [B, most + 1, 4] and
     their counts [B]. L is open unless texts have a fixed length."""
-    spec = paddle.static.InputSpec
+    spec, (first, boxes, counts) = paddle.static.InputSpec, INPUTS
     if kind == "text":
-        return [spec([-1, config.max_length if config.fixed_length else -1], "int64", "first")]
+        return [spec([-1, config.max_length if config.fixed_length else -1], "int64", first)]
     size = config.pixels.size
-    boxes = [spec([-1, most_boxes + 1, 4], "float32", "boxes"), spec([-1], "int64", "counts")] if most_boxes else []
-    return [spec([-1, 3, size, size], "float32", "first"), *boxes]
+    regions = [spec([-1, most_boxes + 1, 4], "float32", boxes), spec([-1], "int64", counts)] if most_boxes else []
+    return [spec([-1, 3, size, size], "float32", first), *regions]
 
 
 def traced_function(network: paddle.nn.Layer, kind: str, most_boxes: int = 0) -> paddle.nn.Layer:
@@ -71,17 +78,35 @@ def traced_function(network: paddle.nn.Layer, kind: str, most_boxes: int = 0) ->
     return paddle.jit.to_static(TowerFunction(network, kind), input_spec=specs, full_graph=True)
 
 
+def doubled(x: paddle.Tensor) -> paddle.Tensor:
+    """A function with an operation, from which Paddle makes the graph of `say_first_remark`."""
+    return x + x
+
+
+@functools.cache
+def say_first_remark() -> None:
+    """Let Paddle's C++ code remark on its own operators, as it does in the first graph of a process (3.3.1), where
+    nobody reads it."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    with suppress(OSError), open(os.devnull, "wb") as nobody:
+        stderr = os.dup(2)
+        try:
+            os.dup2(nobody.fileno(), 2)
+            spec = paddle.static.InputSpec([1], "float32")
+            paddle.jit.to_static(doubled, input_spec=[spec], full_graph=True).concrete_program  # noqa: B018
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
 @contextmanager
 def tracing(network: paddle.nn.Layer) -> Iterator[None]:
     """The one place of a process where a network is traced, in evaluation mode."""
-    with LOCK, paddle.no_grad():
-        training = [layer for layer in network.sublayers(include_self=True) if layer.training]
-        network.eval()
-        try:
-            yield
-        finally:
-            for layer in training:
-                layer.training = True
+    with LOCK, paddle.no_grad(), evaluation(network), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Tensor do not have 'place'")  # which `device_of` asks for
+        say_first_remark()
+        yield
 
 
 def trace(network: paddle.nn.Layer, kind: str, most_boxes: int = 0) -> Trace:

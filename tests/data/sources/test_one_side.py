@@ -104,6 +104,8 @@ def test_joined_their_ids_are_told_apart_and_sides_are_known(photos, tmp_path):
     assert joined.key(0) == f"{tmp_path}/photos/b.jpg" and joined.key(1) == f"{photos}/b.jpg"
     assert joined.own_id(1, joined.key(1)) == "b.jpg"
     assert joined.sides == ("image", "text") and joined.lacking("text") == [str(photos)] and not joined.lacking("image")
+    beside = open_source([str(tmp_path / "rows.jsonl"), str(tmp_path / "a.txt")])
+    assert [beside.key(row) for row in range(2)] == ["photos/b.jpg", f"{tmp_path}/a.txt#1"]
     tags = tmp_path / "tags.jsonl"
     tags.write_text('{"id": "b.jpg", "tags": ["猫"]}\n')
     tagged = open_source({"path": str(photos), "tags": str(tags)})
@@ -138,7 +140,8 @@ def test_a_check_reports_pictures_and_no_texts(photos, tmp_path):
 
 
 def test_a_row_without_captions_does_not_shift_the_places_of_others(photos, tmp_path):
-    """A repeated caption is named by its row, whatever rows without captions lie before it."""
+    """A repeated caption is named by its row, whatever rows without captions, and bad ones, lie before it."""
+    (photos / "a.jpg").write_bytes(b"no picture")
     lines = ['{"image": "photos/b.jpg", "text": "猫"}', '{"image": "photos/a/2.png", "text": "猫"}']
     (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
     report = check(open_source([str(photos), str(tmp_path / "rows.jsonl")]))

@@ -22,6 +22,18 @@ def write_video(path, count=27, rate=5.0, code="mp4v", colours=colour, size=(SID
     return path
 
 
+def without_frame(path, number):
+    """A video of MJPG in AVI whose frame of this number has no picture in it; its path."""
+    data = bytearray(path.read_bytes())
+    start = data.find(b"movi")
+    for _ in range(number + 1):
+        start = data.find(b"\xff\xd8\xff", start + 2)
+    end = data.find(b"\xff\xd9", start)
+    data[start:end] = bytes(end - start)
+    path.write_bytes(data)
+    return path
+
+
 def shows(pixels, number):
     """Whether pixels [H, W, 3] are those of a frame of this number."""
     return np.abs(pixels.reshape(-1, 3).mean(axis=0) - colour(number)).max() < 25

@@ -7,14 +7,15 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ernie_vil2.data.images.limits import Limits
 from ernie_vil2.data.videos import capture
 from ernie_vil2.data.videos.frames import frames_evenly, frames_every
 from ernie_vil2.data.videos.reader import VideoReader, seconds_text
 from ernie_vil2.data.videos.times import frame_times, times_evenly, times_every
-from ernie_vil2.errors import ConfigError, DataError
-from tests.data.videos.drawn import colour, shows, write_video
+from ernie_vil2.errors import ConfigError, DataError, ImageError
+from tests.data.videos.drawn import colour, shows, without_frame, write_video
 
 FORMS = [("mp4", "mp4v"), ("mov", "mp4v"), ("avi", "MJPG"), ("mkv", "MJPG"), ("ts", "mp4v")]
 
@@ -45,6 +46,15 @@ def test_a_varying_rate_is_seen_as_a_player_shows_it():
     times = np.array([0, 100, 200, 5000, 5100, 9000])
     assert times_every(times, 2.0).tolist() == [0, 200, 5100]
     assert times_evenly(times, 2).tolist() == [200, 5100]
+    assert times_every(np.array([0, 10**12]), 0.001).tolist() == [0, 10**12]
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.033, 1 / 3, 0.5, 1, 7.7])
+def test_each_moment_is_looked_up_as_a_player_does(seconds):
+    times = np.unique(np.random.default_rng(0).integers(0, 20_000, 200))
+    moments = [round(number * seconds * 1000) for number in range(20_000) if number * seconds * 1000 <= 20_000]
+    seen = {max(time for time in times if time <= times[0] + at) for at in moments if times[0] + at <= times[-1]}
+    assert times_every(times, seconds).tolist() == sorted(seen)
 
 
 @pytest.mark.parametrize("order", [[26, 0, 13, 12, 14, 1, 25], [5, 5, 4, 6]])
@@ -55,6 +65,32 @@ def test_any_order_gives_what_a_walk_gives(clip, order, monkeypatch):
     pixels = [walk.frame(time) for time in times.tolist()]
     for number in order:
         assert np.array_equal(random.frame(int(times[number])), pixels[number])
+
+
+class Far:
+    """A capture whose jumps land two seconds too late, as they may where the rate varies."""
+
+    def __init__(self, capture):
+        self.capture = capture
+
+    def set(self, name, value):
+        return self.capture.set(name, value + 2000)
+
+    def __getattr__(self, name):
+        return getattr(self.capture, name)
+
+
+@pytest.mark.parametrize("time", [2600, 1000, 5200])
+def test_a_jump_that_lands_too_late_is_done_again(clip, monkeypatch, time):
+    monkeypatch.setattr("ernie_vil2.data.videos.reader.AHEAD", 300)
+    reader = VideoReader(clip)
+    reader.capture = Far(reader.capture)
+    assert shows(reader.frame(time), time // 200)
+
+
+def test_a_time_without_a_frame_gives_none(clip):
+    with pytest.raises(ImageError, match="the frame at 0.3s cannot be decoded"):
+        VideoReader(clip).frame(300)
 
 
 def test_a_walk_decodes_each_frame_once(clip, monkeypatch):
@@ -120,6 +156,14 @@ def test_what_is_no_video_is_one_sentence(tmp_path, clip, content, reason):
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
 
 
+def test_ffmpeg_itself_takes_no_other_format(tmp_path, monkeypatch):
+    path = tmp_path / "moving.mp4"
+    Image.new("RGB", (8, 8)).save(path, "GIF", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")])
+    monkeypatch.setattr("ernie_vil2.data.videos.kinds.kind_of", lambda head: "mov")
+    with pytest.raises(DataError, match="cannot be opened as a video"):
+        list(frames_every(path, 1))
+
+
 @pytest.mark.parametrize("content", [PLAYLIST, b"ffconcat version 1.0\nfile 'clip.mp4'\n"])
 def test_ffmpeg_itself_takes_no_list(tmp_path, clip, monkeypatch, content):
     (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
@@ -173,16 +217,14 @@ def test_a_count_that_is_none_is_refused(clip, count):
 
 
 def test_the_environment_stays_and_nothing_is_printed(clip, tmp_path):
-    broken = bytearray(clip.read_bytes())
-    broken[3000:3400] = os.urandom(400)
-    (tmp_path / "broken.mp4").write_bytes(broken)
+    broken = without_frame(write_video(tmp_path / "broken.avi", code="MJPG"), 2)
     code = (
         "import os, sys, contextlib\nfrom ernie_vil2.data.videos.frames import frames_every\n"
         "from ernie_vil2.errors import DataError\nbefore = os.environ.get('OPENCV_FFMPEG_CAPTURE_OPTIONS')\n"
-        "for path in sys.argv[1:]:\n  with contextlib.suppress(DataError): list(frames_every(path, 1))\n"
+        "for path in sys.argv[1:]:\n  with contextlib.suppress(DataError): list(frames_every(path, 0.2))\n"
         "print(before == os.environ.get('OPENCV_FFMPEG_CAPTURE_OPTIONS'))"
     )
-    command = [sys.executable, "-c", code, str(clip), str(tmp_path / "broken.mp4")]
+    command = [sys.executable, "-c", code, str(clip), str(broken)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("True\n", "")
     assert capture.OPTIONS.startswith("protocol_whitelist;file|")

@@ -9,19 +9,19 @@ from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 
-from ....errors import ConfigError, DataError, exhausted
+from ....errors import ConfigError, DataError
 from ....files.paths.litter import is_litter
 from ....files.paths.names import distinct_texts, name_text
 from ....messages import quoted
 from ...videos.frames import checked_count, checked_seconds, chosen
 from ...videos.kinds import is_video_name
 from ...videos.reader import READERS, seconds_text
-from ..base import RowError, Sample, Source
+from ..base import IMAGE_ALONE, RowError, Sample, Source
+from ..plain.tree import Tree, first_folders
 from ..usable import row_error
 
 DEFAULT = "every 2 s"
 EVERY = re.compile(r"every\s+(\d{1,9}(?:\.\d{1,9})?)\s*s(?:ec|econds?)?")
-FOLDERS_LOOKED_AT = 64
 
 
 class Video(NamedTuple):
@@ -43,12 +43,14 @@ class VideosSource(Source):
     bytes a frame are held. A video that cannot be read is one bad row.
     """
 
+    sides = IMAGE_ALONE
+
     def __init__(self, path: str | os.PathLike, frames: int | str = DEFAULT, allow_outside: bool = False):
         self.frames, wanted = frames, wanted_frames(frames)
         path = Path(path)
         is_folder = path.is_dir()
         self.folder, self.name, self.prefix = path if is_folder else path.parent, name_text(path), ""
-        self.allow_outside, self.left_out = allow_outside, []
+        self.tree, self.left_out = Tree(self.folder, allow_outside), []
         names = self._names() if is_folder else [path.name]
         if not names:
             raise DataError(f"{path}: holds no video file; give a folder with some, or one file")
@@ -58,37 +60,21 @@ class VideosSource(Source):
 
     def _names(self):
         """Paths of the videos from the folder, in order."""
-        found, seen = [], set()
-        for parent, folders, files in os.walk(self.folder, followlinks=self.allow_outside):
-            real = os.path.realpath(parent)
-            folders[:] = sorted(name for name in folders if not is_litter(name)) if real not in seen else []
-            for name in files if real not in seen else ():
+        found = []
+        for parent, files in self.tree.walk():
+            for name in files:
                 if not is_litter(name):
-                    place = os.path.normpath(os.path.join(os.path.relpath(parent, self.folder), name))
+                    place = os.path.normpath(os.path.join(parent, name))
                     (found if is_video_name(name) else self.left_out).append(place)
-            seen.add(real)
         return sorted(found)
 
     def _video(self, name, text, wanted, is_folder):
         path, where = self.folder / name, os.path.join(name_text(self.folder), text)
-        root = os.path.join(os.path.realpath(self.folder), "")
         try:
-            if is_folder and not self.allow_outside and not os.path.realpath(path).startswith(root):
-                raise RowError(
-                    where,
-                    "unusable path",
-                    "the video is a link that leads out of the folder",
-                    "set allow_outside: true if the link is your own, or copy the file itself",
-                )
-            return Video(name, text, *chosen(path, wanted), None)
+            return Video(name, text, *chosen(self.tree.path(name, where) if is_folder else path, wanted), None)
         except DataError as error:
             error.cause = getattr(error, "cause", "broken video")
             return Video(name, text, np.zeros(1, np.int64), None, row_error(where, error))
-        except OSError as error:
-            if exhausted(error):
-                raise
-            fault = RowError(where, "broken video", f"cannot be read ({error.strerror or error})", "copy it again")
-            return Video(name, text, np.zeros(1, np.int64), None, fault)
 
     def __len__(self):
         return self.ends[-1]
@@ -142,7 +128,7 @@ class VideosSource(Source):
         if self.left_out:
             first = name_text(min(self.left_out))
             notes.append(f"{self.name}: {len(self.left_out):,} other files are left out, for example {first}")
-        return notes
+        return notes + self.tree.passed_over()
 
 
 def wanted_frames(frames: int | str) -> int | float:
@@ -158,10 +144,5 @@ def wanted_frames(frames: int | str) -> int | float:
 
 def holds_only_videos(path: str | os.PathLike) -> bool:
     """Whether all files in a folder, and in the first folders below it, are videos by name, and there are some."""
-    found = []
-    for number, (_, folders, files) in enumerate(os.walk(path)):
-        folders[:] = sorted(name for name in folders if not is_litter(name))
-        found += [is_video_name(name) for name in files if not is_litter(name)]
-        if number == FOLDERS_LOOKED_AT or not all(found):
-            break
-    return bool(found) and all(found)
+    names = [name for _, files in first_folders(path) for name in files if not is_litter(name)]
+    return bool(names) and all(map(is_video_name, names))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from ....errors import UserError
 from .answers import converse
 
 START = "from ernie_vil2.studies.speed.encoding import quantisation; quantisation.main()"
@@ -12,10 +11,8 @@ START = "from ernie_vil2.studies.speed.encoding import quantisation; quantisatio
 
 def begin(job: Mapping[str, Any]) -> tuple[str, None]:
     """Quantise with the images and captions of the run; there is nothing to ask for afterwards."""
-    try:
-        from ....inference.quantization import quantize_model
-    except ModuleNotFoundError as error:
-        raise UserError(f"not quantised: there is no module {error.name}") from None
+    from ....inference.quantization import quantize_model
+
     quantize_model(job["model"], job["photos"], list(chain(*job["captions"].values())))
     return "", None
 

@@ -52,7 +52,7 @@ class Turns:
             if side.serves == "torch" and not self.torch.is_file():
                 raise UserError(f"there is no {self.torch}; fill it with make interop, or give --torch")
             if side.precision == "int8":
-                Process(side.name, quantisation.START, job).close()
+                quantise(job)
             process = self.stack.enter_context(closing(Process(side.name, code, job, **settings)))
         except (UserError, OSError) as error:
             self.exclude(side.name, cause_of(error))
@@ -120,6 +120,14 @@ class Turns:
     def output(self, name: str, kind: str) -> Path:
         """The file of a side's embeddings."""
         return self.folder / f"{name}-{kind}.npy"
+
+
+def quantise(job: Mapping[str, Any]) -> None:
+    """Have the int8 engine of the work's model made, in a process of its own; UserError where it cannot be."""
+    try:
+        Process("quantisation", quantisation.START, job).close()
+    except UserError as error:
+        raise UserError(f"not quantised: {cause_of(error)}") from None
 
 
 def share(name: str) -> int:

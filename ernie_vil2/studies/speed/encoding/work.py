@@ -10,16 +10,17 @@ import numpy as np
 
 from ....checkpoints.model_directory import open_model, save_model
 from ....config.model import ModelConfig
-from ....data.vocabulary_file import read_vocab, write_vocab
+from ....data.vocabulary_file import read_vocab
 from ....errors import UserError
 from ..photos import photo
+from . import random_weights
+from .process import Process
 
 IMAGE_SIDES = (375, 500)
 LENGTHS = {"short": 12, "long": 48}
 """Tokens of a caption, [CLS] and [SEP] included"""
 MARKS = 2
 """[CLS] and [SEP]"""
-IDEOGRAPHS = 3000
 KINDS = ("images", *LENGTHS)
 QUERIES = {"short": 8, "images": 4}
 """{kind: single items that a side is asked for in a turn}"""
@@ -51,7 +52,8 @@ def make_work(
     it, or one of the base size with random weights. Raises CheckpointError for a path that cannot be loaded."""
     place = folder / MODEL
     if model is None:
-        config = random_model(place, folder / "vocab.txt")
+        config = ModelConfig()
+        Process("random weights", random_weights.START, {"to": str(place)}).close()
     else:
         state, config, vocabulary = open_model(model, vocab)
         if len(config.towers()) < 2:
@@ -64,21 +66,6 @@ def make_work(
     tokens = {kind: min(length, config.max_length) for kind, length in LENGTHS.items()}
     captions = {kind: draw(texts, length - MARKS) for kind, length in tokens.items()}
     return Work(str(place), list(map(str, photos)), captions, tokens), config
-
-
-def random_model(place: Path, vocab: Path) -> ModelConfig:
-    """Write a model directory of the base size with random weights of one seed and a vocabulary of ideographs."""
-    from ....runtime import import_paddle
-
-    import_paddle()
-    from ....models.dual_encoder import new_model
-
-    config = ModelConfig()
-    ideographs = (chr(ord("一") + step) for step in range(IDEOGRAPHS))
-    write_vocab(["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", *ideographs], vocab)
-    state = {key: tensor.numpy() for key, tensor in new_model(config).state_dict().items()}
-    save_model(place, state, config, vocab)
-    return config
 
 
 def write_photos(paths: list[Path]) -> None:

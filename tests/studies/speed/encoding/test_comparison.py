@@ -21,6 +21,7 @@ from ernie_vil2.studies.speed.encoding.comparison import compare
 from ernie_vil2.studies.speed.encoding.measurements import Comparison, Measured
 from ernie_vil2.studies.speed.encoding.process import Process, Refusal, library_alone
 from ernie_vil2.studies.speed.encoding.project import Loaded
+from ernie_vil2.studies.speed.encoding.random_weights import write_model
 from ernie_vil2.studies.speed.encoding.sides import SIDES, chosen
 from ernie_vil2.studies.speed.encoding.turns import Turns
 from ernie_vil2.studies.speed.encoding.work import KINDS, make_work
@@ -53,7 +54,7 @@ def test_sides_are_measured_compared_and_written(model, tmp_path, capsys):
         ]
     )
     told = capsys.readouterr().out
-    assert "| openvino-fp32 " in told and "openvino-int8: not measured: " in told
+    assert "| openvino-fp32 " in told and "openvino-int8: not measured: not quantised: " in told
     assert "torch-fp32: not measured: there is no .venv-interop/bin/python; fill it with make interop" in told
     found = read_json(report)
     assert list(found["sides"]) == ["release", "dynamic", "openvino-fp32", "openvino-int8", "torch-fp32"]
@@ -75,6 +76,14 @@ def test_a_model_is_copied_so_that_engines_are_not_kept_beside_the_users_own(mod
     work, _ = make_work(tmp_path / "scratch", model, None, 1, 1)
     assert Path(work.model).parent == tmp_path / "scratch"
     assert (Path(work.model) / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+
+
+def test_random_weights_are_those_of_a_seed(tiny_config, tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        write_model(tmp_path / name / "model", tiny_config)
+    one, other = ((tmp_path / name / "model/model.safetensors").read_bytes() for name in "ab")
+    assert one == other and len(set(one)) > 200
 
 
 def test_captions_have_the_tokens_that_the_table_names(model, tmp_path):
