@@ -8,7 +8,7 @@ packages of requirements-quantize.txt; docs/engines.md says more.
 import argparse
 import sys
 
-from ..data.sources.base import Source
+from ..data.sources.base import SIDES, Source, require_sides
 from ..errors import ConfigError
 from ..evaluation.calibration_rows import calibration_items, divided
 from ..evaluation.int8_cost import LARGEST_COST, Int8Cost, int8_cost
@@ -60,6 +60,8 @@ def main(argv: list[str] | None = None) -> None:
     check_installed()
     source = opened(args.calibrate, sys.stderr)
     validation = opened(args.validate, sys.stderr) if args.validate else None
+    if validation is not None:
+        require_sides(validation, "measuring recall", every=(), some=SIDES)
     calibrating, others = divided(source, args.count, validation is None)
     model = quantization.quantizable(args.model, args.vocab, args.damaged)
     kinds = quantization.towers_of(model, args.towers)

@@ -55,6 +55,7 @@ def built(tmp_path_factory):
 @pytest.fixture
 def path(built, tmp_path, tiny_config, tiny_vocab, monkeypatch):
     """A model directory with its fp32 graphs."""
+    monkeypatch.delenv("ERNIE_VIL2_ENGINE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     if not built.exists():
         state = {key: standin_tensor(key, shape) for key, shape in manifest(tiny_config).items()}
