@@ -8,6 +8,7 @@ the interpreter lock.
 import ctypes
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,10 @@ _computed = False
 _forked = False
 """Whether this process was forked from one that had computed"""
 _threaded: weakref.WeakSet = weakref.WeakSet()
+_ending: set[int] = set()
+"""Threads of the system whose Python threads are done, and which may still take down what C++ libraries keep of them"""
+LONGEST_END = 1.0
+"""Seconds that a fork waits for them"""
 
 
 def note_computing() -> None:
@@ -58,6 +63,20 @@ def keep_in_children(thing: object) -> None:
     _threaded.add(thing)
 
 
+def _before_fork() -> None:
+    """Wait for threads that are ending: OpenCV's mutex, which they take for that, would stay locked in the child."""
+    latest = time.monotonic() + LONGEST_END
+    while _still_ending() and time.monotonic() < latest:
+        time.sleep(0.001)
+
+
+def _still_ending() -> set[int]:
+    """Those of `_ending` that are there yet, on systems with /proc."""
+    global _ending
+    _ending = {number for number in tuple(_ending) if os.path.exists(f"/proc/self/task/{number}")}
+    return _ending
+
+
 def _after_fork() -> None:
     """In a child the threads of its parent are gone, and the kernels' pool would wait or crash for want of them."""
     global _lock, _splits, _forked
@@ -69,7 +88,7 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 def thread_count() -> int:
@@ -95,8 +114,14 @@ def ordered_map(
     if workers < 2:
         yield from map(function, items)
         return
-    pool = ThreadPoolExecutor(workers, initializer=prepare)
-    waiting = deque()
+    numbers, waiting = set(), deque()
+
+    def begin():
+        numbers.add(threading.get_native_id())
+        if prepare is not None:
+            prepare()
+
+    pool = ThreadPoolExecutor(workers, initializer=begin)
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
@@ -106,6 +131,8 @@ def ordered_map(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+        _still_ending()
+        _ending.update(numbers)
 
 
 class SplitThreads:

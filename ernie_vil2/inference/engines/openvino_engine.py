@@ -25,8 +25,8 @@ GRAPH = "tower.xml"
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 LOCK = threading.Lock()
-"""OpenVINO's bindings fill tables of theirs in the first calls of a process, and two threads that do so at once can wait
-for each other for ever (seen with 2026.4.1)"""
+"""OpenVINO's bindings fill tables of theirs in the first calls of a process, and two threads that do so at once can
+wait for each other for ever (seen with 2026.4.1)"""
 
 
 @functools.cache

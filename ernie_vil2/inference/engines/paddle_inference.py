@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,17 +60,18 @@ class PaddleInferenceEngine:
         free = self._predictors(self.most_workers if workers > 1 else 1)
 
         def run(*arrays: np.ndarray) -> np.ndarray:
-            predictor = free.get()
+            predictor, thread = free.get()
             try:
-                return computed(predictor, arrays)
+                return thread.submit(computed, predictor, arrays).result()
             finally:
-                free.put(predictor)
+                free.put((predictor, thread))
 
         with SplitThreads(workers) as threads:  # a predictor changes the process's setting, which this restores
             yield Session(run, threads.prepare)
 
     def _predictors(self, count: int) -> queue.SimpleQueue:
-        """What computes side by side, on one copy of the weights: made when it is first asked for, and kept."""
+        """What computes side by side, on one copy of the weights: made when it is first asked for, and kept. Each has a
+        thread of its own, for one that is called by several fails now and then with oneDNN (Paddle 3.3.1)."""
         with self.lock:
             if count not in self.predictors:
                 try:
@@ -83,7 +85,7 @@ class PaddleInferenceEngine:
                     ) from None
                 self.predictors[count] = queue.SimpleQueue()
                 for predictor in made:
-                    self.predictors[count].put(predictor)
+                    self.predictors[count].put((predictor, ThreadPoolExecutor(1, "paddle_inference")))
             return self.predictors[count]
 
     def _config(self, threads: int) -> "Config":

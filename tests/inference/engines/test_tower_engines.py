@@ -1,28 +1,22 @@
 """Engines behind a Model: the same embeddings whatever runs the towers, and dynamic mode where an engine cannot."""
 
 import logging
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import paddle
 import pytest
 
-import ernie_vil2
-from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.data.tokenizer import Tokenizer
-from ernie_vil2.errors import CheckpointError, DataError
-from ernie_vil2.inference.engines import openvino_graph, tower_engines
+from ernie_vil2.errors import DataError
+from ernie_vil2.inference.engines import openvino_graph
 from ernie_vil2.inference.engines.cache import EngineCache
 from ernie_vil2.inference.engines.choice import Choice
 from ernie_vil2.inference.engines.dynamic import DynamicEngine
 from ernie_vil2.inference.engines.tower_engines import Plan, TowerEngines
 from ernie_vil2.inference.model import Model
 from ernie_vil2.systems.registry import system_class
-from tests.conftest import ROOT
 from tests.inference.engines.towers import BRIVL, PLAIN, network, settings
-from tests.training.runs import environment
 
 TEXTS = ["红色的圆", "a", "的" * 40, "一只大猫 在左", "dog", "二 三", "a red cat on left of the small dog"]
 ENGINES = ("openvino", "paddle_inference")

@@ -11,7 +11,7 @@ from ernie_vil2.config.tower_fields import EfficientNetConfig, ImageTowerConfig,
 from ernie_vil2.models.lora import add_lora
 from ernie_vil2.systems.registry import system_class
 
-SIZE = {"width": 16, "depth": 2, "heads": 2}
+SIZE = {"width": 16, "depth": 1, "heads": 2}
 VIT = ImageTowerConfig(image_size=32, patch_size=8, **SIZE)
 ERNIE = TextTowerConfig(vocab_size=64, positions=32, **SIZE)
 EFFICIENTNET = EfficientNetConfig(
@@ -52,10 +52,11 @@ CONFIGS = {
     "text alone": replace(PLAIN, image_tower=None),
     "efficientnet": WIDE,
     "efficientnet same": replace(
-        WIDE, image_tower=replace(EFFICIENTNET, padding="same", projection=0, batch_norm="train"), text_tower=None
+        WIDE,
+        image_tower=replace(EFFICIENTNET, padding="same", projection=0, batch_norm="train", image_size=51),
+        text_tower=None,
+        pixels=PixelProfile(size=51),
     ),
-    "efficientnet odd": towers(WIDE, {"image_size": 51}, pixels=PixelProfile(size=51)),
-    "efficientnet odd same": towers(WIDE, {"image_size": 51, "padding": "same"}, pixels=PixelProfile(size=51)),
     "brivl boxes": BRIVL,
     "brivl aligned boxes": settings(
         replace(BRIVL, image_tower=FEATURES, pixels=WIDE.pixels), most_boxes=3, sampling="aligned"
@@ -65,9 +66,8 @@ CONFIGS = {
     "cookie": COOKIE,
     "cookie first": settings(towers(COOKIE, text={"token_types": 2}), pooling="first", embed_dim=24, activation="relu"),
     "cookie efficientnet": replace(
-        COOKIE, image_tower=FEATURES, pixels=WIDE.pixels, settings=COOKIE.settings | {"embed_dim": 24}
+        COOKIE, image_tower=FEATURES, text_tower=None, pixels=WIDE.pixels, settings=COOKIE.settings | {"embed_dim": 24}
     ),
-    "cookie without layers": replace(COOKIE, settings={"layers": 0}),
 }
 
 
