@@ -5,8 +5,10 @@ transposes) use one; Python threads that each run a whole batch keep every core 
 the interpreter lock.
 """
 
+import ctypes
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +27,7 @@ _computed = False
 """Whether this process, or the one that it was forked from, has computed"""
 _forked = False
 """Whether this process was forked from one that had computed"""
+_threaded: weakref.WeakSet = weakref.WeakSet()
 
 
 def note_computing() -> None:
@@ -49,10 +52,18 @@ def forked() -> bool:
     return _forked
 
 
+def keep_in_children(thing: object) -> None:
+    """Keep an object with threads of a C++ library for ever in processes that are forked from this one: there its
+    threads are gone, and taking it down waits for them, or crashes."""
+    _threaded.add(thing)
+
+
 def _after_fork() -> None:
     """In a child the threads of its parent are gone, and the kernels' pool would wait or crash for want of them."""
     global _lock, _splits, _forked
     _lock, _splits, _forked = threading.Lock(), 0, _computed
+    for thing in list(_threaded):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))  # a list of them would end with the interpreter
     if _forked:
         set_kernel_threads(1)
 

@@ -1,5 +1,6 @@
 """OpenVINO on a CPU: a tower's graph, written once and compiled for the work at hand."""
 
+import functools
 import queue
 import threading
 from collections.abc import Iterator
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import openvino as ov
+import openvino.opset13 as ops
 
 from ...errors import CheckpointError
-from ...threads import note_computing, thread_count
+from ...threads import keep_in_children, note_computing, thread_count
 from .engine import Session
 from .openvino_graph import openvino_model
 from .tracing import trace
@@ -21,6 +23,18 @@ if TYPE_CHECKING:
 
 GRAPH = "tower.xml"
 HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+LOCK = threading.Lock()
+"""OpenVINO's bindings fill tables of theirs in the first calls of a process, and two threads that do so at once can wait
+for each other for ever (seen with 2026.4.1)"""
+
+
+@functools.cache
+def infer_first() -> None:
+    """Run a graph of one operation, so that the tables are filled before there are threads; to be called under LOCK."""
+    numbers = ops.parameter([1], np.float32)
+    request = ov.compile_model(ov.Model([ops.relu(numbers)], [numbers], "first"), "CPU").create_infer_request()
+    request.infer([np.zeros(1, np.float32)], share_inputs=True)
 
 
 def write_graph(network: "paddle.nn.Layer", kind: str, most_boxes: int, folder: Path) -> None:
@@ -35,8 +49,9 @@ class OpenVinoEngine:
     def __init__(self, folder: Path, precision: str, boxed: bool = False):
         self.folder, self.hint, self.boxed = folder, HINTS[precision], boxed
         self.most_workers = thread_count()
-        self.core, self.lock = ov.Core(), threading.Lock()
+        self.core = ov.Core()
         self.requests: dict[int, queue.SimpleQueue] = {}
+        keep_in_children(self)
 
     @contextmanager
     def session(self, workers: int) -> Iterator[Session]:
@@ -56,7 +71,8 @@ class OpenVinoEngine:
 
     def _requests(self, streams: int) -> queue.SimpleQueue:
         """What computes side by side: compiled when it is first asked for, and kept."""
-        with self.lock:
+        with LOCK:
+            infer_first()
             if streams not in self.requests:
                 settings = {
                     "INFERENCE_PRECISION_HINT": self.hint,

@@ -14,7 +14,7 @@ from paddle import inference
 from ...device import current_device
 from ...errors import CheckpointError
 from ...messages import brief
-from ...threads import MOST_WORKERS, SplitThreads, refuse_fork, thread_count
+from ...threads import MOST_WORKERS, SplitThreads, keep_in_children, refuse_fork, thread_count
 from .engine import Session
 from .tracing import INPUTS, traced_function, tracing
 
@@ -43,6 +43,7 @@ class PaddleInferenceEngine:
         self.device = current_device()
         self.lock = threading.Lock()
         self.predictors: dict[int, queue.SimpleQueue] = {}
+        keep_in_children(self)
 
     @property
     def most_workers(self) -> int:
