@@ -21,8 +21,13 @@ def path(tmp_path, tiny_config, tiny_vocab, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("ERNIE_VIL2_ENGINE", raising=False)
     monkeypatch.delenv("NNCF_CI", raising=False)
-    tiny_config.max_length, tiny_config.text_tower.positions = LONGEST, LONGEST
+    text, tiny_config.max_length = tiny_config.text_tower, LONGEST
+    text.positions, text.width, text.heads = LONGEST, 128, 4  # 32 numbers a head
+    tiny_config.image_tower.projection = 128
     state = {key: standin_tensor(key, shape) for key, shape in manifest(tiny_config).items()}
+    for values in state.values():
+        if values.ndim > 1:
+            values *= 4  # so that attention has something to choose from
     save_model(tmp_path / "model", state, tiny_config, tiny_vocab)
     return tmp_path / "model"
 
