@@ -1,6 +1,7 @@
 """Embeddings of the texts and images of a source: `encode.py --model M --input FILE --output OUT`; resumable.
 
-OUT becomes a directory of image.npy, image_ids.txt, text.npy, text_ids.txt and text_keys.npy, or with `--format
+OUT becomes a directory of image.npy, image_ids.txt, text.npy, text_ids.txt and text_keys.npy (of images or texts alone
+with `--only`, or where a source has nothing else), or with `--format
 release` a file of lines `text vector TAB image vector TAB 1`. Bad rows are listed in OUT/bad.jsonl (release:
 OUT.bad.jsonl). After an interruption the same command goes on where it stopped.
 """
@@ -12,10 +13,12 @@ from collections.abc import Callable
 
 import ernie_vil2
 
+from ..data.sources.base import SIDES
 from ..files.claim import Claims
 from ..files.paths.place import check_file
 from ..inference import writer
 from ..inference.identity import describe
+from ..inference.sides import check_towers, sides_of
 from ..messages import plain
 from ..stop import StopRequest
 from .arguments import Parser, add_damaged, add_engine, add_replace, model_path, whole
@@ -63,7 +66,12 @@ def main(argv: list[str] | None = None) -> None:
         metavar="M",
         help="model directory, the folder of a run, or .pdparams",
     )
-    parser.add_argument("--input", required=True, metavar="FILE", help="TSV of the release, JSON lines or folder")
+    parser.add_argument("--input", required=True, metavar="FILE", help="TSV of the release, JSON lines, folder, .txt")
+    parser.add_argument(
+        "--only",
+        choices=SIDES,
+        help="encode one side alone; the default is all that the source has",
+    )
     parser.add_argument("--output", required=True, metavar="OUT", help="directory (npy) or file (release) to write")
     parser.add_argument("--format", choices=sorted(writer.FORMATS), default="npy")
     parser.add_argument("--vocab", help="vocabulary of a .pdparams")
@@ -73,13 +81,19 @@ def main(argv: list[str] | None = None) -> None:
     add_engine(parser)
     add_replace(parser)
     args = parser.parse_args(argv)
+    if args.only and args.format == "release":
+        parser.error("--only does not go with --format release, whose lines have both; leave one of them out")
     claim(args)
     source = opened(args.input, sys.stderr)
+    sides = sides_of(source, args.only)
+    form = writer.FORMATS[args.format]
+    form(args.output, 0, sides)  # refuses sides that it cannot hold, before a model is loaded
     model = ernie_vil2.load(args.model, args.vocab, args.damaged, args.engine, args.precision)
-    model.engines.make()  # before they are named: what has no graph runs in another one
-    tell(model.engines.told())
+    check_towers(sides, model.config.towers())
+    model.engines.make(*sides)  # before they are named: what has no graph runs in another one
+    tell(model.engines.told(*sides))
     identity = describe(args.model, args.vocab, args.input, source)
-    identity |= {"damaged": args.damaged, "engines": model.engines.record}
+    identity |= {"damaged": args.damaged, "engines": {side: model.engines.record[side] for side in sides}}
     with StopRequest("stopping after these rows; once more Ctrl-C stops at once, without them") as stop:
         record = writer.encode_source(
             model,
@@ -92,10 +106,12 @@ def main(argv: list[str] | None = None) -> None:
             progress=row_counter(),
             replace=args.replace,
             stop=stop,
+            sides=sides,
         )
-    side = writer.FORMATS[args.format](args.output, model.embed_dim).bad
-    bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {side}" if record["bad rows"] else ""
-    images = f"{record['images']:,} images and " if "images" in record else ""
-    print(plain(f"wrote {args.output}: {images}{record['texts']:,} texts of {record['rows']:,} rows{bad}"))
+    listed = form(args.output, model.embed_dim).bad
+    bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {listed}" if record["bad rows"] else ""
+    images = [f"{record['images']:,} images"] if "images" in record else []
+    texts = [f"{record['texts']:,} texts"] if "text" in sides else []
+    print(plain(f"wrote {args.output}: {' and '.join(images + texts)} of {record['rows']:,} rows{bad}"))
     if causes := record.get("causes"):
         print("bad rows by cause:", ", ".join(f"{count:,} {cause}" for cause, count in sorted(causes.items())))

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import ConfigError, DataError
 from ..files.atomic import atomic_file, reported
 from ..keys import stable_hash
-from .sources.base import RowError, Sample, Source
+from .sources.base import RowError, Sample, Source, require_sides
 from .sources.lines import MAX_LINE_BYTES
 from .sources.tar.seen import SeenPictures
 from .sources.tar.write import png
@@ -62,9 +62,10 @@ def write_split(
     Ids, captions, tags and boxes stay. An image that is a file is named relative to the file of rows; others, and with
     `embed` all, stand in the rows as base64. Bad rows, also those whose id has another picture, are left out. Nothing
     is written where a side would be empty. Raises ConfigError for a share, a name or an image's place that will not do,
-    DataError for an empty side. progress: wraps the iterator of rows.
+    DataError for an empty side and for a source of pictures or texts alone. progress: wraps the iterator of rows.
     """
     check_request(train, valid, share)
+    require_sides(source, "a part to train on")
     split = Split(Part(Path(train)), Part(Path(valid)))
     base = sqlite3.connect("")  # a file that is nowhere to be seen, and gone with the process
     try:

@@ -78,6 +78,10 @@ def read_embeddings(path: str | Path, ids: str | Path | None = None) -> Embeddin
 def read_directory(path: Path) -> Embeddings:
     """Embeddings from the default output of tools/encode.py; arrays are mapped, not read."""
     missing = [name for name in FILES if not (path / name).is_file()]
+    for side, other in ((FILES[:2], FILES[2:]), (FILES[2:], FILES[:2])):
+        if set(missing) == set(other):
+            held, lacked = (names[0].removesuffix(".npy") + "s" for names in (side, other))
+            raise DataError(f"{path} holds {held} alone, and retrieval needs {lacked} too; encode again without --only")
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}; an embeddings directory holds {', '.join(FILES)}")
     arrays = {}
@@ -102,10 +106,15 @@ def read_directory(path: Path) -> Embeddings:
             "remove these texts or encode again"
         )
     owner = np.array([row[key] for key in text_ids], dtype=np.int64)
-    lonely = len(image_ids) - len(np.unique(owner))
-    notes = (f"{lonely} images have no text; they are candidates but ask nothing",) if lonely else ()
+    notes = lonely_images(len(image_ids), owner)
     keys, said = read_text_keys(path, len(text_ids))
     return Embeddings(arrays["image"], arrays["text"], owner, notes=(*notes, *said), text_keys=keys)
+
+
+def lonely_images(images: int, owner: np.ndarray) -> tuple[str, ...]:
+    """A note on how many images have no text, where some have none; owner: int64 [M], the image of each text."""
+    lonely = images - len(np.unique(owner))
+    return (f"{lonely} images have no text; they are candidates but ask nothing",) if lonely else ()
 
 
 def read_text_keys(path: Path, texts: int) -> tuple[np.ndarray | None, tuple[str, ...]]:

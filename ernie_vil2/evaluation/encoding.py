@@ -13,7 +13,7 @@ from ..data.sources.usable import read_row, row_error
 from ..errors import DataError, UserError
 from ..inference.rows import encode_rows
 from ..keys import stable_hash
-from .embeddings import APART, Embeddings, shared_texts
+from .embeddings import APART, Embeddings, lonely_images, shared_texts
 from .left_out import LeftOut
 from .metrics.finite import finite
 
@@ -125,12 +125,12 @@ def encode_source(
     if not owner and not apart:
         reason = f": {left_out.reasons[0]}" if left_out.reasons else ""
         raise DataError(f"the source holds no usable pair of image and text{reason}")
-    keys = np.array(keys, np.int64)
+    keys, owner = np.array(keys, np.int64), np.array(owner, np.int64)
     return Embeddings(
         np.stack(images) if images else np.zeros((0, model.embed_dim), np.float32),
         np.concatenate(texts) if texts else np.zeros((0, model.embed_dim), np.float32),
-        np.array(owner, np.int64),
-        notes=(*left_out.notes("samples"), *shared_texts(keys)),
+        owner,
+        notes=(*left_out.notes("samples"), *lonely_images(len(images), owner), *shared_texts(keys)),
         image_ids=tuple(row_of),
         text_keys=keys,
         image_rows=np.array(image_rows, np.int64),

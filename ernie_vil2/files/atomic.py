@@ -16,9 +16,9 @@ from .leftovers import aside_name, clear_leftovers, temporary_name
 LOG = logging.getLogger("ernie_vil2")
 
 
-def clear(path: str | os.PathLike) -> None:
-    """Clear what killed writers of `path` left, and tell of it in the log."""
-    for told in clear_leftovers(path):
+def clear(path: str | os.PathLike, alone: bool = False) -> None:
+    """Clear what killed writers of `path` left, and tell of it in the log. alone: see `clear_leftovers`."""
+    for told in clear_leftovers(path, alone):
         LOG.warning("note: %s", plain(told))
 
 

@@ -53,14 +53,15 @@ def named(path: str | os.PathLike, kind: str) -> Path:
     return path.with_name(f"{path.name}{kind}{os.getpid()}-{place()}")
 
 
-def clear_leftovers(path: str | os.PathLike) -> list[str]:
+def clear_leftovers(path: str | os.PathLike, alone: bool = False) -> list[str]:
     """Remove what killed writers of `path` left beside it; returns a sentence about each.
 
-    A version that stepped aside goes back into its place where that is empty: it is the last good one.
+    A version that stepped aside goes back into its place where that is empty: it is the last good one. alone: the
+    caller holds the lock that writers of this place have, which the system frees before all of a killed one has gone.
     """
     path = Path(path)
     own = re.compile(re.escape(path.name) + rf"(?:{re.escape(UNCHECKED)}|{re.escape(JOINED)})?(?:{ANONYMOUS})+")
-    return clear(path.parent, own)
+    return clear(path.parent, own, alone)
 
 
 def clear_leftovers_in(folder: str | os.PathLike, names: str = ".+?") -> list[str]:
@@ -78,16 +79,18 @@ def scratch_folder(name: str) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def new_scratch_folder(name: str) -> Path:
-    """A new folder among the system's temporary files, for its maker to remove; those of killed ones are cleared."""
-    made = temporary_name(Path(tempfile.gettempdir(), f"ernie-vil2-{name}"))
-    for told in clear_leftovers(made.with_name(f"ernie-vil2-{name}")):
+def new_scratch_folder(name: str, number: int = 0) -> Path:
+    """A new folder among the system's temporary files, for its maker to remove; those of killed ones are cleared.
+    number: tells several of one process apart."""
+    target = Path(tempfile.gettempdir(), f"ernie-vil2-{name}")
+    made = temporary_name(f"{target}{TEMPORARY}{number}" if number else target)
+    for told in clear_leftovers(target):
         print(f"note: {plain(told)}", file=sys.stderr)
     made.mkdir(mode=0o700)
     return made
 
 
-def clear(folder: Path, names: re.Pattern) -> list[str]:
+def clear(folder: Path, names: re.Pattern, alone: bool = False) -> list[str]:
     """Clear what has one of the names, the newest first, so that of several older versions the last one comes back."""
     try:
         found = [folder / entry for entry in os.listdir(folder) if names.fullmatch(entry)]
@@ -96,7 +99,7 @@ def clear(folder: Path, names: re.Pattern) -> list[str]:
     told = []
     for leftover in sorted(found, key=last_change, reverse=True):
         ending = list(ENDING.finditer(leftover.name))[-1]
-        if is_dead(leftover, int(ending["process"]), ending["place"]):
+        if alone and ending["place"] == place() or is_dead(leftover, int(ending["process"]), ending["place"]):
             target = folder / leftover.name[: ending.start()]
             with contextlib.suppress(OSError):  # another process may be clearing too
                 if ending["kind"] == ASIDE and not os.path.lexists(target):

@@ -15,11 +15,11 @@ PROBED_ROWS = 64
 HASHED_BYTES = 64 * 2**20
 
 
-def as_bytes(image: bytes | str | os.PathLike | np.ndarray) -> bytes:
-    """Bytes that stand for an image: its own, its path, or its pixels."""
+def as_bytes(image: bytes | str | os.PathLike | np.ndarray | None) -> bytes:
+    """Bytes that stand for an image: its own, its path, or its pixels; none for None."""
     if isinstance(image, np.ndarray):
         return str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
-    return os.fsencode(image) if isinstance(image, (str, os.PathLike)) else bytes(image)
+    return os.fsencode(image) if isinstance(image, (str, os.PathLike)) else bytes(image or b"")
 
 
 def describe(

@@ -4,13 +4,14 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..data.sources.base import SIDES
+from ..errors import ConfigError, DataError
 from ..files.atomic import atomic_file, behind_link, replace_directory, sync_directory
 from ..files.json_files import read_json
 from ..files.text import ContentError
@@ -19,26 +20,29 @@ from .journal import DATABASE, Journal
 
 HEADER_BYTES = 128
 TEXT_KEYS = "text_keys.npy"
-Row = tuple[str, Sequence[str], np.ndarray, np.ndarray | None]
-"""Image id, texts [N], text vectors [N, D], and the image vector [D] where it is asked for"""
+FILES = {"image": ("image.npy", "image_ids.txt"), "text": ("text.npy", "text_ids.txt", TEXT_KEYS)}
+"""Of each side in a directory of arrays"""
+Row = tuple[str, Sequence[str], np.ndarray | None, np.ndarray | None]
+"""Image id, texts [N], text vectors [N, D] (None: images alone), and the image vector [D] where it is asked for"""
 
 
 class Arrays:
     """A directory: image.npy [N, D] and text.npy [M, D] float32, image_ids.txt (a distinct id a line, in the order of
     their first appearance), text_ids.txt (the image id of each text) and text_keys.npy int64 [M], by which equal texts
-    are known.
+    are known. Of one side alone, the files of that.
     """
 
     name = "npy"
-    files = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt", TEXT_KEYS, "bad.jsonl")
     once_per_id = is_folder = True
 
-    def __init__(self, out: str | os.PathLike, dim: int):
-        self.out = behind_link(out)
+    def __init__(self, out: str | os.PathLike, dim: int, sides: Collection[str] = SIDES):
+        self.out, self.sides = behind_link(out), sides
+        self.files = (*(name for side in sides for name in FILES[side]), "bad.jsonl")
         self.work = self.out.with_name(self.out.name + ".partial")
         self.record = self.out / "run.json"
         self.bad = self.out / "bad.jsonl"
-        self.arrays = {"image.npy": ("<f4", (dim,)), "text.npy": ("<f4", (dim,)), TEXT_KEYS: ("<i8", ())}
+        arrays = {"image.npy": ("<f4", (dim,)), "text.npy": ("<f4", (dim,)), TEXT_KEYS: ("<i8", ())}
+        self.arrays = {name: form for name, form in arrays.items() if name in self.files}
 
     def occupied(self) -> bool:
         """Whether something is in the way of the output."""
@@ -58,7 +62,7 @@ class Arrays:
         for key, vector in fresh.items():
             journal.write("image.npy", vector.astype("<f4").tobytes())
             journal.write("image_ids.txt", f"{key}\n".encode())
-        for key, texts, vectors, _ in rows:
+        for key, texts, vectors, _ in rows if "text" in self.sides else ():
             for text, vector in zip(texts, vectors, strict=True):
                 journal.write("text.npy", vector.astype("<f4").tobytes())
                 journal.write("text_ids.txt", f"{key}\n".encode())
@@ -90,8 +94,10 @@ class ReleaseLines:
     files = ("rows.tsv", "bad.jsonl")
     once_per_id = is_folder = False
 
-    def __init__(self, out: str | os.PathLike, dim: int):
-        self.out = Path(out)
+    def __init__(self, out: str | os.PathLike, dim: int, sides: Collection[str] = SIDES):
+        if set(sides) != set(SIDES):
+            raise ConfigError("the format release has both sides in every line; encode both, or choose the format npy")
+        self.out, self.sides = Path(out), sides
         self.work, self.record, self.bad = (
             self.out.with_name(self.out.name + suffix) for suffix in (".partial", ".run.json", ".bad.jsonl")
         )

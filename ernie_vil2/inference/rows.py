@@ -1,13 +1,13 @@
 """Rows of a source to embeddings: one rule on which rows are bad, whoever encodes them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..data.images.limits import image_error
-from ..data.sources.base import Sample, Source
+from ..data.sources.base import SIDES, Sample, Source
 from ..data.sources.pictures import Picture, clash, picture_of
 from ..errors import DataError, ImageError
 from .items import Reason
@@ -44,17 +44,22 @@ def encode_rows(
     samples: Mapping[int, Sample],
     known: KnownPictures,
     again: bool = False,
+    sides: Collection[str] = SIDES,
     **options: Any,
 ) -> Encoded:
     """Encode the {row: Sample} of a window; an id has the picture of its first row that can be used, here or before.
 
     A broken text or image makes its row bad, and the next row of the id takes its turn; so does another picture than
     the one the id has. known: pictures of earlier windows; new ones are added. again: encode known ones, too, once.
-    Boxes of a row go with its image where the model takes some. options: of `model.encode_text` and
+    sides: "text" and "image", or one of them; of the other nothing is read, so it makes no row bad. Boxes of a row go
+    with its image where the model takes some. options: of `model.encode_text` and
     `model.encode_image`.
     """
     found = Encoded()
-    encode_texts(model, samples, found, options)
+    if "text" in sides:
+        encode_texts(model, samples, found, options)
+    if "image" not in sides:
+        return found
 
     def agreeing(rows: list[int], first: Picture) -> list[int]:
         """Those of the rows that show this picture; the others are bad."""

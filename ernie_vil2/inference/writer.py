@@ -4,12 +4,12 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.sources.base import RowError, Source
+from ..data.sources.base import SIDES, RowError, Source
 from ..data.sources.pictures import Picture
 from ..data.sources.usable import read_row, row_error
 from ..errors import CheckpointError, ConfigError, DataError, advice
@@ -17,6 +17,7 @@ from ..stop import Stopped, StopRequest
 from .journal import DATABASE, Journal, differences, is_count
 from .outputs import FORMATS, Arrays, ReleaseLines, read_record
 from .rows import encode_rows
+from .sides import only_of
 
 if TYPE_CHECKING:
     from .model import Model
@@ -41,20 +42,22 @@ def encode_source(
     progress: Progress | None = None,
     replace: bool = False,
     stop: StopRequest | None = None,
+    sides: Collection[str] = SIDES,
 ) -> dict[str, Any]:
     """Encode all rows of `source` into `out` and return the record, a dictionary of counts.
 
     model: an `ernie_vil2.Model`; form: "npy" or "release"; identity: what must be the same for an interrupted run to
     be continued, see `identity.describe`. Bad rows are counted and listed in a side file, or the first one raises with
     on_bad="stop". progress: called with (rows done, rows, bad rows). The same call after an interruption goes on where
-    it stopped and gives the same bytes; when all is done already it returns at once. replace: an
-    older output of another run gives way once the new one is whole. Raises DataError, NotFinite for a model that
-    gives numbers that are not finite, and Stopped after a commit when `stop` was asked to.
+    it stopped and gives the same bytes; when all is done already it returns at once. replace: an older output of
+    another run gives way once the new one is whole. sides: what is encoded of each row, as `sides.sides_of` finds it;
+    the other side is never decoded. Raises ConfigError, DataError, NotFinite for a model that gives numbers that are
+    not finite, and Stopped after a commit when `stop` was asked to.
     """
     if form not in FORMATS or on_bad not in ("skip", "stop"):
         raise ConfigError(f"form is {form!r} and on_bad {on_bad!r}; form is npy or release, on_bad is skip or stop")
-    target = FORMATS[form](out, model.embed_dim)
-    identity = {**identity, "format": form}
+    target = FORMATS[form](out, model.embed_dim, sides)
+    identity = {**identity, "format": form, "only": only_of(sides)}
     try:
         if target.occupied():
             other = other_run(read_record(target.record), identity)
@@ -72,7 +75,7 @@ def encode_source(
             raise
         finally:
             journal.close()
-        if not record["texts"]:
+        if not record["texts"] and not record.get("images"):
             first = (target.work / "bad.jsonl").read_text(encoding="utf-8").split("\n")[0]
             shutil.rmtree(target.work)
             raise DataError(f"{source.name}: no row can be encoded, so nothing was written; the first: {first}")
@@ -178,23 +181,23 @@ class Encoding:
                 samples[index] = read_row(self.source, index)
             except RowError as error:
                 bad[index] = error
-        found = encode_rows(
-            self.model, self.source, samples, self.pictures, not self.target.once_per_id, batch_size=self.batch_size
-        )
+        again, sides = not self.target.once_per_id, self.target.sides
+        found = encode_rows(self.model, self.source, samples, self.pictures, again, sides, batch_size=self.batch_size)
         bad.update(found.bad)
         good = {index: sample for index, sample in samples.items() if index not in bad}
         for index, sample in good.items():
-            check_finite(sample.id, found.texts[index], found.images.get(index))
+            check_finite(sample.id, found.texts.get(index), found.images.get(index))
         for index in sorted(bad):
             self.report(index, row_error(self.source.where(index), bad[index]))
         rows = [
-            (sample.id, sample.texts, found.texts[index], found.images.get(index)) for index, sample in good.items()
+            (sample.id, sample.texts, found.texts.get(index), found.images.get(index)) for index, sample in good.items()
         ]
         self.target.write(self.journal, rows, {samples[index].id: found.images[index] for index in found.fresh})
         self.counts["rows"] = indices.stop
-        if self.target.once_per_id:
+        if self.target.once_per_id and "image" in self.target.sides:
             self.counts["images"] = self.counts.get("images", 0) + len(found.fresh)
-        self.counts["texts"] += sum(len(sample.texts) for sample in good.values())
+        if "text" in self.target.sides:
+            self.counts["texts"] += sum(len(sample.texts) for sample in good.values())
         self.counts["bad rows"] += len(bad)
 
     def report(self, index: int, error: RowError) -> None:

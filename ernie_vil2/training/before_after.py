@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..config.run import DataConfig
 from ..data.sources.base import Source
-from ..data.sources.open import open_source
+from ..data.sources.open import open_pairs
 from ..errors import ConfigError
 from ..evaluation.embeddings import Embeddings
 from .log.run_log import RunLog, SilentLog
@@ -29,7 +29,7 @@ class BeforeAfter:
             name = str(key)  # YAML reads 2017 as a number
             if name == VALID:
                 raise ConfigError("data.zero_shot names a source valid, which is the name of data.valid; rename it")
-            self.sources[name] = open_source(spec)
+            self.sources[name] = open_pairs(spec)
         self.before, self.after = dict(before or {}), {}
 
     def start(self, measure: Measure, log: RunLog | SilentLog) -> None:

@@ -14,7 +14,7 @@ from ..data.batches.loader import Loader
 from ..data.batches.order import Order
 from ..data.batches.views import ViewMaker
 from ..data.images.limits import limits_of
-from ..data.sources.open import open_source
+from ..data.sources.open import open_pairs
 from ..errors import ConfigError, UserError
 from ..files.atomic import atomic_file
 from ..files.leftovers import clear_leftovers_in
@@ -72,8 +72,8 @@ class Trainer:
         self.checkpoints = Checkpoints(self.folder / "checkpoints", self.ranks, config.train.keep)
         self.notes = self._clear() if self.ranks.main else []
         self.ranks.wait()
-        self.source = open_source(config.data.train)
-        valid = open_source(config.data.valid) if config.data.valid is not None else None
+        self.source = open_pairs(config.data.train)
+        valid = open_pairs(config.data.valid) if config.data.valid is not None else None
         self.resumed = self.checkpoints.latest() if resume == "auto" else resume
         saved = self.checkpoints.load(self.resumed) if self.resumed else None
         tokenizer = open_vocabulary(config, self.resumed, self.ranks)

@@ -152,6 +152,16 @@ def test_a_model_may_be_replaced_by_what_is_between_it_and_another(here):
     }
 
 
+def test_engines_in_a_model_directory_are_no_file_of_somebody_else(here):
+    run("interpolate a b out")
+    (here / "out/engines/image").mkdir(parents=True)
+    run("interpolate a b out")
+    assert sorted(os.listdir("out")) == ["config.json", "model.safetensors", "vocab.txt"]
+    (here / "out/notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="does not say that ernie-vil2 interpolate wrote it"):
+        run("interpolate a b out")
+
+
 @pytest.mark.parametrize("target", ["out", "./out", "dir/../out", "link"])
 def test_two_outputs_do_not_share_a_place(here, target):
     (here / "dir").mkdir()

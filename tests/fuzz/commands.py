@@ -48,6 +48,8 @@ eval compare runs --format json
 eval compare emb model --output out
 encode --model model --input rows.jsonl --output out --format npy --batch-size 2 --on-bad stop
 encode --model model --input tars --output out.tsv --format release
+quantize model --calibrate rows.jsonl --towers image,text --count 40
+quantize model --calibrate rows.jsonl --validate tars --keep --vocab vocab.txt
 train -c run.yaml --check
 train -c run.yaml --check -o train.steps=3
 train -c run.yaml --resume auto

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.data.sources.tar.write import write_shards
+from tests.data.videos.drawn import write_video
 from tests.fuzz.damage import EXTREMES, damaged
 from tests.fuzz.example import WRITTEN
 from tests.fuzz.image_files import valid
@@ -187,6 +188,15 @@ def stems() -> Files:
             {"caption": TEXTS[number], "key": str(number), "url": "x"}
         ).encode()
     return found
+
+
+@functools.cache
+def clips() -> Files:
+    """A video in each of three formats."""
+    with tempfile.TemporaryDirectory() as place:
+        forms = (("mp4", "mp4v"), ("avi", "MJPG"), ("mkv", "MJPG"))
+        paths = [write_video(Path(place, f"a.{suffix}"), 9, code=code) for suffix, code in forms]
+        return {f"clips/{path.name}": path.read_bytes() for path in paths}
 
 
 def spoilt_tar(rng: random.Random, data: bytes) -> bytes:

@@ -46,6 +46,8 @@ def read_all(example: Example, folder: object) -> int:
             if ask == source.key:
                 continue
             loaded += 1
+            if found.image is None:
+                continue
             try:
                 decode(found.image)
             except DataError as error:
@@ -281,6 +283,29 @@ def of_stems(rng: random.Random) -> tuple[Files, object]:
     return files, rng.choice(("stems", {"kind": "files", "path": "stems"}, "st*"))
 
 
+def of_one_side(rng: random.Random) -> tuple[Files, object]:
+    """A folder of pictures, or a text file of captions."""
+    if rng.randrange(2):
+        files = {f"photos/{name}": data for name, data in images().items()}
+        name = rng.choice(list(files))
+        odd = rng.choice(
+            ("é.jpg", "a\nb.jpg", "\udcff.jpg", "x\x1b[2J.jpg", ".hidden.jpg", "x", "captions.txt", "a.md")
+        )
+        files[f"photos/{odd}"] = damaged(rng, files.pop(name) if rng.randrange(2) else files[name])
+        return files, rng.choice(("photos", {"kind": "pictures", "path": "photos"}, "ph*"))
+    text = spoilt_bytes(rng, "\n".join(odd_cell(rng, text) for text in TEXTS))
+    return {"queries.txt": text}, rng.choice(("queries.txt", {"kind": "texts", "path": "queries.txt"}, "*.txt"))
+
+
+def of_videos(rng: random.Random) -> tuple[Files, object]:
+    files = dict(source_files.clips())
+    name = rng.choice(list(files))
+    odd = rng.choice((name, "clips/é.mp4", "clips/a\nb%02d.mkv", "clips/\udcff.avi", "clips/x\x1b[2J.ts"))
+    files[odd] = damaged(rng, files.pop(name))
+    frames = rng.choice(("every 1 s", "every 0.001 s", 3, 100_000, "every 9e9 s", -1, None, [], "every \x00 s"))
+    return files, rng.choice(("clips", "clips/*", {"kind": "videos", "path": "clips", "frames": frames}))
+
+
 def of_beside(rng: random.Random) -> tuple[Files, object]:
     """A table with tags and boxes from files beside it."""
     tags = [{"id": str(number), "tags": ["猫"]} for number in range(4)]
@@ -360,6 +385,8 @@ KINDS = (
     of_lmdb,
     of_chinese_clip,
     of_stems,
+    of_one_side,
+    of_videos,
     of_beside,
     of_mix,
     of_scenes,

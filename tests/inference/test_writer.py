@@ -106,6 +106,7 @@ def test_arrays_hold_each_image_once_and_every_text(rows, tmp_path):
     assert record == {
         **IDENTITY,
         "format": "npy",
+        "only": None,
         "rows": 23,
         "images": 9,
         "bad rows": 5,

@@ -63,11 +63,11 @@ def training(name: str, processes: int, kinds: tuple[str, ...], ended: Callable[
     )
 
 
-def encoding(form: str) -> Job:
-    """Encoding of the table in one of the two forms."""
+def encoding(form: str, *more: str) -> Job:
+    """Encoding of the table in one of the two forms, with more options."""
 
     def command(inputs: Path, folder: Path) -> list[str]:
-        options = ["--input", inputs / "rows.tsv", "--output", folder / "out", "--format", form]
+        options = ["--input", inputs / "rows.tsv", "--output", folder / "out", "--format", form, *more]
         return ["tools/encode.py", "--model", inputs / "model", *options]
 
     def wrong(folder: Path, right: Path) -> list[str]:
@@ -77,7 +77,7 @@ def encoding(form: str) -> Job:
     def torn(folder: Path, right: Path) -> list[str]:
         return judge.torn_encoding(folder / "out", right / "out")
 
-    return Job(f"encode {form}", command, torn, wrong)
+    return Job(" ".join(["encode", form, *more]), command, torn, wrong)
 
 
 def shard_command(inputs: Path, folder: Path) -> list[str]:
@@ -109,6 +109,7 @@ JOBS = (
     ),
     training("two", 2, (KILL, KILL, RANK, RANK, TERM, INT, WORKER), lambda folder: []),
     encoding("release"),
+    encoding("npy", "--only", "image"),
     Job(
         "convert",
         convert_command,

@@ -23,11 +23,12 @@ from ernie_vil2.objectives.gather import divide
 from ernie_vil2.objectives.log_sums import CrossEntropy, sums_of
 from ernie_vil2.objectives.positives import Labels
 from ernie_vil2.studies.card_branches import branches_of_a_card
+from ernie_vil2.studies.operations import tower_flops, view_flops
 from ernie_vil2.studies.scaling import division, large_batches, measure, report, view_costs
 from ernie_vil2.studies.scaling.cards import CARDS, Assumptions
 from ernie_vil2.studies.scaling.host_section import host_limited
 from ernie_vil2.studies.scaling.loss_memory import normal
-from ernie_vil2.studies.scaling.project import CLIP_TEXT, Projection, peak, reached_flops, tower_flops, view_flops
+from ernie_vil2.studies.scaling.project import CLIP_TEXT, Projection, peak, reached_flops
 from ernie_vil2.studies.scaling.rank_traffic import GATHERED, PAIRS, TEXT_VIEWS
 from ernie_vil2.studies.scaling.stops import stop
 from ernie_vil2.studies.scaling.view_costs import SIZES, allocated

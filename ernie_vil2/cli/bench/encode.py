@@ -1,17 +1,30 @@
-"""The verb `encode` of `bench`: encoding against the plain use of the same layers."""
+"""The verb `encode` of `bench`: encoding by the release, by this project's engines, and by torch."""
 
 import argparse
+from pathlib import Path
 
-from ...studies.speed import encoding
-from ..arguments import count, model_path
+from ...files.claim import Claims
+from ...files.json_files import write_json
+from ...messages import plain
+from ...studies.speed.encoding.comparison import TORCH_PYTHON, compare
+from ...studies.speed.encoding.report import COMMAND, content, tables
+from ...studies.speed.encoding.sides import SIDES
+from ..arguments import add_replace, count, model_path
 from ..progress import note
 from ..stopping import stoppable
 
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
-    """Compare encoding with the plain use of the same layers."""
-    print(encoding.table(encoding.compare(args.model, args.vocab, args.images, args.texts, args.repeats, note)))
+    """Compare encoding: the release's way, dynamic mode, every engine and precision, and torch; speeds and outputs."""
+    claims = Claims(COMMAND, [args.model, args.vocab, args.torch], args.replace)
+    claims.file(args.json)
+    names = None if args.only_sides is None else [name.strip() for name in args.only_sides.split(",")]
+    found = compare(args.model, args.vocab, args.images, args.texts, args.repeats, names, args.torch, note)
+    print(tables(found))
+    if args.json:
+        write_json(args.json, content(found), COMMAND)
+        print(plain(f"wrote {args.json}"))
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
@@ -21,7 +34,15 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
         "--model", type=model_path, metavar="M", help="model directory or .pdparams; default: random weights, base size"
     )
     verb.add_argument("--vocab", help="vocabulary of a .pdparams")
-    verb.add_argument("--images", type=count, default=16, metavar="N", help="images of a turn (default 16)")
-    verb.add_argument("--texts", type=count, default=64, metavar="N", help="texts of a turn (default 64)")
-    verb.add_argument("--repeats", type=count, default=3, metavar="N", help="turns of each side (default 3)")
+    told = f"separated by commas, beside dynamic; default: all of {', '.join(SIDES)}"
+    verb.add_argument("--only-sides", metavar="NAMES", help=told)
+    told = "the Python of an environment with torch, for its sides (default: %s, which make interop fills)"
+    verb.add_argument("--torch", type=Path, metavar="PYTHON", help=told % TORCH_PYTHON)
+    verb.add_argument("--images", type=count, default=64, metavar="N", help="images of a turn (default %(default)s)")
+    verb.add_argument(
+        "--texts", type=count, default=256, metavar="N", help="captions of a turn and length (%(default)s)"
+    )
+    verb.add_argument("--repeats", type=count, default=3, metavar="N", help="turns of each side (default %(default)s)")
+    verb.add_argument("--json", metavar="OUT", help="write all that was measured to this file")
+    add_replace(verb)
     verb.set_defaults(run=run)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...config.model import PIXEL_PROFILES, PixelProfile
 from ...data.images.resize import OFFICIAL
-from ...data.sources.base import Source
+from ...data.sources.base import IMAGE_ALONE, Source, require_sides
 from ...data.sources.open import open_source
 from ...data.tagging.labels import Labels
 from ...data.tagging.rules import Rules
@@ -50,6 +50,7 @@ def write(
     Claims(f"data {field}", inputs, args.replace).file(args.output)
     labels = read()
     source = open_source(args.source)
+    require_sides(source, "a detector", every=IMAGE_ALONE)
     print(plain(source.describe()), flush=True)
     stored = PIXEL_PROFILES["brivl"] if field == "boxes" else OFFICIAL  # boxes are in pixels of images as stored
     paths = args.detections or [detected(args.detector, stored, source, f"{args.output}.detections")]

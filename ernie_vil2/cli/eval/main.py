@@ -10,6 +10,7 @@ eval compare RUN...                         runs that were written with --output
 import argparse
 import sys
 
+from ...data.sources.base import IMAGE_ALONE, TEXT_ALONE, require_sides
 from ...evaluation import retrieval
 from ...evaluation.benchmarks import registry
 from ...evaluation.embeddings import read_embeddings
@@ -88,6 +89,7 @@ def measure(args: argparse.Namespace) -> None:
         import ernie_vil2
 
         source = opened(args.input, sys.stderr)
+        require_sides(source, "retrieval", every=IMAGE_ALONE, some=TEXT_ALONE)
         model = ernie_vil2.load(args.model, args.vocab, args.damaged, args.engine, args.precision)
         tell(model.engines.told())
         embeddings = encode_source(model, source, args.skip_broken, progress=counter())

@@ -16,7 +16,7 @@ from ...config.model import PixelProfile
 from ...runtime import cpu_count
 from ..images.limits import DEFAULT_LIMITS, Limits
 from ..images.resize import OFFICIAL
-from ..sources.base import RowError, Source, digest
+from ..sources.base import IMAGE_ALONE, RowError, Source, digest, require_sides
 from ..sources.pictures import CLASH, clash
 from ..sources.usable import picture_sides, read_row
 from ..tokenizer import Tokenizer
@@ -26,6 +26,7 @@ from .report import SHOWN, BadRow, CheckReport, Repeats
 TOKEN_BATCH = 1024
 LONGEST = 1 << 16
 WINDOW = 16  # rows in flight per thread
+BAD = -1
 Outcome = tuple[int, int, tuple[str, ...], tuple[int, int] | None, BoxCounts] | RowError
 """(id hash, image hash, texts, (height, width) or None, its boxes) of a row, or why it is bad"""
 
@@ -44,8 +45,9 @@ def check(
 
     tokenizer: gives token lengths and the truncation rate; decode_images: without it images are hashed, not decoded;
     keep_bad: how many bad rows the report lists (None for all; all are counted); progress: wraps the iterator of rows.
-    profile, limits: what pictures are decoded by.
+    profile, limits: what pictures are decoded by. DataError where the rows have no images.
     """
+    require_sides(source, "a check", every=IMAGE_ALONE)
     rows = len(source) if limit is None else min(limit, len(source))
     tally = Tally(source, tokenizer, keep_bad)
     for outcome in progress(outcomes(source, rows, profile if decode_images else None, limits)):
@@ -87,7 +89,7 @@ class Tally:
 
     def __init__(self, source: Source, tokenizer: Tokenizer | None, keep_bad: int | None):
         self.source, self.tokenizer, self.keep_bad = source, tokenizer, keep_bad
-        self.captions = array("I")  # of each row in turn; 0 for a bad one
+        self.captions = array("i")  # of each row in turn; BAD for a bad one
         self.ids, self.contents, self.texts = array("Q"), array("Q"), array("Q")
         self.causes, self.bad = Counter(), {}
         self.characters, self.tokens, self.widths, self.heights = (Spread() for _ in range(4))
@@ -95,7 +97,7 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count one row: what `examine` said of it, in order."""
-        self.captions.append(0 if isinstance(outcome, RowError) else len(outcome[2]))
+        self.captions.append(BAD if isinstance(outcome, RowError) else len(outcome[2]))
         if isinstance(outcome, RowError):
             self.causes[outcome.cause] += 1
             if self.keep_bad is None or len(self.bad) < self.keep_bad:
@@ -125,8 +127,8 @@ class Tally:
         self.count_tokens()
         ids, contents, texts = (np.array(values, np.uint64) for values in (self.ids, self.contents, self.texts))
         captions = np.array(self.captions, np.int64)
-        rows = np.flatnonzero(captions)
-        text_rows = np.repeat(np.arange(len(captions)), captions)
+        rows = np.flatnonzero(captions != BAD)
+        text_rows = np.repeat(rows, captions[rows])
         clashing = self.take_clashes(ids, contents, rows)
         pairs = texts ^ (np.repeat(contents, captions[rows]) * np.uint64(0x9E3779B97F4A7C15))
         unused = self.source.unused_files()
@@ -213,6 +215,8 @@ class Spread:
 
     def add(self, values: Sequence[int] | np.ndarray) -> None:
         values = np.asarray(values, np.int64)
+        if not len(values):
+            return
         np.add.at(self.bins, np.minimum(values, LONGEST), 1)
         self.count += len(values)
         self.sum += int(values.sum())

@@ -89,7 +89,8 @@ class CheckReport:
         part = "" if self.checked == self.rows else f" (the first {self.checked:,} of {self.rows:,})"
         yield f"rows             {self.checked:,}{part}: {self.samples:,} good, {self.bad:,} bad"
         yield f"images           {self.images:,} ids, {self.image_contents:,} distinct contents"
-        yield f"texts            {self.texts:,}, {self.texts - self.same_text.count:,} distinct"
+        distinct = f"{self.texts:,}, {self.texts - self.same_text.count:,} distinct"
+        yield f"texts            {distinct if self.texts else 'none: pictures alone'}"
 
     def _repeats(self):
         for title, repeats in (
@@ -109,8 +110,9 @@ class CheckReport:
             yield f"orphan files     {self.files_without_row:,} image files have no row, for example {example}"
 
     def _lengths(self):
-        yield f"characters       {spread_text(self.characters)}"
-        if self.max_length:
+        if self.texts:
+            yield f"characters       {spread_text(self.characters)}"
+        if self.max_length and self.texts:
             yield f"tokens           {spread_text(self.tokens)}"
             share = f"{self.truncated:,} texts ({self.truncation_rate:.2f} %)"
             yield f"truncated        {share} have over {self.max_length} tokens"

@@ -3,7 +3,7 @@
 import hashlib
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import SupportsIndex
@@ -14,6 +14,9 @@ from ...errors import ConfigError, DataError
 
 Boxes = tuple[tuple[float, float, float, float], ...]
 """(x1, y1, x2, y2) of each box of an image, in pixels of the image as it is stored"""
+IMAGE_ALONE, TEXT_ALONE = ("image",), ("text",)
+SIDES = IMAGE_ALONE + TEXT_ALONE
+TITLES = {"image": "images", "text": "captions"}
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,13 @@ class Sample:
     """One row of a source: an image with its captions.
 
     `id` is the image id: samples that share it are positives of each other. `image` is encoded bytes, a path, or RGB
-    uint8 [H, W, 3]; `texts` has at least one caption; `tags` may be empty; `where` is `file:line`. boxes: [n, 4] of
+    uint8 [H, W, 3]; `texts` has at least one caption. In a source that has one side alone, `image` is None or `texts`
+    is empty; `tags` may be empty; `where` is `file:line`. boxes: [n, 4] of
     (x1, y1, x2, y2) in pixels of the image as it is stored; None where nobody looked for any.
     """
 
     id: str
-    image: bytes | Path | np.ndarray
+    image: bytes | Path | np.ndarray | None
     texts: tuple[str, ...]
     tags: tuple[str, ...]
     where: str
@@ -61,6 +65,8 @@ class Source(ABC):
     """
 
     name = "source"
+    sides: tuple[str, ...] = SIDES
+    """What its rows have: an image, texts, or both; of a source that is made of others, what some rows have"""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -99,6 +105,10 @@ class Source(ABC):
     def folders(self) -> set[Path | str | None]:
         """The folders that paths of images are relative to."""
         return {getattr(self, "folder", None)}
+
+    def lacking(self, side: str) -> list[str]:
+        """Names of the sources among which this one is divided whose rows have no such side."""
+        return [] if side in self.sides else [self.name]
 
     def describe(self) -> str:
         """One line on what was found, to be shown before a model is loaded."""
@@ -143,3 +153,14 @@ class Source(ABC):
                     errors.append(error)
                 continue
             yield sample
+
+
+def require_sides(source: Source, use: str, every: Collection[str] = SIDES, some: Collection[str] = ()) -> None:
+    """DataError where a row may lack one of the sides in `every`, or all rows lack one of those in `some`; `use` says
+    what needs them."""
+    lacking = [(source.lacking(side), side) for side in every] + [
+        ([source.name], side) for side in some if side not in source.sides
+    ]
+    for names, side in lacking:
+        if names:
+            raise DataError(f"{names[0]} has no {TITLES[side]}, which {use} needs; give a source that has them")

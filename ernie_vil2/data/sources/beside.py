@@ -91,7 +91,7 @@ class BesideSource(Source):
 
     def __init__(self, source: Source, path: str | os.PathLike, field: str):
         self.source, self.file = source, IdFile(path, field)
-        self.name = source.name
+        self.name, self.sides = source.name, source.sides
 
     def __len__(self):
         return len(self.source)
@@ -118,6 +118,9 @@ class BesideSource(Source):
 
     def folders(self) -> set[Path | str | None]:
         return self.source.folders()
+
+    def lacking(self, side: str) -> list[str]:
+        return self.source.lacking(side)
 
     def unused_files(self) -> Iterator[Path]:
         return self.source.unused_files()

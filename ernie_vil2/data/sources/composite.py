@@ -2,12 +2,14 @@
 
 from abc import abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import SupportsIndex
 
-from .base import Sample, Source
+import numpy as np
+
+from .base import SIDES, Sample, Source
 
 
 class CompositeSource(Source):
@@ -46,6 +48,13 @@ class CompositeSource(Source):
         return set().union(*(part.folders() for part in self.parts))
 
     @property
+    def sides(self) -> tuple[str, ...]:
+        return tuple(side for side in SIDES if any(side in part.sides for part in self.parts))
+
+    def lacking(self, side: str) -> list[str]:
+        return [name for part in self.parts for name in part.lacking(side)]
+
+    @property
     def notes(self) -> list[str]:
         return [note for part in self.parts for note in part.notes]
 
@@ -80,3 +89,16 @@ class JoinedSource(CompositeSource):
     def locate(self, index: int) -> tuple[Source, int]:
         number = bisect_right(self.ends, index)
         return self.parts[number], index - (self.ends[number - 1] if number else 0)
+
+
+class SelectedRows(CompositeSource):
+    """Some rows of a source, in the order of `rows`, int [n]."""
+
+    def __init__(self, source: Source, rows: Sequence[int] | np.ndarray):
+        self.parts, self.rows, self.name = [source], rows, source.name
+
+    def __len__(self):
+        return len(self.rows)
+
+    def locate(self, index: int) -> tuple[Source, int]:
+        return self.parts[0], int(self.rows[index])

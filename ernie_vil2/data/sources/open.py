@@ -12,7 +12,8 @@ from ...files.paths.patterns import is_braces, path_error, paths_of
 from ...files.yaml_files import parse_value
 from ...messages import brief, quoted
 from ...schema import check_range, coerce
-from .base import Source
+from ..videos.kinds import SUFFIXES as VIDEO_SUFFIXES
+from .base import Source, require_sides
 from .beside import READERS, BesideSource
 from .chinese_clip import ChineseClipSource
 from .composite import JoinedSource
@@ -20,8 +21,11 @@ from .folder import TABLES, FolderSource
 from .line_files import JsonlSource, TsvSource
 from .lmdb import LmdbSource
 from .mix import MixedSource
+from .plain.caption_lines import TextsSource
+from .plain.picture_files import PicturesSource, holds_pictures
 from .stem_files import FilesSource, holds_stems
 from .tar.source import TarSource, is_tar
+from .videos.source import VideosSource, holds_only_videos
 
 FILES = {
     "tsv": TsvSource,
@@ -31,25 +35,40 @@ FILES = {
     "files": FilesSource,
     "chinese_clip": ChineseClipSource,
     "lmdb": LmdbSource,
+    "pictures": PicturesSource,
+    "texts": TextsSource,
+    "videos": VideosSource,
 }
 KINDS = (*FILES, "mix", "scenes")
 MAX_NUMBER = (1 << 64) - 1
 """Of an option of a source, the largest of which are seeds"""
-SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "texts"} | dict.fromkeys(
+    VIDEO_SUFFIXES, "videos"
+)
+FILES_ALONE, FOLDERS_TOO = ("tsv", "jsonl", "texts"), ("tar", "videos")
+"""Kinds of which a path is a file, and those of which it is a file or a folder"""
 
 
 def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any]) -> Source:
     """Open a source.
 
-    `spec` is a path (.tsv, .jsonl, .ndjson or .tar file, folder of tars or with a table of captions, or that .csv
-    table), a glob of such paths, a list of specs, a string `scenes:split=test,size=1000`, or a mapping
-    {kind: KIND, path: ..., option: value} with a KIND of KINDS, also as a string of YAML. Raises ConfigError for an
-    unknown kind or option, DataError for files that are missing, empty or of a foreign format.
+    `spec` is a path (.tsv, .jsonl, .ndjson, .txt, .tar or video file, folder of tars, videos or pictures, or with a
+    table of captions, or that .csv table), a glob of such paths, a list of specs, a string
+    `scenes:split=test,size=1000`, or a mapping {kind: KIND, path: ..., option: value} with a KIND of KINDS, also as a
+    string of YAML. Raises ConfigError for an unknown kind or option, DataError for files that are missing, empty or of
+    a foreign format.
     """
     try:
         return opened(spec)
     except OSError as error:
         raise DataError(f"{error.filename or quoted(spec)}: {error.strerror or error}; {advice(error)}") from None
+
+
+def open_pairs(spec: Any) -> Source:
+    """`open_source` for training; DataError where rows lack an image or captions."""
+    source = open_source(spec)
+    require_sides(source, "training")
+    return source
 
 
 def opened(spec: Any) -> Source:
@@ -119,9 +138,9 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
     if kind is None:
         raise DataError(
             f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .csv, .tsv, "
-            ".jsonl or .tar, or give kind and path in a mapping"
+            ".jsonl, .txt or .tar, or give kind and path in a mapping"
         )
-    if is_folder and kind in ("tsv", "jsonl") or not is_folder and kind not in ("tsv", "jsonl", "tar"):
+    if is_folder and kind in FILES_ALONE or not is_folder and kind not in FILES_ALONE + FOLDERS_TOO:
         found = "a folder" if is_folder else "not a folder"
         raise DataError(f"{path}: this is {found}, so it cannot be of kind {kind!r}; correct kind or path")
     if kind == "tsv":
@@ -154,6 +173,10 @@ def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
             return "chinese_clip"
         if holds_stems(path):
             return "files"
+        if holds_only_videos(path):
+            return "videos"
+        if not set(options) - {"allow_outside"} and holds_pictures(path):
+            return "pictures"
     return "folder"
 
 

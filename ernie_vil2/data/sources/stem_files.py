@@ -1,7 +1,6 @@
 """A tree of files in which an image and its captions share a stem: img2dataset's output format `files`."""
 
 import contextlib
-import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,10 +14,11 @@ from ...files.text import codec_of_text
 from ..images.formats.kinds import has_picture_head
 from . import stem_parts
 from .base import RowError, Sample, Source, without_front
+from .plain.tree import Tree, first_folders
 from .stem_parts import IMAGE, JSON, LIMITS, PART_OF_SUFFIX, TEXT, TITLES
 
-LOOKED_AT, FOLDERS_LOOKED_AT = 20, 64
-"""Samples whose encoding speaks for that of all, and folders in which captions are looked for"""
+LOOKED_AT = 20
+"""Samples whose encoding speaks for that of all"""
 
 
 class FilesSource(Source):
@@ -33,18 +33,13 @@ class FilesSource(Source):
         codec_of(encoding)  # a wrong name is no fault of the first row
         self.folder, self.name, self.prefix = Path(path), name_text(path), ""
         self.space = ""
-        self.allow_outside, self.links, seen = allow_outside, [], set()
+        self.tree = Tree(path, allow_outside)
         self.stems, self.lonely = [], {IMAGE: [], TEXT: []}
-        for parent, folders, files in os.walk(self.folder, followlinks=allow_outside):
-            real = os.path.realpath(parent)
-            folders[:] = sorted(name for name in folders if not is_litter(name)) if real not in seen else []
-            if real not in seen:
-                seen.add(real)
-                self._take(os.path.relpath(parent, self.folder), files)
-                self.links += [os.path.join(parent, name) for name in folders if os.path.islink(f"{parent}/{name}")]
+        for parent, files in self.tree.walk():
+            self._take(parent, files)
         self.texts = distinct_texts([stem for stem, _ in self.stems])
         if not self.stems:
-            links = "; ".join(self._passed_over())
+            links = "; ".join(self.tree.passed_over())
             raise DataError(
                 f"{path}: no image has a .txt or .json of its stem; " + (links or "write one beside each image")
             )
@@ -63,7 +58,7 @@ class FilesSource(Source):
     def load(self, index: int) -> Sample:
         stem, suffixes = self.stems[index]
         where = self.where(index)
-        image = self._path(stem, suffixes[IMAGE], where)
+        image = self.tree.path(stem + suffixes[IMAGE], where)
         text, document = self._read(index, TEXT), self._read(index, JSON)
         encoding = self._encoding(text, document)
         return stem_parts.sample(image, text, document, where, self._default_id(index), self.space, encoding)
@@ -101,17 +96,7 @@ class FilesSource(Source):
             )
             if stems
         ]
-        return [*left_out, *self._passed_over(), *self._of_encoding()]
-
-    def _passed_over(self):
-        """A sentence on the links to folders that are not followed."""
-        if self.allow_outside or not self.links:
-            return []
-        first = name_text(self.links[0])
-        return [
-            f"{self.name}: {len(self.links):,} links to folders are passed over, for example {first}; set "
-            "allow_outside: true to follow them"
-        ]
+        return [*left_out, *self.tree.passed_over(), *self._of_encoding()]
 
     def _of_encoding(self):
         """A sentence on captions that are read as GBK, for which some of the files are looked at."""
@@ -147,20 +132,6 @@ class FilesSource(Source):
         stem, _ = self.stems[index]
         return self.prefix + self.texts.get(stem, stem)
 
-    def _path(self, stem, suffix, where):
-        """The path of a part, which must be a regular file inside the folder."""
-        path = Path(self.folder, stem + suffix)
-        inside = self.allow_outside or os.path.realpath(path).startswith(
-            os.path.join(os.path.realpath(self.folder), "")
-        )
-        if not inside or not path.is_file():
-            fix = "copy the file itself"
-            if not inside and path.is_file():
-                fix = "set allow_outside: true if the link is your own, or copy the file itself"
-            reason = f"{name_text(stem)}{suffix} is not a regular file inside the folder"
-            raise RowError(where, "unusable path", reason, fix)
-        return path
-
     def _read(self, index, part):
         """Bytes of a caption part, None where there is none."""
         stem, suffixes = self.stems[index]
@@ -168,7 +139,7 @@ class FilesSource(Source):
             return None
         where = self.where(index)
         try:
-            with open(self._path(stem, suffixes[part], where), "rb") as handle:
+            with open(self.tree.path(stem + suffixes[part], where), "rb") as handle:
                 data = handle.read(LIMITS[part] + 1)
         except OSError as error:
             if exhausted(error):
@@ -186,12 +157,9 @@ class FilesSource(Source):
 
 def holds_stems(path: str | os.PathLike) -> bool:
     """Whether a folder, or one of the first below it, holds an image beside a .txt or .json of its stem."""
-    for place, folders, names in itertools.islice(os.walk(path), FOLDERS_LOOKED_AT):
-        folders[:] = sorted(name for name in folders if not is_litter(name))
-        links = [link for name in folders if os.path.islink(link := os.path.join(place, name))]
-        for folder, found in ((place, names), *((link, os.listdir(link)) for link in links[:1])):
-            if any(IMAGE in parts and len(parts) > 1 for parts in parts_of_stems(folder, found).values()):
-                return True
+    for folder, names in first_folders(path):
+        if any(IMAGE in parts and len(parts) > 1 for parts in parts_of_stems(folder, names).values()):
+            return True
     return False
 
 

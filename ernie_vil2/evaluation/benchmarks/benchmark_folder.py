@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.images.formats.kinds import SUFFIXES, has_picture_head
+from ...data.videos.kinds import is_video_name
 from ...errors import DataError, advice
 from ...files import json_files
 from ...files.paths.litter import is_litter
@@ -80,14 +81,28 @@ class Folder:
                 found.setdefault(key(stem), []).extend(paths)
         return ImageFiles(self.path, found, key, self._closed)
 
+    def videos(self) -> "ImageFiles":
+        """The ImageFiles of the folder's videos, by the stems of their names."""
+        found = {}
+        for name, parents in self._parents.items():
+            if is_video_name(name):
+                paths = [os.path.join(parent, name) for parent in parents]
+                found.setdefault(os.path.splitext(name)[0], []).extend(paths)
+        return ImageFiles(self.path, found, str, self._closed, "video")
+
 
 class ImageFiles:
-    """Image files of a folder by key."""
+    """Image files of a folder by key; `what` they are, for a message."""
 
     def __init__(
-        self, folder: Path, found: dict[Hashable, list[str]], key: Callable[[str], Hashable], closed: Sequence[str] = ()
+        self,
+        folder: Path,
+        found: dict[Hashable, list[str]],
+        key: Callable[[str], Hashable],
+        closed: Sequence[str] = (),
+        what: str = "image",
     ) -> None:
-        self.folder, self._found, self._key, self._closed = folder, found, key, closed
+        self.folder, self.what, self._found, self._key, self._closed = folder, what, found, key, closed
 
     def path(self, image_id: str, parent: str = "") -> Path | None:
         """The Path of an image, or None; of several, the one in a folder called `parent`, else DataError."""
@@ -95,13 +110,13 @@ class ImageFiles:
         if len(paths) > 1:
             paths = [path for path in paths if os.path.basename(os.path.dirname(path)) == parent] or paths
         if len(paths) > 1:
-            raise DataError(f"image {image_id!r} is there twice, as {paths[0]} and {paths[1]}; keep one of them")
+            raise DataError(f"{self.what} {image_id!r} is there twice, as {paths[0]} and {paths[1]}; keep one of them")
         return Path(paths[0]) if paths else None
 
     def places(self) -> str:
         """The folders that hold images, and those that could not be looked into, for a message."""
         parents = sorted({os.path.dirname(path) for paths in self._found.values() for path in paths})
-        places = some(parents) if parents else f"{self.folder}, which holds no image"
+        places = some(parents) if parents else f"{self.folder}, which holds no {self.what}"
         return places + (f" (and {some(self._closed)} cannot be read)" if self._closed else "")
 
 

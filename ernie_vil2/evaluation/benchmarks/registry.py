@@ -17,6 +17,7 @@ MODULES = {
     "flickr30k": "retrieval.karpathy",
     "mscoco": "retrieval.karpathy",
     "cbvs": "retrieval.cbvs",
+    "msr-vtt": "retrieval.msr_vtt",
     "imagenet-zh": "classification.zero_shot_sets",
     "elevater-zh": "classification.zero_shot_sets",
     "folder": "classification.zero_shot_sets",

@@ -25,6 +25,7 @@ PROTOCOLS = {
     "mscoco@5k": "English, 5,000 test images of the Karpathy split with five captions each",
     "mscoco@1k": "English, mean of five folds of 1,000 images",
     "cbvs": "CBVS-20K: 2,487 queries, 19,662 covers, 20,001 graded pairs",
+    "msr-vtt": "English, 1,000 test videos of the split 1k-A (JSFusion) with one sentence each",
     "ruc-cas-wenlan": "BriVL's own test set, whose files are not published: no command here measures it",
     "imagenet-zh": "zero-shot classification by Chinese class names and prompts",
 }
@@ -33,6 +34,7 @@ ALIASES = {
     "flickr30k@1k": "flickr30k",
     "muge@valid": "muge",
     "cbvs@20k": "cbvs",
+    "msr-vtt@1k-a": "msr-vtt",
 }
 """full names of benchmarks that have one protocol"""
 FAMILIES = {

@@ -35,7 +35,7 @@ PROBE = 1 << 20
 QUANTIZE = "quantize the model again with tools/quantize.py MODEL --calibrate SOURCE"
 MADE_WITH = ("ernie_vil2", "paddle", "openvino")
 IN_MEMORY = "in memory"
-_numbers = itertools.count()
+_numbers = itertools.count(1)
 
 
 class NoRoom(CheckpointError):
@@ -99,6 +99,8 @@ class EngineCache:
         facts."""
         faults = []
         for folder in (place / name for place in self._places()):
+            if not os.path.lexists(folder):
+                clear(folder)  # a version that a killed writer set aside comes back
             if os.path.lexists(folder):
                 fault = fault_of(folder, facts)
                 if fault is None:
@@ -144,7 +146,7 @@ class EngineCache:
                     if (fault := fault_of(target, facts)) is None:
                         return target
                     LOG.warning("%s", plain(f"the engine {target} {fault}; it is built again"))
-                clear(target)
+                clear(target, alone=True)
                 made = temporary_name(target)
                 shutil.rmtree(made, ignore_errors=True)
                 made.mkdir()
@@ -177,7 +179,7 @@ class EngineCache:
         process = os.getpid()
         if process not in self._scratch:
             with asked():
-                made = new_scratch_folder(f"engines-{next(_numbers)}")
+                made = new_scratch_folder("engines", next(_numbers))
             weakref.finalize(self, remove_of, process, made)
             self._scratch.setdefault(process, made)
         return self._scratch[process]

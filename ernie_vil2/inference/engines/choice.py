@@ -72,6 +72,11 @@ def choose(
     return Choice(found, precision, why, installed[OPENVINO if found == OPENVINO else "paddle"])
 
 
+def beside_int8(processor: Processor | None = None) -> str:
+    """The precision of what is not int8 in a quantised model: bf16 where the processor has it fast, else fp32."""
+    return "bf16" if (processor or this_processor()).bf16 else "fp32"
+
+
 def told(choices: Mapping[str, Choice]) -> str:
     """A line on the choices of a model's towers, {"image" or "text": Choice}: engines of one kind together."""
     parts: dict[tuple, list[str]] = {}

@@ -83,7 +83,7 @@ class OpenVinoEngine:
                 try:
                     compiled = self.core.compile_model(self.core.read_model(self.folder / GRAPH), "CPU", settings)
                 except RuntimeError as error:
-                    reason = (str(error).strip().splitlines() or ["it gave no reason"])[-1]
+                    reason = str(error).strip().split("\n")[-1]
                     raise CheckpointError(
                         f"OpenVINO cannot compile {self.folder / GRAPH} ({reason}); remove that folder, or give the "
                         "engine paddle"

@@ -48,8 +48,6 @@ def fault_of(folder: Path, facts: Mapping[str, str]) -> str | None:
         return "is a link, which is not followed"
     try:
         files = {path.relative_to(folder).as_posix(): path for path in plain_files(folder)}
-        if (folder / RECORD).is_symlink():
-            return DAMAGED
         content = without_checksum(read_json(folder / RECORD, most=SETTINGS_BYTES))
         found, listed = content["facts"], content["files"]
         if not isinstance(found, dict) or not is_list_of_files(listed):

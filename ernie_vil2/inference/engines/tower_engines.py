@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from ...config.model import ModelConfig
 from ...device import current_device
-from ...errors import UserError
+from ...errors import ConfigError, UserError
 from ...messages import brief
 from ...threads import forked
 from .cache import EngineCache
-from .choice import AUTO, DYNAMIC, OPENVINO, Choice, choose, told
+from .choice import AUTO, DYNAMIC, OPENVINO, Choice, beside_int8, choose, told
 from .dynamic import DynamicEngine
 from .engine import Engine
-from .processor import this_processor
+from .int8_record import read_record
 from .self_test import check_engine
 
 if TYPE_CHECKING:
@@ -49,13 +49,30 @@ def plan_engines(
     Raises ConfigError for what cannot be, and CheckpointError for a quantised graph of another model.
     """
     engine = (os.environ.get(VARIABLE) or AUTO) if engine == AUTO else engine
-    cache, quantised = None if engine == DYNAMIC else EngineCache(path), {}
-    if precision == "int8" and cache is not None:
-        found = {kind: cache.read(*named(cache, kind, "int8", most_boxes)) for kind in config.towers()}
-        quantised = {kind: folder for kind, folder in found.items() if folder is not None}
     device = current_device()
-    choices = {kind: choose(engine, precision, device, quantised=kind in quantised) for kind in config.towers()}
+    dynamic = choose(engine, "fp32", device).engine == DYNAMIC
+    cache = None if dynamic else EngineCache(path)  # which reads all of a file to know it
+    quantised = quantised_towers(cache, config, most_boxes) if precision == "int8" and cache is not None else {}
+    others = beside_int8() if quantised else precision
+    choices = {
+        kind: choose(engine, "int8" if kind in quantised else others, device, quantised=kind in quantised)
+        for kind in config.towers()
+    }
     return Plan(choices, cache, quantised, most_boxes)
+
+
+def quantised_towers(cache: EngineCache, config: ModelConfig, most_boxes: int) -> dict[str, Path]:
+    """{tower: folder of its int8 graph} of those that have one; ConfigError where int8 costs all of them too much."""
+    found = {kind: cache.read(*named(cache, kind, "int8", most_boxes)) for kind in config.towers()}
+    records = {kind: read_record(folder) for kind, folder in found.items() if folder is not None}
+    quantised = {kind: found[kind] for kind, record in records.items() if record.precision == "int8"}
+    if records and not quantised:
+        costs = ", ".join(f"{record.cost:.1f} for the {kind} tower" for kind, record in records.items())
+        raise ConfigError(
+            f"the model was quantized and int8 cost it too many points of R@1 ({costs}); give another precision, or "
+            "quantize it with --keep"
+        )
+    return quantised
 
 
 def named(cache: EngineCache, kind: str, graph: str, most_boxes: int) -> tuple[str, dict[str, str]]:
@@ -95,9 +112,9 @@ class TowerEngines:
         for kind in kinds or self.choices:
             self.of(kind)
 
-    def told(self) -> str:
-        """The choice in a line."""
-        return told(self.choices)
+    def told(self, *kinds: str) -> str:
+        """The choice in a line, of these towers or of all."""
+        return told({kind: self.choices[kind] for kind in kinds or self.choices})
 
     def of(self, kind: str) -> Engine:
         """The engine of a tower. In a process that was forked from the one that it was made in it is Paddle's dynamic
@@ -132,6 +149,6 @@ class TowerEngines:
                 check_engine(self.network.config, kind, made.run, own.run, most_boxes)
 
         if choice.precision == "int8":
-            return EngineOf(self.plan.quantised[kind], "bf16" if this_processor().bf16 else "fp32", most_boxes > 0)
+            return EngineOf(self.plan.quantised[kind], beside_int8(), most_boxes > 0)
         name, facts = named(self.plan.cache, kind, choice.engine, self.plan.most_boxes)
         return EngineOf(self.plan.cache.entry(name, facts, build), choice.precision, most_boxes > 0)

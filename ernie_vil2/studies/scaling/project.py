@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...config.model import PLAIN, ModelConfig
-from ...errors import UserError
+from ..operations import tower_flops, view_flops
 from .cards import CARDS_PER_NODE, Assumptions, Card
 from .division import collectives, largest_load
 from .rank_traffic import GATHERED, IMAGE_VIEWS, PAIRS, TEXT_VIEWS
@@ -25,33 +24,6 @@ PRODUCTS = 4
 """Of b x B x D for a pair of views: logits forward, and again with both gradients backward"""
 CLIP_TEXT = {"width": 512, "depth": 12, "length": 77}
 """The text tower beside ViT-B/16 in the published speeds."""
-
-
-def tower_flops(width: int, depth: int, length: int, mlp_ratio: float = 4.0) -> float:
-    """Operations of a forward pass of a transformer over `length` tokens, two for a multiplication and an addition."""
-    matrices = (4 + 2 * mlp_ratio) * width**2
-    return depth * (2 * length * matrices + 4 * length**2 * width)
-
-
-def has_counts(config: ModelConfig) -> bool:
-    """Whether the operations of its towers are counted, and it has no layers beside them."""
-    return (config.system, config.image_tower.kind, config.text_tower.kind) == (PLAIN, "vit", "ernie")
-
-
-def view_flops(config: ModelConfig) -> tuple[float, float]:
-    """(image view, text view): operations of a forward pass; UserError for a tower whose operations are not counted."""
-    image, text = config.image_tower, config.text_tower
-    if not has_counts(config):
-        raise UserError(
-            f"operations are counted for the system {PLAIN} with towers of kind vit and ernie, not for {config.system} "
-            f"with {image.kind} and {text.kind}; measure that"
-        )
-    patches = (image.image_size // image.patch_size) ** 2
-    stem = 2 * patches * 3 * image.patch_size**2 * image.width
-    return (
-        stem + tower_flops(image.width, image.depth, patches + 1, image.mlp_ratio),
-        tower_flops(text.width, text.depth, config.max_length, text.mlp_ratio) + 2 * text.width**2,
-    )
 
 
 def reached_flops(card: Card) -> float:

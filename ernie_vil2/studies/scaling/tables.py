@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...pages.markdown import markdown
+from ..operations import view_flops
 from .cards import Assumptions, Card
-from .project import Projection, reached_flops, view_flops
+from .project import Projection, reached_flops
 from .view_costs import SIZES
 
 COUNTS = (8, 64, 512)

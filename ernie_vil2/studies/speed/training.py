@@ -6,7 +6,7 @@ import time
 from ...config.run import IMAGE_VIEWS, RunConfig
 from ...device import current_device
 from ..noise import VOCABULARY, random_batch
-from ..scaling.project import has_counts, view_flops
+from ..operations import has_counts, view_flops
 
 
 def throughput(config: RunConfig, batch: int, steps: int) -> dict[str, float]:

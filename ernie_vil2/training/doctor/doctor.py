@@ -8,7 +8,7 @@ import numpy as np
 from ...config.run import QueueNegatives, RunConfig
 from ...data.check.check import check
 from ...data.images.limits import limits_of
-from ...data.sources.base import Sample, Source
+from ...data.sources.composite import SelectedRows
 from ...data.sources.usable import too_many_bad
 from ...device import current_device
 from ...files.leftovers import scratch_folder
@@ -80,28 +80,12 @@ def diagnose(config: RunConfig) -> list[Line]:
             trainer.close()
 
 
-class Sampled(Source):
-    """Some rows of a source."""
-
-    def __init__(self, source: Source, rows: np.ndarray) -> None:
-        self.source, self.rows, self.name = source, rows, source.name
-
-    def __len__(self):
-        return len(self.rows)
-
-    def load(self, index: int) -> Sample:
-        return self.source[int(self.rows[index])]
-
-    def where(self, index: int) -> str:
-        return self.source.where(int(self.rows[index]))
-
-
 def data_line(trainer: Trainer, config: RunConfig) -> Line:
     """Bad rows, repeated pairs and truncated texts in a sample of the training source."""
     source, wanted = trainer.source, config.train.batch_size
     drawn = generator(config.seed, "doctor").choice(len(source), min(ROWS, len(source)), replace=False)
     found = check(
-        Sampled(source, np.sort(drawn)),
+        SelectedRows(source, np.sort(drawn)),
         trainer.maker.tokenizer,
         profile=config.model.pixels,
         limits=limits_of(config.data.damaged),

@@ -316,7 +316,7 @@ def test_wrong_specs_name_what_is_meant(tmp_path, monkeypatch, spec, words):
         ("a.tsv", b"\xef\xbb\xbf\n \r\n\n", ["empty"]),
         ("a.tsv", "x\t1\tAAAA".encode("utf-32"), ["UTF-32", "UTF-8"]),
         ("a.jsonl", b"\x1f\x8b\x08rest", ["gzip", "gunzip"]),
-        ("a.txt", b"x", [".txt", ".tsv"]),
+        ("a.text", b"x", [".txt", ".tsv"]),
         ("captions.csv", b"image,text\n", ["header but no rows"]),
         ("captions.csv", b"imge,text\na,b\n", ["captions.csv:1", "image column", "'imge'"]),
         ("captions.csv", b"image,width\na,b\n", ["caption column"]),

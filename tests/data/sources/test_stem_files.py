@@ -77,7 +77,7 @@ def test_a_folder_without_pairs_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="no image has a .txt or .json of its stem"):
         open_source({"kind": "files", "path": tmp_path})
     with pytest.raises(DataError, match="none of captions.csv"):
-        open_source(tmp_path)
+        open_source({"path": tmp_path, "columns": {"image": "file"}})
 
 
 def test_captions_too_short_to_tell_are_what_the_others_are(tmp_path):

@@ -20,6 +20,7 @@ NAMES = [
     "flickr30k",
     "mscoco",
     "cbvs",
+    "msr-vtt",
     "imagenet-zh",
     "elevater-zh",
     "folder",

@@ -4,12 +4,15 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from ernie_vil2.errors import CheckpointError
+from ernie_vil2.files.leftovers import ASIDE, place
 from ernie_vil2.files.paths.place import user_cache_folder
 from ernie_vil2.inference.engines import cache as caches
 from ernie_vil2.inference.engines.cache import EngineCache, NoRoom
@@ -134,6 +137,22 @@ def test_what_is_damaged_is_never_used(cache, build, damage, tmp_path, caplog):
     assert names(made.parent) == [NAME, f"{NAME}.lock"]
 
 
+def test_an_engine_whose_record_was_made_to_fit_is_damaged(cache, build):
+    made = cache.entry(NAME, cache.facts(openvino="1"), build)
+    record = made / "engine.json"
+    record.write_text(record.read_text().replace('"1"', '"2"'))
+    assert cache.entry(NAME, cache.facts(openvino="2"), build) == made and build.count == 2
+
+
+def test_a_link_to_a_whole_engine_is_not_followed(cache, model, build, tmp_path):
+    made = cache.entry(NAME, cache.facts(), build)
+    to_link(made, tmp_path / "away")
+    with pytest.raises(CheckpointError, match="is a link, which is not followed; quantize the model again"):
+        cache.read(NAME, cache.facts())
+    assert tmp_path / "user" in cache.entry(NAME, cache.facts(), build).parents and build.count == 2
+    assert made.is_symlink() and names(tmp_path / "away") == ["engine.json", "graph.xml", "inner"]
+
+
 def test_a_build_that_fails_leaves_nothing_and_the_older_engine(cache, model, build):
     made = cache.entry(NAME, cache.facts(), build)
     for fault in (RuntimeError("no kernel"), FileNotFoundError(errno.ENOENT, "gone"), KeyboardInterrupt()):
@@ -240,6 +259,14 @@ def test_only_writing_makes_what_is_read(cache, model, build):
     other = EngineCache(model)
     with pytest.raises(CheckpointError, match="int8 is of another model; quantize the model again"):
         other.read("int8", other.facts())
+
+
+def test_an_engine_that_a_killed_writer_set_aside_comes_back(cache, build):
+    made = cache.write("int8", cache.facts(), build)
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    made.rename(made.with_name(f"int8{ASIDE}{process.pid}-{place()}"))
+    assert cache.read("int8", cache.facts()) == made and (made / "graph.xml").read_text() == "build 1"
 
 
 def test_of_many_threads_one_builds(cache):

@@ -7,7 +7,7 @@ import pytest
 from ernie_vil2.config.load import load_run
 from ernie_vil2.device import Device, Memory
 from ernie_vil2.models.region_encoder import RegionEncoder
-from ernie_vil2.studies.scaling.project import view_flops
+from ernie_vil2.studies.operations import view_flops
 from ernie_vil2.studies.speed import memory
 from ernie_vil2.studies.speed.training import throughput
 from tests.systems.brivl_tiny import tiny_model

@@ -22,7 +22,7 @@ from ....files.leftovers import clear_leftovers_in
 from ....files.paths.spellings import same_source
 from ....messages import plain, quoted
 from ...images.limits import DEFAULT_LIMITS, Limits
-from ..base import RowError, Sample, Source
+from ..base import RowError, Sample, Source, require_sides
 from ..stem_parts import IMAGE, LIMITS, document_of, suffix_of
 from ..usable import picture_sides, read_row
 from .manifest import NAME, read_manifest, write_manifest
@@ -77,8 +77,9 @@ def write_shards(
     Returns the content of `out`/index.json. Bad rows are left out, counted, and listed in `out`/bad.txt. An `out` of
     the same source and options is gone on with; any other that is not empty raises ConfigError. progress: wraps the
     iterator of rows that are still to be written. limits: what pictures are refused, as in `check`. replace: other
-    shards in `out` give way once the new ones are whole, which are written to `out`.partial.
+    shards in `out` give way once the new ones, written to `out`.partial, are whole. DataError for one side alone.
     """
+    require_sides(source, "a tar of samples")
     if per_shard < 1 or size_limit < 1:
         raise ConfigError("a shard holds at least 1 sample and 1 byte; raise --per-shard or --size-limit")
     out = behind_link(out)

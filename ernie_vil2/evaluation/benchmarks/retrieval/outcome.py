@@ -1,7 +1,7 @@
 """From pairs that are read to figures: every image and text is encoded once, whatever the number of protocols."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,14 +21,20 @@ if TYPE_CHECKING:
 TEXT_WINDOW = 4096
 
 
-def outcome(model: "Model", sets: list[Pairs], progress: Progress | None = None) -> Outcome:
+def outcome(
+    model: "Model",
+    sets: list[Pairs],
+    progress: Progress | None = None,
+    encode_images: Callable[..., tuple[dict[str, int], np.ndarray, dict[str, str]]] | None = None,
+) -> Outcome:
     """The Outcome of a list of Pairs, a Result each in this order; embeddings and pairs are those of the first.
 
-    progress: called with (images and texts encoded, all of them). Raises ImageError naming an image that cannot be
+    progress: called with (images and texts encoded, all of them). encode_images: where images are no pictures, function
+    (model, sets, meter) that gives what `encode_distinct_images` does. Raises ImageError naming an image that cannot be
     decoded and its place, CheckpointError for embeddings that are not finite.
     """
     meter = Meter(progress, sets)
-    image_rows, images, digests = encode_distinct_images(model, sets, meter)
+    image_rows, images, digests = (encode_images or encode_distinct_images)(model, sets, meter)
     text_rows, texts = encode_distinct_texts(model, sets, meter)
     results, first = [], None
     for part in sets:

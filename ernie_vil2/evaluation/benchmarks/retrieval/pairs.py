@@ -41,10 +41,13 @@ class Pairs:
 
 
 class Builder:
-    """Collects rows in the order of the files. `name`: of the result; `allow`: whether less than all will do."""
+    """Collects rows in the order of the files.
 
-    def __init__(self, name: str, allow: bool = False) -> None:
-        self.name, self.allow, self.notes = name, allow, []
+    `name`: of the result; `allow`: whether less than all will do; `what`: what an image is, for a message.
+    """
+
+    def __init__(self, name: str, allow: bool = False, what: str = "image") -> None:
+        self.name, self.allow, self.notes, self.what = name, allow, [], what
         self.rows, self.wheres, self.parents, self.boxes = {}, [], [], []
         self.texts, self.links, self._text_ids = [], [], {}
 
@@ -52,7 +55,7 @@ class Builder:
         """One more image; `parent` is the folder that it is published in. DataError when the id is known."""
         if image_id in self.rows:
             raise DataError(
-                f"{where}: image {image_id!r} was already named at {self.wheres[self.rows[image_id]]}; "
+                f"{where}: {self.what} {image_id!r} was already named at {self.wheres[self.rows[image_id]]}; "
                 "keep one of the two"
             )
         self.rows[image_id] = len(self.wheres)
@@ -93,10 +96,10 @@ class Builder:
         missing = [row for row, path in enumerate(paths) if path is None]
         if missing:
             first = list(self.rows)[missing[0]]
-            found = f"missing images: {len(missing):,} of {len(paths):,}"
+            found = f"missing {self.what}s: {len(missing):,} of {len(paths):,}"
             if not self.allow or len(missing) == len(paths):
                 raise MissingFile(
-                    f"image {first!r}, named at {self.wheres[missing[0]]}, is not in {index.places()} "
+                    f"{self.what} {first!r}, named at {self.wheres[missing[0]]}, is not in {index.places()} "
                     f"({found}); {source}"
                 )
             self.notes.append(f"{found}, left out with their texts, the first is {first!r}")
@@ -120,12 +123,13 @@ class Builder:
             boxes = [boxes[row] for row in np.flatnonzero(keep)]
             links, ids, images, texts, grades = without(~keep, links, ids, images, texts, grades)
         if not len(links):
-            raise DataError(f"{self.name}: {place} holds no image with a text; complete the files")
+            raise DataError(f"{self.name}: {place} holds no {self.what} with a text; complete the files")
         found = {
             "images": len(ids),
             "captions": len(texts),
             "queries": len(texts),
             "documents": len(ids),
+            "videos": len(ids),
             "graded pairs": 0 if grades is None else len(grades),
         }
         notes = (*self.notes, *check_counts(self.name, place, found, wanted, self.allow, self.notes))

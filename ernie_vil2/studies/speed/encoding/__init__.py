@@ -1,0 +1,1 @@
+"""How fast images and captions are encoded: the release's way, this project with each engine, and torch."""
