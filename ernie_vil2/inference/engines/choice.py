@@ -55,6 +55,11 @@ def choose(
             f"the engine openvino computes on CPUs, and the device is {device.name}; give the engine paddle, or the "
             "device cpu"
         )
+    if found == "paddle_inference" and device.kind not in ("cpu", "gpu"):
+        raise ConfigError(
+            f"the engine paddle_inference computes on CPUs and NVIDIA cards, and the device is {device.name}; give the "
+            "engine paddle"
+        )
     if found == OPENVINO and not installed[OPENVINO]:
         raise ConfigError(f"the engine openvino is not installed; {INSTALL}, or give the engine paddle")
     if precision not in ENGINES[found]:

@@ -79,7 +79,7 @@ class PaddleInferenceEngine:
                     first = inference.create_predictor(self._config(max(1, thread_count() // count)))
                     made = [first, *(first.clone() for _ in range(count - 1))]
                 except Exception as error:  # Paddle has no class for them
-                    reason = (str(error).strip().splitlines() or ["it gave no reason"])[-1]
+                    reason = str(error).strip().split("\n")[-1]
                     raise CheckpointError(
                         f"Paddle Inference cannot read {self.folder / GRAPH}.json ({brief(reason, 200)}); remove that "
                         "folder, or give the engine paddle"
