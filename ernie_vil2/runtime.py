@@ -2,7 +2,8 @@
 
 Four things, each measured in docs/architecture.md: threads, the fast matrix path on AMD, transposes that copy at once
 (Paddle's strided views are copied later by a slow kernel, five times the cost of attention), and freed memory that is
-kept for the next tensor instead of going back to the system. A value that the user has set always wins.
+kept for the next tensor instead of going back to the system. A value that the user has set always wins. Beside them,
+libraries that would report their use do not.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from .errors import UserError
 
+REPORTER = "openvino_telemetry"
 CARD_BUILDS = ("paddlepaddle-gpu", "paddlepaddle-xpu", "paddlepaddle-dcu")
 
 
@@ -81,6 +83,7 @@ def keep_freed_memory() -> None:
 
 def prepare() -> None:
     """Make the settings; warn when Paddle is already imported, since it then runs with its own."""
+    keep_silent()
     wanted = {"OMP_NUM_THREADS": str(cpu_count())}
     if is_amd():
         wanted["MKL_DEBUG_CPU_TYPE"] = "5"
@@ -97,6 +100,12 @@ def prepare() -> None:
         )
         return
     os.environ.update(wanted)
+
+
+def keep_silent() -> None:
+    """Let OpenVINO and NNCF find nothing that reports: OpenVINO (2026.4) tells Google Analytics of each import, and
+    leaves an identifier of the user in ~/intel for that. Without that package they report nothing."""
+    sys.modules.setdefault(REPORTER, None)
 
 
 def import_paddle() -> None:

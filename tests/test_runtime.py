@@ -1,5 +1,6 @@
 """CPU settings: made before Paddle is imported, never over the user's own, with a warning when it is too late."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 from ernie_vil2 import runtime
 from tests.conftest import ROOT
 
+REPORTS_NOTHING = ("CI", "TF_BUILD", "JENKINS_URL", "NNCF_CI", "NNCF_DEV")
+"""Variables of build servers, under which these libraries report nothing anyway"""
 OURS = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE", "FLAGS_use_stride_kernel")
 
 
@@ -117,6 +120,20 @@ def test_paddle_really_reads_them():
     environment = {key: value for key, value in os.environ.items() if key not in OURS}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split()[0] == str(runtime.is_cpu_build()), done.stdout
+
+
+@pytest.mark.parametrize("library", ["openvino", "nncf"])
+def test_no_library_reports_its_use_or_leaves_an_identifier_in_the_home(tmp_path, library):
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    code = (
+        f"import ernie_vil2, {library}, sys; "
+        "print([name for name, module in sys.modules.items() if module and name.startswith('openvino_telemetry')])"
+    )
+    environment = {key: value for key, value in os.environ.items() if key not in REPORTS_NOTHING}
+    environment |= {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]" and not (tmp_path / "intel").exists()
 
 
 def test_sigterm_ends_a_process_whatever_it_is_doing():

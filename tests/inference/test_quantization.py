@@ -12,11 +12,12 @@ import pytest
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.checkpoints.release_layout import manifest
-from ernie_vil2.errors import CheckpointError, ConfigError, DataError
+from ernie_vil2.errors import CheckpointError, ConfigError, DataError, UserError
 from ernie_vil2.inference import quantization
 from ernie_vil2.inference.engines import choice, int8_graph
 from ernie_vil2.inference.engines.int8_record import RECORD
 from ernie_vil2.inference.engines.processor import Processor
+from ernie_vil2.inference.engines.record import seal
 from ernie_vil2.inference.quantization import calibration, quantizable, quantize_model
 from tests.standin import standin_tensor
 
@@ -57,6 +58,7 @@ def path(built, tmp_path, tiny_config, tiny_vocab, monkeypatch):
     """A model directory with its fp32 graphs."""
     monkeypatch.delenv("ERNIE_VIL2_ENGINE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("ERNIE_VIL2_ENGINE", raising=False)
     if not built.exists():
         state = {key: standin_tensor(key, shape) for key, shape in manifest(tiny_config).items()}
         save_model(built, state, tiny_config, tiny_vocab)
@@ -139,6 +141,21 @@ def test_what_was_not_quantised_and_what_is_damaged_is_a_sentence(path, images, 
     with pytest.raises(CheckpointError, match="text-int8 is damaged; quantize the model again"):
         ernie_vil2.load(path, precision="int8")
     assert ernie_vil2.load(path).precision == {"image": "fp32", "text": "fp32"}
+
+
+@pytest.mark.parametrize("record", [None, "[1]", "[", "{}", {"precision": "fp8"}, {"cost": "x"}])
+def test_a_record_that_is_none_is_a_sentence_though_its_checksum_fits(path, images, quantiser, record):
+    folder = quantize_model(path, images, TEXTS)["text"]
+    facts = json.loads((folder / "engine.json").read_text())["facts"]
+    if isinstance(record, dict):
+        record = json.dumps(json.loads((folder / RECORD).read_text()) | record)
+    (folder / RECORD).unlink()
+    if record is not None:
+        (folder / RECORD).write_text(record)
+    seal(folder, facts)
+    with pytest.raises(UserError, match=r"quantized\.json") as told:
+        ernie_vil2.load(path, precision="int8")
+    assert "\n" not in str(told.value)
 
 
 def test_too_little_to_calibrate_on(path, images, quantiser):

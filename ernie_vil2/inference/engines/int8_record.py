@@ -8,7 +8,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...errors import CheckpointError
 from ...files.json_files import SETTINGS_BYTES, read_json
+from .choice import PRECISIONS
 
 RECORD = "quantized.json"
 
@@ -33,5 +35,14 @@ class Int8Record:
 
 
 def read_record(folder: Path) -> Int8Record:
-    """The record in the folder of an engine, whose checksums are right."""
-    return Int8Record(**read_json(folder / RECORD, most=SETTINGS_BYTES))
+    """The record in the folder of an engine, whose checksums are right; CheckpointError where it is no such record."""
+    try:
+        found = Int8Record(**read_json(folder / RECORD, most=SETTINGS_BYTES))
+        if found.precision not in PRECISIONS or not isinstance(found.cost, float | int | None):
+            raise ValueError
+    except (OSError, TypeError, ValueError):
+        raise CheckpointError(
+            f"{folder / RECORD} is not a record of int8; quantize the model again with tools/quantize.py MODEL "
+            "--calibrate SOURCE"
+        ) from None
+    return found
