@@ -113,5 +113,5 @@ def told(cost: Int8Cost) -> str:
     lines = ["fp32, " + table(cost.before), "quantized, " + table(cost.after)]
     for kind, points in cost.costs.items():
         stays = "" if kind in cost.kept else f": over {LARGEST_COST:g}, so that the tower stays in {beside_int8()}"
-        lines.append(f"R@1 with {PLURALS[kind]} alone in int8: {-points:+.2f} points{stays}")
+        lines.append(f"R@1 with {PLURALS[kind]} alone in int8: {0.0 - points:+.2f} points{stays}")
     return "\n".join([*lines, *(f"note: {plain(text)}" for text in cost.notes)])

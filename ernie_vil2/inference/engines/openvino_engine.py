@@ -13,6 +13,7 @@ import openvino as ov
 import openvino.opset13 as ops
 
 from ...errors import CheckpointError
+from ...messages import brief
 from ...threads import keep_in_children, note_computing, thread_count
 from .engine import Session
 from .openvino_graph import openvino_model
@@ -64,6 +65,8 @@ class OpenVinoEngine:
             try:
                 (found,) = request.infer(list(arrays), share_inputs=True).values()
                 return found.astype(np.float32, copy=False)
+            except RuntimeError as error:
+                raise self._refused("run", error) from None
             finally:
                 free.put(request)
 
@@ -83,12 +86,16 @@ class OpenVinoEngine:
                 try:
                     compiled = self.core.compile_model(self.core.read_model(self.folder / GRAPH), "CPU", settings)
                 except RuntimeError as error:
-                    reason = str(error).strip().split("\n")[-1]
-                    raise CheckpointError(
-                        f"OpenVINO cannot compile {self.folder / GRAPH} ({reason}); remove that folder, or give the "
-                        "engine paddle"
-                    ) from None
+                    raise self._refused("compile", error) from None
                 self.requests[streams] = queue.SimpleQueue()
                 for _ in range(streams):
                     self.requests[streams].put(compiled.create_infer_request())
             return self.requests[streams]
+
+    def _refused(self, what: str, error: RuntimeError) -> CheckpointError:
+        """The sentence on a graph that OpenVINO does not take: of another tower, or damaged with its record."""
+        reason = brief(str(error).strip().split("\n")[-1], 200)
+        return CheckpointError(
+            f"OpenVINO cannot {what} {self.folder / GRAPH} ({reason}); remove that folder (and quantize "
+            "again, if it was int8), or give the engine paddle"
+        )
