@@ -23,6 +23,9 @@ from pathlib import Path
 from .errors import UserError
 
 REPORTER = "openvino_telemetry"
+SIGNAL_ROOM = 1 << 18
+SS_DISABLE = 2
+"""Of stack_t in <bits/ss_flags.h>: there is none"""
 CARD_BUILDS = ("paddlepaddle-gpu", "paddlepaddle-xpu", "paddlepaddle-dcu")
 
 
@@ -139,6 +142,29 @@ def give_back_stderr(stream: io.StringIO) -> None:
         for handler in getattr(logger, "handlers", ()):
             if getattr(handler, "stream", None) is stream:
                 handler.setStream(sys.stderr)
+
+
+class SignalStack(ctypes.Structure):
+    """The C library's stack_t (Linux): where signal handlers of a thread have their variables."""
+
+    _fields_ = [("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+
+def widen_signal_stack() -> None:
+    """Give the handlers of signals room where this thread has a stack of their own, as Python's faulthandler makes one.
+
+    Once a library has computed with the tiles of AMX, the C library saves 11 KB more at the first call of a function,
+    so that Ctrl-C would end in a segmentation fault there.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    system, found = ctypes.CDLL(None), SignalStack()
+    if system.sigaltstack(None, ctypes.byref(found)) or found.flags & SS_DISABLE or found.size >= SIGNAL_ROOM:
+        return
+    system.malloc.restype = ctypes.c_void_p
+    place = system.malloc(ctypes.c_size_t(SIGNAL_ROOM))  # never freed: a signal may come at any time
+    if place:
+        system.sigaltstack(ctypes.byref(SignalStack(place, 0, SIGNAL_ROOM)), None)
 
 
 def plain_termination() -> None:

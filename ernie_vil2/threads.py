@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from .errors import UserError
-from .runtime import cpu_count
+from .runtime import cpu_count, widen_signal_stack
 
 MOST_WORKERS = 8
 
@@ -39,6 +39,7 @@ def note_computing() -> None:
     """Note that this process computes from here on, for the processes that are forked from it."""
     global _computed
     _computed = True
+    widen_signal_stack()
     if _forked:  # the setting is one of the calling thread
         set_kernel_threads(1)
 

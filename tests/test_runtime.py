@@ -136,6 +136,21 @@ def test_no_library_reports_its_use_or_leaves_an_identifier_in_the_home(tmp_path
     assert done.stdout.splitlines()[-1] == "[]" and not (tmp_path / "intel").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+@pytest.mark.parametrize("handlers", (True, False))
+def test_handlers_of_signals_have_room_where_they_have_a_stack_of_their_own(handlers):
+    """With the stack of faulthandler alone, a signal ends a process in SIGSEGV that has computed with AMX's tiles."""
+    code = (
+        f"import ctypes, faulthandler; {'faulthandler.enable()' if handlers else ''}\n"
+        "from ernie_vil2 import runtime, threads\n"
+        "threads.note_computing()\nfound = runtime.SignalStack()\n"
+        "ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found))\n"
+        "print(bool(found.flags & runtime.SS_DISABLE), found.size >= runtime.SIGNAL_ROOM)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == (["False", "True"] if handlers else ["True", "False"])
+
+
 def test_sigterm_ends_a_process_whatever_it_is_doing():
     code = (
         "from ernie_vil2.runtime import import_paddle; import_paddle(); print('busy', flush=True)\n"

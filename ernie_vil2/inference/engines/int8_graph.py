@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
+from ...threads import note_computing
 from .calibration import Batches
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def write_int8(graph: Path, batches: Batches, target: Path) -> None:
     import openvino as ov
     from openvino.passes import ConstantFolding, Manager
 
+    note_computing()
     model = ov.Core().read_model(graph)
     folding = Manager()
     folding.register_pass(ConstantFolding())  # NNCF takes axes of a weight from its shape before a Reshape otherwise
