@@ -37,8 +37,8 @@ def export(
     form, model = target_of(to), told_model(model)
     claim(target, model, vocab, replace)
     form.check(exportable_config(model, vocab, weights, max_length))
+    loaded = exported_model(model, vocab, weights, max_length)
     with new_folder(target, replace) as made, scratch_folder(COMMAND) as scratch:
-        loaded = exported_model(model, vocab, weights, max_length)
         items = drawn_items(scratch) if source is None else items_of(source, loaded, scratch)
         notes = form.write(loaded, made)
         rows = parity.array_rows(loaded, form.runs(loaded, made), items)
