@@ -9,6 +9,7 @@ from paddle import nn
 from paddle.autograd import PyLayer, PyLayerContext
 
 from ..device import device_of
+from . import masks
 from .recompute import run_again
 
 
@@ -57,7 +58,7 @@ def attention(
         scores = scores + bias
     weights = F.softmax(scores)
     if dropout:
-        weights = F.dropout(weights, dropout, training=True)
+        weights = masks.dropout(weights, dropout)
     mixed = paddle.matmul(weights, value)
     return paddle.transpose(mixed, [0, 2, 1, 3]).reshape([0, 0, heads * depth])
 
@@ -115,11 +116,7 @@ class DropPath(nn.Layer):
         self.rate = rate
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if not self.training or not self.rate:
-            return x
-        keep = 1.0 - self.rate
-        kept = paddle.rand([x.shape[0]] + [1] * (x.ndim - 1)) < keep
-        return x * (kept.astype(x.dtype) * (1.0 / keep))
+        return masks.drop_rows(x, self.rate) if self.training and self.rate else x
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:

@@ -12,6 +12,7 @@ from ..objectives.gather import divide
 from ..objectives.positives import labels_of, positives
 from ..systems.system import Tower
 from .optimization.gradients import total_square
+from .optimization.slices import each_slice, sliced
 from .optimization.weights import Weights
 
 MOST_COMPARED = 1024
@@ -78,7 +79,7 @@ def norms(squares: Mapping[str, paddle.Tensor], name: str) -> dict[str, float]:
 
 def tower_norms(flat: paddle.Tensor, ranges: Ranges, name: str) -> dict[str, float]:
     """`norms` of the parts of a flat buffer that belong to each tower."""
-    return norms({tower: total_square([flat[a:b] for a, b in found]) for tower, found in ranges.items()}, name)
+    return norms({tower: total_square([flat._slice(a, b) for a, b in found]) for tower, found in ranges.items()}, name)
 
 
 class Updates:
@@ -93,12 +94,17 @@ class Updates:
 
     def before(self) -> None:
         """Remember the weights; to be called right before the optimizer's step."""
-        self.held = self.weights.values[: self.weights.learning].clone()
+        self.held = paddle.empty([self.weights.learning], "float32")
+        each_slice(lambda held, now: paddle.assign(now, held), sliced(self.held, self._weights()))
 
     def after(self) -> dict[str, float]:
         """{"update_norm_image": ..., "update_norm_text": ...}; {} when `before` was not called."""
         held, self.held = self.held, None
         if held is None:
             return {}
-        with paddle.no_grad():
-            return tower_norms(self.weights.values[: self.weights.learning] - held, self.ranges, "update_norm")
+        each_slice(lambda before, now: before.subtract_(now), sliced(held, self._weights()))
+        return tower_norms(held, self.ranges, "update_norm")
+
+    def _weights(self) -> paddle.Tensor:
+        """Those that may learn, on their memory."""
+        return self.weights.values._slice(0, self.weights.learning)

@@ -7,6 +7,7 @@ import numpy as np
 import paddle
 
 from ...errors import CheckpointError
+from .slices import each_slice, sliced
 from .weights import Weights
 
 UPDATES = "ema_updates"
@@ -27,8 +28,8 @@ class Ema:
         """Take the weights in; to be called after each optimizer step (and after the clamp of the temperatures)."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        with paddle.no_grad():
-            self.averages.lerp_(self.weights.values, paddle.full([1], 1 - decay, "float32"))
+        share = paddle.full([1], 1 - decay, "float32")
+        each_slice(lambda average, value: average.lerp_(value, share), sliced(self.averages, self.weights.values))
 
     def state(self) -> dict[str, np.ndarray]:
         """{name: float32 array} of the averages, and the number of updates as `ema_updates`; `load` takes it back."""

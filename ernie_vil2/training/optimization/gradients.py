@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import paddle
 
+from .slices import each_slice, sliced
 from .weights import Span, Weights
 
 BUCKET = 32 << 20
@@ -106,9 +107,8 @@ class Gradients:
 
     def scale(self, factor: float) -> None:
         """Multiply the gradient."""
-        with paddle.no_grad():
-            for bucket in self.held:
-                bucket.part.scale_(factor)
+        parts = [part for bucket in self.held for part in sliced(bucket.part)]
+        each_slice(lambda part: part.scale_(factor), parts)
 
     def named(self) -> dict[str, paddle.Tensor]:
         """{name: gradient, a view} of what has one in this step."""
@@ -142,8 +142,11 @@ def buckets(spans: list[Span], owner: Mapping[str, int]) -> list[Bucket]:
 
 
 def total_square(tensors: list[paddle.Tensor]) -> paddle.Tensor:
-    """Sum of the squares of all elements in fp32, a tensor []: one kernel a tensor, as Paddle's own clipping."""
+    """Sum of the squares of all elements of flat tensors in fp32, a tensor []: one kernel a tensor, as Paddle's own
+    clipping, or a slice of it."""
     if not tensors:
         return paddle.zeros([])
+    parts = [part for tensor in tensors for part in sliced(tensor)]
+    squares = each_slice(lambda part: paddle._C_ops.squared_l2_norm(part.astype("float32")), parts)
     with paddle.no_grad():
-        return paddle.concat([paddle._C_ops.squared_l2_norm(tensor.astype("float32")) for tensor in tensors]).sum()
+        return paddle.concat(squares).sum()

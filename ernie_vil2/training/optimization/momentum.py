@@ -14,6 +14,7 @@ from ...errors import CheckpointError, ConfigError
 from ...models.towers.batch_norm import is_statistic
 from ...systems.system import System
 from ..resume import restore_parameters
+from .slices import each_slice, sliced
 from .weights import Weights
 
 
@@ -60,7 +61,8 @@ class MomentumCopy:
         with paddle.no_grad():
             if self.config.momentum:
                 share = paddle.full([1], 1.0 - self.config.momentum, "float32")
-                self.weights.values.lerp_(self.of_model.values, share)
+                own, models = self.weights.values, self.of_model.values
+                each_slice(lambda part, models_part: part.lerp_(models_part, share), sliced(own, models))
             else:
                 paddle.assign(self.of_model.values, self.weights.values)
             self.weights.round()
