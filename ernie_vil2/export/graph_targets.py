@@ -9,6 +9,7 @@ import numpy as np
 
 from ..config.model import ModelConfig
 from ..errors import CheckpointError, ConfigError, UserError
+from ..inference.engines.cache import refusal_behind
 from ..inference.engines.engine import Engine, Run
 from ..inference.model import Model
 from ..messages import brief
@@ -55,6 +56,11 @@ class GraphTarget(Target):
             except (UserError, OSError):
                 raise
             except Exception as error:  # a library's own, of any class
+                if reason := refusal_behind(error, folder):
+                    raise CheckpointError(
+                        f"cannot write the {kind} tower for {self.name}: {reason}; free some space or choose another "
+                        "place (nothing was left)"
+                    ) from error
                 reason = brief(str(error) or type(error).__name__, 200)
                 raise CheckpointError(
                     f"the {kind} tower has no graph for {self.name}, {reason}; choose another --to"
@@ -98,7 +104,7 @@ class OpenVinoTarget(GraphTarget):
     """OpenVINO's own files, without a way through ONNX."""
 
     name, endings, runtime = "openvino", (".xml", ".bin"), OPENVINO
-    distributions, install = OPENVINO.distributions, "-r requirements.txt"
+    distributions, install = OPENVINO.distributions, OPENVINO.distributions[0]
 
     def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
         from ..inference.engines.openvino_engine import write_graph
