@@ -12,9 +12,8 @@ import numpy as np
 from ..errors import CheckpointError
 from ..messages import brief
 from .parity_inputs import Items
-from .target import CLIENT
+from .target import CLIENT, PROJECT
 
-PROJECT = __name__.partition(".")[0]
 PROGRAM = """
 import json, os, runpy, sys
 job = json.load(sys.stdin)
@@ -32,7 +31,7 @@ np.savez(answer, **found)
 def client_embeddings(folder: Path, items: Items, absent: Collection[str] = (PROJECT,)) -> dict[str, np.ndarray]:
     """{"image": [N, D], "text": [N, D]} of the pictures' files and of the captions, by the client in a folder.
 
-    absent: modules that it does without. CheckpointError, with the last line that it printed, where it fails.
+    absent: modules that it must do without. CheckpointError, with the last line that it printed, where it fails.
     """
     job = {
         "client": str(folder / CLIENT),

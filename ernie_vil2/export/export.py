@@ -11,7 +11,6 @@ from .description import COMMAND, description, write_description
 from .exported_model import AVERAGE, exportable_config, exported_model
 from .parity_inputs import drawn_items, items_of
 from .place import claim, new_folder
-from .target import CLIENT
 from .targets import target_of
 
 
@@ -43,11 +42,9 @@ def export(
         notes = form.write(loaded, made)
         rows = parity.array_rows(loaded, form.runs(loaded, made), items)
         parity.refuse_difference(rows, to)
-        if (made / CLIENT).is_file():
-            write_description(made, description(loaded, form, weights, notes))
-            found = parity.client_rows(loaded, items, client_embeddings(made, items))
-            if form.exact_client:
-                parity.refuse_difference(found, to)
-            rows += found
-        write_description(made, description(loaded, form, weights, notes, rows))
-    return [*(f"note: {note}" for note in notes), *parity.table(rows), f"wrote {target}"]
+        write_description(made, description(loaded, form, weights, notes))
+        found = parity.client_rows(loaded, items, client_embeddings(made, items, form.does_without))
+        if form.exact_client:
+            parity.refuse_difference(found, to)
+        write_description(made, description(loaded, form, weights, notes, [*rows, *found]))
+    return [*(f"note: {note}" for note in notes), *parity.table([*rows, *found]), f"wrote {target}"]

@@ -16,7 +16,7 @@ from ..messages import brief
 from ..versions import installed_version
 from . import onnx_graph
 from .client_program import ONNX_RUNTIME, OPENVINO, PADDLE_INFERENCE, Runtime, write_client
-from .target import Target
+from .target import PROJECT, Target
 
 
 class GraphTarget(Target):
@@ -88,6 +88,7 @@ class PaddleTarget(GraphTarget):
     """Paddle Inference: `paddle.jit.save` of a tower; this project runs on Paddle, so that nothing is lacking."""
 
     name, endings, runtime = "paddle", (".json", ".pdiparams"), PADDLE_INFERENCE
+    does_without = (PROJECT,)
 
     def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
         from ..inference.engines.paddle_inference import write_graph
@@ -104,7 +105,7 @@ class OpenVinoTarget(GraphTarget):
     """OpenVINO's own files, without a way through ONNX."""
 
     name, endings, runtime = "openvino", (".xml", ".bin"), OPENVINO
-    distributions, install = OPENVINO.distributions, "-r requirements.txt"
+    distributions, install = OPENVINO.distributions, OPENVINO.distributions[0]
 
     def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
         from ..inference.engines.openvino_engine import write_graph

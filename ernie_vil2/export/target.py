@@ -9,6 +9,7 @@ from ..config.model import ModelConfig
 from ..inference.engines.engine import Run
 from ..inference.model import Model
 
+PROJECT = __name__.partition(".")[0]
 CLIENT, REQUIREMENTS = "client.py", "requirements.txt"
 """A program that needs nothing of this project, and what it imports"""
 
@@ -17,11 +18,13 @@ class Target(ABC):
     """A form of a model that another runtime reads.
 
     name: what `--to` is given. exact_client: whether its client reads pictures and texts as this project does, so that
-    an embedding of its own that differs is an error; where it is not, the difference is only told.
+    an embedding of its own that differs is an error; where it is not, the difference is only told. does_without:
+    modules that its client must not need.
     """
 
     name: ClassVar[str]
     exact_client: ClassVar[bool] = True
+    does_without: ClassVar[tuple[str, ...]] = (PROJECT, "paddle")
 
     @abstractmethod
     def check(self, config: ModelConfig) -> None:
