@@ -198,7 +198,7 @@ class Model:
         engine = self.engines.of("image")
         size, workers = self._split("image", engine, len(images), batch_size)
         each = boxes_of_each(boxes, len(images), self.most_boxes)
-        batches = self._reader().batches(images, each, size, failures, self._default_boxes(), engine.boxed)
+        batches = self._reader().batches(images, each, size, failures, self.default_boxes(), engine.boxed)
         return self._embed(len(images), batches, engine, workers, normalize, failures, self._pixels)
 
     def _pixels(self, crops, *regions):
@@ -207,7 +207,7 @@ class Model:
     def _reader(self):
         return ImageReader(self.config.pixels, self.limits, self.most_boxes)
 
-    def _default_boxes(self):
+    def default_boxes(self) -> np.ndarray:
         """float32 [m, 4]: what stands for an image without boxes, in pixels of the network's input."""
         whole = np.array([[0, 0, self.config.pixels.size, self.config.pixels.size]], np.float32)
         return np.asarray(getattr(self.network, "default_boxes", lambda: whole)())

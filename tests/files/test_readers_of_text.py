@@ -36,6 +36,7 @@ OTHERWISE = {
         "cli/eval/compare.py",
         "inference/journal.py",
         "data/sources/usable.py",
+        "export/client_process.py",
         "inference/writer.py",
         "studies/",
         "training/log/run_log.py",

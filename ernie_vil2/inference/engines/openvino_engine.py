@@ -38,17 +38,18 @@ def infer_first() -> None:
     request.infer([np.zeros(1, np.float32)], share_inputs=True)
 
 
-def write_graph(network: "paddle.nn.Layer", kind: str, most_boxes: int, folder: Path) -> None:
-    """Write the graph of a tower, weights in fp32, into a folder; Untranslatable, or what Paddle raises, where it has
-    none."""
-    ov.save_model(openvino_model(trace(network, kind, most_boxes)), folder / GRAPH, compress_to_fp16=False)
+def write_graph(network: "paddle.nn.Layer", kind: str, most_boxes: int, folder: Path, name: str = GRAPH) -> None:
+    """Write the graph of a tower, weights in fp32, into a folder, as a file of that name; Untranslatable, or what
+    Paddle raises, where it has none."""
+    ov.save_model(openvino_model(trace(network, kind, most_boxes)), folder / name, compress_to_fp16=False)
 
 
 class OpenVinoEngine:
-    """A graph in a folder. precision: fp32 or bf16; of a quantised graph, that of what is not int8 in it."""
+    """A graph in a folder, in a file of a name. precision: fp32 or bf16; of a quantised graph, that of what is not int8
+    in it."""
 
-    def __init__(self, folder: Path, precision: str, boxed: bool = False):
-        self.folder, self.hint, self.boxed = folder, HINTS[precision], boxed
+    def __init__(self, folder: Path, precision: str, boxed: bool = False, name: str = GRAPH):
+        self.folder, self.hint, self.boxed, self.graph = folder, HINTS[precision], boxed, folder / name
         self.most_workers = thread_count()
         self.core = ov.Core()
         self.requests: dict[int, queue.SimpleQueue] = {}
@@ -84,7 +85,7 @@ class OpenVinoEngine:
                     "ENABLE_CPU_PINNING": False,  # other processes, and the threads that decode, have the same cores
                 }
                 try:
-                    compiled = self.core.compile_model(self.core.read_model(self.folder / GRAPH), "CPU", settings)
+                    compiled = self.core.compile_model(self.core.read_model(self.graph), "CPU", settings)
                 except RuntimeError as error:
                     raise self._refused("compile", error) from None
                 self.requests[streams] = queue.SimpleQueue()
@@ -96,6 +97,6 @@ class OpenVinoEngine:
         """The sentence on a graph that OpenVINO does not take: of another tower, or damaged with its record."""
         reason = brief(str(error).strip().split("\n")[-1], 200)
         return CheckpointError(
-            f"OpenVINO cannot {what} {self.folder / GRAPH} ({reason}); remove that folder (and quantize "
+            f"OpenVINO cannot {what} {self.graph} ({reason}); remove that folder (and quantize "
             "again, if it was int8), or give the engine paddle"
         )

@@ -27,20 +27,20 @@ FIRST_MEMORY = 256
 """MiB that a predictor takes of a card when it is made; it takes more when it needs more"""
 
 
-def write_graph(network: "paddle.nn.Layer", kind: str, most_boxes: int, folder: Path) -> None:
-    """Write the program of a tower and its weights in fp32 into a folder; raises what Paddle raises where it has
-    none."""
+def write_graph(network: "paddle.nn.Layer", kind: str, most_boxes: int, folder: Path, name: str = GRAPH) -> None:
+    """Write the program of a tower and its weights in fp32 into a folder, as files of that name; raises what Paddle
+    raises where it has none."""
     with tracing(network):
         function = traced_function(network, kind, most_boxes)
         function.eval()
-        paddle.jit.save(function, str(folder / GRAPH))
+        paddle.jit.save(function, str(folder / name))
 
 
 class PaddleInferenceEngine:
-    """A program in a folder, for the device of this process. precision: fp32 or bf16."""
+    """A program in a folder, under a name, for the device of this process. precision: fp32 or bf16."""
 
-    def __init__(self, folder: Path, precision: str, boxed: bool = False):
-        self.folder, self.precision, self.boxed = folder, precision, boxed
+    def __init__(self, folder: Path, precision: str, boxed: bool = False, name: str = GRAPH):
+        self.folder, self.precision, self.boxed, self.graph = folder, precision, boxed, folder / name
         self.device = current_device()
         self.lock = threading.Lock()
         self.predictors: dict[int, queue.SimpleQueue] = {}
@@ -75,13 +75,15 @@ class PaddleInferenceEngine:
         with self.lock:
             if count not in self.predictors:
                 try:
-                    (self.folder / f"{GRAPH}.pdiparams").stat()  # without them Paddle computes with none
+                    self.graph.with_name(
+                        f"{self.graph.name}.pdiparams"
+                    ).stat()  # without them Paddle computes with none
                     first = inference.create_predictor(self._config(max(1, thread_count() // count)))
                     made = [first, *(first.clone() for _ in range(count - 1))]
                 except Exception as error:  # Paddle has no class for them
                     reason = str(error).strip().split("\n")[-1]
                     raise CheckpointError(
-                        f"Paddle Inference cannot read {self.folder / GRAPH}.json ({brief(reason, 200)}); remove that "
+                        f"Paddle Inference cannot read {self.graph}.json ({brief(reason, 200)}); remove that "
                         "folder, or give the engine paddle"
                     ) from None
                 self.predictors[count] = queue.SimpleQueue()
@@ -91,8 +93,7 @@ class PaddleInferenceEngine:
 
     def _config(self, threads: int) -> "Config":
         """Without `enable_memory_optim`, which fails in Paddle 3.3.1."""
-        path = self.folder / GRAPH
-        config = inference.Config(f"{path}.json", f"{path}.pdiparams")
+        config = inference.Config(f"{self.graph}.json", f"{self.graph}.pdiparams")
         config.disable_glog_info()
         if self.device.is_cpu:
             config.disable_gpu()

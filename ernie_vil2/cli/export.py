@@ -1,0 +1,60 @@
+"""A model's towers for another runtime: export.py MODEL OUT --to paddle|openvino; what is written is run and compared.
+
+OUT becomes a folder of both towers, export.json, which says all that a reader of pictures and texts must know, a client
+that needs nothing of this project, and what that client imports. A difference of more than 1e-4 between embeddings of
+the files and of the model leaves nothing; docs/export.md says more.
+"""
+
+import argparse
+import sys
+
+from ..config.model import MAX_POSITIONS
+from ..data.sources.base import Source
+from ..messages import plain
+from ..runtime import import_paddle
+from .arguments import Parser, add_replace, between, model_path
+from .sources import SOURCE, opened
+from .stopping import stoppable
+
+tokens = between(int, 3, MAX_POSITIONS)
+
+
+@stoppable()
+def main(argv: list[str] | None = None) -> None:
+    """Export, and print what was found by running it."""
+    parser = Parser(prog="export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "model", type=model_path, metavar="MODEL", help="model directory, folder of a run, or .pdparams"
+    )
+    parser.add_argument("target", metavar="OUT", help="the folder to write")
+    parser.add_argument("--to", required=True, metavar="TARGET", help="paddle or openvino")
+    parser.add_argument(
+        "--weights",
+        default="average",
+        metavar="average|trained",
+        help="of a checkpoint: the model to use, averaged if the run does that (default), or its last parameters",
+    )
+    parser.add_argument(
+        "--max-length", type=tokens, metavar="N", help="tokens of the longest text; default: the model's own"
+    )
+    parser.add_argument(
+        "--source", metavar="SOURCE", help=f"what the files are tried on, by default drawn scenes: {SOURCE}"
+    )
+    parser.add_argument("--vocab", help="vocabulary of a .pdparams")
+    add_replace(parser)
+    args = parser.parse_args(argv)
+    import_paddle()
+    from ..export.export import export
+
+    source: Source | None = opened(args.source, sys.stderr) if args.source else None
+    said = export(
+        args.model,
+        args.target,
+        args.to,
+        vocab=args.vocab,
+        weights=args.weights,
+        max_length=args.max_length,
+        source=source,
+        replace=args.replace,
+    )
+    print(*map(plain, said), sep="\n")

@@ -1,0 +1,6 @@
+"""A model for another runtime: the verb `export` of `ernie-vil2`."""
+
+from ernie_vil2.cli.main import run_verb
+
+if __name__ == "__main__":
+    run_verb("export")
