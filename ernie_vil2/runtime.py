@@ -18,11 +18,15 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import UserError
 
 REPORTER = "openvino_telemetry"
+STDOUT, STDERR = 1, 2
+SILENCE = threading.RLock()
+"""Standard streams belong to the process: two threads that let go of one would give back each other's"""
 SIGNAL_ROOM = 1 << 18
 SS_DISABLE = 2
 """Of stack_t in <bits/ss_flags.h>: there is none"""
@@ -142,6 +146,27 @@ def give_back_stderr(stream: io.StringIO) -> None:
         for handler in getattr(logger, "handlers", ()):
             if getattr(handler, "stream", None) is stream:
                 handler.setStream(sys.stderr)
+
+
+@contextlib.contextmanager
+def unheard(*numbers: int) -> Iterator[None]:
+    """Let libraries in C++ print where nobody reads it, to the standard streams of these numbers."""
+    with SILENCE:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        saved = {}
+        try:
+            with contextlib.suppress(OSError), open(os.devnull, "wb") as nobody:
+                for number in numbers:
+                    saved[number] = os.dup(number)
+                    os.dup2(nobody.fileno(), number)
+            yield
+        finally:
+            ctypes.CDLL(None).fflush(None)  # what they have not yet printed, since a pipe is filled block by block
+            for number, kept in saved.items():
+                os.dup2(kept, number)
+                os.close(kept)
 
 
 class SignalStack(ctypes.Structure):

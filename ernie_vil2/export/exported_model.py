@@ -95,7 +95,7 @@ def exported_model(
 ) -> Model:
     """The Model to export, in dynamic mode and fp32.
 
-    path, vocab: as in `load`, the folder of a run apart. weights: one of WEIGHTS; low-rank updates are merged into
+    path, vocab: as in `load`. weights: one of WEIGHTS; low-rank updates are merged into
     both. max_length: of its texts, by default the model's own.
     """
     model = load(path, vocab, engine=DYNAMIC)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..config.model import ModelConfig
 from ..errors import CheckpointError, ConfigError, UserError
+from ..inference.engines.cache import refusal_behind
 from ..inference.engines.engine import Engine, Run
 from ..inference.model import Model
 from ..messages import brief
@@ -49,6 +50,11 @@ class GraphTarget(Target):
             except (UserError, OSError):
                 raise
             except Exception as error:  # a library's own, of any class
+                if reason := refusal_behind(error, folder):
+                    raise CheckpointError(
+                        f"cannot write the {kind} tower for {self.name}: {reason}; free some space or choose another "
+                        "place (nothing was left)"
+                    ) from error
                 reason = brief(str(error) or type(error).__name__, 200)
                 raise CheckpointError(
                     f"the {kind} tower has no graph for {self.name}, {reason}; choose another --to"

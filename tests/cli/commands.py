@@ -30,12 +30,14 @@ FILES = {
     "convert": ("convert a", None, None),
 }
 REST = {"tags": ["det.jsonl"], "boxes": ["det.jsonl"], "vocab": ["--size", "200"], "pairs": ["--allow-counts"]}
+REST["export"] = ["--to", "openvino"]
 FOLDERS = {
     "shard": ("data shard pairs.jsonl --per-shard 2", None, None),
     "encode": ("encode --model a --input pairs.jsonl", "--output", None),
     "benchmark": (EVAL, "--output", None),
     "interpolate": ("interpolate a b", None, "a"),
     "convert": ("convert w.pdparams --no-check --vocab tiny_vocab.txt", None, None),
+    "export": ("export a", None, None),
 }
 KNOWN = {"check", "encode", "eval", "benchmark", "scale", "shard", "interpolate"}
 """Commands that know what they wrote."""

@@ -38,6 +38,8 @@ convert model out.pdparams --to release
 convert zip.pt out --no-check -o activation=gelu --vocab vocab.txt
 convert model out --config model/config.json --no-check --replace
 interpolate model model out --share 0.3
+export model out --to paddle --max-length 12 --weights average
+export model out --to openvino --source rows.jsonl --vocab vocab.txt --replace
 download --list
 download ernie-vil2-base-vit-zh --offline --output out --timeout 3 --limit 1
 eval --embeddings emb --json out.json --protocol both

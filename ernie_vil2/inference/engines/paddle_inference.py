@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from paddle import inference
 from ...device import current_device
 from ...errors import CheckpointError
 from ...messages import brief
+from ...runtime import STDOUT, unheard
 from ...threads import MOST_WORKERS, SplitThreads, keep_in_children, refuse_fork, thread_count
 from .engine import Session
 from .tracing import INPUTS, traced_function, tracing
@@ -44,6 +45,7 @@ class PaddleInferenceEngine:
         self.device = current_device()
         self.lock = threading.Lock()
         self.predictors: dict[int, queue.SimpleQueue] = {}
+        self.heard: set[Predictor] = set()
         keep_in_children(self)
 
     @property
@@ -62,7 +64,10 @@ class PaddleInferenceEngine:
         def run(*arrays: np.ndarray) -> np.ndarray:
             predictor, thread = free.get()
             try:
-                return thread.submit(computed, predictor, arrays).result()
+                with nullcontext() if predictor in self.heard else unheard(STDOUT):  # oneDNN's kernels say their names
+                    found = thread.submit(computed, predictor, arrays).result()
+                self.heard.add(predictor)
+                return found
             finally:
                 free.put((predictor, thread))
 

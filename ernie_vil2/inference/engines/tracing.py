@@ -5,12 +5,10 @@ a frozen statistic is in the graph as it is in the network.
 """
 
 import functools
-import os
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +17,7 @@ import paddle
 
 from ...config.model import ModelConfig
 from ...device import float32_copy
+from ...runtime import STDERR, unheard
 from .dynamic import evaluation
 
 LOCK = threading.Lock()
@@ -87,17 +86,9 @@ def doubled(x: paddle.Tensor) -> paddle.Tensor:
 def say_first_remark() -> None:
     """Let Paddle's C++ code remark on its own operators, as it does in the first graph of a process (3.3.1), where
     nobody reads it."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    with suppress(OSError), open(os.devnull, "wb") as nobody:
-        stderr = os.dup(2)
-        try:
-            os.dup2(nobody.fileno(), 2)
-            spec = paddle.static.InputSpec([1], "float32")
-            paddle.jit.to_static(doubled, input_spec=[spec], full_graph=True).concrete_program  # noqa: B018
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    with unheard(STDERR):
+        spec = paddle.static.InputSpec([1], "float32")
+        paddle.jit.to_static(doubled, input_spec=[spec], full_graph=True).concrete_program  # noqa: B018
 
 
 @contextmanager
