@@ -10,7 +10,9 @@ from ..files.marks import written_by
 from ..inference.model import Model
 from ..versions import versions
 from .parity import LARGEST_DIFFERENCE, Row
+from .pixels_description import pixels_description
 from .target import Target
+from .tokens_description import tokens_description
 
 DESCRIPTION, FORMAT = "export.json", 1
 COMMAND = "export"
@@ -21,8 +23,8 @@ def description(
 ) -> dict[str, Any]:
     """What export.json says of a model that was written by a target; rows: what was found by running the files."""
     parts = target.parts(model)
-    parts["image"] = {**parts["image"], "pixels": pixels_of(model), **boxes_of(model)}
-    parts["text"] = {**parts["text"], "tokens": tokens_of(model)}
+    parts["image"] = {**parts["image"], "pixels": pixels_description(model.config.pixels), **boxes_of(model)}
+    parts["text"] = {**parts["text"], "tokens": tokens_description(model.tokenizer)}
     scale = model.logit_scale
     return {
         "format": FORMAT,
@@ -36,17 +38,6 @@ def description(
         "notes": list(notes),
         "parity": parity_of(rows),
     }
-
-
-def pixels_of(model: Model) -> dict[str, Any]:
-    """How a picture becomes the first input of the image tower."""
-    return asdict(model.config.pixels)
-
-
-def tokens_of(model: Model) -> dict[str, Any]:
-    """How a text becomes the input of the text tower."""
-    tokenizer = model.tokenizer
-    return {"max_length": tokenizer.max_length, "pad_id": tokenizer.pad_id, "fixed_length": tokenizer.fixed_length}
 
 
 def boxes_of(model: Model) -> dict[str, Any]:

@@ -14,25 +14,31 @@ from ..inference.engines.engine import Engine, Run
 from ..inference.model import Model
 from ..messages import brief
 from ..versions import installed_version
+from . import onnx_graph
+from .client_program import ONNX_RUNTIME, OPENVINO, PADDLE_INFERENCE, Runtime, write_client
 from .target import Target
 
 
 class GraphTarget(Target):
     """A runtime that reads a graph for each tower, from files named `image` and `text`.
 
-    endings: of the files of a graph. distribution: the package without which it is neither written nor run.
+    endings: of the files of a graph. distributions: the packages without which it is neither written nor run; install:
+    what to give pip for them. runtime: what its client computes with.
     """
 
     endings: ClassVar[tuple[str, ...]]
-    distribution: ClassVar[str]
+    distributions: ClassVar[tuple[str, ...]] = ()
+    install: ClassVar[str] = ""
+    runtime: ClassVar[Runtime]
 
     def check(self, config: ModelConfig) -> None:
-        """ConfigError where the runtime is not installed."""
-        if not installed_version(self.distribution):
-            raise ConfigError(
-                f"--to {self.name} needs {self.distribution}, which is not installed; install it with: "
-                f"pip install {self.distribution}"
-            )
+        """ConfigError where a package is not installed."""
+        for distribution in self.distributions:
+            if not installed_version(distribution):
+                raise ConfigError(
+                    f"--to {self.name} needs {distribution}, which is not installed; install it with: "
+                    f"pip install {self.install}"
+                )
 
     @abstractmethod
     def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
@@ -43,7 +49,7 @@ class GraphTarget(Target):
         """The Run of a tower that was written into a folder."""
 
     def write(self, model: Model, folder: Path) -> list[str]:
-        """Write the graphs of both towers."""
+        """Write the graphs of both towers, and a client of them."""
         for kind in model.config.towers():
             try:
                 self.write_graph(model.network, kind, boxes_of(model, kind), folder)
@@ -59,6 +65,7 @@ class GraphTarget(Target):
                 raise CheckpointError(
                     f"the {kind} tower has no graph for {self.name}, {reason}; choose another --to"
                 ) from error
+        write_client(folder, self.runtime, model.config.pixels, model.most_boxes > 0)
         return []
 
     def parts(self, model: Model) -> dict[str, dict[str, Any]]:
@@ -78,12 +85,9 @@ class GraphTarget(Target):
 
 
 class PaddleTarget(GraphTarget):
-    """Paddle Inference: `paddle.jit.save` of a tower."""
+    """Paddle Inference: `paddle.jit.save` of a tower; this project runs on Paddle, so that nothing is lacking."""
 
-    name, endings, distribution = "paddle", (".json", ".pdiparams"), "paddlepaddle"
-
-    def check(self, config: ModelConfig) -> None:
-        """Nothing is lacking: this project runs on Paddle, whichever of its builds is installed."""
+    name, endings, runtime = "paddle", (".json", ".pdiparams"), PADDLE_INFERENCE
 
     def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
         from ..inference.engines.paddle_inference import write_graph
@@ -99,7 +103,8 @@ class PaddleTarget(GraphTarget):
 class OpenVinoTarget(GraphTarget):
     """OpenVINO's own files, without a way through ONNX."""
 
-    name, endings, distribution = "openvino", (".xml", ".bin"), "openvino"
+    name, endings, runtime = "openvino", (".xml", ".bin"), OPENVINO
+    distributions, install = OPENVINO.distributions, "-r requirements.txt"
 
     def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
         from ..inference.engines.openvino_engine import write_graph
@@ -110,6 +115,25 @@ class OpenVinoTarget(GraphTarget):
         from ..inference.engines.openvino_engine import OpenVinoEngine
 
         return run_alone(OpenVinoEngine(folder, "fp32", boxed, f"{kind}.xml"))
+
+
+class OnnxTarget(GraphTarget):
+    """ONNX files, which many runtimes read; here ONNX Runtime tries them."""
+
+    name, endings, runtime = "onnx", (".onnx",), ONNX_RUNTIME
+    distributions = ("paddle2onnx", "onnx", *ONNX_RUNTIME.distributions)
+    install = "--no-deps -r requirements-export.txt"
+
+    def check(self, config: ModelConfig) -> None:
+        """ConfigError where a package is not installed, or a tower is too large for a file."""
+        super().check(config)
+        onnx_graph.check_size(config)
+
+    def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
+        onnx_graph.write_graph(network, kind, most_boxes, folder / f"{kind}.onnx")
+
+    def run_of(self, folder: Path, kind: str, boxed: bool) -> Run:
+        return onnx_graph.onnx_run(folder / f"{kind}.onnx")
 
 
 def run_alone(engine: Engine) -> Run:

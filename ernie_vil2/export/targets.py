@@ -2,10 +2,10 @@
 
 from ..errors import ConfigError, nearest
 from ..messages import brief, quoted
-from .graph_targets import OpenVinoTarget, PaddleTarget
+from .graph_targets import OnnxTarget, OpenVinoTarget, PaddleTarget
 from .target import Target
 
-TARGETS: dict[str, Target] = {target.name: target for target in (PaddleTarget(), OpenVinoTarget())}
+TARGETS: dict[str, Target] = {target.name: target for target in (PaddleTarget(), OnnxTarget(), OpenVinoTarget())}
 """{what `--to` is given: Target}"""
 
 
