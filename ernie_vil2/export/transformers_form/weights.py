@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoints.layouts import hugging_face
-from ..checkpoints.layouts.clip import TRANSFORMERS, without_patch_bias
-from ..checkpoints.layouts.mapping import Entry, Mapped, reshaped, transposed
-from ..checkpoints.layouts.text_export import entries_back
-from ..config.model import PLAIN, ModelConfig
-from ..config.tower_fields import ImageTowerConfig, TextTowerConfig
-from ..errors import ConfigError
+from ...checkpoints.layouts import hugging_face
+from ...checkpoints.layouts.clip import TRANSFORMERS, without_patch_bias
+from ...checkpoints.layouts.mapping import Entry, Mapped, reshaped, transposed
+from ...checkpoints.layouts.text_export import entries_back
+from ...config.model import PLAIN, ModelConfig
+from ...config.tower_fields import ImageTowerConfig, TextTowerConfig
+from ...errors import ConfigError
 
 VISION, TEXT = "vision_model.", "text_model."
 """Beginnings of the keys of both towers, which names of their own follow"""
@@ -79,7 +79,7 @@ def vision_settings(tower: ImageTowerConfig) -> dict[str, Any]:
 
 
 def model_state(state: Mapping[str, np.ndarray], config: ModelConfig) -> Mapped:
-    """{key of a VisionTextDualEncoderModel: float32 array} of a state in the release's keys, computed when asked for."""
+    """{key of a VisionTextDualEncoderModel: float32 array} of a state in the release's keys, made when asked for."""
     towers = without_patch_bias(state, config.image_tower, TRANSFORMERS).entries
     entries = {f"{VISION if key.startswith(VISION) else ''}{key}": entry for key, entry in towers.items()}
     text = replace(config.text_tower, projection=0)
