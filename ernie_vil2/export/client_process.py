@@ -14,7 +14,6 @@ from ..messages import brief
 from .parity_inputs import Items
 from .target import CLIENT
 
-PROJECT = __name__.partition(".")[0]
 PROGRAM = """
 import json, os, runpy, sys
 job = json.load(sys.stdin)
@@ -29,10 +28,10 @@ np.savez(answer, **found)
 """Calls the two functions of a client; a module that is None cannot be imported"""
 
 
-def client_embeddings(folder: Path, items: Items, absent: Collection[str] = (PROJECT,)) -> dict[str, np.ndarray]:
+def client_embeddings(folder: Path, items: Items, absent: Collection[str]) -> dict[str, np.ndarray]:
     """{"image": [N, D], "text": [N, D]} of the pictures' files and of the captions, by the client in a folder.
 
-    absent: modules that it does without. CheckpointError, with the last line that it printed, where it fails.
+    absent: modules that it must do without. CheckpointError, with the last line that it printed, where it fails.
     """
     job = {
         "client": str(folder / CLIENT),

@@ -11,7 +11,6 @@ from .description import COMMAND, description, write_description
 from .exported_model import AVERAGE, exportable_config, exported_model
 from .parity_inputs import drawn_items, items_of
 from .place import claim, new_folder
-from .target import CLIENT
 from .targets import target_of
 
 
@@ -37,17 +36,15 @@ def export(
     form, model = target_of(to), told_model(model)
     claim(target, model, vocab, replace)
     form.check(exportable_config(model, vocab, weights, max_length))
+    loaded = exported_model(model, vocab, weights, max_length)
     with new_folder(target, replace) as made, scratch_folder(COMMAND) as scratch:
-        loaded = exported_model(model, vocab, weights, max_length)
         items = drawn_items(scratch) if source is None else items_of(source, loaded, scratch)
         notes = form.write(loaded, made)
         rows = parity.array_rows(loaded, form.runs(loaded, made), items)
         parity.refuse_difference(rows, to)
-        if (made / CLIENT).is_file():
-            write_description(made, description(loaded, form, weights, notes))
-            found = parity.client_rows(loaded, items, client_embeddings(made, items))
-            if form.exact_client:
-                parity.refuse_difference(found, to)
-            rows += found
-        write_description(made, description(loaded, form, weights, notes, rows))
-    return [*(f"note: {note}" for note in notes), *parity.table(rows), f"wrote {target}"]
+        write_description(made, description(loaded, form, weights, notes))
+        found = parity.client_rows(loaded, items, client_embeddings(made, items, form.does_without))
+        if form.exact_client:
+            parity.refuse_difference(found, to)
+        write_description(made, description(loaded, form, weights, notes, [*rows, *found]))
+    return [*(f"note: {note}" for note in notes), *parity.table([*rows, *found]), f"wrote {target}"]

@@ -88,6 +88,7 @@ class PaddleTarget(GraphTarget):
     """Paddle Inference: `paddle.jit.save` of a tower; this project runs on Paddle, so that nothing is lacking."""
 
     name, endings, runtime = "paddle", (".json", ".pdiparams"), PADDLE_INFERENCE
+    does_without = ("ernie_vil2",)
 
     def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
         from ..inference.engines.paddle_inference import write_graph

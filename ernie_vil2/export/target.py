@@ -17,11 +17,13 @@ class Target(ABC):
     """A form of a model that another runtime reads.
 
     name: what `--to` is given. exact_client: whether its client reads pictures and texts as this project does, so that
-    an embedding of its own that differs is an error; where it is not, the difference is only told.
+    an embedding of its own that differs is an error; where it is not, the difference is only told. does_without:
+    modules that its client must not need.
     """
 
     name: ClassVar[str]
     exact_client: ClassVar[bool] = True
+    does_without: ClassVar[tuple[str, ...]] = ("ernie_vil2", "paddle")
 
     @abstractmethod
     def check(self, config: ModelConfig) -> None:

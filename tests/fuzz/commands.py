@@ -121,10 +121,11 @@ def run(example: Example, folder: object) -> object:
     sys.argv[:] = ["ernie-vil2", *argv]
     starts = (
         mock.patch.object(ernie_vil2, "load", begin),
+        mock.patch("ernie_vil2.export.export.exported_model", begin),
         *(mock.patch.object(verb, "import_paddle", begin) for verb in (train, demo)),
     )
     try:
-        with starts[0], starts[1], starts[2]:
+        with starts[0], starts[1], starts[2], starts[3]:
             run_tool(dispatch, argv)
     except Started:
         return 0
