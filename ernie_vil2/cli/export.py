@@ -1,4 +1,4 @@
-"""A model's towers for another runtime: export.py MODEL OUT --to paddle|onnx|openvino; what is written is run.
+"""A model's towers for another runtime: export.py MODEL OUT --to paddle|onnx|openvino|transformers, which runs them.
 
 OUT becomes a folder of both towers, export.json, which says all that a reader of pictures and texts must know, a client
 that needs nothing of this project, and what that client imports. A difference of more than 1e-4 between embeddings of

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.model import PixelProfile
+from ..files.atomic import synced_file
 from .client_pixels import imports, pixel_source
 from .pixels_description import LIBRARIES, installed
 from .target import CLIENT, REQUIREMENTS
@@ -77,6 +78,8 @@ def tower(side):
     return run
 ''',
 )
+STANDARD = ("import functools", "import json", "import sys", "from pathlib import Path")
+ALWAYS = ("import numpy as np", "from tokenizers import Tokenizer")
 TOP = '''\
 """Embeddings of pictures and texts by {runtime}; export.json beside this file says what is done, and why.
 
@@ -98,11 +101,11 @@ BATCH = 8
 REGIONS = '''
 
 def regions(count):
-    """(boxes float32 [B, most + 1, 4], how many of them count int64 [B]) of pictures that nobody marked anything in."""
-    known, boxes = ABOUT["image"]["boxes"], np.zeros((count, ABOUT["image"]["boxes"]["most"] + 1, 4), np.float32)
-    boxes[:, : len(known["default"])] = known["default"]
-    return boxes, np.full(count, len(known["default"]))
-
+    """(boxes float32 [B, most + 1, 4], how many of them count int64 [B]) of pictures without any of their own."""
+    default = ABOUT["image"]["boxes"]["default"]
+    boxes = np.zeros((count, ABOUT["image"]["boxes"]["most"] + 1, 4), np.float32)
+    boxes[:, : len(default)] = default
+    return boxes, np.full(count, len(default), np.int64)
 '''
 ENCODED = '''
 
@@ -147,17 +150,12 @@ def client_source(runtime: Runtime, profile: PixelProfile, boxed: bool = False) 
     standard, others = imports(profile)
     top = TOP.format(
         runtime=runtime.name,
-        standard="\n".join(sorted(["import functools", "import json", "import sys", *standard]) + [PATH]),
-        others="\n".join(
-            in_order([*others, "import numpy as np", runtime.imports, "from tokenizers import Tokenizer"])
-        ),
+        standard="\n".join(in_order([*standard, *STANDARD])),
+        others="\n".join(in_order([*others, *ALWAYS, runtime.imports])),
     )
     arrays = BOXED_ARRAYS if boxed else PLAIN_ARRAYS
-    middle = [runtime.tower, "\n", pixel_source(profile), REGIONS.rstrip("\n") + "\n" if boxed else ""]
-    return "".join([top, *middle, ENCODED.format(arrays=arrays)])
-
-
-PATH = "from pathlib import Path"
+    parts = [top, runtime.tower, "\n", pixel_source(profile), REGIONS if boxed else "", ENCODED.format(arrays=arrays)]
+    return "".join(parts)
 
 
 def in_order(lines: Sequence[str]) -> list[str]:
@@ -180,4 +178,5 @@ def write_client(folder: Path, runtime: Runtime, profile: PixelProfile, boxed: b
         (CLIENT, client_source(runtime, profile, boxed)),
         (REQUIREMENTS, client_requirements(runtime, profile)),
     ):
-        (folder / name).write_text(text, encoding="utf-8")
+        with synced_file(folder / name) as handle:
+            handle.write(text.encode("utf-8"))

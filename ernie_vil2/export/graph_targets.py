@@ -105,7 +105,7 @@ class OpenVinoTarget(GraphTarget):
     """OpenVINO's own files, without a way through ONNX."""
 
     name, endings, runtime = "openvino", (".xml", ".bin"), OPENVINO
-    distributions, install = OPENVINO.distributions, "-r requirements.txt"
+    distributions, install = OPENVINO.distributions, OPENVINO.distributions[0]
 
     def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
         from ..inference.engines.openvino_engine import write_graph

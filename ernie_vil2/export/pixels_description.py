@@ -47,7 +47,7 @@ def pixels_description(profile: PixelProfile) -> dict[str, Any]:
     """What export.json says of the pixels [B, 3, size, size] that a picture becomes."""
     library, distributions = LIBRARIES[profile.decoder]
     used, version = installed(distributions)
-    tensor = profile.interpolation == "tensor"
+    named = FILTERS.get((profile.decoder, profile.interpolation))
     return {
         "in_words": [line for line in sentences(profile) if line],
         "decoder": {
@@ -61,16 +61,16 @@ def pixels_description(profile: PixelProfile) -> dict[str, Any]:
         "colours": "RGB",
         "resize_to": profile.resized,
         "resize": {
-            "library": "none" if tensor else library,
-            "filter": TENSOR if tensor else FILTERS[profile.decoder, profile.interpolation],
+            "library": library if named else "none",
+            "filter": named or TENSOR,
             "short_side": "resize_to",
             "long_side": LONG_SIDES[profile.resize],
             "height_and_width": ORDER,
-            "gives": "floats in [0, 1]" if tensor else "whole numbers from 0 to 255",
+            "gives": "whole numbers from 0 to 255" if named else "floats in [0, 1]",
         },
         "size": profile.size,
         "crop": {"top_and_left": f"{centre_of(profile)}((side - size) / 2)"},
-        "scale": 1 if tensor else 255,
+        "scale": 255 if named else 1,
         "mean": list(profile.mean),
         "std": list(profile.std),
         "normalised": "(pixel / scale - mean) / std, for each of the three colours",
@@ -83,9 +83,8 @@ def sentences(profile: PixelProfile) -> tuple[str, ...]:
     """The way of a picture, step by step."""
     library = LIBRARIES[profile.decoder][0]
     square = profile.resize == "square"
-    by = (
-        TENSOR if profile.interpolation == "tensor" else f"{library}, {FILTERS[profile.decoder, profile.interpolation]}"
-    )
+    named = FILTERS.get((profile.decoder, profile.interpolation))
+    by = f"{library}, {named}" if named else TENSOR
     return (
         f"{library} decodes the file to RGB: {DECODING[profile.decoder]}.",
         f"Of over 8 bits a colour: {WIDE[profile.wide_range]}." if profile.decoder == "pil" else "",

@@ -90,9 +90,8 @@ def test_ids_with_gaps_and_a_token_without_a_place_of_its_own(tmp_path):
     path.write_text("[PAD]\t0\n[CLS]\t7\n[SEP]\t5\n[UNK]\t900\ncat\t11\nmat\t11\n##s\t30\n", encoding="utf-8")
     ours = Tokenizer(path)
     theirs = Theirs.from_str(json.dumps(tokens_description(ours)["tokenizer"]))
-    assert (
-        ids(theirs, ["mats cats 猫"]).tolist() == ours.encode("mats cats 猫").tolist() == [[7, 11, 30, 11, 30, 900, 5]]
-    )
+    assert ours.encode("mats cats 猫").tolist() == [[7, 11, 30, 11, 30, 900, 5]]
+    np.testing.assert_array_equal(ids(theirs, ["mats cats 猫"]), ours.encode("mats cats 猫"))
 
 
 def test_the_words_say_what_the_form_does(both):
