@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import CheckpointError
 from ..messages import brief
 from .parity_inputs import Items
-from .target import CLIENT
+from .target import CLIENT, PROJECT
 
 PROGRAM = """
 import json, os, runpy, sys
@@ -28,7 +28,7 @@ np.savez(answer, **found)
 """Calls the two functions of a client; a module that is None cannot be imported"""
 
 
-def client_embeddings(folder: Path, items: Items, absent: Collection[str]) -> dict[str, np.ndarray]:
+def client_embeddings(folder: Path, items: Items, absent: Collection[str] = (PROJECT,)) -> dict[str, np.ndarray]:
     """{"image": [N, D], "text": [N, D]} of the pictures' files and of the captions, by the client in a folder.
 
     absent: modules that it must do without. CheckpointError, with the last line that it printed, where it fails.

@@ -16,7 +16,7 @@ from ..messages import brief
 from ..versions import installed_version
 from . import onnx_graph
 from .client_program import ONNX_RUNTIME, OPENVINO, PADDLE_INFERENCE, Runtime, write_client
-from .target import Target
+from .target import PROJECT, Target
 
 
 class GraphTarget(Target):
@@ -88,7 +88,7 @@ class PaddleTarget(GraphTarget):
     """Paddle Inference: `paddle.jit.save` of a tower; this project runs on Paddle, so that nothing is lacking."""
 
     name, endings, runtime = "paddle", (".json", ".pdiparams"), PADDLE_INFERENCE
-    does_without = ("ernie_vil2",)
+    does_without = (PROJECT,)
 
     def write_graph(self, network: Any, kind: str, most_boxes: int, folder: Path) -> None:
         from ..inference.engines.paddle_inference import write_graph

@@ -31,8 +31,6 @@ LARGEST = 2**31 - 2**20
 OUTPUT = "embedding"
 FLOAT = np.dtype(np.float32).itemsize
 AXES = ("batch", "length")
-QUIETEST = 4
-"""Of ONNX Runtime's levels of severity: fatal"""
 
 
 def check_size(config: ModelConfig) -> None:
@@ -69,6 +67,7 @@ def write_graph(network: "paddle.nn.Layer", kind: str, most_boxes: int, path: Pa
             made = export(str(program), str(weights), *settings)
     model = onnx.load_model_from_string(made)
     rename(model, kind)
+    leave_out_unread(model)
     onnx.checker.check_model(model)
     onnx.save_model(model, path)
 
@@ -88,6 +87,21 @@ def rename(model: "onnx.ModelProto", kind: str) -> None:
             size.dim_param = AXES[axis]
 
 
+def leave_out_unread(model: "onnx.ModelProto") -> None:
+    """Leave out what no operation reads, such as the axes that paddle2onnx made attributes of: ONNX Runtime would warn
+    of it whenever it opens the file. The nodes stand in the order in which they are computed."""
+    read = {OUTPUT}
+    for place in reversed(range(len(model.graph.node))):
+        node = model.graph.node[place]
+        if read.intersection(node.output):
+            read.update(node.input)
+        else:
+            del model.graph.node[place]
+    for place in reversed(range(len(model.graph.initializer))):
+        if model.graph.initializer[place].name not in read:
+            del model.graph.initializer[place]
+
+
 def open_axes(value: "onnx.ValueInfoProto") -> Iterator[tuple[int, "onnx.TensorShapeProto.Dimension"]]:
     """(number, size) of the axes of an input or output that are open."""
     for axis, size in enumerate(value.type.tensor_type.shape.dim):
@@ -100,7 +114,7 @@ def onnx_run(path: Path) -> Run:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads, settings.log_severity_level = thread_count(), QUIETEST
+    settings.intra_op_num_threads = thread_count()
     session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
     names = [given.name for given in session.get_inputs()]
 

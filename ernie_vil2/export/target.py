@@ -9,6 +9,7 @@ from ..config.model import ModelConfig
 from ..inference.engines.engine import Run
 from ..inference.model import Model
 
+PROJECT = __name__.partition(".")[0]
 CLIENT, REQUIREMENTS = "client.py", "requirements.txt"
 """A program that needs nothing of this project, and what it imports"""
 
@@ -23,7 +24,7 @@ class Target(ABC):
 
     name: ClassVar[str]
     exact_client: ClassVar[bool] = True
-    does_without: ClassVar[tuple[str, ...]] = ("ernie_vil2", "paddle")
+    does_without: ClassVar[tuple[str, ...]] = (PROJECT, "paddle")
 
     @abstractmethod
     def check(self, config: ModelConfig) -> None:

@@ -19,3 +19,12 @@ def directory(tmp_path, tiny_vocab):
         return tmp_path / "model"
 
     return make
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Exports whose clients are written and not run: a process each would be most of the time."""
+    from ernie_vil2.export import export, parity
+
+    monkeypatch.setattr(export, "client_embeddings", lambda *arguments: {})
+    monkeypatch.setattr(parity, "client_rows", lambda *arguments: [])

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from ernie_vil2.config.model import PIXEL_PROFILES, PixelProfile
-from ernie_vil2.export.client_process import PROJECT, client_embeddings
+from ernie_vil2.export.client_process import client_embeddings
 from ernie_vil2.export.description import description, write_description
 from ernie_vil2.export.exported_model import AVERAGE, exported_model
 from ernie_vil2.export.parity_inputs import drawn_items
 from ernie_vil2.export.targets import TARGETS
 from tests.inference.engines.towers import BRIVL, PLAIN
 
-ABSENT = {"paddle": (PROJECT,), "openvino": (PROJECT, "paddle")}
+ABSENT = {"paddle": ("ernie_vil2",), "openvino": ("ernie_vil2", "paddle")}
 BOXED = replace(BRIVL, pixels=replace(PIXEL_PROFILES["brivl"], size=32))
 PILLOW = replace(PLAIN, pixels=PixelProfile(decoder="pil", interpolation="bicubic", resize="short_side", size=32))
 

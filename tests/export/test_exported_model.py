@@ -27,7 +27,7 @@ def run(tmp_path_factory):
     return folder / "run", trainer
 
 
-def test_the_one_that_is_asked_for_is_in_the_files(run, tmp_path):
+def test_the_one_that_is_asked_for_is_in_the_files(quick, run, tmp_path):
     export(run[0], tmp_path / "out", "openvino", weights="trained")
     trained = exported_model(latest_model(run[0]), weights="trained")
     (arrays,) = batches(trained.config, "text", sizes=(3,), lengths=(16,))

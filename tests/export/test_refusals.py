@@ -1,6 +1,5 @@
 """What cannot be exported is one sentence, told before the weights are read, and nothing is left."""
 
-import os
 import shutil
 
 import pytest
@@ -58,9 +57,8 @@ def test_what_the_arguments_show(here, options, told):
     assert said.startswith(told) and content(here) == before
 
 
-def test_an_earlier_export_stays_unless_it_is_to_be_replaced(here, monkeypatch):
-    monkeypatch.undo()
-    os.chdir(here)
+def test_an_earlier_export_stays_unless_it_is_to_be_replaced(quick, here, monkeypatch):
+    monkeypatch.setattr(exporting, "exported_model", exported_model.exported_model)
     export("model", "out", "openvino")
     before = content(here)
     assert refused("model", "out", "openvino").startswith("out is an earlier export; choose another name, or give")
@@ -105,8 +103,7 @@ def test_a_runtime_that_is_not_installed(here, monkeypatch):
 
 
 def test_a_tower_without_a_graph(here, monkeypatch):
-    monkeypatch.undo()
-    os.chdir(here)
+    monkeypatch.setattr(exporting, "exported_model", exported_model.exported_model)
 
     def fail(*arguments):
         raise RuntimeError("a network that asks the weather")

@@ -13,7 +13,7 @@ from ernie_vil2.cli.export import main
 from ernie_vil2.config.model import PIXEL_PROFILES
 from ernie_vil2.device import float32_copy
 from ernie_vil2.export import onnx_graph
-from ernie_vil2.export.client_process import PROJECT, client_embeddings
+from ernie_vil2.export.client_process import client_embeddings
 from ernie_vil2.export.parity_inputs import drawn_items
 from ernie_vil2.inference.engines.self_test import unit_rows
 from ernie_vil2.systems.registry import system_class
@@ -55,7 +55,7 @@ def test_an_export_and_its_client(config, tmp_path, tiny_vocab, capfd):
         "text.onnx",
     ]
     items = drawn_items(tmp_path)
-    found = client_embeddings(tmp_path / "out", items, (PROJECT, "paddle", "onnx"))
+    found = client_embeddings(tmp_path / "out", items, ("ernie_vil2", "paddle", "onnx"))
     model = ernie_vil2.load(tmp_path / "model", engine="paddle")
     np.testing.assert_allclose(found["image"], model.encode_image(list(items.pictures)), rtol=0, atol=2e-6)
     np.testing.assert_allclose(found["text"], model.encode_text(list(items.texts)), rtol=0, atol=2e-6)
