@@ -1,4 +1,4 @@
-"""A model's towers for another runtime: export.py MODEL OUT --to paddle|onnx|openvino; what it writes is run first.
+"""A model for another runtime: export.py MODEL OUT --to paddle|onnx|openvino|transformers; what is written is run.
 
 OUT becomes a folder of both towers, export.json, which says all that a reader of pictures and texts must know, a client
 that needs nothing of this project, and what that client imports. A difference of more than 1e-4 between embeddings of
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> None:
         "model", type=model_path, metavar="MODEL", help="model directory, folder of a run, or .pdparams"
     )
     parser.add_argument("target", metavar="OUT", help="the folder to write")
-    parser.add_argument("--to", required=True, metavar="TARGET", help="paddle, onnx or openvino")
+    parser.add_argument("--to", required=True, metavar="TARGET", help="paddle, onnx, openvino or transformers")
     parser.add_argument(
         "--weights",
         default="average",

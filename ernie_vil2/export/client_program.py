@@ -164,11 +164,12 @@ def in_order(lines: Sequence[str]) -> list[str]:
 
 
 def client_requirements(runtime: Runtime, profile: PixelProfile) -> str:
-    """The text of requirements.txt: what the client imports, as it is installed here, where the export was tried."""
+    """The text of requirements.txt: what the client imports, as it is installed here, where the export was tried; a
+    local build, such as torch's 2.13.0+cpu, as the release that it is of."""
     used = [runtime.distributions, *((name,) for name in runtime.needs), ("numpy",), ("tokenizers",)]
     used.append(LIBRARIES[profile.decoder][1])
     pins = (installed(distributions) for distributions in used)
-    return "".join(sorted(f"{name}=={version}\n" for name, version in pins))
+    return "".join(sorted(f"{name}=={str(version).partition('+')[0]}\n" for name, version in pins))
 
 
 def write_client(folder: Path, runtime: Runtime, profile: PixelProfile, boxed: bool = False) -> None:

@@ -4,8 +4,11 @@ from ..errors import ConfigError, nearest
 from ..messages import brief, quoted
 from .graph_targets import OnnxTarget, OpenVinoTarget, PaddleTarget
 from .target import Target
+from .transformers_form.target import TransformersTarget
 
-TARGETS: dict[str, Target] = {target.name: target for target in (PaddleTarget(), OnnxTarget(), OpenVinoTarget())}
+TARGETS: dict[str, Target] = {
+    target.name: target for target in (PaddleTarget(), OnnxTarget(), OpenVinoTarget(), TransformersTarget())
+}
 """{what `--to` is given: Target}"""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
+from ...config.tower_fields import ImageTowerConfig
 from ...errors import CheckpointError
 from ...schema import as_dict
 from . import shapes
@@ -188,13 +189,20 @@ def open_clip_pixels(told: Mapping[str, Any], preset: PixelProfile, where: str |
 
 
 def write(state: Mapping[str, Any], config: ModelConfig) -> Mapped:
-    """{OpenAI's key: array} of the image tower. A bias of the patches, which has no place there, is added to the
-    positions of the patches, which is the same. What the keys do not tell is in `settings`."""
-    tower = vit_of(config, NAME)
-    made = written(state, replace(tower, patch_bias=False), TORCH, "visual.")
+    """{OpenAI's key: array} of the image tower. What the keys do not tell is in `settings`."""
+    return without_patch_bias(state, vit_of(config, NAME), TORCH, "visual.")
+
+
+def without_patch_bias(
+    state: Mapping[str, Any], tower: ImageTowerConfig, table: Mapping[str, Part], prefix: str = ""
+) -> Mapped:
+    """{their key: array}: a bias of the patches, which has no place there, is added to the positions of the patches,
+    which is the same."""
+    made = written(state, replace(tower, patch_bias=False), table, prefix)
     if tower.patch_bias:
         sources = ("visual.positional_embedding", "visual.patch_embed.proj.bias")
-        made.entries[sources[0]] = Entry(sources, made.entries[sources[0]].shape, with_bias)
+        name = prefix + table["positional_embedding"].names[0]
+        made.entries[name] = Entry(sources, made.entries[name].shape, with_bias)
     return made
 
 

@@ -30,6 +30,8 @@ NAMES = Names(
 )
 PREFIXES = ("", "ernie.", "bert.", "roberta.")
 EPSILON = 1e-12
+TOKEN_TYPES = 2
+"""Rows of token types of an ErnieModel that needs none: the library's default"""
 
 
 def fits(keys: Collection[str]) -> bool:
@@ -51,8 +53,8 @@ def read(found: Found) -> Read:
 
 
 def write(state: Mapping[str, Any], config: ModelConfig) -> Mapped:
-    """{key: array} of an ErnieModel of transformers, whose token type rows are zeros."""
-    return Mapped(Float32View(state), entries_back(config.text_tower, NAMES, "", types=2))
+    """{key: array} of an ErnieModel of transformers, whose token type rows are zeros where the tower has none."""
+    return Mapped(Float32View(state), entries_back(config.text_tower, NAMES, "", types=TOKEN_TYPES))
 
 
 def settings(config: ModelConfig) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def settings(config: ModelConfig) -> dict[str, Any]:
     return settings_back(config.text_tower) | {
         "architectures": ["ErnieModel"],
         "model_type": "ernie",
-        "type_vocab_size": 2,
+        "type_vocab_size": config.text_tower.token_types or TOKEN_TYPES,
         "torch_dtype": "float32",
     }
 

@@ -11,7 +11,8 @@ from .text_tower import POSITION, TOKEN_TYPE, WORD, Names, layers
 
 
 def entries_back(tower: TextTowerConfig, names: Names, prefix: str, types: int = 0) -> dict[str, Entry]:
-    """{their key: Entry} from a state of ours; `types`: rows of zero token type embeddings that are made up."""
+    """{their key: Entry} from a state of ours; `types`: rows of token type embeddings, those of the tower where it has
+    some and else zeros; 0 leaves them out."""
     if tower.kind != "ernie" or tower.projection:
         raise CheckpointError(
             f"a text tower {'with a projection' if tower.kind == 'ernie' else f'of kind {tower.kind}'} has no form in "
@@ -32,7 +33,9 @@ def entries_back(tower: TextTowerConfig, names: Names, prefix: str, types: int =
 
     entries[prefix + WORD] = copied("text_model.word_emb.weight", (tower.vocab_size, width))
     entries[prefix + POSITION] = copied("text_model.pos_emb.weight", (tower.positions, width))
-    if types:
+    if types and tower.token_types:
+        entries[prefix + TOKEN_TYPE] = copied("text_model.type_emb.weight", (tower.token_types, width))
+    elif types:
         entries[prefix + TOKEN_TYPE] = Entry((), (types, width), lambda: np.zeros((types, width), np.float32))
     for ours, theirs, sizes in layers(tower, names):
         linear(ours, theirs, *sizes) if sizes else norm(ours, theirs)

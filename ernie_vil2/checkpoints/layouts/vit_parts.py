@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -182,14 +183,26 @@ def written(state: Mapping[str, Any], tower: ImageTowerConfig, table: Mapping[st
         plain = key.removeprefix("visual.")
         number = BLOCK.search(plain)
         part = table.get(BLOCK.sub("#", plain, count=1))
-        if part is None or len(part.names) > 1:
+        if part is None:
             raise CheckpointError(f"that layout has no place for {key}; write another one")
-        name = prefix + (part.names[0].replace("#", number[0]) if number else part.names[0])
-        if part.how == "flat":
-            entries[name] = reshaped(key, [side for side in shape if side > 1])
+        names = [prefix + (name.replace("#", number[0]) if number else name) for name in part.names]
+        if len(names) > 1:
+            entries |= divided(key, shape, names)
+        elif part.how == "flat":
+            entries[names[0]] = reshaped(key, [side for side in shape if side > 1])
         else:
-            entries[name] = transposed(key, shape[::-1]) if part.how == "transposed" else copied(key, shape)
+            entries[names[0]] = transposed(key, shape[::-1]) if part.how == "transposed" else copied(key, shape)
     return Mapped(as_float32(state), entries)
+
+
+def divided(key: str, shape: Sequence[int], names: Sequence[str]) -> dict[str, Entry]:
+    """{name: Entry} of equal parts of one of our tensors along its last axis, such as query, key and value of
+    [in, 3 out], transposed."""
+    count, sides = len(names), (shape[-1] // len(names), *shape[:-1])
+    return {
+        name: Entry((key,), sides, partial(lambda index, array: np.split(array, count, -1)[index].T, index), moves=True)
+        for index, name in enumerate(names)
+    }
 
 
 def vit_of(config: ModelConfig, name: str) -> ImageTowerConfig:
