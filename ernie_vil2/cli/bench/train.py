@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 from ...config.load import load_run
+from ...config.run import MAX_BATCH
 from ...device import current_device
 from ...runtime import import_paddle
 from ...studies.speed.training.comparison import compare
 from ...studies.speed.training.measurements import PROJECT
 from ...studies.speed.training.report import tables
 from ...studies.speed.turns.torch_python import TORCH_PYTHON
-from ..arguments import add_run, count, positive
+from ..arguments import add_run, between, count, positive
 from ..progress import note
 from ..stopping import stoppable
 
@@ -33,7 +34,8 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `train` to the verbs of an argument parser."""
     verb = verbs.add_parser("train", help=run.__doc__, description=run.__doc__)
     add_run(verb, BASE)
-    verb.add_argument("--batch", type=count, default=16, metavar="N", help="pairs of a step (default %(default)s)")
+    pairs = between(int, 2, MAX_BATCH)
+    verb.add_argument("--batch", type=pairs, default=16, metavar="N", help="pairs of a step (default %(default)s)")
     verb.add_argument(
         "--steps", type=count, default=1, metavar="N", help="of each side in a turn (default %(default)s)"
     )

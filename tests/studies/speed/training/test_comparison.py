@@ -1,10 +1,12 @@
 """`bench train` measures both sides in turns, says what they do, and why one of them cannot take part."""
 
+import argparse
 import dataclasses
 import sys
 
 import pytest
 
+from ernie_vil2.cli.bench import train
 from ernie_vil2.cli.bench.main import main
 from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import ConfigError, UserError
@@ -14,6 +16,7 @@ from ernie_vil2.studies.speed.training.measurements import PROJECT, TORCH, Compa
 from ernie_vil2.studies.speed.training.report import tables, three_digits
 from ernie_vil2.studies.speed.training.torch_side import check_config
 from ernie_vil2.studies.speed.training.work import Work, read_inputs
+from tests.conftest import ROOT
 
 BASE = "configs/ernie_vil2_base_vit_zh.yaml"
 TOWER = "depth: 1, width: 32, heads: 2"
@@ -91,6 +94,15 @@ def test_a_side_that_is_not_there_or_stops_has_its_reason(tmp_path, monkeypatch)
     found = compare(config, 4, 1, 3, torch=sys.executable, peak_speed=1e12)
     assert len(found.sides[PROJECT].turns) == 3
     assert found.sides[TORCH] == Measured(refused="out of memory")
+
+
+def test_every_option_is_documented():
+    text = (ROOT / "docs/speed.md").read_text(encoding="utf-8").partition("## Training on a CPU")[2]
+    verbs = argparse.ArgumentParser().add_subparsers()
+    train.add_verb(verbs)
+    named = [action.option_strings for action in verbs.choices["train"]._actions]
+    lacking = [names for names in named if not any(f"`{name}" in text for name in names)]
+    assert lacking == [["-h", "--help"]]
 
 
 def test_both_sides_get_the_same_noise(tmp_path):
