@@ -12,7 +12,7 @@ from ernie_vil2.config.load import load_run
 from ernie_vil2.config.run import RunConfig
 from ernie_vil2.device import current_device
 from ernie_vil2.studies.noise import VOCABULARY, random_batch
-from ernie_vil2.studies.speed.training import throughput
+from ernie_vil2.studies.speed.training.steps import throughput
 from ernie_vil2.training.rig import Rig, build
 from tests.gpu.kernel_trace import Trace, traced
 from tests.gpu.records import Figure, Record

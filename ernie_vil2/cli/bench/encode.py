@@ -6,9 +6,10 @@ from pathlib import Path
 from ...files.claim import Claims
 from ...files.json_files import write_json
 from ...messages import plain
-from ...studies.speed.encoding.comparison import TORCH_PYTHON, compare
+from ...studies.speed.encoding.comparison import compare
 from ...studies.speed.encoding.report import COMMAND, content, tables
 from ...studies.speed.encoding.sides import SIDES
+from ...studies.speed.turns.torch_python import TORCH_PYTHON
 from ..arguments import add_replace, count, model_path
 from ..progress import note
 from ..stopping import stoppable

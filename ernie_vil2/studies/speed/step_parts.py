@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ...training.rig import Rig
 
 REST = "rest"
+FIGURES, LOG = "figures for the log", "log"
+"""Parts of the steps that a run shows"""
 
 
 def part_calls(rig: "Rig") -> list[tuple[str, Any, str]]:
@@ -26,17 +28,21 @@ def part_calls(rig: "Rig") -> list[tuple[str, Any, str]]:
         ("clip", rig.gradients, "scale"),
         ("AdamW", rig.optimizer, "step"),
         ("EMA", rig.ema, "update"),
+        (FIGURES, rig, "_shown"),
+        (FIGURES, rig.updates, "before"),
+        (FIGURES, rig.updates, "after"),
     ]
 
 
 class StepClock:
     """{part: seconds} of one step after another; what a part calls that is a part too counts there alone.
 
-    Seconds are processor time of this process: other work on the machine and waiting for other ranks are not in it.
-    `elapsed` are seconds by the clock on the wall.
+    Seconds are those of the clock `now`, by default processor time of this process: other work on the machine and
+    waiting for other ranks are not in it. `elapsed` are seconds by the clock on the wall.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] | None = None) -> None:
+        self.now = now or time.process_time
         self.steps: list[dict[str, float]] = []
         self.elapsed: list[float] = []
         self._running: dict[str, float] = {}
@@ -46,12 +52,12 @@ class StepClock:
         """The call, whose time goes to the part."""
 
         def run(*args, **options):
-            began = time.process_time()
+            began = self.now()
             self._within.append(0.0)
             try:
                 return call(*args, **options)
             finally:
-                whole = time.process_time() - began
+                whole = self.now() - began
                 self._running[part] = self._running.get(part, 0.0) + whole - self._within.pop()
                 self._within[-1] += whole
 
@@ -70,11 +76,12 @@ class StepClock:
 
 
 @contextmanager
-def parts_timed(rig: "Rig", clock: StepClock) -> Iterator[None]:
-    """Inside the block the calls of the rig's parts are timed; after it the rig is as it was."""
+def parts_timed(rig: "Rig", clock: StepClock, *others: tuple[str, Any, str]) -> Iterator[None]:
+    """Inside the block the calls of the rig's parts are timed, and others that `part_calls` might give; after it the
+    rig is as it was."""
     kept = []
     try:
-        for part, owner, name in part_calls(rig):
+        for part, owner, name in (*part_calls(rig), *others):
             if hasattr(owner, name):
                 call, own = getattr(owner, name), vars(owner).get(name)
                 kept.append((owner, name, own))

@@ -7,20 +7,16 @@ dynamic mode: a speed without a look at what came out would say nothing.
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from pathlib import Path
 
 from ....config.model import ModelConfig
-from ....errors import ConfigError
 from ....files.leftovers import scratch_folder
 from ....runtime import cpu_count
 from ...operations import has_counts, view_flops
+from ..turns.torch_python import torch_python
 from .measurements import Comparison, Measured
 from .sides import chosen
 from .turns import Turns
 from .work import KINDS, QUERIES, Work, make_work
-
-TORCH_PYTHON = ".venv-interop/bin/python"
-"""What `make interop` fills"""
 
 
 def compare(
@@ -39,13 +35,12 @@ def compare(
     A side that cannot run here, or stops, has the reason in place of figures; UserError where that is dynamic mode.
     """
     sides = chosen(names)
-    if torch is not None and not (Path(torch).is_file() and os.access(torch, os.X_OK)):
-        raise ConfigError(f"--torch {torch} cannot be started; give the Python of an environment that has torch")
+    python = torch_python(torch)
     with scratch_folder("encoding") as folder, ExitStack() as stack:
         work, config = make_work(folder, model, vocab, images, texts)
         found = Comparison(operations(config, work), work.tokens, images, texts, cpu_count())
         found.sides = {side.name: Measured(side) for side in sides}
-        turns = Turns(found, work, folder, Path(torch or TORCH_PYTHON), stack, note)
+        turns = Turns(found, work, folder, python, stack, note)
         for side in sides:
             turns.start(side)
         for turn in range(repeats):

@@ -7,7 +7,7 @@ import numpy as np
 
 from .... import load
 from ....errors import UserError
-from .answers import serve
+from .encoder import serve
 
 START = "from ernie_vil2.studies.speed.encoding import project; project.main()"
 

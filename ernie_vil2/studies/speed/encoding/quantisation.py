@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from .answers import converse
+from ..turns.answers import converse
 
 START = "from ernie_vil2.studies.speed.encoding import quantisation; quantisation.main()"
 

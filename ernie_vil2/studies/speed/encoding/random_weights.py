@@ -8,7 +8,7 @@ from ....checkpoints.model_directory import save_model
 from ....config.model import ModelConfig
 from ....data.vocabulary_file import write_vocab
 from ....runtime import import_paddle
-from .answers import converse
+from ..turns.answers import converse
 
 START = "from ernie_vil2.studies.speed.encoding import random_weights; random_weights.main()"
 IDEOGRAPHS = 3000

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .... import load
-from .answers import serve, unit
+from .encoder import serve, unit
 
 START = (
     "import paddle; "  # before the library, whose settings then come too late

@@ -1,16 +1,16 @@
 """The figures of a comparison as tables for a terminal, and as a JSON-able dictionary."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from ....versions import versions
+from ..turns.tables import aligned, figure, scaled
 from .measurements import Comparison
 from .sides import DYNAMIC
 from .work import KINDS
 
 COMMAND = "bench encode"
-NONE = "–"
 SINGLES = {"short": "a caption, ms", "images": "an image, ms"}
 """{kind of single items: what stands above their column}"""
 
@@ -81,25 +81,6 @@ def legend(found: Comparison) -> str:
         f"Matrix peak here, in the same run, GFLOP/s: {', '.join(peaks)}.",
     ]
     return "\n".join(lines)
-
-
-def scaled(value: float | None, factor: float) -> float | None:
-    """A value in another unit."""
-    return None if value is None else value * factor
-
-
-def figure(value: float | None, form: str = "{:.2f}") -> str:
-    """A number as it is shown."""
-    return NONE if value is None else form.format(value)
-
-
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns have one width each."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])], *rows]
-    return "\n".join(
-        "| " + " | ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) + " |" for line in lines
-    )
 
 
 def content(found: Comparison) -> dict[str, Any]:

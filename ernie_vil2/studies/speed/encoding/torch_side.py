@@ -20,7 +20,8 @@ from ....inference.engines.processor import this_processor
 from ....runtime import cpu_count
 from ....threads import ordered_map
 from ...operations import has_counts
-from .answers import seconds, serve, unit
+from ..turns.answers import seconds
+from .encoder import serve, unit
 
 if TYPE_CHECKING:
     import torch
@@ -121,12 +122,12 @@ def ways(towers: "Mapping[str, torch.nn.Module]", precision: str) -> list[Way]:
 
 def towers(config: ModelConfig, state: Mapping[str, np.ndarray]) -> "dict[str, torch.nn.Module]":
     """{"image": module, "text": module} of a model, in evaluation mode."""
-    from .torch_towers import Ernie, VisionTransformer
+    from ..torch_towers import Ernie, VisionTransformer
 
     found = {}
     for name, kind in (("image", VisionTransformer), ("text", Ernie)):
         own = {key.removeprefix(SIDES[name]): state[key] for key in state if key.startswith(SIDES[name])}
-        found[name] = kind(config.towers()[name], own).eval()
+        found[name] = kind(config.towers()[name], own).eval().requires_grad_(False)
     return found
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from ....errors import UserError, cause_of
-from . import peak, project, quantisation, release, torch_side
+from ..turns import peak
+from ..turns.process import Process
+from ..turns.torch_python import torch_settings
+from . import project, quantisation, release, torch_side
 from .measurements import Comparison
-from .process import Process, library_alone
 from .sides import DYNAMIC, RELEASE, Side
 from .work import Work
 
@@ -46,11 +48,9 @@ class Turns:
         code, settings = MODULES[side.serves].START, {}
         if side.serves == "release":
             settings = {"variables": release.VARIABLES}
-        elif side.serves == "torch":
-            settings = {"interpreter": self.torch.absolute(), "imports": [library_alone(self.folder)]}
         try:
-            if side.serves == "torch" and not self.torch.is_file():
-                raise UserError(f"there is no {self.torch}; fill it with make interop, or give --torch")
+            if side.serves == "torch":
+                settings = torch_settings(self.torch, self.folder)
             if side.precision == "int8":
                 quantise(job)
             process = self.stack.enter_context(closing(Process(side.name, code, job, **settings)))

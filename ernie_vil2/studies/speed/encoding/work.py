@@ -13,8 +13,8 @@ from ....config.model import ModelConfig
 from ....data.vocabulary_file import read_vocab
 from ....errors import UserError
 from ..photos import photo
+from ..turns.process import Process
 from . import random_weights
-from .process import Process
 
 IMAGE_SIDES = (375, 500)
 LENGTHS = {"short": 12, "long": 48}

@@ -16,18 +16,18 @@ from ernie_vil2.cli.bench.main import main
 from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.files.json_files import read_json
 from ernie_vil2.inference.engines.tower_engines import TowerEngines
-from ernie_vil2.studies.speed.encoding import process
 from ernie_vil2.studies.speed.encoding.comparison import compare
 from ernie_vil2.studies.speed.encoding.measurements import Comparison, Measured
-from ernie_vil2.studies.speed.encoding.process import Process, Refusal, library_alone
 from ernie_vil2.studies.speed.encoding.project import Loaded
 from ernie_vil2.studies.speed.encoding.random_weights import write_model
 from ernie_vil2.studies.speed.encoding.sides import SIDES, chosen
 from ernie_vil2.studies.speed.encoding.turns import Turns
 from ernie_vil2.studies.speed.encoding.work import KINDS, make_work
+from ernie_vil2.studies.speed.turns import process
+from ernie_vil2.studies.speed.turns.process import Process, Refusal, library_alone
 from tests.conftest import ROOT
 
-ANSWERS = "from ernie_vil2.studies.speed.encoding.answers import converse; "
+ANSWERS = "from ernie_vil2.studies.speed.turns.answers import converse; "
 
 
 @pytest.fixture
@@ -39,7 +39,8 @@ def model(tiny_config, tiny_vocab, tmp_path):
     return tmp_path / "model"
 
 
-def test_sides_are_measured_compared_and_written(model, tmp_path, capsys):
+def test_sides_are_measured_compared_and_written(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # there, nobody has made an environment with torch
     report, asked = tmp_path / "report.json", ["--images", "9", "--texts", "17", "--repeats", "2"]
     main(
         [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ernie_vil2.errors import UserError
-from ernie_vil2.studies.speed.encoding import peak
+from ernie_vil2.studies.speed.turns import peak
 
 openvino = pytest.importorskip("openvino")
 ROWS, WIDTH = 64, 128

@@ -17,7 +17,7 @@ from .answers import converse, seconds
 if TYPE_CHECKING:
     import openvino
 
-START = "from ernie_vil2.studies.speed.encoding import peak; peak.main()"
+START = "from ernie_vil2.studies.speed.turns import peak; peak.main()"
 SHAPES = ((2048, 1024), (1576, 768))
 """(rows, width) of what is multiplied by width x width: a large one, and that of the base size in batches of 8"""
 LAYERS = 8

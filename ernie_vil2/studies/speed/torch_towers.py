@@ -1,5 +1,5 @@
 """The released towers as plain modules of torch, written as its users write them: fused query, key and value, torch's
-own attention and exact GELU. Weights are those of a model directory."""
+own attention and exact GELU. Weights are those of a model directory; what a tower drops is dropped in training mode."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ....config.tower_fields import ImageTowerConfig, TextTowerConfig
+from ...config.tower_fields import ImageTowerConfig, TextTowerConfig
 
 PAD_ID = 0
 State = Mapping[str, np.ndarray]
@@ -23,8 +23,8 @@ ACTIVATIONS = {"quick_gelu": quick_gelu, "gelu": F.gelu, "relu": F.relu}
 
 
 def parameter(values: np.ndarray) -> nn.Parameter:
-    """A copy of an array that is never trained."""
-    return nn.Parameter(torch.from_numpy(np.array(values, np.float32, order="C")), requires_grad=False)
+    """A copy of an array."""
+    return nn.Parameter(torch.from_numpy(np.array(values, np.float32, order="C")))
 
 
 def linear(state: State, *names: str) -> nn.Linear:
@@ -45,18 +45,39 @@ def norm(state: State, name: str, epsilon: float) -> nn.LayerNorm:
     return layer
 
 
+def block_rates(prefix: str, config: ImageTowerConfig | TextTowerConfig) -> list[tuple[str, float]]:
+    """[(name of a block, rate of its stochastic depth)], rising linearly from 0."""
+    last = max(config.depth - 1, 1)
+    return [(f"{prefix}.{number}", config.drop_path * number / last) for number in range(config.depth)]
+
+
 class Attention(nn.Module):
     """[B, N, W] -> [B, N, W]; allowed: which keys may be looked at, [B, 1, 1, N], None for all."""
 
-    def __init__(self, heads: int, qkv: nn.Linear, out: nn.Linear):
+    def __init__(self, heads: int, qkv: nn.Linear, out: nn.Linear, dropout: float):
         super().__init__()
-        self.heads, self.qkv, self.out = heads, qkv, out
+        self.heads, self.qkv, self.out, self.dropout = heads, qkv, out, dropout
 
     def forward(self, x: torch.Tensor, allowed: torch.Tensor | None = None) -> torch.Tensor:
         batch, length, width = x.shape
         parts = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(*parts.unbind(0), attn_mask=allowed)
+        dropped = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(*parts.unbind(0), attn_mask=allowed, dropout_p=dropped)
         return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth, as timm has it: the branch of a sample is dropped with probability `rate`."""
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or not self.rate:
+            return x
+        keep = 1.0 - self.rate
+        return x * x.new_empty([len(x)] + [1] * (x.ndim - 1)).bernoulli_(keep).div_(keep)
 
 
 class Block(nn.Module):
@@ -69,9 +90,12 @@ class Block(nn.Module):
         mlp: tuple[nn.Linear, nn.Linear],
         activation: Callable[[torch.Tensor], torch.Tensor],
         pre_norm: bool,
+        dropout: float,
+        drop_path: float,
     ):
         super().__init__()
         self.norm1, self.norm2 = norms
+        self.dropped = nn.Sequential(nn.Dropout(dropout), DropPath(drop_path))
         self.attention = attention
         self.fc1, self.fc2 = mlp
         self.activation, self.pre_norm = activation, pre_norm
@@ -82,10 +106,10 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor, allowed: torch.Tensor | None = None) -> torch.Tensor:
         if self.pre_norm:
-            x = x + self.attention(self.norm1(x), allowed)
-            return x + self.mlp(self.norm2(x))
-        x = self.norm1(x + self.attention(x, allowed))
-        return self.norm2(x + self.mlp(x))
+            x = x + self.dropped(self.attention(self.norm1(x), allowed))
+            return x + self.dropped(self.mlp(self.norm2(x)))
+        x = self.norm1(x + self.dropped(self.attention(x, allowed)))
+        return self.norm2(x + self.dropped(self.mlp(x)))
 
 
 class VisionTransformer(nn.Module):
@@ -104,12 +128,19 @@ class VisionTransformer(nn.Module):
         self.blocks = nn.ModuleList(
             Block(
                 (norm(state, f"{block}.norm1", config.epsilon), norm(state, f"{block}.norm2", config.epsilon)),
-                Attention(config.heads, linear(state, f"{block}.attn.qkv"), linear(state, f"{block}.attn.proj")),
+                Attention(
+                    config.heads,
+                    linear(state, f"{block}.attn.qkv"),
+                    linear(state, f"{block}.attn.proj"),
+                    config.dropout,
+                ),
                 (linear(state, f"{block}.mlp.fc1"), linear(state, f"{block}.mlp.fc2")),
                 ACTIVATIONS[config.activation],
                 pre_norm=True,
+                dropout=config.dropout,
+                drop_path=rate,
             )
-            for block in (f"blocks.{number}" for number in range(config.depth))
+            for block, rate in block_rates("blocks", config)
         )
         self.norm_post = norm(state, "norm_post", config.epsilon)
         self.proj = linear(state, "proj") if config.projection else nn.Identity()
@@ -128,7 +159,8 @@ class Ernie(nn.Module):
     def __init__(self, config: TextTowerConfig, state: State):
         super().__init__()
         self.words, self.positions = parameter(state["word_emb.weight"]), parameter(state["pos_emb.weight"])
-        self.token_type = parameter(state["type_emb.weight"][0]) if config.token_types else None
+        self.token_types = parameter(state["type_emb.weight"]) if config.token_types else None
+        self.dropout = nn.Dropout(config.dropout)
         self.norm = norm(state, "ln", config.epsilon)
         self.blocks = nn.ModuleList(
             Block(
@@ -137,19 +169,22 @@ class Ernie(nn.Module):
                     config.heads,
                     linear(state, *(f"{block}.attn.{part}" for part in "qkv")),
                     linear(state, f"{block}.attn.o"),
+                    config.dropout,
                 ),
                 (linear(state, f"{block}.ffn.i"), linear(state, f"{block}.ffn.o")),
                 ACTIVATIONS[config.activation],
                 pre_norm=False,
+                dropout=config.dropout,
+                drop_path=rate,
             )
-            for block in (f"encoder_stack.block.{number}" for number in range(config.depth))
+            for block, rate in block_rates("encoder_stack.block", config)
         )
         self.pooler = linear(state, "pooler")
         self.proj = linear(state, "proj") if config.projection else nn.Identity()
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         x = F.embedding(ids, self.words) + self.positions[: ids.shape[1]]
-        x = self.norm(x if self.token_type is None else x + self.token_type)
+        x = self.dropout(self.norm(x if self.token_types is None else x + self.token_types[0]))
         there = ids != PAD_ID
         allowed = None if bool(there.all()) else there[:, None, None, :]
         for block in self.blocks:

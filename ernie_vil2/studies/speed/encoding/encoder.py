@@ -1,17 +1,12 @@
-"""A side's process, seen from itself: it loads, says that it is ready or why it cannot take part, and answers."""
+"""What a side encodes with, and its process, which is asked to encode."""
 
-import json
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from ....errors import UserError
+from ..turns.answers import converse, seconds
 
-ANSWER, REFUSAL = "answer ", "refusal "
-"""Beginnings of the lines that are meant for the other process; libraries may print others"""
 WARM = {"images": 8, "short": 32, "long": 32}
 """Items of each kind that are encoded before anything is measured: a batch"""
 
@@ -23,29 +18,6 @@ class Encoder(Protocol):
 
     def encode(self, kind: str, items: Sequence[str]) -> np.ndarray:
         """Normalised embeddings float32 [N, D] of image files (kind images) or of captions (short, long)."""
-
-
-def converse(begin: Callable[[Mapping[str, Any]], tuple[Any, Callable[[Any], Any]]]) -> None:
-    """The loop of a process: a job as JSON on the first line of standard input, then a request a line, each answered.
-
-    begin(job) -> (first answer, function from a request to its answer); what raises UserError or lacks a library is
-    refused.
-    """
-    try:
-        told, answer = begin(json.loads(sys.stdin.readline()))
-    except UserError as error:
-        print(REFUSAL + json.dumps(str(error)), flush=True)
-        return
-    except ModuleNotFoundError as error:
-        lacking = f"{error.name} is not installed for {sys.executable}; install it there, or name another Python"
-        print(REFUSAL + json.dumps(lacking), flush=True)
-        return
-    print(ANSWER + json.dumps(told), flush=True)
-    for line in sys.stdin:
-        try:
-            print(ANSWER + json.dumps(answer(json.loads(line))), flush=True)
-        except UserError as error:
-            print(REFUSAL + json.dumps(str(error)), flush=True)
 
 
 def serve(make: Callable[[Mapping[str, Any]], Encoder]) -> None:
@@ -71,13 +43,6 @@ def serve(make: Callable[[Mapping[str, Any]], Encoder]) -> None:
         return encoder.told, answer
 
     converse(begin)
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
 
 
 def unit(embeds: np.ndarray) -> np.ndarray:
