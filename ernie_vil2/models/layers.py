@@ -67,6 +67,14 @@ def attention(
         return mixed.reshape([0, 0, heads * depth])
     if training and own_attention(query, heads * key.shape[1], bias):
         return AttentionOnCPU.apply(bias, dropout, query, key, value)
+    return plain_attention(query, key, value, bias, dropout)
+
+
+def plain_attention(
+    query: paddle.Tensor, key: paddle.Tensor, value: paddle.Tensor, bias: paddle.Tensor | None, dropout: float
+) -> paddle.Tensor:
+    """`attention`, kernel by kernel."""
+    heads, depth = query.shape[2:]
     query, key, value = (paddle.transpose(part, [0, 2, 1, 3]) for part in (query * depth**-0.5, key, value))
     scores = paddle.matmul(query, key, transpose_y=True)
     if bias is not None:

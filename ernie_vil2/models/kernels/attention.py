@@ -34,7 +34,12 @@ class AttentionOnCPU(PyLayer):
         query, key, value = by_head(query, depth**-0.5), by_head(key), by_head(value)
         weights = paddle.matmul(query, key, transpose_y=True)
         sums = empty([batch, heads, length, 1])
-        exponentials(array_of(weights), None if bias is None else array_of(bias), array_of(sums))
+        exponentials(
+            array_of(weights),
+            None if bias is None else array_of(bias),
+            array_of(sums),
+            lambda sample: array_of(paddle.matmul(query[sample], key[sample], transpose_y=True)),
+        )
         dropped = F.dropout(weights, dropout, training=True) if dropout else weights
         mixed = paddle.matmul(dropped, value)
         result = empty([batch, length, heads * depth])

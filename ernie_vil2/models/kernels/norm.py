@@ -10,7 +10,7 @@ from .linear import wanted
 
 
 class LayerNormOnCPU(PyLayer):
-    """x [..., W] -> the same, each row with mean 0 and variance 1, scaled and shifted; it keeps x alone."""
+    """x [..., W] -> the same, each row with mean 0 and variance 1, scaled and shifted."""
 
     @staticmethod
     def forward(
@@ -24,16 +24,14 @@ class LayerNormOnCPU(PyLayer):
     def backward(ctx: PyLayerContext, gradient: paddle.Tensor) -> tuple[paddle.Tensor | None, ...]:
         x, weight = ctx.saved_tensor()
         width = x.shape[-1]
-        result, of_weight, of_bias = empty(x.shape), paddle.zeros([width], "float32"), paddle.zeros([width], "float32")
-        sums = array_of(of_weight), array_of(of_bias)
-        rows, given, found = (array_of(tensor).reshape(-1, width) for tensor in (x, gradient, result))
-        scale = array_of(weight)
+        of_x, of_weight, of_bias = empty(x.shape), paddle.zeros([width], "float32"), paddle.zeros([width], "float32")
+        sums, scale = (array_of(of_weight), array_of(of_bias)), array_of(weight)
+        rows, given, found = (array_of(tensor).reshape(-1, width) for tensor in (x, gradient, of_x))
         with np.errstate(all="ignore"):
             for piece in pieces(*rows.shape):
                 of_rows(rows[piece], given[piece], scale, ctx.epsilon, found[piece], *sums)
-        return tuple(
-            value if asked else None for value, asked in zip((result, of_weight, of_bias), ctx.wanted, strict=True)
-        )
+        gradients = zip((of_x, of_weight, of_bias), ctx.wanted, strict=True)
+        return tuple(value if asked else None for value, asked in gradients)
 
 
 def of_rows(
@@ -45,19 +43,18 @@ def of_rows(
     of_weight: np.ndarray,
     of_bias: np.ndarray,
 ) -> None:
-    """Write the gradient of the rows x [n, W] into `result`, and add those of weight and bias [W] to what is there."""
+    """Write the gradient of rows x [n, W] into `result`, and add those of weight and bias [W] to what is there."""
     width = x.shape[1]
-    normal = x - np.einsum("nw->n", x)[:, None] / width
-    variance = np.einsum("nw,nw->n", normal, normal)[:, None] / width
+    centred = x - np.einsum("nw->n", x)[:, None] / width
+    variance = np.einsum("nw,nw->n", centred, centred)[:, None] / width
     spread = 1.0 / np.sqrt(variance + np.float32(epsilon))
-    np.multiply(normal, spread, out=normal)
-    np.multiply(gradient, normal, out=result)
-    of_weight += np.einsum("nw->w", result)
+    np.multiply(gradient, centred, out=result)
+    of_weight += np.einsum("nw,n->w", result, spread[:, 0])
     of_bias += np.einsum("nw->w", gradient)
-    slope = np.einsum("nw,w->n", result, scale)[:, None] / width
+    slope = np.einsum("nw,w->n", result, scale)[:, None] * (spread * spread / width)
     level = np.einsum("nw,w->n", gradient, scale)[:, None] / width
     np.multiply(gradient, scale, out=result)
-    np.multiply(normal, slope, out=normal)
-    np.subtract(result, normal, out=result)
+    np.multiply(centred, slope, out=centred)
+    np.subtract(result, centred, out=result)
     np.subtract(result, level, out=result)
     np.multiply(result, spread, out=result)
