@@ -8,6 +8,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from ..device import device_of
+from . import masks
 from .kernels.activations import ACTIVATED
 from .kernels.attention import AttentionOnCPU
 from .kernels.linear import ActivatedLinearOnCPU, LinearOnCPU
@@ -81,7 +82,7 @@ def plain_attention(
         scores = scores + bias
     weights = F.softmax(scores)
     if dropout:
-        weights = F.dropout(weights, dropout, training=True)
+        weights = masks.dropout(weights, dropout)
     mixed = paddle.matmul(weights, value)
     return paddle.transpose(mixed, [0, 2, 1, 3]).reshape([0, 0, heads * depth])
 
@@ -149,11 +150,7 @@ class DropPath(nn.Layer):
         self.rate = rate
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if not self.training or not self.rate:
-            return x
-        keep = 1.0 - self.rate
-        kept = paddle.rand([x.shape[0]] + [1] * (x.ndim - 1)) < keep
-        return x * (kept.astype(x.dtype) * (1.0 / keep))
+        return masks.drop_rows(x, self.rate) if self.training and self.rate else x
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:

@@ -4,6 +4,7 @@ import paddle
 from paddle import nn
 
 from .layers import LayerNorm, Linear, run_blocks, self_attention
+from .masks import Dropout
 
 MASKED = -10000.0
 EPSILON = 1e-5
@@ -23,7 +24,7 @@ class PostNormLayer(nn.Layer):
         self.qkv, self.out = Linear(width, 3 * width), Linear(width, width)
         self.fc1, self.fc2 = Linear(width, feed_forward), Linear(feed_forward, width)
         self.norm1, self.norm2 = (LayerNorm(width, epsilon=EPSILON) for _ in range(2))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: paddle.Tensor, bias: paddle.Tensor | None = None) -> paddle.Tensor:
         width = x.shape[-1]

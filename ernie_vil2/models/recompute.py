@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import paddle
 from paddle import nn
 
+from .masks import bits_here, bits_of
+
 STATE = threading.local()
 
 
@@ -34,10 +36,12 @@ def run_again(block: nn.Layer, *inputs: paddle.Tensor) -> paddle.Tensor:
     """block(*inputs), which the backward pass computes once more instead of keeping what is in between."""
     from paddle.distributed.fleet.utils import recompute
 
-    passes = itertools.count()
+    passes, bits = itertools.count(), bits_here()
 
     def one_pass(*tensors: paddle.Tensor) -> paddle.Tensor:
-        with marked(next(passes) > 0):
+        if not next(passes):
+            return block(*tensors)
+        with marked(True), bits_of(bits and bits.copy()):
             return block(*tensors)
 
     return recompute(one_pass, *inputs, use_reentrant=False)

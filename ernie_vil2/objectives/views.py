@@ -9,7 +9,7 @@ from ..config.run import IMAGE_VIEWS, TEXT_VIEWS
 from ..data.batches.views import Batch
 from ..data.images import pixels
 from ..device import current_device
-from ..keys import random_key
+from ..models.masks import keyed
 
 __all__ = ["IMAGE_VIEWS", "TEXT_VIEWS", "encode", "group_of", "normalise", "to_device"]
 
@@ -34,13 +34,14 @@ def encode(
         [view for view in group if views is None or view in views] for group in (batch.pixels, batch.tokens)
     )
     if images:
-        paddle.seed(random_key(seed, step, micro, "image"))
         shown = to_device([batch.pixels[view] for view in images], model.config.pixels)
-        raw = model.encode_image(shown, *regions(batch, images))
+        with keyed((seed, step, micro, "image"), len(images), len(batch)):
+            raw = model.encode_image(shown, *regions(batch, images))
         embeds.update(divided(raw, images))
     if texts:
-        paddle.seed(random_key(seed, step, micro, "text"))
-        raw = model.encode_text(paddle.to_tensor(stacked([batch.tokens[view] for view in texts])))
+        ids = paddle.to_tensor(stacked([batch.tokens[view] for view in texts]))
+        with keyed((seed, step, micro, "text"), len(texts), len(batch)):
+            raw = model.encode_text(ids)
         embeds.update(divided(raw, texts))
     return embeds
 

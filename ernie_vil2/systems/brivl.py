@@ -29,6 +29,7 @@ class BriVL(ErnieVil2):
     """Image tower with boxes and text tower without a mask, each under a transformer, a masked mean and an MLP."""
 
     kind = "brivl"
+    rows_independent = True
     loss_factor = 2.0
 
     @dataclass

@@ -26,6 +26,7 @@ class Cookie(ErnieVil2):
     """Both towers give tokens, which the same layers read; without such layers it is the dual encoder itself."""
 
     kind = "cookie"
+    rows_independent = True
 
     @dataclass
     class Settings:

@@ -13,6 +13,7 @@ class ErnieVil2(System):
     """Image tower and text tower without a parameter in common, which may run side by side."""
 
     kind = "ernie_vil2"
+    rows_independent = True
 
     @classmethod
     def network(cls, config: ModelConfig, groups: tuple[str, ...] = ("mm",), biased: bool = False) -> nn.Layer:

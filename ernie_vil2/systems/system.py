@@ -66,9 +66,13 @@ class System(ABC):
     Settings: ClassVar[type | None] = None
     loss_factor: ClassVar[float] = 1.0
     """What the loss of a pair is, over the mean cross entropy of its two directions"""
+    rows_independent: ClassVar[bool] = False
+    """Whether `encode` computes a row from that row alone, with masks of `models.masks` at most, and through
+    `self.model`, in which it changes nothing. A class says so for itself: what derives from it does not inherit it."""
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
+        cls.rows_independent = vars(cls).get("rows_independent", False)
         if "kind" in vars(cls):
             REGISTERED[cls.kind] = cls
 
@@ -136,8 +140,15 @@ class System(ABC):
         """The parts by name; every view of the objective is of one of them."""
 
     def draws_masks(self) -> bool:
-        """Whether a forward pass in training is random: towers then take turns, the generator is one a process."""
+        """Whether a forward pass in training is random: towers then take turns, the generator is one a process, unless
+        the system is `divisible`."""
         return True
+
+    def divisible(self) -> bool:
+        """Whether threads of a CPU may encode at once, also rows of one batch: `rows_independent`, and no tower is of a
+        library, whose masks are drawn from Paddle's generator."""
+        kinds = {tower.kind for tower in self.model.config.towers().values()}
+        return self.rows_independent and kinds.isdisjoint(LIBRARIES)
 
     def encode(
         self, batch: Batch, seed: int = 0, step: int = 0, micro: int = 0, views: tuple[str, ...] | None = None

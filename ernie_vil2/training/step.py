@@ -1,8 +1,9 @@
 """Gradients of one batch, in the two halves of an objective: towers to embeddings, embeddings to loss.
 
-The cut between them is what the gradient cache needs. On a CPU towers run side by side, each in a thread of its own:
-most of Paddle's CPU kernels use one core, whatever OMP_NUM_THREADS says (docs/architecture.md has the figures). With
-the same number of threads per kernel the gradients are the same bit for bit.
+The cut between them is what the gradient cache needs. On a CPU parts of the batch run side by side, each in a thread of
+its own with all towers (`lanes.py`), or else the towers do: most of Paddle's CPU kernels use one core, whatever
+OMP_NUM_THREADS says (docs/architecture.md has the figures). Towers side by side give the same gradients bit for bit,
+with the same number of threads per kernel; parts of a batch give them up to rounding.
 """
 
 import contextlib
@@ -20,7 +21,8 @@ from ..models.towers.batch_norm import synchronised
 from ..objectives.gather import Share, divide
 from ..systems.system import System, Tower
 from ..threads import note_computing, set_kernel_threads, thread_count
-from .grad_cache import embed, replay
+from .grad_cache import WHOLE, Embeds, Pieces, embed, go_backward, joined, replay
+from .lanes import Lanes, lane_count, may_divide
 from .optimization.momentum import MomentumCopy
 
 
@@ -54,6 +56,10 @@ class GradientStep:
     threads or more. Towers that have a parameter in common take turns whatever it says, so that every use of it
     contributes to its gradient and none is lost; so do two whose batch norms wait for other ranks, which would meet
     them in another order. after: called after every backward pass, by one thread at a time.
+
+    lanes: parts of a chunk that may run side by side, each with all towers; by default as many as are worth it
+    (`lane_count`) where towers would be side by side. They are left out in steps with recompute, and where a parameter
+    learns that no tower names.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class GradientStep:
         side_by_side: bool | None = None,
         after: Callable[[], object] | None = None,
         momentum: MomentumCopy | None = None,
+        lanes: int | None = None,
     ) -> None:
         self.system, self.seed, self.share = system, seed, share
         self.precision, self.level = precision, level
@@ -77,6 +84,9 @@ class GradientStep:
         """{view: embeddings [b, D]} of the last batch, without their graph"""
         self.unnamed = unnamed_parameters(system)
         self.held = {name: tower.parameters() for name, tower in self.towers.items()}
+        self.divisible = side_by_side and may_divide(system)
+        self.wanted_lanes = lanes
+        self.lanes: Lanes | None = None
         self.pool = None
         waiting = [tower for tower in self.towers.values() if synchronised(tower.layers)]
         apart = len(waiting) < 2 and not share_parameters(self.towers)
@@ -93,58 +103,80 @@ class GradientStep:
         share = self.share or divide(len(batch))
         key = (self.seed, number)
         cached = len(share.chunks()) > 1
-        random = self.system.draws_masks()
+        random = self.system.draws_masks() and not self.system.divisible()
         resting = self._resting()
 
-        def forward(name):
+        def forward(system, name, part):
             with autocast(self.precision, self.level):
                 graph = not cached and name not in resting
-                return embed(self.system, batch, share, key, self.towers[name].views, graph)
+                return embed(system, batch, share, key, self.towers[name].views, graph, part)
 
         recompute = self.system.model.recompute  # Paddle's hooks for it are one pair for the process
         alone = recompute or self._unnamed_learn()
-        done = self._each_tower(forward, together=not (random or alone))
-        embeds = {view: value for part in done for view, value in part.items()}
-        leaves = {view: value.detach() for view, value in embeds.items()}
+        lanes = None if alone else self._lanes_for(share)
+        done = self._each(forward, lanes, together=not (random or alone))
+        leaves = {view: value.detach() for view, value in self._joined(done).items()}
         for view, leaf in leaves.items():
             leaf.stop_gradient = any(view in self.towers[name].views for name in resting)
         self.embeds = leaves
         self.system.before_keys()
         if self.momentum is not None:
-            self._take_keys(batch, share, number, together=not random)
+            self._take_keys(batch, share, number, lanes, together=not random)
         parts = self.system.loss(leaves, batch, share)
         if not parts:
             return {}
         (parts["loss"] if scale == 1.0 else parts["loss"] * scale).backward()
         self.after()
 
-        def backward(name):
+        def backward(system, name, part):
             views = self.towers[name].views
             gradients = {view: leaves[view].grad for view in views if leaves[view].grad is not None}
             if not gradients:
                 return
             if cached:
                 with autocast(self.precision, self.level):
-                    replay(self.system, batch, share, key, views, gradients, self.after)
+                    replay(system, batch, share, key, views, gradients, self.after, part)
             else:
-                paddle.autograd.backward([embeds[view] for view in gradients], list(gradients.values()))
+                for rows, embeds in done[name][part.number]:
+                    go_backward(embeds, gradients, rows)
                 self.after()
 
-        self._each_tower(backward, together=not (alone or (random and cached)))
+        self._each(backward, lanes, together=not (alone or (random and cached)))
+        if lanes is not None:
+            lanes.add_up()
         return parts
 
-    def _take_keys(self, batch: Batch, share: Share, number: int, together: bool) -> None:
+    def _take_keys(self, batch: Batch, share: Share, number: int, lanes: Lanes | None, together: bool) -> None:
         """Let the momentum copy follow the model, and give the queue the keys of this rank's rows; their masks are
         other ones than those of the queries."""
         self.momentum.follow()
-        system, key = self.momentum.system, (random_key(self.seed, "keys"), number)
+        copied, key = self.momentum.system, (random_key(self.seed, "keys"), number)
 
-        def encoded(name):
+        def encoded(_, name, part):
             with autocast(self.precision, self.level):
-                return embed(system, batch, share, key, self.towers[name].views, False)
+                return embed(copied, batch, share, key, self.towers[name].views, False, part)
 
-        parts = self._each_tower(encoded, together)
-        system.objective.queue.take({view: value for part in parts for view, value in part.items()})
+        copied.objective.queue.take(self._joined(self._each(encoded, lanes, together)))
+
+    def _joined(self, done: dict[str, list[Pieces]]) -> Embeds:
+        """{view: embeds [b, D]} of what `embed` gave for every tower and part, without the graph."""
+        with paddle.no_grad():
+            return {view: value for parts in done.values() for view, value in joined(sum(parts, [])).items()}
+
+    def _lanes_for(self, share: Share) -> Lanes | None:
+        """The lanes of a step; None where there is one at most."""
+        rows = min(share.micro, share.rows)
+        count = 1
+        if self.divisible:
+            count = lane_count(self.system, rows) if self.wanted_lanes is None else min(self.wanted_lanes, rows)
+        if count < 2:
+            return None
+        if self.lanes is None or len(self.lanes.parts) != count:
+            if self.lanes is not None:
+                self.lanes.pool.shutdown()
+            self.lanes = Lanes(self.system, count)
+        self.lanes.follow()
+        return self.lanes
 
     def _unnamed_learn(self) -> bool:
         """Whether a parameter learns that no tower names: it may lie in any of them."""
@@ -155,6 +187,14 @@ class GradientStep:
         if self._unnamed_learn():
             return set()
         return {name for name, held in self.held.items() if all(value.stop_gradient for value in held)}
+
+    def _each(self, work: Callable, lanes: Lanes | None, together: bool) -> dict[str, list]:
+        """{name: [work(system, name, part) of every part of the batch]} of every tower."""
+        if lanes is None:
+            found = self._each_tower(lambda name: work(self.system, name, WHOLE), together)
+            return {name: [value] for name, value in zip(self.towers, found, strict=True)}
+        found = lanes.each(lambda system, part: {name: work(system, name, part) for name in self.towers})
+        return {name: [values[name] for values in found] for name in self.towers}
 
     def _each_tower(self, work: Callable, together: bool = True) -> list:
         """[work(name)] of every tower; side by side each has its part of the kernel threads meanwhile."""
@@ -172,5 +212,6 @@ class GradientStep:
 
     def close(self) -> None:
         """End the threads."""
-        if self.pool is not None:
-            self.pool.shutdown()
+        for threads in (self.pool, self.lanes and self.lanes.pool):
+            if threads is not None:
+                threads.shutdown()

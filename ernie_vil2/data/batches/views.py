@@ -47,14 +47,15 @@ class Batch:
     def __len__(self):
         return len(self.image_ids)
 
-    def rows(self, part: slice) -> "Batch":
+    def rows(self, part: slice, trim: bool = True) -> "Batch":
         """The Batch of a slice of the samples: views on the same arrays, texts cut to the longest of them.
 
-        The width of a text array then depends on its own rows alone, whoever else is in the batch.
+        The width of a text array then depends on its own rows alone, whoever else is in the batch; without `trim` it
+        stays.
         """
         return Batch(
             pixels={view: array[part] for view, array in self.pixels.items()},
-            tokens={view: trimmed(array[part]) for view, array in self.tokens.items()},
+            tokens={view: trimmed(array[part]) if trim else array[part] for view, array in self.tokens.items()},
             image_ids=self.image_ids[part],
             text_ids={view: array[part] for view, array in self.text_ids.items()},
             present={view: array[part] for view, array in self.present.items()},

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import paddle
-import paddle.nn.functional as F
 from paddle.autograd import PyLayer, PyLayerContext
 
+from .. import masks
 from .arrays import array_of, empty
 from .linear import wanted
 from .softmax import exponentials, through_softmax
@@ -40,7 +40,7 @@ class AttentionOnCPU(PyLayer):
             array_of(sums),
             lambda sample: array_of(paddle.matmul(query[sample], key[sample], transpose_y=True)),
         )
-        dropped = F.dropout(weights, dropout, training=True) if dropout else weights
+        dropped = masks.dropout(weights, dropout) if dropout else weights
         mixed = paddle.matmul(dropped, value)
         result = empty([batch, length, heads * depth])
         with np.errstate(all="ignore"):

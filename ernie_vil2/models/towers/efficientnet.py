@@ -13,6 +13,7 @@ from paddle import nn
 
 from ...config.tower_fields import EfficientNetConfig, MBConv
 from ..layers import DropPath, Linear, drop_path_rates, run_blocks
+from ..masks import Dropout
 from .batch_norm import BatchNorm, frozen_or_not
 
 
@@ -76,7 +77,7 @@ class EfficientNet(nn.Layer):
         self.blocks = nn.LayerList([Block(config, shape, rate) for shape, rate in zip(shapes, rates, strict=True)])
         self.head_conv = convolution(config, shapes[-1].outputs, config.width, 1)
         self.head_norm = batch_norm(config, config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.proj = Linear(config.width, config.projection) if config.projection else None
 
     def features(self, pixels: paddle.Tensor) -> paddle.Tensor:

@@ -8,6 +8,7 @@ from paddle import nn
 
 from ...config.tower_fields import TextTowerConfig
 from ..layers import DropPath, LayerNorm, Linear, attention, drop_path_rates, run_blocks, size_of
+from ..masks import Dropout
 
 PAD_ID = 0
 MASKED = -10000.0
@@ -54,7 +55,7 @@ class Block(nn.Layer):
         self.ln1 = LayerNorm(config.width, epsilon=config.epsilon)
         self.ffn = FeedForward(config)
         self.ln2 = LayerNorm(config.width, epsilon=config.epsilon)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: paddle.Tensor, bias: paddle.Tensor | None = None) -> paddle.Tensor:
@@ -84,7 +85,7 @@ class ErnieEncoder(nn.Layer):
         self.pos_emb = nn.Embedding(config.positions, config.width)
         self.type_emb = nn.Embedding(config.token_types, config.width) if config.token_types else None
         self.ln = LayerNorm(config.width, epsilon=config.epsilon)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoder_stack = EncoderStack(config)
         self.pooler = Linear(config.width, config.width)
         self.proj = Linear(config.width, config.projection, bias_attr=False) if config.projection else None

@@ -9,6 +9,7 @@ from paddle.base import initializer as chosen
 
 from ...config.tower_fields import PaddleClasConfig, PaddleNLPConfig
 from ..layers import Linear
+from ..masks import Dropout
 
 
 @contextlib.contextmanager
@@ -35,7 +36,7 @@ class Head(nn.Layer):
 
     def __init__(self, config: PaddleClasConfig | PaddleNLPConfig):
         super().__init__()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.proj = Linear(config.width, config.projection) if config.projection else None
 
     def head(self, pooled: paddle.Tensor) -> paddle.Tensor:

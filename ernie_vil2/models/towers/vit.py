@@ -10,6 +10,7 @@ from paddle import nn
 
 from ...config.tower_fields import ImageTowerConfig
 from ..layers import DropPath, LayerNorm, Linear, drop_path_rates, run_blocks, self_attention, size_of
+from ..masks import Dropout, shuffled
 
 
 class PatchEmbed(nn.Layer):
@@ -74,7 +75,7 @@ class Block(nn.Layer):
         self.attn = Attention(config)
         self.norm2 = LayerNorm(config.width, epsilon=config.epsilon)
         self.mlp = MLP(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -130,7 +131,7 @@ def without_patches(x: paddle.Tensor, rate: float) -> paddle.Tensor:
     each image (FLIP, arXiv 2212.00794)."""
     batch, tokens, width = x.shape
     kept = max(1, math.ceil(round((1.0 - rate) * (tokens - 1), 6)))
-    patches = paddle.argsort(paddle.rand([batch, tokens - 1]), axis=1)[:, :kept] + 1
+    patches = shuffled(batch, tokens - 1)[:, :kept] + 1
     rows = paddle.concat([paddle.zeros([batch, 1], patches.dtype), patches], axis=1)
     rows = rows + paddle.arange(batch, dtype=patches.dtype).unsqueeze(1) * tokens
     return paddle.gather(x.reshape([batch * tokens, width]), rows.flatten()).reshape([batch, 1 + kept, width])
