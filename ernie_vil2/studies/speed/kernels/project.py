@@ -85,7 +85,7 @@ def plain_functions() -> "dict[str, Callable[[Kernel], Function]]":
 
 def own_functions() -> "dict[str, Callable[[Kernel], Function]]":
     """{kind: function of a kernel's inputs} by the layers of this project in training."""
-    from ....models import layers
+    from ....models import layers, masks
 
     def linear(kernel: Kernel) -> "Function":
         layer = layers.Linear(kernel.width, kernel.outputs)
@@ -107,9 +107,21 @@ def own_functions() -> "dict[str, Callable[[Kernel], Function]]":
 
     def attention(kernel: Kernel) -> "Function":
         bias, attend = bias_of(kernel), layers.self_attention if kernel.joint else layers.attention
-        return lambda *parts: attend(*(heads_of(kernel, part) for part in parts), bias, kernel.dropout, True)
 
-    return {**plain_functions(), "norm": norm, "linear": linear, "attention": attention}
+        def compute(*parts: "paddle.Tensor") -> "paddle.Tensor":
+            with masks.keyed((kernel.name,), 1, kernel.rows):  # as in a step, where no thread waits for the generator
+                return attend(*(heads_of(kernel, part) for part in parts), bias, kernel.dropout, True)
+
+        return compute
+
+    def dropout(kernel: Kernel) -> "Function":
+        def compute(x: "paddle.Tensor") -> "paddle.Tensor":
+            with masks.keyed((kernel.name,), 1, kernel.rows):
+                return masks.dropout(x, kernel.dropout)
+
+        return compute
+
+    return {**plain_functions(), "norm": norm, "linear": linear, "attention": attention, "dropout": dropout}
 
 
 def main() -> None:
