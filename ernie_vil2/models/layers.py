@@ -34,7 +34,7 @@ WORTHWHILE = 1 << 13
 """Outputs of a Linear from which its own gradient on a CPU saves more than the calls from C++ to Python cost"""
 WORTHWHILE_BY_PIECES = 1 << 16
 """Values from which layers that NumPy computes piece by piece do"""
-WORTHWHILE_SCORES = 1 << 20
+WORTHWHILE_SCORES = 1 << 21
 """Scores from which attention does"""
 ACTIVATIONS = {"quick_gelu": quick_gelu, "gelu": F.gelu, "relu": F.relu}
 
@@ -56,7 +56,7 @@ def attention(
 
     query, key, value: [B, N, H, D]; bias: added to the scores, broadcast to [B, H, N, N], or None.
     Returns [B, N, H * D]. On a GPU this is Paddle's fused kernel, which never holds the N x N scores; on a CPU the
-    plain form is faster (docs/architecture.md, "Attention").
+    plain form is faster, or in training the one of `kernels` (docs/architecture.md, "CPU settings").
     """
     heads, depth = query.shape[2:]
     dropout = dropout if training else 0.0

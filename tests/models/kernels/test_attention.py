@@ -113,7 +113,7 @@ def test_a_block_that_runs_again_has_the_same_gradient():
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(("training", "batch"), list(itertools.product([True, False], [1, 8])))
+@pytest.mark.parametrize(("training", "batch"), list(itertools.product([True, False], [1, 16])))
 def test_it_is_taken_in_training_where_there_is_enough_to_compute(monkeypatch, training, batch):
     taken, apply = [], AttentionOnCPU.apply
     monkeypatch.setattr(layers.AttentionOnCPU, "apply", lambda *given: taken.append(1) or apply(*given))
@@ -125,7 +125,7 @@ def test_it_is_taken_in_training_where_there_is_enough_to_compute(monkeypatch, t
         layers.attention(*joint.unbind(2), bias, training=training),
     ):
         np.testing.assert_allclose(value.numpy(), wanted, atol=1e-5)
-    assert len(taken) == (2 if training and batch == 8 else 0)
+    assert len(taken) == (2 if training and batch == 16 else 0)
     bias.stop_gradient = False
     layers.attention(*joint.unbind(2), bias, training=training)
-    assert len(taken) == (2 if training and batch == 8 else 0), "a bias that learns has its gradient from Paddle"
+    assert len(taken) == (2 if training and batch == 16 else 0), "a bias that learns has its gradient from Paddle"
