@@ -6,10 +6,13 @@ from collections.abc import Iterable
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
-from paddle.autograd import PyLayer, PyLayerContext
 
 from ..device import device_of
 from . import masks
+from .kernels.activations import ACTIVATED
+from .kernels.attention import AttentionOnCPU
+from .kernels.linear import ActivatedLinearOnCPU, LinearOnCPU
+from .kernels.norm import LayerNormOnCPU
 from .recompute import run_again
 
 
@@ -27,7 +30,18 @@ def size_of(x: paddle.Tensor, axis: int) -> int | paddle.Tensor:
     return paddle.shape(x)[axis] if size < 0 else size
 
 
+WORTHWHILE = 1 << 13
+"""Outputs of a Linear from which its own gradient on a CPU saves more than the calls from C++ to Python cost"""
+WORTHWHILE_BY_PIECES = 1 << 16
+"""Values from which layers that NumPy computes piece by piece do"""
+WORTHWHILE_SCORES = 1 << 21
+"""Scores from which attention does"""
 ACTIVATIONS = {"quick_gelu": quick_gelu, "gelu": F.gelu, "relu": F.relu}
+
+
+def own_kernels(x: paddle.Tensor) -> bool:
+    """Whether a layer in training computes by `kernels`: in float32 on a CPU."""
+    return device_of(x).is_cpu and x.dtype == paddle.float32
 
 
 def attention(
@@ -42,7 +56,7 @@ def attention(
 
     query, key, value: [B, N, H, D]; bias: added to the scores, broadcast to [B, H, N, N], or None.
     Returns [B, N, H * D]. On a GPU this is Paddle's fused kernel, which never holds the N x N scores; on a CPU the
-    plain form is faster (docs/architecture.md, "Attention").
+    plain form is faster, or in training the one of `kernels` (docs/architecture.md, "CPU settings").
     """
     heads, depth = query.shape[2:]
     dropout = dropout if training else 0.0
@@ -52,6 +66,16 @@ def attention(
             bias = bias.astype(query.dtype).expand([batch, heads, length, length])
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, training=training)
         return mixed.reshape([0, 0, heads * depth])
+    if training and own_attention(query, heads * key.shape[1], bias):
+        return AttentionOnCPU.apply(bias, dropout, query, key, value)
+    return plain_attention(query, key, value, bias, dropout)
+
+
+def plain_attention(
+    query: paddle.Tensor, key: paddle.Tensor, value: paddle.Tensor, bias: paddle.Tensor | None, dropout: float
+) -> paddle.Tensor:
+    """`attention`, kernel by kernel."""
+    heads, depth = query.shape[2:]
     query, key, value = (paddle.transpose(part, [0, 2, 1, 3]) for part in (query * depth**-0.5, key, value))
     scores = paddle.matmul(query, key, transpose_y=True)
     if bias is not None:
@@ -63,39 +87,49 @@ def attention(
     return paddle.transpose(mixed, [0, 2, 1, 3]).reshape([0, 0, heads * depth])
 
 
-WORTHWHILE = 1 << 13
-"""Outputs of a Linear from which its own gradient on a CPU saves more than the calls from C++ to Python cost"""
+def self_attention(
+    parts: paddle.Tensor, bias: paddle.Tensor | None = None, dropout: float = 0.0, training: bool = False
+) -> paddle.Tensor:
+    """`attention` of query, key and value that stand side by side, [B, N, 3, H, D], as one Linear gives them."""
+    if training and own_attention(parts, parts.shape[3] * parts.shape[1], bias):
+        return AttentionOnCPU.apply(bias, dropout, parts)
+    return attention(*parts.unbind(2), bias, dropout, training)
 
 
-class LinearOnCPU(PyLayer):
-    """x W + b whose bias gradient is a matrix product: Paddle's CPU reduction costs half as much as the whole layer."""
-
-    @staticmethod
-    def forward(ctx: PyLayerContext, x: paddle.Tensor, weight: paddle.Tensor, bias: paddle.Tensor) -> paddle.Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.wanted = [not tensor.stop_gradient for tensor in (x, weight, bias)]  # Paddle refuses the other gradients
-        return paddle.matmul(x, weight).add_(bias)
-
-    @staticmethod
-    def backward(ctx: PyLayerContext, gradient: paddle.Tensor) -> tuple[paddle.Tensor | None, ...]:
-        x, weight = ctx.saved_tensor()
-        rows = gradient.reshape([-1, gradient.shape[-1]])
-        of_x, of_weight, of_bias = ctx.wanted
-        return (
-            paddle.matmul(gradient, weight, transpose_y=True) if of_x else None,
-            paddle.matmul(x.reshape([-1, x.shape[-1]]), rows, transpose_x=True) if of_weight else None,
-            paddle.matmul(paddle.ones([1, rows.shape[0]], rows.dtype), rows).flatten() if of_bias else None,
-        )
+def own_attention(x: paddle.Tensor, row: int, bias: paddle.Tensor | None) -> bool:
+    """Whether the attention of tokens x [B, N, ...], with `row` scores of a token, has its own gradient."""
+    return (
+        x.shape[0] * x.shape[1] * row >= WORTHWHILE_SCORES and own_kernels(x) and (bias is None or bias.stop_gradient)
+    )
 
 
 class Linear(nn.Linear):
     """nn.Linear, [..., in] -> [..., out], with a faster gradient on a CPU where there is enough to compute."""
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if self.training and self.bias is not None and device_of(x).is_cpu and x.ndim > 1:
-            rows, outputs = math.prod(x.shape[:-1]), self.weight.shape[1]
-            if rows * outputs >= WORTHWHILE:
-                return LinearOnCPU.apply(x, self.weight, self.bias)
+        if self.own_gradient(x, WORTHWHILE):
+            return LinearOnCPU.apply(x, self.weight, self.bias)
+        return super().forward(x)
+
+    def activated(self, x: paddle.Tensor, activation: str) -> paddle.Tensor:
+        """The activation, by its name, of the outputs: [..., in] -> [..., out]."""
+        if type(self) is Linear and activation in ACTIVATED and self.own_gradient(x, WORTHWHILE_BY_PIECES):
+            return ActivatedLinearOnCPU.apply(x, self.weight, self.bias, ACTIVATED[activation])
+        return ACTIVATIONS[activation](self(x))
+
+    def own_gradient(self, x: paddle.Tensor, least: int) -> bool:
+        """Whether this layer computes its own gradient of at least so many outputs."""
+        outputs = math.prod(x.shape[:-1]) * self.weight.shape[1]
+        return self.training and self.bias is not None and x.ndim > 1 and outputs >= least and own_kernels(x)
+
+
+class LayerNorm(nn.LayerNorm):
+    """nn.LayerNorm over the last axis, [..., W] -> the same, with a faster gradient on a CPU where there is enough to
+    compute."""
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if self.training and math.prod(x.shape) >= WORTHWHILE_BY_PIECES and own_kernels(x):
+            return LayerNormOnCPU.apply(x, self.weight, self.bias, self._epsilon)
         return super().forward(x)
 
 

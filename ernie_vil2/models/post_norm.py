@@ -3,7 +3,7 @@
 import paddle
 from paddle import nn
 
-from .layers import ACTIVATIONS, Linear, attention, run_blocks
+from .layers import LayerNorm, Linear, run_blocks, self_attention
 from .masks import Dropout
 
 MASKED = -10000.0
@@ -20,18 +20,18 @@ class PostNormLayer(nn.Layer):
 
     def __init__(self, width: int, heads: int, feed_forward: int, dropout: float, activation: str = "relu"):
         super().__init__()
-        self.heads, self.rate, self.activation = heads, dropout, ACTIVATIONS[activation]
+        self.heads, self.rate, self.activation = heads, dropout, activation
         self.qkv, self.out = Linear(width, 3 * width), Linear(width, width)
         self.fc1, self.fc2 = Linear(width, feed_forward), Linear(feed_forward, width)
-        self.norm1, self.norm2 = (nn.LayerNorm(width, epsilon=EPSILON) for _ in range(2))
+        self.norm1, self.norm2 = (LayerNorm(width, epsilon=EPSILON) for _ in range(2))
         self.dropout = Dropout(dropout)
 
     def forward(self, x: paddle.Tensor, bias: paddle.Tensor | None = None) -> paddle.Tensor:
         width = x.shape[-1]
-        query, key, value = self.qkv(x).reshape([0, 0, 3, self.heads, width // self.heads]).unbind(2)
-        mixed = self.out(attention(query, key, value, bias, self.rate, self.training))
+        parts = self.qkv(x).reshape([0, 0, 3, self.heads, width // self.heads])
+        mixed = self.out(self_attention(parts, bias, self.rate, self.training))
         x = self.norm1(x + self.dropout(mixed))
-        return self.norm2(x + self.dropout(self.fc2(self.dropout(self.activation(self.fc1(x))))))
+        return self.norm2(x + self.dropout(self.fc2(self.dropout(self.fc1.activated(x, self.activation)))))
 
 
 class PostNormLayers(nn.LayerList):

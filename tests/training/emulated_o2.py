@@ -7,7 +7,6 @@ operations O2 keeps in fp32 was read in Paddle's amp/amp_lists.py: of those used
 those of their weights.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -109,7 +108,7 @@ def emulation() -> Iterator[None]:
                 patch.setattr(place, name, autocast.around(getattr(place, name), operands=name == "matmul"))
         for name, activation in layers.ACTIVATIONS.items():
             patch.setitem(layers.ACTIVATIONS, name, autocast.around(activation))
-        patch.setattr(layers, "WORTHWHILE", math.inf)  # a card takes Paddle's own Linear
+        patch.setattr(layers, "own_kernels", lambda x: False)  # a card takes Paddle's own layers
         patch.setattr(step, "autocast", autocast)
         patch.setattr(trainer, "check_precision", lambda config: None)
         patch.setattr(weights, "rounded", lambda values, dtype: bf16_values(values))

@@ -7,7 +7,7 @@ import paddle
 from paddle import nn
 
 from ...config.tower_fields import TextTowerConfig
-from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks, size_of
+from ..layers import DropPath, LayerNorm, Linear, attention, drop_path_rates, run_blocks, size_of
 from ..masks import Dropout
 
 PAD_ID = 0
@@ -38,12 +38,12 @@ class FeedForward(nn.Layer):
     def __init__(self, config: TextTowerConfig):
         super().__init__()
         hidden = int(config.width * config.mlp_ratio)
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation = config.activation
         self.i = Linear(config.width, hidden)
         self.o = Linear(hidden, config.width)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self.o(self.activation(self.i(x)))
+        return self.o(self.i.activated(x, self.activation))
 
 
 class Block(nn.Layer):
@@ -52,9 +52,9 @@ class Block(nn.Layer):
     def __init__(self, config: TextTowerConfig, drop_path: float):
         super().__init__()
         self.attn = Attention(config)
-        self.ln1 = nn.LayerNorm(config.width, epsilon=config.epsilon)
+        self.ln1 = LayerNorm(config.width, epsilon=config.epsilon)
         self.ffn = FeedForward(config)
-        self.ln2 = nn.LayerNorm(config.width, epsilon=config.epsilon)
+        self.ln2 = LayerNorm(config.width, epsilon=config.epsilon)
         self.dropout = Dropout(config.dropout)
         self.drop_path = DropPath(drop_path)
 
@@ -84,7 +84,7 @@ class ErnieEncoder(nn.Layer):
         self.word_emb = nn.Embedding(config.vocab_size, config.width)
         self.pos_emb = nn.Embedding(config.positions, config.width)
         self.type_emb = nn.Embedding(config.token_types, config.width) if config.token_types else None
-        self.ln = nn.LayerNorm(config.width, epsilon=config.epsilon)
+        self.ln = LayerNorm(config.width, epsilon=config.epsilon)
         self.dropout = Dropout(config.dropout)
         self.encoder_stack = EncoderStack(config)
         self.pooler = Linear(config.width, config.width)

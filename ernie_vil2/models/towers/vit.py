@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 
 from ...config.tower_fields import ImageTowerConfig
-from ..layers import ACTIVATIONS, DropPath, Linear, attention, drop_path_rates, run_blocks, size_of
+from ..layers import DropPath, LayerNorm, Linear, drop_path_rates, run_blocks, self_attention, size_of
 from ..masks import Dropout, shuffled
 
 
@@ -49,8 +49,7 @@ class Attention(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         parts = self.qkv(x).reshape([0, 0, 3, self.heads, x.shape[-1] // self.heads])
-        query, key, value = parts.unbind(2)
-        return self.proj(attention(query, key, value, dropout=self.dropout, training=self.training))
+        return self.proj(self_attention(parts, dropout=self.dropout, training=self.training))
 
 
 class MLP(nn.Layer):
@@ -59,12 +58,12 @@ class MLP(nn.Layer):
     def __init__(self, config: ImageTowerConfig):
         super().__init__()
         hidden = int(config.width * config.mlp_ratio)
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation = config.activation
         self.fc1 = Linear(config.width, hidden)
         self.fc2 = Linear(hidden, config.width)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self.fc2(self.activation(self.fc1(x)))
+        return self.fc2(self.fc1.activated(x, self.activation))
 
 
 class Block(nn.Layer):
@@ -72,9 +71,9 @@ class Block(nn.Layer):
 
     def __init__(self, config: ImageTowerConfig, drop_path: float):
         super().__init__()
-        self.norm1 = nn.LayerNorm(config.width, epsilon=config.epsilon)
+        self.norm1 = LayerNorm(config.width, epsilon=config.epsilon)
         self.attn = Attention(config)
-        self.norm2 = nn.LayerNorm(config.width, epsilon=config.epsilon)
+        self.norm2 = LayerNorm(config.width, epsilon=config.epsilon)
         self.mlp = MLP(config)
         self.dropout = Dropout(config.dropout)
         self.drop_path = DropPath(drop_path)
@@ -95,9 +94,9 @@ class VisionTransformer(nn.Layer):
         self.patch_embed = PatchEmbed(config)
         self.class_embedding = self.create_parameter([1, 1, config.width])
         self.positional_embedding = self.create_parameter([1, tokens, config.width])
-        self.norm_pre = nn.LayerNorm(config.width, epsilon=config.epsilon) if config.pre_norm else None
+        self.norm_pre = LayerNorm(config.width, epsilon=config.epsilon) if config.pre_norm else None
         self.blocks = nn.LayerList([Block(config, rate) for rate in drop_path_rates(config.drop_path, config.depth)])
-        self.norm_post = nn.LayerNorm(config.width, epsilon=config.epsilon)
+        self.norm_post = LayerNorm(config.width, epsilon=config.epsilon)
         self.proj = Linear(config.width, config.projection, bias_attr=False) if config.projection else None
 
     def last_block(self, pixels: paddle.Tensor) -> paddle.Tensor:
