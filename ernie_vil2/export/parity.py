@@ -7,6 +7,7 @@ import numpy as np
 
 from ..conversion.check import unit
 from ..errors import CheckpointError
+from ..evaluation.metrics.finite import finite
 from ..inference.engines.dynamic import DynamicEngine
 from ..inference.engines.engine import Run
 from ..inference.model import Model
@@ -45,12 +46,14 @@ def compared(tower: str, given: str, length: int | None, found: np.ndarray, want
 
 
 def array_rows(model: Model, runs: Mapping[str, Run], items: Items) -> list[Row]:
-    """The Rows of the same arrays through the network and through what was written, batch by batch."""
+    """The Rows of the same arrays through the network and through what was written, batch by batch. CheckpointError
+    for a network whose own embeddings are no numbers: what was written is not to blame."""
     rows = []
     for tower, batches in (("image", image_batches), ("text", text_batches)):
         with DynamicEngine(model.network, tower).session(1) as session:
             for batch in batches(model, items):
-                found, wanted = runs[tower](*batch.arrays), session.run(*batch.arrays)
+                wanted = finite(session.run(*batch.arrays), f"{tower} {{}}".format)
+                found = runs[tower](*batch.arrays)
                 rows.append(compared(tower, ARRAYS, batch.length, found, wanted))
     return rows
 

@@ -1,5 +1,6 @@
 """Where an export goes: claimed before any work, made beside its place, and put there whole."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from ..errors import ConfigError
 from ..files.atomic import clear, replace_directory, reported, sync_directory, temporary_name
 from ..files.claim import Claims, inside
 from .description import COMMAND, is_export
+
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+"""What the system says of a place where something is"""
 
 
 def claim(target: str | os.PathLike, model: str | os.PathLike, vocab: str | os.PathLike | None, replace: bool) -> None:
@@ -59,8 +63,8 @@ def put(made: Path, place: Path) -> None:
     """Rename a folder to a place where nothing is, or an empty folder: the system looks there in the same moment."""
     try:
         os.rename(made, place)
-    except OSError:
-        if not os.path.lexists(place):
+    except OSError as error:
+        if error.errno not in TAKEN:
             raise
         raise ConfigError(
             f"{place} was written by another process meanwhile; choose another name, or give --replace to replace it"

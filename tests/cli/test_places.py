@@ -107,6 +107,17 @@ def test_the_systems_refusal_is_told_with_what_to_do(tmp_path, monkeypatch, numb
         assert os.strerror(number) in said and ADVICE[number] in said and str(tmp_path / "out") in said
 
 
+def test_where_a_disk_is_mounted_nothing_is_replaced(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    os.symlink("disk", tmp_path / "link")
+    monkeypatch.setattr(place.os.path, "ismount", lambda path: path == str(tmp_path / "disk"))
+    for name in ("disk", "link"):
+        said = refused(check_folder, tmp_path / name, True)
+        assert said == f"{tmp_path / name} is where a disk is mounted, so it cannot be replaced; name a folder in it"
+        check_folder(tmp_path / name / "new", replaced=True)
+    check_folder(tmp_path / "disk")
+
+
 def test_asking_leaves_nothing_and_refuses_nothing_that_can_be_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()

@@ -1,16 +1,22 @@
 """What cannot be exported is one sentence, told before the weights are read, and nothing is left."""
 
+import errno
+import os
 import shutil
 
+import numpy as np
 import pytest
 
+from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.cli.export import main
 from ernie_vil2.config.model import ModelConfig
 from ernie_vil2.device import float32_copy
 from ernie_vil2.errors import UserError
 from ernie_vil2.export import export as exporting
 from ernie_vil2.export import exported_model, graph_targets
+from ernie_vil2.export import place as placing
 from ernie_vil2.export.export import export
+from ernie_vil2.export.place import new_folder
 from tests.cli.commands import content
 from tests.inference.engines.towers import PLAIN, network
 
@@ -113,6 +119,32 @@ def test_a_tower_without_a_graph(here, monkeypatch):
     said = refused("model", "out", "openvino")
     assert said.startswith("the image tower has no graph for openvino, a network that asks the weather; choose another")
     assert content(here) == before
+
+
+@pytest.mark.parametrize("tower", ["image", "text"])
+def test_weights_that_are_no_numbers(quick, here, tower, monkeypatch):
+    monkeypatch.setattr(exporting, "exported_model", exported_model.exported_model)
+    state = {key: float32_copy(value) for key, value in network(PLAIN).state_dict().items()}
+    state["visual.norm_pre.bias" if tower == "image" else "text_model.pooler.bias"][0] = np.nan
+    vocab = (here / "model/vocab.txt").rename(here / "vocab.txt")
+    shutil.rmtree("model")
+    save_model(here / "model", state, PLAIN, vocab)
+    before = content(here)
+    said = refused("model", "out", "openvino")
+    assert said.startswith("the model's embeddings are not finite") and f"the first is {tower} 0" in said
+    assert content(here) == before
+
+
+@pytest.mark.parametrize("number, told", [(errno.EBUSY, "cannot write .*busy"), (errno.ENOTEMPTY, "another process")])
+def test_only_what_is_in_the_way_is_said_to_be_another_process(tmp_path, monkeypatch, number, told):
+    (tmp_path / "out").mkdir()
+
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(UserError, match=told), new_folder(tmp_path / "out", replace=False):
+        monkeypatch.setattr(placing.os, "rename", refuse)
+    assert os.listdir(tmp_path) == ["out"]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ def check_folder(target: str | os.PathLike, replaced: bool = False) -> None:
                 holds = "is the folder in which" if path == place else "holds the folder in which"
                 raise ConfigError(f"{target} {holds} the command runs, so it cannot be replaced; name a new folder")
         _check_link(target, "folder")
+        if replaced and os.path.ismount(os.path.realpath(target)):
+            raise ConfigError(f"{target} is where a disk is mounted, so it cannot be replaced; name a folder in it")
         if os.path.isdir(target):
             _check_folder(target, target)
         if replaced or not os.path.isdir(target):
