@@ -19,7 +19,10 @@ MIXED = """\
     image = image[top] * (1 - down[..., None]) + image[bottom] * down[..., None]
 """
 OPENCV = """\
-    image = cv2.cvtColor(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{path}: no picture that OpenCV decodes")
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     height, width = image.shape[:2]
 """
 PILLOW = """\

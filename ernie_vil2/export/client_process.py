@@ -15,7 +15,9 @@ from .parity_inputs import Items
 from .target import CLIENT, PROJECT
 
 PROGRAM = """
-import json, os, runpy, sys
+import sys
+sys.path[:] = filter(None, sys.path)
+import json, os, runpy
 job = json.load(sys.stdin)
 sys.modules.update(dict.fromkeys(job["absent"]))
 answer = os.fdopen(os.dup(1), "wb")
@@ -25,7 +27,8 @@ client = runpy.run_path(job["client"])
 found = {"image": client["encode_images"](job["pictures"]), "text": client["encode_texts"](job["texts"])}
 np.savez(answer, **found)
 """
-"""Calls the two functions of a client; a module that is None cannot be imported"""
+"""Calls the two functions of a client, whatever modules lie in the working directory; one that is None cannot be
+imported"""
 
 
 def client_embeddings(folder: Path, items: Items, absent: Collection[str] = (PROJECT,)) -> dict[str, np.ndarray]:

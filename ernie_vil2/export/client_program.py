@@ -67,6 +67,7 @@ def tower(side):
     config = inference.Config(*(str(HERE / name) for name in ABOUT[side]["files"]))
     config.disable_gpu()
     config.enable_onednn()
+    config.disable_glog_info()
     predictor = inference.create_predictor(config)
 
     def run(*arrays):

@@ -38,8 +38,8 @@ WIDE = {
     "clipped": "16-bit grey and floats are cut off at 255 (Image.convert('RGB'))",
 }
 REFUSED = (
-    "This project refuses damaged files, which the library alone may show in part, and decodes JPEGs of over "
-    f"{DEFAULT_LIMITS.max_pixels:,} pixels at a reduced size."
+    "This project refuses damaged files, which the library alone may show in part, and pictures so long and thin that "
+    f"the resize would give over {DEFAULT_LIMITS.max_pixels:,} pixels; it decodes JPEGs of over that at a reduced size."
 )
 
 

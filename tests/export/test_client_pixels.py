@@ -12,6 +12,7 @@ from PIL import Image
 from ernie_vil2.config.model import PIXEL_PROFILES, PixelProfile
 from ernie_vil2.data.images.pixels import preprocess
 from ernie_vil2.data.images.resize import CENTRES, resized_sides
+from ernie_vil2.errors import ImageError
 from ernie_vil2.export.client_program import ONNX_RUNTIME, OPENVINO, PADDLE_INFERENCE, client_source, write_client
 from ernie_vil2.export.pixels_description import LONG_SIDES, ORDER, centre_of, pixels_description
 
@@ -80,6 +81,21 @@ def test_pixels_are_ours(profile, client, pictures):
         found, wanted = pixels(str(path)), preprocess(path, profile)
         assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape), path.name
         np.testing.assert_array_equal(found, wanted, err_msg=path.name)
+
+
+@pytest.mark.parametrize("profile", ["official", "brivl"])
+def test_a_file_that_is_no_picture_is_named(profile, client, tmp_path):
+    (tmp_path / "a.jpg").write_text("no picture")
+    with pytest.raises(OSError if profile == "brivl" else ValueError, match=r"a\.jpg"):
+        client(PROFILES[profile])["pixels"](str(tmp_path / "a.jpg"))
+
+
+def test_a_picture_that_is_refused_for_its_shape_is_told_of(tmp_path):
+    path = tmp_path / "line.png"
+    Image.new("RGB", (3000, 1)).save(path)
+    with pytest.raises(ImageError):
+        preprocess(path, PROFILES["official"])
+    assert "so long and thin that" in pixels_description(PROFILES["official"])["in_words"][-1]
 
 
 def wide(tmp_path):

@@ -49,6 +49,13 @@ def test_embeddings_are_ours(target, config, exported, tmp_path):
         np.testing.assert_allclose(found[side], rows, rtol=0, atol=2e-6)
 
 
+def test_modules_in_the_working_directory_are_not_taken_for_what_it_imports(exported, tmp_path, monkeypatch):
+    folder = exported(PLAIN, "openvino")[1]
+    (tmp_path / "openvino.py").write_text("raise SystemExit('a program of the user')")
+    monkeypatch.chdir(tmp_path)
+    assert len(client_embeddings(folder, drawn_items(tmp_path))["image"]) == 8
+
+
 def test_its_command_ranks_pictures_for_sentences(exported, tmp_path):
     model, folder = exported(PLAIN, "openvino")
     pictures = [str(path) for path in drawn_items(tmp_path).pictures[:3]]
@@ -60,6 +67,13 @@ def test_its_command_ranks_pictures_for_sentences(exported, tmp_path):
     done = command(folder, *pictures, "--", *sentences)
     assert done.returncode == 0, done.stderr
     assert [line.strip() for line in done.stdout.splitlines()] == wanted
+
+
+def test_a_client_of_paddle_prints_what_it_found_and_no_passes(exported, tmp_path):
+    folder = exported(PLAIN, "paddle")[1]
+    done = command(folder, str(drawn_items(tmp_path).pictures[0]), "--", "红色的猫")
+    assert done.returncode == 0 and done.stdout.splitlines()[0] == "红色的猫"
+    assert "pass" not in done.stderr and "subgraphs" not in done.stderr
 
 
 def test_its_command_says_what_it_takes(exported):
