@@ -33,8 +33,9 @@ def export(
     one sentence, and writes nothing, for what cannot be exported, and where what the files compute differs from the
     model by more than `parity.LARGEST_DIFFERENCE`.
     """
-    form, model = target_of(to), told_model(model)
+    form = target_of(to)
     claim(target, model, vocab, replace)
+    model = told_model(model)
     form.check(exportable_config(model, vocab, weights, max_length))
     loaded = exported_model(model, vocab, weights, max_length)
     with new_folder(target, replace) as made, scratch_folder(COMMAND) as scratch:

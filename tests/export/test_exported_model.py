@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from ernie_vil2.errors import CheckpointError
+from ernie_vil2.errors import CheckpointError, ConfigError
 from ernie_vil2.export.export import export
 from ernie_vil2.export.exported_model import WEIGHTS, exported_model
 from ernie_vil2.export.targets import TARGETS
@@ -34,6 +34,13 @@ def test_the_one_that_is_asked_for_is_in_the_files(quick, run, tmp_path):
     found = TARGETS["openvino"].runs(trained, tmp_path / "out")["text"](*arrays)
     np.testing.assert_allclose(found, dynamic(trained.network, "text", arrays), rtol=0, atol=2e-5)
     assert json.loads((tmp_path / "out/export.json").read_text())["weights"] == "trained"
+
+
+def test_no_export_lies_in_a_run(run):
+    for place in ("out", "checkpoints/out"):
+        with pytest.raises(ConfigError, match="out lies in the model that is exported; choose a place outside of"):
+            export(run[0], run[0] / place, "openvino")
+    assert not list(run[0].rglob("out"))
 
 
 def test_a_damaged_set_of_weights_is_told_and_nothing_is_written(run, tmp_path):

@@ -121,6 +121,21 @@ def test_the_written_tokenizer_gives_our_ids(tiny_vocab, lower):
     assert "other ids" in tokenizer_note(called, other, ["The CAT"])
 
 
+def test_ids_that_a_vocabulary_skips_are_filled_and_nothing_else_changes(tiny_vocab, tmp_path):
+    lines = [line.partition("\t")[0] for line in tiny_vocab.read_text(encoding="utf-8").splitlines()]
+    places = [number + 2 * (number > 7) for number in range(len(lines))]
+    (tmp_path / "gaps.txt").write_text(
+        "".join(f"{token}\t{place}\n" for token, place in zip(lines, places, strict=True)), encoding="utf-8"
+    )
+    ours = Tokenizer(tmp_path / "gaps.txt", 16)
+    theirs = tokenizers.Tokenizer.from_str(json.dumps(tokenizer_files(ours)["tokenizer.json"]))
+    assert sorted(theirs.get_vocab().values()) == list(range(len(lines) + 2))
+    assert {token: theirs.token_to_id(token) for token in ours.vocab} == dict(ours.vocab)
+    for text in (*HARD_TEXTS, "[no token 8] 猫"):
+        assert theirs.encode(text).ids == ours.encode(text)[0].tolist()
+        assert not {8, 9} & set(theirs.encode(text).ids)
+
+
 def test_the_processor_is_as_close_as_it_comes():
     said = {name: processor_settings(profile) for name, profile in PIXEL_PROFILES.items()}
     assert said["official"]["resample"] == 2 and said["official"]["size"] == {"shortest_edge": 224}

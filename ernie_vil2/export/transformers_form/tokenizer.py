@@ -1,6 +1,6 @@
 """The tokenizer's files of a folder of transformers, and whether the library makes our ids of texts that are hard."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...data.tokenizer import Tokenizer
@@ -42,7 +42,16 @@ def tokenizer_files(tokenizer: Tokenizer) -> dict[str, dict[str, Any]]:
         "split_special_tokens": True,
         **special,
     }
-    return {TOKENIZER: tokenizer_form(tokenizer), SETTINGS: settings}
+    form = tokenizer_form(tokenizer)
+    form["model"]["vocab"] |= fillers(tokenizer.vocab)
+    return {TOKENIZER: form, SETTINGS: settings}
+
+
+def fillers(vocab: Mapping[str, int]) -> dict[str, int]:
+    """Tokens of ids that a vocabulary skips, as the released one does where a token stands twice: of a gap the library
+    prints that the vocabulary could be corrupted. No text becomes one of them, since no word holds a space."""
+    taken = set(vocab.values())
+    return {f"[no token {number}]": number for number in range(max(taken)) if number not in taken}
 
 
 def tokenizer_note(theirs: Callable[..., Any], ours: Tokenizer, captions: Sequence[str]) -> str:
