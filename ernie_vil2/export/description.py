@@ -8,7 +8,7 @@ from typing import Any
 from ..files.json_files import write_json
 from ..files.marks import written_by
 from ..inference.model import Model
-from ..versions import versions
+from ..versions import installed_version, versions
 from .parity import LARGEST_DIFFERENCE, Row
 from .pixels_description import pixels_description
 from .target import Target
@@ -31,13 +31,19 @@ def description(
         "target": target.name,
         "system": model.config.system,
         "weights": weights,
-        "made_by": {name: version for name, version in versions().items() if version},
+        "made_by": made_by(target),
         "embedding": {"width": model.embed_dim, "normalise": True},
         "logit_scale": {"value": scale, "of": "cosine similarities, which it multiplies before a softmax"},
         **parts,
         "notes": list(notes),
         "parity": parity_of(rows),
     }
+
+
+def made_by(target: Target) -> dict[str, str]:
+    """{name: version} of what an export is made with, and of what the target's own is made and run with."""
+    found = versions() | {name: installed_version(name) for name in target.distributions}
+    return {name: version for name, version in found.items() if version}
 
 
 def boxes_of(model: Model) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 
 from ..data.sources.base import Source
+from ..files.atomic import reported
 from ..files.leftovers import scratch_folder
 from ..files.run_folder import told_model
 from . import parity
@@ -38,8 +39,9 @@ def export(
     model = told_model(model)
     form.check(exportable_config(model, vocab, weights, max_length))
     loaded = exported_model(model, vocab, weights, max_length)
-    with new_folder(target, replace) as made, scratch_folder(COMMAND) as scratch:
-        items = drawn_items(scratch) if source is None else items_of(source, loaded, scratch)
+    with scratch_folder(COMMAND) as scratch, new_folder(target, replace) as made:
+        with reported(scratch, "nothing was written"):
+            items = drawn_items(scratch) if source is None else items_of(source, loaded, scratch)
         notes = form.write(loaded, made)
         rows = parity.array_rows(loaded, form.runs(loaded, made), items)
         parity.refuse_difference(rows, to)

@@ -22,12 +22,11 @@ from .target import PROJECT, Target
 class GraphTarget(Target):
     """A runtime that reads a graph for each tower, from files named `image` and `text`.
 
-    endings: of the files of a graph. distributions: the packages without which it is neither written nor run; install:
-    what to give pip for them. runtime: what its client computes with.
+    endings: of the files of a graph. install: what to give pip for the distributions. runtime: what its client
+    computes with.
     """
 
     endings: ClassVar[tuple[str, ...]]
-    distributions: ClassVar[tuple[str, ...]] = ()
     install: ClassVar[str] = ""
     runtime: ClassVar[Runtime]
 

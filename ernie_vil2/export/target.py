@@ -19,10 +19,11 @@ class Target(ABC):
 
     name: what `--to` is given. exact_client: whether its client reads pictures and texts as this project does, so that
     an embedding of its own that differs is an error; where it is not, the difference is only told. does_without:
-    modules that its client must not need.
+    modules that its client must not need. distributions: the packages without which it is neither written nor run.
     """
 
     name: ClassVar[str]
+    distributions: ClassVar[tuple[str, ...]] = ()
     exact_client: ClassVar[bool] = True
     does_without: ClassVar[tuple[str, ...]] = (PROJECT, "paddle")
 

@@ -1,6 +1,7 @@
 """What is exported computes what the model does, says how, and is there whole or not at all."""
 
 import copy
+import errno
 import json
 import os
 
@@ -11,6 +12,7 @@ import ernie_vil2
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.export import description as describing
+from ernie_vil2.export import export as exporting
 from ernie_vil2.export import graph_targets, parity
 from ernie_vil2.export.export import export
 from ernie_vil2.export.targets import TARGETS
@@ -67,6 +69,26 @@ def test_the_folder_holds_what_its_description_says_and_no_more(quick, directory
     assert found["image"]["boxes"] == {"most": 5, "default": [[0, 0, 32, 32]]}
     assert found["text"]["inputs"] == [{"name": "first", "dtype": "int64", "shape": ["batch", 16]}]
     assert found["text"]["output"] == {"dtype": "float32", "shape": ["batch", 24]}
+
+
+@pytest.mark.parametrize(
+    "to, names", [("onnx", ("paddle2onnx", "onnx", "onnxruntime")), ("transformers", ("torch", "transformers"))]
+)
+def test_the_versions_of_what_a_target_is_made_with(monkeypatch, to, names):
+    monkeypatch.setattr(describing, "installed_version", {name: f"{name} 1" for name in names}.get)
+    assert describing.made_by(TARGETS[to]).items() >= {(name, f"{name} 1") for name in names}
+
+
+def test_a_full_disk_of_temporary_files_is_told_and_not_the_exports(quick, directory, tmp_path, monkeypatch):
+    path, before = directory("plain"), names(tmp_path)
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(exporting, "drawn_items", full)
+    with pytest.raises(CheckpointError, match=r"cannot write .*ernie-vil2-export: No space .* \(nothing was written\)"):
+        export(path, tmp_path / "out", "openvino")
+    assert names(tmp_path) == before
 
 
 def test_the_table_has_several_batches_and_lengths_and_is_printed_as_it_is_kept(quick, directory, tmp_path):

@@ -18,7 +18,7 @@ from ..parity_inputs import drawn_items
 from ..target import Target
 from .client import TRANSFORMERS
 from .pixels import PROCESSOR, processor_difference, processor_note, processor_settings
-from .runtime import loaded_model, loaded_readers, refuse_missing_libraries, runs_of
+from .runtime import LIBRARIES, loaded_model, loaded_readers, refuse_missing_libraries, runs_of
 from .tokenizer import SETTINGS, TOKENIZER, tokenizer_files, tokenizer_note
 from .weights import TEMPERATURE, model_settings, model_state, refuse_other_forms
 
@@ -26,7 +26,7 @@ from .weights import TEMPERATURE, model_settings, model_state, refuse_other_form
 class TransformersTarget(Target):
     """Hugging Face transformers on torch: both towers in one model, with a tokenizer and an image processor."""
 
-    name = "transformers"
+    name, distributions = "transformers", LIBRARIES
 
     def check(self, config: ModelConfig) -> None:
         """ConfigError for a part that transformers has no form of, and where a library is missing."""
