@@ -1,7 +1,7 @@
 """Masks of a forward pass in training: dropout, stochastic depth, and which patches are left out.
 
-Paddle has one random generator for a process, so only one thread at a time could draw from it, and on a CPU a value of
-its dropout costs ten times what it costs here. Inside `keyed` a thread on a CPU draws from bits of its own. What a row
+Paddle has one random generator for a process, so only one thread at a time could draw from it, and on a CPU its dropout
+costs three times what it costs here. Inside `keyed` a thread on a CPU draws from bits of its own. What a row
 is given depends on the key, on the masks before it and on its place in the micro-batch, not on the rows that are
 encoded beside it: a micro-batch may be divided. On other devices, and outside of `keyed`, Paddle's generator is drawn
 from.

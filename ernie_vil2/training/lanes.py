@@ -66,12 +66,13 @@ class Lanes:
         self.pool = ThreadPoolExecutor(count, "lane")
 
     def follow(self) -> None:
-        """Let the replicas have the memory of the weights, and learn what learns now; before every step."""
+        """Let the replicas have the memory of the weights, learn what learns now, and forget a step that was broken off;
+        to be called before every step."""
         own, *others = self.held
         for parameters in others:
             for parameter, copied in zip(own, parameters, strict=True):
                 parameter._share_buffer_to(copied)
-                copied.stop_gradient = parameter.stop_gradient
+                copied.stop_gradient, copied.grad = parameter.stop_gradient, None
         own, *others = self.layers
         for layers in others:
             for layer, copied in zip(own, layers, strict=True):

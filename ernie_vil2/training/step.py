@@ -84,7 +84,7 @@ class GradientStep:
         """{view: embeddings [b, D]} of the last batch, without their graph"""
         self.unnamed = unnamed_parameters(system)
         self.held = {name: tower.parameters() for name, tower in self.towers.items()}
-        self.divisible = side_by_side and may_divide(system)
+        self.divisible = side_by_side and after is None and may_divide(system)
         self.wanted_lanes = lanes
         self.lanes: Lanes | None = None
         self.pool = None
