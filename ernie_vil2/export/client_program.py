@@ -65,6 +65,7 @@ PADDLE_INFERENCE = Runtime(
 def tower(side):
     """A function from the arrays of a batch to raw embeddings float32 [B, D]."""
     config = inference.Config(*(str(HERE / name) for name in ABOUT[side]["files"]))
+    config.disable_glog_info()
     config.disable_gpu()
     config.enable_onednn()
     config.disable_glog_info()

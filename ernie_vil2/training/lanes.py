@@ -66,8 +66,8 @@ class Lanes:
         self.pool = ThreadPoolExecutor(count, "lane")
 
     def follow(self) -> None:
-        """Let the replicas have the memory of the weights, learn what learns now, and forget a step that was broken
-        off; to be called before every step."""
+        """Let the replicas have the memory of the weights, learn what learns now, and forget a step that broke off; to
+        be called before every step."""
         own, *others = self.held
         for parameters in others:
             for parameter, copied in zip(own, parameters, strict=True):

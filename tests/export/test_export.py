@@ -20,8 +20,8 @@ from ernie_vil2.inference.engines.self_test import unit_rows
 from tests.inference.engines.towers import batches, dynamic
 
 JOBS = [
-    *(("openvino", name) for name in ("projected", "efficientnet", "brivl aligned boxes", "brivl grid", "cookie")),
-    *(("paddle", name) for name in ("other", "brivl boxes")),
+    *(("openvino", name) for name in ("projected", "brivl aligned boxes", "cookie")),
+    *(("paddle", name) for name in ("other", "brivl grid")),
 ]
 BESIDE = {"export.json", "client.py", "requirements.txt"}
 """Files of every graph target"""
@@ -153,15 +153,13 @@ def test_a_wrong_graph_is_found_and_leaves_nothing(quick, directory, tmp_path, m
         right = weight.numpy()
         weight.set_value(right * (1.02 if tower == kind else 1))
         write(self, network, tower, most_boxes, folder)
-        weight.set_value(right)
+        weight.set_value(right)  # as it is in the model that the files are compared with
 
-    with monkeypatch.context() as patched:
-        patched.setattr(graph_targets.OpenVinoTarget, "write_graph", wrong)
-        told = f"what was written for openvino does not compute what the {kind} tower does: .*so nothing was written"
-        with pytest.raises(CheckpointError, match=told):
-            export(path, tmp_path / "out", "openvino")
+    monkeypatch.setattr(graph_targets.OpenVinoTarget, "write_graph", wrong)
+    told = f"what was written for openvino does not compute what the {kind} tower does: .*so nothing was written"
+    with pytest.raises(CheckpointError, match=told):
+        export(path, tmp_path / "out", "openvino")
     assert names(tmp_path) == before
-    export(path, tmp_path / "out", "openvino")
 
 
 def test_embeddings_that_are_no_numbers_are_a_difference(directory):

@@ -102,7 +102,7 @@ def test_gradients_and_steps_are_the_trainers(towers):
         assert values["grad_norm"] > 0.05 and step(inputs[number % 3])[0] == pytest.approx(values["loss"], abs=1e-4)
     weights = values_of(step, lambda value: value.detach().numpy())
     moved = {name: np.array(value.numpy()) for name, value in rig.model.state_dict().items()}
-    assert max(np.abs(weights[name] - moved[name]).max() for name in moved) < 2e-3  # a tenth of a step
+    assert max(np.abs(weights[name] - moved[name]).max() for name in moved) < 2e-3  # a fifth of a step
     rig.close()
 
 

@@ -15,12 +15,15 @@ def tensors(arrays, dtype, learning):
 
 
 def results(function, arrays, dtype="float32", learning=None):
-    """[value, gradient of each array or None]; the value is used twice."""
+    """[value, gradient of each array or None]; the value is used twice, and its own gradient stays as it is given."""
     given = tensors(arrays, dtype, learning or [True] * len(arrays))
     value = function(*given)
     slope = paddle.to_tensor(np.random.default_rng(5).standard_normal(value.shape).astype(dtype))
     if not value.stop_gradient:
+        seen = []
+        value.register_hook(lambda gradient: seen.append(gradient))  # which others may use too
         ((value * slope).sum() + (value * value).sum() * 0.25).backward()
+        np.testing.assert_allclose(seen[0].numpy(), (slope + value * 0.5).numpy(), rtol=1e-5, atol=1e-6)
     return [value.numpy().copy()] + [None if tensor.grad is None else tensor.grad.numpy().copy() for tensor in given]
 
 
