@@ -12,7 +12,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from .errors import UserError
@@ -134,6 +134,16 @@ def ordered_map(
         pool.shutdown(cancel_futures=True)
         _still_ending()
         _ending.update(numbers)
+
+
+def all_done(pool: ThreadPoolExecutor, work: Callable[..., Result], *items: Iterable) -> list[Result]:
+    """[work(*item) of the items side by side], as map pairs them; none is still computed when an exception leaves here,
+    which is that of the first item that has one."""
+    waiting = [pool.submit(work, *item) for item in zip(*items, strict=True)]
+    try:
+        return [found.result() for found in waiting]
+    finally:
+        wait(waiting)
 
 
 class SplitThreads:

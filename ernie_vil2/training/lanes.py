@@ -17,7 +17,7 @@ from paddle.base.framework import EagerParamBase
 
 from ..models.towers.batch_norm import learns_statistics
 from ..systems.system import System
-from ..threads import set_kernel_threads, thread_count
+from ..threads import all_done, set_kernel_threads, thread_count
 from .grad_cache import Part
 
 MOST = 8
@@ -86,7 +86,7 @@ class Lanes:
             return work(system, part)
 
         try:
-            return list(self.pool.map(limited, self.systems, self.parts))
+            return all_done(self.pool, limited, self.systems, self.parts)
         finally:
             set_kernel_threads(thread_count())
 

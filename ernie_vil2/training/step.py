@@ -20,7 +20,7 @@ from ..models.dual_encoder import Temperature
 from ..models.towers.batch_norm import synchronised
 from ..objectives.gather import Share, divide
 from ..systems.system import System, Tower
-from ..threads import note_computing, set_kernel_threads, thread_count
+from ..threads import all_done, forked, note_computing, set_kernel_threads, thread_count
 from .grad_cache import WHOLE, Embeds, Pieces, embed, go_backward, joined, replay
 from .lanes import Lanes, lane_count, may_divide
 from .optimization.momentum import MomentumCopy
@@ -167,7 +167,7 @@ class GradientStep:
         """The lanes of a step; None where there is one at most."""
         rows = min(share.micro, share.rows)
         count = 1
-        if self.divisible:
+        if self.divisible and not forked():  # there the threads are gone
             count = lane_count(self.system, rows) if self.wanted_lanes is None else min(self.wanted_lanes, rows)
         if count < 2:
             return None
@@ -198,7 +198,7 @@ class GradientStep:
 
     def _each_tower(self, work: Callable, together: bool = True) -> list:
         """[work(name)] of every tower; side by side each has its part of the kernel threads meanwhile."""
-        if self.pool is None or not together:
+        if self.pool is None or not together or forked():
             return [work(name) for name in self.towers]
 
         def limited(name):
@@ -206,7 +206,7 @@ class GradientStep:
             return work(name)
 
         try:
-            return list(self.pool.map(limited, self.towers))
+            return all_done(self.pool, limited, self.towers)
         finally:
             set_kernel_threads(thread_count())
 

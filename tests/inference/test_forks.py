@@ -83,6 +83,12 @@ for name, work in {
     assert forked(work) == 0, name
     assert close(encode()) and thread_count() == 2, "the parent is as it was"
 train()
+for lanes in (1, 2):
+    step = GradientStep(ErnieVil2(network, objective), side_by_side=True, lanes=lanes)
+    step(batch, 0)
+    assert forked(lambda: 0 if step(batch, 1) else 1) == 0, "a step that the parent made goes on without its threads"
+    step(batch, 1)
+    step.close()
 with multiprocessing.get_context("fork").Pool(2) as pool:
     assert all(map(close, pool.map_async(encode, range(4)).get(60)))
 print("all good")

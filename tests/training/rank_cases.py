@@ -66,6 +66,9 @@ CASES = {
     "temperature-frozen": {"pairs": EVERY_PAIR, "loss": "sigmoid", "frozen": "contrastive_loss"},
     "one-chunk": {"pairs": EVERY_PAIR, "micro": 7},
     "one-chunk-recompute": {"pairs": EVERY_PAIR, "micro": 7, "recompute": True},
+    "lanes": {"pairs": EVERY_PAIR, "untagged": (5,), "lanes": 2},
+    "lanes-one-chunk": {"pairs": EVERY_PAIR, "micro": 7, "lanes": 3},
+    "lanes-cookie-sharding-2": {"pairs": EVERY_PAIR, "kind": Cookie, "sharding": 2, "lanes": 2},
     "shared-layer": {"pairs": EVERY_PAIR, "kind": SharedLayer},
     "shared-layer-recompute-sharding-1": {"pairs": EVERY_PAIR, "kind": SharedLayer, "recompute": True, "sharding": 1},
     "shared-layer-sharding-2": {"pairs": EVERY_PAIR, "kind": SharedLayer, "sharding": 2},
@@ -74,7 +77,7 @@ CASES = {
     "cookie-recompute-sharding-2": {"pairs": EVERY_PAIR, "kind": Cookie, "recompute": True, "sharding": 2},
 }
 """Options of the objective, and: frozen, a prefix of parameters that do not learn; untagged, rows without tags; same,
-rows that show one image with one caption."""
+rows that show one image with one caption; lanes, on each of several ranks."""
 
 
 def setting(folder, pairs, positives="by_id", loss="infonce", untagged=(), same=(), kind=ErnieVil2):
@@ -154,18 +157,22 @@ def gradient(folder, name, ranks):
     options = dict(CASES[name])
     recompute, sharding = options.pop("recompute", False), options.pop("sharding", 0)
     micro, frozen = options.pop("micro", MICRO), options.pop("frozen", None)
+    wanted = options.pop("lanes", 1)
+    lanes = wanted if ranks.size > 1 else 1
     kind = options.setdefault("kind", ErnieVil2)
     model, objective, batch = setting(folder, **options)
     system = kind(model, objective)
     start_aligned(folder, system, batch, options)
     model.recompute = recompute
     share = divide(BATCH, micro, ranks.rank, ranks.size)
-    step = GradientStep(system, seed=3, share=share, side_by_side=False)
+    step = GradientStep(system, seed=3, share=share, side_by_side=lanes > 1, lanes=lanes)
     for key, parameter in model.named_parameters():
         if frozen and key.startswith(frozen):
             parameter.stop_gradient, parameter.grad = True, None
     with largest_product() as largest:
         parts = step(batch.rows(slice(share.start, share.start + share.rows)), 77)
+    assert (step.lanes is not None) == (lanes > 1)
+    step.close()
     assert 0 < largest[0] <= TILE, "a rank holds a tile, and never its rows times all columns"
     owner = owners(model.named_parameters(), ranks.size) if sharding else {}
     learning = [name for name, value in model.named_parameters() if not value.stop_gradient]

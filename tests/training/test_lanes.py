@@ -1,6 +1,7 @@
 """Parts of a batch in threads of their own: the gradient is that of the whole batch, whatever is drawn or frozen."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ernie_vil2.objectives.gather import divide
 from ernie_vil2.systems.cookie import Cookie
 from ernie_vil2.systems.ernie_vil2 import ErnieVil2
 from ernie_vil2.training import lanes
+from ernie_vil2.training import step as step_module
 from ernie_vil2.training.distributed import Ranks
 from ernie_vil2.training.lanes import lane_count, may_divide
 from ernie_vil2.training.step import GradientStep
@@ -140,6 +142,26 @@ def test_an_error_in_a_lane_is_raised(plain, monkeypatch):
     step = GradientStep(system, side_by_side=True, lanes=2)
     with pytest.raises(ValueError, match="this lane fails"):
         step(batch, 1)
+    step.close()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_thread_computes_on_when_an_error_is_raised(plain, monkeypatch, count):
+    """Towers side by side, or lanes; what is left would be added to the gradient of the next step."""
+    system, batch = plain
+    plain_embed, done = step_module.embed, []
+
+    def embed(system, batch, share, key, views, graph, part):
+        if "image" in views and part.number == 0:
+            raise MemoryError("the first thread fails")
+        time.sleep(0.5)
+        done.append(plain_embed(system, batch, share, key, views, graph, part))
+
+    monkeypatch.setattr(step_module, "embed", embed)
+    step = GradientStep(system, side_by_side=True, lanes=count)
+    with pytest.raises(MemoryError):
+        step(batch, 1)
+    assert done
     step.close()
 
 

@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 from ...config.load import load_run
-from ...errors import ConfigError
+from ...device import current_device
+from ...errors import ConfigError, UserError
+from ...runtime import import_paddle
 from ...studies.noise import TEXT_LENGTH
 from ...studies.speed.kernels.comparison import compare, tables
 from ...studies.speed.turns.torch_python import TORCH_PYTHON
@@ -17,6 +19,13 @@ from .train import BASE
 @stoppable()
 def run(args: argparse.Namespace) -> None:
     """Milliseconds of every kernel of a training step on one thread of a CPU: Paddle's, this project's and torch's."""
+    import_paddle()
+    device = current_device()
+    if not device.is_cpu:
+        raise UserError(
+            f"kernels are measured on a CPU, and Paddle computes on {device.name} here; hide it from Paddle, NVIDIA's "
+            "cards by CUDA_VISIBLE_DEVICES="
+        )
     config = load_run(args.config, ["data.train=none", "train.precision=fp32", *args.override])
     most = config.model.max_length
     if args.length > most:

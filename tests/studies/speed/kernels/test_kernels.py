@@ -6,9 +6,11 @@ import numpy as np
 import paddle
 import pytest
 
+from ernie_vil2.cli.bench import kernels as verb
 from ernie_vil2.cli.bench.main import main
 from ernie_vil2.config.load import load_run
-from ernie_vil2.errors import ConfigError
+from ernie_vil2.device import Device
+from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.models import layers
 from ernie_vil2.studies.operations import view_flops
 from ernie_vil2.studies.speed.kernels.comparison import PADDLE, PROJECT, TORCH, Comparison, tables
@@ -86,3 +88,9 @@ def test_other_towers_and_longer_texts_are_refused():
         kernels(run("model.image_tower={kind: efficientnet}", "model.pixels={size: 456}"), 4, 4)
     with pytest.raises(ConfigError, match="--length 999 is more than the model reads"):
         main(["kernels", "--length", "999"])
+
+
+def test_it_is_refused_where_paddle_computes_on_a_card(monkeypatch):
+    monkeypatch.setattr(verb, "current_device", lambda: Device("gpu"))
+    with pytest.raises(UserError, match="measured on a CPU, and Paddle computes on gpu:0 here; hide it"):
+        main(["kernels", "--turns", "1"])
