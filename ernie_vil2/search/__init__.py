@@ -1,0 +1,1 @@
+"""An index of pictures and texts that somebody has, and the search in it."""

@@ -1,0 +1,1 @@
+"""What an index keeps: segments of rows and vectors, and the one manifest that names them."""
