@@ -1,5 +1,6 @@
 """The vocabulary of the drawn scenes."""
 
+import functools
 import os
 
 from ...vocabulary_file import write_vocab
@@ -10,6 +11,12 @@ from .words import LANGUAGES
 
 def build_vocab(path: str | os.PathLike, seed: int = 0, scenes: int = 4000) -> None:
     """Write the vocabulary of the scenes' words: every character and whole English word that captions and tags use."""
+    write_vocab(list(tokens(seed, scenes)), path)
+
+
+@functools.cache
+def tokens(seed: int, scenes: int) -> tuple[str, ...]:
+    """The rows of that vocabulary; they take a second, once a process."""
     source = SceneSource("train", scenes, seed)
     characters, words = set(), set()
     for index in range(scenes):
@@ -25,9 +32,9 @@ def build_vocab(path: str | os.PathLike, seed: int = 0, scenes: int = 4000) -> N
     characters.update(character for character in extra if not character.isspace())
     words.update(("the", "picture", "contains"))
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)] + list("0123456789")
-    tokens = (
-        ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]
-        + sorted(characters | words | set(letters))
-        + ["##" + letter for letter in letters]
+    return (
+        *("[PAD]", "[CLS]", "[SEP]", "[MASK]"),
+        *sorted(characters | words | set(letters)),
+        *("##" + letter for letter in letters),
+        "[UNK]",
     )
-    write_vocab(tokens + ["[UNK]"], path)
