@@ -1,4 +1,4 @@
-"""ERNIE-ViL 2.0 in PaddlePaddle: load a checkpoint, encode texts and images, train, evaluate."""
+"""ERNIE-ViL 2.0 in PaddlePaddle: load a checkpoint, encode texts and images, search, train, evaluate."""
 
 import os
 from typing import TYPE_CHECKING
@@ -8,10 +8,11 @@ from .versions import __version__
 
 if TYPE_CHECKING:
     from .inference.model import Model
+    from .search.index import Index
 
 runtime.prepare()
 
-__all__ = ["Model", "load", "__version__"]
+__all__ = ["Model", "load", "open_index", "__version__"]
 
 
 def load(
@@ -31,6 +32,22 @@ def load(
     from .inference.model import load as load_model
 
     return load_model(path, vocab, damaged, engine, precision)
+
+
+def open_index(
+    folder: str | os.PathLike,
+    model: "str | os.PathLike | Model | None" = None,
+    engine: str = "auto",
+    precision: str = "fp32",
+) -> "Index":
+    """The index in a folder, made by `ernie-vil2 index build`, to be searched (docs/search.md).
+
+    model: where its model lies now, if not where it was, or a loaded Model; one is loaded when a text or a picture is
+    first asked for. See `ernie_vil2.search.index.open_index`; raises DataError for a folder that is no whole index.
+    """
+    from .search.index import open_index as open_folder
+
+    return open_folder(folder, model, engine, precision)
 
 
 def __getattr__(name):

@@ -2,9 +2,20 @@
 
 from html import escape
 from pathlib import Path
+from string import Template
 
 TEMPLATES = Path(__file__).with_name("templates")
 """Folder of the pages' templates"""
+
+
+def template(name: str) -> Template:
+    """The template of a page by the name of its file."""
+    return Template((TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def shared_style() -> str:
+    """The style sheet of the demo's page, so that all pages of the project look alike."""
+    return template("demo.html").template.partition("<style>")[2].partition("</style>")[0].strip()
 
 
 def spoken(text: object) -> str:
