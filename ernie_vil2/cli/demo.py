@@ -1,4 +1,4 @@
-"""Train a small ERNIE-ViL 2.0 on drawn scenes and write demo/report.html about it."""
+"""Train a small ERNIE-ViL 2.0 on drawn scenes, write demo/report.html about it, and search in the unseen ones."""
 
 from ..messages import plain
 from ..runtime import import_paddle
@@ -8,7 +8,7 @@ from .stopping import stoppable
 
 @stoppable(kept=True)
 def main(argv: list[str] | None = None) -> int:
-    """Train, write the page, and print what was reached."""
+    """Train, write the page, index the unseen images, and print what was reached and what a search finds."""
     parser = Parser(prog="demo.py", description=__doc__)
     add_run(parser, "configs/demo.yaml")
     add_replace(parser)
@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     import_paddle()
     from ..studies.demo.demo import REQUIRED, run_demo
 
-    page, result, baseline = run_demo(options.config, options.override, replace=options.replace)
+    page, result, baseline, search = run_demo(options.config, options.override, replace=options.replace)
     print(f"unseen split, standard protocol, {result['num_images']:,} images, {result['num_texts']:,} captions:")
     print(f"{'':22}{'model':>8}{'colours and words':>20}{'asked for':>12}")
     for key in ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10"):
@@ -25,4 +25,5 @@ def main(argv: list[str] | None = None) -> int:
         wanted = f">= {REQUIRED[key]:.0f}" if key in REQUIRED else ""
         print(f"{name:22}{result[key]:7.1f}%{baseline[key]:19.1f}%{wanted:>12}")
     print(plain(f"report: {page}"))
+    print(search)
     return 0

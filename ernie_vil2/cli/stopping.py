@@ -4,6 +4,7 @@ import shlex
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,9 @@ from ..stop import Stopped
 
 KEPT = "what is done is kept; go on with: "
 NOTHING = "nothing is left half-written; begin again with: "
+FINALIZER = weakref.finalize.__call__.__code__
+SOON = 0.01
+"""Seconds until a signal comes again that came while an object was being finalized"""
 
 
 def command() -> str:
@@ -22,6 +26,11 @@ def command() -> str:
 
 def end(number: int, frame: FrameType | None) -> None:
     """Answer a SIGTERM as Ctrl-C, once: the next one kills."""
+    while frame is not None:
+        if frame.f_code is FINALIZER:  # Python drops what is raised there
+            threading.Timer(SOON, signal.raise_signal, (number,)).start()
+            return
+        frame = frame.f_back
     signal.signal(number, signal.SIG_DFL)
     raise Stopped(number)
 

@@ -26,6 +26,7 @@ FILES = {
     "encode": ("encode --model a --input pairs.jsonl --format release", "--output", "pairs.jsonl"),
     "eval": ("eval --model a --input pairs.jsonl", "--json", "pairs.jsonl"),
     "benchmark": (EVAL, "--json", None),
+    "calibrate": ("eval calibrate --model a --pairs labelled.tsv", "--json", "labelled.tsv"),
     "scale": (SCALE, "--write", "scaling.json"),
     "convert": ("convert a", None, None),
 }
@@ -39,7 +40,7 @@ FOLDERS = {
     "convert": ("convert w.pdparams --no-check --vocab tiny_vocab.txt", None, None),
     "export": ("export a", None, None),
 }
-KNOWN = {"check", "encode", "eval", "benchmark", "scale", "shard", "interpolate"}
+KNOWN = {"calibrate", "check", "encode", "eval", "benchmark", "scale", "shard", "interpolate"}
 """Commands that know what they wrote."""
 
 
@@ -54,6 +55,8 @@ def furnish(tmp_path, tiny_config, tiny_vocab):
         Image.fromarray(np.random.default_rng(number).integers(0, 256, (40, 40, 3), np.uint8)).save(f"{number}.png")
         lines.append({"id": str(number), "image": f"{number}.png", "texts": ["一只猫"]})
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    labelled = ["0.png\t0.png\t1\n", "0.png\t1.png\t0\n"] * 30
+    (tmp_path / "labelled.tsv").write_text("".join(labelled))
     (tmp_path / "det.jsonl").write_text(json.dumps(DETECTED) + "\n")
     makers.coco_cn(tmp_path / "coco")
     shutil.copy(ROOT / "docs/scaling.json", "scaling.json")

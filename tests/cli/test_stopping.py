@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import weakref
 
 import numpy as np
 import pytest
@@ -103,3 +105,18 @@ def test_ctrl_c_on_the_way_out_changes_nothing():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_a_signal_is_not_lost_while_an_object_is_finalized(tmp_path):
+    class Held:
+        pass
+
+    def dropped():
+        held = Held()
+        weakref.finalize(held, os.kill, os.getpid(), signal.SIGTERM)
+        del held
+        time.sleep(5)
+        return "not stopped"
+
+    with pytest.raises(Stopped):
+        stopping.stoppable()(dropped)()

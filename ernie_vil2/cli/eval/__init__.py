@@ -1,1 +1,1 @@
-"""`eval`, and its verb `compare`."""
+"""`eval`, and its verbs `compare` and `calibrate`."""

@@ -5,6 +5,7 @@ eval --model M --input FILE                 a source of images and texts
 eval --model M --benchmark NAME --data DIR  coco-cn, coco-cn@5k, flickr30k-cn, muge, aic-icc, flickr30k, mscoco, ...
 eval --model M --benchmark scenes           drawn scenes, without files: retrieval, pairs of texts, images by labels
 eval compare RUN...                         runs that were written with --output, side by side
+eval calibrate INDEX --pairs FILE           the score from which two things are the same, from labelled pairs
 """
 
 import argparse
@@ -24,7 +25,7 @@ from ..arguments import Parser, add_damaged, add_engine, add_replace, model_path
 from ..progress import rewrite, tell
 from ..sources import opened
 from ..stopping import stoppable
-from . import benchmark, compare
+from . import benchmark, calibrate, compare
 
 
 def counter(what: str = "samples") -> Progress:
@@ -36,8 +37,8 @@ def counter(what: str = "samples") -> Progress:
 def main(argv: list[str] | None = None) -> None:
     """Print a table per protocol; with --json write the figures as well."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    if argv[:1] == ["compare"]:
-        return compare.main(argv[1:])
+    if argv[:1] in (["compare"], ["calibrate"]):
+        return {"compare": compare, "calibrate": calibrate}[argv[0]].main(argv[1:])
     parser = Parser(prog="eval", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--embeddings", metavar="PATH", help="directory written by encode, or the release's text file")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...files.digests import sha256_of
 from ...messages import plain
+from ...runtime import import_paddle
 from ..encoding import Progress
 from ..metrics.ranks import percent
 from ..runs.provenance import provenance
@@ -74,10 +75,11 @@ class LateModel:
             self._load()
 
     def _load(self) -> "Model":
-        import ernie_vil2
-
         if self._model is None:
-            self._model = ernie_vil2.load(*self._arguments)
+            import_paddle()
+            from ...inference.model import load
+
+            self._model = load(*self._arguments)
             self._note(self._model.engines.told())
         return self._model
 

@@ -5,10 +5,9 @@ One file that needs nothing else and runs nothing; everything that comes from a 
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from string import Template
 from typing import Any
 
-from ...pages.html import TEMPLATES, note, section, spoken
+from ...pages.html import note, section, shared_style, spoken, template
 from ..metrics.ranks import KS
 from ..runs.records import Run
 from .charts import recall_figure, score_figure
@@ -36,19 +35,13 @@ def page(comparison: dict[str, Any], runs: Sequence[Run]) -> str:
             )
         )
         sections += [error_section(name, analysis) for name, analysis in analysed]
-    return Template((TEMPLATES / "compare.html").read_text(encoding="utf-8")).substitute(
+    return template("compare.html").substitute(
         title=escape(comparison["title"]),
         style=shared_style(),
         caveat=escape(comparison["caveat"]),
         sections="\n".join(sections),
         provenance="\n".join(map(origin, comparison["provenance"])),
     )
-
-
-def shared_style() -> str:
-    """The style sheet of the demo's page, so that all pages of the project look alike."""
-    text = (TEMPLATES / "demo.html").read_text(encoding="utf-8")
-    return text.partition("<style>")[2].partition("</style>")[0].strip()
 
 
 def benchmark_section(one: dict[str, Any], analysed: Analysed) -> str:

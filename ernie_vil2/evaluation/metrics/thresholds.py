@@ -44,10 +44,14 @@ class Decision:
 
 def count_scores(scores: np.ndarray) -> np.ndarray:
     """int64 [SIZE]: how many scores lie at or over a threshold and under the next one; closer than TIE is equal."""
-    places = np.floor((scores.reshape(-1) + TIE) * STEPS).astype(np.int64)
+    return np.bincount(places_of(scores.reshape(-1)), minlength=SIZE)
+
+
+def places_of(scores: np.ndarray) -> np.ndarray:
+    """int64 [N]: the number, from 0, of the highest threshold of the grid that lets a score [N] through."""
+    places = np.floor((scores + TIE) * STEPS).astype(np.int64)
     places += STEPS
-    np.clip(places, 0, SIZE - 1, out=places)
-    return np.bincount(places, minlength=SIZE)
+    return np.clip(places, 0, SIZE - 1, out=places)
 
 
 def decisions(positives: ArrayLike, negatives: ArrayLike) -> list[Decision]:

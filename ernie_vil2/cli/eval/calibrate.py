@@ -1,0 +1,120 @@
+"""`eval.py calibrate INDEX --pairs FILE`: the score from which two things are the same, from pairs that you label.
+
+eval calibrate INDEX --pairs FILE                   kept with the index, for `search --threshold same`
+eval calibrate INDEX --pairs FILE --of text-image   pairs of a sentence and a picture
+eval calibrate --model M --pairs FILE               printed alone, without an index
+"""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DataError
+from ...evaluation.labelled_pairs import read_labelled
+from ...evaluation.metrics.wanted_precision import Choice, choose
+from ...files.claim import Claims
+from ...files.json_files import write_json
+from ...messages import plain
+from ..arguments import Parser, add_replace, between, model_path
+from ..progress import rewrite
+
+if TYPE_CHECKING:
+    from ...inference.model import Model
+    from ...search.store.snapshot import Snapshot
+
+UNSURE = 3.0
+"""Points below the wanted precision down to which the interval may reach without a remark"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the threshold that reaches a precision on labelled pairs, and keep it with the index."""
+    from ...search.calibration import KINDS, PairVectors, checked_name, threshold_record
+    from ...search.store.snapshot import open_snapshot
+
+    parser = Parser(prog="eval calibrate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("index", nargs="?", metavar="INDEX", help="folder of an index, which the threshold is kept in")
+    parser.add_argument("--pairs", required=True, metavar="FILE", help="rows left, right, label: tabs, commas or JSON")
+    parser.add_argument("--of", choices=tuple(KINDS), default="image-image", help="default: %(default)s")
+    parser.add_argument(
+        "--precision", type=between(float, 1, 100), default=95.0, metavar="P", help="wanted, in percent; default: 95"
+    )
+    parser.add_argument("--name", default="same", help="of the threshold in the index; default: %(default)s")
+    parser.add_argument("--model", type=model_path, metavar="M", help="without an index, or where its model lies now")
+    parser.add_argument("--vocab", metavar="FILE", help="vocabulary of a .pdparams, without an index")
+    parser.add_argument("--json", metavar="OUT", help="write what is known of the threshold to this file")
+    add_replace(parser)
+    args = parser.parse_args(argv)
+    if not (args.index or args.model):
+        parser.error("name an index, or a model with --model M")
+    if args.vocab and args.index:
+        parser.error("--vocab goes without an index, which knows that of its model")
+    name = checked_name(args.name)
+    Claims("eval calibrate", [args.index, args.pairs, args.model, args.vocab], args.replace).file(args.json)
+    pairs = read_labelled(args.pairs)
+    snapshot = open_snapshot(args.index) if args.index else None
+    part = snapshot and snapshot.part("image")
+    vectors = PairVectors(Path(args.pairs).parent, loader(args, snapshot), part, counter)
+    choice = choose(vectors.scores(pairs, args.of), pairs.same, args.precision)
+    print(told(choice), flush=True)
+    record = threshold_record(choice, args.of, snapshot.manifest.model if snapshot else {}, pairs.sha256)
+    if args.index:
+        keep(args.index, name, record)
+        print(plain(f"kept in {args.index} as {name}: --threshold {name}"))
+    if args.json:
+        write_json(args.json, record, "eval calibrate")
+
+
+def loader(args: argparse.Namespace, snapshot: "Snapshot | None") -> "Callable[[], Model]":
+    """What loads the model: that of the index, or the one that is named without an index."""
+    import ernie_vil2
+
+    from ...search.query.query_model import QueryModel
+
+    if snapshot is None:
+        return partial(ernie_vil2.load, args.model, args.vocab)
+    return QueryModel(snapshot.manifest.model, snapshot.manifest.width, args.model).loaded
+
+
+def keep(folder: str, name: str, record: dict[str, Any]) -> None:
+    """Put a threshold into an index; DataError where the index has become one of another model meanwhile."""
+    from ...search.store.writer import open_writer
+
+    with open_writer(folder) as writer:
+        if writer.snapshot.manifest.model.get("digest", "") != record["model"]:
+            raise DataError(f"{folder} was built anew with another model meanwhile; repeat the command")
+        writer.set_threshold(name, record)
+        writer.commit()
+
+
+def counter(done: int, total: int) -> None:
+    """Keep one line on a terminal up to date."""
+    rewrite(f"encoded {done:,} of {total:,} pictures", done == total)
+
+
+def told(choice: Choice) -> str:
+    """What a person wants to know of a threshold."""
+    found, held_out = choice.decision, choice.held_out
+    lines = [
+        f"{choice.right + choice.wrong:,} pairs, {choice.right:,} of them the same",
+        f"threshold {found.threshold:.3f}: precision {shown(found.precision, choice.precision)}, "
+        f"recall {shown(found.recall, choice.recall)}",
+        f"if as many pairs were the same as not, the precision would be {found.balanced_precision:.1f} %",
+    ]
+    if held_out.precision is not None:
+        lines.append(
+            f"on pairs that had no part in its choice: precision {held_out.precision:.1f} %, recall "
+            f"{held_out.recall:.1f} %; thresholds from {held_out.lowest:.3f} to {held_out.highest:.3f}"
+        )
+    if choice.precision[0] < choice.wanted - UNSURE:
+        lines.append(
+            f"note: with so few pairs the precision may as well be {choice.precision[0]:.0f} %; label more of those "
+            "with scores near the threshold"
+        )
+    return "\n".join(lines)
+
+
+def shown(value: float, interval: tuple[float, float]) -> str:
+    """A percentage with the interval that it lies in with 95 %."""
+    return f"{value:.1f} % ({interval[0]:.1f} to {interval[1]:.1f})"
