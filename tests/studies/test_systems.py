@@ -42,6 +42,13 @@ def configurations():
 
 
 @pytest.fixture
+def few_pairs(monkeypatch):
+    """Evaluations of sentences that ask for few pairs of them."""
+    evaluation = SystemRun.evaluation
+    monkeypatch.setattr(SystemRun, "evaluation", lambda run: [*evaluation(run), "-o", "pairs=20"])
+
+
+@pytest.fixture
 def trained(monkeypatch):
     """Function (value of a run) after which runs are made up instead of trained; the list of those that were."""
 
@@ -201,7 +208,7 @@ def test_runs_that_start_from_other_towers_are_other_runs(tmp_path):
     )
 
 
-def test_a_training_that_the_guard_ended_is_a_result_and_what_it_left_goes(tmp_path):
+def test_a_training_that_the_guard_ended_is_a_result_and_what_it_left_goes(tmp_path, few_pairs):
     wild = (*TINY, "train.spike=0.001")
     asked = planned(tmp_path, only=("clip",), batches=(2,), seeds=(0,), rates=(1e-3,), overrides=wild)
     _, searched, results, failed = train(asked, say=str)
@@ -310,9 +317,7 @@ def made_up_costs_of(configs):
     return found
 
 
-def test_a_run_is_trained_and_measured_on_three_tasks(tmp_path, monkeypatch):
-    evaluation = SystemRun.evaluation
-    monkeypatch.setattr(SystemRun, "evaluation", lambda run: [*evaluation(run), "-o", "pairs=20"])
+def test_a_run_is_trained_and_measured_on_three_tasks(tmp_path, few_pairs):
     asked = planned(tmp_path, only=("clip",), batches=(16,), seeds=(0,), rates=(1e-3,), pairs=32)
     towers, searched, (row,), failed = train(asked, say=str)
     assert not failed and searched == [row] and row["metrics"]["num_images"] == 9

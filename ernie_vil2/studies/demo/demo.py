@@ -34,6 +34,7 @@ from ...stop import Stopped
 from ...training.trainer import Trainer
 from .colour_baseline import Split, colour_baseline
 from .page import DemoReport, write_report
+from .scene_index import INDEX, index_scenes, search_told
 
 REQUIRED = {"t2i_r1": 35.0, "i2t_r1": 35.0, "t2i_r10": 85.0, "i2t_r10": 85.0}
 COMMAND, OWN = "demo", "demo.json"
@@ -41,6 +42,8 @@ COMMAND, OWN = "demo", "demo.json"
 TEST_IMAGES = 1000
 BASELINE_IMAGES = 6000
 SHOWN_QUERIES, SHOWN_IMAGES, BEST = 12, 8, 5
+ASKED = 0
+"""The unseen image whose caption is looked for at the end"""
 
 
 def prepare(config: RunConfig) -> str | None:
@@ -69,7 +72,11 @@ def prepare(config: RunConfig) -> str | None:
 
 def others(folder: Path) -> set[str]:
     """Names in a folder of what no run of the demo writes."""
-    return {entry.name for entry in folder.iterdir() if not entry.match("stopped-step-*.json")} - {*RUN_FILES, OWN}
+    return {entry.name for entry in folder.iterdir() if not entry.match("stopped-step-*.json")} - {
+        *RUN_FILES,
+        OWN,
+        INDEX,
+    }
 
 
 def note(folder: Path, config: dict[str, Any], finished: bool) -> None:
@@ -88,8 +95,13 @@ def check_scenes(config: RunConfig) -> None:
 
 def unseen_split(config: RunConfig, size: int = TEST_IMAGES) -> SceneSource:
     """The split of combinations never seen in training, drawn like the validation source of the run."""
+    return SceneSource(**unseen_options(config, size))
+
+
+def unseen_options(config: RunConfig, size: int) -> dict[str, Any]:
+    """Options of the source of `unseen_split`."""
     options = {key: value for key, value in config.data.valid.items() if key not in ("kind", "split", "size")}
-    return SceneSource("test", size, **options)
+    return {"split": "test", "size": size, **options}
 
 
 def run_demo(
@@ -97,8 +109,8 @@ def run_demo(
     overrides: Sequence[str] = (),
     say: Callable[[str], object] = print,
     replace: bool = False,
-) -> tuple[Path, dict[str, float], dict[str, float]]:
-    """Train the configuration at `path`; returns (path of report.html, result, baseline).
+) -> tuple[Path, dict[str, float], dict[str, float], str]:
+    """Train the configuration at `path`; returns (path of report.html, result, baseline, what a search finds).
 
     A demo that was interrupted goes on. replace: a report.html that is not the demo's own may be replaced. Raises
     Stopped, and writes no report, when a signal ended the training.
@@ -132,8 +144,12 @@ def run_demo(
         languages=test.languages,
     )
     write_report(page, report)
+    say("indexing the unseen images ...")
+    index = Path(config.output) / INDEX
+    index_scenes(index, checkpoint, model, unseen_options(config, len(test)))
+    search = search_told(index, model, test[ASKED].texts[0])
     note(Path(config.output), json.loads(json.dumps(as_dict(config))), finished=True)
-    return page, result, baseline
+    return page, result, baseline, search
 
 
 def measure_baseline(config: RunConfig, tokenizer: Tokenizer, test: SceneSource) -> dict[str, float]:

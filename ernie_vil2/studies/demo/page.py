@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from ...data.sources.scenes.scene import held_out
@@ -15,10 +14,9 @@ from ...evaluation.metrics.ranks import KS
 from ...files.atomic import atomic_file, reported
 from ...files.marks import comment
 from ...pages.charts import COLOUR_COUNT, DASHES, Chart, Curve, figure, points
-from ...pages.html import TEMPLATES, spoken
+from ...pages.html import spoken, template
 from .result_cards import cards, image_query, number, text_query
 
-TEMPLATE = TEMPLATES / "demo.html"
 DIRECTIONS = {"t2i": "Text to image", "i2t": "Image to text"}
 LANGUAGES = {"zh": "Chinese", "en": "English"}
 
@@ -53,7 +51,7 @@ def write_report(path: str | Path, report: DemoReport) -> None:
     Raises CheckpointError when it cannot be written, ValueError when a gallery's lists differ in length or a rank is 0.
     """
     images, texts = (report.result.get(key) for key in ("num_images", "num_texts"))
-    page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+    page = template("demo.html").substitute(
         title=escape(report.title),
         intro=intro(report),
         verdict=verdict(report),

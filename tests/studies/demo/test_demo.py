@@ -34,7 +34,7 @@ def small(monkeypatch):
 
 def test_the_demo_writes_its_page_and_the_saved_model_gives_its_figures(tmp_path, small):
     overrides = [*SHORT, f"output={tmp_path}/run"]
-    page, result, baseline = demo.run_demo("configs/demo.yaml", overrides, say=lambda text: None)
+    page, result, baseline, search = demo.run_demo("configs/demo.yaml", overrides, say=lambda text: None)
     text = page.read_text(encoding="utf-8")
     assert page == tmp_path / "report.html" and "data:image/" in text and f"{result['t2i_r1']:.1f}" in text
     assert result["num_images"] == 30 and result["num_texts"] == 60 and baseline["num_images"] == 30
@@ -42,6 +42,11 @@ def test_the_demo_writes_its_page_and_the_saved_model_gives_its_figures(tmp_path
     model = ernie_vil2.load(tmp_path / "run/checkpoints/step-0000006")
     again = evaluate(encode_source(model, demo.unseen_split(config)), "standard")["standard"]
     assert again == result
+    index = ernie_vil2.open_index(tmp_path / "run/index")
+    text = demo.unseen_split(config)[demo.ASKED].texts[0]
+    hits = index.search(text, k=5)
+    assert len(index) == 30 and f'search {tmp_path}/run/index "{text}"' in search
+    assert [line.split()[2] for line in search.splitlines()[2:]] == [hit.key for hit in hits]
 
 
 def test_the_gallery_marks_the_right_image(small):
@@ -96,7 +101,7 @@ def test_a_demo_that_is_stopped_writes_no_report_and_goes_on(tmp_path, small, mo
     with pytest.raises(Stopped) as stopped:
         demo.run_demo("configs/demo.yaml", overrides, say=lambda text: None)
     assert stopped.value.status == 143 and not (tmp_path / "report.html").exists()
-    page, result, _ = demo.run_demo("configs/demo.yaml", overrides, say=lambda text: None)
+    page, result, *_ = demo.run_demo("configs/demo.yaml", overrides, say=lambda text: None)
     assert len(taken) == 6 and page.exists()
     monkeypatch.setattr(Rig, "step", take_step)
     again = demo.run_demo("configs/demo.yaml", overrides, say=lambda text: None)
