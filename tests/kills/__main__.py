@@ -13,18 +13,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ernie_vil2.stop import INTERRUPTED
+from tests.kills.index_jobs import INDEXED, prepare_indexes
 from tests.kills.inputs import prepare
+from tests.kills.job import Job
 from tests.kills.jobs import JOBS
 from tests.kills.trial import Straight, Verdict, draw, run_straight, run_trial
 
 
-def campaign(work: Path, kills: int, seed: int, minutes: float, trial: int | None = None) -> Iterator[Verdict]:
+def campaign(
+    work: Path, kills: int, seed: int, minutes: float, trial: int | None = None, jobs: tuple[Job, ...] = JOBS
+) -> Iterator[Verdict]:
     """Trials from 0 on until there were so many kills, or minutes are over; or one trial alone."""
     inputs, straight, done = work / "inputs", {}, 0
     prepare(inputs)
     last, number = time.monotonic() + 60 * minutes, trial or 0
     while done < kills and time.monotonic() < last:
-        job, moments = draw(seed, number)
+        job, moments = draw(seed, number, jobs)
+        if job.forked and not (inputs / INDEXED).exists():
+            prepare_indexes(inputs)
         if job.name not in straight:
             straight[job.name] = run_straight(job, inputs, work / "straight" / job.name.replace(" ", "-"))
             say_straight(job.name, straight[job.name])
@@ -58,13 +64,15 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def summary(verdicts: list[Verdict], seed: int) -> str:
+def summary(verdicts: list[Verdict], seed: int, word: str = "") -> str:
     """The totals in a sentence, and how each wrong trial is repeated."""
     bad = [verdict for verdict in verdicts if verdict.faults]
     total = sum(len(verdict.kills) for verdict in verdicts)
-    repeats = sum(verdict.repeats for verdict in verdicts)
+    repeats, chosen = sum(verdict.repeats for verdict in verdicts), f" JOB='{word}'" * bool(word)
     lines = [f"{total} kills in {len(verdicts)} trials, {repeats} repeated commands, {len(bad)} wrong trials"]
-    lines += [f"repeat with: make kill-test SEED={seed} TRIAL={verdict.number}    ({verdict.job})" for verdict in bad]
+    lines += [
+        f"repeat with: make kill-test SEED={seed} TRIAL={verdict.number}{chosen}    ({verdict.job})" for verdict in bad
+    ]
     return "\n".join(lines)
 
 
@@ -75,15 +83,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many, if that is earlier")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--trial", type=int, help="this one alone")
+    parser.add_argument("--job", default="", metavar="WORD", help="only jobs with this in their name, as `index`")
     options = parser.parse_args(argv)
+    jobs = tuple(job for job in JOBS if options.job in job.name)
+    if not jobs:
+        parser.error(f"no job has {options.job!r} in its name; there are {', '.join(job.name for job in JOBS)}")
     work = Path(tempfile.mkdtemp(prefix="kill-test-"))
     began, verdicts, status = time.monotonic(), [], 0
     try:
-        verdicts.extend(campaign(work, options.kills, options.seed, options.minutes, options.trial))
+        verdicts.extend(campaign(work, options.kills, options.seed, options.minutes, options.trial, jobs))
     except KeyboardInterrupt:
         print("stopped by Ctrl-C; what was done until now:")
         status = INTERRUPTED
-    print(f"\n{table(verdicts)}\n\n{summary(verdicts, options.seed)}, in {(time.monotonic() - began) / 60:.1f} minutes")
+    minutes = (time.monotonic() - began) / 60
+    print(f"\n{table(verdicts)}\n\n{summary(verdicts, options.seed, options.job)}, in {minutes:.1f} minutes")
     if any(verdict.faults for verdict in verdicts):
         print(f"what wrong trials left lies in {work}")
         return 1

@@ -9,7 +9,8 @@ import pytest
 
 from tests.kills import judge, judge_run
 from tests.kills.__main__ import summary, table
-from tests.kills.jobs import JOBS, KILL, TERM
+from tests.kills.job import KILL, TERM
+from tests.kills.jobs import JOBS
 from tests.kills.trial import Verdict, draw
 
 RECORDS = [

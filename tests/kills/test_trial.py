@@ -6,7 +6,7 @@ import pytest
 
 from tests.kills import judge
 from tests.kills.__main__ import main
-from tests.kills.jobs import INT, KILL, TERM, Job
+from tests.kills.job import INT, KILL, TERM, Job
 from tests.kills.trial import Moment, run_straight, run_trial
 
 IN_PLACE = """
@@ -102,7 +102,7 @@ def test_a_wrong_trial_is_a_status(monkeypatch, capsys, tmp_path):
     program = sys.modules[main.__module__]
     job = job_of(IN_PLACE)
     monkeypatch.setattr(program, "prepare", lambda folder: folder.mkdir())
-    monkeypatch.setattr(program, "draw", lambda seed, number: (job, [Moment(KILL, 0.0, True, 0.05, 0)]))
+    monkeypatch.setattr(program, "draw", lambda *drawn: (job, [Moment(KILL, 0.0, True, 0.05, 0)]))
     monkeypatch.setattr(program.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
     assert main(["--kills", "1", "--seed", "5"]) == 1
     out = capsys.readouterr().out

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.kills.jobs import INT, JOBS, KILL, RANK, STATUS, TERM, TWICE, Job
+from tests.kills.job import INT, KILL, RANK, STATUS, TERM, TWICE, Job
+from tests.kills.jobs import JOBS
 from tests.kills.judge import leftovers
 from tests.kills.victim import Victim
 
@@ -20,6 +21,8 @@ AIMED = 0.65
 """Share of the moments that are aimed at a change of the files; the others may be any in the job's life."""
 LESS = 0.6
 """What a job that goes on has about left to do."""
+IGNORED = "Exception ignored in"
+"""What Python prints of Ctrl-C while it finalizes an object"""
 NEAR = 0.02
 """Seconds after such a change in which the signal comes."""
 
@@ -89,15 +92,15 @@ def undisturbed(job: Job, inputs: Path, folder: Path, more: list[str]) -> Victim
     """The job when it has ended by itself in a new folder."""
     folder.mkdir(parents=True)
     job.begin(inputs, folder)
-    victim, ended = to_the_end([*job.command(inputs, folder), *more], folder)
+    victim, ended = to_the_end([*job.command(inputs, folder), *more], folder, job.forked)
     if not ended:
         raise RuntimeError(f"{job.name} fails without a kill; its output:\n{victim.output[-3000:]}")
     return victim
 
 
-def to_the_end(command: list[str], folder: Path) -> tuple[Victim, bool]:
+def to_the_end(command: list[str], folder: Path, forked: bool = False) -> tuple[Victim, bool]:
     """A command that nobody disturbs, and whether it ended well."""
-    victim = Victim(command, folder)
+    victim = Victim(command, folder, forked)
     try:
         victim.wait_for_seconds(LONGEST)
         ended = victim.wait_for_end(PATIENCE)
@@ -117,7 +120,7 @@ def run_trial(number: int, job: Job, moments: list[Moment], inputs: Path, straig
     last = verdict.kills[-1] if verdict.kills else "none"
     if not job.done(folder):
         verdict.repeats += bool(verdict.kills)
-        victim, ended = to_the_end(job.command(inputs, folder), folder)
+        victim, ended = to_the_end(job.command(inputs, folder), folder, job.forked)
         if not ended:
             verdict.faults.append((last, f"repeated, it ends with {victim.process.returncode}: {tail(victim.output)}"))
     found = [*job.wrong(folder, straight.folder), *leftovers(folder)]
@@ -129,7 +132,7 @@ def disturbed(job: Job, moment: Moment, inputs: Path, straight: Straight, folder
     """Start the job, end it at the moment, and judge what lies there then; nothing is counted when it is faster."""
     verdict.repeats += bool(verdict.kills)
     before = job.state(folder)
-    victim = Victim(job.command(inputs, folder), folder)
+    victim = Victim(job.command(inputs, folder), folder, job.forked)
     try:
         if moment.aimed:
             number = 1 + int(moment.share * straight.changes)
@@ -156,7 +159,7 @@ def judged_end(job: Job, kind: str, victim: Victim, folder: Path, right: Path, b
     if kind in (KILL, RANK) or not victim.changes:
         return []
     faults, status = [], victim.process.returncode
-    if "Traceback" in victim.output:
+    if "Traceback" in victim.output and not (kind in (INT, TWICE) and IGNORED in victim.output):
         faults.append(f"it ended with a traceback: {tail(victim.output)}")
     if job.statuses and kind in STATUS and status not in STATUS[kind]:
         if status != 0 or job.wrong(folder, right):

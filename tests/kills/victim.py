@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.kills.forked import COMMITS, Forked, small_steps
 from tests.training.runs import environment
 
 MARK = "ERNIE_VIL2_KILL_TEST"
 LOOK = 0.002
 """Seconds between two looks at the files."""
-UNWATCHED = {"visualdl", "launch", "output.txt"}
+UNWATCHED = {"visualdl", "launch", "output.txt", COMMITS}
 
 
 def names_and_sizes(folder: Path) -> set[tuple[str, int]]:
@@ -38,14 +39,20 @@ def names_and_sizes(folder: Path) -> set[tuple[str, int]]:
 
 
 class Victim:
-    """A command that runs in `folder`; everything it starts, in whatever session, carries its mark."""
+    """A command that runs in `folder`; everything it starts, in whatever session, carries its mark.
 
-    def __init__(self, command: list[str], folder: Path) -> None:
+    forked: it is a verb of `index`, which starts no process, and runs in small steps as a fork of this one.
+    """
+
+    def __init__(self, command: list[str], folder: Path, forked: bool = False) -> None:
         self.folder, self.mark = folder, uuid.uuid4().hex
         self.began, self.ended = time.monotonic(), 0.0
         self.seen, self.changes = names_and_sizes(folder), 0
         with open(folder / "output.txt", "ab") as output:
             self.text_from = output.tell()
+            if forked:
+                self.process = Forked(command, output, lambda: small_steps(folder / COMMITS))
+                return
             self.process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", *map(str, command)],
                 cwd=ROOT,
