@@ -16,11 +16,14 @@ demo: core  ## train a small model on drawn scenes and write demo/report.html
 # Budgets, on 2 quiet cores: test 10 minutes, test-slow 10, test-interop 5, all of .ci/run 45 with the environments.
 # What needs a browser, a cluster, a database or root is never part of `make test`.
 
-test: lint  ## lint, then the tests (budget: 10 minutes on 2 quiet cores)
-	$(RUN) -m pytest -q
+# Two workers of one thread each, whatever the machine. Tests of a file stay together: they share what is dear to make.
+WORKERS = 2
+SHARED = OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n $(WORKERS) --dist loadfile
+test: lint  ## lint, then the tests, in WORKERS=2 processes (budget: 10 minutes on 2 quiet cores)
+	$(SHARED)
 
 test-slow: dev  ## the tests that take minutes each (budget: 10 minutes)
-	$(RUN) -m pytest -q -m slow || [ $$? -eq 5 ]
+	$(SHARED) -m slow || [ $$? -eq 5 ]
 
 test-gpu: dev  ## what only cards can show, into gpu-report.json or GPU_REPORT=path (docs/gpu.md; budget: 10 minutes)
 	$(RUN) -m tests.gpu
@@ -30,8 +33,8 @@ test-interop: interop  ## our models against those of other projects, in an envi
 
 N = 40
 SEED = 0
-kill-test: dev  ## end training, encode, shard and convert N times at any moment (N=40 SEED=0 MINUTES= TRIAL=), and compare
-	$(RUN) -m tests.kills --kills $(N) --seed $(SEED) $(MINUTES:%=--minutes %) $(TRIAL:%=--trial %)
+kill-test: dev  ## end training, encode, shard, convert and index N times at any moment (N=40 SEED=0 MINUTES= TRIAL= JOB=)
+	$(RUN) -m tests.kills --kills $(N) --seed $(SEED) $(MINUTES:%=--minutes %) $(TRIAL:%=--trial %) $(if $(JOB),--job "$(JOB)")
 
 fuzz: dev  ## damaged files, configurations and commands for MINUTES=10 (SEED=0 KIND= CASE= EXAMPLE= KEEP=), each judged
 	$(RUN) -m tests.fuzz --seed $(SEED) $(MINUTES:%=--minutes %) $(KIND:%=--kind %) $(CASE:%=--case %) \

@@ -1,5 +1,6 @@
 """Fixtures for all tests. Importing ernie_vil2 first lets its CPU settings reach Paddle."""
 
+import gc
 import io
 import os
 import signal
@@ -26,6 +27,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a suite in the backgrou
 hypothesis.settings.register_profile("here", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, database=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_collection_finish():
+    """Let the collector of garbage pass over libraries and tests from here on: they stay, and are millions."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
