@@ -1,11 +1,12 @@
 """A comparison of wanted and found values as a line of a table, and the table."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from ..pages.terminal import aligned
 
 EMBED_ABSOLUTE = 1e-4
 EMBED_COSINE = 0.999999
@@ -96,11 +97,4 @@ def table(checks: Sequence[Check]) -> str:
     rows += [
         (check.name, check.wanted, check.got, check.difference, "pass" if check.passed else "FAIL") for check in checks
     ]
-    widths = [max(columns(row[index]) for row in rows) for index in range(5)]
-    padded = ([cell + " " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)] for row in rows)
-    return "\n".join("  ".join(row).rstrip() for row in padded)
-
-
-def columns(text: str) -> int:
-    """Terminal columns of a text; a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    return aligned(rows)
