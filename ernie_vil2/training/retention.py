@@ -32,7 +32,8 @@ def clear_unfinished(folder: Path) -> list[str]:
     """Remove what a killed save or removal left in a folder of checkpoints; returns a sentence about each."""
     told = []
     for entry in folder.glob("step-*"):
-        if UNFINISHED.fullmatch(entry.name) and entry.is_dir() and not (entry / STATE).is_file():
+        whole = entry.suffix != TEMPORARY and (entry / STATE).is_file()
+        if UNFINISHED.fullmatch(entry.name) and entry.is_dir() and not whole:
             shutil.rmtree(entry, ignore_errors=True)
             told.append(f"removed {entry}, left by a run that was killed")
     return told

@@ -70,6 +70,14 @@ def test_what_a_kill_left_goes_and_what_a_person_or_another_host_keeps_stays(tmp
     assert not [name for name in names if ".tmp" in name]
 
 
+def test_a_save_that_was_killed_just_before_its_rename_is_made_again(tmp_path, table, capsys):  # noqa: F811
+    saved = Trainer(config(tmp_path, table)).run()
+    shutil.copytree(saved, saved.parent / "step-0000005.tmp")  # whole, with its state.json
+    path = Trainer(config(tmp_path, table, train={"steps": 5}), "auto").run()
+    assert path.name == "step-0000005" and json.loads((path / "state.json").read_text())["step"] == 5
+    assert "step-0000005.tmp, left by a run that was killed" in capsys.readouterr().out
+
+
 def test_a_pointer_or_a_removal_that_is_refused_ends_no_run(tmp_path, table, monkeypatch, capsys):  # noqa: F811
     from ernie_vil2.training import run_checkpoints
 
