@@ -23,6 +23,8 @@ MOST = 2048
 """Answers that are sought with FAISS; for more, every row is compared"""
 SPARE = 4
 """Candidates for each answer, at least"""
+DEEP = 10
+"""Times the answers that a search was tuned for, from which on it looks into more lists"""
 
 
 class Neighbours:
@@ -85,9 +87,7 @@ class Neighbours:
     def _scored(self, queries: np.ndarray, k: int, selection: Selection | None) -> tuple[np.ndarray, np.ndarray]:
         """The k best of what FAISS finds, scored anew."""
         count = min(self.held, max(SPARE * k, self.options.get("candidates", 0)))
-        wider = (
-            max(1.0, k / self.options.get("answers", k)) ** 0.5
-        )  # further answers lie in lists that are seen already
+        wider = max(1.0, k / (DEEP * self.options.get("answers", k))) ** 0.5
         found = [candidates(index, queries, count, self.options, selection, wider) for index in self.indexes]
         scores, ids = nothing(len(queries), k)
         for row, named in enumerate(np.concatenate(found, axis=1)):
