@@ -21,14 +21,14 @@ from ..messages import brief
 from ..models.dual_encoder import check_amount, fill, uninitialised
 from ..systems.registry import system_class
 from ..threads import ordered_map, thread_count
+from .batch_sizes import CPU_BATCH, GPU_BATCH
 from .engines.tower_engines import TowerEngines, plan_engines
 from .image_batches import ImageReader, Regions, boxes_of_each
 from .items import Failures, listed, single_image, text_fault
+from .unit_rows import unit_rows
 
-CPU_BATCH, GPU_BATCH = {"text": 32, "image": 8}, {"text": 512, "image": 128}
 WINDOW = 8192
 """Texts that are tokenized and sorted by length together."""
-SMALLEST_NORM = 1e-12
 Texts, Images = str | Iterable[str], AnyImage | Iterable[AnyImage]
 Boxes = np.ndarray | Sequence[Any] | None
 """[n, 4] of one image, or a sequence with [n, 4] or None for each image"""
@@ -255,6 +255,5 @@ class Model:
             for positions, rows in ordered_map(run, batches, workers, ahead=workers, prepare=session.prepare):
                 embeds[positions] = rows
         if normalize:
-            norms = np.sqrt(np.einsum("nd,nd->n", embeds, embeds, dtype=np.float64))
-            embeds /= np.maximum(norms, SMALLEST_NORM, dtype=np.float64)[:, None].astype(np.float32)
+            unit_rows(embeds)
         return embeds if failures.raising else (embeds, failures.found)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..messages import quoted
-from .query.combination import Minus, Query, query_of
+from .query.combination import Encode, Minus, Query, query_of
 from .query.filter_terms import Filter, Terms, terms_of
 from .query.hits import COLUMNS, Hits, image_hits, text_hits
 from .query.query_model import QueryModel
@@ -69,6 +69,11 @@ class Index:
         return self._view.snapshot.manifest
 
     @property
+    def view(self) -> View:
+        """What a search that begins now sees."""
+        return self._view
+
+    @property
     def model(self) -> "Model":
         """The model that texts and pictures are encoded with, loaded when it is first needed."""
         return self._queries.loaded()
@@ -122,14 +127,15 @@ class Index:
         filter: Filter = None,
         threshold: float | str | None = None,
         of: str = "images",
+        encode: Encode | None = None,
     ) -> Hits:
-        """`search` for a Query."""
+        """`search` for a Query. encode: gives the vectors of its items, by default with the index's model."""
         with self._lock:
             view, queries = self._view, self._queries
         checked_kind(of)
         depth, terms = depth_of(k, page), terms_of(filter)
         least = lowest_score(threshold, view.snapshot.manifest.thresholds, query.kinds(), KINDS[of].side)
-        vector = query.vector(queries.encode)
+        vector = query.vector(encode or queries.encode)
         ranking, total = ranked(view, vector, terms, of, depth, least)
         first = (page - 1) * k
         ids, scores = ranking.ids[first:depth], ranking.scores[first:depth]

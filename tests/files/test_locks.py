@@ -9,12 +9,12 @@ import threading
 import pytest
 
 from ernie_vil2.files import locks
-from ernie_vil2.files.locks import exclusive
+from ernie_vil2.files.locks import exclusive, is_held
 from tests.conftest import ROOT
 
 HOLDER = """
 import os, sys, time
-from ernie_vil2.files.locks import exclusive
+from ernie_vil2.files.locks import exclusive, is_held
 
 with exclusive(sys.argv[1], lambda: None):
     if sys.argv[2] == "alone" or not os.fork():  # the child itself says that it is there
@@ -124,3 +124,20 @@ def test_what_is_a_link_is_no_lock(tmp_path):
     with pytest.raises(OSError), exclusive(tmp_path / "lock", lambda: None):
         pass
     assert not (tmp_path / "elsewhere").exists() and not locks._held
+
+
+def test_it_is_seen_from_outside_whether_somebody_has_it(tmp_path):
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, path, "alone"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        holder.stdout.readline()
+        (tmp_path / "another").touch()
+        assert is_held(path) and not is_held(tmp_path / "another")
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    assert path.exists() and not is_held(path)

@@ -238,3 +238,12 @@ def test_an_empty_index_finds_nothing(tmp_path):
 def test_what_is_no_index_is_told(tmp_path):
     with pytest.raises(UserError, match=r"is no folder, so it is no index|has no manifest.json"):
         ernie_vil2.open_index(tmp_path / "nowhere")
+
+
+def test_vectors_that_are_there_already_need_no_model(made):
+    index = ernie_vil2.open_index(made)  # whose model is nowhere
+    known = {"海": vector_of("海"), "山": vector_of("山")}
+    query = query_of(["海", ("山", 0.5)])
+    asked = index.ask(query, k=5, encode=lambda kind, item: known[item])
+    total = vector_of("海") + 0.5 * vector_of("山")
+    assert ids(asked) == ids(index.search(vector=total, k=5))

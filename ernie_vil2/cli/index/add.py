@@ -5,7 +5,7 @@ import argparse
 from ...errors import ConfigError
 from ...search.store.writer import open_writer
 from ..stopping import stoppable
-from .scanning import add_model, add_neighbours, add_sources, encoder_for, places_of, scanned
+from .scanning import add_model, add_neighbours, add_quiet, add_sources, encoder_for, places_of, scanned
 
 
 @stoppable(kept=True)
@@ -25,4 +25,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     add_sources(verb)
     add_model(verb, "where the model of the index is now, if it was moved")
     add_neighbours(verb)
+    add_quiet(verb)
     verb.set_defaults(run=run)

@@ -21,7 +21,7 @@ from ...search.store.manifest import MANIFEST, Manifest, read_manifest
 from ...search.store.writer import open_writer
 from ..progress import tell
 from ..stopping import stoppable
-from .scanning import add_model, add_neighbours, add_sources, choice_of, encoder_for, places_of, scanned
+from .scanning import add_model, add_neighbours, add_quiet, add_sources, choice_of, encoder_for, places_of, scanned
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -121,6 +121,7 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     add_sources(verb)
     add_model(verb, "model directory, the folder of a run, or .pdparams; of an index that is there the same one")
     add_neighbours(verb)
+    add_quiet(verb)
     told = "encode everything anew, beside the index, which is replaced at the end; without SOURCE of its own sources"
     verb.add_argument("--rebuild", action="store_true", help=told)
     verb.set_defaults(run=run)

@@ -18,10 +18,12 @@ SHOWN = 0.5
 
 
 class ScanProgress:
-    """A Progress of a scan for a person."""
+    """A Progress of a scan for a person. quiet: whether nothing is said of a short one."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, watched: Callable[[], bool] = watched):
-        self.clock, self.watched = clock, watched
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, watched: Callable[[], bool] = watched, quiet: bool = False
+    ):
+        self.clock, self.watched, self.quiet = clock, watched, quiet
         self.shown = clock()
         self.remaining: Remaining | None = None
         self.files = 0
@@ -29,7 +31,7 @@ class ScanProgress:
 
     def listed(self, name: str, files: int) -> None:
         """Show how many files of a folder were found."""
-        if self.clock() - self.shown >= SHOWN:
+        if not self.quiet and self.clock() - self.shown >= SHOWN:
             self.shown = self.clock()
             rewrite(plain(f"looking at {name}: {files:,} pictures and videos"), False)
 
@@ -39,7 +41,7 @@ class ScanProgress:
         self.files = files
         self.remaining = Remaining(files, size, self.clock)
         self.shown = self.began = self.clock()
-        if files:
+        if files and not self.quiet:
             tell(f"{files:,} to read" + (f", {size / 1e6:,.1f} MB" if size else ""))
 
     def waited(self, seconds: float) -> None:

@@ -41,12 +41,17 @@ def add_sources(verb: argparse.ArgumentParser) -> None:
 
 def add_model(verb: argparse.ArgumentParser, told: str) -> None:
     """`--model` and what it computes with; without them as the index has it."""
+    add_choice(verb, told)
+    add_engine(verb)
+    verb.set_defaults(engine="", precision="")
+
+
+def add_choice(verb: argparse.ArgumentParser, told: str) -> None:
+    """`--model` and what goes with it."""
     verb.add_argument("--model", type=model_path, default="", metavar="M", help=told)
     verb.add_argument("--vocab", default="", help="vocabulary of a .pdparams")
     told = "pictures that decode only in part: bad files (skip, default), or kept as they are"
     verb.add_argument("--damaged", choices=("skip", "keep"), default="", help=told)
-    add_engine(verb)
-    verb.set_defaults(engine="", precision="")
 
 
 def add_neighbours(verb: argparse.ArgumentParser) -> None:
@@ -54,6 +59,11 @@ def add_neighbours(verb: argparse.ArgumentParser) -> None:
     told = "what finds neighbours; auto (default) chooses by size and memory, and says why (docs/search.md)"
     verb.add_argument("--type", choices=KINDS, default="", help=told)
     verb.add_argument("--memory", type=megabytes, metavar="MB", help="most memory that it may take in a search")
+
+
+def add_quiet(verb: argparse.ArgumentParser) -> None:
+    """`--quiet`, for who calls a verb again and again."""
+    verb.add_argument("--quiet", action="store_true", help="say nothing where nothing has changed, as for a timer")
 
 
 def choice_of(options: argparse.Namespace) -> ModelChoice:
@@ -97,15 +107,25 @@ def scanned(
         for sentence in overlaps(writer.manifest, place):
             tell(f"note: {sentence}")
         take_back(writer, writer.root(place.spec, place.folder, place.kind))
+    before = kept_state(writer)
     with StopRequest(STOPPING) as stop:
-        report = scan(writer, places, encoder, ScanProgress(), stop, patient)
+        report = scan(writer, places, encoder, ScanProgress(quiet=options.quiet), stop, patient)
+    memory = options.memory * 10**6 if options.memory else None
+    if options.quiet and kept_state(writer) == before:
+        renew_neighbours(writer, options.type, memory)
+        return report
     for left_out in report.notes:
         print(plain(f"note: {left_out}"), file=sys.stderr)
     print(*map(plain, lines(report, writer, options.index)), sep="\n")
-    memory = options.memory * 10**6 if options.memory else None
     for line in renew_neighbours(writer, options.type, memory, note):
         print(plain(line))
     return report
+
+
+def kept_state(writer: Writer) -> tuple[int, int]:
+    """What is another one when rows or bad files of an index have changed."""
+    bad = writer.folder / BAD
+    return writer.snapshot.manifest.sequence, bad.stat().st_size if bad.exists() else 0
 
 
 def lines(report: Report, writer: Writer, name: str) -> list[str]:

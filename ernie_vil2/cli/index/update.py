@@ -6,7 +6,7 @@ from ...errors import failed
 from ...search.scan.places import place_of_root, root_named, with_moved
 from ...search.store.writer import open_writer
 from ..stopping import stoppable
-from .scanning import add_model, add_neighbours, encoder_for, scanned
+from .scanning import add_model, add_neighbours, add_quiet, encoder_for, scanned
 
 
 @stoppable(kept=True)
@@ -34,4 +34,5 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--moved", nargs=2, action="append", default=[], metavar=("S", "NEW"), help=told)
     add_model(verb, "where the model of the index is now, if it was moved")
     add_neighbours(verb)
+    add_quiet(verb)
     verb.set_defaults(run=run)

@@ -76,6 +76,8 @@ def names_of(root: Mapping[str, Any], number: int) -> set[str]:
 
 def spellings(name: str) -> set[str]:
     """A name as it is, and where it leads from here: an index keeps places by their whole paths."""
+    if "\0" in name:  # no path, which the system refuses to look for
+        return {name}
     path = os.path.expanduser(name)
     return {name, os.path.abspath(path), name_text(os.path.realpath(path))}
 

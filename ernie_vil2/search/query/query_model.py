@@ -2,15 +2,13 @@
 
 import os
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import CheckpointError, ConfigError, DataError
-from ...inference.identity import model_digest
-from ...runtime import import_paddle
+from ...errors import DataError
 from .combination import unit_vector
+from .model_opening import opened_model
 from .recent import Recent
 
 if TYPE_CHECKING:
@@ -65,28 +63,5 @@ class QueryModel:
 
     def _loaded(self):
         if self._model is None:
-            model = self._open() if self.given is None or isinstance(self.given, (str, os.PathLike)) else self.given
-            if model.embed_dim != self.width:
-                told = f"the model's vectors have {model.embed_dim} numbers and the index's {self.width}"
-                raise CheckpointError(f"{told}; give the model that the index was made with")
-            self._model = model
+            self._model = opened_model(self.made_with, self.width, self.given, self.engine, self.precision)
         return self._model
-
-    def _open(self):
-        digest, path = self.made_with.get("digest"), self.given or self.made_with.get("path")
-        if not digest:
-            raise ConfigError("the index does not say which model its vectors are of; ask with vectors of that model")
-        if not path or not Path(path).exists():
-            raise CheckpointError(
-                f"{path or 'the model'}: is not there; name the model of this index (--model, model=)"
-            )
-        if model_digest(path) != digest:
-            made = self.made_with.get("path") or "unknown place"
-            raise CheckpointError(
-                f"{path} is another model than the index was made with ({made}), and their vectors do not compare; "
-                "give that one, or build the index anew"
-            )
-        import_paddle()
-        from ...inference.model import load
-
-        return load(path, self.made_with.get("vocab") or None, engine=self.engine, precision=self.precision)

@@ -14,14 +14,24 @@ class Recent:
         self._known: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        """Values that are kept."""
+        return len(self._known)
+
+    def find(self, key: Hashable) -> Any:
+        """The value of a key, None where it is not known."""
+        with self._lock:
+            if key not in self._known:
+                return None
+            self._known.move_to_end(key)
+            return self._known[key]
+
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """The value of a key, made where it is not known."""
-        with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-                return self._known[key]
-        value = make()
-        self.put(key, value)
+        value = self.find(key)
+        if value is None:
+            value = make()
+            self.put(key, value)
         return value
 
     def put(self, key: Hashable, value: Any) -> None:

@@ -13,6 +13,9 @@ from .known import EMPTY, Contents
 
 COMMIT_ROWS, COMMIT_SECONDS = 4096, 30.0
 """Rows and seconds between two commits, whichever comes first: what a kill may cost"""
+FIRST_SECONDS = 5.0
+"""Seconds until the first commit of a scan, so that a new index can be searched soon; the next ones take twice as long,
+up to those above"""
 RECENT = 65536
 """Rows by whose contents the table of all contents is made anew"""
 IDLE, DOUBTFUL, LOOSE, TAKEN, REMOVED = range(5)
@@ -36,6 +39,7 @@ class Ledger:
     ):
         self.writer, self.clock = writer, clock
         self.commit_rows, self.commit_seconds = commit_rows, commit_seconds
+        self.patience = min(FIRST_SECONDS, commit_seconds)
         self.faults = Faults(writer.folder)
         self.contents = Contents(writer.snapshot.images)
         self.states = bytearray(writer.snapshot.images.bound)
@@ -120,8 +124,9 @@ class Ledger:
 
     def commit_when_due(self) -> None:
         """Commit where enough was done, or enough time has passed."""
-        if self.amount >= self.commit_rows or self.clock() - self.since >= self.commit_seconds:
+        if self.amount >= self.commit_rows or self.clock() - self.since >= self.patience:
             self.commit()
+            self.patience = min(2 * self.patience, self.commit_seconds)
 
     def commit(self) -> None:
         """Make durable what was done."""

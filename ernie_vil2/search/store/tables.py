@@ -50,12 +50,10 @@ class Rows:
             return schema.empty_table()
         owners = np.searchsorted(self.starts, rows, "right") - 1
         inside = rows - self.starts[owners]
-        begins = np.flatnonzero((np.diff(rows, prepend=rows[0] - 2) != 1) | (inside == 0))
-        lengths = np.diff(begins, append=len(rows))
+        order = np.argsort(owners, kind="stable")
         pieces = []
-        for owner, first, length in zip(
-            owners[begins].tolist(), inside[begins].tolist(), lengths.tolist(), strict=True
-        ):
-            piece = self.batches[owner].slice(first, length)
-            pieces.append(piece if columns is None else piece.select(columns))
-        return pa.Table.from_batches(pieces, schema).combine_chunks()
+        for part in np.split(order, np.flatnonzero(np.diff(owners[order])) + 1):
+            batch = self.batches[owners[part[0]]]
+            pieces.append((batch if columns is None else batch.select(columns)).take(pa.array(inside[part])))
+        table = pa.Table.from_batches(pieces, schema).combine_chunks()
+        return table if len(pieces) == 1 else table.take(pa.array(np.argsort(order)))

@@ -34,8 +34,12 @@ class VectorsFile:
         if not len(rows):
             return
         starts = np.flatnonzero(np.diff(rows, prepend=rows[0] - 2) != 1)
-        for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(rows)], strict=True):
-            self.read(int(rows[start]), out[start:stop])
+        stops, stride, data = [*starts[1:].tolist(), len(rows)], self.stride, memoryview(out).cast("B")
+        for start, stop, first in zip(starts.tolist(), stops, rows[starts].tolist(), strict=True):
+            # a search takes hundreds of single rows, so the usual case is kept short
+            got = os.preadv(self.descriptor, [data[start * stride : stop * stride]], first * stride)
+            if got != (stop - start) * stride:
+                self.read(first, out[start:stop])
 
     def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
         """(number of the first row, float16 [n, width]) of all rows in order, at most `rows` of them at once."""

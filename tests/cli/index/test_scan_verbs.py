@@ -252,3 +252,13 @@ def test_two_writers_at_once(shell):
         for command in ("update ix", "build ix photos", "remove ix --path *", "build ix --rebuild"):
             with pytest.raises(UserError, match="another process is writing"):
                 shell(command)
+
+
+def test_a_quiet_verb_speaks_where_something_has_changed(shell, tmp_path):
+    shell("build ix photos --model model")
+    (tmp_path / "photos/notes.txt").write_text("no picture")
+    assert shell("update ix --quiet") == "" == shell("build ix photos --quiet") and shell.errors == ""
+    draw(Path("photos/new.png"), 77)
+    assert shell("update ix --quiet").startswith("1 new, ") and "1 files that are no pictures" in shell.errors
+    (tmp_path / "photos/bad.jpg").write_bytes(b"")
+    assert "1 empty image" in shell("update ix --quiet") and shell("update ix --quiet") == ""

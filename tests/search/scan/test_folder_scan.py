@@ -8,7 +8,11 @@ import pytest
 
 from ernie_vil2.errors import DataError
 from ernie_vil2.search.scan.folder import folder_scan
-from tests.search.scan.conftest import draw, vector_of
+from ernie_vil2.search.scan.ledger import Ledger
+from ernie_vil2.search.scan.run import Silent
+from ernie_vil2.search.store.manifest import Manifest
+from ernie_vil2.search.store.writer import open_writer
+from tests.search.scan.conftest import WIDTH, draw, vector_of
 
 
 def counted(report):
@@ -173,3 +177,30 @@ def test_the_bytes_of_a_chunk_are_bounded(indexed, photos, monkeypatch):
     monkeypatch.setattr(indexed.model, "encode_image", noted)
     indexed.scan(photos)
     assert len(given) > 3 and max(given) <= 1500
+
+
+def test_the_first_pictures_are_read_and_committed_soon(indexed, tmp_path):
+    for seed in range(100):
+        draw(tmp_path / f"many/{seed:03d}.png", seed)
+    now, read = [0.0], []
+
+    class Slow(Silent):
+        """A Progress for which each step takes four seconds."""
+
+        def step(self, files, size, bad):
+            now[0] += 4
+            read.append((files, len(indexed.images)))
+
+    indexed.scan(tmp_path / "many", progress=Slow(), ledger={"commit_seconds": 7.0, "clock": lambda: now[0]})
+    assert read == [(32, 0), (64, 0), (4, 96)] and len(indexed.images) == 100
+
+
+def test_the_time_between_commits_grows_to_what_was_asked_for(indexed):
+    now, commits = [0.0], []
+    with open_writer(indexed.place, Manifest(width=WIDTH, model={"digest": "d"})) as writer:
+        ledger = Ledger(writer, commit_seconds=12.0, clock=lambda: now[0])
+        ledger.commit = lambda: (commits.append(now[0]), ledger._begin())
+        for second in range(60):
+            now[0] = float(second)
+            ledger.commit_when_due()
+    assert commits == [5, 15, 27, 39, 51]

@@ -64,6 +64,11 @@ def digest_of(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST).digest()
 
 
+def digest_of_pixels(pixels: np.ndarray) -> bytes:
+    """BLAKE2b of the shape and the values of RGB uint8 [H, W, 3], 16 bytes long."""
+    return digest_of(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
+
+
 def content_of_bytes(data: bytes, size: int = 0, mtime: int = 0) -> Content:
     """The Content of an encoded picture. size, mtime: of its file, where it has one."""
     width, height = image_size(data) or (0, 0)
@@ -77,8 +82,7 @@ def content_of_bytes(data: bytes, size: int = 0, mtime: int = 0) -> Content:
 
 def content_of_pixels(pixels: np.ndarray) -> Content:
     """The Content of RGB uint8 [H, W, 3]."""
-    digest = digest_of(str(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
-    return Content(pixels, digest, width=pixels.shape[1], height=pixels.shape[0])
+    return Content(pixels, digest_of_pixels(pixels), width=pixels.shape[1], height=pixels.shape[0])
 
 
 def read_picture(folder: int, root: int, path: bytes, limits: Limits, follow: bool = False) -> Content | Fault:
@@ -132,12 +136,17 @@ def _picture(file, status, limits):
 
 def _video(file, status):
     """The Content of an open video, without its frames."""
-    size = status.st_size
+    digest, mtime = digest_of_video(file, status.st_size), status.st_mtime_ns
+    return Content(None, digest, status.st_size, mtime, date=clock_time(mtime))
+
+
+def digest_of_video(file: int, size: int) -> bytes:
+    """BLAKE2b of an open video of `size` bytes, 16 bytes long; of a large one its size and blocks of it are hashed."""
     step = BLOCK if size <= BLOCK * BLOCKS else size // BLOCKS
     digest = hashlib.blake2b(str(size).encode(), digest_size=DIGEST)
     for start in range(0, size, step):
         digest.update(os.pread(file, BLOCK, start))
-    return Content(None, digest.digest(), size, status.st_mtime_ns, date=clock_time(status.st_mtime_ns))
+    return digest.digest()
 
 
 def fault_of(root: int, path: bytes, error: Exception, size: int = 0, mtime: int = 0) -> Fault:

@@ -21,6 +21,8 @@ from .video_scan import VideoScan
 
 CHUNK_FILES, CHUNK_BYTES = 256, 64 << 20
 """Pictures that are encoded together, and the bytes of them: three such chunks are in memory at most"""
+FIRST_FILES = 32
+"""Pictures of the first chunk, each next one has twice as many: what is encoded can be committed soon"""
 SOME = 16
 """Rows of one content among which a moved file looks for its own"""
 
@@ -75,12 +77,12 @@ class FolderScan:
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Places in `difference.fresh` of files that are read together: pictures, or one video."""
-        rows, size = [], 0
+        rows, size, most = [], 0, min(FIRST_FILES, CHUNK_FILES)
         for place, row in enumerate(self.difference.fresh):
             video, weight = self.listing.videos[row], self.listing.sizes[row]
-            if rows and (video or len(rows) == CHUNK_FILES or size + weight > CHUNK_BYTES):
+            if rows and (video or len(rows) == most or size + weight > CHUNK_BYTES):
                 yield np.array(rows)
-                rows, size = [], 0
+                rows, size, most = [], 0, min(2 * most, CHUNK_FILES)
             if video:
                 yield np.array([place])
                 continue
