@@ -1,0 +1,1 @@
+"""Texts and pictures of requests to vectors, several requests at once."""
