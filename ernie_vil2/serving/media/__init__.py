@@ -1,0 +1,1 @@
+"""Pictures as they leave the server: thumbnails, originals, archives."""
