@@ -45,8 +45,7 @@ def shared_parity():
     return folder
 
 
-@pytest.fixture
-def tiny_config():
+def tiny_model_config():
     """A ModelConfig of towers that build and run in milliseconds; `tiny_vocab` fits it."""
     tower = {"width": 32, "depth": 2, "heads": 2, "dropout": 0.0}
     return ModelConfig(
@@ -58,11 +57,21 @@ def tiny_config():
 
 
 @pytest.fixture
-def tiny_vocab(tmp_path):
-    """Path of a vocabulary of at most 64 tokens in the release's format, `token TAB id`; as there, [UNK] comes last."""
-    path = tmp_path / "tiny_vocab.txt"
+def tiny_config():
+    """`tiny_model_config`."""
+    return tiny_model_config()
+
+
+def write_tiny_vocab(path):
+    """Write a vocabulary of at most 64 tokens in the release's format, `token TAB id`; as there, [UNK] comes last."""
     path.write_text("".join(f"{token}\t{index}\n" for index, token in enumerate(VOCABULARY)), encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def tiny_vocab(tmp_path):
+    """Path of the vocabulary of `write_tiny_vocab`."""
+    return write_tiny_vocab(tmp_path / "tiny_vocab.txt")
 
 
 @pytest.fixture

@@ -330,5 +330,6 @@ def test_interop_has_an_environment_of_its_own(clone, only):
 
 def test_ci_runs_the_readmes_commands():
     script = (ROOT / ".ci" / "run").read_text()
-    assert re.findall(r"^make .*", script, re.MULTILINE) == ["make test", "make test-slow", "make test-interop"]
+    suites = ["make test", "make test-slow", "make test-page", "make test-interop"]
+    assert re.findall(r"^make .*", script, re.MULTILINE) == suites
     assert "set -euo pipefail" in script and os.access(ROOT / ".ci" / "run", os.X_OK)

@@ -1,0 +1,1 @@
+"""A folder of pictures in the browser, with one command."""

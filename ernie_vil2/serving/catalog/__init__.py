@@ -1,0 +1,1 @@
+"""The indexes that a server has open."""
