@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...files.paths.program import typed
 from ...inference.model import Model
 from ...messages import plain
 from ...search.index import open_index
@@ -34,8 +35,10 @@ def index_scenes(folder: Path, checkpoint: Path, model: Model, options: Mapping[
 
 
 def search_told(folder: Path, model: Model, text: str) -> str:
-    """What the index has for a sentence: the command that asks for it, and its hits."""
+    """What the index has for a sentence: the command that asks for it, its hits, and the command that opens the page on
+    which to ask more."""
     index = open_index(folder, model)
     hits = index.search(text, k=SHOWN_HITS)
-    command = f'ernie-vil2 search {folder} "{text}" --k {SHOWN_HITS}'
-    return plain(f"{len(index):,} unseen images are indexed; {command}") + f"\n{hit_table(hits)}"
+    search = typed("search", folder, text, "--k", f"{SHOWN_HITS}")
+    told = plain(f"{len(index):,} unseen images are indexed; {search}")
+    return f"{told}\n{hit_table(hits)}\n{plain('search in them in the browser: ' + typed('serve', folder))}"
