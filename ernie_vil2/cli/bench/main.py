@@ -1,9 +1,9 @@
 """Measure on this machine: speed against a plain use of the same steps, memory, and what the views are worth."""
 
 from ..arguments import Parser
-from . import ablation, encode, host, kernels, loader, memory, queries, scale, search, streams, systems, train
+from . import ablation, encode, host, kernels, loader, memory, queries, scale, search, serving, streams, systems, train
 
-VERBS = (encode, loader, memory, train, kernels, host, streams, ablation, systems, scale, search, queries)
+VERBS = (encode, loader, memory, train, kernels, host, streams, ablation, systems, scale, search, queries, serving)
 
 
 def main(argv: list[str] | None = None) -> int | None:

@@ -1,0 +1,1 @@
+"""How many clients a server of indexes answers, and how fast."""
