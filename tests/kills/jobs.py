@@ -1,4 +1,4 @@
-"""The jobs that are killed, those of `index` beside them: the command of each, and who judges what it leaves."""
+"""The jobs that are killed, with those of `index` and of servers: their commands, and who judges what they leave."""
 
 import shutil
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from tests.kills import judge, judge_run
 from tests.kills.index_jobs import INDEX_JOBS
 from tests.kills.inputs import SAVE_EVERY, STEPS
 from tests.kills.job import ANY, INT, KILL, RANK, TERM, WORKER, Job
+from tests.kills.serving_jobs import SERVING_JOBS
 from tests.training.runs import command as train_command
 
 
@@ -93,4 +94,5 @@ JOBS = (
         begin=older_directory,
     ),
     *INDEX_JOBS,
+    *SERVING_JOBS,
 )
