@@ -4,7 +4,7 @@
 export PYTHON
 RUN = .venv/bin/python
 
-.PHONY: help demo test test-slow test-gpu test-interop kill-test fuzz lint clean core dev interop
+.PHONY: help demo test test-slow test-gpu test-interop test-page kill-test fuzz lint clean core dev interop page
 .DEFAULT_GOAL = help
 
 help:  ## show this list
@@ -13,7 +13,7 @@ help:  ## show this list
 demo: core  ## train a small model on drawn scenes and write demo/report.html
 	$(RUN) tools/demo.py
 
-# Budgets, on 2 quiet cores: test 10 minutes, test-slow 10, test-interop 5, all of .ci/run 45 with the environments.
+# Budgets, on 2 quiet cores: test 10 minutes, test-slow 10, test-page 10, test-interop 5, all of .ci/run 55 with the environments.
 # What needs a browser, a cluster, a database or root is never part of `make test`.
 
 # Two workers of one thread each, whatever the machine. Tests of a file stay together: they share what is dear to make.
@@ -30,6 +30,9 @@ test-gpu: dev  ## what only cards can show, into gpu-report.json or GPU_REPORT=p
 
 test-interop: interop  ## our models against those of other projects, in an environment of its own (budget: 5 minutes)
 	.venv-interop/bin/python -m pytest -q -m interop
+
+test-page: page  ## the server's page in a real browser, CHROMIUM=path or that on PATH (budget: 10 minutes)
+	$(SHARED) -m page tests/page
 
 N = 40
 SEED = 0
@@ -49,5 +52,5 @@ clean:  ## remove both environments, the demo and all caches
 	rm -rf .venv .venv-interop demo build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find ernie_vil2 tools tests -name __pycache__ -prune -exec rm -rf {} +
 
-core dev interop:
+core dev interop page:
 	@sh .ci/environment $@
