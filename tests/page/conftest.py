@@ -17,6 +17,11 @@ from tests.page.watching import Watch
 SHOTS = Path(os.environ.get("PAGE_SHOTS") or ROOT / "build" / "page")
 
 
+def pytest_ignore_collect(config):
+    """Nothing here is imported unless it is run: no other suite has the packages of requirements-page.txt."""
+    return True if not re.search(r"(?<!not )\bpage\b", config.getoption("markexpr")) else None
+
+
 def pytest_collection_modifyitems(items):
     """Everything here is run by `make test-page` alone."""
     for item in items:
