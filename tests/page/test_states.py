@@ -196,6 +196,7 @@ def test_an_address_that_says_nothing_is_no_end(visit, address):
 
 def test_a_browser_that_keeps_nothing_shows_the_page(visit, server):
     page = visit("/health")
+    page.watch.expect("favicon.ico")  # which a browser asks for where it is not told of another
     page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no'); } })")
     page.goto(f"{server.address}{home(SHAPES)}")
     expect(cards(page).first).to_be_visible()
