@@ -40,28 +40,28 @@ export class Grid {
     if (focused >= 0) this.cells[this.active]?.focus({ preventScroll: true });
   }
 
-  /** Show the hits behind those that are there; the last row is made again, since it may have been short. */
+  /** Show the hits behind those that are there; the last row, which may have been short, is filled first. */
   more(hits) {
+    if (this.rows.clientWidth !== this.width) return this.show(hits);
     const last = this.rows.lastElementChild;
-    const inLast = last?.querySelectorAll("[role=gridcell]").length ?? 0;
-    const focused = last?.contains(document.activeElement);
-    last?.remove();
     this.hits = hits;
-    this.cells.length -= inLast;
-    this.append(hits.slice(this.cells.length), this.cells.length);
-    if (focused) this.cells[this.active]?.focus({ preventScroll: true });
+    this.append(hits, this.cells.length - (last?.childElementCount ?? 0), last);
   }
 
-  append(hits, first) {
+  /** Rows of the hits from the first on; cells that are there stay, so that nobody's press or focus is lost. */
+  append(hits, first, row = null) {
     const width = this.rows.clientWidth || innerWidth;
     this.width = width;
     const height = width < 640 ? HEIGHT.phone : HEIGHT.desk;
-    for (const row of rowsOf(hits, width, height, first)) {
-      const cells = row.map(({ hit, position }) => card(hit, position, this));
-      const taken = row.reduce((sum, { hit }) => sum + ratioOf(hit) * height + GAP, 0);
+    for (const members of rowsOf(hits.slice(first), width, height, first)) {
+      const cells = members.slice(row?.childElementCount ?? 0).map(({ hit, position }) => card(hit, position, this));
+      const taken = members.reduce((sum, { hit }) => sum + ratioOf(hit) * height + GAP, 0);
       const rest = Math.max(width - taken, 0) / height; // a last row that is short keeps the height of the others
-      this.rows.append(el("div", { class: "grid-row", role: "row", css: { "--rest": rest > 0.02 ? rest : 0 } }, ...cells));
+      row ??= this.rows.appendChild(el("div", { class: "grid-row", role: "row" }));
+      row.style.setProperty("--rest", rest > 0.02 ? rest : 0);
+      row.append(...cells);
       this.cells.push(...cells);
+      row = null;
     }
     this.activate(this.active);
   }
