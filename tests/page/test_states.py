@@ -119,6 +119,16 @@ def test_a_server_that_dies_and_comes_back(visit, serve, own_indexes, shoot, tmp
         back.stop()
 
 
+def test_examples_that_cannot_be_read_are_general_ones(visit, server):
+    page = visit("/#/compare")
+    for what in ("facets", "pictures/*"):
+        page.route(f"**/api/indexes/*/{what}", lambda route: route.fulfill(status=404, json={}))
+    page.watch.expect("status of 404")
+    with answered(page, "/pictures/"), answered(page, "/facets"):
+        page.goto(server.address + home(SHAPES))
+    expect(page.get_by_role("button", name=said("example.1"))).to_be_visible()
+
+
 def test_without_a_network_what_is_shown_stays(visit, server, shoot):
     page = visit(home(SHAPES))
     expect(cards(page).first).to_be_visible()

@@ -27,9 +27,9 @@ export function mountExamples(root) {
     known = { index: index.name, pictures: [], tags: [] };
     const captioned = answer.hits.filter((hit) => hit.caption).slice(0, ASKED);
     try {
-      const facets = get(place(index.name, "facets"));
-      const pictures = await Promise.all(captioned.map(({ id }) => get(place(index.name, "pictures", id))));
-      const tags = (await facets).tags.map(({ value }) => value);
+      const places = [place(index.name, "facets"), ...captioned.map(({ id }) => place(index.name, "pictures", id))];
+      const [facets, ...pictures] = await Promise.all(places.map((path) => get(path)));
+      const tags = facets.tags.map(({ value }) => value);
       known = { index: index.name, pictures: pictures.map(({ texts }) => texts), tags };
       show();
     } catch {
