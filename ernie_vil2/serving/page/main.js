@@ -21,9 +21,9 @@ const context = {
 };
 
 async function start() {
+  startTheme();
   set({ language: firstLanguage() });
   await setLanguage(state.language);
-  startTheme();
   mountHeader(document.querySelector("header.top"), context);
   startServerWatch(document.querySelector("header.top"));
   await startSession(document.querySelector("main"));
