@@ -200,10 +200,10 @@ def test_the_threshold_says_what_it_means_and_hides_what_is_below(visit, server,
     ask(page, text)
     slider = page.get_by_role("slider", name=said("threshold"))
     expect(page.get_by_text(said("threshold.none"))).to_be_visible()
-    slider.focus()
+    with answered(page):  # a step that is asked for by itself: what stands in the address is what is shown
+        slider.fill("125")
     with answered(page):
-        for _ in range(12):
-            slider.press("PageUp" if _ < 6 else "ArrowRight")
+        slider.press("ArrowRight")
     expect(slider).to_have_attribute("aria-valuetext", re.compile("picture"))
     value = float(re.search(r"from=([\d.]+)", page.url)[1])
     wanted = search(server, SHAPES, [{"text": text}], threshold=value)
