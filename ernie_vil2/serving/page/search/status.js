@@ -42,9 +42,12 @@ function clearQuery() {
   set({ draft: "", minus: false, parts: [], threshold: null });
 }
 
-function again() {
-  refreshIndexes();
-  ask({ again: true });
+/** The search first: the server looks for an index that was gone when it is asked of it, and lists it only then. */
+async function again({ currentTarget }) {
+  currentTarget.disabled = true;
+  await ask({ again: true });
+  await refreshIndexes();
+  currentTarget.disabled = false;
 }
 
 function failure(error) {
