@@ -212,6 +212,26 @@ def test_a_wrong_filter_of_a_link_is_told_in_sight_on_a_phone(visit):
     expect(cards(page).first).to_be_visible()
 
 
+@pytest.mark.parametrize(("language", "meant"), [("en", "did you mean 'tag'"), ("zh", "是否应为 tag")])
+def test_a_wrong_filter_is_told_once_with_what_may_be_meant(visit, shoot, language, meant):
+    """By its line while one writes in it, or where the sheet of a phone lies over all; else in place of pictures."""
+    page = visit(home(SHAPES) + "&filter=tags%3Ared", language)
+    page.watch.expect("status of 400")
+    told = page.get_by_text(meant).filter(visible=True)
+    expect(page.locator(".panel").filter(has=told)).to_be_in_viewport()
+    expect(told).to_have_count(1)
+    shoot(page, "wrong-filter", language)
+    page.get_by_label(said("filters.line", language), exact=True).focus()
+    expect(told).to_have_attribute("id", "filter-fault")
+    shoot(page, "wrong-filter", "line", language)
+    named(page, "button", "filters.close", language).click()
+    expect(page.locator(".panel").filter(has=told)).to_be_in_viewport()
+    expect(told).to_have_count(1)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("[aria-controls=filters]").click()
+    expect(told).to_have_attribute("id", "filter-fault")
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_captions_of_nothing_ask_for_words(visit, language):
     page = visit(home(SHAPES), language)
