@@ -18,7 +18,8 @@ from ernie_vil2.serving.catalog import catalog as catalog_module
 from ernie_vil2.serving.catalog.catalog import Catalog
 from ernie_vil2.serving.refusals import Refusal
 from ernie_vil2.serving.settings import ServerSettings
-from tests.serving.conftest import COUNT, GONE, make_index, row_of, vectors_of
+from tests.search.rows import COUNT, GONE, row_of
+from tests.serving.conftest import make_index, vectors_of
 from tests.serving.running import running, until
 
 
