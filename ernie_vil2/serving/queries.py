@@ -53,7 +53,7 @@ async def known(given: Services, moment: Moment, part: RowPart | UploadPart | Ve
     if isinstance(part, UploadPart):
         return given.uploads.vector(part.upload, moment)
     if isinstance(part, RowPart):
-        return await given.working(row_vector, source_of(given, moment, part), part.id)
+        return await given.working(row_vector, await source_of(given, moment, part), part.id)
     with refused("vector", given=len(part.vector), width=moment.manifest.width):
         return unit_vector(part.vector, moment.manifest.width)
 
@@ -66,11 +66,11 @@ def check_text(text: str, most: int) -> None:
         raise Refusal(400, "text_empty")
 
 
-def source_of(given: Services, moment: Moment, part: RowPart) -> Moment:
+async def source_of(given: Services, moment: Moment, part: RowPart) -> Moment:
     """The index that a picture is of; Refusal where its vectors do not compare with those that are searched."""
     if part.index is None or part.index == moment.name:
         return moment
-    other = given.catalog.get(part.index).moment()
+    other = await given.catalog.moment(part.index)
     if not moment.digest or other.digest != moment.digest or other.manifest.width != moment.manifest.width:
         raise Refusal(409, "other_model", index=moment.name, other=other.name)
     return other

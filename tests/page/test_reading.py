@@ -105,6 +105,23 @@ def test_language_and_theme_are_changed_and_kept(visit, shoot):
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == dark
 
 
+def test_colours_are_those_of_the_system_until_others_are_chosen(visit):
+    page = visit(HOME, theme="dark")
+    expect(cards(page).first).to_be_visible()
+
+    body = page.locator("body")
+    dark = body.evaluate("body => getComputedStyle(body).backgroundColor")
+    page.emulate_media(color_scheme="light")
+    expect(body).not_to_have_css("background-color", dark)
+    light = body.evaluate("body => getComputedStyle(body).backgroundColor")
+    for before, chosen in (("theme.system", light), ("theme.light", dark)):
+        named(page, "button", before).click()
+        for system in ("dark", "light"):
+            page.emulate_media(color_scheme=system)
+            page.wait_for_timeout(300)
+            expect(body).to_have_css("background-color", chosen)
+
+
 def test_both_languages_have_the_same_words(made):
     import json
 

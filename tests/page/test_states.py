@@ -176,12 +176,9 @@ def test_an_index_that_vanishes_while_it_is_shown(visit, serve, own_indexes, sho
     expect(page.get_by_role("heading", name=re.compile("index", re.IGNORECASE)).first).to_be_visible()
     shoot(page, "vanished")
     shutil.move(indexes.parent / "away", indexes / SHAPES)
-    again = page.get_by_role("button", name=said("retry"))
-    for _ in range(30):  # the server looks for it from time to time
-        page.wait_for_timeout(1_000)
-        if not again.count():
-            break
-        again.first.click()
+    with answered(page) as answer:
+        named(page, "button", "retry").first.click()
+    assert answer.value.status == 200
     expect(cards(page).first).to_be_visible()
 
 
@@ -223,6 +220,26 @@ def test_a_wrong_filter_of_a_link_is_told_in_sight_on_a_phone(visit):
     with answered(page):
         named(page, "button", "none.filter").tap()
     expect(cards(page).first).to_be_visible()
+
+
+@pytest.mark.parametrize(("language", "meant"), [("en", "did you mean 'tag'"), ("zh", "是否应为 tag")])
+def test_a_wrong_filter_is_told_once_with_what_may_be_meant(visit, shoot, language, meant):
+    """By its line while one writes in it, or where the sheet of a phone lies over all; else in place of pictures."""
+    page = visit(home(SHAPES) + "&filter=tags%3Ared", language)
+    page.watch.expect("status of 400")
+    told = page.get_by_text(meant).filter(visible=True)
+    expect(page.locator(".panel").filter(has=told)).to_be_in_viewport()
+    expect(told).to_have_count(1)
+    shoot(page, "wrong-filter", language)
+    page.get_by_label(said("filters.line", language), exact=True).focus()
+    expect(told).to_have_attribute("id", "filter-fault")
+    shoot(page, "wrong-filter", "line", language)
+    named(page, "button", "filters.close", language).click()
+    expect(page.locator(".panel").filter(has=told)).to_be_in_viewport()
+    expect(told).to_have_count(1)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("[aria-controls=filters]").click()
+    expect(told).to_have_attribute("id", "filter-fault")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -5,11 +5,12 @@ import zlib
 import numpy as np
 import pytest
 
-from ernie_vil2.search.store.columns import ImageRow, TextRow
+from ernie_vil2.search.store.columns import TextRow
 from ernie_vil2.search.store.manifest import Manifest
 from ernie_vil2.search.store.writer import open_writer
+from tests.search.rows import COUNT, GONE, row_of
 
-WIDTH, COUNT, GONE = 16, 60, (5, 6, 41)
+WIDTH = 16
 
 
 def vector_of(name, width=WIDTH):
@@ -36,30 +37,10 @@ def photos(tmp_path):
     """Folder with a file for every picture of the index but the last ten."""
     folder = tmp_path / "photos"
     for number in range(COUNT - 10):
-        path = folder / row_of(number, 1, ()).key
+        path = folder / row_of(number, 1).key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
     return folder
-
-
-def row_of(number, root, texts):
-    """Picture `number`: every fifth has the tag 猫, every tenth is a frame of a video."""
-    folder = "2021/上海" if number % 2 else "2022"
-    key = f"{folder}/{number:02d}.jpg"
-    return ImageRow(
-        root=root,
-        key=key,
-        path=key.encode(),
-        folder=folder,
-        width=100 + number,
-        height=100,
-        size=1000 * number,
-        date=1_600_000_000 + 86_400 * number,
-        time=500 if number % 10 == 0 else None,
-        caption=f"第 {number} 张",
-        tags=("猫",) if number % 5 == 0 else (),
-        texts=texts,
-    )
 
 
 @pytest.fixture

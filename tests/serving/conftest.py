@@ -6,40 +6,20 @@ import pytest
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.checkpoints.release_layout import manifest
 from ernie_vil2.inference.identity import model_digest
-from ernie_vil2.search.store.columns import ImageRow, TextRow
+from ernie_vil2.search.store.columns import TextRow
 from ernie_vil2.search.store.manifest import Manifest
 from ernie_vil2.search.store.writer import open_writer
 from tests.conftest import tiny_model_config, write_tiny_vocab
+from tests.search.rows import COUNT, GONE, row_of
 from tests.serving.running import running
 
-COUNT, WIDTH = 60, 32
-GONE = (5, 6, 41)
+WIDTH = 32
 
 
 def vectors_of(count, seed, width=WIDTH):
     """float32 [count, width]: unit vectors."""
     vectors = np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def row_of(number, root, texts=()):
-    """Picture `number`: every fifth has the tag 猫, every tenth is a frame of a video, the last ten have no date."""
-    folder = "2021/上海" if number % 2 else "2022"
-    key = f"{folder}/{number:02d}.jpg"
-    return ImageRow(
-        root=root,
-        key=key,
-        path=key.encode(),
-        folder=folder,
-        width=100 + number,
-        height=100,
-        size=1000 * number,
-        date=1_600_000_000 + 86_400 * (number // 2) if number < COUNT - 10 else None,
-        time=500 if number % 10 == 0 else None,
-        caption=f"第 {number} 张",
-        tags=("猫",) if number % 5 == 0 else (),
-        texts=texts,
-    )
 
 
 def make_index(folder, photos, model, seed=0, captions=True):

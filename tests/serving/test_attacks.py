@@ -261,6 +261,8 @@ def test_every_route_needs_the_key_that_there_is(indexes):
         assert reply.status == 204 and KEY not in cookie
         assert server.ask("GET", "/api/session", cookie=cookie).json["signed_in"]
         assert server.ask("GET", "/api/indexes", cookie=cookie).status == 200
+        assert "Max-Age=0" in server.ask("DELETE", "/api/session", cookie=cookie).headers["set-cookie"]
+        assert server.ask("GET", "/api/indexes", cookie=cookie).error[0] == "needs_key"
 
 
 def test_slow_clients_do_not_keep_others_waiting(indexes):

@@ -3,6 +3,8 @@
 import os
 import shutil
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import numpy as np
@@ -16,7 +18,8 @@ from ernie_vil2.serving.catalog import catalog as catalog_module
 from ernie_vil2.serving.catalog.catalog import Catalog
 from ernie_vil2.serving.refusals import Refusal
 from ernie_vil2.serving.settings import ServerSettings
-from tests.serving.conftest import COUNT, GONE, make_index, row_of, vectors_of
+from tests.search.rows import COUNT, GONE, row_of
+from tests.serving.conftest import make_index, vectors_of
 from tests.serving.running import running, until
 
 
@@ -116,8 +119,22 @@ def test_indexes_come_and_go(server, indexes, tmp_path):
     assert server.search("photos").status == 503 and names(server)["photos"]["state"] == "broken"
     assert code(server.search("again")) == 200
     shutil.move(tmp_path / "away", indexes / "photos")
-    until(lambda: code(server.search("photos")) == 200)
+    assert code(server.search("photos")) == 200
     assert names(server)["photos"]["message"] == ""
+
+
+def test_whoever_asks_for_an_index_that_is_back_shares_one_look(server, indexes, tmp_path, monkeypatch):
+    """Twenty threads ask for what is gone: no more looks than one in `LEAST`, and each is answered once it is back."""
+    shutil.move(indexes / "photos", tmp_path / "away")
+    until(lambda: code(server.search("photos")) == "index_gone")
+    looks, look = [], server.services.catalog.look
+    monkeypatch.setattr(server.services.catalog, "look", lambda: (looks.append(time.monotonic()), look()))
+    with ThreadPoolExecutor(20) as threads:
+        gone = list(threads.map(lambda _: server.search("photos").status, range(200)))
+        shutil.move(tmp_path / "away", indexes / "photos")
+        back = list(threads.map(lambda _: server.search("photos").status, range(20)))
+    assert (set(gone), set(back)) == ({503}, {200})
+    assert min(np.diff(looks)) >= catalog_module.LEAST
 
 
 def test_a_name_is_forgotten_long_after_its_folder_went(server, indexes, monkeypatch):
@@ -148,7 +165,7 @@ def test_an_index_that_is_broken_from_the_beginning_is_opened_once_it_is_mended(
         assert code(server.search("photos")) == "index_broken" and code(server.search("again")) == 200
         assert str(indexes) not in server.search("photos").body.decode()
         vectors.write_bytes(whole)  # its manifest stays as it is
-        until(lambda: code(server.search("photos")) == 200)
+        assert code(server.search("photos")) == 200
 
 
 def test_another_model_is_taken_up(server, indexes, tmp_path):

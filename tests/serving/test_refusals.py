@@ -122,6 +122,10 @@ def test_details_that_no_sentence_names_are_not_answered():
     }
 
 
-def test_a_wrong_filter_is_told_the_fields_in_chinese_too(still):
-    sentence = still.search("photos", "zh-CN", filter="foldr:x").error[1]
-    assert "“foldr:x”" in sentence and "caption、date、folder" in sentence
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("foldr:x", "没有“foldr”；是否应为 folder？"), ("qqq:x", "没有“qqq”；可用"), ("tag:", "“tag:”无法理解；")],
+)
+def test_a_wrong_filter_is_told_in_chinese_with_what_may_be_meant(still, given, told):
+    sentence = still.search("photos", "zh-CN", filter=given).error[1]
+    assert told in sentence and "caption、date、folder" in sentence

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import ernie_vil2
-from tests.serving.conftest import COUNT, GONE, WIDTH, vectors_of
+from tests.search.rows import COUNT, GONE
+from tests.serving.conftest import WIDTH, vectors_of
 from tests.serving.running import running
 
 LIVING = [number for number in range(COUNT) if number not in GONE]

@@ -24,6 +24,15 @@ SIGNED = re.compile(r"(<=|>=|[=<>])(?!$)")
 PIECE = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"|]+)')
 
 
+class UnknownField(ConfigError):
+    """A filter names a field that there is not. field: as written; close: the known one nearest to it, or None."""
+
+    def __init__(self, field: str, close: str | None):
+        hint = f"did you mean {close!r}? " if close else ""
+        super().__init__(f"filter: there is no {quoted(field, 60)}; {hint}{KNOWN}")
+        self.field, self.close = field, close
+
+
 @dataclass(frozen=True)
 class Term:
     """A condition: one of the values of a field; texts for texts, spans for numbers. negated: none of them."""
@@ -130,9 +139,7 @@ def made(field: str, negated: bool, sign: str | None, values: list[str]) -> Term
             return Term(field, (), negated)
         raise ConfigError(f"filter: {field} is a word without a value; write {field} or -{field}")
     if field not in FIELDS:
-        close = nearest(field, [*FIELDS, *KINDS])
-        hint = f"did you mean {close!r}? " if close else ""
-        raise ConfigError(f"filter: there is no {quoted(given, 60)}; {hint}{KNOWN}")
+        raise UnknownField(given, nearest(field, [*FIELDS, *KINDS]))
     if sign is None or not all(values):
         raise ConfigError(f"filter: {field} has no value; write {field}:value")
     if field in READERS:

@@ -32,7 +32,7 @@ async def duplicates(
 
     The search runs beside other requests: until it has ended, the answer is how far it is, with the status 202.
     """
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     found = await given.working(given.jobs.found, moment, threshold)
     if isinstance(found, float):
         return Answer({"state": "running", "done": found}, 202)

@@ -13,6 +13,6 @@ router = APIRouter(tags=["encoding"])
 @router.post("/api/indexes/{index}/embeddings", response_model=EmbeddingsAnswer)
 async def embeddings(index: str, asked: EmbeddingsRequest, given: Given, request: Request) -> Answer:
     """Unit vectors of parts, in their order."""
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     vectors = await vectors_of(given, moment, asked.items, request.is_disconnected)
     return Answer({"width": moment.manifest.width, "vectors": [vector.tolist() for vector in vectors]})

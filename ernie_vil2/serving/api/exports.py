@@ -24,7 +24,7 @@ async def export(index: str, asked: ExportRequest, given: Given) -> Answer:
     """Prepare the download of an archive, or tell where the pictures lie to who sits at the server."""
     if asked.form == "paths" and not given.settings.shows_paths:
         raise Refusal(403, "paths_hidden")
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     selection = await given.working(selection_of, moment.view, asked.ids, given.pictures)
     if asked.form == "paths":
         pathless = len(selection.rows) - len(selection.paths)

@@ -34,7 +34,7 @@ async def index(index: str, given: Given, accept_language: Accepted = "") -> Ans
 @router.get("/{index}/facets", response_model=FacetsRecord)
 async def facets(index: str, given: Given) -> Answer:
     """What the pictures of an index can be narrowed by, with how many have each value."""
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     return Answer(dataclasses.asdict(await given.searching(lambda: moment.facets)))
 
 

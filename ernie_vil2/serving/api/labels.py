@@ -23,7 +23,7 @@ async def labels(index: str, asked: LabelsRequest, given: Given, request: Reques
     label, count = Counter(asked.labels).most_common(1)[0]
     if count > 1:
         raise Refusal(400, "label_twice", label=label)
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     sentences = [TextPart(text=asked.template.replace(MARK, label)) for label in asked.labels]
     image, *texts = await vectors_of(given, moment, [asked.image, *sentences], request.is_disconnected)
     scores = np.stack(texts).astype(np.float64) @ image

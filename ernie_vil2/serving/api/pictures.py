@@ -45,14 +45,14 @@ FILE: dict[int | str, dict[str, Any]] = {
 @router.get("", response_model=PictureRecord, responses=MISSING)
 async def picture(index: str, id: Id, given: Given) -> Answer:
     """What is known of a picture, with all of its captions and tags."""
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     return Answer(await given.working(picture_record, moment, id, given.settings.shows_paths))
 
 
 @router.get("/thumbnail", response_class=Response, responses=MISSING | JPEG)
 async def thumbnail(index: str, id: Id, request: Request, given: Given, size: Size = SIZES[1]) -> Response:
     """A JPEG with a longest side of at most `size` pixels, upright, what is transparent over white."""
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     with told(moment, id):
         row = await asyncio.to_thread(shown_row, moment.view, id)
         headers = {"ETag": f'"{key_of(row, size)}"', "Cache-Control": "private, no-cache"}
@@ -65,7 +65,7 @@ async def thumbnail(index: str, id: Id, request: Request, given: Given, size: Si
 @router.get("/original", response_class=Response, responses=MISSING | FILE)
 async def original(index: str, id: Id, request: Request, given: Given) -> Response:
     """The bytes of the file as they are, or a range of them."""
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     with told(moment, id):
         return await given.working(original_of, moment, id, given.pictures, request.headers, request.method != "HEAD")
 

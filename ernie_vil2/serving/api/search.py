@@ -14,7 +14,7 @@ router = APIRouter(tags=["search"])
 @router.post("/api/indexes/{index}/search", response_model=SearchAnswer)
 async def search(index: str, asked: SearchRequest, given: Given, request: Request) -> Answer:
     """A page of hits, best first; without parts the newest pictures."""
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     kinds = {compared_as(part) for part in (*asked.parts, *asked.minus)}
     checked(moment, asked, kinds, given.settings)
     query = await query_of(given, moment, asked.parts, asked.minus, request.is_disconnected)

@@ -24,10 +24,10 @@ async def sign_in(request: Request, given: Given, shown: SignIn) -> Response:
     """Show the key, and get a cookie for it."""
     if not given.keys.right(shown.key):
         await given.keys.wrong()
-    return Response(status_code=204, headers={"Set-Cookie": given.keys.cookie(request.scope)})
+    return Response(status_code=204, headers={"Set-Cookie": given.keys.begin(request.scope)})
 
 
 @router.delete("", status_code=204)
 async def sign_out(request: Request, given: Given) -> Response:
-    """Take the cookie away."""
-    return Response(status_code=204, headers={"Set-Cookie": given.keys.farewell(request.scope)})
+    """Forget the session, and take its cookie away."""
+    return Response(status_code=204, headers={"Set-Cookie": given.keys.end(request.scope)})

@@ -30,7 +30,7 @@ BODY = {
 @router.post("/api/indexes/{index}/uploads", response_model=UploadAnswer, openapi_extra=BODY)
 async def upload(index: str, given: Given, request: Request) -> Answer:
     """Encode a picture with the model of an index; its token."""
-    moment = given.catalog.get(index).moment()
+    moment = await given.catalog.moment(index)
     content = await uploaded(request, most=given.settings.upload_bytes)
     vector, read = await given.encoders.image(moment, content, request.is_disconnected)
     token = given.uploads.add(vector, moment)

@@ -1,10 +1,12 @@
 """The indexes of a server: one, or all in a folder, with those that come, change and go while it serves."""
 
+import asyncio
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 from ...errors import ConfigError
@@ -18,6 +20,8 @@ from .served_index import ServedIndex
 LOG = logging.getLogger("ernie_vil2")
 EVERY, LEAST = 5.0, 1.0
 """Seconds between two looks at the folders, of which none is asked for, and at least"""
+PATIENCE = 3.0
+"""Seconds that a request waits for a look at an index that could not be searched: what takes longer is refused"""
 FORGOTTEN = 600.0
 """Seconds after which an index is no longer named whose folder is gone"""
 MOST = 1000
@@ -35,6 +39,7 @@ class Catalog:
         self.single = is_index(settings.folder)
         self._served: dict[str, ServedIndex] = {}
         self._asked, self._ended = threading.Event(), threading.Event()
+        self._next: Future[None] = Future()
         self._thread: threading.Thread | None = None
         self.find()
         if not self._served:
@@ -66,9 +71,11 @@ class Catalog:
         names = [name for name in names if not name.startswith(".")]
         return {told: top / name for name, told in distinct_names(names).items()}
 
-    def wake(self) -> None:
-        """Have the folders looked at soon."""
+    def wake(self) -> Future[None]:
+        """Have the folders looked at soon: what is done after the first look that begins from now on."""
+        following = self._next  # taken first: a look that begins between these two lines asks for one more
         self._asked.set()
+        return following
 
     def look(self) -> None:
         """See what came, changed and went."""
@@ -89,10 +96,12 @@ class Catalog:
             self._asked.clear()
             if self._ended.is_set():
                 return
+            begun, self._next = self._next, Future()
             try:
                 self.look()
             except Exception:  # what goes wrong with one look, memory for example, must not end the looking
                 LOG.exception("looking at the indexes failed")
+            begun.set_result(None)
 
     def stop(self) -> None:
         """Look no more."""
@@ -107,6 +116,14 @@ class Catalog:
             self.wake()
             raise Refusal(404, "no_index", index=name)
         return self._served[name]
+
+    async def moment(self, name: str) -> Moment:
+        """The index of a name, as it was opened last. What was gone or broken is looked at again first, and all who ask
+        for it share that look. Refusal as of `get` and of `ServedIndex.moment`."""
+        served = self.get(name)
+        if served.faulty:
+            await asyncio.wait([asyncio.wrap_future(self.wake())], timeout=PATIENCE)
+        return served.moment()
 
     def counts(self) -> list[tuple[str, int, int]]:
         """(name, pictures, texts) of the indexes that were opened."""

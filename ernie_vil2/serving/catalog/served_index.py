@@ -22,6 +22,7 @@ SOON = 1
 Signature = tuple[int, int, int]
 Fault = tuple[str, dict[str, Any]]
 """The code of a refusal, and its values"""
+OPENING: Fault = ("opening", {"seconds": SOON})
 
 
 class ServedIndex:
@@ -43,7 +44,7 @@ class ServedIndex:
         self.last: Moment | None = None
         self.gone_since: float | None = None
         self._wake, self._opened = wake, opened
-        self._fault: Fault | None = ("opening", {"seconds": SOON})
+        self._fault: Fault | None = OPENING
         self._seen: Signature | None = None
 
     def moment(self) -> Moment:
@@ -57,10 +58,16 @@ class ServedIndex:
     @property
     def refusal(self) -> Refusal | None:
         """Why it cannot be searched; None where it can. A new one each time: an exception keeps where it was raised."""
-        if self._fault is None:
+        fault = self._fault
+        if fault is None:
             return None
-        code, values = self._fault
-        return Refusal(503, code, retry_after=SOON if code == "opening" else None, index=self.name, **values)
+        code, values = fault
+        return Refusal(503, code, retry_after=SOON if fault == OPENING else None, index=self.name, **values)
+
+    @property
+    def faulty(self) -> bool:
+        """Whether it was found gone or broken, and may be mended at any time."""
+        return self._fault not in (None, OPENING)
 
     @property
     def updating(self) -> bool:

@@ -1,7 +1,7 @@
 """The key of a server: where it is read from, and who has shown it.
 
 A program sends it as `Authorization: Bearer KEY`; the page sends it once and gets a cookie, which is not the key but a
-digest of it under a secret of this process: what a browser keeps opens no other server, and ends with this one.
+session of its own: what a browser keeps opens no other server, and ends when it is signed out, or with this process.
 """
 
 import asyncio
@@ -27,6 +27,9 @@ MAKE = "make one with `openssl rand -hex 32`"
 DELAY, MOST_DELAYED, WAIT = 0.5, 16, 1
 """Seconds until a wrong key is answered, how many of them are made to wait (a right one never is), and seconds after
 which others may come"""
+MOST_SESSIONS = 10_000
+"""That are remembered; the oldest is forgotten for one more"""
+TOKEN_BYTES = 32
 FREE = frozenset(("/", "/health", "/ready", "/openapi.json", "/favicon.ico", "/api/session"))
 FREE_FOLDER = "/static/"
 """What is answered without a key: what the page consists of, and whether the server is well"""
@@ -66,8 +69,8 @@ class Keys:
     """The key of a server, or none, and the sessions of those who have shown it."""
 
     def __init__(self, key: str | None = None) -> None:
-        self._digest = hashlib.sha256(key.encode()).digest() if key else None
-        self._session = hmac.new(secrets.token_bytes(32), self._digest or b"", hashlib.sha256).hexdigest()
+        self._digest = digest_of(key) if key else None
+        self._sessions: dict[bytes, None] = {}
         self._delayed = 0
 
     @property
@@ -77,8 +80,7 @@ class Keys:
 
     def right(self, candidate: str) -> bool:
         """Whether a text is the key, told in a time that says nothing of how much of it is right."""
-        given = hashlib.sha256(candidate.encode("utf-8", "surrogatepass")).digest()
-        return self._digest is None or hmac.compare_digest(given, self._digest)
+        return self._digest is None or hmac.compare_digest(digest_of(candidate), self._digest)
 
     async def wrong(self) -> None:
         """Answer a wrong key: late, so that few can be tried. Raises Refusal 401, or 429 where many wait already."""
@@ -92,19 +94,20 @@ class Keys:
         raise Refusal(401, "wrong_key")
 
     def signed_in(self, scope: Scope) -> bool:
-        """Whether a request brings the cookie of this process, or no key is needed."""
-        if not self.needed:
-            return True
-        given = cookie_parser("; ".join(Headers(scope=scope).getlist("cookie")))
-        value = given.get(cookie_name(scope), "")
-        return hmac.compare_digest(value.encode("utf-8", "replace"), self._session.encode())
+        """Whether a request brings the cookie of a session, or no key is needed."""
+        return not self.needed or session_of(scope) in self._sessions
 
-    def cookie(self, scope: Scope) -> str:
-        """The header Set-Cookie for who has shown the key."""
-        return f"{cookie_name(scope)}={self._session}; {properties(scope)}"
+    def begin(self, scope: Scope) -> str:
+        """Begin a session of who has shown the key: the header Set-Cookie."""
+        token = secrets.token_hex(TOKEN_BYTES)
+        self._sessions[digest_of(token)] = None
+        if len(self._sessions) > MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        return f"{cookie_name(scope)}={token}; {properties(scope)}"
 
-    def farewell(self, scope: Scope) -> str:
-        """The header Set-Cookie that takes the cookie away."""
+    def end(self, scope: Scope) -> str:
+        """Forget the session that a request brings, if any: the header Set-Cookie that takes the cookie away."""
+        self._sessions.pop(session_of(scope), None)
         return f"{cookie_name(scope)}=; Max-Age=0; {properties(scope)}"
 
     async def check(self, scope: Scope) -> None:
@@ -117,6 +120,17 @@ class Keys:
                 await self.wrong()
         elif not self.signed_in(scope):
             raise Refusal(401, "needs_key")
+
+
+def digest_of(text: str) -> bytes:
+    """What is compared in place of a secret: how long that takes says nothing of the secret."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def session_of(scope: Scope) -> bytes:
+    """The digest of what a request's cookie says, of nothing where there is none."""
+    given = cookie_parser("; ".join(Headers(scope=scope).getlist("cookie")))
+    return digest_of(given.get(cookie_name(scope), ""))
 
 
 def cookie_name(scope: Scope) -> str:

@@ -108,7 +108,7 @@ def test_other_schemes_show_nothing(shown):
 
 def test_a_cookie_is_not_the_key_and_ends_with_the_process():
     keys, later = Keys(KEY), Keys(KEY)
-    pair, *properties = keys.cookie(scope_of()).split("; ")
+    pair, *properties = keys.begin(scope_of()).split("; ")
     assert KEY not in pair and properties == ["HttpOnly", "SameSite=Strict", "Path=/"]
     assert code_of(keys.check, scope_of(path=ASKED, cookie=f"a=b; {pair}")) is None
     assert code_of(later.check, scope_of(path=ASKED, cookie=pair)) == "needs_key"
@@ -116,23 +116,42 @@ def test_a_cookie_is_not_the_key_and_ends_with_the_process():
     assert code_of(keys.check, scope_of(path=ASKED, authorization=f"Bearer {pair.partition('=')[2]}")) == "wrong_key"
 
 
+def test_a_session_that_was_signed_out_opens_nothing_and_others_go_on():
+    keys = Keys(KEY)
+    first, second = (keys.begin(scope_of()).partition(";")[0] for _ in range(2))
+    assert first != second
+    assert keys.end(scope_of(cookie="ernie_vil2_8765=x")) and keys.end(scope_of())
+    assert code_of(keys.check, scope_of(path=ASKED, cookie=first)) is None
+    keys.end(scope_of(cookie=first))
+    assert code_of(keys.check, scope_of(path=ASKED, cookie=first)) == "needs_key"
+    assert code_of(keys.check, scope_of(path=ASKED, cookie=second)) is None
+
+
+def test_sessions_are_bounded(monkeypatch):
+    monkeypatch.setattr(module, "MOST_SESSIONS", 3)
+    keys = Keys(KEY)
+    pairs = [keys.begin(scope_of()).partition(";")[0] for _ in range(5)]
+    told = [code_of(keys.check, scope_of(path=ASKED, cookie=pair)) for pair in pairs]
+    assert told == ["needs_key"] * 2 + [None] * 3
+
+
 @pytest.mark.parametrize("other", ['a={"b":1}', "a", "é=1", "a[0]=1", "a='1 2'", "a=1, 2", 'a="1', "=", "a=1\x01"])
 def test_cookies_of_other_servers_of_the_host_are_passed_over(other):
     keys = Keys(KEY)
-    pair = keys.cookie(scope_of()).partition(";")[0]
+    pair = keys.begin(scope_of()).partition(";")[0]
     for cookie in (f"{other}; {pair}", f"{pair}; {other}", [other, pair]):
         assert code_of(keys.check, scope_of(path=ASKED, cookie=cookie)) is None
 
 
 def test_servers_of_one_host_have_cookies_of_their_own():
     keys = Keys(KEY)
-    names = {keys.cookie(scope_of(server=("127.0.0.1", port))).partition("=")[0] for port in (8765, 8766)}
+    names = {keys.begin(scope_of(server=("127.0.0.1", port))).partition("=")[0] for port in (8765, 8766)}
     assert len(names) == 2
 
 
 def test_over_https_the_cookie_stays_there():
-    assert only_https(Keys(KEY).cookie(scope_of(scheme="https"))) and not only_https(Keys(KEY).cookie(scope_of()))
-    assert "Max-Age=0" in Keys(KEY).farewell(scope_of())
+    assert only_https(Keys(KEY).begin(scope_of(scheme="https"))) and not only_https(Keys(KEY).begin(scope_of()))
+    assert "Max-Age=0" in Keys(KEY).end(scope_of())
 
 
 def only_https(cookie):

@@ -42,9 +42,12 @@ function clearQuery() {
   set({ draft: "", minus: false, parts: [], threshold: null });
 }
 
-function again() {
-  refreshIndexes();
-  ask({ again: true });
+/** The search first: the server looks for an index that was gone when it is asked of it, and lists it only then. */
+async function again({ currentTarget }) {
+  currentTarget.disabled = true;
+  await ask({ again: true });
+  await refreshIndexes();
+  currentTarget.disabled = false;
 }
 
 function failure(error) {
@@ -58,7 +61,9 @@ function failure(error) {
     buttons.unshift(["status.without_picture", () => set({ parts: state.parts.filter((part) => !("upload" in part)) })]);
   }
   if (["model_missing", "other_model", "other"].includes(error.code) || error.status === 422) buttons.unshift(["box.clear", clearQuery]);
-  return panel("alert", gone ? "status.broken" : "status.failed", error.message, buttons, "alert");
+  const told = panel("alert", gone ? "status.broken" : "status.failed", error.message, buttons, "alert");
+  told.dataset.code = error.code;
+  return told;
 }
 
 /** No picture: what to loosen, what narrows most first. */

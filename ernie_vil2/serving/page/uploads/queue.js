@@ -10,6 +10,7 @@ import { queueRow } from "./row.js";
 const AT_ONCE = 2;
 const ONE_DROP = 60; // milliseconds within which files belong to one drop
 const SLOW = 400; // a single picture is shown in the queue only when it takes longer
+const HOPELESS = ["body_too_large", "image", "media_type", "picture_empty"]; // what is wrong with the file itself
 
 let limits = null;
 
@@ -35,7 +36,7 @@ export function mount(root, { announce }) {
   const again = el("button", {
     type: "button",
     words: "queue.retry_all",
-    onclick: () => items.filter(refused).forEach(retry),
+    onclick: () => items.filter(hopeful).forEach(retry),
   });
   const close = iconButton("close", "queue.close", empty);
   const list = el("ul", { class: "queue-list" });
@@ -56,7 +57,7 @@ export function mount(root, { announce }) {
   });
 
   const ready = () => items.filter((item) => item.state === "encoded");
-  const refused = (item) => item.state === "refused";
+  const hopeful = (item) => item.state === "refused" && !item.hopeless;
 
   /** One picture alone is searched by as soon as it is there; several wait for the person to choose. */
   function take() {
@@ -93,7 +94,7 @@ export function mount(root, { announce }) {
     const most = await largest();
     if (!items.includes(item)) return;
     if (item.file.size > most)
-      return refuse(item, t("queue.too_large", { size: bytes(item.file.size), most: bytes(most) }));
+      return refuse(item, t("queue.too_large", { size: bytes(item.file.size), most: bytes(most) }), true);
     const onprogress = (share) => {
       item.progress = share;
       item.row.draw();
@@ -102,7 +103,7 @@ export function mount(root, { announce }) {
       await token(item.part.upload, state.index, { signal: item.stop.signal, onprogress });
       item.state = "encoded";
     } catch (error) {
-      if (error.name !== "AbortError") refuse(item, error.message);
+      if (error.name !== "AbortError") refuse(item, error.message, HOPELESS.includes(error.code));
       return;
     }
     if (!items.includes(item)) return;
@@ -112,8 +113,8 @@ export function mount(root, { announce }) {
       announce(t("queue.all_encoded", { count: items.length }));
   }
 
-  function refuse(item, message) {
-    Object.assign(item, { state: "refused", message, alone: false });
+  function refuse(item, message, hopeless) {
+    Object.assign(item, { state: "refused", message, hopeless, alone: false });
     announce(`${item.file.name}: ${message}`);
     done(item);
   }
@@ -163,6 +164,6 @@ export function mount(root, { announce }) {
     const count = ready().length;
     all.hidden = count < 2;
     say(all, "text", "queue.search_all", { count });
-    again.hidden = !items.some(refused);
+    again.hidden = !items.some(hopeful);
   }
 }

@@ -6,7 +6,8 @@ import { bytes, quote, say } from "../core/words.js";
 const WEIGHTS = [0.25, 0.5, 1, 2, 4];
 
 /**
- * @param {{file: File, part: Object, state: string, progress: number, weight: number, message?: string}} item
+ * @param {{file: File, part: Object, state: string, progress: number, weight: number, message?: string, hopeless?: boolean}} item
+ *   hopeless: whether it will never be taken
  * @param {{remove: Function, retry: Function, look: Function, search: Function}} act each is called with the item
  * @returns {{node: HTMLElement, draw: function(): void}}
  */
@@ -47,7 +48,7 @@ export function queueRow(item, act) {
     else bar.removeAttribute("value"); // all is sent: the server encodes, for as long as it takes
     for (const part of [weight, search]) part.hidden = item.state !== "encoded";
     picture.disabled = item.state !== "encoded";
-    again.hidden = item.state !== "refused";
+    again.hidden = item.state !== "refused" || item.hopeless;
     told.classList.toggle("fault", item.state === "refused");
     if (item.state === "refused") quote(told, item.message);
     else say(told, "text", `queue.${item.state}`, { size: () => bytes(item.file.size) });
