@@ -1,5 +1,6 @@
 """How far a verb is, for a person who watches: all but `tell` is silent where standard error is no terminal."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable
 
@@ -12,8 +13,9 @@ def watched() -> bool:
 
 
 def tell(line: str) -> None:
-    """A line beside the results, whoever reads it."""
-    print(plain(line), file=sys.stderr)
+    """A line beside the results, whoever reads it; where it cannot be written, on a full disk, the work goes on."""
+    with contextlib.suppress(OSError):
+        print(plain(line), file=sys.stderr)
 
 
 def note(line: str) -> None:

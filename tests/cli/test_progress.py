@@ -1,6 +1,8 @@
 """How far a verb is: one line on a terminal, nothing elsewhere."""
 
+import errno
 import io
+import os
 import sys
 
 import pytest
@@ -73,3 +75,12 @@ def test_a_download_of_unknown_length_is_counted_as_well(terminal):
 def test_rows_pass_through_the_bar(terminal):
     terminal(True)
     assert list(progress.row_bar(2)(iter("ab"))) == ["a", "b"] and list(progress.row_bar()("cd")) == ["c", "d"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EPIPE])
+def test_a_line_that_cannot_be_written_ends_nothing(terminal, monkeypatch, number):
+    def full(text):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(terminal(False), "write", full)
+    progress.tell("first")

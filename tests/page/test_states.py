@@ -143,6 +143,20 @@ def test_without_a_network_what_is_shown_stays(visit, server, shoot):
     expect_ids(page, search(server, SHAPES, [{"text": "a red circle"}]))
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_server_that_a_proxy_does_not_reach_is_away(visit, server, status):
+    page = visit(home(SHAPES))
+    expect(cards(page).first).to_be_visible()
+    page.watch.expect(f"status: {status}", "Failed to load resource")
+    page.route(lambda address: True, lambda route: route.fulfill(status=status, body="<h1>Bad Gateway</h1>"))
+    box(page).fill("a red circle")
+    expect(page.get_by_text(said("server.gone"))).to_be_visible()
+    expect(cards(page).first).to_be_visible()
+    page.unroute_all()
+    expect(page.get_by_text(said("server.gone"))).to_be_hidden()
+    expect_ids(page, search(server, SHAPES, [{"text": "a red circle"}]))
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_key_is_asked_for(visit, serve, own_indexes, shoot, language):
     server = serve(own_indexes(SHAPES), environment={"ERNIE_VIL2_KEY": "open-sesame-0123456789"})

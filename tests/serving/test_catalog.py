@@ -1,5 +1,6 @@
 """Indexes that come, change, break and go while they are served: requests go on, and see what is there soon."""
 
+import errno
 import os
 import shutil
 import threading
@@ -227,3 +228,17 @@ def test_an_index_of_any_name_can_be_searched(tmp_path):
             assert server.get(f"{place}/pictures/{hit['id']}").json["id"] == hit["id"]
     with running(tmp_path / "indexes" / "a\nb") as server:
         assert list(names(server)) == ["a_b"]
+
+
+def test_a_folder_that_may_not_be_looked_into_leaves_the_others(indexes, monkeypatch, tmp_path):
+    shutil.copytree(indexes / "photos", tmp_path / "photos")
+    (tmp_path / "lost+found").mkdir()
+    usual = os.stat
+
+    def refusing(path, *given, **named):
+        if "lost+found" in os.fspath(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return usual(path, *given, **named)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    assert [one.name for one in Catalog(ServerSettings(tmp_path))] == ["photos"]

@@ -10,7 +10,11 @@ up. Ctrl-C or SIGTERM ends it; what is indexed is kept, and the same command goe
 
 import argparse
 import dataclasses
+from pathlib import Path
 
+from ...errors import UserError
+from ...files.paths.names import name_text
+from ...serving.upkeep import Upkeep, ended
 from ..arguments import Parser, between
 from ..index.scanning import add_choice
 from ..progress import tell
@@ -37,6 +41,14 @@ def parser() -> Parser:
     return found
 
 
+def unmade(folder: Path, status: int) -> int:
+    """The status to leave with where no index could be made; UserError where the process could not tell why itself."""
+    if status >= 0:
+        return status
+    why = f"making the index {ended(status)}, perhaps for want of memory"
+    raise UserError(f"{name_text(str(folder))}: {why}; give the command again")
+
+
 @stoppable(kept=True)
 def main(argv: list[str] | None = None) -> int | None:
     """Index, serve and update until a signal ends it."""
@@ -47,7 +59,6 @@ def main(argv: list[str] | None = None) -> int | None:
     from ...serving.app import create_app
     from ...serving.binding import bound_socket
     from ...serving.server import serve
-    from ...serving.upkeep import Upkeep
 
     with bound_socket(settings.host, settings.port, or_next=True) as bound:
         port = bound.getsockname()[1]
@@ -57,7 +68,7 @@ def main(argv: list[str] | None = None) -> int | None:
         upkeep.start()
         try:
             if not upkeep.begun():
-                return upkeep.first
+                return unmade(settings.folder, upkeep.first)
             app = create_app(dataclasses.replace(settings, port=port))
             serve(app, bound, told_address(settings.folder, options.open))
         finally:

@@ -63,7 +63,7 @@ class Catalog:
         if self.single:
             return {plain_name(top.name) or "index": top}
         try:
-            names = sorted(entry.name for entry in os.scandir(top) if is_index(Path(entry.path)))[:MOST]
+            names = sorted(entry.name for entry in os.scandir(top) if shows_index(entry.path))[:MOST]
         except OSError as error:
             if not self._served:
                 raise ConfigError(f"{top}: {error.strerror}; name the folder of an index, or of indexes") from None
@@ -140,3 +140,8 @@ class Catalog:
 def is_index(folder: Path) -> bool:
     """Whether a folder has the file that an index is known by."""
     return (folder / MANIFEST).is_file()
+
+
+def shows_index(folder: str) -> bool:
+    """As is_index; one that may not be looked into, such as lost+found, is no reason to serve none beside it."""
+    return os.path.isfile(os.path.join(folder, MANIFEST))

@@ -80,7 +80,7 @@ class ThumbnailCache:
             return None
         if not is_thumbnail(key, data):
             return None
-        if time.time() - status.st_mtime > TOUCHED:
+        if abs(time.time() - status.st_mtime) > TOUCHED:  # before or after: the clock may have been set back since
             with contextlib.suppress(OSError):
                 os.utime(path)
         return data

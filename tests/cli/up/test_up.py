@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from ernie_vil2.cli.up import main as tool
+from ernie_vil2.cli.up.folder_index import FolderIndex
+from ernie_vil2.errors import UserError
 from ernie_vil2.search.store.check import check
 from tests.conftest import ROOT
 from tests.search.scan.conftest import draw
@@ -103,6 +105,14 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence_and_nothing_is_served(pla
     assert tool.main(["photos", "--model", "model", "--port", "0", "--no-open"]) == 1
     said = capfd.readouterr().err.splitlines()
     assert len(said) == 1 and said[0].startswith("error: ") and not os.path.exists("photos.index")
+
+
+def test_a_first_process_that_is_killed_is_one_sentence(place, monkeypatch):
+    killed = [sys.executable, "-S", "-c", "import os; os.kill(os.getpid(), 9)"]
+    monkeypatch.setattr(FolderIndex, "command", lambda index: killed)
+    with pytest.raises(UserError, match="photos.index: making the index was ended by SIGKILL, .* again$"):
+        tool.main(["photos", "--model", "model", "--port", "0", "--no-open"])
+    assert not os.path.exists("photos.index")
 
 
 def test_the_next_free_port_is_taken_and_told(place, monkeypatch, capsys):

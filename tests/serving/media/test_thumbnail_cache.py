@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -89,6 +90,18 @@ def test_the_ones_that_were_shown_last_stay(tmp_path):
     assert cache.get(key(0)) is not None
     cache.put(key(9), padded(1000))
     assert cache.get(key(0)) is not None and cache.get(key(9)) is not None and cache.get(key(1)) is None
+
+
+def test_a_clock_that_was_set_back_makes_no_thumbnail_stay_for_ever(tmp_path):
+    cache = ThumbnailCache(tmp_path, 10_000)
+    for number in range(9):
+        cache.put(key(number), padded(1000))
+        years = 1 if number < 2 else 0
+        os.utime(cache._path(key(number)), (time.time() + years * 3e7 - number,) * 2)
+    assert cache.get(key(0)) is not None
+    for number in range(9, 30):
+        cache.put(key(number), padded(1000))
+    assert cache.get(key(0)) is None and cache.get(key(1)) is not None
 
 
 def test_a_thumbnail_over_the_bound_is_shown_and_not_kept(tmp_path):

@@ -4,6 +4,7 @@ import { emit } from "./dom.js";
 import { languageTag, sentence, t } from "./words.js";
 
 const PATIENCE = { tries: 5, seconds: 10 };
+const BETWEEN = [502, 503, 504]; // what a proxy says, in words of its own, of a server that it does not reach
 
 /** What the server said no with: `code`, `message` in the page's language, `status` (0: it was not reached), `values`. */
 export class ApiError extends Error {
@@ -41,9 +42,9 @@ async function ask(path, { headers, ...options }, tried = 1) {
     text = await answer.text(); // a server that dies in the middle of its answer is gone as well
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    emit("server", { there: false });
-    throw new ApiError(0, { code: "gone", message: t("server.gone") });
+    throw gone();
   }
+  if (isAway(answer.status, text)) throw gone();
   emit("server", { there: true });
   if (answer.ok) return text ? JSON.parse(text) : null;
   const error = refusal(answer.status, text, Number(answer.headers.get("Retry-After")));
@@ -52,14 +53,26 @@ async function ask(path, { headers, ...options }, tried = 1) {
   return ask(path, { headers, ...options }, tried + 1);
 }
 
-function refusal(status, text, retryAfter) {
-  let told;
+function gone() {
+  emit("server", { there: false });
+  return new ApiError(0, { code: "gone", message: t("server.gone") });
+}
+
+function isAway(status, text) {
+  return BETWEEN.includes(status) && !told(text);
+}
+
+/** Why the server itself said no; null for what something between it and the page said. */
+function told(text) {
   try {
-    told = JSON.parse(text).error;
+    return JSON.parse(text).error ?? null;
   } catch {
-    told = null;
+    return null;
   }
-  const error = new ApiError(status, told ?? { code: "failed", message: t("server.failed", { status }) }, retryAfter || 0);
+}
+
+function refusal(status, text, retryAfter) {
+  const error = new ApiError(status, told(text) ?? { code: "failed", message: t("server.failed", { status }) }, retryAfter || 0);
   if (status === 401 && error.code !== "wrong_key") emit("key-needed");
   return error;
 }
@@ -82,10 +95,7 @@ function pause(seconds, signal) {
  */
 export async function upload(index, file, { signal, onprogress } = {}, tried = 1) {
   const [status, text, retryAfter] = await send(place(index, "uploads"), file, signal, onprogress);
-  if (status === 0) {
-    emit("server", { there: false });
-    throw new ApiError(0, { code: "gone", message: t("server.gone") });
-  }
+  if (status === 0 || isAway(status, text)) throw gone();
   if (status < 300) return JSON.parse(text);
   const error = refusal(status, text, retryAfter);
   if (error.code !== "busy" || tried >= PATIENCE.tries) throw error;
