@@ -93,8 +93,10 @@ class Index:
             return True
 
     def vectors(self, ids: Sequence[int] | np.ndarray, of: str = "images") -> np.ndarray:
-        """float32 [n, D]: the unit vectors of rows by id; DataError for one that is not there."""
-        return self._view.part(KINDS[checked_kind(of)].side).vectors(np.asarray(ids, np.int64))
+        """float32 [n, D]: the unit vectors of rows by id; DataError for one that is not there, or was removed."""
+        part, numbers = self._view.part(KINDS[checked_kind(of)].side), np.asarray(ids, np.int64)
+        part.check(numbers)
+        return part.vectors(numbers)
 
     def search(
         self,

@@ -7,7 +7,7 @@ import pytest
 
 from ernie_vil2.data.tokenizer import Tokenizer
 from ernie_vil2.inference.model import Model
-from ernie_vil2.inference.single_batches import MOST_OVERHEAD, SingleBatches
+from ernie_vil2.inference.single_batches import MOST_OVERHEAD, SingleBatches, padded
 from ernie_vil2.models.dual_encoder import new_model
 from tests.systems.boxed import Boxed
 
@@ -70,6 +70,13 @@ def test_batches_have_few_shapes_and_one_text_its_own(model, monkeypatch):
         batches.texts([own[:length], own[:3]])
     assert widths[::2] == list(range(3, model.config.max_length + 1))
     assert set(widths[1::2]) == {4, 8, 12, 16}
+
+
+@pytest.mark.parametrize(("longest", "most"), [(48, 12), (64, 16), (512, 40), (8192, 72)])
+def test_the_memory_of_an_engine_is_bounded_by_the_lengths_of_batches(longest, most):
+    widths = {length: padded(length) for length in range(1, longest + 1)}
+    assert len(set(widths.values())) == most
+    assert all(length <= width < length + max(4, length / 8 + 1) for length, width in widths.items())
 
 
 def test_a_model_in_training_computes_as_in_evaluation(model, images):

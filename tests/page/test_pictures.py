@@ -156,6 +156,19 @@ def test_a_film_plays_from_the_moment_that_was_found(visit, server, shoot):
     shoot(page, "film")
 
 
+def test_a_film_has_marks_of_moments_that_were_not_found(visit, server):
+    best = search(server, SHAPES, [{"text": "一个蓝色的圆形"}], filter=f"name:{VIDEO}")[0]
+    page = visit(f"{HOME}&filter=id%3A{best}")
+    expect(cards(page)).to_have_count(1)
+    marks = named(opened(page, VIDEO), "group", "viewer.moments").get_by_role("button")
+    expect(marks).to_have_text(["0:00", "0:02", "0:04", "0:06"])
+    assert [mark.get_attribute("aria-pressed") for mark in marks.all()] == ["false", "false", "true", "false"]
+    marks.first.click()
+    page.wait_for_function("() => document.querySelector('video').currentTime < 0.5")
+    expect(marks.first).to_have_attribute("aria-pressed", "true")
+    expect(marks.nth(2)).to_have_attribute("aria-pressed", "false")
+
+
 def test_a_name_is_never_taken_for_html(visit, shoot):
     page = visit(f"{HOME}&filter=name%3A*.png")
     dialog = opened(page, HTML_NAME)

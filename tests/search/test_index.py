@@ -45,6 +45,21 @@ def test_every_row_finds_itself(index):
         assert index.search(vector=vector_of(number), k=1)[0].id == number
 
 
+def test_what_was_removed_has_no_vector_any_more(index, made):
+    text = index.search("第 7 张", of="texts", k=1)[0].id
+    np.testing.assert_allclose(index.vectors(LIVING), np.stack([vector_of(number) for number in LIVING]), atol=1e-3)
+    assert index.vectors([text], of="texts").shape == (1, WIDTH)
+    for gone in (*GONE, COUNT):
+        with pytest.raises(DataError, match=f"the index has no picture {gone}; it may have been removed"):
+            index.vectors([LIVING[0], gone])
+    with open_writer(made) as writer:
+        writer.remove([7])
+        writer.commit()
+    assert index.vectors([7]).shape == (1, WIDTH) and index.refresh()
+    with pytest.raises(DataError, match="no picture 7"):
+        index.vectors([7])
+
+
 def test_pages_are_slices_of_one_ranking(index):
     wanted = exact(vector_of("海"))[0]
     pages = {page: ids(index.search("海", k=7, page=page)) for page in (9, 3, 1, 2, 4, 5, 6, 7, 8, 10)}

@@ -89,6 +89,10 @@ class Part:
         places = np.minimum(np.searchsorted(self.own_ids, ids), max(len(self.own_ids) - 1, 0))
         return self.known(ids) & (self.own_ids[places] == ids) if len(self.own_ids) else np.zeros(len(ids), bool)
 
+    def check(self, ids: np.ndarray) -> None:
+        """DataError unless rows of all these ids [n] are alive."""
+        self._found(self.live_ids(), ids)
+
     def table_rows(self, ids: np.ndarray) -> np.ndarray:
         """The numbers of the table's rows [n] of living ids [n]; DataError for one that is not there."""
         living, rows = self._places
@@ -113,7 +117,8 @@ class Part:
         return self.halves(ids).astype(np.float32)
 
     def halves(self, ids: np.ndarray | Sequence[int]) -> np.ndarray:
-        """The vectors of ids as they are kept, float16 [n, D]; DataError for an id that is not there."""
+        """The vectors of ids as they are kept, float16 [n, D], of rows that were removed too, as long as their segment
+        has them; DataError for an id that is not there."""
         ids = np.asarray(ids, np.int64)
         order = np.argsort(ids, kind="stable")
         rows = self._found(self.own_ids, ids[order])

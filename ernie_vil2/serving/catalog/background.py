@@ -26,7 +26,8 @@ class Background:
         sample = self._sample(side)
         if not len(sample):
             return None
-        return [round(float(value), 6) for value in np.quantile(sample @ vector, QUANTILES)]
+        scores = np.sort(sample @ vector)  # np.quantile takes five times as long for so few
+        return np.interp(QUANTILES, np.linspace(0.0, 1.0, len(scores)), scores).round(6).tolist()
 
     def _sample(self, side):
         with self._lock:

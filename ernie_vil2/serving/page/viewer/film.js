@@ -1,6 +1,10 @@
-/** A film at the moment that was found, with the other found moments of the same film as marks. */
+/** A film at the moment that was found, with other moments of the same film as marks. */
 
+import { place, post } from "../core/api.js";
 import { el } from "../core/dom.js";
+import { termOf } from "../search/filter_terms.js";
+
+const MOST = 60; // marks that are asked for, so that those of a long film can be looked over
 
 /** Seconds as 1:05 or 1:02:03. */
 export function clock(seconds) {
@@ -18,7 +22,7 @@ export function fileName({ name, video }) {
 /**
  * @param {Object} hit
  * @param {Object[]} hits all that were found
- * @returns {number[]} the found moments of that film in seconds, rising, its own among them
+ * @returns {number[]} the moments of that film among them in seconds, rising, its own too
  */
 export function moments(hit, hits) {
   const same = hits.filter((other) => other.video && fileName(other) === fileName(hit) && other.folder === hit.folder);
@@ -26,14 +30,30 @@ export function moments(hit, hits) {
 }
 
 /**
+ * @param {string} index
+ * @param {Object} hit a moment of a film
+ * @param {AbortSignal} signal
+ * @returns {Promise<Object[]>} moments of that film, those that are most like it; none where the server cannot tell
+ */
+export async function likeMoments(index, hit, signal) {
+  const terms = ["video", termOf("name", [fileName(hit)]), ...(hit.folder ? [termOf("folder", [hit.folder])] : [])];
+  const asked = { k: MOST, parts: [{ id: hit.id }], filter: terms.join(" ") };
+  return post(place(index, "search"), asked, { signal }).then(
+    ({ hits }) => hits,
+    () => [],
+  );
+}
+
+/**
  * @param {Object} hit a moment of a film that has an `original`
  * @param {Object[]} hits all that were found
+ * @param {Promise<Object[]>} others moments that come later
  * @param {function(): void} failed this browser cannot play it
  * @returns {HTMLElement}
  */
-export function player(hit, hits, failed) {
+export function player(hit, hits, others, failed) {
   const own = hit.time ?? 0;
-  const times = moments(hit, hits);
+  let chosen = own;
   const film = el("video", {
     controls: true,
     playsinline: true,
@@ -43,13 +63,22 @@ export function player(hit, hits, failed) {
   });
   film.addEventListener("error", failed, { once: true });
   film.src = `${hit.original}#t=${own}`;
-  const go = (event) => {
-    film.currentTime = times[marks.indexOf(event.currentTarget)];
-    for (const mark of marks) mark.setAttribute("aria-pressed", String(mark === event.currentTarget));
+  const strip = el("div", { class: "marks", role: "group", label: "viewer.moments" });
+  const mark = (time) => {
+    const go = () => {
+      film.currentTime = chosen = time;
+      for (const one of strip.children) one.setAttribute("aria-pressed", String(one === button));
+    };
+    const pressed = String(time === chosen);
+    const button = el("button", { type: "button", class: "mark", "aria-pressed": pressed, onclick: go }, clock(time));
+    return button;
   };
-  const marks = times.map((time) =>
-    el("button", { type: "button", class: "mark", "aria-pressed": String(time === own), onclick: go }, clock(time)),
-  );
-  const strip = el("div", { class: "marks", role: "group", label: "viewer.moments" }, marks);
-  return el("div", { class: "film" }, film, marks.length > 1 && strip);
+  const draw = (found) => {
+    const times = moments(hit, found);
+    strip.hidden = times.length < 2;
+    if (times.length > strip.children.length) strip.replaceChildren(...times.map(mark));
+  };
+  draw(hits);
+  others.then((more) => draw([...hits, ...more]));
+  return el("div", { class: "film" }, film, strip);
 }

@@ -17,7 +17,7 @@ function drawable(hit) {
 
 /**
  * @param {{turn: function(number): void}} heard
- * @returns {{node: HTMLElement, show: function(Object, Object[]): void, zoom: Object, clear: function(): void}}
+ * @returns {{node: HTMLElement, show: function(Object, Object[], Promise<Object[]>): void, zoom: Object, clear: function(): void}}
  */
 export function stage({ turn }) {
   const picture = el("div", { class: "stage-picture" });
@@ -57,7 +57,7 @@ export function stage({ turn }) {
     );
   }
 
-  function show(hit, hits) {
+  function show(hit, hits, others) {
     const plays = Boolean(hit.video && hit.original && !hit.missing);
     zoom.reset();
     tell(hit.missing ? "viewer.missing" : "");
@@ -68,7 +68,7 @@ export function stage({ turn }) {
         still(hit);
         tell("viewer.no_film");
       };
-      picture.replaceChildren(player(hit, hits, failed));
+      picture.replaceChildren(player(hit, hits, others, failed));
     } else if (thumbnail(hit, 640)) {
       still(hit);
     } else {

@@ -4,7 +4,7 @@ import { place, get } from "../core/api.js";
 import { el, emit, iconButton, writes } from "../core/dom.js";
 import { number, say, t } from "../core/words.js";
 import { state } from "../core/state.js";
-import { fileName } from "./film.js";
+import { fileName, likeMoments } from "./film.js";
 import { actions, panel } from "./panel.js";
 import { stage } from "./stage.js";
 
@@ -68,9 +68,10 @@ export function mount(root, { announce }) {
     before.disabled = position === 0;
     tell();
     zoom.hidden = Boolean(hit.video);
-    view.show(hit, hits);
+    const others = hit.video ? likeMoments(index, hit, asking.signal) : Promise.resolve([]);
+    view.show(hit, hits, others);
     info.scrollTop = 0;
-    const subject = { hit, hits, index, signal: asking.signal, leave: () => dialog.close() };
+    const subject = { hit, hits, others, index, signal: asking.signal, leave: () => dialog.close() };
     show(subject);
     const { sections, know } = panel(subject);
     side.replaceChildren(...sections);
@@ -101,7 +102,7 @@ export function mount(root, { announce }) {
       const hit = { ...whole, score: subject.hit.score };
       know(hit);
       if (hit.missing === subject.hit.missing && hit.original === subject.hit.original) return;
-      view.show(hit, subject.hits);
+      view.show(hit, subject.hits, subject.others);
       show({ ...subject, hit });
     } catch (error) {
       if (error.name !== "AbortError") side.prepend(el("p", { class: "fault" }, error.message));
