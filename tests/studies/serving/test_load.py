@@ -74,11 +74,13 @@ def test_clients_ask_a_server_and_count_only_what_was_asked_in_time(tmp_path):
         place = asyncio.run(look(server.address, "photos"))
         assert (place.width, place.pictures, len(place.ids)) == (32, 57, 57) and place.folders
         job = {"address": server.address, "kinds": list(SHARES)}
-        request = {"clients": 3, "seconds": 0.4, "warm": 0.1, "seed": 0}
-        found = asyncio.run(play(job, place, request))
-    assert found["busy"] == 0 and found["wrong"] == {}
-    times = list(itertools.chain(*found["milliseconds"].values()))
-    assert times and min(times) > 0 and sum(times) <= 3 * 400  # three clients, each one thing at a time
+        for seconds in (0.4, 4, 40):  # a machine that has much else to do may answer nothing in the first
+            request = {"clients": 3, "seconds": seconds, "warm": 0.1, "seed": 0}
+            found = asyncio.run(play(job, place, request))
+            assert found["busy"] == 0 and found["wrong"] == {}
+            if times := list(itertools.chain(*found["milliseconds"].values())):
+                break
+    assert min(times) > 0 and sum(times) <= 3 * 1000 * seconds  # three clients, each one thing at a time
 
 
 def test_a_drawn_index_can_be_asked_in_its_model(tmp_path):
