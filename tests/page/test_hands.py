@@ -185,6 +185,13 @@ def test_what_fingers_touch_is_large_enough(visit):
     )
     assert small == []
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "nothing reaches over the edge"
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("[role=gridcell] button")]
+            .filter(node => node.checkVisibility())
+            .filter(node => node.getBoundingClientRect().right > node.closest(".card").getBoundingClientRect().right)
+            .map(node => node.ariaLabel)"""
+    )
+    assert cut == []
 
 
 def test_a_screen_reader_says_the_caption_of_a_card(visit, server):

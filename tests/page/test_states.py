@@ -119,6 +119,25 @@ def test_a_server_that_dies_and_comes_back(visit, serve, own_indexes, shoot, tmp
         back.stop()
 
 
+def test_an_index_that_is_being_opened_is_asked_until_it_is_open(visit, server):
+    page = visit("/#/compare")
+    page.watch.expect("status of 503", "status: 503")
+    told = "the index shapes is still being opened"
+    refusals = iter([{"status": 503, "json": {"error": {"code": "opening", "message": told}}}] * 7)
+
+    def answer(route):
+        refusal = next(refusals, None)
+        if refusal:
+            return route.fulfill(**refusal, headers={"Retry-After": "1"})
+        return route.continue_()
+
+    page.route("**/search", answer)
+    page.goto(server.address + home(SHAPES))
+    expect(page.get_by_text(told)).to_be_visible()
+    expect(cards(page).first).to_be_visible()
+    expect(page.get_by_text(told)).to_be_hidden()
+
+
 def test_examples_that_cannot_be_read_are_general_ones(visit, server):
     page = visit("/#/compare")
     for what in ("facets", "pictures/*"):

@@ -4,6 +4,7 @@ import { emit } from "./dom.js";
 import { languageTag, sentence, t } from "./words.js";
 
 const PATIENCE = { tries: 5, seconds: 10 };
+const SOON = ["busy", "opening"]; // codes of what may be asked again after a moment
 const BETWEEN = [502, 503, 504]; // what a proxy says, in words of its own, of a server that it does not reach
 
 /** What the server said no with: `code`, `message` in the page's language, `status` (0: it was not reached), `values`. */
@@ -48,7 +49,7 @@ async function ask(path, { headers, ...options }, tried = 1) {
   emit("server", { there: true });
   if (answer.ok) return text ? JSON.parse(text) : null;
   const error = refusal(answer.status, text, Number(answer.headers.get("Retry-After")));
-  if (error.code !== "busy" || tried >= PATIENCE.tries) throw error;
+  if (!SOON.includes(error.code) || tried >= PATIENCE.tries) throw error;
   await pause(Math.min(Math.max(error.retryAfter, 1), PATIENCE.seconds), options.signal);
   return ask(path, { headers, ...options }, tried + 1);
 }
@@ -98,7 +99,7 @@ export async function upload(index, file, { signal, onprogress } = {}, tried = 1
   if (status === 0 || isAway(status, text)) throw gone();
   if (status < 300) return JSON.parse(text);
   const error = refusal(status, text, retryAfter);
-  if (error.code !== "busy" || tried >= PATIENCE.tries) throw error;
+  if (!SOON.includes(error.code) || tried >= PATIENCE.tries) throw error;
   await pause(Math.min(Math.max(error.retryAfter, 1), PATIENCE.seconds), signal);
   return upload(index, file, { signal, onprogress }, tried + 1);
 }

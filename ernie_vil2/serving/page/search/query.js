@@ -9,6 +9,7 @@ export const PAGE = 40;
 export const MOST = 10000;
 const KEYS = ["index", "draft", "minus", "parts", "filter", "threshold", "of"];
 const SLOW = 300;
+const LATER = 10; // seconds
 const KEPT = 12;
 
 /**
@@ -117,15 +118,21 @@ function take(found, first) {
   answer.phase = "shown";
 }
 
-/** What was shown stays when nobody answers: it is asked again as soon as the server is back. */
+/**
+ * What was shown stays when nobody answers: it is asked again as soon as the server is back; an index that is
+ * opened, or was taken away, is asked again by and by.
+ */
 function fail(error) {
   if (!(error instanceof ApiError)) throw error;
   if (error.code === "gone" && answer.hits.length) {
     answer.phase = "away";
     return tell("phase");
   }
+  const told = answer.phase === "failed" && answer.error.code === error.code;
   Object.assign(answer, { phase: "failed", error, more: false });
-  tell("new");
+  if (error.status !== 503) return tell("new");
+  if (!told) tell("new");
+  setTimeout(() => answer.error === error && ask({ again: true }), 1000 * (error.retryAfter || LATER));
 }
 
 /** The next page, behind what is there. @returns {Promise<Object[]>} all hits that are loaded now */
