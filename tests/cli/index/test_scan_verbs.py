@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ernie_vil2.checkpoints.model_directory import save_model
-from ernie_vil2.checkpoints.release_layout import manifest
 from ernie_vil2.cli.index import build as build_verb
 from ernie_vil2.cli.main import dispatch
 from ernie_vil2.errors import ConfigError, UserError
@@ -19,15 +17,8 @@ from tests.search.scan.conftest import draw
 
 
 @pytest.fixture
-def shell(tmp_path, tiny_config, tiny_vocab, monkeypatch, capsys):
-    """Function (command) -> what it prints, in a folder with two models and ten pictures."""
-    monkeypatch.chdir(tmp_path)
-    for seed, name in enumerate(("model", "other")):
-        rng = np.random.default_rng(seed)
-        state = {key: rng.normal(0, 0.3, shape).astype(np.float32) for key, shape in manifest(tiny_config).items()}
-        save_model(name, state, tiny_config, tiny_vocab)
-    for seed in range(10):
-        draw(tmp_path / f"photos/{seed % 2}/{seed}.png", seed, (40, 50))
+def shell(place, capsys):
+    """Function (command) -> what it prints, in the folder of `place`."""
 
     def run(command):
         capsys.readouterr()
