@@ -165,7 +165,7 @@ def open_other(path: Path, config: ModelConfig | None) -> tuple[Mapping[str, Any
     if kind not in LOADED:
         raise CheckpointError(
             f"{path} is in the layout {kind.name}, not the release's (its keys begin with "
-            f"{', '.join(list(source.state)[:3])}); make a model directory of it with tools/convert.py"
+            f"{', '.join(list(source.state)[:3])}); make a model directory of it with ernie-vil2 convert"
         )
     vocab = source.vocab or (path if path.is_dir() else path.parent) / VOCAB
     if config is not None and kind in official.LAYOUTS:
@@ -190,7 +190,7 @@ def read_listing(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, str]]
         reason = f" ({error.reason})" if isinstance(error, ContentError) else ""
         raise CheckpointError(
             f"{path / CONFIG} is damaged{reason}, or another program wrote it; copy the directory again, "
-            "or write it with tools/convert.py"
+            "or write it with ernie-vil2 convert"
         ) from None
     return content, listed
 
@@ -199,7 +199,7 @@ def open_directory(path: Path) -> tuple[TensorFile, ModelConfig, Path]:
     """(raw state, config, vocabulary) after comparing the directory with what its config.json lists."""
     if not (path / CONFIG).is_file():
         inside = sorted(path.glob("*.pdparams"))
-        hint = f"give {inside[0]} itself" if inside else "copy the directory again, or write it with tools/convert.py"
+        hint = f"give {inside[0]} itself" if inside else "copy the directory again, or write it with ernie-vil2 convert"
         raise CheckpointError(f"{path} is not a model directory: {CONFIG} is missing; {hint}")
     content, listed = read_listing(path)
     for name, (size, _) in listed.items():

@@ -53,9 +53,9 @@ seed = between(int, 0, MAX_SEED)
 
 def add_run(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """`-c FILE` and `-o KEY=VALUE`: the configuration of a run; `-c` is required where there is no default."""
-    told = {"default": default, "help": "YAML file of the run (default: %(default)s)"}
+    told = {"default": default, "help": "a recipe, or a YAML file (default: %(default)s)"}
     if default is None:
-        told = {"required": True, "help": "YAML file, see configs/"}
+        told = {"required": True, "help": "a recipe, as `ernie-vil2 config` lists them, or a YAML file"}
     parser.add_argument("-c", "--config", **told)
     add_overrides(parser, "for example -o train.steps=100")
 
@@ -103,7 +103,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     """`--engine` and `--precision`: what a model computes with."""
     told = "auto (default: the fastest for this device), paddle, paddle_inference or openvino (docs/engines.md)"
     parser.add_argument("--engine", default="auto", metavar="E", help=told)
-    told = "fp32 (default), bf16, or int8 of a model that tools/quantize.py was run on"
+    told = "fp32 (default), bf16, or int8 of a model that ernie-vil2 quantize was run on"
     parser.add_argument("--precision", default="fp32", metavar="P", help=told)
 
 

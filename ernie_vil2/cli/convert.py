@@ -1,11 +1,11 @@
 """Convert weights between this project and others; the layout of SRC is recognised by its keys, and the result is run.
 
-python tools/convert.py OPEN_ERNIE_VIL2_BASE_ViT.pdparams model --vocab vocab.txt
-python tools/convert.py ernie-3.0-base-zh text_model          a folder of PaddleNLP or Hugging Face, or a file
-python tools/convert.py model weights.pdparams                back to the release's file
-python tools/convert.py model folder --to paddlenlp
-python tools/convert.py BriVL-1.0-5500w.pth model --vocab vocab.txt
-python tools/convert.py model BriVL.pth --to brivl
+ernie-vil2 convert OPEN_ERNIE_VIL2_BASE_ViT.pdparams model --vocab vocab.txt
+ernie-vil2 convert ernie-3.0-base-zh text_model          a folder of PaddleNLP or Hugging Face, or a file
+ernie-vil2 convert model weights.pdparams                back to the release's file
+ernie-vil2 convert model folder --to paddlenlp
+ernie-vil2 convert BriVL-1.0-5500w.pth model --vocab vocab.txt
+ernie-vil2 convert model BriVL.pth --to brivl
 """
 
 import argparse

@@ -10,7 +10,7 @@ from .stopping import stoppable
 def main(argv: list[str] | None = None) -> int:
     """Train, write the page, index the unseen images, and print what was reached and what a search finds."""
     parser = Parser(prog="demo.py", description=__doc__)
-    add_run(parser, "configs/demo.yaml")
+    add_run(parser, "demo")
     add_replace(parser)
     options = parser.parse_args(argv)
 

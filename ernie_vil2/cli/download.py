@@ -1,8 +1,8 @@
 """Fetch published weights and vocabularies by name, with checksums; what is there already is only checked.
 
-python tools/download.py --list
-python tools/download.py ernie-vil2-base-vit-zh
-python tools/download.py ernie-vil2-base-vit-zh --mirror https://files.example.com/models --output weights
+ernie-vil2 download --list
+ernie-vil2 download ernie-vil2-base-vit-zh
+ernie-vil2 download ernie-vil2-base-vit-zh --mirror https://files.example.com/models --output weights
 """
 
 import argparse

@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--page", type=count, default=1, metavar="N", help="which page (default 1)")
     told = "pictures that count, see docs/search.md; with several all must hold"
     parser.add_argument("--filter", **repeated, metavar="F", help=told)
-    told = "lowest score, or the name of a threshold that tools/eval.py calibrate keeps with the index"
+    told = "lowest score, or the name of a threshold that ernie-vil2 eval calibrate keeps with the index"
     parser.add_argument("--threshold", type=threshold, metavar="T", help=told)
     parser.add_argument("--of", choices=KINDS, default="images", help="what to look for (default images)")
     form = parser.add_mutually_exclusive_group()

@@ -1,6 +1,6 @@
-"""Train a dual encoder from a configuration file: train.py -c configs/x.yaml -o key=value ...
+"""Train a dual encoder from a configuration file: ernie-vil2 train -c x -o key=value ...
 
-Several processes: python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py -c ..., on GPUs --gpus 0,1.
+Several processes: python -m paddle.distributed.launch --nproc_per_node 2 ernie-vil2 train -c ..., on GPUs --gpus 0,1.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from .arguments import Parser, add_run
 def again(options: argparse.Namespace) -> str:
     """The command that goes on with a run."""
     overrides = [part for override in options.override for part in ("-o", override)]
-    return shlex.join(["python", "tools/train.py", "-c", options.config, *overrides, "--resume", "auto"])
+    return shlex.join(["ernie-vil2", "train", "-c", options.config, *overrides, "--resume", "auto"])
 
 
 def main(argv: list[str] | None = None) -> int:

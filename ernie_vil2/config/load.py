@@ -14,6 +14,7 @@ from ..files.yaml_files import parse_value, read_yaml
 from ..messages import brief, quoted
 from ..schema import as_dict, build
 from .model import PIXEL_PROFILES
+from .recipes import recipe_path
 from .run import RunConfig
 from .towers import KINDS, READING
 
@@ -24,8 +25,11 @@ PATTERN = re.compile(r"\*+[./][\w*?./{},\[\]-]+|\{[\w.,-]+\}[\w*?./{},-]*\w")
 
 
 def load_run(path: str | os.PathLike, overrides: Sequence[str] = ()) -> RunConfig:
-    """A RunConfig from a YAML file and `a.b=value` overrides (YAML values); ConfigError names file and key."""
-    data = as_dict(read_yaml(path))  # a copy without aliases, so that an override changes one place
+    """A RunConfig from a YAML file or a recipe's name, and `a.b=value` overrides (YAML values).
+
+    Raises ConfigError with the file and the key.
+    """
+    data = as_dict(read_yaml(recipe_path(path)))  # a copy without aliases, so that an override changes one place
     where = str(path)
     for override in overrides:
         key, separator, value = override.partition("=")
@@ -126,7 +130,7 @@ def saved_model(folder: str, where: str, key: str) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or getattr(error, "reason", error)
         raise ConfigError(
             f"{where}: init.{key} is {quoted(folder)}, but {path} cannot be read ({reason}); "
-            + advice(error, "name a model directory, as tools/convert.py writes it")
+            + advice(error, "name a model directory, as ernie-vil2 convert writes it")
         ) from None
 
 

@@ -127,7 +127,8 @@ class DataConfig:
         dict, "{name: source} of other data, measured before and after training beside `valid`: what it forgets"
     )
     vocab: str | None = document(
-        None, "vocabulary file, as tools/data.py vocab makes it; null builds one for scenes, or takes that of init.text"
+        None,
+        "vocabulary file, as ernie-vil2 data vocab makes it; null builds one for scenes, or takes that of init.text",
     )
     augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
     workers: int = document(

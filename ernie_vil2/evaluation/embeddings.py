@@ -69,14 +69,14 @@ def read_embeddings(path: str | Path, ids: str | Path | None = None) -> Embeddin
             raise DataError(f"{path} is a directory and has its own ids; leave out the ids file")
         return read_directory(path)
     if not path.is_file():
-        raise DataError(f"no embeddings at {path}; give the output of tools/encode.py, a directory or a text file")
+        raise DataError(f"no embeddings at {path}; give the output of ernie-vil2 encode, a directory or a text file")
     if path.suffix in (".npy", ".npz"):
         raise DataError(f"{path} is one array; give the directory that holds {', '.join(FILES)}")
     return read_text_file(path, ids)
 
 
 def read_directory(path: Path) -> Embeddings:
-    """Embeddings from the default output of tools/encode.py; arrays are mapped, not read."""
+    """Embeddings from the default output of ernie-vil2 encode; arrays are mapped, not read."""
     missing = [name for name in FILES if not (path / name).is_file()]
     for side, other in ((FILES[:2], FILES[2:]), (FILES[2:], FILES[:2])):
         if set(missing) == set(other):

@@ -31,8 +31,8 @@ WEIGHTS = (AVERAGE, TRAINED)
 PARAMETERS = "parameters"
 """The group of a checkpoint that holds the trained parameters, where the model to use is another one"""
 OWN_FORMS = {
-    "paddleclas": "convert its weights with tools/convert.py, and train with a tower of kind vit or efficientnet",
-    "paddlenlp": "convert its weights with tools/convert.py, and train with a tower of kind ernie",
+    "paddleclas": "convert its weights with ernie-vil2 convert, and train with a tower of kind vit or efficientnet",
+    "paddlenlp": "convert its weights with ernie-vil2 convert, and train with a tower of kind ernie",
 }
 """What to do about a tower that another library builds"""
 

@@ -39,7 +39,7 @@ def quantize_model(
 
     images, texts: at least 32 that can be used for each of `towers`, by default those of the model; a few hundred of
     the user's own are best. vocab, damaged: as in `load`. Raises ConfigError without NNCF and for a tower that has no
-    graph, DataError for too few items. Measuring what it costs is tools/quantize.py's (docs/engines.md).
+    graph, DataError for too few items. Measuring what it costs is ernie-vil2 quantize's (docs/engines.md).
     """
     model = quantizable(path, vocab, damaged)
     items = {"image": list(images), "text": list(texts)}

@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import shlex
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -40,8 +39,8 @@ def commands():
 def run(line):
     """A documented command with the main function of its tool, made small; returns its exit status."""
     words = shlex.split(re.sub(r"step-\d{7}", "step-0000002", line))
-    assert words[0] == "python" and words[1].startswith("tools/")
-    tool, arguments = Path(words[1]).stem, words[2:]
+    assert words[0] == "ernie-vil2"
+    tool, arguments = words[1], words[2:]
     if tool == "train":
         arguments += [part for change in SMALL for part in ("-o", change)]
     if tool == "eval" and "--benchmark" in arguments:
@@ -132,7 +131,7 @@ def test_every_command_of_the_walkthrough_runs(workplace, monkeypatch, capsys):
         status = run(line)
         told[line] = capsys.readouterr().out
         assert not status or "--doctor" in line, f"{line}\n{told[line]}"
-    trained = [line for line in lines if "tools/train.py" in line and "--" not in line.split("tools/train.py")[1]]
+    trained = [line for line in lines if "ernie-vil2 train" in line and "--" not in line]
     assert len(trained) == 7
     for line in trained:
         assert re.search(r"valid +\d+\.\d -> ", told[line]), line
@@ -144,4 +143,4 @@ def test_every_command_of_the_walkthrough_runs(workplace, monkeypatch, capsys):
 def test_every_recipe_is_walked_through():
     told = "\n".join(commands())
     for path in (ROOT / "configs" / "finetune").glob("*.yaml"):
-        assert f"tools/train.py -c configs/finetune/{path.name}" in told
+        assert f"ernie-vil2 train -c finetune/{path.stem}" in told

@@ -92,7 +92,7 @@ def test_a_tower_that_another_library_built(here, monkeypatch):
     monkeypatch.setattr(exported_model, "open_model", lambda path, vocab: ({}, config, None))
     said = refused("model", "out", "openvino")
     assert said.startswith("the image tower of model is of kind paddleclas, which another library builds, so it is not")
-    assert "tools/convert.py" in said
+    assert "ernie-vil2 convert" in said
 
 
 def test_a_length_for_a_model_that_reads_its_padding(here, directory):

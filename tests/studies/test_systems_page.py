@@ -136,14 +136,14 @@ def test_the_page_holds_every_figure_and_what_is_known_of_each(tmp_path):
 def test_the_page_says_how_to_repeat_it_at_what_depth_it_is_and_of_which_code():
     rows = made_up({})
     page = page_of(rows, rows, made_up_costs(), Plan(CONFIGS, "out"))
-    assert f"python tools/bench.py systems --seeds 0 1 2 --jobs {cpu_count()}\n" in page
+    assert f"ernie-vil2 bench systems --seeds 0 1 2 --jobs {cpu_count()}\n" in page
     assert "precision x 100 over all images" in " ".join(page.split()) and "states of this package" not in page
     other = Plan(
         CONFIGS, "out", 256, (64,), (4,), (1e-3,), ("clip", "cookie"), ("data.train.size=24", "lora={rank: 2}"), 9
     )
     rows[0]["metrics"] |= {"map_depth": "5000", "num_images": 6000}
     page = page_of(rows, rows, {**made_up_costs(), "code": "b"}, other)
-    command = next(line for line in page.splitlines() if line.startswith("python tools/bench.py systems"))
+    command = next(line for line in page.splitlines() if line.startswith("ernie-vil2 bench systems"))
     parser = argparse.ArgumentParser()
     verb.add_verb(parser.add_subparsers())
     args = parser.parse_args(shlex.split(command)[2:])
@@ -158,9 +158,9 @@ def test_the_page_says_how_to_repeat_it_at_what_depth_it_is_and_of_which_code():
 
 @pytest.mark.parametrize("name", FACTS)
 def test_the_one_command_of_a_system_is_of_that_system(name):
-    _, tool, option, path, *overrides = shlex.split(FACTS[name].command)
-    assert (ROOT / tool).is_file() and option == "-c"
-    config = load_run(ROOT / path, overrides[1::2])
+    _, verb, option, recipe, *overrides = shlex.split(FACTS[name].command)
+    assert (verb, option) == ("train", "-c")
+    config = load_run(recipe, overrides[1::2])
     assert config.model.system == ("ernie_vil2" if name == "clip" else name)
     assert (len(config.objective.pairs) == 1) == (name in ("clip", "brivl"))
 

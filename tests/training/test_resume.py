@@ -271,7 +271,7 @@ def test_sigterm_saves_and_says_how_to_go_on(straight, tmp_path):
             break
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
-    assert f"go on with: python tools/train.py -c {path} --resume auto" in output
+    assert f"go on with: ernie-vil2 train -c {path} --resume auto" in output
     step = max(steps_logged(tmp_path))
     assert (tmp_path / f"run/checkpoints/step-{step:07d}/state.json").exists() and step < 8
     assert train("-c", path, "--resume", "auto").returncode == 0

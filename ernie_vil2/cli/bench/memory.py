@@ -7,7 +7,7 @@ from ...studies.speed import loss, memory
 from ..arguments import add_run, count
 from ..stopping import stoppable
 
-BASE = "configs/ernie_vil2_base_vit_zh.yaml"
+BASE = "ernie_vil2_base_vit_zh"
 STEP_BATCH, LOSS_BATCH = 1024, 32768
 
 

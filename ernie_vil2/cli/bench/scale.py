@@ -32,7 +32,7 @@ def read_measured(path: str | Path, without: str = "") -> dict[str, Any]:
             return content
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    raise DataError(f"{path}: no measurement of tools/bench.py scale; make one with --measure")
+    raise DataError(f"{path}: no measurement of ernie-vil2 bench scale; make one with --measure")
 
 
 def assumptions(texts: Iterable[str]) -> Assumptions:

@@ -8,7 +8,7 @@ from ...studies.speed import streams
 from ..arguments import add_run, count
 from ..stopping import stoppable
 
-BASE = "configs/cookie.yaml"
+BASE = "cookie"
 
 
 @stoppable()

@@ -15,7 +15,7 @@ from ..arguments import add_run, between, count, positive
 from ..progress import note
 from ..stopping import stoppable
 
-BASE = "configs/ernie_vil2_base_vit_zh.yaml"
+BASE = "ernie_vil2_base_vit_zh"
 TERA = 1e12
 
 

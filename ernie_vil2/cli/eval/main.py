@@ -1,6 +1,6 @@
 """Retrieval metrics of embeddings, of a model on a source, or of a model on a public benchmark (`--benchmark NAME`).
 
-eval --embeddings OUT                       what tools/encode.py wrote, or the release's text file
+eval --embeddings OUT                       what ernie-vil2 encode wrote, or the release's text file
 eval --model M --input FILE                 a source of images and texts
 eval --model M --benchmark NAME --data DIR  coco-cn, coco-cn@5k, flickr30k-cn, muge, aic-icc, flickr30k, mscoco, ...
 eval --model M --benchmark scenes           drawn scenes, without files: retrieval, pairs of texts, images by labels

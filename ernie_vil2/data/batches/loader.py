@@ -189,6 +189,6 @@ class Loader:
             raise DataError(
                 f"{self.source.name}: {counts.bad} of {counts.seen} samples are broken ({causes}), more than "
                 f"data.max_bad {self.max_bad:g}; the last ones are {', '.join(counts.last)}; the last says: {new[-1]}; "
-                "check the file with tools/data.py check"
+                "check the file with ernie-vil2 data check"
             )
         return new

@@ -31,7 +31,7 @@ class IdFile:
         self.field = field
         if not isinstance(path, (str, os.PathLike)):
             raise ConfigError(
-                f"{field}: {path!r} is no file; name the JSON lines that tools/data.py {field} has written"
+                f"{field}: {path!r} is no file; name the JSON lines that ernie-vil2 data {field} has written"
             )
         self.path = Path(path)
         self.lines = LineFile(path)
@@ -81,7 +81,7 @@ class IdFile:
                 self.lines.where(row),
                 f"bad {self.field}",
                 "the line is no JSON object with an id",
-                f'write {{"id": "...", "{self.field}": {EXAMPLES[self.field]}}}, as tools/data.py {self.field} does',
+                f'write {{"id": "...", "{self.field}": {EXAMPLES[self.field]}}}, as ernie-vil2 data {self.field} does',
             )
         return plain_text(key, self.lines.where(row), "id"), content
 

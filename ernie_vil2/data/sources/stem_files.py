@@ -25,7 +25,7 @@ class FilesSource(Source):
     """`000000000.jpg` with `000000000.txt`, `.json` or both, in a folder and its sub-folders.
 
     allow_outside: whether links are followed that lead out of the folder. The names are held in memory, so it is for
-    thousands of images; `tools/data.py shard` makes tars of them.
+    thousands of images; `ernie-vil2 data shard` makes tars of them.
     """
 
     def __init__(self, path: str | os.PathLike, allow_outside: bool = False, encoding: str = ""):

@@ -32,7 +32,7 @@ Build = Callable[[Path], object]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PROBE = 1 << 20
 """Bytes that a place must still take after a build that failed there, or the place is to blame"""
-QUANTIZE = "quantize the model again with tools/quantize.py MODEL --calibrate SOURCE"
+QUANTIZE = "quantize the model again with ernie-vil2 quantize MODEL --calibrate SOURCE"
 MADE_WITH = ("ernie_vil2", "paddle", "openvino")
 IN_MEMORY = "in memory"
 _numbers = itertools.count(1)

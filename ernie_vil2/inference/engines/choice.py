@@ -71,7 +71,7 @@ def choose(
         )
     if precision == "int8" and not quantised:
         raise ConfigError(
-            "the model has no engine of precision int8; quantize it first with tools/quantize.py MODEL --calibrate "
+            "the model has no engine of precision int8; quantize it first with ernie-vil2 quantize MODEL --calibrate "
             "SOURCE"
         )
     return Choice(found, precision, why, installed[OPENVINO if found == OPENVINO else "paddle"])

@@ -42,7 +42,7 @@ def read_record(folder: Path) -> Int8Record:
             raise ValueError
     except (OSError, TypeError, ValueError):
         raise CheckpointError(
-            f"{folder / RECORD} is not a record of int8; quantize the model again with tools/quantize.py MODEL "
+            f"{folder / RECORD} is not a record of int8; quantize the model again with ernie-vil2 quantize MODEL "
             "--calibrate SOURCE"
         ) from None
     return found

@@ -8,7 +8,7 @@ import numpy as np
 from ...errors import ConfigError, nearest
 from ...messages import quoted
 
-CALIBRATE = "tools/eval.py calibrate"
+CALIBRATE = "ernie-vil2 eval calibrate"
 PAIRS = {
     ("image", "image"): "image-image",
     ("image", "text"): "text-image",

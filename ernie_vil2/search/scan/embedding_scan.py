@@ -16,7 +16,7 @@ from .ledger import DOUBTFUL, Ledger
 from .run import Run
 
 ARRAY, IDS = "image.npy", "image_ids.txt"
-"""In a folder as tools/encode.py writes it"""
+"""In a folder as ernie-vil2 encode writes it"""
 BLOCK = 4096
 SMALLEST = 1e-12
 

@@ -143,7 +143,7 @@ def document(results: Results, chart_name: str) -> str:
         ],
     )
     noise, wrong = data.get("noise", 0), data.get("wrong", 0)
-    intro = f"""Written by `tools/bench.py ablation` from the numbers of its runs. Five configurations, in
+    intro = f"""Written by `ernie-vil2 bench ablation` from the numbers of its runs. Five configurations, in
         `configs/ablation/`, differ in their pairs of views and in nothing else. Each is trained with
         seed{"s" * (len(seeds) > 1)} {", ".join(map(str, seeds))} on drawn scenes ([data.md](data.md)) whose captions
         are noisy as on the web: {noise:.0%} are incomplete (objects, colours, sizes or places left out) and
@@ -191,7 +191,7 @@ Lines are means over the seeds, bands go from the least to the greatest of them.
 Measured on {platform.machine()} with {cpu_count()} cores, one thread a run. Repeat it with:
 
 ```bash
-python tools/bench.py ablation --seeds {" ".join(map(str, seeds))} --jobs {cpu_count()}
+ernie-vil2 bench ablation --seeds {" ".join(map(str, seeds))} --jobs {cpu_count()}
 ```
 
 {comment(COMMAND)}"""

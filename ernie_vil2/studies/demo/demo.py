@@ -50,7 +50,7 @@ def prepare(config: RunConfig) -> str | None:
     """Make the run folder ready: "auto" where an interrupted demo of this configuration goes on, None for a new one.
 
     A demo that is finished, or of another configuration, is removed; ConfigError for any other folder with something
-    in it, such as a run of tools/train.py.
+    in it, such as a run of ernie-vil2 train.
     """
     folder, wanted = Path(config.output), json.loads(json.dumps(as_dict(config)))
     own = folder / OWN
@@ -90,7 +90,9 @@ def check_scenes(config: RunConfig) -> None:
     for name in ("train", "valid"):
         spec = getattr(config.data, name)
         if not isinstance(spec, dict) or spec.get("kind") != "scenes":
-            raise ConfigError(f"data.{name} is {spec!r}, but the demo needs {{kind: scenes, ...}}; use tools/train.py")
+            raise ConfigError(
+                f"data.{name} is {spec!r}, but the demo needs {{kind: scenes, ...}}; use ernie-vil2 train"
+            )
 
 
 def unseen_split(config: RunConfig, size: int = TEST_IMAGES) -> SceneSource:

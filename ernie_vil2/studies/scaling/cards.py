@@ -56,7 +56,7 @@ CARDS = {
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What is neither measured nor published; every one is an option of `tools/bench.py scale`."""
+    """What is neither measured nor published; every one is an option of `ernie-vil2 bench scale`."""
 
     bandwidth_share: float = 0.8  # of the nominal bandwidth that a collective reaches
     latency: float = 20e-6  # seconds a collective takes per doubling of the ranks, beside its bytes

@@ -27,7 +27,7 @@ def host_section(host: Mapping[str, Any]) -> str:
     measured = f"""A card cannot finish a step before the host has started all of it. Measured on {host["machine"]},
         in processor time of one thread: the trainer's own step at full depth, with all views and an average of the
         weights, 4 pairs in a micro-batch, and width 16, so that arithmetic hardly counts, with the branches that layers
-        take on a GPU; `tools/bench.py host` shows its parts. The smallest call of a kernel took {host["call"]:.1f}
+        take on a GPU; `ernie-vil2 bench host` shows its parts. The smallest call of a kernel took {host["call"]:.1f}
         microseconds there."""
     how_far = """The host of a card may be faster or slower: `host_factor` below, which nobody measured. Not in the
         figures: what autocast adds in bf16, and the sum over ranks. Too much in them: fused attention is one kernel on

@@ -51,7 +51,7 @@ def document(
         card_section(projection, per_card, batch, sharding, pairs) for projection in projections.values()
     )
     step = first.step("base", COUNTS[-1], per_card, sharding)
-    intro = """Nothing here was run on a GPU. The numbers are worked out by `tools/bench.py scale` from three kinds of
+    intro = """Nothing here was run on a GPU. The numbers are worked out by `ernie-vil2 bench scale` from three kinds of
         values: what was measured with this project's own step on a CPU (`docs/scaling.json`), published speeds of
         cards, and assumptions; each is listed. The host's time is of the first kind, how much faster the host of a card
         is of the third. Change one and run the command again:"""
@@ -101,10 +101,10 @@ def document(
 {filled(intro)}
 
 ```bash
-python tools/bench.py scale --measure --write docs/scaling.md    # measure here, then write this page
-python tools/bench.py scale --measure host --write docs/scaling.md  # measure the host's part alone anew
-python tools/bench.py scale --measure ranks --write docs/scaling.md  # the same of what ranks send and the loss holds
-python tools/bench.py scale --card a100 --pairs-per-second 469   # with another speed
+ernie-vil2 bench scale --measure --write docs/scaling.md    # measure here, then write this page
+ernie-vil2 bench scale --measure host --write docs/scaling.md  # measure the host's part alone anew
+ernie-vil2 bench scale --measure ranks --write docs/scaling.md  # the same of what ranks send and the loss holds
+ernie-vil2 bench scale --card a100 --pairs-per-second 469   # with another speed
 ```
 
 {filled(what)}

@@ -25,7 +25,7 @@ FACTS = {
         "with the image tower frozen, then lr 2e-5) and its figures ([benchmarks.md](benchmarks.md))",
         "nothing that the loss needs; this project knows no weights of a CLIP on exactly the towers of its command",
         "the towers and values of ERNIE-ViL 2.0's recipe, with the first of its pairs of views alone",
-        "python tools/train.py -c configs/ernie_vil2_base_vit_zh.yaml -o 'objective.pairs=[[image, caption, 1.0]]'",
+        "ernie-vil2 train -c ernie_vil2_base_vit_zh -o 'objective.pairs=[[image, caption, 1.0]]'",
     ),
     "ernie_vil2": Facts(
         "two separate towers, five pairs of views: image, a second image, caption, a second caption, object tags",
@@ -37,7 +37,7 @@ FACTS = {
         "the other caption of an image as the second one, one learnable temperature for each group of pairs, the batch "
         "as negatives, and the values with which Baidu fine-tunes these towers (lr 3e-5, betas 0.9 and 0.997, epsilon "
         "1e-9, warm-up 1,000, dropout 0.1)",
-        "python tools/train.py -c configs/ernie_vil2_base_vit_zh.yaml",
+        "ernie-vil2 train -c ernie_vil2_base_vit_zh",
     ),
     "brivl": Facts(
         "towers under heads that read boxes of an image and all tokens of a text, queues of keys from a momentum copy",
@@ -48,7 +48,7 @@ FACTS = {
         "AdamW, 1e-4, warm-up of 1,000 steps, frozen batch norms; the table above has the heads over a ViT and a "
         "grid of boxes, small, with samples inside of each box (the release's grids fall outside of so small a map), a "
         "queue of 1,024, and a momentum that is equal in pairs",
-        "python tools/train.py -c configs/brivl_1.0.yaml",
+        "ernie-vil2 train -c brivl_1.0",
     ),
     "cookie": Facts(
         "two towers under one transformer with the same weights for image tokens and text tokens, three losses",
@@ -60,7 +60,7 @@ FACTS = {
         "weight 1 for each loss in the recipe (in the table above 0.5 for the two within a modality), the same caption "
         "under another dropout mask as the second one, one learnable temperature for each kind of pair "
         "([cookie.md](cookie.md)); the table above has one shared layer of width 64",
-        "python tools/train.py -c configs/cookie.yaml",
+        "ernie-vil2 train -c cookie",
     ),
 }
 

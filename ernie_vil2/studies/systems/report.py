@@ -65,7 +65,7 @@ def conditions(searched: Results, results: Results) -> str:
     rates = ", ".join(f"{rate:g}" for rate in sorted({row["rate"] for row in searched}))
     depth = first["metrics"]["map_depth"]
     depth = "over all images" if depth == "all" else f"at the first {int(depth):,} images (map@{depth})"
-    return filled(f"""Written by `tools/bench.py systems` from the numbers of its runs. The systems, in
+    return filled(f"""Written by `ernie-vil2 bench systems` from the numbers of its runs. The systems, in
         `configs/systems/`, have the same image tower and text tower, and their own layers and losses on top. Each sees
         the same {pairs:,} pairs ({steps}) of drawn scenes ([data.md](data.md)) with the same mild augmentation; of the
         captions {data.get("noise", 0):.0%} are incomplete and {data.get("wrong", 0):.0%} wrong, as on the web. Seeds
@@ -153,7 +153,7 @@ def repeated(plan: Plan) -> str:
             words += [option, *map(str, values)]
     words += [word for name in plan.only for word in ("--only", name)]
     words += [word for override in plan.overrides for word in ("-o", override)]
-    return f"python tools/bench.py systems {shlex.join(words)}"
+    return f"ernie-vil2 bench systems {shlex.join(words)}"
 
 
 def document(found: Outcome, costs: Mapping[str, Any], plan: Plan) -> str:

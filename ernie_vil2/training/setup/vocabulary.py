@@ -34,7 +34,7 @@ def prepare_vocab(config: RunConfig, folder: str | os.PathLike) -> Path:
     else:
         raise ConfigError(
             "data.vocab is not set; name the vocabulary file, for example the release's vocab.txt, or one made of your "
-            "captions by `python tools/data.py vocab SOURCE vocab.txt --size 20000`"
+            "captions by `ernie-vil2 data vocab SOURCE vocab.txt --size 20000`"
         )
     if not source.is_file():
         raise ConfigError(f"the vocabulary {source} does not exist; correct {key}")

@@ -153,7 +153,7 @@ def test_a_bad_file_of_boxes_is_named(photos):
         with pytest.raises(DataError, match=rf"^{boxes}:2: .*; write .*x1, y1, x2, y2\]") as error:
             open_source({"path": path, "boxes": boxes})[0]
         assert error.value.cause == "bad boxes"
-    with pytest.raises(ConfigError, match="boxes: 5 is no file; name the JSON lines that tools/data.py boxes"):
+    with pytest.raises(ConfigError, match="boxes: 5 is no file; name the JSON lines that ernie-vil2 data boxes"):
         open_source({"path": path, "boxes": 5})
 
 

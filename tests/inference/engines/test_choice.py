@@ -84,7 +84,7 @@ def test_all_that_an_engine_can_do_is_given_and_nothing_else():
         ("openvino", "fp32", "computes on CPUs, and the device is gpu:1; give the engine paddle", CARD),
         ("auto", "bf16", "not in bf16; give fp32, or the engine paddle_inference", CARD),
         ("auto", "int8", "not in int8, which no engine does on gpu:1; give fp32, or the device cpu", CARD),
-        ("auto", "int8", "quantize it first with tools/quantize.py MODEL --calibrate SOURCE", {}),
+        ("auto", "int8", "quantize it first with ernie-vil2 quantize MODEL --calibrate SOURCE", {}),
     ],
 )
 def test_what_cannot_be_is_one_sentence(engine, precision, said, with_what):

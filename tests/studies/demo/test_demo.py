@@ -86,7 +86,7 @@ def test_the_demo_replaces_its_own_run_and_no_other(tmp_path, small):
     (tmp_path / "report.html").write_text("mine")
     with pytest.raises(ConfigError, match="report.html exists and does not say that ernie-vil2 demo wrote it"):
         demo.run_demo("configs/demo.yaml", overrides)
-    with pytest.raises(ConfigError, match="data.valid is None.*use tools/train.py"):
+    with pytest.raises(ConfigError, match="data.valid is None.*use ernie-vil2 train"):
         demo.run_demo("configs/demo.yaml", ["data.valid=null"])
 
 

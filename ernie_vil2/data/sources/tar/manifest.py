@@ -1,4 +1,4 @@
-"""`index.json` of a folder of shards: what `tools/data.py shard` wrote into it, so that it can be checked later."""
+"""`index.json` of a folder of shards: what `ernie-vil2 data shard` wrote into it, so that it can be checked later."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tar shards as a source: webdataset's layout, as img2dataset and `tools/data.py shard` write it."""
+"""Tar shards as a source: webdataset's layout, as img2dataset and `ernie-vil2 data shard` write it."""
 
 import os
 import sys
@@ -190,7 +190,7 @@ class TarSource(Source):
             used = f"its {tar.count:,} whole samples are used, copy or write the tar again for the rest"
             yield f"{tar.path}: {tar.cut}; {used}"
         if most and len(cut) > most:
-            yield f"{len(cut) - most:,} more tars are cut short; tools/data.py check names them all"
+            yield f"{len(cut) - most:,} more tars are cut short; ernie-vil2 data check names them all"
 
     def _left_out(self):
         found = {}
