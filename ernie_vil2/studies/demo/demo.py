@@ -35,6 +35,7 @@ from ...training.trainer import Trainer
 from .colour_baseline import Split, colour_baseline
 from .page import DemoReport, write_report
 from .scene_index import INDEX, index_scenes, search_told
+from .search_picture import PICTURE, write_search_picture
 
 REQUIRED = {"t2i_r1": 35.0, "i2t_r1": 35.0, "t2i_r10": 85.0, "i2t_r10": 85.0}
 COMMAND, OWN = "demo", "demo.json"
@@ -76,6 +77,7 @@ def others(folder: Path) -> set[str]:
         *RUN_FILES,
         OWN,
         INDEX,
+        PICTURE,
     }
 
 
@@ -146,6 +148,7 @@ def run_demo(
         languages=test.languages,
     )
     write_report(page, report)
+    write_search_picture(Path(config.output) / PICTURE, embeddings, test)
     say("indexing the unseen images ...")
     index = Path(config.output) / INDEX
     index_scenes(index, checkpoint, model, unseen_options(config, len(test)))
