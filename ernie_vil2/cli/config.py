@@ -1,0 +1,26 @@
+"""List the recipes that come with the project, or print one, to edit a copy of it: config NAME > my.yaml."""
+
+import sys
+
+from ..config.recipes import recipe_names, recipe_path
+from ..files.paths.program import typed
+from .arguments import Parser
+
+
+def title(name: str) -> str:
+    """The first line of a recipe's head, which says what it is for."""
+    return recipe_path(name).read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the list, or one recipe as it stands."""
+    parser = Parser(prog="ernie-vil2 config", description=__doc__)
+    parser.add_argument("name", metavar="NAME", nargs="?", help="a recipe, such as demo or finetune/own_pairs")
+    options = parser.parse_args(argv)
+    if options.name is not None:
+        sys.stdout.write(recipe_path(options.name).read_text(encoding="utf-8"))
+        return
+    names = recipe_names()
+    width = max(map(len, names))
+    print("\n".join(f"{name:{width}}  {title(name)}" for name in names))
+    print(f"train with one: {typed('train', '-c', 'demo')}; edit a copy: {typed('config', 'demo')} > my.yaml")

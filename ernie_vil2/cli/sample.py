@@ -1,0 +1,33 @@
+"""Draw a dozen pictures with captions, tags, tables and a vocabulary, to try every command with: sample DIR."""
+
+import shlex
+
+from ..files.claim import Claims
+from ..files.paths.names import name_text
+from .arguments import Parser, add_replace
+from .stopping import stoppable
+
+NEXT = """\
+cd {folder}
+ernie-vil2 data check photos.jsonl --vocab vocab.txt
+ernie-vil2 train -c demo -o data.train=train.jsonl -o data.valid=valid.jsonl -o data.vocab=vocab.txt \\
+    -o train.steps=20 -o train.batch_size=8 -o optimizer.warmup=2 -o output=output/try"""
+
+
+@stoppable()
+def main(argv: list[str] | None = None) -> None:
+    """Write the folder, and print what is in it and what to do with it."""
+    parser = Parser(prog="ernie-vil2 sample", description=__doc__)
+    parser.add_argument(
+        "folder", metavar="DIR", help="folder to write; a sample that has nothing else in it is replaced"
+    )
+    add_replace(parser)
+    options = parser.parse_args(argv)
+
+    from ..data.sample_folder import COMMAND, FILES, PICTURES, is_sample, write_sample
+
+    Claims(COMMAND, [], options.replace).folder(options.folder, "a sample with nothing else in it", is_sample)
+    write_sample(options.folder)
+    folder = name_text(options.folder)
+    print(f"wrote {PICTURES} pictures to {folder}: {', '.join(FILES)}; try")
+    print(NEXT.format(folder=shlex.quote(options.folder)))
