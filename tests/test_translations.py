@@ -21,6 +21,8 @@ TOLERATED = {
 CHINESE = "[\u3400-\u9fff]"
 BLANK = rf".{{0,9}}(?:{CHINESE}|[，。；：、]) (?=[{CHINESE[1:-1]}，。；：、]).{{0,9}}"
 WESTERN = rf".{{0,9}}{CHINESE}[,;:?!](?= ?{CHINESE}).{{0,9}}"
+ASTERISKS = rf"\*\*[^*\n]+[，。；：、）”]\*\*{CHINESE}"
+"""Bold words that end in a sign of punctuation: what follows must be a blank for them to be bold."""
 UNITS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8}
 PAIRS = {"README_zh.md": "README.md"} | {
     f"docs/zh/{path.name}": f"docs/{path.name}" for path in sorted(ROOT.glob("docs/zh/*.md"))
@@ -224,6 +226,11 @@ def test_both_pages_lead_to_each_other_in_their_first_lines(name):
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_sentence_in_chinese_is_not_broken(name):
+    faults = {
+        "a blank inside of a sentence": BLANK,
+        "Western punctuation": WESTERN,
+        "asterisks that are shown": ASTERISKS,
+    }
     wrong = []
     for section in page(name):
         before = ""
@@ -231,9 +238,9 @@ def test_a_sentence_in_chinese_is_not_broken(name):
             if line and before and not item(line):
                 wrong.append(f"{name}:{number}: a line break, which is shown as a blank, before {line[:30]}")
             before = line
-        for fault, pattern in (("a blank", BLANK), ("Western punctuation", WESTERN)):
+        for fault, pattern in faults.items():
             for match in re.finditer(pattern, re.sub(r"`[^`]+`", "`", section.text)):
-                wrong.append(f"{name}, “{section.title}”: {fault} inside of a sentence: {match[0]}")
+                wrong.append(f"{name}, “{section.title}”: {fault}: {match[0]}")
     assert not wrong, told(wrong)
 
 
