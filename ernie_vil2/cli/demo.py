@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
 
     page, result, baseline, search = run_demo(options.config, options.override, replace=options.replace)
     print(f"unseen split, standard protocol, {result['num_images']:,} images, {result['num_texts']:,} captions:")
-    print(f"{'':22}{'model':>8}{'colours and words':>20}{'asked for':>12}")
+    print(f"{'':22}{'model':>8}{'colours and words':>20}{'required':>12}")
     for key in ("t2i_r1", "t2i_r5", "t2i_r10", "i2t_r1", "i2t_r5", "i2t_r10"):
         name = ("text to image " if key.startswith("t2i") else "image to text ") + "R@" + key.rpartition("r")[2]
         wanted = f">= {REQUIRED[key]:.0f}" if key in REQUIRED else ""
