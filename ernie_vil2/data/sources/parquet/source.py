@@ -136,8 +136,7 @@ class ParquetRows(Source):
                 raise DataError(f"{where}: the file has no column {name!r}, which columns names for {key}; {hint}")
         found = dict(named.keys(names, where))
         for name, key in ALIASES.items():
-            group = IMAGE_FIELDS if key == "image" else ("id",)
-            if name in found and not set(group) & set(found):
+            if name in found and key not in found and (key == "id" or self._holds_bytes(found[name])):
                 found[key] = found[name]
         found = {key: name for key, name in found.items() if key in KEYS}
         holders = [key for key in IMAGE_FIELDS if key in found and self._holds_bytes(found[key])]
