@@ -7,7 +7,9 @@ from ..data.sources.base import Source
 from ..data.sources.open import open_source
 from ..messages import plain
 
-SOURCE = ".tsv, .jsonl, .tar, .txt, folder, glob, scenes:..., or a mapping such as '{kind: lmdb, path: train}'"
+SOURCE = (
+    ".tsv, .jsonl, .tar, .parquet, .txt, folder, glob, scenes:..., or a mapping such as '{kind: lmdb, path: train}'"
+)
 
 
 def opened(text: str, told: TextIO | None = None) -> Source:

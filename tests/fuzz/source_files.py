@@ -10,6 +10,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.data.sources.tar.write import write_shards
 from tests.data.videos.drawn import write_video
@@ -36,6 +39,7 @@ LETTERS = (
     "\\",
     "，",
 )
+PARQUET_CODECS = ("none", "snappy", "zstd", "gzip")
 TAR_FIELDS = ((0, 100), (100, 8), (124, 12), (136, 12), (156, 1), (157, 100), (257, 6), (263, 2), (345, 155))
 """(offset, length) of name, mode, size, time, type, link, magic, version and prefix in the header of a member"""
 SIZES = (
@@ -247,3 +251,19 @@ def summed(head: bytearray) -> bytes:
     head[148:156] = b" " * 8
     head[148:156] = b"%06o\0 " % sum(head)
     return bytes(head)
+
+
+@functools.cache
+def parquet(codec: str) -> bytes:
+    """A Parquet file as Hugging Face's data sets are, compressed by one of PARQUET_CODECS."""
+    pictures = [{"bytes": data, "path": name} for name, data in images().items()]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    columns = {
+        "image": pa.array(pictures, kind),
+        "caption": [[TEXTS[number % len(TEXTS)], "又"] for number in range(len(pictures))],
+        "tags": pa.array(["猫"] * len(pictures)).dictionary_encode(),
+        "id": [str(number) for number in range(len(pictures))],
+    }
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out, row_group_size=2, compression=codec)
+    return out.getvalue()

@@ -297,6 +297,20 @@ def of_one_side(rng: random.Random) -> tuple[Files, object]:
     return {"queries.txt": text}, rng.choice(("queries.txt", {"kind": "texts", "path": "queries.txt"}, "*.txt"))
 
 
+def of_parquet(rng: random.Random) -> tuple[Files, object]:
+    """A Parquet file that is damaged anywhere, or in its footer alone."""
+    data = source_files.parquet(rng.choice(source_files.PARQUET_CODECS))
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    if rng.randrange(3):
+        footer = bytearray(data[start:-8])
+        for _ in range(rng.choice((1, 1, 2, 4))):
+            footer[rng.randrange(len(footer))] = rng.randrange(256)
+        data = data[:start] + bytes(footer) + data[-8:]
+    else:
+        data = damaged(rng, data)
+    return {"set/a.parquet": data}, rng.choice(("set", "set/a.parquet", {"kind": "parquet", "path": "set"}))
+
+
 def of_videos(rng: random.Random) -> tuple[Files, object]:
     files = dict(source_files.clips())
     name = rng.choice(list(files))
@@ -386,6 +400,7 @@ KINDS = (
     of_chinese_clip,
     of_stems,
     of_one_side,
+    of_parquet,
     of_videos,
     of_beside,
     of_mix,

@@ -21,6 +21,7 @@ from .folder import TABLES, FolderSource
 from .line_files import JsonlSource, TsvSource
 from .lmdb import LmdbSource
 from .mix import MixedSource
+from .parquet.source import ParquetSource, is_parquet
 from .plain.caption_lines import TextsSource
 from .plain.picture_files import PicturesSource, holds_pictures
 from .stem_files import FilesSource, holds_stems
@@ -35,6 +36,7 @@ FILES = {
     "files": FilesSource,
     "chinese_clip": ChineseClipSource,
     "lmdb": LmdbSource,
+    "parquet": ParquetSource,
     "pictures": PicturesSource,
     "texts": TextsSource,
     "videos": VideosSource,
@@ -42,18 +44,22 @@ FILES = {
 KINDS = (*FILES, "mix", "scenes")
 MAX_NUMBER = (1 << 64) - 1
 """Of an option of a source, the largest of which are seeds"""
-SUFFIXES = {".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "texts"} | dict.fromkeys(
-    VIDEO_SUFFIXES, "videos"
-)
-FILES_ALONE, FOLDERS_TOO = ("tsv", "jsonl", "texts"), ("tar", "videos")
+SUFFIXES = {
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".txt": "texts",
+    ".parquet": "parquet",
+} | dict.fromkeys(VIDEO_SUFFIXES, "videos")
+FILES_ALONE, FOLDERS_TOO = ("tsv", "jsonl", "texts"), ("tar", "parquet", "videos")
 """Kinds of which a path is a file, and those of which it is a file or a folder"""
 
 
 def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any]) -> Source:
     """Open a source.
 
-    `spec` is a path (.tsv, .jsonl, .ndjson, .txt, .tar or video file, folder of tars, videos or pictures, or with a
-    table of captions, or that .csv table), a glob of such paths, a list of specs, a string
+    `spec` is a path (.tsv, .jsonl, .ndjson, .txt, .tar, .parquet or video file, folder of tars, Parquet files, videos
+    or pictures, or with a table of captions, or that .csv table), a glob of such paths, a list of specs, a string
     `scenes:split=test,size=1000`, or a mapping {kind: KIND, path: ..., option: value} with a KIND of KINDS, also as a
     string of YAML. Raises ConfigError for an unknown kind or option, DataError for files that are missing, empty or of
     a foreign format.
@@ -138,7 +144,7 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
     if kind is None:
         raise DataError(
             f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .csv, .tsv, "
-            ".jsonl, .txt or .tar, or give kind and path in a mapping"
+            ".jsonl, .txt, .tar or .parquet, or give kind and path in a mapping"
         )
     if is_folder and kind in FILES_ALONE or not is_folder and kind not in FILES_ALONE + FOLDERS_TOO:
         found = "a folder" if is_folder else "not a folder"
@@ -173,6 +179,8 @@ def kind_of_folder(path: Path, options: Mapping[str, Any]) -> str:
             return "chinese_clip"
         if holds_stems(path):
             return "files"
+        if any(map(is_parquet, names)):
+            return "parquet"
         if holds_only_videos(path):
             return "videos"
         if not set(options) - {"allow_outside"} and holds_pictures(path):

@@ -6,6 +6,8 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ernie_vil2.data.sources.scenes.source import SceneSource
@@ -63,6 +65,15 @@ def test_rows_of_tars_and_drawn_scenes_are_found(shown, table, tmp_path):
     drawn = SceneSource(split="test", size=4, image_size=48)
     for row in range(4):
         assert np.array_equal(found[drawn.key(row)], drawn[row].image)
+
+
+def test_rows_of_parquet_files_are_found_by_their_ids_and_by_their_place(shown, table, tmp_path):
+    pictures = list(table.values())
+    columns = {"image": pictures, "text": list(table), "id": ["a", None, *["b"] * (len(pictures) - 2)]}
+    rows = {"a": 0, "b": 2, f"{tmp_path}/set.parquet#2": 1}
+    pq.write_table(pa.table(columns).slice(0, 3), tmp_path / "set.parquet", row_group_size=2)
+    shown.scan(tmp_path / "set.parquet")
+    assert {key: shown.picture(key) for key in shown.rows()} == {key: pictures[row] for key, row in rows.items()}
 
 
 def test_a_source_is_opened_once_and_anew_when_it_has_changed(shown, table, tmp_path, monkeypatch):

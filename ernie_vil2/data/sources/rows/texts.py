@@ -59,7 +59,7 @@ def shorten(value: object, limit: int = 60) -> str:
     if isinstance(value, str):
         value = value[: limit + 1]
     try:
-        text = json.dumps(value, ensure_ascii=False) if isinstance(value, PLAIN) else repr(value)
+        text = json.dumps(value, ensure_ascii=False, default=repr) if isinstance(value, PLAIN) else repr(value)
     except RecursionError:
         text = f"a {type(value).__name__} within many others"
     return text if len(text) <= limit else text[: limit - 3] + "..."

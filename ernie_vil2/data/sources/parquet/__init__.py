@@ -1,0 +1,1 @@
+"""Parquet files: tables whose rows are read by groups of rows."""
