@@ -101,6 +101,7 @@ def document(
 {filled(intro)}
 
 ```bash
+# needs: minutes, and this repository
 ernie-vil2 bench scale --measure --write docs/scaling.md    # measure here, then write this page
 ernie-vil2 bench scale --measure host --write docs/scaling.md  # measure the host's part alone anew
 ernie-vil2 bench scale --measure ranks --write docs/scaling.md  # the same of what ranks send and the loss holds

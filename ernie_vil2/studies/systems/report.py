@@ -232,6 +232,7 @@ Mean recall on the validation split after the last step, in percent, for every r
 Repeat it with:
 
 ```bash
+# needs: hours
 {repeated(plan)}
 ```
 
