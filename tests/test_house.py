@@ -168,26 +168,6 @@ def test_data_configuration_metrics_and_help_never_import_paddle():
 # Readmes
 
 
-def command_blocks(text):
-    """Fenced blocks without comments and trailing blanks: what a reader would type, whatever the language around it."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [
-        [line for line in (re.sub(r"(^|\s+)#.*", "", row).rstrip() for row in block.splitlines()) if line]
-        for block in blocks
-    ]
-
-
-def test_readmes_have_equal_content():
-    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README_zh.md"))
-    assert command_blocks(english) == command_blocks(chinese)
-    headings = [
-        re.findall(r"^#+(?= )", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
-        for text in (english, chinese)
-    ]
-    assert headings[0] == headings[1]
-    assert [text.count("\n|") for text in (english, chinese)] == [english.count("\n|")] * 2
-
-
 def test_readme_commands_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in re.findall(r"\b((?:tools|configs|docs)/[\w/.-]+\.(?:py|yaml|md))\b", text):
