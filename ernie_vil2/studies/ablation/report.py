@@ -191,6 +191,7 @@ Lines are means over the seeds, bands go from the least to the greatest of them.
 Measured on {platform.machine()} with {cpu_count()} cores, one thread a run. Repeat it with:
 
 ```bash
+# needs: hours
 ernie-vil2 bench ablation --seeds {" ".join(map(str, seeds))} --jobs {cpu_count()}
 ```
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...files.marks import comment
-from ...pages.markdown import filled
+from ...pages.markdown import filled, with_contents
 from .cards import CARDS, Assumptions, Card
 from .division import collectives
 from .host_section import host_limited, host_section
@@ -96,11 +96,12 @@ def document(
         *(stopped(projection, per_card, batch, sharding) for projection in projections.values()),
     ]
     bullets = "\n".join(filled(text, "- ", "  ") for text in limits)
-    return f"""# Scaling to many cards, on paper
+    page = f"""# Scaling to many cards, on paper
 
 {filled(intro)}
 
 ```bash
+# needs: minutes, and this repository
 ernie-vil2 bench scale --measure --write docs/scaling.md    # measure here, then write this page
 ernie-vil2 bench scale --measure host --write docs/scaling.md  # measure the host's part alone anew
 ernie-vil2 bench scale --measure ranks --write docs/scaling.md  # the same of what ranks send and the loss holds
@@ -137,6 +138,7 @@ The time of the towers on a card is taken in proportion to operations; the secon
 
 {bullets}
 {comment(COMMAND)}"""
+    return with_contents(page)
 
 
 def card_section(projection: Projection, per_card: int, batch: int, sharding: int, pairs: float) -> str:

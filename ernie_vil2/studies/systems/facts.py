@@ -75,4 +75,6 @@ def section(name: str, title: str) -> str:
         "What stands in": facts.standing_in,
     }
     lines = [filled(f"**{head}**: {text}.", "- ", "  ") for head, text in told.items()]
-    return "\n".join([f"### {title}", "", *lines, "", "```bash", facts.command, "```"])
+    return "\n".join(
+        [f"### {title}", "", *lines, "", "```bash", "# needs: pairs of your own, and a card", facts.command, "```"]
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...files.atomic import atomic_file, reported
 from ...files.marks import comment
-from ...pages.markdown import filled, markdown
+from ...pages.markdown import filled, markdown, with_contents
 from ...runtime import cpu_count
 from ..runs.run import TEST_IMAGES
 from .comparison import BASE, COMMAND, CONTROL, NAMES, QUEUE, Results, batches_of, systems_of
@@ -167,7 +167,7 @@ def document(found: Outcome, costs: Mapping[str, Any], plan: Plan) -> str:
     )
     unsaid = "\n".join(filled(text, "- ", "  ") for text in UNSAID)
     facts = "\n\n".join(section(name, NAMES[name]) for name in FACTS)
-    return f"""# Which system?
+    page = f"""# Which system?
 
 {conditions(searched, results)}
 
@@ -232,7 +232,9 @@ Mean recall on the validation split after the last step, in percent, for every r
 Repeat it with:
 
 ```bash
+# needs: hours
 {repeated(plan)}
 ```
 
 {comment(COMMAND)}"""
+    return with_contents(page)

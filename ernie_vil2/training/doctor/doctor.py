@@ -168,20 +168,20 @@ def unmeasured_lines() -> list[Line]:
 
 
 def loader_line(loader: Loading, learning: Learning, config: RunConfig) -> Line:
-    """Who waits for whom, and how many workers would do."""
+    """Whether pictures are decoded as fast as a step uses them, and how many workers that takes."""
     needed, workers, cores = math.ceil(learning.rate / loader.rate), config.data.workers, cpu_count()
     text = (
         f"a step takes {learning.rate:,.1f} pairs/s and a loader process makes {loader.rate:,.1f}, "
         f"so {needed} would keep up, and data.workers is {workers}"
     )
     if workers >= needed:
-        return Line("loader", True, f"{text}: the loader waits for the step")
+        return Line("loader", True, f"{text}: pictures are ready before a step needs them")
     if needed > cores:
         hint = f"here are {cores} cores: take smaller images on disk, or more cores"
-        return Line("loader", False, f"{text}: the step waits; {hint}")
+        return Line("loader", False, f"{text}: a step has to wait for pictures; {hint}")
     if not workers and learning.rate < 0.1 * loader.rate:
         return Line("loader", True, f"{text}: batches are made between the steps and cost little")
-    return Line("loader", False, f"{text}: the step waits; set data.workers: {needed}")
+    return Line("loader", False, f"{text}: a step has to wait for pictures; set data.workers: {needed}")
 
 
 def cost_line(loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float]) -> Line:

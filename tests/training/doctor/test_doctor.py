@@ -129,7 +129,7 @@ def stub(rate, batch=16, **fields):
 @pytest.mark.parametrize(
     "step, load, workers, ok, words",
     [
-        (100, 60, 2, True, "the loader waits"),
+        (100, 60, 2, True, "pictures are ready before"),
         (100, 60, 1, False, "set data.workers: 2"),
         (1000, 60, 4, False, "here are 4 cores"),
         (10, 1000, 0, True, "cost little"),
