@@ -8,7 +8,6 @@ was interrupted. On a card whole batches are encoded, which are equal to roundin
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,18 +20,16 @@ from ...data.batches.views import ViewMaker
 from ...data.sources.base import Source
 from ...data.sources.pictures import content_digest
 from ...data.sources.usable import read_row
-from ...device import current_device
 from ...errors import ConfigError, DataError, UserError, exhausted
 from ...files.paths.place import check_folder
-from ...threads import SplitThreads, ordered_map, thread_count
+from ...threads import ordered_map, thread_count
 from ..distributed import Ranks
 from ..log.run_log import RunLog, SilentLog, duration
 from ..rig import Rig
 from ..validation import attempt, share_of
-from .tower import LockedTower, check_locked, tower_key
+from .tower import GPU_ROWS, LockedTower, check_locked, tower_key
 
 FOLDER = "image_embeddings"
-GPU_ROWS = 128
 BLOCK_ROWS, BLOCK_SECONDS = 8192, 30.0
 """Pictures, and seconds of work, after which a block is written: what a kill may lose"""
 TOLD_SECONDS = 60.0
@@ -149,19 +146,19 @@ class LockedImages:
         while waiting:
             done.update(waiting)
             bad: list[int] = []
-            yield from self._embedded(self._good(waiting, bad, stop))
+            yield from self.tower.encode_each(self._good(waiting, bad, stop))
             following = {(row + 1) % len(self.source) for row in bad}
             waiting = sorted(following - done)
 
-    def _good(self, rows: Iterable[int], bad: list[int], stop: Callable[[], bool]) -> Iterator[Read]:
-        """What must be encoded, decoded by threads; `bad` gets the rows that cannot be used."""
+    def _good(self, rows: Iterable[int], bad: list[int], stop: Callable[[], bool]) -> Iterator[tuple]:
+        """(digest, crop) of what must be encoded, decoded by threads; `bad` gets the rows that cannot be used."""
         for read in ordered_map(self._read, rows, thread_count(), ahead=2 * GPU_ROWS):
             if stop():
                 return
             if read.bad:
                 bad.append(read.row)
             elif read.crop is not None:
-                yield read
+                yield read.digest, read.crop
 
     def _read(self, row: int) -> Read:
         try:
@@ -174,19 +171,3 @@ class LockedImages:
             if exhausted(error):
                 raise
             return Read(row, bad=True)
-
-    def _embedded(self, images: Iterator[Read]) -> Iterator[tuple[str, np.ndarray]]:
-        on_cpu = current_device().is_cpu
-        size, workers = (1, thread_count()) if on_cpu else (GPU_ROWS, 1)
-
-        def groups():
-            while group := list(islice(images, size)):
-                yield group
-
-        def encoded(group):
-            return group, self.tower.encode(np.stack([read.crop for read in group]))
-
-        with SplitThreads(workers) as split:
-            for group, embeddings in ordered_map(encoded, groups(), workers, workers, split.prepare):
-                for read, embedding in zip(group, embeddings, strict=True):
-                    yield read.digest, embedding

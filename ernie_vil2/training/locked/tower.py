@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import paddle
@@ -13,8 +16,12 @@ from ...config.run import RunConfig
 from ...errors import ConfigError
 from ...objectives.views import to_device
 from ...schema import as_dict
+from ...threads import SplitThreads, ordered_map, thread_count
 from ..optimization.freeze import Freezer
 from ..step import autocast
+
+GPU_ROWS = 128
+Name = TypeVar("Name")
 
 
 def check_locked(model: nn.Layer, freezer: Freezer) -> None:
@@ -65,3 +72,18 @@ class LockedTower:
         """crops [n, S, S, 3], uint8 or float32 as a batch has them."""
         with paddle.no_grad(), autocast(self.train.precision, self.train.amp_level):
             return device.float32_copy(self.model.encode_image(to_device([crops], self.profile)))
+
+    def encode_each(self, images: Iterable[tuple[Name, np.ndarray]]) -> Iterator[tuple[Name, np.ndarray]]:
+        """(name, embedding float32 [D]) of (name, crop [S, S, 3]): on a CPU each by itself on one thread, side by side,
+        on a card in batches. The model is in evaluation mode."""
+        on_cpu, images = device.current_device().is_cpu, iter(images)
+        size, workers = (1, thread_count()) if on_cpu else (GPU_ROWS, 1)
+
+        def encoded(group):
+            names, crops = zip(*group, strict=True)
+            return list(zip(names, self.encode(np.stack(crops)), strict=True))
+
+        groups = iter(lambda: list(islice(images, size)), [])
+        with SplitThreads(workers) as split:
+            for pairs in ordered_map(encoded, groups, workers, workers, split.prepare):
+                yield from pairs
