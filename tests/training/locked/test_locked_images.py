@@ -212,6 +212,13 @@ def test_what_has_several_embeddings_of_an_image_is_refused(photos, tmp_path, se
     assert words in str(caught.value) and "cache_locked: false" in str(caught.value)
 
 
+def test_the_row_that_stands_in_for_a_bad_one_is_encoded_too(photos, tmp_path):
+    trainer = Trainer(config_of(photos, tmp_path))
+    assert trainer.locked.fill(np.array([5]), trainer._log(), lambda: False) and len(trainer.locked.kept) == 1
+    assert trainer.maker.make(trainer.source[6], 0, 6).embeds
+    trainer.close()
+
+
 def test_rows_that_are_drawn_are_those_of_the_batches(photos, tmp_path):
     trainer = Trainer(config_of(photos, tmp_path))
     assert list(filling.drawn_rows(trainer.order, 1)) == sorted(trainer.order.batch(0)[1])
