@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.doctor:
         from ..training.doctor import doctor
 
-        lines = doctor.diagnose(config)
+        lines = doctor.diagnose(config, lambda text: print(plain(f"doctor: {text}"), file=sys.stderr, flush=True))
         print(doctor.report(lines))
         return doctor.failed(lines)
     from ..training.trainer import Trainer

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ..errors import ConfigError, nearest
 from ..messages import quoted
 from ..schema import document
-from .augmentation import AugmentationConfig
+from .data import DataConfig
+from .locking import check_cache
 from .model import ModelConfig
 from .optimizer import MAX_DECAY, MAX_STEPS, OptimizerConfig
 from .tower_fields import MAX_WIDTH
@@ -15,7 +16,7 @@ CONSOLES = ("short", "full")
 IMAGE_VIEWS = ("image", "image'")
 TEXT_VIEWS = ("caption", "caption'", "tags", "tags'")
 VIEWS = (*IMAGE_VIEWS, *TEXT_VIEWS)
-MAX_BATCH, MAX_COUNT, MAX_SEED = 1 << 24, 10**9, (1 << 64) - 1
+MAX_BATCH, MAX_SEED = 1 << 24, (1 << 64) - 1
 MAX_WEIGHT = 1e6
 MIN_TEMPERATURE = 0.01
 """Where the logit scale is clamped, at 100"""
@@ -112,44 +113,13 @@ class ObjectiveConfig:
                 "objective.negatives of kind queue; set loss: infonce, or negatives: batch"
             )
 
+    def views(self) -> set[str]:
+        """The views that the pairs hold."""
+        return {view for pair in self.pairs for view in pair[:2]}
+
     def weighted_pairs(self) -> list[tuple[str, str, float]]:
         """[(view, view, weight)] with the weight filled in."""
         return [(pair[0], pair[1], float(pair[2]) if len(pair) == 3 else 1.0) for pair in self.pairs]
-
-
-@dataclass
-class DataConfig:
-    """Where samples come from and how they become views."""
-
-    train: typing.Any = document(None, "source of training: a path, or {kind: tar | tsv | mix | ..., ...}, see data.md")
-    valid: typing.Any = document(None, "source of validation, or null for none")
-    zero_shot: dict[str, typing.Any] = document(
-        dict, "{name: source} of other data, measured before and after training beside `valid`: what it forgets"
-    )
-    vocab: str | None = document(
-        None,
-        "vocabulary file, as ernie-vil2 data vocab makes it; null builds one for scenes, or takes that of init.text",
-    )
-    augmentation: AugmentationConfig | None = document(None, "training pixels; null for the plain evaluation pixels")
-    workers: int = document(
-        1, "processes of a rank that decode and augment ahead of the step; 0 for none", minimum=0, maximum=1024
-    )
-    max_bad: float = document(
-        0.01,
-        "share of the different rows read that may be bad (under 10 always may); over it the run stops",
-        minimum=0,
-        maximum=1.0,
-    )
-    damaged: str = document(
-        "skip", "pictures that decode only in part: skip, a bad row, or keep, as they are", choices=("skip", "keep")
-    )
-    shuffle_window: int = document(
-        131072, "samples that are shuffled together; whole shards are shuffled first", minimum=1, maximum=MAX_COUNT
-    )
-    reduced_decode: bool = document(True, "training JPEGs are decoded at 1/2, 1/4 or 1/8 where the crop allows it")
-    timeout: float = document(
-        300.0, "seconds that a batch may take before its loader process is named", positive=True, maximum=1e6
-    )
 
 
 @dataclass
@@ -224,6 +194,10 @@ class LoraConfig:
             if tower not in ("text", "image"):
                 raise ConfigError(f"lora.towers holds {quoted(tower)}, but the towers are text and image")
 
+    def adapted(self) -> tuple[str, ...]:
+        """The towers that get updates in this run."""
+        return tuple(self.towers) if self.rank else ()
+
 
 @dataclass
 class RunConfig:
@@ -251,3 +225,4 @@ class RunConfig:
             raise ConfigError(
                 f"optimizer.warmup {self.optimizer.warmup} is not below train.steps {self.train.steps}; lower it"
             )
+        check_cache(self.model, self.data, self.objective.views(), self.lora.adapted())

@@ -38,6 +38,9 @@ def encode(
         with keyed((seed, step, micro, "image"), len(images), len(batch)):
             raw = model.encode_image(shown, *regions(batch, images))
         embeds.update(divided(raw, images))
+    for view, raw in batch.embeds.items():
+        if views is None or view in views:
+            embeds[view] = normalise(paddle.to_tensor(raw))
     if texts:
         ids = paddle.to_tensor(stacked([batch.tokens[view] for view in texts]))
         with keyed((seed, step, micro, "text"), len(texts), len(batch)):

@@ -31,6 +31,8 @@ FREE = (
     "data.workers",
     "data.timeout",
     "data.vocab",
+    "data.cache_locked",
+    "data.cache_folder",
     "train.log_every",
     "train.keep",
     "train.save_minutes",

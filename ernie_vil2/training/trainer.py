@@ -12,8 +12,6 @@ from pathlib import Path
 from ..config.run import RunConfig
 from ..data.batches.loader import Loader
 from ..data.batches.order import Order
-from ..data.batches.views import ViewMaker
-from ..data.images.limits import limits_of
 from ..data.sources.open import open_pairs
 from ..errors import ConfigError, UserError
 from ..files.atomic import atomic_file
@@ -24,10 +22,10 @@ from ..inference.model import Model
 from ..objectives.gather import divide
 from ..schema import as_dict
 from ..stop import StopRequest
-from ..systems.registry import system_class
 from .before_after import BeforeAfter
 from .checkpoint_scores import damaged_scores, read_score
 from .distributed import Ranks, join_ranks
+from .locked.filling import LockedImages, drawn_rows
 from .log.run_log import RunLog, SilentLog
 from .loop import Walk, evaluation_due
 from .resume import check_size, compare
@@ -37,6 +35,7 @@ from .run_checkpoints import Checkpoints
 from .setup.completion import complete_settings, look_up_settings
 from .setup.initial_weights import check_init
 from .setup.preflight import check_finite, check_precision, check_second_caption, check_sharding, check_towers
+from .setup.view_maker import view_maker
 from .setup.vocabulary import open_vocabulary
 from .validation import Validation
 
@@ -91,19 +90,7 @@ class Trainer:
         self.order = Order(
             self.source.shard_sizes(), config.train.batch_size, config.seed, config.data.shuffle_window, position
         )
-        system = system_class(config.model.system)
-        self.maker = ViewMaker(
-            system.objective_of(config).views,
-            tokenizer,
-            config.model.pixels,
-            config.data.augmentation,
-            config.objective.tag_language,
-            config.seed,
-            config.data.reduced_decode,
-            limits_of(config.data.damaged),
-            system.most_boxes(config.model),
-            config.objective.second_caption,
-        )
+        self.maker = view_maker(config, tokenizer)
         self.rig = Rig(config, self.ranks, share, self.notes, fresh=saved is None)
         encoder = Model(self.rig.model, tokenizer, self.maker.limits)
         self.validation = Validation(valid, encoder, self.ranks, before_after, tuned and not self.first)
@@ -112,6 +99,8 @@ class Trainer:
             self.notes += filter(None, [self.checkpoints.abandon_after(self.first)])
         if saved:
             self._go_on(saved)
+        cached = config.data.cache_locked
+        self.locked = LockedImages(config, self.rig, self.maker, self.source, self.ranks) if cached else None
 
     def _clear(self) -> list[str]:
         """Remove what a run that was killed left half-written; sentences on what it was."""
@@ -159,7 +148,8 @@ class Trainer:
                 stop = self.stop
                 if self.unmeasured:
                     self.evaluate(self.first, log, stop)
-                path = None if ended or self.stopped else Walk(self, loader, log, stop).run()
+                ready = not ended and not self.stopped and self._encode_images(log)
+                path = Walk(self, loader, log, stop).run() if ready else None
                 self.status = stop.status if self.stopped else 0
                 return path or (Path(self.resumed) if self.resumed else None)
         except (RuntimeError, ValueError, OSError) as error:
@@ -171,6 +161,13 @@ class Trainer:
             loader.close()
             self.close()
             log.close()
+
+    def _encode_images(self, log: RunLog | SilentLog) -> bool:
+        """Have the embeddings of a locked tower at hand where the run keeps them; False where a signal came first."""
+        if self.locked is not None:
+            rows = drawn_rows(self.order, self.config.train.steps - self.first)
+            self.stopped = not self.locked.fill(rows, log, lambda: self.stop.asked)
+        return not self.stopped
 
     def _loader(self) -> Loader:
         share, data = self.rig.share, self.config.data

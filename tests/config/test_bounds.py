@@ -8,10 +8,11 @@ import typing
 import pytest
 
 from ernie_vil2.checkpoints.layouts.pixels import profile_of
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.config.load import load_run
 from ernie_vil2.config.model import ModelConfig, PixelProfile
 from ernie_vil2.config.optimizer import FreezeRule, GroupRule, OptimizerConfig
-from ernie_vil2.config.run import AugmentationConfig, ObjectiveConfig, RunConfig
+from ernie_vil2.config.run import ObjectiveConfig, RunConfig
 from ernie_vil2.config.tower_fields import EfficientNetConfig, ImageTowerConfig, TextTowerConfig
 from ernie_vil2.data.sources.mix import checked_weight
 from ernie_vil2.errors import ConfigError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ernie_vil2.config.run import AugmentationConfig, RunConfig
+from ernie_vil2.config.augmentation import AugmentationConfig
+from ernie_vil2.config.run import RunConfig
 from ernie_vil2.data.batches.views import Batch, ViewMaker
 from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import paddle
 
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.config.model import ModelConfig, PixelProfile
-from ernie_vil2.config.run import AugmentationConfig, ObjectiveConfig
+from ernie_vil2.config.run import ObjectiveConfig
 from ernie_vil2.config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.sources.scenes.source import SceneSource

@@ -4,7 +4,8 @@ import numpy as np
 import paddle
 import pytest
 
-from ernie_vil2.config.run import AugmentationConfig, ObjectiveConfig
+from ernie_vil2.config.augmentation import AugmentationConfig
+from ernie_vil2.config.run import ObjectiveConfig
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.sources.scenes.source import SceneSource
 from ernie_vil2.data.sources.scenes.vocabulary import build_vocab

@@ -15,11 +15,12 @@ from ..images.decode import applied_orientation, decode_for
 from ..images.limits import DEFAULT_LIMITS, Limits
 from ..images.placement import Placement
 from ..images.resize import centre, crop, resize_short
-from ..sources.base import Sample
-from ..sources.pictures import probe
+from ..sources.base import RowError, Sample
+from ..sources.pictures import content_digest, probe
 from ..sources.usable import row_error
 from ..tag_prompts import tag_prompt
 from ..tokenizer import Tokenizer
+from .image_embeddings import ImageEmbeddings
 
 
 @dataclass
@@ -31,7 +32,8 @@ class Batch:
     under one id are two images; text_ids: {text view: int64 [B] hashes of the texts}; present: {view: bool [B]}, where
     a sample may lack a view (no tags); index: int64 [B] positions in the source; where: B places for messages. For a
     model that takes boxes, boxes: {image view: float32 [B, most + 1, 4] as network_boxes gives them} and box_counts:
-    {image view: int64 [B]}; else both are empty.
+    {image view: int64 [B]}; else both are empty. embeds: {image view: float32 [B, D]} of images whose embeddings are
+    kept, before they are normalised; those views have no pixels.
     """
 
     pixels: dict
@@ -43,6 +45,7 @@ class Batch:
     where: list
     boxes: dict = field(default_factory=dict)
     box_counts: dict = field(default_factory=dict)
+    embeds: dict = field(default_factory=dict)
 
     def __len__(self):
         return len(self.image_ids)
@@ -63,6 +66,7 @@ class Batch:
             where=self.where[part],
             boxes={view: array[part] for view, array in self.boxes.items()},
             box_counts={view: array[part] for view, array in self.box_counts.items()},
+            embeds={view: array[part] for view, array in self.embeds.items()},
         )
 
 
@@ -75,7 +79,7 @@ def trimmed(tokens: np.ndarray) -> np.ndarray:
 @dataclass
 class Views:
     """The views of one sample, before tokenisation: {image view: [S, S, 3]} and {text view: str}; boxes: {image view:
-    what network_boxes gives}, or {}."""
+    what network_boxes gives}, or {}; embeds: {image view: float32 [D]} instead of pixels, or {}."""
 
     pixels: dict
     texts: dict
@@ -84,6 +88,7 @@ class Views:
     index: int
     where: str
     boxes: dict
+    embeds: dict
 
 
 def join(batches: Sequence[Batch]) -> Batch:
@@ -111,6 +116,7 @@ def join(batches: Sequence[Batch]) -> Batch:
         where=[place for batch in batches for place in batch.where],
         boxes=joined("boxes"),
         box_counts=joined("box_counts"),
+        embeds=joined("embeds"),
     )
 
 
@@ -153,9 +159,10 @@ class ViewMaker:
         self.limits, self.reduced, self.boxes = limits, reduced and augmentation is not None, boxes
         self.second = int(second_caption == "another")
         self.image_views = [view for view in self.views if view.startswith("image")]
+        self.kept: ImageEmbeddings | None = None
 
     def make(self, sample: Sample, epoch: int, index: int) -> Views:
-        """Views of one sample; RowError when its image cannot be used."""
+        """Views of one sample; RowError when its image cannot be used, or is not among the kept ones."""
         texts = {}
         order = generator(self.seed, epoch, index, "caption").permutation(len(sample.texts))
         for view in self.views:
@@ -164,7 +171,9 @@ class ViewMaker:
             elif view.startswith("tags"):
                 texts[view] = tag_prompt(sample.tags, self.tag_language)
         try:
-            crops, places = self._crops(sample.image, epoch, index) if self.image_views else ({}, {})
+            embeds = self._embeds(sample)
+            plain = self.image_views and not embeds
+            crops, places = self._crops(sample.image, epoch, index) if plain else ({}, {})
             picture = probe(sample) if self.image_views else ""
         except ImageError as error:
             raise row_error(sample.where, error) from None
@@ -172,7 +181,22 @@ class ViewMaker:
         if self.boxes:
             turn = applied_orientation(sample.image, self.profile) if sample.boxes else 1
             boxes = {view: network_boxes(sample.boxes, self.boxes, placed, turn) for view, placed in places.items()}
-        return Views(crops, texts, sample.id, picture, index, sample.where, boxes)
+        return Views(crops, texts, sample.id, picture, index, sample.where, boxes, embeds)
+
+    def _embeds(self, sample):
+        """{image view: the kept embedding}, {} where none are kept."""
+        if self.kept is None:
+            return {}
+        found = self.kept.find(content_digest(sample))
+        if found is None:
+            self._crops(sample.image, 0, 0)  # says what is wrong with a picture that was left out as bad
+            raise RowError(
+                sample.where,
+                "changed picture",
+                "the picture has changed since the run looked at it",
+                "go on with --resume auto, which encodes it again",
+            )
+        return dict.fromkeys(self.image_views, found)
 
     def _crops(self, image, epoch, index):
         """({image view: pixels [S, S, 3]}, {image view: their Placement}); decoded once, and resized once per scale
@@ -194,7 +218,9 @@ class ViewMaker:
         return pixels, places
 
     def pixel_shapes(self, count: int) -> dict[str, tuple[int, ...]]:
-        """{image view: shape} of the pixels of `count` samples."""
+        """{image view: shape} of the pixels of `count` samples, {} where embeddings are kept."""
+        if self.kept is not None:
+            return {}
         return dict.fromkeys(self.image_views, (count, self.profile.size, self.profile.size, 3))
 
     @property
@@ -218,4 +244,5 @@ class ViewMaker:
             box_counts={
                 view: np.array([sample.boxes[view][1] for sample in samples], np.int64) for view in samples[0].boxes
             },
+            embeds={view: np.stack([sample.embeds[view] for sample in samples]) for view in samples[0].embeds},
         )

@@ -1,7 +1,9 @@
 """Five lines on what would go wrong in a run: data, first loss, one batch learnt by heart, loader, memory and time."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,16 +19,16 @@ from ...messages import plain
 from ...objectives.views import group_of
 from ...runtime import cpu_count
 from ..distributed import Ranks
+from ..locked.tower import check_locked
 from ..log.run_log import duration, memory, memory_name
 from ..trainer import Trainer
-from .trial import Learning, Loading, timed_batches, trial
+from . import trial
+from .rates import HIGHER, LOWER, try_rates
+from .saving import Saving, measured_saving
+from .trial import LOADER_SECONDS, Learning, Loading
 
 ROWS = 512
 FEWEST_STEPS = 12
-LEARNT = 0.75
-"""Share of what could be learnt of the loss that may be left after the steps."""
-MOST_MOVED = 1.0
-"""Share of its own norm that a tower may move in these steps: beyond, a loss that is not learnt was leapt over."""
 LOSS_TOLERANCE = 0.6
 MOST_TRUNCATED, MOST_REPEATED = 10.0, 10.0
 BYTES_PER_PARAMETER = 16
@@ -57,27 +59,47 @@ def failed(lines: list[Line]) -> int:
     return int(not all(line.ok for line in lines))
 
 
-def diagnose(config: RunConfig) -> list[Line]:
-    """Five Lines for a RunConfig. Nothing is written but in a temporary folder; takes a minute or a few.
+def diagnose(config: RunConfig, say: Callable[[str], object] = lambda text: None) -> list[Line]:
+    """Five Lines for a RunConfig. Nothing is written but in a temporary folder; takes a minute or a few, which `say`
+    is told at the start, and again when a step was timed.
 
     Training is tried on one batch of at most 32 pairs on a CPU and 256 on a GPU, at the peak learning rate, in this
-    process alone. Raises what Trainer raises for a configuration or a source that cannot work at all.
+    process alone; where that is not learnt, at other rates. Raises what Trainer raises for a configuration or a source
+    that cannot work at all.
     """
+    say(
+        f"a minute or two, at most about {(LOADER_SECONDS + 2 * trial.PATIENCE) / 60:.0f}: batches are made, then up "
+        f"to {trial.STEPS} steps are taken on one of them"
+    )
     before = memory()
     with scratch_folder("doctor") as folder:
-        trainer = Trainer(trial(config, folder / "run"), ranks=Ranks())
+        trainer = Trainer(trial.trial(config, folder / "run"), ranks=Ranks())
         try:
-            loader = timed_batches(trainer)
-            learning = Learning(trainer, loader.batch)
-            learning.run()
+            if config.data.cache_locked:
+                check_locked(trainer.rig.model, trainer.rig.freezer)
+            loader = trial.timed_batches(trainer)
+            learning, reading = Learning(trainer, loader.batch), min(ROWS, len(trainer.source)) / loader.rate
+            learning.run(timed=lambda left: say(f"about {duration(left + reading)} (h:mm:ss) more"))
+            subjects = [data_line(trainer, config), first_loss_line(trainer, learning)]
+            tried = other_rates(config, learning, folder, say)
             return [
-                data_line(trainer, config),
-                first_loss_line(trainer, learning),
-                learning_line(learning, config),
+                *subjects,
+                learning_line(learning, config, tried),
                 *(measured_lines(loader, learning, config, before) if learning.seconds else unmeasured_lines()),
             ]
         finally:
             trainer.close()
+
+
+def other_rates(
+    config: RunConfig, learning: Learning, folder: Path, say: Callable[[str], object]
+) -> list[tuple[float, int | None]]:
+    """What `try_rates` finds where the run's own rate did not learn the batch in steps enough to say so."""
+    if learning.error or len(learning.losses) < FEWEST_STEPS or learning.learnt() or learning.hopeless():
+        return []
+    seconds = trial.PATIENCE / 2
+    say(f"not learnt at lr {config.optimizer.lr:g}: two other rates are tried, {seconds:.0f} s each at most")
+    return try_rates(config, learning, folder, LOWER if learning.leapt() else HIGHER, seconds)
 
 
 def data_line(trainer: Trainer, config: RunConfig) -> Line:
@@ -136,30 +158,52 @@ def first_loss_line(trainer: Trainer, learning: Learning) -> Line:
     return Line("first loss", True, text)
 
 
-def learning_line(learning: Learning, config: RunConfig) -> Line:
-    """Whether one batch is learnt by heart, and whether there is anything in it to learn."""
+def learning_line(learning: Learning, config: RunConfig, tried: Sequence[tuple[float, int | None]] = ()) -> Line:
+    """Whether one batch is learnt by heart at the run's rate, or at others that were tried, and whether there is
+    anything in it to learn."""
     reason = learning.hopeless()
     if reason:
         return Line("one batch", False, reason)
     if learning.error:
         return Line("one batch", False, f"stopped after {len(learning.losses)} steps: {learning.error}")
-    least = learning.expected()[1] if config.objective.loss == "infonce" else 0.0
     first, last, steps = learning.losses[0], min(learning.losses[-3:]), len(learning.losses)
-    left = (last - least) / max(first - least, 1e-9)
     text = f"the loss went from {first:.3f} to {last:.3f} in {steps} steps on one batch at lr {config.optimizer.lr:g}"
-    if left <= LEARNT:
-        return Line("one batch", True, text)
+    done = learning.learnt()
+    if done is not None:
+        share = f"{100 * (1 - trial.LEARNT):.0f} % of what can be learnt of it took {done}"
+        return Line("one batch", True, f"{text}, {share}: a rate that works, as far as one batch tells")
     if steps < FEWEST_STEPS:
         return Line("one batch", True, f"{text}: there was time for too few steps to say more")
-    if learning.moved > MOST_MOVED or max(learning.losses) > 1.05 * first:
-        return Line("one batch", False, f"{text}: it does not learn; lower optimizer.lr, to a third for example")
-    hint = "raise optimizer.lr, three times for example, or freeze less"
-    return Line("one batch", False, f"{text}: that is slow; {hint}")
+    if learning.leapt():
+        finding, hint = "it does not learn", "lower optimizer.lr"
+    else:
+        finding, hint = "that is slow", "freeze less, or raise optimizer.lr"
+    better = [(rate, done) for rate, done in tried if done is not None]
+    if better:
+        hint += f", to {better[0][0]:g} for example, which learnt it in {better[0][1]} steps"
+    elif tried:
+        hint += f" further than to {' and '.join(f'{rate:g}' for rate, _ in tried)}, which did not learn it either"
+    return Line("one batch", False, f"{text}: {finding}; {hint}")
 
 
 def measured_lines(loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float]) -> list[Line]:
     """The lines that need the speed of a step."""
-    return [loader_line(loader, learning, config), cost_line(loader, learning, config, before)]
+    now = memory()
+    saving = measured_saving(learning.trainer, learning)
+    kept = saving if config.data.cache_locked else None
+    lines = [loader_line(loader, learning, config, kept), cost_line(loader, learning, config, before, now)]
+    if saving is not None:
+        lines[1].text += f"; {saving_clause(saving, config, loader, learning)}"
+    return lines
+
+
+def saving_clause(saving: Saving, config: RunConfig, loader: Loading, learning: Learning) -> str:
+    """What data.cache_locked saves, or would save."""
+    kept = duration(saving.seconds(config, len(learning.trainer.source), loader))
+    rates = f"steps of {saving.rate:,.1f} instead of {learning.rate:,.1f} pairs/s"
+    if config.data.cache_locked:
+        return f"that is without data.cache_locked; with it, as configured, about {kept}, by {rates}"
+    return f"about {kept} with -o data.cache_locked=true, which encodes each image once: {rates}"
 
 
 def unmeasured_lines() -> list[Line]:
@@ -167,8 +211,12 @@ def unmeasured_lines() -> list[Line]:
     return [Line(subject, False, "not measured, as no step could be made") for subject in ("loader", "cost")]
 
 
-def loader_line(loader: Loading, learning: Learning, config: RunConfig) -> Line:
-    """Whether pictures are decoded as fast as a step uses them, and how many workers that takes."""
+def loader_line(loader: Loading, learning: Learning, config: RunConfig, kept: Saving | None = None) -> Line:
+    """Whether pictures are decoded as fast as a step uses them, and how many workers that takes; `kept` where images are
+    not decoded again."""
+    if kept is not None:
+        text = f"a step takes {kept.rate:,.1f} pairs/s, for which images are read and not decoded"
+        return Line("loader", True, f"{text}; before the first step, a process decodes {loader.rate:,.1f} a second")
     needed, workers, cores = math.ceil(learning.rate / loader.rate), config.data.workers, cpu_count()
     text = (
         f"a step takes {learning.rate:,.1f} pairs/s and a loader process makes {loader.rate:,.1f}, "
@@ -184,9 +232,11 @@ def loader_line(loader: Loading, learning: Learning, config: RunConfig) -> Line:
     return Line("loader", False, f"{text}: a step has to wait for pictures; set data.workers: {needed}")
 
 
-def cost_line(loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float]) -> Line:
-    """Memory and time of the whole run in one process."""
-    train, now, device = config.train, memory(), current_device()
+def cost_line(
+    loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float], now: dict[str, float]
+) -> Line:
+    """Memory and time of the whole run in one process; before, now: `memory()` before and after its steps."""
+    train, device = config.train, current_device()
     hours = train.steps * train.batch_size / min(learning.rate, loader.rate * max(config.data.workers, 1))
     name = memory_name(device)
     rig, negatives = learning.trainer.rig, config.objective.negatives

@@ -5,6 +5,7 @@ import math
 import os
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,12 @@ STEPS = 40
 PATIENCE = 180.0
 """Seconds after which no further step is tried."""
 LOADER_SECONDS = 10.0
+LEARNT = 0.75
+"""Share of what could be learnt of the loss that may be left after the steps."""
+MOST_MOVED = 1.0
+"""Share of its own norm that a tower may move in these steps: beyond, a loss that is not learnt was leapt over."""
+WARM = 3
+"""Steps after which a step is timed well enough to say how long the others take"""
 
 
 def trial(config: RunConfig, folder: str | os.PathLike) -> RunConfig:
@@ -38,7 +45,7 @@ def trial(config: RunConfig, folder: str | os.PathLike) -> RunConfig:
     config.output = str(folder)
     most = BATCH_ON_CPU if current_device().is_cpu else BATCH_ON_GPU
     config.train.batch_size = min(config.train.batch_size, most)
-    config.train.spike = 0.0
+    config.train.spike, config.data.cache_locked = 0.0, False
     config.objective.negatives, config.objective.temperature = BatchNegatives(), None
     config.optimizer.schedule = "constant"
     config.optimizer.warmup = min(config.optimizer.warmup, 3)
@@ -81,17 +88,19 @@ class Learning:
         self.trainer, self.batch = trainer, batch
         self.losses, self.seconds, self.first, self.error, self.moved = [], [], {}, None, 0.0
 
-    def run(self) -> None:
-        """Take up to STEPS steps."""
+    def run(self, patience: float | None = None, timed: Callable[[float], object] = lambda seconds: None) -> None:
+        """Take up to STEPS steps, for `patience` seconds, by default PATIENCE; `timed` is called once, with the seconds
+        that those to come should take."""
+        patience = PATIENCE if patience is None else patience
         rig = self.trainer.rig
         updates = Updates(rig.weights, rig.towers)
         weights = tower_norms(rig.weights.values, updates.ranges, "norm")
         updates.before()
-        self._steps()
+        self._steps(patience, timed)
         moved = updates.after().values()
         self.moved = max(update / max(weight, 1e-9) for update, weight in zip(moved, weights.values(), strict=True))
 
-    def _steps(self):
+    def _steps(self, patience, timed):
         self.trainer.rig.model.train()
         began = time.perf_counter()
         try:
@@ -101,8 +110,11 @@ class Learning:
                 self.seconds.append(time.perf_counter() - start)
                 self.first = self.first or values
                 self.losses.append(values["loss"])
-                if time.perf_counter() - began > PATIENCE:
+                spent = time.perf_counter() - began
+                if spent > patience:
                     break
+                if len(self.seconds) == WARM:
+                    timed(min((STEPS - WARM) * self.seconds[-1], patience - spent))
         except UserError as error:
             self.error = str(error)
 
@@ -110,6 +122,22 @@ class Learning:
     def rate(self) -> float:
         """Pairs a second of a step; the first steps, which warm up, do not count."""
         return len(self.batch) / statistics.median(self.seconds[2:] or self.seconds)
+
+    def learnt(self) -> int | None:
+        """Steps until no more than LEARNT of what could be learnt of the loss was left; None where more is at the end.
+
+        The best of the last three counts, since dropout moves each of them.
+        """
+        objective = self.trainer.config.objective
+        least = self.expected()[1] if objective.loss == "infonce" else 0.0
+        enough = least + LEARNT * max(self.losses[0] - least, 1e-9)
+        if min(self.losses[-3:]) > enough:
+            return None
+        return next(step for step in range(1, len(self.losses) + 1) if self.losses[step - 1] <= enough)
+
+    def leapt(self) -> bool:
+        """Whether the loss rose, or the weights moved by as much as they are."""
+        return self.moved > MOST_MOVED or max(self.losses) > 1.05 * self.losses[0]
 
     def hopeless(self) -> str | None:
         """Why nothing can be learnt of the batch, and what to do; None where something can."""

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.config.model import PIXEL_PROFILES
-from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.loader import Loader
 from ernie_vil2.data.batches.order import Order
 from ernie_vil2.data.batches.views import ViewMaker, join

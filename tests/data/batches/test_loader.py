@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.config.model import PixelProfile
-from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.loader import Loader
 from ernie_vil2.data.batches.order import Order
 from ernie_vil2.data.batches.views import ViewMaker

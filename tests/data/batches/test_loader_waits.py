@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 import pytest
 
 from ernie_vil2 import waiting
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.config.model import PixelProfile
-from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.loader import Loader
 from ernie_vil2.data.batches.order import Order
 from ernie_vil2.data.batches.views import ViewMaker

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.config.model import PixelProfile
-from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.images.resize import crop
 from ernie_vil2.data.sources.base import RowError, Sample

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ernie_vil2.config.run import AugmentationConfig
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.data.images import augment as steps
 from ernie_vil2.data.images.augment import augment
 from ernie_vil2.data.images.resize import resize_short

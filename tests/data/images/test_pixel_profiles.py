@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
-from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.images.pixels import normalise, preprocess

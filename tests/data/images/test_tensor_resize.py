@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.config.model import PIXEL_PROFILES
-from ernie_vil2.config.run import AugmentationConfig
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.data.images.decode import decode
 from ernie_vil2.data.images.limits import limits_of

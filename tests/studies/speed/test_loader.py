@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ernie_vil2.cli.bench.main import main
-from ernie_vil2.config.run import AugmentationConfig
+from ernie_vil2.config.augmentation import AugmentationConfig
 from ernie_vil2.data.images.pixels import normalise, preprocess
 from ernie_vil2.data.sources.open import open_source
 from ernie_vil2.studies.speed import loader, plain_loader

@@ -147,13 +147,13 @@ def test_memory_and_time_are_scaled_to_the_whole_run(tmp_path, monkeypatch):
     monkeypatch.setattr(Device, "memory_total", lambda self: 2000.0)
     before = {"memory_mb": 200.0, "memory_peak_mb": 300.0}
     small = run_config(tmp_path, {"batch_size": 32, "steps": 900})
-    line = doctor.cost_line(Loading(None, 80.0), stub(10.0), small, before)
+    line = doctor.cost_line(Loading(None, 80.0), stub(10.0), small, before, doctor.memory())
     assert line.ok and "1,800 MB of 2,000 MB" in line.text and "0:48:00" in line.text
     large = run_config(tmp_path, {"batch_size": 320, "steps": 900})
-    line = doctor.cost_line(Loading(None, 5.0), stub(10.0), large, before)
+    line = doctor.cost_line(Loading(None, 5.0), stub(10.0), large, before, doctor.memory())
     assert not line.ok and "set train.micro_batch: 28" in line.text and "16:00:00" in line.text
     large.train.micro_batch = 28
-    assert doctor.cost_line(Loading(None, 5.0), stub(10.0), large, before).ok
+    assert doctor.cost_line(Loading(None, 5.0), stub(10.0), large, before, doctor.memory()).ok
 
 
 @pytest.mark.parametrize("size, momentum", [(8, 0.9), (9600, 0.999)])
@@ -179,10 +179,12 @@ def test_the_copy_and_the_queue_take_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(Device, "memory_total", lambda self: 2000.0)
     before = {"memory_mb": 200.0, "memory_peak_mb": 300.0}
     queue = {"negatives": {"kind": "queue", "size": 2**20}}
-    line = doctor.cost_line(Loading(None, 80.0), stub(10.0), run_config(tmp_path, objective=queue), before)
+    line = doctor.cost_line(
+        Loading(None, 80.0), stub(10.0), run_config(tmp_path, objective=queue), before, doctor.memory()
+    )
     assert "about 1,256 MB" in line.text, "two views of 2**20 keys of 32 values are 256 MiB more"
     wider = run_config(tmp_path, objective=queue, model={"settings": {"embed_dim": 64}})
-    assert "about 1,512 MB" in doctor.cost_line(Loading(None, 80.0), stub(10.0), wider, before).text
+    assert "about 1,512 MB" in doctor.cost_line(Loading(None, 80.0), stub(10.0), wider, before, doctor.memory()).text
 
 
 @pytest.mark.parametrize("kind", ["gpu", "xpu", "npu"])
@@ -192,7 +194,9 @@ def test_what_must_fit_on_a_card_is_the_cards_memory(tmp_path, monkeypatch, kind
     monkeypatch.setattr(doctor, "current_device", lambda: Device(kind))
     monkeypatch.setattr(Device, "memory_total", lambda self: 2000.0)
     before = {**host, f"{kind}_memory_mb": 200.0, f"{kind}_memory_peak_mb": 200.0}
-    line = doctor.cost_line(Loading(None, 80.0), stub(10.0), run_config(tmp_path, {"batch_size": 32}), before)
+    line = doctor.cost_line(
+        Loading(None, 80.0), stub(10.0), run_config(tmp_path, {"batch_size": 32}), before, doctor.memory()
+    )
     assert line.ok and "1,800 MB of 2,000 MB" in line.text
 
 
