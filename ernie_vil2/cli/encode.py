@@ -1,4 +1,4 @@
-"""Embeddings of the texts and images of a source: `encode.py --model M --input FILE --output OUT`; resumable.
+"""Embeddings of the texts and images of a source: `ernie-vil2 encode --model M --input FILE --output OUT`; resumable.
 
 OUT becomes a directory of image.npy, image_ids.txt, text.npy, text_ids.txt and text_keys.npy (of images or texts alone
 with `--only`, or where a source has nothing else), or with `--format

@@ -1,4 +1,4 @@
-"""`eval.py compare RUN...`: our results beside the published ones, as Markdown, JSON and an HTML report."""
+"""`ernie-vil2 eval compare RUN...`: our results beside the published ones, as Markdown, JSON and an HTML report."""
 
 from pathlib import Path
 

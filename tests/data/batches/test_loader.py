@@ -155,7 +155,7 @@ def test_too_many_broken_samples_stop_the_run_with_counts_by_cause(maker, worker
     with pytest.raises(
         DataError,
         match=r"20 of 40 .* \(20 torn\), more than data.max_bad 0.01; the last ones are "
-        r"noise:\d+, .*mend it; .*data.py check",
+        r"noise:\d+, .*mend it; .*ernie-vil2 data check",
     ):
         list(loader)
     assert loader.counts.causes == {"torn": 20}

@@ -12,6 +12,7 @@ from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.schema import build
 from ernie_vil2.training.locked import filling
+from ernie_vil2.training.locked.filling import LockedImages
 from ernie_vil2.training.trainer import Trainer
 from tests.training.runs import arrays, different
 
@@ -210,6 +211,20 @@ def test_what_has_several_embeddings_of_an_image_is_refused(photos, tmp_path, se
     with pytest.raises(ConfigError, match="data.cache_locked") as caught:
         Trainer(config_of(photos, tmp_path, **sections))
     assert words in str(caught.value) and "cache_locked: false" in str(caught.value)
+
+
+def test_keys_of_a_queue_come_from_them_too_unless_the_copy_has_another_tower(photos, tmp_path):
+    queue = {"negatives": {"kind": "queue", "size": 12, "momentum": 0.9}}
+    for name, cached in (("plain", False), ("kept", True)):
+        Trainer(config_of(photos, tmp_path / name, cached, objective=queue)).run()
+    assert different(arrays(tmp_path / "plain", 6), arrays(tmp_path / "kept", 6)) == []
+    assert records(tmp_path / "plain") == records(tmp_path / "kept")
+    trainer = Trainer(config_of(photos, tmp_path / "other", objective=queue))
+    first = trainer.rig.momentum.system.model.visual.parameters()[0]
+    first.set_value(first + 1.0)
+    with pytest.raises(ConfigError, match="the copy that encodes keys"):
+        LockedImages(trainer.config, trainer.rig, trainer.maker, trainer.source, trainer.ranks)
+    trainer.close()
 
 
 def test_the_row_that_stands_in_for_a_bad_one_is_encoded_too(photos, tmp_path):
