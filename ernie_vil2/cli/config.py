@@ -4,12 +4,13 @@ import sys
 
 from ..config.recipes import recipe_names, recipe_path
 from ..files.paths.program import typed
+from ..files.text import read_lines, read_text
 from .arguments import Parser
 
 
 def title(name: str) -> str:
     """The first line of a recipe's head, which says what it is for."""
-    return recipe_path(name).read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    return read_lines(recipe_path(name))[0].lstrip("# ")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -18,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="a recipe, such as demo or finetune/own_pairs")
     options = parser.parse_args(argv)
     if options.name is not None:
-        sys.stdout.write(recipe_path(options.name).read_text(encoding="utf-8"))
+        sys.stdout.write(read_text(recipe_path(options.name)))
         return
     names = recipe_names()
     width = max(map(len, names))

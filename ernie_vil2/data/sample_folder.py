@@ -53,7 +53,7 @@ def write_sample(folder: str | os.PathLike) -> None:
         (target / "table.csv").write_bytes(table(names, samples).encode("gbk"))
         (target / "pairs.tsv").write_text(
             "".join(
-                f"{sample.texts[0]}\t{name}\t{base64.b64encode(picture).decode()}\n"
+                f"{sample.texts[0]}\t{name}\t{str(base64.b64encode(picture), 'ascii')}\n"
                 for name, sample, picture in zip(names, samples, pictures, strict=True)
             ),
             encoding="utf-8",

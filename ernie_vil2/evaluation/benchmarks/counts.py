@@ -5,6 +5,12 @@ from collections.abc import Mapping, Sequence
 from ...errors import DataError
 
 INCOMPARABLE = ": not comparable with published figures"
+UNLIKE_PUBLISHED = ", so figures cannot be compared with published ones"
+
+
+def is_incomparable(note: str) -> bool:
+    """Whether a note of a row says that its figures may not stand beside published ones."""
+    return note.endswith((INCOMPARABLE, UNLIKE_PUBLISHED))
 
 
 def check_counts(
@@ -42,7 +48,7 @@ def check_count(what: str, found: int, published: int | None, allow: bool) -> tu
     if published is None or found == published:
         return ()
     text = f"{what}: {found:,} instead of the published {shown(published)}"
-    return settled(text, f"{text}, so figures cannot be compared with published ones", allow)
+    return settled(text, f"{text}{UNLIKE_PUBLISHED}", allow)
 
 
 def settled(refusal: str, note: str, allow: bool) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from .tables import facts, pairs_counted
 
 def to_markdown(comparison: dict[str, Any]) -> str:
     """The comparison as a Markdown page."""
-    parts = [f"# {plain(comparison['title'])}", plain(comparison["caveat"])]
+    parts = [f"# {plain(comparison['title'])}", *[plain(comparison["caveat"])] * bool(comparison["caveat"])]
     parts += [part for one in comparison["benchmarks"] for part in benchmark_parts(one)]
     if comparison["thresholds"]:
         parts += ['## Which score means "the same"', plain(comparison["thresholds_explained"])]
@@ -21,7 +21,9 @@ def to_markdown(comparison: dict[str, Any]) -> str:
 
 def benchmark_parts(one: dict[str, Any]) -> Iterator[str]:
     """Heading, protocol, table and footnotes of a benchmark."""
-    yield f"## {plain(one['benchmark'])}"
+    yield f"## {plain(one['title'])}"
+    if one["size"]:
+        yield plain(one["size"])
     if one["protocol"]:
         yield f"Protocol: {plain(one['protocol'])}."
     rows = []

@@ -13,6 +13,7 @@ from ..runs.records import Run
 from .charts import recall_figure, score_figure
 from .columns import DASH, DECISION_COLUMNS, DIRECTIONS, figure
 from .error_cards import error_section
+from .example_cards import example_section
 from .published_figures import FINE_TUNED, published_for
 from .tables import facts, pairs_counted
 
@@ -34,7 +35,8 @@ def page(comparison: dict[str, Any], runs: Sequence[Run]) -> str:
                 *(threshold_part(table, analysis, not place) for place, (table, (_, analysis)) in enumerate(tables)),
             )
         )
-        sections += [error_section(name, analysis) for name, analysis in analysed]
+        for name, analysis in analysed:
+            sections += [*example_section(name, analysis), error_section(name, analysis)]
     return template("compare.html").substitute(
         title=escape(comparison["title"]),
         style=shared_style(),
@@ -57,13 +59,18 @@ def benchmark_section(one: dict[str, Any], analysed: Analysed) -> str:
     )
     footnotes = "\n".join(f"<li>{spoken(text)}</li>" for text in one["footnotes"])
     return section(
-        one["benchmark"],
+        one["title"],
+        note(one["size"]) if one["size"] else "",
         note(f"Protocol: {one['protocol']}.") if one["protocol"] else "",
         f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>',
         f'<ol class="footnotes">\n{footnotes}\n</ol>' if footnotes else "",
         curves(
-            [(name, analysis) for name, analysis in analysed if analysis["benchmark"] == one["benchmark"]],
-            one["benchmark"],
+            [
+                (name, analysis)
+                for name, analysis in analysed
+                if analysis["benchmark"] == one["benchmark"] and name in {row["name"] for row in one["rows"]}
+            ],
+            None if one["own"] else one["benchmark"],
             [name for name in DIRECTIONS if f"{name}_r1" in one["columns"]],
         ),
     )

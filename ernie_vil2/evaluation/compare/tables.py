@@ -5,13 +5,14 @@ Every figure is the text that is shown: ours rounded as the release does, a publ
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ..benchmarks.counts import is_incomparable
 from ..metrics import thresholds
-from ..runs.records import Run
+from ..runs.records import Result, Run
 from .columns import COLUMNS, DECISION_COLUMNS, HIDDEN, shown, with_means
 from .published_figures import HARNESS_CAVEAT, protocol_of, published_for
 
@@ -24,26 +25,33 @@ EXPLAINED = (
     "belong to one model and one kind of data."
 )
 CHECKSUMS_DIFFER = "The data checksums of these runs differ: they did not read the same files."
+OWN, PART = "your own set", "a part of the benchmark"
+ALONE = "No published figures stand here: none were measured on these pictures."
 COMPUTED = "≈ is computed here from the rounded figures of its source."
 
 
 def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
     """The comparison of Runs as a JSON-able dictionary.
 
-    title, caveat; runs: their names; benchmarks: {benchmark, protocol, columns, rows, footnotes} each, a row being
-    {name, kind (ours, published), setting, source, values, computed, footnotes (numbers from 1)}; thresholds: per run
-    that compared images with texts {run, benchmark, counts, rows, picks}; provenance: what a run's rows came from.
+    title, caveat; runs: their names; benchmarks: {benchmark, title, own, size, protocol, columns, rows, footnotes}
+    each: those beside published figures first, then sets of one's own and parts of benchmarks, whose `size` is told and
+    beside which nothing published stands (`own` is true). A row is {name, kind (ours, published), setting, source,
+    values, computed, footnotes (numbers from 1)}; thresholds: per run that compared images with texts {run,
+    benchmark, counts, rows, picks}; provenance: what a run's rows came from.
     Raises DataError when a run is given twice.
     """
     names = run_names([run.path for run in runs])
     named = list(zip(names, runs, strict=True))
-    benchmarks = list(dict.fromkeys(result.benchmark for run in runs for result in run.results))
+    places = sorted(
+        dict.fromkeys(place_of(result) for run in runs for result in run.results), key=lambda one: bool(one.apart)
+    )
+    tables = [benchmark_table(place, named, places) for place in places]
     return {
         "format": 1,
         "title": f"Comparison of {names[0]}" if len(names) == 1 else f"Comparison of {len(names)} runs",
         "runs": names,
-        "caveat": HARNESS_CAVEAT,
-        "benchmarks": [benchmark_table(benchmark, named) for benchmark in benchmarks],
+        "caveat": HARNESS_CAVEAT * any(row["kind"] == "published" for table in tables for row in table["rows"]),
+        "benchmarks": tables,
         "thresholds_explained": EXPLAINED,
         "thresholds": [threshold_tables(name, run.analysis) for name, run in named if run.analysis],
         "provenance": [entry for name, run in named for entry in origins(name, run)],
@@ -63,9 +71,47 @@ def run_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def benchmark_table(benchmark: str, named: Sequence[tuple[str, Run]]) -> dict[str, Any]:
-    """The table of one benchmark and protocol: our rows in the given order, then the published ones."""
-    footnotes, rows, sums = [], [], set()
+@dataclass(frozen=True)
+class Place:
+    """The table that a row belongs to. apart: what it is of, where no published figure may stand beside it; its rows
+    are then those of one content."""
+
+    benchmark: str
+    apart: str = ""
+    counts: tuple[tuple[str, int], ...] = ()
+    data: str = ""
+
+    def title(self, others: Sequence["Place"]) -> str:
+        """The heading, with the beginning of the checksum where another set has the same name."""
+        if not self.apart:
+            return self.benchmark
+        alike = sum(bool(other.apart) and other.benchmark == self.benchmark for other in others) > 1
+        return f"{self.benchmark}: {self.apart}" + (f", data {self.data[:8]}" if alike else "")
+
+    @property
+    def size(self) -> str:
+        """How many of what a set apart has, and what chance finds in it."""
+        if not self.apart:
+            return ""
+        images = dict(self.counts).get("images", 0)
+        told = [", ".join(f"{number:,} {what}" for what, number in self.counts) + "."]
+        if images:
+            first, ten = (f"{100 * min(1.0, k / images):.3g} %" for k in (1, 10))
+            told.append(f"A random order of the images has the right one first for {first}, among ten for {ten}.")
+        return " ".join([*told, ALONE])
+
+
+def place_of(result: Result) -> Place:
+    """The table of a row."""
+    if not (result.own or any(map(is_incomparable, result.notes))):
+        return Place(result.benchmark)
+    data = str(result.provenance.get("data_sha256") or "")
+    return Place(result.benchmark, OWN if result.own else PART, tuple(result.counts.items()), data)
+
+
+def benchmark_table(place: Place, named: Sequence[tuple[str, Run]], places: Sequence[Place]) -> dict[str, Any]:
+    """A table: our rows in the given order, then the published ones."""
+    benchmark, footnotes, rows, sums = place.benchmark, [], [], set()
 
     def notes(texts):
         for text in texts:
@@ -75,7 +121,7 @@ def benchmark_table(benchmark: str, named: Sequence[tuple[str, Run]]) -> dict[st
 
     for name, run in named:
         for result in run.results:
-            if result.benchmark == benchmark:
+            if place_of(result) == place:
                 sums.add(str(result.provenance.get("data_sha256")))
                 values = {key: shown(key, value) for key, value in result.metrics.items() if key not in HIDDEN}
                 if "i2t_r1" not in values and "t2i_mean" in values:  # one direction: the mean of both would repeat it
@@ -84,7 +130,7 @@ def benchmark_table(benchmark: str, named: Sequence[tuple[str, Run]]) -> dict[st
     if len(sums) > 1:
         for row in rows:
             row["footnotes"] = sorted({*row["footnotes"], *notes([CHECKSUMS_DIFFER])})
-    for one in published_for(benchmark):
+    for one in () if place.apart else published_for(benchmark):
         values, computed = with_means(one.printed)
         texts = [f"Source: {one.source}.", *[one.footnote] * bool(one.footnote), *[COMPUTED] * bool(computed)]
         rows.append(table_row(one.model, "published", one.setting, one.source, values, computed, notes(texts)))
@@ -93,6 +139,9 @@ def benchmark_table(benchmark: str, named: Sequence[tuple[str, Run]]) -> dict[st
     others = [key for row in rows for key in row["values"] if key not in COLUMNS]
     return {
         "benchmark": benchmark,
+        "title": place.title(places),
+        "own": bool(place.apart),
+        "size": place.size,
         "protocol": protocol_of(benchmark),
         "columns": {key: COLUMNS.get(key, key.replace("_", " ")) for key in [*known, *dict.fromkeys(others)]},
         "rows": rows,

@@ -17,6 +17,7 @@ from ...errors import UserError
 from ..metrics.ranks import TIE, checked, normalise, positive_pairs, ranks
 from ..metrics.thresholds import SIZE, count_scores
 from .analysis_record import COUNTS, DIRECTIONS
+from .examples import examples
 from .records import Outcome, Result
 
 BLOCK = 1 << 22
@@ -61,6 +62,7 @@ def analyse(outcome: Outcome, block: int = BLOCK) -> dict[str, Any]:
     counts = dict(
         zip(COUNTS, (len(images), len(texts), len(pairs), len(images) * len(texts) - len(pairs)), strict=True)
     )
+    asked = examples(images, texts, pairs, found["t2i"])
     return {
         "benchmark": benchmark_of(outcome.results, counts),
         "counts": counts,
@@ -70,7 +72,8 @@ def analyse(outcome: Outcome, block: int = BLOCK) -> dict[str, Any]:
         "wrong": {name: int((found[name] > 0).sum()) for name in DIRECTIONS},
         "queries": {name: len(queries[name]) for name in DIRECTIONS},
         "errors": errors,
-        **shown(errors, pairs, outcome),
+        "examples": asked,
+        **shown(errors, asked, pairs, outcome),
     }
 
 
@@ -149,12 +152,16 @@ def hardest(queries: np.ndarray, rank: np.ndarray, wrong: Best, right: Best) -> 
     ]
 
 
-def shown(errors: dict[str, list[dict[str, Any]]], pairs: np.ndarray, outcome: Outcome) -> dict[str, dict[str, Any]]:
-    """Texts and small pictures of what the errors name: {texts: {row: text}, captions: {image row: row of one of its
-    texts}, thumbnails: {image row: JPEG in base64}}."""
+def shown(
+    errors: dict[str, list[dict[str, Any]]], asked: list[dict[str, Any]], pairs: np.ndarray, outcome: Outcome
+) -> dict[str, dict[str, Any]]:
+    """Texts and small pictures of what errors and examples name: {texts: {row: text}, captions: {image row: row of one
+    of its texts}, thumbnails: {image row: JPEG in base64}}."""
     candidates = ("wrong", "right")
     image_rows = {one[key] for one in errors["t2i"] for key in candidates} | {one["query"] for one in errors["i2t"]}
+    image_rows |= {row for one in asked for row in one["images"]}
     text_rows = {one[key] for one in errors["i2t"] for key in candidates} | {one["query"] for one in errors["t2i"]}
+    text_rows |= {one["query"] for one in asked}
     owned = pairs[np.isin(pairs[:, 1], list(image_rows))][::-1]
     captions = {str(image): int(text) for text, image in owned}
     text_rows |= set(captions.values())

@@ -170,6 +170,7 @@ def test_thumbnails_are_small_jpegs_of_the_images_concerned(random_image):
     found = analyse(outcome)
     named = {error[key] for error in found["errors"]["t2i"] for key in ("wrong", "right")}
     named |= {error["query"] for error in found["errors"]["i2t"]}
+    named |= {row for example in found["examples"] for row in example["images"]}
     assert {int(row) for row in found["thumbnails"]} == named - {3, 4} and named & {3, 4}
     for row, data in found["thumbnails"].items():
         pixels = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)

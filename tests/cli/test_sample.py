@@ -1,0 +1,62 @@
+"""`sample`: the same files each time, in every form that a user may have, and nothing of a user replaced."""
+
+import pytest
+
+from ernie_vil2.cli import sample
+from ernie_vil2.data.check.check import check
+from ernie_vil2.data.sample_folder import FILES
+from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.data.tokenizer import Tokenizer
+from ernie_vil2.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sample") / "mine"
+    sample.main([str(path)])
+    return path
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_same_files_are_written_each_time(folder, tmp_path):
+    sample.main([str(tmp_path / "again")])
+    assert contents(folder) == contents(tmp_path / "again")
+    assert {path.name for path in folder.iterdir()} == {*FILES, "sample.json"}
+
+
+def test_every_form_holds_the_same_pictures_and_captions(folder):
+    lines = open_source(folder / "photos.jsonl")
+    assert len(lines) == 12 and all(len(row.texts) == 3 and row.tags for row in lines)
+    for name in ("table.csv", "pairs.tsv"):
+        rows = list(open_source(folder / name))
+        assert [row.texts[0] for row in rows] == [row.texts[0] for row in lines]
+    assert [row.id for row in open_source(folder / "pairs.tsv")] == [row.id for row in lines]
+    assert "图片,描述\r\n".encode("gbk") in (folder / "table.csv").read_bytes()
+    ids = [[row.id for row in open_source(folder / f"{part}.jsonl")] for part in ("train", "valid")]
+    assert sorted(ids[0] + ids[1]) == [row.id for row in lines] and (len(ids[0]), len(ids[1])) == (8, 4)
+
+
+def test_its_vocabulary_knows_every_caption(folder):
+    tokenizer = Tokenizer(folder / "vocab.txt")
+    texts = [text for row in open_source(folder / "photos.jsonl") for text in row.texts]
+    assert not any(tokenizer.unk_id in ids for ids in tokenizer.encode(texts).tolist())
+
+
+def test_the_check_finds_nothing_wrong(folder):
+    report = check(open_source(folder / "photos.jsonl"))
+    assert report.bad == 0 and report.rows == 12
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path, capsys):
+    sample.main([str(tmp_path / "mine")])
+    told = capsys.readouterr().out
+    assert "12 pictures" in told and f"cd {tmp_path}/mine" in told
+    sample.main([str(tmp_path / "mine")])  # its own alone is replaced
+    (tmp_path / "mine/notes.txt").write_text("mine")
+    for more in ([], ["--replace"]):
+        with pytest.raises(ConfigError, match="not a sample with nothing else in it, so it is not replaced"):
+            sample.main([str(tmp_path / "mine"), *more])
+    assert (tmp_path / "mine/notes.txt").read_text() == "mine"
