@@ -226,7 +226,7 @@ def test_options_that_a_benchmark_has_not(model, tmp_path, more, words):
         ["--model", "m", "--input", "i", "--benchmark", "muge", "--data", "d"],
         ["--embeddings", "e", "--split", "val"],
         ["--model", "m", "--benchmark", "muge", "--data", "d", "--protocol", "official"],
-        ["--model", "m", "--input", "i", "--output", "o"],
+        ["--embeddings", "e", "--output", "o"],
         ["--model", "m", "--input", "i", "-o", "a=1"],
     ],
 )

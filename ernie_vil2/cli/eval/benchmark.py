@@ -34,7 +34,6 @@ def add_options(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--boxes", metavar="FILE", help="JSON lines {id, boxes} of its images, for a model that takes boxes"
     )
-    group.add_argument("--output", metavar="RUN", help="folder to write figures and provenance to, for `eval compare`")
     group.add_argument(
         "--allow-counts",
         action="store_true",

@@ -1,7 +1,7 @@
 """Retrieval metrics of embeddings, of a model on a source, or of a model on a public benchmark (`--benchmark NAME`).
 
 eval --embeddings OUT                       what ernie-vil2 encode wrote, or the release's text file
-eval --model M --input FILE                 a source of images and texts
+eval --model M --input FILE                 a source of images and texts; with --output RUN kept for `compare`
 eval --model M --benchmark NAME --data DIR  coco-cn, coco-cn@5k, flickr30k-cn, muge, aic-icc, flickr30k, mscoco, ...
 eval --model M --benchmark scenes           drawn scenes, without files: retrieval, pairs of texts, images by labels
 eval compare RUN...                         runs that were written with --output, side by side
@@ -11,21 +11,17 @@ eval calibrate INDEX --pairs FILE           the score from which two things are 
 import argparse
 import sys
 
-from ...data.sources.base import IMAGE_ALONE, TEXT_ALONE, require_sides
 from ...evaluation import retrieval
 from ...evaluation.benchmarks import registry
 from ...evaluation.embeddings import read_embeddings
-from ...evaluation.encoding import Progress, encode_source
-from ...evaluation.metrics.finite import finite
+from ...evaluation.encoding import Progress
 from ...evaluation.runs import results as runs
 from ...files.claim import Claims
 from ...files.json_files import write_json
-from ...messages import plain
 from ..arguments import Parser, add_damaged, add_engine, add_replace, model_path
-from ..progress import rewrite, tell
-from ..sources import opened
+from ..progress import rewrite
 from ..stopping import stoppable
-from . import benchmark, calibrate, compare
+from . import benchmark, calibrate, compare, own_source
 
 
 def counter(what: str = "samples") -> Progress:
@@ -52,6 +48,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--skip-broken", action="store_true", help="leave out broken samples and count them")
     add_damaged(parser)
     add_engine(parser)
+    told = "with --model: folder to write figures, provenance, queries and errors to, for `eval compare`"
+    parser.add_argument("--output", metavar="RUN", help=told)
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file")
     add_replace(parser)
     benchmark.add_options(parser.add_argument_group("public benchmarks"))
@@ -70,43 +68,26 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--protocol does not go with --benchmark; name a protocol with it, as in coco-cn@1k-official")
     if args.benchmark and args.data is None and not registry.benchmark(args.benchmark).drawn:
         parser.error("--benchmark needs --data DIR")
-    of_benchmarks = args.data, args.output, args.split, args.allow_counts, args.boxes, args.options
+    of_benchmarks = args.data, args.split, args.allow_counts, args.boxes, args.options
     if not args.benchmark and any(of_benchmarks):
-        parser.error("--data, --output, --split, --allow-counts, --boxes and -o belong to --benchmark")
+        parser.error("--data, --split, --allow-counts, --boxes and -o belong to --benchmark")
+    if args.embeddings and args.output:
+        parser.error("--output belongs to --model: a run folder shows pictures and texts, which embeddings have not")
     inputs = [args.embeddings, args.model, args.input, args.vocab, args.ids, args.data, args.boxes]
     claims = Claims("eval", inputs, args.replace)
     claims.folder(args.output, "a run folder with nothing else in it", runs.is_run_alone)
     claims.file(args.json)
+    command = [sys.argv[0], *argv]
     if args.benchmark:
-        return benchmark.run(args, [sys.argv[0], *argv], counter("images and texts"))
-    return measure(args)
+        return benchmark.run(args, command, counter("images and texts"))
+    return measure(args) if args.embeddings else own_source.run(args, command, counter())
 
 
 def measure(args: argparse.Namespace) -> None:
-    """Embeddings, or a model on a source."""
-    if args.embeddings:
-        embeddings = read_embeddings(args.embeddings, args.ids)
-    else:
-        import ernie_vil2
-
-        source = opened(args.input, sys.stderr)
-        require_sides(source, "retrieval", every=IMAGE_ALONE, some=TEXT_ALONE)
-        model = ernie_vil2.load(args.model, args.vocab, args.damaged, args.engine, args.precision)
-        tell(model.engines.told())
-        embeddings = encode_source(model, source, args.skip_broken, progress=counter())
-        owners = embeddings.text_image
-        finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
-        finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")
+    """Embeddings that were computed before."""
+    embeddings = read_embeddings(args.embeddings, args.ids)
     results = retrieval.evaluate(embeddings, args.protocol or "both")
-    print(retrieval.table(results), *(f"note: {plain(note)}" for note in embeddings.notes), sep="\n")
+    own_source.show(results, embeddings.notes)
     if args.json:
-        subject = (
-            {"embeddings": args.embeddings}
-            if args.embeddings
-            else {
-                "model": args.model,
-                "input": args.input,
-                "engines": model.engines.record,
-            }
-        )
-        write_json(args.json, {**subject, "notes": list(embeddings.notes), "protocols": results}, "eval")
+        told = {"embeddings": args.embeddings, "notes": list(embeddings.notes), "protocols": results}
+        write_json(args.json, told, "eval")

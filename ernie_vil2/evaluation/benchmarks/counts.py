@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from ...errors import DataError
 
 INCOMPARABLE = ": not comparable with published figures"
+NOT_ALL = ", so figures cannot be compared with published ones"
 
 
 def check_counts(
@@ -42,7 +43,7 @@ def check_count(what: str, found: int, published: int | None, allow: bool) -> tu
     if published is None or found == published:
         return ()
     text = f"{what}: {found:,} instead of the published {shown(published)}"
-    return settled(text, f"{text}, so figures cannot be compared with published ones", allow)
+    return settled(text, f"{text}{NOT_ALL}", allow)
 
 
 def settled(refusal: str, note: str, allow: bool) -> tuple[str, ...]:
@@ -50,6 +51,11 @@ def settled(refusal: str, note: str, allow: bool) -> tuple[str, ...]:
     if not allow:
         raise DataError(f"{refusal}; complete the files, or add --allow-counts to measure on what is there")
     return (note,)
+
+
+def is_part(notes: Sequence[str]) -> bool:
+    """Whether the notes of a result say that it was not measured on the whole benchmark."""
+    return any(note.endswith((INCOMPARABLE, NOT_ALL)) for note in notes)
 
 
 def shown(number: int | range) -> str:

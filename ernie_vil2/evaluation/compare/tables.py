@@ -11,9 +11,12 @@ from typing import Any
 
 from ...errors import DataError
 from ..metrics import thresholds
+from ..own_set import own_title
 from ..runs.records import Run
 from .columns import COLUMNS, DECISION_COLUMNS, HIDDEN, shown, with_means
+from .own_tables import Rows, own_protocol, placed, size_told
 from .published_figures import HARNESS_CAVEAT, protocol_of, published_for
+from .published_row import Published
 
 CHECKSUMS = {"data_sha256": "data", "model_sha256": "model", "config_sha256": "configuration"}
 EXPLAINED = (
@@ -30,20 +33,26 @@ COMPUTED = "≈ is computed here from the rounded figures of its source."
 def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
     """The comparison of Runs as a JSON-able dictionary.
 
-    title, caveat; runs: their names; benchmarks: {benchmark, protocol, columns, rows, footnotes} each, a row being
-    {name, kind (ours, published), setting, source, values, computed, footnotes (numbers from 1)}; thresholds: per run
+    title, caveat (of published figures, else empty); runs: their names; benchmarks: {benchmark, title, protocol, size,
+    columns, rows, footnotes} each, a row being {name, kind (ours, published), setting, source, values, computed,
+    footnotes (numbers from 1)}; own: the same of sets of one's own and of parts of benchmarks, a table for each
+    data_sha256, with its size as a sentence and no published row; thresholds: per run
     that compared images with texts {run, benchmark, counts, rows, picks}; provenance: what a run's rows came from.
     Raises DataError when a run is given twice.
     """
     names = run_names([run.path for run in runs])
     named = list(zip(names, runs, strict=True))
-    benchmarks = list(dict.fromkeys(result.benchmark for run in runs for result in run.results))
+    benchmarks, own = placed(named)
     return {
         "format": 1,
         "title": f"Comparison of {names[0]}" if len(names) == 1 else f"Comparison of {len(names)} runs",
         "runs": names,
-        "caveat": HARNESS_CAVEAT,
-        "benchmarks": [benchmark_table(benchmark, named) for benchmark in benchmarks],
+        "caveat": HARNESS_CAVEAT if benchmarks else "",
+        "benchmarks": [benchmark_table(name, name, rows, published_for(name)) for name, rows in benchmarks.items()],
+        "own": [
+            {**benchmark_table(rows[0][1].benchmark, title, rows), "size": size_told(rows[0][1])}
+            for (title, *_), rows in own.items()
+        ],
         "thresholds_explained": EXPLAINED,
         "thresholds": [threshold_tables(name, run.analysis) for name, run in named if run.analysis],
         "provenance": [entry for name, run in named for entry in origins(name, run)],
@@ -63,7 +72,7 @@ def run_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def benchmark_table(benchmark: str, named: Sequence[tuple[str, Run]]) -> dict[str, Any]:
+def benchmark_table(benchmark: str, title: str, ours: Rows, published: Sequence[Published] = ()) -> dict[str, Any]:
     """The table of one benchmark and protocol: our rows in the given order, then the published ones."""
     footnotes, rows, sums = [], [], set()
 
@@ -73,18 +82,16 @@ def benchmark_table(benchmark: str, named: Sequence[tuple[str, Run]]) -> dict[st
                 footnotes.append(text)
         return sorted(footnotes.index(text) + 1 for text in set(texts))
 
-    for name, run in named:
-        for result in run.results:
-            if result.benchmark == benchmark:
-                sums.add(str(result.provenance.get("data_sha256")))
-                values = {key: shown(key, value) for key, value in result.metrics.items() if key not in HIDDEN}
-                if "i2t_r1" not in values and "t2i_mean" in values:  # one direction: the mean of both would repeat it
-                    values.pop("mean_recall", None)
-                rows.append(table_row(name, "ours", "", "", values, [], notes(result.notes)))
+    for name, result in ours:
+        sums.add(str(result.provenance.get("data_sha256")))
+        values = {key: shown(key, value) for key, value in result.metrics.items() if key not in HIDDEN}
+        if "i2t_r1" not in values and "t2i_mean" in values:  # one direction: the mean of both would repeat it
+            values.pop("mean_recall", None)
+        rows.append(table_row(name, "ours", "", "", values, [], notes(result.notes)))
     if len(sums) > 1:
         for row in rows:
             row["footnotes"] = sorted({*row["footnotes"], *notes([CHECKSUMS_DIFFER])})
-    for one in published_for(benchmark):
+    for one in published:
         values, computed = with_means(one.printed)
         texts = [f"Source: {one.source}.", *[one.footnote] * bool(one.footnote), *[COMPUTED] * bool(computed)]
         rows.append(table_row(one.model, "published", one.setting, one.source, values, computed, notes(texts)))
@@ -93,7 +100,9 @@ def benchmark_table(benchmark: str, named: Sequence[tuple[str, Run]]) -> dict[st
     others = [key for row in rows for key in row["values"] if key not in COLUMNS]
     return {
         "benchmark": benchmark,
-        "protocol": protocol_of(benchmark),
+        "title": title,
+        "protocol": own_protocol(benchmark) or protocol_of(benchmark),
+        "size": "",
         "columns": {key: COLUMNS.get(key, key.replace("_", " ")) for key in [*known, *dict.fromkeys(others)]},
         "rows": rows,
         "footnotes": footnotes,
@@ -175,7 +184,7 @@ def written(value: Any) -> str | None:
 def pairs_counted(one: dict[str, Any]) -> str:
     """A sentence on the pairs behind a threshold table."""
     counts = one["counts"]
-    where = f" of {one['benchmark']}" if one["benchmark"] else ""
+    where = f" of {own_title(one['benchmark']) or one['benchmark']}" if one["benchmark"] else ""
     return (
         f"{counts['images']:,} images and {counts['texts']:,} texts{where}: {counts['positives']:,} right and "
         f"{counts['negatives']:,} wrong pairs. Shares in percent."
@@ -190,10 +199,13 @@ def as_json(comparison: dict[str, Any]) -> dict[str, Any]:
 
     return {
         **comparison,
-        "benchmarks": [
-            {**table, "rows": [{**row, "values": numbers(row["values"])} for row in table["rows"]]}
-            for table in comparison["benchmarks"]
-        ],
+        **{
+            key: [
+                {**table, "rows": [{**row, "values": numbers(row["values"])} for row in table["rows"]]}
+                for table in comparison[key]
+            ]
+            for key in ("benchmarks", "own")
+        },
         "thresholds": [
             {
                 **one,

@@ -16,7 +16,7 @@ def check_analysis(analysis: dict[str, Any]) -> None:
     benchmark: name or None. counts: {images, texts, positives, negatives}. recall: percentages at 1, 2, ... by
     direction. positives, negatives: `thresholds.count_scores` of the right and of the wrong pairs. queries, wrong: how
     many were asked, and of how many the first answer is wrong. errors: by direction, ERROR_FIELDS each.
-    texts, captions, thumbnails: see `analysis.shown`.
+    texts, captions, thumbnails: see `analysis.shown`. asked: see `best_images`; earlier versions wrote none.
     """
     if not isinstance(analysis["benchmark"], (str, type(None))):
         raise TypeError("benchmark")
@@ -42,6 +42,8 @@ def check_analysis(analysis: dict[str, Any]) -> None:
             for key, kind in ERROR_FIELDS.items():
                 if not (is_count(error[key]) if kind is int else is_number(error[key])):
                     raise ValueError(f"{key} of an error")
+    for one in analysis.get("asked", []):
+        check_asked(one)
     for name, fits in (
         ("texts", lambda value: isinstance(value, str)),
         ("captions", is_count),
@@ -49,6 +51,18 @@ def check_analysis(analysis: dict[str, Any]) -> None:
     ):
         if not isinstance(analysis[name], dict) or not all(map(fits, analysis[name].values())):
             raise ValueError(name)
+
+
+def check_asked(one: dict[str, Any]) -> None:
+    """The same of a query with its best images."""
+    if not (is_count(one["query"]) and is_count(one["rank"]) and one["rank"]):
+        raise ValueError("query of asked")
+    lists = one["images"], one["scores"], one["right"]
+    fits = is_count, is_number, lambda value: isinstance(value, bool)
+    if not all(isinstance(values, list) and all(map(fit, values)) for values, fit in zip(lists, fits, strict=True)):
+        raise ValueError("images of asked")
+    if len(set(map(len, lists))) != 1:
+        raise ValueError("number of images of asked")
 
 
 def is_count(value: object) -> bool:
