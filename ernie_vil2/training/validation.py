@@ -18,7 +18,7 @@ from ..inference.model import Model
 from ..stop import StopRequest
 from .before_after import SHOWN, VALID, BeforeAfter, Measure, Measured
 from .distributed import Ranks
-from .log.pictures import places_of, projection, query_grid
+from .log.pictures import places_of, projection, query_grid, query_texts
 from .log.run_log import RunLog, SilentLog
 
 Log = RunLog | SilentLog
@@ -144,8 +144,11 @@ class Validation:
         if not places:
             return
         grid = query_grid(self.encoder, self.valid, embeddings, places=places)
+        texts = query_texts(self.valid, embeddings, places=places)
         points = projection(self.encoder, self.valid, embeddings, places=places)
         if grid is not None:
             log.images("valid/queries", step, grid)
+        if texts is not None:
+            log.text("valid/queries", step, texts)
         if points is not None:
             log.projector("valid/embeddings", step, *points)

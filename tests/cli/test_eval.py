@@ -69,6 +69,23 @@ def test_model_and_source_equal_encoded_files(model, source, tmp_path):
     assert text["official"] == direct["official"]
 
 
+def test_an_own_source_is_kept_as_a_run_and_compared(model, source, tmp_path, capsys):
+    """Both protocols are kept, whichever is printed; a run of the same folder replaces the first."""
+    asked = ["--model", str(model), "--input", str(source), "--output", str(tmp_path / "run")]
+    tool.main([*asked, "--protocol", "official", "--json", str(tmp_path / "out.json")])
+    assert f"wrote {tmp_path / 'run'}" in capsys.readouterr().out
+    kept, told = runs.read_run(tmp_path / "run"), json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert [row.benchmark for row in kept.results] == ["own:pairs.jsonl@standard", "own:pairs.jsonl@official"]
+    assert set(told["protocols"]) == {"official"}
+    assert kept.results[1].metrics.items() <= told["protocols"]["official"].items()
+    assert {"command", "data_sha256", "model_sha256", "engines"} <= set(kept.results[0].provenance)
+    assert len(kept.analysis["thumbnails"]) == 3 and set(kept.analysis["texts"].values()) == set(CAPTIONS)
+    tool.main(asked)
+    assert f"replaced {tmp_path / 'run'}" in capsys.readouterr().out
+    compare.main([str(tmp_path / "run")])
+    assert "### pairs.jsonl, standard protocol" in capsys.readouterr().out
+
+
 def test_a_broken_image_is_named_or_left_out(model, source, tmp_path, capsys):
     (tmp_path / "1.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"pairs\.jsonl:2"):

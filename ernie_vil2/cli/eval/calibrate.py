@@ -1,4 +1,4 @@
-"""`ernie-vil2 eval calibrate INDEX --pairs FILE`: the score from which two things are the same, from pairs that you label.
+"""`eval.py calibrate INDEX --pairs FILE`: the score from which two things are the same, from pairs that you label.
 
 eval calibrate INDEX --pairs FILE                   kept with the index, for `search --threshold same`
 eval calibrate INDEX --pairs FILE --of text-image   pairs of a sentence and a picture

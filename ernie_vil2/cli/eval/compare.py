@@ -1,4 +1,4 @@
-"""`ernie-vil2 eval compare RUN...`: our results beside the published ones, as Markdown, JSON and an HTML report."""
+"""`eval.py compare RUN...`: our results beside the published ones, as Markdown, JSON and an HTML report."""
 
 from pathlib import Path
 

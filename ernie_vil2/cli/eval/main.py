@@ -1,7 +1,7 @@
 """Retrieval metrics of embeddings, of a model on a source, or of a model on a public benchmark (`--benchmark NAME`).
 
 eval --embeddings OUT                       what ernie-vil2 encode wrote, or the release's text file
-eval --model M --input FILE                 a source of images and texts
+eval --model M --input FILE                 a source of images and texts; with --output RUN kept for `compare`
 eval --model M --benchmark NAME --data DIR  coco-cn, coco-cn@5k, flickr30k-cn, muge, aic-icc, flickr30k, mscoco, ...
 eval --model M --benchmark scenes           drawn scenes, without files: retrieval, pairs of texts, images by labels
 eval compare RUN...                         runs that were written with --output, side by side
@@ -10,26 +10,18 @@ eval calibrate INDEX --pairs FILE           the score from which two things are 
 
 import argparse
 import sys
-from pathlib import Path
-from typing import Any
 
-from ...data.sources.base import IMAGE_ALONE, TEXT_ALONE, require_sides
 from ...evaluation import retrieval
 from ...evaluation.benchmarks import registry
-from ...evaluation.embeddings import Embeddings, read_embeddings
-from ...evaluation.encoding import Progress, encode_source
-from ...evaluation.metrics.finite import finite
+from ...evaluation.embeddings import read_embeddings
+from ...evaluation.encoding import Progress
 from ...evaluation.runs import results as runs
-from ...evaluation.runs.own_source import own_outcome
-from ...evaluation.runs.provenance import provenance
 from ...files.claim import Claims
 from ...files.json_files import write_json
-from ...messages import plain
 from ..arguments import Parser, add_damaged, add_engine, add_replace, model_path
-from ..progress import rewrite, tell
-from ..sources import opened
+from ..progress import rewrite
 from ..stopping import stoppable
-from . import benchmark, calibrate, compare
+from . import benchmark, calibrate, compare, own_source
 
 
 def counter(what: str = "samples") -> Progress:
@@ -56,9 +48,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--skip-broken", action="store_true", help="leave out broken samples and count them")
     add_damaged(parser)
     add_engine(parser)
-    parser.add_argument(
-        "--output", metavar="RUN", help="of --model: folder for figures, examples and provenance, for `eval compare`"
-    )
+    told = "with --model: folder to write figures, provenance, queries and errors to, for `eval compare`"
+    parser.add_argument("--output", metavar="RUN", help=told)
     parser.add_argument("--json", metavar="OUT", help="write the figures to this file")
     add_replace(parser)
     benchmark.add_options(parser.add_argument_group("public benchmarks"))
@@ -77,67 +68,26 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--protocol does not go with --benchmark; name a protocol with it, as in coco-cn@1k-official")
     if args.benchmark and args.data is None and not registry.benchmark(args.benchmark).drawn:
         parser.error("--benchmark needs --data DIR")
-    if args.embeddings and args.output:
-        parser.error("--output belongs to --model, not to --embeddings, which have no pictures to show")
     of_benchmarks = args.data, args.split, args.allow_counts, args.boxes, args.options
     if not args.benchmark and any(of_benchmarks):
         parser.error("--data, --split, --allow-counts, --boxes and -o belong to --benchmark")
+    if args.embeddings and args.output:
+        parser.error("--output belongs to --model: a run folder shows pictures and texts, which embeddings have not")
     inputs = [args.embeddings, args.model, args.input, args.vocab, args.ids, args.data, args.boxes]
     claims = Claims("eval", inputs, args.replace)
     claims.folder(args.output, "a run folder with nothing else in it", runs.is_run_alone)
     claims.file(args.json)
+    command = [sys.argv[0], *argv]
     if args.benchmark:
-        return benchmark.run(args, [sys.argv[0], *argv], counter("images and texts"))
-    if args.embeddings:
-        return of_embeddings(args)
-    return of_source(args, [sys.argv[0], *argv])
+        return benchmark.run(args, command, counter("images and texts"))
+    return measure(args) if args.embeddings else own_source.run(args, command, counter())
 
 
-def of_embeddings(args: argparse.Namespace) -> None:
-    """Measure embeddings that are there."""
+def measure(args: argparse.Namespace) -> None:
+    """Embeddings that were computed before."""
     embeddings = read_embeddings(args.embeddings, args.ids)
-    results = measured(embeddings, args)
-    if args.json:
-        write_json(args.json, figures({"embeddings": args.embeddings}, embeddings, results), "eval")
-
-
-def of_source(args: argparse.Namespace, command: list[str]) -> None:
-    """Measure a model on a source of one's own."""
-    import ernie_vil2
-
-    replaced = bool(args.output) and runs.check_folder(args.output)
-    source = opened(args.input, sys.stderr)
-    require_sides(source, "retrieval", every=IMAGE_ALONE, some=TEXT_ALONE)
-    model = ernie_vil2.load(args.model, args.vocab, args.damaged, args.engine, args.precision)
-    tell(model.engines.told())
-    embeddings = encode_source(model, source, args.skip_broken, progress=counter())
-    owners = embeddings.text_image
-    finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
-    finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")
-    results = {}
-    try:
-        results = measured(embeddings, args)
-    finally:  # a reader of the table that has gone, as `head` does, must not lose the files
-        results = results or retrieval.evaluate(embeddings, args.protocol or "both")
-        if args.output:
-            outcome = own_outcome(Path(args.input).name or args.input, source, embeddings, results)
-            options = {"damaged": args.damaged, "precision": args.precision, "skip_broken": args.skip_broken}
-            origin = provenance(command, args.model, outcome.data_sha256, options)
-            runs.write_run(args.output, outcome, {**origin, "engines": model.engines.record})
-        if args.json:
-            subject = {"model": args.model, "input": args.input, "engines": model.engines.record}
-            write_json(args.json, figures(subject, embeddings, results), "eval")
-    if args.output:
-        print("\n" + plain(f"{'replaced' if replaced else 'wrote'} {args.output}"), flush=True)
-
-
-def measured(embeddings: Embeddings, args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """{protocol: metrics} of embeddings, printed."""
     results = retrieval.evaluate(embeddings, args.protocol or "both")
-    print(retrieval.table(results), *(f"note: {plain(note)}" for note in embeddings.notes), sep="\n", flush=True)
-    return results
-
-
-def figures(subject: dict[str, Any], embeddings: Embeddings, results: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """What `--json` writes."""
-    return {**subject, "notes": list(embeddings.notes), "protocols": results}
+    own_source.show(results, embeddings.notes)
+    if args.json:
+        told = {"embeddings": args.embeddings, "notes": list(embeddings.notes), "protocols": results}
+        write_json(args.json, told, "eval")

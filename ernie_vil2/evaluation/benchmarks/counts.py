@@ -5,12 +5,7 @@ from collections.abc import Mapping, Sequence
 from ...errors import DataError
 
 INCOMPARABLE = ": not comparable with published figures"
-UNLIKE_PUBLISHED = ", so figures cannot be compared with published ones"
-
-
-def is_incomparable(note: str) -> bool:
-    """Whether a note of a row says that its figures may not stand beside published ones."""
-    return note.endswith((INCOMPARABLE, UNLIKE_PUBLISHED))
+NOT_ALL = ", so figures cannot be compared with published ones"
 
 
 def check_counts(
@@ -48,7 +43,7 @@ def check_count(what: str, found: int, published: int | None, allow: bool) -> tu
     if published is None or found == published:
         return ()
     text = f"{what}: {found:,} instead of the published {shown(published)}"
-    return settled(text, f"{text}{UNLIKE_PUBLISHED}", allow)
+    return settled(text, f"{text}{NOT_ALL}", allow)
 
 
 def settled(refusal: str, note: str, allow: bool) -> tuple[str, ...]:
@@ -56,6 +51,11 @@ def settled(refusal: str, note: str, allow: bool) -> tuple[str, ...]:
     if not allow:
         raise DataError(f"{refusal}; complete the files, or add --allow-counts to measure on what is there")
     return (note,)
+
+
+def is_part(notes: Sequence[str]) -> bool:
+    """Whether the notes of a result say that it was not measured on the whole benchmark."""
+    return any(note.endswith((INCOMPARABLE, NOT_ALL)) for note in notes)
 
 
 def shown(number: int | range) -> str:

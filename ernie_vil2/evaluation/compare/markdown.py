@@ -5,13 +5,17 @@ from typing import Any
 
 from ...pages.markdown import markdown
 from .columns import DASH, DECISION_COLUMNS, figure
+from .own_tables import OWN_EXPLAINED, OWN_TITLE
 from .tables import facts, pairs_counted
 
 
 def to_markdown(comparison: dict[str, Any]) -> str:
     """The comparison as a Markdown page."""
-    parts = [f"# {plain(comparison['title'])}", *[plain(comparison["caveat"])] * bool(comparison["caveat"])]
+    parts = [f"# {plain(comparison['title'])}", *filter(None, [plain(comparison["caveat"])])]
     parts += [part for one in comparison["benchmarks"] for part in benchmark_parts(one)]
+    if comparison["own"]:
+        parts += [f"## {OWN_TITLE}", OWN_EXPLAINED]
+        parts += [part for one in comparison["own"] for part in benchmark_parts(one, "###")]
     if comparison["thresholds"]:
         parts += ['## Which score means "the same"', plain(comparison["thresholds_explained"])]
         parts += [part for one in comparison["thresholds"] for part in threshold_parts(one)]
@@ -19,13 +23,13 @@ def to_markdown(comparison: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def benchmark_parts(one: dict[str, Any]) -> Iterator[str]:
-    """Heading, protocol, table and footnotes of a benchmark."""
-    yield f"## {plain(one['title'])}"
-    if one["size"]:
-        yield plain(one["size"])
+def benchmark_parts(one: dict[str, Any], level: str = "##") -> Iterator[str]:
+    """Heading, protocol, size, table and footnotes of a benchmark or an own set."""
+    yield f"{level} {plain(one['title'])}"
     if one["protocol"]:
         yield f"Protocol: {plain(one['protocol'])}."
+    if one["size"]:
+        yield plain(one["size"])
     rows = []
     for row in one["rows"]:
         marks = f" [{', '.join(map(str, row['footnotes']))}]" if row["footnotes"] else ""

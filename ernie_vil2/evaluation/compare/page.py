@@ -9,12 +9,14 @@ from typing import Any
 
 from ...pages.html import note, section, shared_style, spoken, template
 from ..metrics.ranks import KS
+from ..own_set import own_title
 from ..runs.records import Run
 from .charts import recall_figure, score_figure
 from .columns import DASH, DECISION_COLUMNS, DIRECTIONS, figure
 from .error_cards import error_section
-from .example_cards import example_section
+from .own_tables import OWN_EXPLAINED, OWN_TITLE
 from .published_figures import FINE_TUNED, published_for
+from .query_cards import query_section, same_queries
 from .tables import facts, pairs_counted
 
 Analysed = Sequence[tuple[str, dict[str, Any]]]
@@ -24,7 +26,10 @@ Analysed = Sequence[tuple[str, dict[str, Any]]]
 def page(comparison: dict[str, Any], runs: Sequence[Run]) -> str:
     """The report as text; comparison: of `tables.compare_runs(runs)`."""
     analysed = [(name, run.analysis) for name, run in zip(comparison["runs"], runs, strict=True) if run.analysis]
-    sections = [benchmark_section(one, analysed) for one in comparison["benchmarks"]]
+    sections = [section(one["title"], *table_parts(one, analysed)) for one in comparison["benchmarks"]]
+    if comparison["own"]:
+        own = [part for one in comparison["own"] for part in own_parts(one, analysed)]
+        sections.append(section(OWN_TITLE, note(OWN_EXPLAINED), *own))
     sections += other_curves(comparison, analysed)
     if analysed:
         tables = zip(comparison["thresholds"], analysed, strict=True)
@@ -35,18 +40,23 @@ def page(comparison: dict[str, Any], runs: Sequence[Run]) -> str:
                 *(threshold_part(table, analysis, not place) for place, (table, (_, analysis)) in enumerate(tables)),
             )
         )
-        for name, analysis in analysed:
-            sections += [*example_section(name, analysis), error_section(name, analysis)]
+        sections += query_sections(comparison, analysed)
+        sections += [error_section(name, analysis) for name, analysis in analysed]
     return template("compare.html").substitute(
         title=escape(comparison["title"]),
         style=shared_style(),
-        caveat=escape(comparison["caveat"]),
+        caveat=note(comparison["caveat"]) if comparison["caveat"] else "",
         sections="\n".join(sections),
         provenance="\n".join(map(origin, comparison["provenance"])),
     )
 
 
-def benchmark_section(one: dict[str, Any], analysed: Analysed) -> str:
+def own_parts(one: dict[str, Any], analysed: Analysed) -> list[str]:
+    """Heading, size and what `table_parts` gives of an own set or a part of a benchmark."""
+    return [f"<h3>{spoken(one['title'])}</h3>", note(one["size"]), *table_parts(one, analysed)]
+
+
+def table_parts(one: dict[str, Any], analysed: Analysed) -> list[str]:
     """Table and footnotes of a benchmark, and the recall curves of the runs that were measured on it."""
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in ("model", *one["columns"].values()))
     groups = {}
@@ -58,22 +68,41 @@ def benchmark_section(one: dict[str, Any], analysed: Analysed) -> str:
         for title, group in groups.items()
     )
     footnotes = "\n".join(f"<li>{spoken(text)}</li>" for text in one["footnotes"])
-    return section(
-        one["title"],
-        note(one["size"]) if one["size"] else "",
+    published = any(row["kind"] == "published" for row in one["rows"])
+    return [
         note(f"Protocol: {one['protocol']}.") if one["protocol"] else "",
         f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>',
         f'<ol class="footnotes">\n{footnotes}\n</ol>' if footnotes else "",
         curves(
-            [
-                (name, analysis)
-                for name, analysis in analysed
-                if analysis["benchmark"] == one["benchmark"] and name in {row["name"] for row in one["rows"]}
-            ],
-            None if one["own"] else one["benchmark"],
+            measured_runs(one, analysed),
+            one["benchmark"] if published else None,
             [name for name in DIRECTIONS if f"{name}_r1" in one["columns"]],
         ),
-    )
+    ]
+
+
+def measured_runs(one: dict[str, Any], analysed: Analysed) -> list[tuple[str, dict[str, Any]]]:
+    """Those of the analysed runs whose curves belong to a table."""
+    names = {row["name"] for row in one["rows"] if row["kind"] == "ours"}
+    protocol = one["benchmark"].rpartition("@")[2] if own_title(one["benchmark"]) else None
+    return [
+        (name, analysis)
+        for name, analysis in analysed
+        if name in names
+        and (
+            analysis["benchmark"] == one["benchmark"]
+            or (protocol and own_title(analysis["benchmark"]) and analysis["benchmark"].endswith(f"@{protocol}"))
+        )
+    ]
+
+
+def query_sections(comparison: dict[str, Any], analysed: Analysed) -> list[str]:
+    """Queries with their best images: runs of the same table side by side, any other run by itself."""
+    tables = [*comparison["own"], *comparison["benchmarks"]]
+    groups = [measured_runs(one, analysed) for one in tables]
+    told = {name for group in groups for name, _ in group}
+    groups += [[(name, analysis)] for name, analysis in analysed if name not in told]
+    return [query_section(part) for group in groups for part in same_queries(group)]
 
 
 def result_row(row: dict[str, Any], columns: Iterable[str]) -> str:
@@ -107,11 +136,12 @@ def recall_points(printed: dict[str, str], direction: str) -> dict[int, float]:
 
 def other_curves(comparison: dict[str, Any], analysed: Analysed) -> list[str]:
     """A section for every run whose curves belong to no row of a table."""
-    benchmarks = {one["benchmark"] for one in comparison["benchmarks"]}
+    tables = [*comparison["benchmarks"], *comparison["own"]]
+    told = {name for one in tables for name, _ in measured_runs(one, analysed)}
     return [
         section(f"Recall curves of {name}", curves([(name, analysis)]))
         for name, analysis in analysed
-        if analysis["benchmark"] not in benchmarks
+        if name not in told
     ]
 
 

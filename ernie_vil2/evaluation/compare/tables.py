@@ -5,16 +5,18 @@ Every figure is the text that is shown: ours rounded as the release does, a publ
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
-from ..benchmarks.counts import is_incomparable
 from ..metrics import thresholds
-from ..runs.records import Result, Run
+from ..own_set import own_title
+from ..runs.records import Run
 from .columns import COLUMNS, DECISION_COLUMNS, HIDDEN, shown, with_means
+from .own_tables import Rows, own_protocol, placed, size_told
 from .published_figures import HARNESS_CAVEAT, protocol_of, published_for
+from .published_row import Published
 
 CHECKSUMS = {"data_sha256": "data", "model_sha256": "model", "config_sha256": "configuration"}
 EXPLAINED = (
@@ -25,33 +27,32 @@ EXPLAINED = (
     "belong to one model and one kind of data."
 )
 CHECKSUMS_DIFFER = "The data checksums of these runs differ: they did not read the same files."
-OWN, PART = "your own set", "a part of the benchmark"
-ALONE = "No published figures stand here: none were measured on these pictures."
 COMPUTED = "≈ is computed here from the rounded figures of its source."
 
 
 def compare_runs(runs: Sequence[Run]) -> dict[str, Any]:
     """The comparison of Runs as a JSON-able dictionary.
 
-    title, caveat; runs: their names; benchmarks: {benchmark, title, own, size, protocol, columns, rows, footnotes}
-    each: those beside published figures first, then sets of one's own and parts of benchmarks, whose `size` is told and
-    beside which nothing published stands (`own` is true). A row is {name, kind (ours, published), setting, source,
-    values, computed, footnotes (numbers from 1)}; thresholds: per run that compared images with texts {run,
-    benchmark, counts, rows, picks}; provenance: what a run's rows came from.
+    title, caveat (of published figures, else empty); runs: their names; benchmarks: {benchmark, title, protocol, size,
+    columns, rows, footnotes} each, a row being {name, kind (ours, published), setting, source, values, computed,
+    footnotes (numbers from 1)}; own: the same of sets of one's own and of parts of benchmarks, a table for each
+    data_sha256, with its size as a sentence and no published row; thresholds: per run
+    that compared images with texts {run, benchmark, counts, rows, picks}; provenance: what a run's rows came from.
     Raises DataError when a run is given twice.
     """
     names = run_names([run.path for run in runs])
     named = list(zip(names, runs, strict=True))
-    places = sorted(
-        dict.fromkeys(place_of(result) for run in runs for result in run.results), key=lambda one: bool(one.apart)
-    )
-    tables = [benchmark_table(place, named, places) for place in places]
+    benchmarks, own = placed(named)
     return {
         "format": 1,
         "title": f"Comparison of {names[0]}" if len(names) == 1 else f"Comparison of {len(names)} runs",
         "runs": names,
-        "caveat": HARNESS_CAVEAT * any(row["kind"] == "published" for table in tables for row in table["rows"]),
-        "benchmarks": tables,
+        "caveat": HARNESS_CAVEAT if benchmarks else "",
+        "benchmarks": [benchmark_table(name, name, rows, published_for(name)) for name, rows in benchmarks.items()],
+        "own": [
+            {**benchmark_table(rows[0][1].benchmark, title, rows), "size": size_told(rows[0][1])}
+            for (title, *_), rows in own.items()
+        ],
         "thresholds_explained": EXPLAINED,
         "thresholds": [threshold_tables(name, run.analysis) for name, run in named if run.analysis],
         "provenance": [entry for name, run in named for entry in origins(name, run)],
@@ -71,47 +72,9 @@ def run_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-@dataclass(frozen=True)
-class Place:
-    """The table that a row belongs to. apart: what it is of, where no published figure may stand beside it; its rows
-    are then those of one content."""
-
-    benchmark: str
-    apart: str = ""
-    counts: tuple[tuple[str, int], ...] = ()
-    data: str = ""
-
-    def title(self, others: Sequence["Place"]) -> str:
-        """The heading, with the beginning of the checksum where another set has the same name."""
-        if not self.apart:
-            return self.benchmark
-        alike = sum(bool(other.apart) and other.benchmark == self.benchmark for other in others) > 1
-        return f"{self.benchmark}: {self.apart}" + (f", data {self.data[:8]}" if alike else "")
-
-    @property
-    def size(self) -> str:
-        """How many of what a set apart has, and what chance finds in it."""
-        if not self.apart:
-            return ""
-        images = dict(self.counts).get("images", 0)
-        told = [", ".join(f"{number:,} {what}" for what, number in self.counts) + "."]
-        if images:
-            first, ten = (f"{100 * min(1.0, k / images):.3g} %" for k in (1, 10))
-            told.append(f"A random order of the images has the right one first for {first}, among ten for {ten}.")
-        return " ".join([*told, ALONE])
-
-
-def place_of(result: Result) -> Place:
-    """The table of a row."""
-    if not (result.own or any(map(is_incomparable, result.notes))):
-        return Place(result.benchmark)
-    data = str(result.provenance.get("data_sha256") or "")
-    return Place(result.benchmark, OWN if result.own else PART, tuple(result.counts.items()), data)
-
-
-def benchmark_table(place: Place, named: Sequence[tuple[str, Run]], places: Sequence[Place]) -> dict[str, Any]:
-    """A table: our rows in the given order, then the published ones."""
-    benchmark, footnotes, rows, sums = place.benchmark, [], [], set()
+def benchmark_table(benchmark: str, title: str, ours: Rows, published: Sequence[Published] = ()) -> dict[str, Any]:
+    """The table of one benchmark and protocol: our rows in the given order, then the published ones."""
+    footnotes, rows, sums = [], [], set()
 
     def notes(texts):
         for text in texts:
@@ -119,18 +82,16 @@ def benchmark_table(place: Place, named: Sequence[tuple[str, Run]], places: Sequ
                 footnotes.append(text)
         return sorted(footnotes.index(text) + 1 for text in set(texts))
 
-    for name, run in named:
-        for result in run.results:
-            if place_of(result) == place:
-                sums.add(str(result.provenance.get("data_sha256")))
-                values = {key: shown(key, value) for key, value in result.metrics.items() if key not in HIDDEN}
-                if "i2t_r1" not in values and "t2i_mean" in values:  # one direction: the mean of both would repeat it
-                    values.pop("mean_recall", None)
-                rows.append(table_row(name, "ours", "", "", values, [], notes(result.notes)))
+    for name, result in ours:
+        sums.add(str(result.provenance.get("data_sha256")))
+        values = {key: shown(key, value) for key, value in result.metrics.items() if key not in HIDDEN}
+        if "i2t_r1" not in values and "t2i_mean" in values:  # one direction: the mean of both would repeat it
+            values.pop("mean_recall", None)
+        rows.append(table_row(name, "ours", "", "", values, [], notes(result.notes)))
     if len(sums) > 1:
         for row in rows:
             row["footnotes"] = sorted({*row["footnotes"], *notes([CHECKSUMS_DIFFER])})
-    for one in () if place.apart else published_for(benchmark):
+    for one in published:
         values, computed = with_means(one.printed)
         texts = [f"Source: {one.source}.", *[one.footnote] * bool(one.footnote), *[COMPUTED] * bool(computed)]
         rows.append(table_row(one.model, "published", one.setting, one.source, values, computed, notes(texts)))
@@ -139,10 +100,9 @@ def benchmark_table(place: Place, named: Sequence[tuple[str, Run]], places: Sequ
     others = [key for row in rows for key in row["values"] if key not in COLUMNS]
     return {
         "benchmark": benchmark,
-        "title": place.title(places),
-        "own": bool(place.apart),
-        "size": place.size,
-        "protocol": protocol_of(benchmark),
+        "title": title,
+        "protocol": own_protocol(benchmark) or protocol_of(benchmark),
+        "size": "",
         "columns": {key: COLUMNS.get(key, key.replace("_", " ")) for key in [*known, *dict.fromkeys(others)]},
         "rows": rows,
         "footnotes": footnotes,
@@ -224,7 +184,7 @@ def written(value: Any) -> str | None:
 def pairs_counted(one: dict[str, Any]) -> str:
     """A sentence on the pairs behind a threshold table."""
     counts = one["counts"]
-    where = f" of {one['benchmark']}" if one["benchmark"] else ""
+    where = f" of {own_title(one['benchmark']) or one['benchmark']}" if one["benchmark"] else ""
     return (
         f"{counts['images']:,} images and {counts['texts']:,} texts{where}: {counts['positives']:,} right and "
         f"{counts['negatives']:,} wrong pairs. Shares in percent."
@@ -239,10 +199,13 @@ def as_json(comparison: dict[str, Any]) -> dict[str, Any]:
 
     return {
         **comparison,
-        "benchmarks": [
-            {**table, "rows": [{**row, "values": numbers(row["values"])} for row in table["rows"]]}
-            for table in comparison["benchmarks"]
-        ],
+        **{
+            key: [
+                {**table, "rows": [{**row, "values": numbers(row["values"])} for row in table["rows"]]}
+                for table in comparison[key]
+            ]
+            for key in ("benchmarks", "own")
+        },
         "thresholds": [
             {
                 **one,

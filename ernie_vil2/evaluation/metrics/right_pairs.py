@@ -17,6 +17,10 @@ class RightPairs:
         own = slice(*np.searchsorted(self.texts, (start, stop)))
         return self.texts[own], self.images[own]
 
+    def count(self) -> int:
+        """How many pairs there are."""
+        return len(self.texts)
+
 
 class SharedTexts:
     """Right pairs where equal texts share their images: every text has those of its group.
@@ -36,6 +40,10 @@ class SharedTexts:
         rows = np.repeat(np.arange(start, start + len(group)), counts)
         inside = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         return rows, self.images[np.repeat(first, counts) + inside]
+
+    def count(self) -> int:
+        """How many pairs `of` gives for all texts, without making them."""
+        return int((self.starts[self.group + 1] - self.starts[self.group]).sum())
 
 
 def share_texts(own: RightPairs, keys: ArrayLike, texts: int) -> RightPairs | SharedTexts:

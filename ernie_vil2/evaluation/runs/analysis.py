@@ -17,7 +17,7 @@ from ...errors import UserError
 from ..metrics.ranks import TIE, checked, normalise, positive_pairs, ranks
 from ..metrics.thresholds import SIZE, count_scores
 from .analysis_record import COUNTS, DIRECTIONS
-from .examples import examples
+from .best_images import best_images
 from .records import Outcome, Result
 
 BLOCK = 1 << 22
@@ -58,11 +58,11 @@ def analyse(outcome: Outcome, block: int = BLOCK) -> dict[str, Any]:
     found = dict(zip(DIRECTIONS, ranks(images, texts, pairs, chunk=max(1, block // len(images))), strict=True))
     positives, negatives, wrong, right = scan(images, texts, pairs, block)
     queries = {"t2i": np.unique(pairs[:, 0]), "i2t": np.unique(pairs[:, 1])}
+    asked = best_images(images, texts, pairs, found["t2i"])
     errors = {name: hardest(queries[name], found[name], wrong[name], right[name]) for name in DIRECTIONS}
     counts = dict(
         zip(COUNTS, (len(images), len(texts), len(pairs), len(images) * len(texts) - len(pairs)), strict=True)
     )
-    asked = examples(images, texts, pairs, found["t2i"])
     return {
         "benchmark": benchmark_of(outcome.results, counts),
         "counts": counts,
@@ -72,7 +72,7 @@ def analyse(outcome: Outcome, block: int = BLOCK) -> dict[str, Any]:
         "wrong": {name: int((found[name] > 0).sum()) for name in DIRECTIONS},
         "queries": {name: len(queries[name]) for name in DIRECTIONS},
         "errors": errors,
-        "examples": asked,
+        "asked": asked,
         **shown(errors, asked, pairs, outcome),
     }
 
@@ -155,12 +155,12 @@ def hardest(queries: np.ndarray, rank: np.ndarray, wrong: Best, right: Best) -> 
 def shown(
     errors: dict[str, list[dict[str, Any]]], asked: list[dict[str, Any]], pairs: np.ndarray, outcome: Outcome
 ) -> dict[str, dict[str, Any]]:
-    """Texts and small pictures of what errors and examples name: {texts: {row: text}, captions: {image row: row of one
+    """Texts and small pictures of what errors and queries name: {texts: {row: text}, captions: {image row: row of one
     of its texts}, thumbnails: {image row: JPEG in base64}}."""
     candidates = ("wrong", "right")
     image_rows = {one[key] for one in errors["t2i"] for key in candidates} | {one["query"] for one in errors["i2t"]}
-    image_rows |= {row for one in asked for row in one["images"]}
     text_rows = {one[key] for one in errors["i2t"] for key in candidates} | {one["query"] for one in errors["t2i"]}
+    image_rows |= {image for one in asked for image in one["images"]}
     text_rows |= {one["query"] for one in asked}
     owned = pairs[np.isin(pairs[:, 1], list(image_rows))][::-1]
     captions = {str(image): int(text) for text, image in owned}

@@ -15,9 +15,8 @@ def check_analysis(analysis: dict[str, Any]) -> None:
 
     benchmark: name or None. counts: {images, texts, positives, negatives}. recall: percentages at 1, 2, ... by
     direction. positives, negatives: `thresholds.count_scores` of the right and of the wrong pairs. queries, wrong: how
-    many were asked, and of how many the first answer is wrong. errors: by direction, ERROR_FIELDS each. examples: see
-    `examples.examples`; older runs have none.
-    texts, captions, thumbnails: see `analysis.shown`.
+    many were asked, and of how many the first answer is wrong. errors: by direction, ERROR_FIELDS each.
+    texts, captions, thumbnails: see `analysis.shown`. asked: see `best_images`; earlier versions wrote none.
     """
     if not isinstance(analysis["benchmark"], (str, type(None))):
         raise TypeError("benchmark")
@@ -43,13 +42,8 @@ def check_analysis(analysis: dict[str, Any]) -> None:
             for key, kind in ERROR_FIELDS.items():
                 if not (is_count(error[key]) if kind is int else is_number(error[key])):
                     raise ValueError(f"{key} of an error")
-    for example in analysis.get("examples", []):
-        lists = [example[key] for key in EXAMPLE_LISTS]
-        if not (is_count(example["query"]) and is_count(example["rank"]) and len({len(found) for found in lists}) == 1):
-            raise ValueError("an example")
-        for key, fits in EXAMPLE_LISTS.items():
-            if not all(map(fits, example[key])):
-                raise ValueError(f"{key} of an example")
+    for one in analysis.get("asked", []):
+        check_asked(one)
     for name, fits in (
         ("texts", lambda value: isinstance(value, str)),
         ("captions", is_count),
@@ -57,6 +51,18 @@ def check_analysis(analysis: dict[str, Any]) -> None:
     ):
         if not isinstance(analysis[name], dict) or not all(map(fits, analysis[name].values())):
             raise ValueError(name)
+
+
+def check_asked(one: dict[str, Any]) -> None:
+    """The same of a query with its best images."""
+    if not (is_count(one["query"]) and is_count(one["rank"]) and one["rank"]):
+        raise ValueError("query of asked")
+    lists = one["images"], one["scores"], one["right"]
+    fits = is_count, is_number, lambda value: isinstance(value, bool)
+    if not all(isinstance(values, list) and all(map(fit, values)) for values, fit in zip(lists, fits, strict=True)):
+        raise ValueError("images of asked")
+    if len(set(map(len, lists))) != 1:
+        raise ValueError("number of images of asked")
 
 
 def is_count(value: object) -> bool:
@@ -75,7 +81,3 @@ def is_base64(value: object) -> bool:
         return isinstance(value, str) and bool(base64.b64decode(value, validate=True))
     except ValueError:
         return False
-
-
-EXAMPLE_LISTS = {"images": is_count, "scores": is_number, "right": lambda value: isinstance(value, bool)}
-"""Lists of an example, of one length, and what fits into each"""

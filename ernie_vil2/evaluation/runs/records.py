@@ -17,8 +17,7 @@ class Result:
     benchmark: name with its protocol, such as `coco-cn@1053`. task: retrieval, graded-retrieval, classification, sts or
     image-retrieval. metrics: {name: value}, shares in percent. counts: {what: number of}, such as images and texts.
     provenance: command, data_sha256, model_sha256, config_sha256 and versions; of a new row what differs from that of
-    the run, such as the checksum of what this row alone was measured on. notes: sentences for a reader. own: a source
-    of one's own, for which nothing is published.
+    the run, such as the checksum of what this row alone was measured on. notes: sentences for a reader.
     """
 
     benchmark: str
@@ -27,7 +26,6 @@ class Result:
     counts: dict[str, int]
     provenance: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    own: bool = False
 
 
 @dataclass

@@ -157,4 +157,4 @@ def checked_result(row: Any) -> Result:
         if value is not None and not is_number(value):
             raise ValueError(f"metric {name}")
     values = {name: row[name] for name in kinds}
-    return Result(**{**values, "notes": tuple(map(str, row["notes"]))}, own=row.get("own") is True)
+    return Result(**{**values, "notes": tuple(map(str, row["notes"]))})

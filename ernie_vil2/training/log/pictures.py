@@ -45,7 +45,7 @@ def query_grid(
     if places is None:
         return None
     images, texts = places
-    rows = np.unique(np.linspace(0, len(texts) - 1, min(queries, len(texts))).astype(int))
+    rows = shown_rows(len(texts), queries)
     canvas = Image.new("RGB", (LABEL + best * TILE, len(rows) * TILE), PAPER)
     for line, row in enumerate(rows):
         scores = embeddings.image @ embeddings.text[row]
@@ -57,6 +57,26 @@ def query_grid(
             rgb = decode(source[images[found]].image, profile)
             draw_tile(canvas, LABEL + column * TILE, line * TILE, rgb, RIGHT if found in right else WRONG)
     return np.asarray(canvas)
+
+
+def query_texts(source: Source, embeddings: Embeddings, queries: int = 8, places: Places | None = None) -> str | None:
+    """The texts of the rows of `query_grid` as lines `place: text`; None where the installed font draws all of them, or
+    as in `query_grid`."""
+    places = places or places_of(embeddings)
+    if places is None:
+        return None
+    lines, drawn = [], True
+    for row in shown_rows(len(places[1]), queries):
+        index, number = places[1][row]
+        sample = source[index]
+        drawn = drawn and all(map(drawable, sample.texts[number]))
+        lines.append(f"{Path(sample.where).name}: {' '.join(sample.texts[number].split())}")
+    return None if drawn else "\n".join(lines)
+
+
+def shown_rows(texts: int, queries: int) -> np.ndarray:
+    """Evenly spaced rows of texts."""
+    return np.unique(np.linspace(0, texts - 1, min(queries, texts)).astype(int))
 
 
 def projection(

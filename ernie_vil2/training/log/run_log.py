@@ -157,6 +157,10 @@ class RunLog:
         """An image in VisualDL, uint8 RGB [H, W, 3]."""
         self._draw("images", tag, step, image)
 
+    def text(self, tag: str, step: int, text: str) -> None:
+        """A text in VisualDL."""
+        self._draw("text", tag, step, text)
+
     def projector(self, tag: str, step: int, embeds: np.ndarray, labels: Mapping[str, Sequence[str]]) -> None:
         """Embeddings [N, D] in VisualDL's projector, with labels {column: [N texts]}."""
         self._draw("projector", tag, step, embeds, labels)
@@ -188,7 +192,7 @@ class SilentLog:
     def nothing(self, *values: object, **named: object) -> None:
         """What rank 0 alone does."""
 
-    advance = step = record = histogram = images = projector = nothing
+    advance = step = record = histogram = images = text = projector = nothing
 
     def close(self) -> None:
         """There is nothing to flush."""

@@ -74,6 +74,10 @@ class Visual:
         """An image, uint8 RGB [H, W, 3]."""
         self.writer.add_image(tag=tag, img=np.asarray(image, np.uint8), step=step, dataformats="HWC")
 
+    def text(self, tag: str, step: int, text: str) -> None:
+        """A text of some lines."""
+        self.writer.add_text(tag=tag, text_string="\n".join(map(writable, text.split("\n"))), step=step)
+
     def projector(self, tag: str, step: int, embeds: np.ndarray, labels: Mapping[str, Sequence[str]]) -> None:
         """Evenly spaced rows of embeds [N, D], at most 1,000, with their labels {column: [N texts]}."""
         embeds = np.asarray(embeds, np.float32)

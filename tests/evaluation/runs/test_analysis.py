@@ -170,7 +170,7 @@ def test_thumbnails_are_small_jpegs_of_the_images_concerned(random_image):
     found = analyse(outcome)
     named = {error[key] for error in found["errors"]["t2i"] for key in ("wrong", "right")}
     named |= {error["query"] for error in found["errors"]["i2t"]}
-    named |= {row for example in found["examples"] for row in example["images"]}
+    named |= {row for one in found["asked"] for row in one["images"]}
     assert {int(row) for row in found["thumbnails"]} == named - {3, 4} and named & {3, 4}
     for row, data in found["thumbnails"].items():
         pixels = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
@@ -180,7 +180,7 @@ def test_thumbnails_are_small_jpegs_of_the_images_concerned(random_image):
             random_image(height, width, seed=int(row)), pixels.shape[1::-1], interpolation=cv2.INTER_AREA
         )
         assert np.abs(small[:, :, ::-1].astype(int) - pixels).mean() < 12
-    asked = {str(error["query"]) for error in found["errors"]["t2i"]}
+    asked = {str(error["query"]) for error in (*found["errors"]["t2i"], *found["asked"])}
     assert asked <= set(found["texts"]) and all(text == f"text {row}" for row, text in found["texts"].items())
     check_analysis(json.loads(json.dumps(found)))
 

@@ -113,6 +113,14 @@ def test_a_text_without_characters_of_the_font_becomes_its_place(monkeypatch):
     assert pictures.readable("", "图.tsv:7") == "?.tsv:7"
 
 
+def test_texts_that_the_font_cannot_draw_are_told_beside_the_picture(monkeypatch):
+    source = Plain()
+    embeddings = encoded(source)
+    assert pictures.query_texts(source, embeddings, queries=2) is None
+    monkeypatch.setattr(pictures, "drawable", lambda character: character != "a")
+    assert pictures.query_texts(source, embeddings, queries=2) == "rows.tsv:1: a cat 0\nrows.tsv:7: cats 5"
+
+
 def test_the_default_font_knows_what_it_lacks(monkeypatch):
     monkeypatch.setattr(pictures, "CHINESE_FONTS", ())
     pictures.font.cache_clear(), pictures.drawable.cache_clear()

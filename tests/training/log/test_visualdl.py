@@ -21,7 +21,7 @@ def resumed(folder, older):
     folder.mkdir()
     (folder / "vdlrecords.1.log").write_bytes(older)
     visual = Visual(folder, start_step=4)
-    visual.writer.add_text("note", "new", 5)
+    visual.text("note", 5, "new")
     visual.close()
     return carried(folder)
 
@@ -33,7 +33,7 @@ def older(tmp_path_factory):
     visual = Visual(folder)
     for step in (2, 4, 6):
         visual.scalars("train", step, {"loss": 1.0})
-        visual.writer.add_text("note", "a", step)
+        visual.text("note", step, "a")
     visual.close()
     data = next(folder.iterdir()).read_bytes()
     ends, at = [], 0
@@ -66,6 +66,6 @@ def test_a_file_that_cannot_be_read_stops_no_run(tmp_path):
     (tmp_path / "vdlrecords.1.log").mkdir()
     with pytest.warns(UserWarning, match=r"vdlrecords\.1\.log: cannot be carried over"):
         visual = Visual(tmp_path, start_step=4)
-    visual.writer.add_text("note", "new", 5)
+    visual.text("note", 5, "new")
     visual.close()
     assert carried(tmp_path) == [5]
