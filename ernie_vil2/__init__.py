@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from . import runtime
+from .plugins import load_plugins
 from .versions import __version__
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 runtime.prepare()
 
-__all__ = ["Model", "load", "open_index", "__version__"]
+__all__ = ["Model", "load", "open_index", "load_plugins", "__version__"]
 
 
 def load(
