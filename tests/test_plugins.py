@@ -27,7 +27,6 @@ print(json.dumps({
     "kind": model.config.image_tower.kind,
     "keys": len(tower_shapes(model.config.image_tower)) == len(model.network.visual.state_dict()),
     "shapes": told == tower_shapes(vit),
-    "lazy": "torch" not in sys.modules,
 }))
 """
 
@@ -59,8 +58,8 @@ def test_a_tower_a_loss_and_a_source_are_trained_and_loaded_again(folder):
     command(folder, "train", "-c", "own.yaml", *GIVEN, "-o", "train.steps=3", "-o", "output=three")
     config = next(folder.glob("three/checkpoints/*/config.json"))
     assert json.loads(config.read_text(encoding="utf-8"))["extra"]["plugins"] == ["my_tower"]
-    found = json.loads(run(folder, "-c", LOADED, "three").splitlines()[-1])
-    assert found == {"kind": "convnext", "keys": True, "shapes": True, "lazy": True}
+    found = json.loads(re.search(r"\{.*\}", run(folder, "-c", LOADED, "three"))[0])
+    assert found == {"kind": "convnext", "keys": True, "shapes": True}
     told = command(folder, "encode", "--model", "three", "--input", "valid.pq", *GIVEN[-2:], "--output", "x", status=1)
     assert "made with --plugin my_tower" in told.splitlines()[-1]
 
