@@ -1,6 +1,7 @@
 """ERNIE-ViL 2.0 in PaddlePaddle: load a checkpoint, encode texts and images, search, train, evaluate."""
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from . import runtime
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 runtime.prepare()
 
-__all__ = ["Model", "load", "open_index", "__version__"]
+__all__ = ["Model", "load", "open_index", "load_plugins", "__version__"]
 
 
 def load(
@@ -48,6 +49,14 @@ def open_index(
     from .search.index import open_index as open_folder
 
     return open_folder(folder, model, engine, precision)
+
+
+def load_plugins(names: Iterable[str]) -> None:
+    """Import modules with towers, losses, sources or systems of your own, by their dotted names, from the current
+    folder or as they are installed (docs/extending.md). ConfigError for what is no such name, or fails."""
+    from .plugins import load_plugins as import_plugins
+
+    import_plugins(names)
 
 
 def __getattr__(name):

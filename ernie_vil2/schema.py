@@ -11,6 +11,7 @@ from dataclasses import field
 
 from .errors import ConfigError, nearest
 from .messages import quoted
+from .plugins import hint
 
 Record = typing.TypeVar("Record")
 """A dataclass of the configuration"""
@@ -18,6 +19,9 @@ WORDS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "fals
 """What a truth value may be written as"""
 MOST_LEVELS, MOST_VALUES = 64, 50_000
 """Values inside of each other, and values in all, of what one key holds"""
+
+FURTHER: dict[type, dict[str, type]] = {}
+"""First dataclass of a union -> {kind: dataclass} of what was registered beside those that the union names"""
 
 
 def document(default: object, text: str, **options: object) -> typing.Any:
@@ -53,12 +57,12 @@ def build(cls: type[Record], mapping: typing.Any, where: str | os.PathLike, path
     for key in mapping:
         if key not in fields:
             close = nearest(key, fields)
-            hint = (
+            known = (
                 f"did you mean {(path + '.' if path else '') + close!r}?"
                 if close
                 else "known here: " + ", ".join(fields)
             )
-            raise ConfigError(f"{where}: unknown key {quoted(f'{path}.{key}' if path else key)}; {hint}")
+            raise ConfigError(f"{where}: unknown key {quoted(f'{path}.{key}' if path else key)}; {known}")
     hints = typing.get_type_hints(cls)
     values = {}
     for name, item in fields.items():
@@ -86,7 +90,8 @@ def coerce(kind: typing.Any, value: typing.Any, where: str | os.PathLike, path: 
         rest = [member for member in members if member is not type(None)]
         kinds = {kind_of(member): member for member in rest if kind_of(member)}
         if len(kinds) > 1:
-            return build_kind(kinds, value, where, path)
+            more = f"; {hint('tower')}" if rest[0] in FURTHER else ""
+            return build_kind(kinds | FURTHER.get(rest[0], {}), value, where, path, more)
         for member in rest:
             try:
                 return coerce(member, value, where, path)
@@ -157,8 +162,12 @@ def kind_of(cls: typing.Any) -> str | None:
     return next((item.default for item in fields if item.name == "kind"), None)
 
 
-def build_kind(kinds: Mapping[str, type], value: typing.Any, where: str | os.PathLike, path: str) -> typing.Any:
-    """The dataclass of {kind: dataclass} that `kind` names, or a key that is a kind; without both the first one."""
+def build_kind(
+    kinds: Mapping[str, type], value: typing.Any, where: str | os.PathLike, path: str, more: str = ""
+) -> typing.Any:
+    """The dataclass of {kind: dataclass} that `kind` names, or a key that is a kind; without both the first one.
+
+    more: the end of the message on a kind that is not known."""
     if dataclasses.is_dataclass(value):
         return value
     named = next(iter(kinds))
@@ -166,8 +175,8 @@ def build_kind(kinds: Mapping[str, type], value: typing.Any, where: str | os.Pat
         named = value.get("kind", next((key for key in value if key in kinds), named))
     if not isinstance(named, str) or named not in kinds:
         close = nearest(named, kinds) if isinstance(named, str) else None
-        hint = f"did you mean {close!r}?" if close else "known here: " + ", ".join(kinds)
-        raise ConfigError(f"{where}: {path}.kind is {quoted(named)}; {hint}")
+        known = f"did you mean {close!r}?" if close else "known here: " + ", ".join(kinds)
+        raise ConfigError(f"{where}: {path}.kind is {quoted(named)}; {known}{more}")
     return build(kinds[named], value, where, path)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ..config.model import ModelConfig
-from ..config.tower_fields import ImageTower, ImageTowerConfig, TextTowerConfig
+from ..config.tower_fields import ImageTowerConfig, TextTowerConfig, Tower
 from ..config.tower_shapes import Shapes
 from ..config.towers import KINDS
 from .formats.lazy_tensors import FLOATS, Spec, printable, spec_of
@@ -27,13 +27,14 @@ HARMLESS_SHAPES = {
     f"contrastive_loss_{group}.{name}": (1,) for group in ("mm", "ii", "tt") for name in ("temperature_b", "bias_b")
 }
 RELEASED_DEPTHS = {768: 12, 1024: 24}
+ASKED: dict[tuple[str, str], Shapes] = {}
 
 
 def manifest(config: ModelConfig) -> Shapes:
     """{key: shape} of every tensor that a model of this configuration needs, in the release's order."""
     towers, shapes = config.towers(), {}
     for tower in towers.values():
-        shapes |= KINDS[tower.kind].shapes(tower)
+        shapes |= tower_shapes(tower)
     return shapes | {TEMPERATURE: (1,)} if len(towers) == 2 else shapes
 
 
@@ -43,9 +44,22 @@ def open_prefixes(config: ModelConfig) -> tuple[str, ...]:
     return tuple(kind.prefix + kind.library_part for kind in kinds if kind.library_part)
 
 
-def image_manifest(tower: ImageTower) -> Shapes:
-    """{key: shape} of an image tower alone, apart from `open_prefixes`."""
-    return KINDS[tower.kind].shapes(tower)
+def tower_shapes(tower: Tower) -> Shapes:
+    """{key: shape} of one tower, apart from `open_prefixes`."""
+    kind = KINDS[tower.kind]
+    shapes = kind.manifest(tower) if kind.manifest is not None else asked_shapes(tower.kind, repr(tower), tower)
+    return {kind.prefix + key: shape for key, shape in shapes.items()}
+
+
+def asked_shapes(name: str, sizes: str, tower: Tower) -> Shapes:
+    """{key: shape} as a layer tells them that is built without its numbers, once for each configuration."""
+    if (name, sizes) not in ASKED:
+        from paddle import LazyGuard
+
+        with LazyGuard():
+            layer = KINDS[name].built(tower)
+        ASKED[name, sizes] = {key: tuple(value.shape) for key, value in layer.state_dict().items()}
+    return ASKED[name, sizes]
 
 
 def without_numbers(key: str) -> str:

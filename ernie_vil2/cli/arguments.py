@@ -12,6 +12,7 @@ from ..errors import ConfigError
 from ..files.claim import REPLACE
 from ..files.run_folder import latest_model
 from ..messages import LONGEST, brief, plain
+from ..plugins import load_plugins
 
 Number = TypeVar("Number", int, float)
 
@@ -51,13 +52,34 @@ positive = between(float, 1e-18, 1e18)
 seed = between(int, 0, MAX_SEED)
 
 
+class Plugins(argparse.Action):
+    """A list of modules, each imported as it is read: what they bring is known to whatever comes after."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        load_plugins([values])
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
+
+
+def add_plugin(parser: argparse.ArgumentParser) -> None:
+    """`--plugin MODULE`, which every command has that opens a model, a source or a run."""
+    told = "Python module of yours with towers, losses, sources or systems (docs/extending.md); may be repeated"
+    parser.add_argument("--plugin", dest="plugins", action=Plugins, default=[], metavar="MODULE", help=told)
+
+
 def add_run(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """`-c FILE` and `-o KEY=VALUE`: the configuration of a run; `-c` is required where there is no default."""
+    """`-c FILE`, `-o KEY=VALUE` and `--plugin`: the configuration of a run; `-c` is required without a default."""
     told = {"default": default, "help": "a recipe, or a YAML file (default: %(default)s)"}
     if default is None:
         told = {"required": True, "help": "a recipe, as `ernie-vil2 config` lists them, or a YAML file"}
     parser.add_argument("-c", "--config", **told)
     add_overrides(parser, "for example -o train.steps=100")
+    add_plugin(parser)
 
 
 class Overrides(argparse.Action):
@@ -100,11 +122,12 @@ def add_damaged(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
-    """`--engine` and `--precision`: what a model computes with."""
+    """`--engine` and `--precision`: what a model computes with; `--plugin`: what it may be made of."""
     told = "auto (default: the fastest for this device), paddle, paddle_inference or openvino (docs/engines.md)"
     parser.add_argument("--engine", default="auto", metavar="E", help=told)
     told = "fp32 (default), bf16, or int8 of a model that ernie-vil2 quantize was run on"
     parser.add_argument("--precision", default="fp32", metavar="P", help=told)
+    add_plugin(parser)
 
 
 def model_path(text: str) -> str:

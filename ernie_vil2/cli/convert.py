@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..files.yaml_files import parse_value
 from ..messages import brief, quoted
 from ..runtime import import_paddle
-from .arguments import Parser, add_replace, model_path
+from .arguments import Parser, add_plugin, add_replace, model_path
 from .stopping import stoppable
 
 LONGEST_LINE = 2000
@@ -52,6 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         "image_size, max_length, twins=false",
     )
     parser.add_argument("--no-check", dest="check", action="store_false", help="do not run source and result")
+    add_plugin(parser)
     add_replace(parser)
     args = parser.parse_args(argv)
     import_paddle()

@@ -12,7 +12,7 @@ from ..config.model import MAX_POSITIONS
 from ..data.sources.base import Source
 from ..messages import plain
 from ..runtime import import_paddle
-from .arguments import Parser, add_replace, between, model_path
+from .arguments import Parser, add_plugin, add_replace, between, model_path
 from .sources import SOURCE, opened
 from .stopping import stoppable
 
@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
         "--source", metavar="SOURCE", help=f"what the files are tried on, by default drawn scenes: {SOURCE}"
     )
     parser.add_argument("--vocab", help="vocabulary of a .pdparams")
+    add_plugin(parser)
     add_replace(parser)
     args = parser.parse_args(argv)
     import_paddle()

@@ -4,7 +4,7 @@ from ..checkpoints.interpolate import interpolate, is_between
 from ..checkpoints.model_directory import is_model
 from ..files.claim import Claims
 from ..messages import plain
-from .arguments import Parser, add_replace, model_path, number
+from .arguments import Parser, add_plugin, add_replace, model_path, number
 from .stopping import stoppable
 
 
@@ -18,6 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("target", metavar="OUT", help="model directory to write")
     parser.add_argument("--share", type=number, default=0.5, help="share of B in [0, 1]; default 0.5")
+    add_plugin(parser)
     add_replace(parser)
     args = parser.parse_args(argv)
     claims = Claims("interpolate", [args.first, args.second], args.replace)

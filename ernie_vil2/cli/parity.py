@@ -11,7 +11,7 @@ from ..conversion.parity_checks import table
 from ..conversion.parity_fixture import read_fixture
 from ..conversion.published_brivl import WANTED, check_brivl
 from ..errors import DataError
-from .arguments import Parser, model_path
+from .arguments import Parser, add_plugin, model_path
 from .stopping import stoppable
 
 
@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--vocab", help="vocabulary of a .pdparams (default: vocab.txt of the fixture)")
     parser.add_argument("--no-gradients", action="store_true", help="skip the gradient norms, the slow part")
+    add_plugin(parser)
     args = parser.parse_args(argv)
     if not (args.fixture or args.published):
         parser.error("give --fixture DIR, --published, or both")

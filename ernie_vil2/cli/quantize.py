@@ -19,7 +19,7 @@ from ..inference.engines.choice import PLURALS, beside_int8
 from ..inference.engines.int8_graph import check_installed
 from ..inference.model import Model
 from ..messages import brief, plain
-from .arguments import Parser, add_damaged, between, model_path
+from .arguments import Parser, add_damaged, add_plugin, between, model_path
 from .progress import note, rewrite
 from .sources import SOURCE, opened
 from .stopping import stoppable
@@ -56,6 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--vocab", help="vocabulary of a .pdparams")
     add_damaged(parser)
+    add_plugin(parser)
     args = parser.parse_args(argv)
     check_installed()
     source = opened(args.calibrate, sys.stderr)

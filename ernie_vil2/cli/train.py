@@ -15,7 +15,8 @@ from .arguments import Parser, add_run
 def again(options: argparse.Namespace) -> str:
     """The command that goes on with a run."""
     overrides = [part for override in options.override for part in ("-o", override)]
-    return shlex.join(["ernie-vil2", "train", "-c", options.config, *overrides, "--resume", "auto"])
+    plugins = [part for module in options.plugins for part in ("--plugin", module)]
+    return shlex.join(["ernie-vil2", "train", "-c", options.config, *overrides, *plugins, "--resume", "auto"])
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..errors import ConfigError
-from .tower_fields import MAX_DEPTH, EfficientNetConfig, Tower
+from .tower_fields import MAX_DEPTH, EfficientNetConfig, ImageTowerConfig, TextTowerConfig, Tower
 from .towers import KINDS, LIBRARIES
 
 MOST_PARAMETERS = 20_000_000_000
@@ -14,12 +14,15 @@ MOST_PARAMETERS = 20_000_000_000
 
 
 def parameters(tower: Tower) -> int:
-    """Parameters of a tower; of one that another library builds, about those of its embeddings, and its head."""
+    """Parameters of a tower; of one that another library builds, about those of its embeddings, and its head; 0 of one
+    whose layer alone knows its shapes."""
+    if KINDS[tower.kind].manifest is None:
+        return 0
     if isinstance(tower, EfficientNetConfig):
         return elements(tower) if sum(tower.stage_depths()) <= MAX_DEPTH else MOST_PARAMETERS + 1
     if tower.kind in LIBRARIES:
         return elements(tower) + (getattr(tower, "vocab_size", 0) + getattr(tower, "positions", 0)) * tower.width
-    if tower.depth < 2:
+    if not isinstance(tower, (ImageTowerConfig, TextTowerConfig)) or tower.depth < 2:
         return elements(tower)
     first, second = (elements(replace(tower, depth=depth)) for depth in (1, 2))
     return first + (second - first) * (tower.depth - 1)

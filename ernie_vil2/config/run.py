@@ -8,6 +8,7 @@ from ..messages import quoted
 from ..schema import document
 from .data import DataConfig
 from .locking import check_cache
+from .losses import check_loss
 from .model import ModelConfig
 from .optimizer import MAX_DECAY, MAX_STEPS, OptimizerConfig
 from .tower_fields import MAX_WIDTH
@@ -60,8 +61,8 @@ class ObjectiveConfig:
     loss: str = document(
         "infonce",
         "infonce: symmetric cross entropy; sigmoid: every pair of samples by itself (SigLIP, arXiv 2303.15343)",
-        choices=("infonce", "sigmoid"),
     )
+    settings: dict[str, typing.Any] = document(dict, "what a loss of your own needs, see extending.md")
     negatives: Negatives = document(BatchNegatives, "what samples are told apart from: a kind, or a mapping with one")
     positives: str = document(
         "by_id",
@@ -107,11 +108,7 @@ class ObjectiveConfig:
             if frozenset(pair[:2]) in seen:
                 raise ConfigError(f"objective.pairs: {pair[0]}-{pair[1]} is listed twice; add up its weights")
             seen.add(frozenset(pair[:2]))
-        if self.loss == "sigmoid" and self.negatives.kind == "queue":
-            raise ConfigError(
-                "objective.loss sigmoid asks of every pair of a batch whether it belongs together, and has no use for "
-                "objective.negatives of kind queue; set loss: infonce, or negatives: batch"
-            )
+        check_loss(self.loss, self.settings, self.negatives.kind)
 
     def views(self) -> set[str]:
         """The views that the pairs hold."""

@@ -8,7 +8,7 @@ import typing
 from dataclasses import dataclass
 
 from ..errors import ConfigError
-from ..schema import document
+from ..schema import FURTHER, document
 
 ACTIVATIONS = ("quick_gelu", "gelu", "relu")
 EFFICIENTNETS = {
@@ -32,7 +32,14 @@ BATCH_NORM = "frozen: statistics of the loaded weights, exact with any batch; tr
 
 
 class Tower:
-    """What towers of all kinds have in common."""
+    """What towers of all kinds have in common.
+
+    A kind is a dataclass derived from it, with `kind` (its name), `width` (of what its layer ends in before a
+    projection), and `image_size` (image) or `vocab_size` and `positions` (text); what stands here need not be a field.
+    """
+
+    projection = 0
+    dropout = drop_path = 0.0
 
     def embed_dim(self) -> int:
         """Width of the embedding."""
@@ -222,6 +229,9 @@ class PaddleNLPConfig(Tower):
 
 ImageTower = ImageTowerConfig | EfficientNetConfig | PaddleClasConfig
 TextTower = TextTowerConfig | PaddleNLPConfig
+FIRST = {"image": ImageTowerConfig, "text": TextTowerConfig}
+"""side -> the kind that a tower is of which names none"""
+FURTHER.update({first: {} for first in FIRST.values()})
 
 
 def check_heads(tower: ImageTowerConfig | TextTowerConfig, name: str) -> None:

@@ -96,7 +96,8 @@ class VocabularyReport:
             yield f"{counts.bad:,} bad rows were left out:"
             yield from counts.bad_rows
             if counts.bad > len(counts.bad_rows):
-                yield f"... and {counts.bad - len(counts.bad_rows):,} more; `ernie-vil2 data check` counts them by cause"
+                more = counts.bad - len(counts.bad_rows)
+                yield f"... and {more:,} more; `ernie-vil2 data check` counts them by cause"
 
 
 def write_vocabulary(

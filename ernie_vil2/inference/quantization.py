@@ -145,4 +145,4 @@ def keep(model: Model, kind: str, folder: Path | None, record: Int8Record) -> Pa
         record.write(made)
 
     cache = model.engines.plan.cache
-    return cache.write(*named(cache, kind, "int8", model.most_boxes), build)
+    return cache.write(*named(cache, model.config, kind, "int8", model.most_boxes), build)

@@ -1,7 +1,6 @@
 """Two towers and the learnable temperatures: the one model behind every contrastive system here."""
 
 import contextlib
-import importlib
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,9 +47,8 @@ class Temperature(nn.Layer):
 
 
 def layer_of(config: Tower) -> nn.Layer:
-    """The layer of a tower of any kind, whose module is imported now: a library's may not be installed."""
-    module, name = KINDS[config.kind].layer.split(".")
-    return getattr(importlib.import_module(f".towers.{module}", __package__), name)(config)
+    """The layer of a tower of any kind."""
+    return KINDS[config.kind].built(config)
 
 
 class DualEncoder(nn.Layer):

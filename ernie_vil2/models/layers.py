@@ -160,8 +160,8 @@ def drop_path_rates(last: float, depth: int) -> list[float]:
 
 def initialise(model: nn.Layer, std: float = 0.02) -> None:
     """Random starting values: Glorot normal for Linear and patch weights, as in the vision transformer's paper
-    (arXiv 2010.11929), truncated normal of `std` for embeddings and positions, zero biases, unit scales. A layer with
-    `starting_values()` sets its own instead."""
+    (arXiv 2010.11929), truncated normal of `std` for embeddings and positions, zero biases, ones for what else
+    has one axis. A layer with `starting_values()` sets its own instead."""
     embedding = nn.initializer.TruncatedNormal(std=std)
     constant = {"bias": nn.initializer.Constant(0.0), "weight": nn.initializer.Constant(1.0)}
     own = {f"{name}.": layer for name, layer in model.named_sublayers() if hasattr(layer, "starting_values")}
@@ -174,7 +174,7 @@ def initialise(model: nn.Layer, std: float = 0.02) -> None:
         if last in ("temperature_b", "bias_b"):
             continue
         if parameter.ndim < 2:
-            constant[last](parameter)
+            constant.get(last, constant["weight"])(parameter)
         elif last == "weight" and "_emb." not in name:
             fan_out, fan_in = parameter.shape[0], math.prod(parameter.shape[1:])
             nn.initializer.TruncatedNormal(std=math.sqrt(2.0 / (fan_in + fan_out)))(parameter)

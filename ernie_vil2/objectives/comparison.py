@@ -23,6 +23,7 @@ class Comparison:
     ) -> None:
         self.views, self.rule, self.needed = (first, second), rule, needed or (first, second)
         self.dtype = logit_type(len(rows) * len(columns))
+        self.all_rows, self.all_columns = rows, columns
         self.row_parts, self.column_parts = tile_parts(len(rows), len(columns))
         self.rows, self.columns = divided(rows, self.row_parts), divided(columns, self.column_parts)
         self.here, self.there = number(rows.having(first, second)), number(columns.having(*self.needed))
@@ -49,6 +50,16 @@ class Comparison:
                 same = same.unsqueeze(0)
                 apart = [paddle.masked_fill(logits, flags, ABSENT) for flags in (same, ~same)]
                 yield Tile(rows, columns, paddle.concat(apart), cast(same, kind))
+
+    def relations(self) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """bool [b, B] twice: the positives, and all that may be compared: both have what they need."""
+        rows, columns = self.all_rows, self.all_columns
+        known = paddle.ones([len(rows), len(columns)], "bool")
+        for flags, axis in ((self.here, 1), (self.there, 0)):
+            if flags is not None:
+                known = known & flags.astype("bool").unsqueeze(axis)
+        same = positives(rows, columns, *self.views, self.rule)
+        return (paddle.to_tensor(same) if isinstance(same, np.ndarray) else same) & known, known
 
     def _same(self, i: int, j: int) -> paddle.Tensor | None:
         """bool [r, c]: the positives of a tile; None where there is none, which no card is asked."""

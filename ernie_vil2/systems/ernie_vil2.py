@@ -3,7 +3,7 @@
 from paddle import nn
 
 from ..config.model import ModelConfig
-from ..config.towers import LIBRARIES
+from ..config.towers import keyed_masks
 from ..models.dual_encoder import DualEncoder
 from ..objectives.views import IMAGE_VIEWS
 from .system import System, Tower
@@ -31,6 +31,6 @@ class ErnieVil2(System):
     def draws_masks(self) -> bool:
         """Whether a tower drops anything in training, or is of a library that may."""
         return any(
-            tower.dropout or tower.drop_path or getattr(tower, "patch_dropout", 0) or tower.kind in LIBRARIES
+            tower.dropout or tower.drop_path or getattr(tower, "patch_dropout", 0) or not keyed_masks(tower)
             for tower in self.model.config.towers().values()
         )

@@ -5,6 +5,7 @@ import pkgutil
 from pathlib import Path
 
 from ..errors import ConfigError, nearest
+from ..plugins import hint as of_your_own
 
 REGISTERED: dict[str, type] = {}
 """{kind: class} of every System that is defined in this process"""
@@ -22,7 +23,7 @@ def check_system(kind: str) -> None:
     if kind not in known_systems():
         close = nearest(kind, known_systems())
         hint = f"did you mean {close!r}?" if close else "known are " + ", ".join(known_systems())
-        raise ConfigError(f"model.system is {kind!r}; {hint}; a system of your own is known once its class is imported")
+        raise ConfigError(f"model.system is {kind!r}; {hint}; {of_your_own('system')}")
 
 
 def system_class(kind: str) -> type:

@@ -17,13 +17,14 @@ from ..config.model import ModelConfig
 from ..config.model_size import parameters
 from ..config.run import RunConfig
 from ..config.tower_fields import Tower as TowerConfig
-from ..config.towers import LIBRARIES
+from ..config.towers import LIBRARIES, keyed_masks
 from ..data.batches.views import Batch
 from ..errors import ConfigError
 from ..models.dual_encoder import new_model
 from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import Share
 from ..objectives.views import encode
+from ..plugins import remember
 from ..schema import build as build_record
 from .registry import REGISTERED
 
@@ -75,6 +76,7 @@ class System(ABC):
         cls.rows_independent = vars(cls).get("rows_independent", False)
         if "kind" in vars(cls):
             REGISTERED[cls.kind] = cls
+            remember("system", cls.kind, cls)
 
     @classmethod
     def most_boxes(cls, config: ModelConfig) -> int:
@@ -89,7 +91,7 @@ class System(ABC):
     def masks_texts(cls, config: ModelConfig) -> bool:
         """Whether a text may be encoded in two ways in training: its tower drops something, or is of a library."""
         tower = config.text_tower
-        return tower is not None and (tower.kind in LIBRARIES or bool(tower.dropout or tower.drop_path))
+        return tower is not None and (not keyed_masks(tower) or bool(tower.dropout or tower.drop_path))
 
     def __init__(self, model: nn.Layer, objective: ContrastiveObjective) -> None:
         self.model, self.objective = model, objective
@@ -147,8 +149,7 @@ class System(ABC):
     def divisible(self) -> bool:
         """Whether threads of a CPU may encode at once, also rows of one batch: `rows_independent`, and no tower is of a
         library, whose masks are drawn from Paddle's generator."""
-        kinds = {tower.kind for tower in self.model.config.towers().values()}
-        return self.rows_independent and kinds.isdisjoint(LIBRARIES)
+        return self.rows_independent and all(map(keyed_masks, self.model.config.towers().values()))
 
     def encode(
         self, batch: Batch, seed: int = 0, step: int = 0, micro: int = 0, views: tuple[str, ...] | None = None

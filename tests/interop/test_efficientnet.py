@@ -135,7 +135,7 @@ def test_timm(name, sides):
 def shapes_of(variant, name):
     """{their key: shape} of what our tower of a variant needs."""
     tower = EfficientNetConfig(variant=variant, projection=0)
-    shapes = layout.image_manifest(tower)
+    shapes = layout.tower_shapes(tower)
     return {name(key, convert.places(tower)): tuple(shape) for key, shape in shapes.items()}
 
 

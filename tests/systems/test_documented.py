@@ -22,7 +22,9 @@ AFTER = """
 
 def test_the_example_trains_goes_on_and_loads(tmp_path):
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-    system, script = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    system, script = re.findall(
+        r"^```python\n(.*?)^```$", text.partition("### An example")[2], re.MULTILINE | re.DOTALL
+    )
     (tmp_path / "extra.py").write_text(system, encoding="utf-8")
     options = re.search(r'load_run\("configs/demo.yaml", (\[.*?\])\)', script)
     assert options, "the script reads a configuration"

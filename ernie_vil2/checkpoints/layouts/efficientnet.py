@@ -15,7 +15,7 @@ from ...config.tower_fields import EFFICIENTNETS, EfficientNetConfig
 from ...errors import CheckpointError, ConfigError
 from ..efficientnet_sizes import scaled
 from ..formats.lazy_tensors import spec_of
-from ..release_layout import image_manifest
+from ..release_layout import tower_shapes
 from . import shapes
 from .layout_record import Found, Layout, Read
 from .mapping import Mapped, copied
@@ -206,7 +206,7 @@ def finished(
         raise CheckpointError(f"{found.path}: {error}; correct the pixels that were given for it") from None
     config.image_size = profile.size
     spots = places(config)
-    entries = {key: copied(name(key, spots), shape) for key, shape in image_manifest(config).items()}
+    entries = {key: copied(name(key, spots), shape) for key, shape in tower_shapes(config).items()}
     wanted = {entry.sources[0]: entry.shape for entry in entries.values()}
     shapes.check(found.state, wanted, found.path, f"{layout} (variant {config.variant})")
     counted = [key for key in found.state if key.endswith("num_batches_tracked")]  # torch's, of no use
@@ -223,7 +223,7 @@ def written(state: Mapping[str, Any], config: ModelConfig, name: KeyName) -> dic
             "classifier; choose another layout"
         )
     spots = places(tower)
-    return {name(key, spots): state[key] for key in image_manifest(tower)}
+    return {name(key, spots): state[key] for key in tower_shapes(tower)}
 
 
 def write_paddleclas(state: Mapping[str, Any], config: ModelConfig) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def written(state: Mapping[str, Any], tower: ImageTowerConfig, table: Mapping[st
     Raises CheckpointError where the table has no place for one of our tensors.
     """
     entries = {}
-    for key, shape in release_layout.image_manifest(tower).items():
+    for key, shape in release_layout.tower_shapes(tower).items():
         plain = key.removeprefix("visual.")
         number = BLOCK.search(plain)
         part = table.get(BLOCK.sub("#", plain, count=1))

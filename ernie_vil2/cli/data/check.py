@@ -8,7 +8,7 @@ from ...data.tokenizer import Tokenizer
 from ...errors import ConfigError
 from ...files.claim import Claims
 from ...messages import plain
-from ..arguments import add_damaged, add_replace, whole
+from ..arguments import add_damaged, add_plugin, add_replace, whole
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
@@ -54,5 +54,6 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--checksums", action="store_true", help="compare tars with the checksums in their index.json")
     add_damaged(verb)
     verb.add_argument("--no-decode", dest="decode", action="store_false", help="only hash the images")
+    add_plugin(verb)
     add_replace(verb)
     verb.set_defaults(run=run)

@@ -16,7 +16,7 @@ from ...files.atomic import reported
 from ...files.claim import Claims
 from ...messages import plain
 from ...stop import StopRequest
-from ..arguments import add_replace, number, whole
+from ..arguments import add_plugin, add_replace, number, whole
 from ..progress import row_bar
 
 KEPT = "what was detected is kept, the same command goes on"
@@ -33,6 +33,7 @@ def add_detections(verb: argparse.ArgumentParser, field: str, most: int) -> None
         "--most", type=whole, default=most, metavar="K", help=f"{field} of an image (default %(default)s)"
     )
     verb.add_argument("--match", choices=sorted(MATCHES), default="id", help="stem: by file name without its suffix")
+    add_plugin(verb)
     add_replace(verb)
 
 

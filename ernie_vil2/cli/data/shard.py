@@ -11,7 +11,7 @@ from ...data.sources.tar.write import BAD_NAME, parse_size, write_shards
 from ...files.atomic import reported
 from ...files.claim import Claims
 from ...messages import plain
-from ..arguments import add_damaged, add_replace, whole
+from ..arguments import add_damaged, add_plugin, add_replace, whole
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
@@ -55,6 +55,7 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("out", metavar="OUT", help="folder for 00000.tar, ... and index.json")
     verb.add_argument("--per-shard", type=whole, default=10000, help="samples of a tar (default 10000)")
     verb.add_argument("--size-limit", default="1GB", help="bytes of a tar (default 1GB)")
+    add_plugin(verb)
     add_replace(verb)
     add_damaged(verb)
     verb.set_defaults(run=run)

@@ -7,7 +7,7 @@ from ...data.split import check_request, write_split
 from ...errors import ConfigError
 from ...files.claim import Claims
 from ...files.paths.names import name_text
-from ..arguments import add_replace, number, seed
+from ..arguments import add_plugin, add_replace, number, seed
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
@@ -41,5 +41,6 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     verb.add_argument("--share", type=number, default=0.1, help="of the images that VALID gets (default 0.1)")
     verb.add_argument("--seed", type=seed, default=0, help="another one divides otherwise (default 0)")
     verb.add_argument("--embed", action="store_true", help="put images that are files into the rows, as base64")
+    add_plugin(verb)
     add_replace(verb)
     verb.set_defaults(run=run)

@@ -5,7 +5,7 @@ import argparse
 from ...data.vocabulary import write_vocabulary
 from ...files.claim import Claims
 from ...messages import plain
-from ..arguments import add_replace, count, number
+from ..arguments import add_plugin, add_replace, count, number
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
@@ -41,5 +41,6 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
         default=True,
         help="lower-case and strip accents, as model.lower_case of a run (default: yes)",
     )
+    add_plugin(verb)
     add_replace(verb)
     verb.set_defaults(run=run)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ...data.sources.open import plain_value
+from ...data.sources.scenes.options import plain_value
 from ...errors import ConfigError
 from ...evaluation.benchmarks.benchmark import kinds
 from ...evaluation.benchmarks.registry import MODULES, benchmark

@@ -17,7 +17,7 @@ from ...evaluation.metrics.wanted_precision import Choice, choose
 from ...files.claim import Claims
 from ...files.json_files import write_json
 from ...messages import plain
-from ..arguments import Parser, add_replace, between, model_path
+from ..arguments import Parser, add_plugin, add_replace, between, model_path
 from ..progress import rewrite
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=model_path, metavar="M", help="without an index, or where its model lies now")
     parser.add_argument("--vocab", metavar="FILE", help="vocabulary of a .pdparams, without an index")
     parser.add_argument("--json", metavar="OUT", help="write what is known of the threshold to this file")
+    add_plugin(parser)
     add_replace(parser)
     args = parser.parse_args(argv)
     if not (args.index or args.model):

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +25,15 @@ CARRIED = ("vocab", "engine", "precision", "damaged")
 
 @dataclass(frozen=True)
 class FolderIndex:
-    """folder: of the index. place: what it is of; source, frames: that as it was given. choice: the model asked for."""
+    """folder: of the index. place: what it is of; source, frames: that as it was given. choice: the model asked for.
+    plugins: modules that the process is given, too."""
 
     folder: Path
     place: Place
     source: str
     frames: str
     choice: ModelChoice
+    plugins: Sequence[str] = ()
 
     def check(self) -> None:
         """Raise what would end the first process, as far as it can be known before a model is loaded: ConfigError,
@@ -59,6 +62,7 @@ class FolderIndex:
         verb = [sys.executable, "-m", f"{__package__}.attached", str(os.getpid()), "index"]
         asked = {"model": self.choice.path, **{name: getattr(self.choice, name) for name in CARRIED}}
         model = [part for name, value in asked.items() if value for part in (f"--{name}", value)]
+        model += [part for module in self.plugins for part in ("--plugin", module)]
         known = root_of(read_manifest(self.folder), self.place) if self.exists() else None
         if known is not None:
             return [*verb, "update", str(self.folder), "--source", known, "--quiet", *model]
@@ -78,7 +82,8 @@ def folder_index(options: argparse.Namespace) -> FolderIndex:
     if not options.index and not os.path.exists(source):
         raise ConfigError("this source is no folder beside which an index can be; give --index DIR")
     folder = options.index or f"{os.path.abspath(source)}{ENDING}"
-    found = FolderIndex(Path(os.path.abspath(folder)), place, source, options.frames, choice_of(options))
+    where = Path(os.path.abspath(folder))
+    found = FolderIndex(where, place, source, options.frames, choice_of(options), options.plugins)
     found.check()
     return found
 

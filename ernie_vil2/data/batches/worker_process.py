@@ -13,15 +13,22 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, UserError
+from ...plugins import Carried
 from .shared_memory import PixelRing, SharedBytes
 
 QUIET = {signal.SIGINT, signal.SIGTERM}
 
 
 def work(
-    number: int, parent: int, pipe: Connection, make: Callable[..., Any], ring: PixelRing | None, progress: SharedBytes
+    number: int,
+    parent: int,
+    pipe: Connection,
+    plugins: Carried,
+    make: Callable[..., Any],
+    ring: PixelRing | None,
+    progress: SharedBytes,
 ) -> None:
-    """A worker process: chunks in, chunks out, until its parent ends.
+    """A worker process: chunks in, chunks out, until its parent ends; plugins: what let `make` be unpickled.
 
     Ctrl-C and SIGTERM reach a whole group of processes; the trainer answers them with a checkpoint, and the workers go
     on until it ends them. They die with it, however it dies.

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
+from ...plugins import Carried
 from ...waiting import Reminder
 from .shared_memory import PixelRing, SharedBytes, small_block
 from .worker_process import QUIET, work
@@ -38,7 +39,7 @@ class Worker:
     ):
         self.number, self.tickets, self.spent, self.started = number, collections.deque(), 0.0, False
         self.pipe, theirs = context.Pipe()
-        arguments = number, os.getpid(), theirs, make, ring, progress
+        arguments = number, os.getpid(), theirs, Carried(), make, ring, progress  # it is unpickled before `make`
         self.process = context.Process(target=work, args=arguments, daemon=True, name=f"loader worker {number}")
         self.process.start()
         theirs.close()

@@ -10,7 +10,8 @@ from ...errors import ConfigError, DataError, advice, nearest
 from ...files.paths.litter import is_litter
 from ...files.paths.patterns import is_braces, path_error, paths_of
 from ...files.yaml_files import parse_value
-from ...messages import brief, quoted
+from ...messages import quoted
+from ...plugins import hint, remember
 from ...schema import check_range, coerce
 from ..videos.kinds import SUFFIXES as VIDEO_SUFFIXES
 from .base import Source, require_sides
@@ -24,6 +25,7 @@ from .mix import MixedSource
 from .parquet.source import ParquetSource, is_parquet
 from .plain.caption_lines import TextsSource
 from .plain.picture_files import PicturesSource, holds_pictures
+from .scenes.options import scene_options
 from .stem_files import FilesSource, holds_stems
 from .tar.source import TarSource, is_tar
 from .videos.source import VideosSource, holds_only_videos
@@ -41,7 +43,9 @@ FILES = {
     "texts": TextsSource,
     "videos": VideosSource,
 }
-KINDS = (*FILES, "mix", "scenes")
+MADE_OF_OTHERS = ("mix", "scenes")
+BROUGHT: set[str] = set()
+"""Kinds that were registered: a path of one is a file or a folder"""
 MAX_NUMBER = (1 << 64) - 1
 """Of an option of a source, the largest of which are seeds"""
 SUFFIXES = {
@@ -60,14 +64,38 @@ def open_source(spec: Source | str | os.PathLike | Sequence | Mapping[str, Any])
 
     `spec` is a path (.tsv, .jsonl, .ndjson, .txt, .tar, .parquet or video file, folder of tars, Parquet files, videos
     or pictures, or with a table of captions, or that .csv table), a glob of such paths, a list of specs, a string
-    `scenes:split=test,size=1000`, or a mapping {kind: KIND, path: ..., option: value} with a KIND of KINDS, also as a
-    string of YAML. Raises ConfigError for an unknown kind or option, DataError for files that are missing, empty or of
-    a foreign format.
+    `scenes:split=test,size=1000`, or a mapping {kind: KIND, path: ..., option: value} with a KIND of `kinds()`, also as
+    a string of YAML. Raises ConfigError for an unknown kind or option, DataError for files that are missing, empty or
+    of a foreign format.
     """
     try:
         return opened(spec)
     except OSError as error:
         raise DataError(f"{error.filename or quoted(spec)}: {error.strerror or error}; {advice(error)}") from None
+
+
+def kinds() -> tuple[str, ...]:
+    """Every `kind` that a source may be of."""
+    return (*FILES, *MADE_OF_OTHERS)
+
+
+def register_source(name: str, source: type[Source], suffixes: Sequence[str] = ()) -> None:
+    """Make a kind of source known: `source(path=..., **options)` for a file or folder of {kind: NAME, path: ...}, and
+    for every file that ends in one of `suffixes` (".xyz").
+
+    Options are those of its constructor, checked by name and, for bool, int and str, by type. ConfigError for a name
+    or a suffix that is taken, or what is no Source.
+    """
+    if not (isinstance(source, type) and issubclass(source, Source)):
+        raise ConfigError(f"register_source: {name} must be a class derived from Source (ernie_vil2.data.sources.base)")
+    taken = [suffix for suffix in suffixes if suffix in (".csv", ".tar") or SUFFIXES.get(suffix, name) != name]
+    if name in kinds() and FILES.get(name) is not source or taken:
+        what = f"files in {taken[0]}" if taken else f"sources of kind {name}"
+        raise ConfigError(f"register_source: there are {what} already; choose another name or suffix")
+    FILES[name] = source
+    BROUGHT.add(name)
+    SUFFIXES.update(dict.fromkeys(suffixes, name))
+    remember("source", name, source)
 
 
 def open_pairs(spec: Any) -> Source:
@@ -102,11 +130,12 @@ def opened(spec: Any) -> Source:
             path = checked_path(options.pop(field), f"the option {field} of a source")
             return BesideSource(opened(options), path, field)
     kind = options.pop("kind", None)
-    if kind is not None and kind not in KINDS:
-        close = nearest(kind, KINDS)
+    if kind is not None and kind not in kinds():
+        close = nearest(kind, kinds())
         raise ConfigError(
             f"unknown kind of source {quoted(kind)}; "
-            + (f"did you mean {close!r}?" if close else "known are " + ", ".join(KINDS))
+            + (f"did you mean {close!r}?" if close else "known are " + ", ".join(kinds()))
+            + f"; {hint('source')}"
         )
     if kind == "scenes":
         from .scenes.source import SceneSource
@@ -116,7 +145,7 @@ def opened(spec: Any) -> Source:
         return build(MixedSource, kind, {"sources": None, **options, "open_part": open_source})
     path = options.pop("path", None)
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise ConfigError(f"a source of kind {kind or KINDS[0]} needs a path, not {quoted(path)}; add path: FILE")
+        raise ConfigError(f"a source of kind {kind or 'tsv'} needs a path, not {quoted(path)}; add path: FILE")
     checked_path(path, "the path of a source")
     paths = paths_of(os.path.expanduser(path))
     if len(paths) > 1 and (kind == "tar" or (kind is None and all(map(is_tar, paths)))):
@@ -146,7 +175,8 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
             f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .csv, .tsv, "
             ".jsonl, .txt, .tar or .parquet, or give kind and path in a mapping"
         )
-    if is_folder and kind in FILES_ALONE or not is_folder and kind not in FILES_ALONE + FOLDERS_TOO:
+    either = kind in BROUGHT or kind in FOLDERS_TOO
+    if not either and is_folder == (kind in FILES_ALONE):
         found = "a folder" if is_folder else "not a folder"
         raise DataError(f"{path}: this is {found}, so it cannot be of kind {kind!r}; correct kind or path")
     if kind == "tsv":
@@ -209,32 +239,3 @@ def build(factory: Callable[..., Source], kind: str, options: Mapping[str, Any])
 def written_mapping(text: str) -> Any:
     """The mapping in a string such as `{kind: lmdb, path: train}`."""
     return parse_value(text, text, " is not a YAML mapping; write for example '{kind: lmdb, path: train}'")
-
-
-def scene_options(text: str) -> dict[str, Any]:
-    """`split=test,size=1000` as a dict; numbers and true/false are read as such."""
-    options = {}
-    for item in filter(None, text.split(",")):
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise ConfigError(
-                f"scenes:{brief(text, 120)}: {quoted(item)} is not option=value; write for example scenes:split=test"
-            )
-        if name.strip() in options:
-            raise ConfigError(
-                f"scenes:{brief(text, 120)}: the option {quoted(name.strip())} is given twice; keep one of them"
-            )
-        options[name.strip()] = plain_value(value.strip())
-    return options
-
-
-def plain_value(text: str) -> bool | int | float | str:
-    """A number, a truth value, or the text itself."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

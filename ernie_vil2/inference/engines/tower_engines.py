@@ -12,6 +12,7 @@ from ...config.model import ModelConfig
 from ...device import current_device
 from ...errors import ConfigError, UserError
 from ...messages import brief
+from ...plugins import code_digest
 from ...threads import forked
 from .cache import EngineCache
 from .choice import AUTO, DYNAMIC, OPENVINO, Choice, beside_int8, choose, told
@@ -63,7 +64,7 @@ def plan_engines(
 
 def quantised_towers(cache: EngineCache, config: ModelConfig, most_boxes: int) -> dict[str, Path]:
     """{tower: folder of its int8 graph} of those that have one; ConfigError where int8 costs all of them too much."""
-    found = {kind: cache.read(*named(cache, kind, "int8", most_boxes)) for kind in config.towers()}
+    found = {kind: cache.read(*named(cache, config, kind, "int8", most_boxes)) for kind in config.towers()}
     records = {kind: read_record(folder) for kind, folder in found.items() if folder is not None}
     quantised = {kind: found[kind] for kind, record in records.items() if record.precision == "int8"}
     if records and not quantised:
@@ -75,9 +76,12 @@ def quantised_towers(cache: EngineCache, config: ModelConfig, most_boxes: int) -
     return quantised
 
 
-def named(cache: EngineCache, kind: str, graph: str, most_boxes: int) -> tuple[str, dict[str, str]]:
-    """The name of a tower's graph in the cache, and what it depends on."""
-    return f"{kind}-{graph}", cache.facts(graphs=GRAPHS, boxes=str(most_boxes))
+def named(
+    cache: EngineCache, config: ModelConfig, kind: str, graph: str, most_boxes: int
+) -> tuple[str, dict[str, str]]:
+    """The name of a tower's graph in the cache, and what it depends on, with the code of a user's own modules."""
+    code = code_digest("tower", config.towers()[kind].kind) + code_digest("system", config.system)
+    return f"{kind}-{graph}", cache.facts(graphs=GRAPHS, boxes=str(most_boxes), **({"code": code} if code else {}))
 
 
 class TowerEngines:
@@ -150,5 +154,5 @@ class TowerEngines:
 
         if choice.precision == "int8":
             return EngineOf(self.plan.quantised[kind], beside_int8(), most_boxes > 0)
-        name, facts = named(self.plan.cache, kind, choice.engine, self.plan.most_boxes)
+        name, facts = named(self.plan.cache, self.network.config, kind, choice.engine, self.plan.most_boxes)
         return EngineOf(self.plan.cache.entry(name, facts, build), choice.precision, most_boxes > 0)

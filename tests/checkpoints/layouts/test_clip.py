@@ -11,7 +11,7 @@ from ernie_vil2.checkpoints.layouts import clip, paddleclas_vit
 from ernie_vil2.checkpoints.layouts.clip import LAYOUTS, read, read_transformers, settings, write
 from ernie_vil2.checkpoints.layouts.layout_record import Found
 from ernie_vil2.checkpoints.model_directory import open_model, save_model
-from ernie_vil2.checkpoints.release_layout import image_manifest, manifest
+from ernie_vil2.checkpoints.release_layout import manifest, tower_shapes
 from ernie_vil2.config.model import PIXEL_PROFILES, ModelConfig, PixelProfile
 from ernie_vil2.config.tower_fields import ImageTowerConfig
 from ernie_vil2.errors import CheckpointError
@@ -133,7 +133,7 @@ def test_a_model_directory_keeps_tower_and_pixels(tmp_path):
 def test_published_sizes_are_recognised(width, depth, heads, hidden):
     tower = big(width, depth, hidden).config.image_tower
     assert (tower.width, tower.depth, tower.heads) == (width, depth, heads)
-    assert image_manifest(tower)["visual.blocks.0.mlp.fc1.bias"] == (hidden or 4 * width,)
+    assert tower_shapes(tower)["visual.blocks.0.mlp.fc1.bias"] == (hidden or 4 * width,)
     assert tower.image_size == 224
 
 

@@ -40,7 +40,7 @@ def model():
 @pytest.mark.parametrize("variant", EFFICIENTNETS)
 def test_the_variants_have_the_published_number_of_parameters(variant):
     tower = EfficientNetConfig(variant=variant, projection=1000)  # as wide as the classifier that is counted with them
-    shapes = release_layout.image_manifest(tower)
+    shapes = release_layout.tower_shapes(tower)
     count = sum(int(np.prod(shape)) for key, shape in shapes.items() if not is_statistic(key)) / 1e6
     assert count == pytest.approx(MILLIONS[variant], rel=0.025)
 

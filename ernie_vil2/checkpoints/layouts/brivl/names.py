@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ....config.model import ModelConfig
-from ...release_layout import image_manifest
+from ...release_layout import tower_shapes
 from ..efficientnet import places, timm_key
 from ..hugging_face import NAMES
 from ..text_tower import POSITION, TOKEN_TYPE, WORD, layers
@@ -44,7 +44,7 @@ def image_rows(config: ModelConfig) -> Iterator[Row]:
     """Yield the Rows of the image encoder."""
     tower = config.image_tower
     spots = places(tower)
-    for key, shape in image_manifest(tower).items():
+    for key, shape in tower_shapes(tower).items():
         theirs = BACKBONE + timm_key(key, spots)
         yield Row(theirs, key, shape)
         if key.endswith("._variance"):

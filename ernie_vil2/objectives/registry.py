@@ -1,0 +1,84 @@
+"""Losses of a user's own: what one answers, and how it becomes known (docs/extending.md)."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+
+import paddle
+
+from ..config.losses import LOSSES
+from ..errors import ConfigError
+from ..plugins import remember
+from .comparison import Comparison
+from .gather import Share, gather_rows
+
+
+class PairLoss(ABC):
+    """The loss of the rows of one view against the columns of another: a dataclass whose fields are its settings,
+    declared with `ernie_vil2.schema.document`.
+
+    It is called for both directions of a pair of views, and the pair has half of both. Columns of other ranks come
+    with a gradient, so ranks and the gradient cache give what one process with one graph gives.
+    """
+
+    @abstractmethod
+    def __call__(
+        self,
+        rows: paddle.Tensor,
+        columns: paddle.Tensor,
+        positive: paddle.Tensor,
+        negative: paddle.Tensor,
+        scale: paddle.Tensor,
+    ) -> paddle.Tensor:
+        """[b]: the loss of every row.
+
+        rows [b, D], columns [B, D]: L2-normalised, float32; b of this rank, B of the global batch. positive, negative:
+        bool [b, B]: columns that belong to a row and those that do not; neither where a sample lacks a view. A row may
+        have no negative; of one without a positive the value is not counted. scale: [1], exp of the temperature. Each
+        row's loss may depend on that row and the columns alone.
+        """
+
+
+def register_loss(name: str, builder: type[PairLoss]) -> None:
+    """Make a loss known as `objective.loss: NAME`; ConfigError for a name that is taken, or what is no dataclass
+    derived from PairLoss."""
+    if not (isinstance(builder, type) and issubclass(builder, PairLoss) and dataclasses.is_dataclass(builder)):
+        raise ConfigError(f"register_loss: {name} must be a dataclass derived from PairLoss; write @dataclass above it")
+    if LOSSES.get(name, builder) is not builder:
+        raise ConfigError(f"register_loss: there is a loss {name} already; choose another name")
+    LOSSES[name] = builder
+    remember("loss", name, builder)
+
+
+def both_ways(
+    loss: PairLoss,
+    there: Comparison,
+    back: Comparison,
+    first: paddle.Tensor,
+    second: paddle.Tensor,
+    scale: paddle.Tensor,
+    share: Share,
+) -> paddle.Tensor:
+    """Scalar: half of both directions of a pair, summed over this rank's rows; first, second: [b, D] of this rank.
+
+    there, back: Comparison of the first view with the second, and the other way around.
+    """
+    sums = [
+        one_way(loss, comparison, rows, gather_rows(columns, share), scale)
+        for comparison, rows, columns in ((there, first, second), (back, second, first))
+    ]
+    return (sums[0] + sums[1]) / 2.0
+
+
+def one_way(
+    loss: PairLoss, comparison: Comparison, rows: paddle.Tensor, columns: paddle.Tensor, scale: paddle.Tensor
+) -> paddle.Tensor:
+    """Scalar: the losses of the rows [b, D] against the columns [B, D], summed; a row that lacks a view has none."""
+    same, known = comparison.relations()
+    found = loss(rows, columns, same, known & ~same, scale)
+    if tuple(found.shape) != (rows.shape[0],):
+        raise ConfigError(
+            f"the loss {type(loss).__name__} gave a tensor of shape {found.shape} for {rows.shape[0]} rows; it must "
+            "give one number for each row"
+        )
+    counted = same.any(1)
+    return paddle.where(counted, found, paddle.zeros_like(found)).sum()
