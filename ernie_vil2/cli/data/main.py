@@ -1,4 +1,4 @@
-"""Look into data, and write it anew: `ernie-vil2 data check SOURCE` finds what is wrong, `ernie-vil2 data shard` makes tars."""
+"""Look into data, and write it anew: `data check SOURCE` finds what is wrong, `data shard` makes tars."""
 
 from ..arguments import Parser
 from . import boxes, check, pairs, shard, split, tags, vocab
