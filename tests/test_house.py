@@ -315,3 +315,14 @@ def test_ci_runs_the_readmes_commands():
     suites = ["make test", "make test-slow", "make test-page", "make test-interop"]
     assert re.findall(r"^make .*", script, re.MULTILINE) == suites
     assert "set -euo pipefail" in script and os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README_zh.md"])
+def test_badges_say_what_holds(name):
+    text, project = (ROOT / name).read_text(encoding="utf-8"), (ROOT / "pyproject.toml").read_text()
+    badges = re.findall(r"img\.shields\.io/badge/([^)]*)\)", text)
+    pythons = "%20|%20".join(re.findall(r"Python :: (3\.\d+)", project))
+    paddle = re.search(r"^paddlepaddle==([\d.]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)[1]
+    licence = re.search(r'^license = "(.*)"$', project, re.MULTILINE)[1].replace("-", "--")
+    said = [badge.partition("-")[2].rpartition("-")[0] for badge in badges]
+    assert said[:3] == [licence, pythons, paddle] and len(said) == 4
