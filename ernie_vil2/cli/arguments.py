@@ -72,14 +72,18 @@ def add_plugin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plugin", dest="plugins", action=Plugins, default=[], metavar="MODULE", help=told)
 
 
-def add_run(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """`-c FILE`, `-o KEY=VALUE` and `--plugin`: the configuration of a run; `-c` is required without a default."""
+def add_run(parser: argparse.ArgumentParser, default: str | None = None, plugins: bool = True) -> None:
+    """`-c FILE`, `-o KEY=VALUE` and `--plugin`: the configuration of a run; `-c` is required without a default.
+
+    plugins: whether the command can have plugins, which processes of its own would need too.
+    """
     told = {"default": default, "help": "a recipe, or a YAML file (default: %(default)s)"}
     if default is None:
         told = {"required": True, "help": "a recipe, as `ernie-vil2 config` lists them, or a YAML file"}
     parser.add_argument("-c", "--config", **told)
     add_overrides(parser, "for example -o train.steps=100")
-    add_plugin(parser)
+    if plugins:
+        add_plugin(parser)
 
 
 class Overrides(argparse.Action):

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> None:
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `host` to the verbs of an argument parser."""
     verb = verbs.add_parser("host", help=run.__doc__, description=run.__doc__)
-    add_run(verb, BASE)
+    add_run(verb, BASE, plugins=False)
     verb.add_argument("--steps", type=count, default=20, metavar="N", help="of a round (default %(default)s)")
     verb.add_argument("--pairs", type=count, default=4, metavar="N", help="of a micro-batch (default %(default)s)")
     verb.add_argument("--micro-batches", type=count, default=1, metavar="N", help="of a rank (default %(default)s)")

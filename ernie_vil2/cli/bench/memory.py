@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `memory` to the verbs of an argument parser."""
     verb = verbs.add_parser("memory", help=run.__doc__, description=run.__doc__)
-    add_run(verb, BASE)
+    add_run(verb, BASE, plugins=False)
     verb.add_argument("--loss", action="store_true", help="measure the loss of one pair of views alone")
     told = f"pairs of the large batch (default {STEP_BATCH}, with --loss {LOSS_BATCH})"
     verb.add_argument("--batch", type=count, metavar="N", help=told)

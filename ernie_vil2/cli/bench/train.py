@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `train` to the verbs of an argument parser."""
     verb = verbs.add_parser("train", help=run.__doc__, description=run.__doc__)
-    add_run(verb, BASE)
+    add_run(verb, BASE, plugins=False)
     pairs = between(int, 2, MAX_BATCH)
     verb.add_argument("--batch", type=pairs, default=16, metavar="N", help="pairs of a step (default %(default)s)")
     verb.add_argument(
