@@ -225,5 +225,5 @@ def test_mistakes_are_one_sentence(capsys, model, tsv, tmp_path):
     status, _, err = encode(capsys, *arguments(model, source, tmp_path / "file" / "out"))
     assert status == 1 and "error: cannot write" in err
     status, _, err = encode(capsys, "--modle", model, "--input", source, "--output", tmp_path / "out")
-    assert status == 2 and "usage: " in err
+    assert status == 2 and "ernie-vil2 encode --help" in err
     assert not out.exists() and not (tmp_path / "out.partial").exists()

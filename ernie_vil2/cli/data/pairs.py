@@ -18,6 +18,10 @@ from ..stopping import stoppable
 
 TRAINING = ("train", "restval")
 
+EXAMPLES = """
+ernie-vil2 data pairs coco-cn data/COCO-CN data/COCO-CN/train.jsonl --split train
+"""
+
 
 def rows(pairs: Pairs, folder: Path) -> Iterator[dict[str, Any]]:
     """Rows {id, image, texts, boxes?} of Pairs, one an image with a text; image paths are relative to `folder`."""
@@ -60,7 +64,9 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `pairs` to the verbs of an argument parser."""
-    verb = verbs.add_parser("pairs", help="write a split of a benchmark as JSON lines", description=run.__doc__)
+    verb = verbs.add_parser(
+        "pairs", help="write a split of a benchmark as JSON lines", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("name", metavar="NAME", help="coco-cn, flickr30k-cn, aic-icc, flickr30k, mscoco")
     verb.add_argument("data", metavar="DATA", help="folder with the published files")
     verb.add_argument("output", metavar="OUT", help="file to write, in that folder or above")

@@ -19,6 +19,11 @@ from ..stopping import stoppable
 OWN = re.compile(r"\d{5,}\.tar(\.index)?|index\.json|bad\.txt|pictures\.sqlite[-\w]*|.+\.tmp-.+")
 """What this verb writes into a folder, beside which nothing may be lost"""
 
+EXAMPLES = """
+ernie-vil2 data shard photos.jsonl shards                    # goes on after a stop
+ernie-vil2 data shard table.csv shards --per-shard 5000 --size-limit 500MB
+"""
+
 
 @stoppable(kept=True)
 def run(options: argparse.Namespace) -> None:
@@ -50,7 +55,9 @@ def holds_shards(folder: Path) -> bool:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `shard` to the verbs of an argument parser."""
-    verb = verbs.add_parser("shard", help="write a source as tars with an index")
+    verb = verbs.add_parser(
+        "shard", help="write a source as tars with an index", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)
     verb.add_argument("out", metavar="OUT", help="folder for 00000.tar, ... and index.json")
     verb.add_argument("--per-shard", type=whole, default=10000, help="samples of a tar (default 10000)")

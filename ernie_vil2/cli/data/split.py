@@ -12,6 +12,10 @@ from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 data split table.csv own_train.jsonl own_valid.jsonl --share 0.25
+"""
+
 
 @stoppable()
 def run(options: argparse.Namespace) -> None:
@@ -34,7 +38,9 @@ def run(options: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `split` to the verbs of an argument parser."""
-    verb = verbs.add_parser("split", help="divide a source by image, to train and to validate", description=run.__doc__)
+    verb = verbs.add_parser(
+        "split", help="divide a source by image, to train and to validate", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)
     verb.add_argument("train", metavar="TRAIN", help="file of JSON lines to write, below which the images lie")
     verb.add_argument("valid", metavar="VALID", help="the other one, with the share")

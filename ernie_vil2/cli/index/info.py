@@ -12,6 +12,11 @@ from ...search.store.summary import summary
 MIB = 1 << 20
 NAMES = {"image": "pictures", "text": "texts"}
 
+EXAMPLES = """
+ernie-vil2 index info photos.index
+ernie-vil2 index info photos.index --json
+"""
+
 
 def run(options: argparse.Namespace) -> None:
     """Print the figures of an index, as lines or as JSON."""
@@ -71,7 +76,7 @@ def shown(key: str, value: str | float) -> str:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `info` to the verbs of an argument parser."""
-    verb = verbs.add_parser("info", help="what an index holds")
+    verb = verbs.add_parser("info", help="what an index holds", description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("index", metavar="DIR", help="folder of an index")
     verb.add_argument("--json", action="store_true", help="print all of it as JSON")
     verb.set_defaults(run=run)

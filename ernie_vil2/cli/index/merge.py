@@ -11,6 +11,10 @@ from ..progress import note
 from ..stopping import stoppable
 from .scanning import add_neighbours
 
+EXAMPLES = """
+ernie-vil2 index merge photos.index phone.index camera.index
+"""
+
 
 @stoppable(kept=True)
 def run(options: argparse.Namespace) -> None:
@@ -27,7 +31,9 @@ def run(options: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `merge` to the verbs of an argument parser."""
-    verb = verbs.add_parser("merge", help="add the pictures of other indexes of the same model")
+    verb = verbs.add_parser(
+        "merge", help="add the pictures of other indexes of the same model", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("index", metavar="DIR", help="folder of the index that grows")
     verb.add_argument("others", nargs="+", metavar="OTHER", help="folder of an index, which stays as it is")
     add_neighbours(verb)

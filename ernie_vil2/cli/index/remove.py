@@ -13,6 +13,12 @@ from ..stopping import stoppable
 
 identity = between(int, 0, 2**62)
 
+EXAMPLES = """
+ernie-vil2 index remove photos.index --source photos
+ernie-vil2 index remove photos.index --path "*/screenshots/*"
+ernie-vil2 index remove photos.index --id 3 4
+"""
+
 
 @stoppable()
 def run(options: argparse.Namespace) -> None:
@@ -31,7 +37,9 @@ def run(options: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `remove` to the verbs of an argument parser."""
-    verb = verbs.add_parser("remove", help="take pictures out of an index; no file is deleted")
+    verb = verbs.add_parser(
+        "remove", help="take pictures out of an index; no file is deleted", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("index", metavar="DIR", help="the index")
     told = "a source as it was given, or its folder: all of it, or with --path a part; it is not scanned any more"
     verb.add_argument("--source", action="append", default=[], metavar="S", help=told)
