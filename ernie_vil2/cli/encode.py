@@ -19,7 +19,7 @@ from ..files.paths.place import check_file
 from ..inference import writer
 from ..inference.identity import describe
 from ..inference.sides import check_towers, sides_of
-from ..messages import plain
+from ..messages import LEFT_OUT, counted, plain
 from ..stop import StopRequest
 from .arguments import Parser, add_damaged, add_engine, add_replace, model_path, whole
 from .progress import rewrite, tell
@@ -122,9 +122,9 @@ def main(argv: list[str] | None = None) -> None:
             sides=sides,
         )
     listed = form(args.output, model.embed_dim).bad
-    bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {listed}" if record["bad rows"] else ""
-    images = [f"{record['images']:,} images"] if "images" in record else []
-    texts = [f"{record['texts']:,} texts"] if "text" in sides else []
-    print(plain(f"wrote {args.output}: {' and '.join(images + texts)} of {record['rows']:,} rows{bad}"))
+    bad = f"; {counted(record['bad rows'], *LEFT_OUT)}, see {listed}" if record["bad rows"] else ""
+    images = [counted(record["images"], "image")] if "images" in record else []
+    texts = [counted(record["texts"], "text")] if "text" in sides else []
+    print(plain(f"wrote {args.output}: {' and '.join(images + texts)} of {counted(record['rows'], 'row')}{bad}"))
     if causes := record.get("causes"):
         print("bad rows by cause:", ", ".join(f"{count:,} {cause}" for cause, count in sorted(causes.items())))

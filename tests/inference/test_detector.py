@@ -130,7 +130,7 @@ def test_the_verb_detects_and_joins(tmp_path, exported, photos):
     command = ["tags", str(photos), str(out), "--detector", str(exported), "--threshold", "-9", "--most", "3"]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "34 images, 1 images are broken" in done.stdout and f"wrote {out}" in done.stdout
+    assert "34 images, 1 image is broken" in done.stdout and f"wrote {out}" in done.stdout
     tagged = open_source({"path": str(photos), "tags": str(out)})
     assert tagged[0].tags == tagged[1].tags == ("桌子",) and tagged[69].tags == ("桌子",)
 

@@ -12,7 +12,7 @@ from ...evaluation.benchmarks import counts
 from ...evaluation.benchmarks.retrieval.pairs import Pairs
 from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims
-from ...messages import plain
+from ...messages import counted, plain
 from ..arguments import add_replace
 from ..stopping import stoppable
 
@@ -59,7 +59,9 @@ def run(args: argparse.Namespace) -> None:
         handle.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
     for note in found.notes:  # no figure is published for a split to train on
         print(f"note: {note.removesuffix(counts.INCOMPARABLE) if args.split in TRAINING else note}")
-    print(plain(f"{args.output}: {len(lines):,} images with {len(found.texts):,} texts of {found.name}"))
+    print(
+        plain(f"{args.output}: {counted(len(lines), 'image')} with {counted(len(found.texts), 'text')} of {found.name}")
+    )
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:

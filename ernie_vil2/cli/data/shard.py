@@ -10,7 +10,7 @@ from ...data.sources.tar.manifest import NAME, read_manifest
 from ...data.sources.tar.write import BAD_NAME, parse_size, write_shards
 from ...files.atomic import reported
 from ...files.claim import Claims
-from ...messages import plain
+from ...messages import LEFT_OUT, counted, plain
 from ..arguments import add_damaged, add_plugin, add_replace, whole
 from ..progress import row_bar
 from ..sources import SOURCE, opened
@@ -36,13 +36,10 @@ def run(options: argparse.Namespace) -> None:
         done = write_shards(
             source, options.out, options.per_shard, limit, row_bar(len(source)), damaged, options.replace
         )
-    print(
-        plain(
-            f"{options.out}: {done['samples']:,} samples in {len(done['shards']):,} tars, {done['bytes'] / 1e6:,.1f} MB"
-        )
-    )
+    samples, tars = counted(done["samples"], "sample"), counted(len(done["shards"]), "tar")
+    print(plain(f"{options.out}: {samples} in {tars}, {done['bytes'] / 1e6:,.1f} MB"))
     if done["bad"]:
-        print(plain(f"{done['bad']:,} bad rows were left out; {os.path.join(options.out, BAD_NAME)} lists them"))
+        print(plain(f"{counted(done['bad'], *LEFT_OUT)}, see {os.path.join(options.out, BAD_NAME)}"))
 
 
 def holds_shards(folder: Path) -> bool:

@@ -7,6 +7,7 @@ from ...data.split import check_request, write_split
 from ...errors import ConfigError
 from ...files.claim import Claims
 from ...files.paths.names import name_text
+from ...messages import LEFT_OUT, counted
 from ..arguments import add_plugin, add_replace, number, seed
 from ..progress import row_bar
 from ..sources import SOURCE, opened
@@ -30,10 +31,11 @@ def run(options: argparse.Namespace) -> None:
     progress = row_bar(len(source))
     split = write_split(source, options.train, options.valid, options.share, options.seed, options.embed, progress)
     if split.bad:
-        print(f"{split.bad:,} bad rows were left out:", *split.reasons, sep="\n")
+        print(f"{counted(split.bad, *LEFT_OUT)}:", *split.reasons, sep="\n")
     images = split.train.images + split.valid.images
     for part in (split.train, split.valid):
-        print(f"{name_text(part.path)}: {part.rows:,} rows of {part.images:,} images ({part.images / images:.1%})")
+        held = f"{counted(part.rows, 'row')} of {counted(part.images, 'image')}"
+        print(f"{name_text(part.path)}: {held} ({part.images / images:.1%})")
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:

@@ -15,7 +15,7 @@ from ...evaluation.labelled_pairs import read_labelled
 from ...evaluation.metrics.wanted_precision import Choice, choose
 from ...files.claim import Claims
 from ...files.json_files import write_json
-from ...messages import plain
+from ...messages import counted, plain
 from ..arguments import Parser, add_plugin, add_replace, between, model_path
 from ..progress import rewrite
 
@@ -111,7 +111,7 @@ def told(choice: Choice) -> str:
     """What a person wants to know of a threshold."""
     found, held_out = choice.decision, choice.held_out
     lines = [
-        f"{choice.right + choice.wrong:,} pairs, {choice.right:,} of them the same",
+        f"{counted(choice.right + choice.wrong, 'pair')}, {choice.right:,} of them the same",
         f"threshold {found.threshold:.3f}: precision {shown(found.precision, choice.precision)}, "
         f"recall {shown(found.recall, choice.recall)}",
         f"if as many pairs were the same as not, the precision would be {found.balanced_precision:.1f} %",

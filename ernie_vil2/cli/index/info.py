@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ...messages import plain
+from ...messages import counted, plain
 from ...search.store.snapshot import open_snapshot
 from ...search.store.summary import summary
 
@@ -43,7 +43,8 @@ def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if found["pixels"]:
         yield "pixels", ", ".join(f"{name} {value}" for name, value in found["pixels"].items())
     for number, root in found["roots"].items():
-        yield f"root {number}", f"{root['folder'] or root['spec']} ({root['kind']}), {root['pictures']:,} pictures"
+        pictures = counted(root["pictures"], "picture")
+        yield f"root {number}", f"{root['folder'] or root['spec']} ({root['kind']}), {pictures}"
     for side, record in found["neighbours"].items():
         yield f"{side} neighbours", neighbours_line(record)
     for name, record in found["thresholds"].items():

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ...messages import plain
+from ...messages import counted, plain
 from ...search.scan.nearest import renew_neighbours
 from ...search.store.merge import merge
 from ...search.store.snapshot import open_snapshot
@@ -25,7 +25,8 @@ def run(options: argparse.Namespace) -> None:
         memory = options.memory * 10**6 if options.memory else None
         found = renew_neighbours(writer, options.type, memory, note)
         living = len(writer.snapshot.images)
-    told = f"{counts['added']:,} pictures added, {counts['there']:,} were there already, {living:,} now"
+    added, there = counted(counts["added"], "picture"), counted(counts["there"], "was", "were")
+    told = f"{added} added, {there} there already, {living:,} now"
     print(plain(f"{options.index}: {told}"), *map(plain, found), sep="\n")
 
 

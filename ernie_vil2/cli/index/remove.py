@@ -3,7 +3,7 @@
 import argparse
 
 from ...errors import ConfigError
-from ...messages import plain
+from ...messages import counted, plain
 from ...search.scan.nearest import renew_neighbours
 from ...search.scan.places import root_named
 from ...search.scan.removal import take_out
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
         root = root_named(writer.manifest, options.source[0]) if options.source else None
         gone = take_out(writer, root, options.path, options.id)
         left = len(writer.snapshot.images)
-        print(plain(f"{gone:,} pictures removed; {options.index} has {left:,}"))
+        print(plain(f"{counted(gone, 'picture')} removed; {options.index} has {left:,}"))
         renew_neighbours(writer)
 
 
