@@ -51,8 +51,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what was wrong and what explains the command, in one line, and leave with 2."""
-        hint = f"`{self.prog} --help` has examples"
-        self.exit(2, f"{self.prog}: error: {brief(message, LONGEST - 160)}; {hint}\n")
+        message = brief(message, LONGEST - 160)
+        end = "" if message.endswith("?") else ";"
+        self.exit(2, f"{self.prog}: error: {message}{end} `{self.prog} --help` has examples\n")
 
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -65,11 +66,14 @@ class Parser(argparse.ArgumentParser):
 
     def untaken(self, word: str) -> str:
         """What is wrong with a word that no argument takes."""
-        if not word.startswith("-"):
-            return f"{brief(word, 80)!r} is one too many here; write what belongs together in quotes, and options last"
-        name = word.partition("=")[0]
-        close = nearest(name, self._option_string_actions)
-        return f"there is no option {brief(name, 80)}" + (f"; did you mean {close}?" if close else "")
+        known, shown = self._option_string_actions, brief(word, 80)
+        if word.startswith("-"):
+            name = word.partition("=")[0]
+            close = nearest(name, known.keys() - {"-h", "--help"})
+            return f"there is no option {brief(name, 80)}" + (f"; did you mean {close}?" if close else "")
+        if "--override" in known:
+            return f"{shown!r} is one too many here; a setting is written as -o KEY=VALUE"
+        return f"{shown!r} is one too many here; write what belongs together in quotes, and options last"
 
 
 def between(kind: type[Number], least: Number, most: Number) -> Callable[[str], Number]:

@@ -19,6 +19,7 @@ from .groups import GROUPS
 
 USAGE = "usage: ernie-vil2 VERB [arguments]; `ernie-vil2 VERB --help` explains one, with examples"
 FOLDER = Path(__file__).resolve().parent
+HELP = ("-h", "--help", "help")
 HELPERS = ("__main__", "main", "arguments", "groups", "progress", "sources", "stopping")
 
 
@@ -50,7 +51,9 @@ def help_text() -> str:
 def dispatch(argv: list[str] | None = None) -> int | None:
     """Run the verb that the first argument names on the other arguments; its exit status, or 2 for wrong usage."""
     verb, *rest = (sys.argv[1:] if argv is None else argv) or [None]
-    if verb in (None, "-h", "--help", "help"):
+    if verb in HELP and rest and rest[0] in modules():
+        verb, *rest = rest[0], "--help"
+    if verb is None or verb in HELP:
         print(help_text())
         return 2 if verb is None else 0
     if verb in ("-V", "--version"):
@@ -58,7 +61,7 @@ def dispatch(argv: list[str] | None = None) -> int | None:
         return 0
     known = modules()
     if verb not in known:
-        close = nearest(verb, known)
+        close = nearest(verb, [*known, "--help", "--version"])
         hint = f"did you mean {close!r}?" if close else "the verbs are " + ", ".join(known)
         print(f"error: ernie-vil2 has no verb {quoted(verb, 80)}; {hint}", file=sys.stderr)
         return 2

@@ -142,3 +142,14 @@ def test_a_misspelt_mode_of_eval_is_named(capsys):
         with pytest.raises(SystemExit):
             parsed([word, "runs/try"])
         assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["data.train=train.jsonl"], ["-o", "train.steps", "20"]])
+def test_a_setting_without_its_option_is_told_of(capsys, words):
+    said = wrong(capsys, verb_module("train").parser(), ["-c", "demo", *words])
+    assert f"{words[-1]!r} is one too many here; a setting is written as -o KEY=VALUE;" in said
+
+
+def test_an_option_of_another_verb_is_not_taken_for_help(capsys):
+    assert "did you mean --help?" not in wrong(capsys, verb_module("demo").parser(), ["--steps"])
+    assert "did you mean --vocab? `ernie-vil2" in wrong(capsys, verb_module("data").parser(), ["check", "x", "--vocb"])

@@ -85,6 +85,7 @@ def test_a_verb_runs_its_tool(ernie_vil2):
 def test_a_tool_explains_itself_under_its_verb(ernie_vil2):
     status, out, _ = ernie_vil2("greet", "--help")
     assert status == 0 and out.startswith("usage: ernie-vil2 greet [-h] name")
+    assert ernie_vil2("help", "greet") == ernie_vil2("--help", "greet") == (0, out, "")
     status, _, err = ernie_vil2("greet", "--loud")
     assert status == 2 and err.startswith("usage: ernie-vil2 greet")
 
@@ -96,6 +97,7 @@ def test_a_users_mistake_is_one_line(ernie_vil2):
 def test_an_unknown_verb_names_the_nearest(ernie_vil2):
     assert ernie_vil2("gret") == (2, "", "error: ernie-vil2 has no verb 'gret'; did you mean 'greet'?\n")
     assert ernie_vil2("xyzzy") == (2, "", "error: ernie-vil2 has no verb 'xyzzy'; the verbs are greet, part\n")
+    assert ernie_vil2("--hlep")[2].endswith("; did you mean '--help'?\n")
     assert ernie_vil2("arguments")[0] == 2
 
 
