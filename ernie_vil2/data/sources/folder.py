@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import ConfigError, DataError
 from ...files.paths.litter import is_litter
 from ...files.paths.names import name_text
+from ...messages import counted
 from ..images.formats.kinds import is_picture_file
 from . import fields
 from .base import Sample, Source, digest
@@ -74,7 +75,7 @@ class FolderSource(Source):
         return self.table.own_id(index, key)
 
     def describe(self) -> str:
-        return f"{self.name}: {len(self):,} rows of {self.table.lines.path.name} over a folder of images"
+        return f"{self.name}: {counted(len(self), 'row')} of {self.table.lines.path.name} over a folder of images"
 
     @property
     def notes(self) -> list[str]:
