@@ -104,7 +104,8 @@ class CheckReport:
                 later, earlier = repeats.examples[0]
                 yield f"{title:<17}{REPEATS[title].format(repeats.count)}; for example {later}, as {earlier}"
         if self.rows_without_file:
-            yield f"orphan rows      {self.rows_without_file:,} rows name an image file that is not there"
+            rows = f"{self.rows_without_file:,} rows name an image file that is not there"
+            yield f"orphan rows      {rows}; paths begin at the folder of the table"
         if self.files_without_row:
             example = self.unused_files[0]
             yield f"orphan files     {self.files_without_row:,} image files have no row, for example {example}"
@@ -137,7 +138,10 @@ class CheckReport:
             yield f"{row.where}: {row.reason}; {row.fix}"
         if self.bad > SHOWN:
             yield f"... and {self.bad - SHOWN:,} more; --json FILE lists all of them"
+        yield LEFT_OUT
 
+
+LEFT_OUT = "bad rows are left out by split, vocab, shard and index, and passed over by training; eval stops at them"
 
 REPEATS = {
     "same text": "{:,} texts repeat an earlier one",

@@ -74,7 +74,8 @@ class FolderSource(Source):
         return self.table.own_id(index, key)
 
     def describe(self) -> str:
-        return f"{self.name}: {len(self):,} rows of {self.table.lines.path.name} over a folder of images"
+        table = self.table.lines.path
+        return f"{name_text(table)}: {len(self):,} rows over the images of its folder"
 
     @property
     def notes(self) -> list[str]:
