@@ -112,7 +112,7 @@ def read_text(path: str | os.PathLike, most: int = MOST_BYTES) -> str:
     """The text of a file of at most `most` bytes. Raises ContentError, and OSError where it cannot be opened."""
     raw = read_bytes(path, most)
     if codec_of_text(raw) == GB:
-        LOG.warning("note: %s: read as %s, which it is by its bytes; save it as UTF-8 to be sure", path, NAMES[GB])
+        LOG.warning("note: %s: read as %s, by its bytes; if words look wrong, save it as UTF-8", path, NAMES[GB])
     return decode_text(raw, path)
 
 

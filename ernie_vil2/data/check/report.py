@@ -105,7 +105,7 @@ class CheckReport:
                 yield f"{title:<17}{counted(repeats.count, *REPEATS[title])}; for example {later}, as {earlier}"
         if self.rows_without_file:
             rows = counted(self.rows_without_file, "row names", "rows name")
-            yield f"orphan rows      {rows} an image file that is not there"
+            yield f"orphan rows      {rows} an image file that is not there; paths begin at the folder of the table"
         if self.files_without_row:
             example = self.unused_files[0]
             files = counted(self.files_without_row, "image file has", "image files have")
@@ -142,7 +142,10 @@ class CheckReport:
             yield f"{row.where}: {row.reason}; {row.fix}"
         if self.bad > SHOWN:
             yield f"... and {self.bad - SHOWN:,} more; --json FILE lists all of them"
+        yield LEFT_OUT
 
+
+LEFT_OUT = "bad rows are left out by split, vocab, shard and index, and passed over by training; eval stops at them"
 
 REPEATS = {
     "same text": ("text repeats an earlier one", "texts repeat an earlier one"),

@@ -16,6 +16,8 @@ from .rows.texts import decode_utf8, shorten
 MAX_RECORD_LINES = 100  # a quoted caption over more lines than this is taken for a quote that was never closed
 BASE64_LINE = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}\s*")  # of which a picture may have thousands
 SEPARATOR = re.compile(rb'"?sep=([,;\t])"?\s*', re.IGNORECASE)  # a first line that Excel writes and reads
+PICTURE = re.compile(r"\.(?:jpe?g|png|webp|bmp|gif|tiff?)$")  # in small letters, as names of columns are compared
+LISTED = 12  # names of columns that an error tells
 NAMES = {*KEYS, *KNOWN}
 
 
@@ -40,7 +42,7 @@ class CsvSource(MappingSource):
             self.lines.skip([self.lines.line(0)])
         first = self.lines.line(0)
         self.delimiter = separator.group(1).decode() if separator else self._delimiter()
-        self.lines.skip(continuation_lines(self.lines, first, self.delimiter.encode()))
+        self.lines.skip(lines_within(self.lines, first, self.delimiter.encode()))
         self.header, self.places = self._header()
         self.lines.skip([first])
         if not len(self):
@@ -98,20 +100,37 @@ class CsvSource(MappingSource):
         places = self.columns.keys({name: place for place, name in enumerate(header)}, where)
         for kind, names in (("image", IMAGE_FIELDS), ("caption", TEXT_KEYS)):
             if not set(names) & set(places):
-                close = nearest(names[0], places)
-                hint = f"rename {close!r}" if close else "add one"
+                known = ", ".join([*names, *(name for name, key in KNOWN.items() if key == names[0])][:LISTED])
                 raise DataError(
-                    f"{where}: the header {shorten(text)} has no {kind} column ({', '.join(names)}); {hint}, or name "
-                    f"the one that is meant by the option columns: {{{names[0]}: NAME}}"
+                    f"{where}: the header {shorten(text)} has no {kind} column ({known}, ...); "
+                    + self._missing(names[0], header)
                 )
         return header, places
 
+    def _missing(self, key, header):
+        """What to do about a header without a column of `key`."""
+        if any(PICTURE.search(name) for name in header):
+            return "it seems to be a row already: write a first row that names the columns, such as 图片,描述"
+        name = like(key, header)
+        hint = f"rename {name!r}" if name else "add one"
+        option = f"{{path: {self.name}, columns: {{{key}: {name or 'NAME'}}}}}"
+        return f"{hint}, or name the one that is meant by the option columns, as in '{option}'"
 
-def continuation_lines(lines: LineFile, first: int, delimiter: bytes) -> list[int]:
-    """Physical lines that go on a quoted cell begun before them, so that no row begins there."""
+
+def like(key: str, header: list[str]) -> str | None:
+    """The column that may be meant for `key`: one with a known name in its own (商品说明), or spelt nearly so."""
+    inside = [name for name in header if any(known in name for known, meant in KNOWN.items() if meant == key)]
+    return inside[0] if inside else nearest(key, header)
+
+
+def lines_within(lines: LineFile, first: int, delimiter: bytes) -> list[int]:
+    """Physical lines after `first` at which no row begins: those that go on a quoted cell begun before them, and those
+    of nothing but delimiters, which spreadsheets leave below a table."""
     found, until, skipped = [], first, set(lines.skipped.tolist())
     for line, fetch in lines.walk(first, "replace"):
         record = fetch(1) if line >= until and line not in skipped else b""
+        if line > first and record and not record.strip(delimiter + b" \r\n"):
+            found.append(line)
         if b'"' not in record or not leaves_quote_open(record, delimiter):
             continue
         ahead, size, texts = 0, len(record), 1

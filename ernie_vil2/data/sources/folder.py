@@ -75,7 +75,8 @@ class FolderSource(Source):
         return self.table.own_id(index, key)
 
     def describe(self) -> str:
-        return f"{self.name}: {counted(len(self), 'row')} of {self.table.lines.path.name} over a folder of images"
+        table = self.table.lines.path
+        return f"{name_text(table)}: {counted(len(self), 'row')} over the images of its folder"
 
     @property
     def notes(self) -> list[str]:

@@ -71,7 +71,7 @@ class LineFile:
         """A sentence on the encoding, where nobody named it and it is not UTF-8."""
         if not self.guessed or self.codec == UTF8:
             return []
-        return [f"{self.path}: read as {NAMES[self.codec]}, which it is by its bytes; save it as UTF-8 to be sure"]
+        return [f"{self.path}: read as {NAMES[self.codec]}, by its bytes; if words look wrong, name its encoding"]
 
     def __len__(self):
         return self.count - len(self.skipped)

@@ -48,6 +48,8 @@ BROUGHT: set[str] = set()
 """Kinds that were registered: a path of one is a file or a folder"""
 MAX_NUMBER = (1 << 64) - 1
 """Of an option of a source, the largest of which are seeds"""
+WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods", ".et", ".numbers")
+"""Suffixes of spreadsheets with sheets in them, of which people have exports made"""
 SUFFIXES = {
     ".tsv": "tsv",
     ".jsonl": "jsonl",
@@ -170,6 +172,8 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
         kind = kind_of_folder(path, options) if is_folder else by_name
     if path.suffix.lower() == ".csv" and kind in (None, "folder") and not is_folder:
         return build(FolderSource, "folder", {"path": path.parent, "metadata": path.name, **options})
+    if kind is None and path.suffix.lower() in WORKBOOKS:
+        raise DataError(f"{path}: a workbook is not read; save the sheet as CSV (另存为, CSV) and name that file")
     if kind is None:
         raise DataError(
             f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .csv, .tsv, "

@@ -138,7 +138,7 @@ def test_paths_of_windows_are_paths(photos):
     assert [sample.image.name for sample in source] == ["b.jpg"] * 3 + [r"back\slash.jpg"]
     (sample,) = table(photos, '{"image": "photos\\\\b.jpg", "text": "x"}', "t.jsonl")
     assert sample.image == photos / "photos" / "b.jpg"
-    for path in (r"C:\photos\b.jpg", "D:/photos/b.jpg", r"\\host\photos\b.jpg"):
+    for path in (r"C:\photos\c.jpg", "D:/photos/c.jpg", r"\\host\photos\c.jpg"):
         with pytest.raises(RowError, match="is an absolute path of Windows; name the file relative to"):
             table(photos, f"image,text\n{path},x\n")[0]
     outside = table(photos / "photos", "image,text\n..\\a.jpg,x\n")
@@ -180,3 +180,49 @@ def test_blank_lines_cost_no_look_at_each(photos, encoding, monkeypatch):
     monkeypatch.setattr(os, "pread", lambda *given, pread=os.pread: looked.append(1) or pread(*given))
     text = f"image,text\n{blank}a.jpg,一只猫在睡{blank}photos/b.jpg,狗\n{blank}" + "\ufeff\n" * (encoding == "utf-8")
     assert texts(table(photos, text.encode(encoding))) == [("一只猫在睡",), ("狗",)] and len(looked) < 50
+
+
+def test_rows_without_a_word_are_no_rows(photos):
+    source = table(photos, 'image,text,\r\na.jpg,x,\r\n,,\r\n , ,\r\na.jpg,"y\r\n,,\r\nz",\r\n,,\r\n')
+    assert texts(source) == [("x",), ("y\r\n,,\r\nz",)]
+    assert [source.where(row).rpartition(":")[2] for row in range(2)] == ["2", "5"]
+    with pytest.raises(DataError, match="a header but no rows"):
+        table(photos, "image,text\n,\n,\n")
+
+
+def test_a_path_of_windows_whose_end_is_there_says_what_to_delete(photos):
+    for path, front in ((r"D:\图 库\photos\b.jpg", "D:\\图 库\\"), ("E:/a.jpg", "E:/")):
+        with pytest.raises(RowError) as caught:
+            table(photos, f"image,text\n{path},x\n")[0]
+        assert caught.value.fix == f"delete '{front}' from it, the rest is a file of the folder"
+        assert f"the image '{path}' is" in caught.value.reason
+        assert len(table(photos, f"image,text\n{path},x\n".replace(front, ""))[0].texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [
+        ("图片,商品说明", "rename '商品说明', or name"),
+        ("图片,txt", "rename 'txt', or name"),
+        ("图片,卖点", "add one, or name"),
+        ("photos\\b.jpg,一只猫", "it seems to be a row already"),
+    ],
+)
+def test_a_header_without_captions_says_what_to_write(photos, header, hint):
+    with pytest.raises(DataError) as caught:
+        table(photos, f"{header}\na.jpg,x\n")
+    assert f"; {hint}" in str(caught.value)
+
+
+def test_what_the_message_about_a_header_tells_can_be_given(photos):
+    with pytest.raises(DataError) as caught:
+        table(photos, "图片,商品说明\na.jpg,x\n")
+    assert "描述" in str(caught.value)
+    option = str(caught.value).split("as in '")[1].removesuffix("'")
+    assert texts(open_source(option)) == [("x",)]
+
+
+def test_a_workbook_is_told_how_to_become_a_table(tmp_path):
+    (tmp_path / "商品.xlsx").write_bytes(b"PK\3\4")
+    with pytest.raises(DataError, match="save the sheet as CSV"):
+        open_source(tmp_path / "商品.xlsx")

@@ -23,12 +23,7 @@ URL_SAFE = bytes.maketrans(b"-_", b"+/")
 def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside: bool) -> Path:
     """The path of an existing file; one that leaves `folder` (by `..`, link or from /) is refused unless allowed."""
     if WINDOWS.match(value) and not os.path.lexists(os.path.join(folder, value)):
-        raise RowError(
-            where,
-            "unusable image path",
-            f"the image {shorten(value)} is an absolute path of Windows",
-            f"name the file relative to {folder}, as photos/a.jpg",
-        )
+        raise of_windows(value, where, folder)
     if ADDRESS.match(value):
         raise RowError(
             where, "unusable image path", f"the image is the address {shorten(value)}", "download it and name the file"
@@ -67,6 +62,22 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
             "copy the image again or delete the row",
         )
     return path
+
+
+def of_windows(value: str, where: str, folder: str | os.PathLike) -> RowError:
+    """The error of an absolute path of Windows, which names what to take away where its end is a file of the folder."""
+    parts = re.split(r"[\\/]", value)
+    ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+    end = next((end for end in ends if end and os.path.isfile(os.path.join(folder, found_name(folder, end)))), None)
+    fix = "name the file relative to the folder of the table, as photos/a.jpg"
+    if end:
+        fix = f"delete {quoted(value[: -len(end)])} from it, the rest is a file of the folder"
+    return RowError(where, "unusable image path", f"the image {quoted(value)} is an absolute path of Windows", fix)
+
+
+def quoted(path: str) -> str:
+    """A path of Windows for a message, with each of its backslashes once, to be copied from there."""
+    return shorten(path).replace("\\\\", "\\")
 
 
 def outside(value: str, where: str, folder: str | os.PathLike) -> RowError:
