@@ -72,8 +72,10 @@ def script(page):
             typed += 1
             parts.append(f"echo '== {page.name}:{number}:' {command!r}")
             if SERVERS.match(command):
-                command = "begin " + re.sub(r" --open\b| --port \d+", "", command)
+                kept = re.search(r" 2?> (\S+)", command)
+                command = "begin " + re.sub(r" --open\b| --port \d+| 2?> \S+|\s*&$", "", command)
                 command += " --no-open" if " up " in command else ""
+                command += f"; ln -sf served.txt {kept[1]}" if kept else ""
             parts.append(command.replace(ADDRESS, "$address"))
     return "\n".join(parts) + "\n", typed, left_out
 
