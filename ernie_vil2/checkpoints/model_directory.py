@@ -228,7 +228,7 @@ def open_directory(path: Path) -> tuple[TensorFile, ModelConfig, Path]:
     """(raw state, config, vocabulary) after comparing the directory with what its config.json lists."""
     if not (path / CONFIG).is_file():
         inside = sorted(path.glob("*.pdparams"))
-        hint = f"give {inside[0]} itself" if inside else "copy the directory again, or write it with ernie-vil2 convert"
+        hint = f"give {inside[0]} itself" if inside else "name the folder of a run or of ernie-vil2 convert, whole"
         raise CheckpointError(f"{path} is not a model directory: {CONFIG} is missing; {hint}")
     content, listed = read_listing(path)
     for name, (size, _) in listed.items():

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,11 @@ RUN_FILES = {"log.jsonl", "visualdl", "checkpoints", "vocab.txt", "bad.txt"}
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """While it is entered, no other process that asks may write the run in a folder; ConfigError in that process."""
+    """While it is entered, no other process that asks may write the run in a folder; ConfigError in that process.
+
+    A folder that it made, and into which nothing was written, is taken away at the end.
+    """
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -82,6 +86,9 @@ def alone_in(folder: Path) -> Iterator[None]:
             pass
         yield
     finally:
+        if made:
+            with suppress(OSError):  # it holds a run
+                folder.rmdir()
         os.close(descriptor)
 
 

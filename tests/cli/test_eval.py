@@ -88,7 +88,7 @@ def test_an_own_source_is_kept_as_a_run_and_compared(model, source, tmp_path, ca
 
 def test_a_broken_image_is_named_or_left_out(model, source, tmp_path, capsys):
     (tmp_path / "1.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"pairs\.jsonl:2"):
+    with pytest.raises(DataError, match=r"pairs\.jsonl:2.*, or leave such rows out and count them with --skip-broken"):
         tool.main(["--model", str(model), "--input", str(source)])
     tool.main(["--model", str(model), "--input", str(source), "--skip-broken"])
     printed = capsys.readouterr().out

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from ...data.sources.base import IMAGE_ALONE, TEXT_ALONE, require_sides
+from ...data.sources.base import IMAGE_ALONE, TEXT_ALONE, RowError, require_sides
 from ...evaluation import retrieval
 from ...evaluation.encoding import Progress, encode_source
 from ...evaluation.metrics.finite import finite
@@ -27,7 +27,11 @@ def run(args: argparse.Namespace, command: Sequence[str], progress: Progress) ->
     require_sides(source, "retrieval", every=IMAGE_ALONE, some=TEXT_ALONE)
     model = ernie_vil2.load(args.model, args.vocab, args.damaged, args.engine, args.precision)
     tell(model.engines.told())
-    embeddings = encode_source(model, source, args.skip_broken, progress=progress)
+    try:
+        embeddings = encode_source(model, source, args.skip_broken, progress=progress)
+    except RowError as error:
+        fix = f"{error.fix}, or leave such rows out and count them with --skip-broken"
+        raise RowError(error.where, error.cause, error.reason, fix) from None
     owners = embeddings.text_image
     finite(embeddings.image, lambda row: f"image {embeddings.image_ids[row]!r}")
     finite(embeddings.text, lambda row: f"a text of image {embeddings.image_ids[owners[row]]!r}")
