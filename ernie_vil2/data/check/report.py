@@ -141,7 +141,9 @@ class CheckReport:
         yield LEFT_OUT
 
 
-LEFT_OUT = "bad rows are left out by split, vocab, shard and index, and passed over by training; eval stops at them"
+LEFT_OUT = (
+    "bad rows are left out by split, vocab, shard, encode and index, and passed over by training; eval stops at them"
+)
 
 REPEATS = {
     "same text": "{:,} texts repeat an earlier one",
