@@ -9,6 +9,14 @@ LONGEST = 480
 """Characters of the longest sentence that an error is told in"""
 UNSHOWN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 """Unicode categories of what moves a terminal's cursor, cannot be seen or is no text"""
+NO_PICTURES = "file that is no picture is", "files that are no pictures are"
+LEFT_OUT = "bad row was left out", "bad rows were left out"
+"""Words for one and for several, as `counted` takes them"""
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """`1 row`, `12 rows`: a number and what there are so many of. several: where it is not `one` with an s."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def brief(text: str, most: int = LONGEST) -> str:

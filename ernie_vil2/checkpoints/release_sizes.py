@@ -12,6 +12,7 @@ import numpy as np
 from ..config.model import PIXEL_PROFILES, ModelConfig
 from ..config.tower_fields import ImageTowerConfig, TextTowerConfig
 from ..errors import CheckpointError, ConfigError
+from ..messages import counted
 from .formats.lazy_tensors import spec_of
 from .release_layout import RELEASED_DEPTHS
 
@@ -98,13 +99,8 @@ def heads_of(width: int) -> int:
 def assumptions(config: ModelConfig) -> list[str]:
     """Notes on what `infer_config` cannot know, for towers of a width that was never released."""
     return [
-        f"the width {tower.width} of the {name} tower was never released: {counted(tower.heads)}, {tower.activation} "
-        f"and epsilon {tower.epsilon} are assumed, give its configuration if they differ"
+        f"the width {tower.width} of the {name} tower was never released: {counted(tower.heads, 'head')}, "
+        f"{tower.activation} and epsilon {tower.epsilon} are assumed, give its configuration if they differ"
         for name, tower in config.towers().items()
         if tower.width not in RELEASED_DEPTHS
     ]
-
-
-def counted(heads: int) -> str:
-    """Heads of attention in words."""
-    return f"{heads} head{'s' * (heads != 1)}"

@@ -1,28 +1,79 @@
 """Arguments that several verbs have."""
 
 import argparse
+import inspect
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ..config.run import MAX_SEED
-from ..errors import ConfigError
+from ..errors import ConfigError, nearest
 from ..files.claim import REPLACE
 from ..files.run_folder import latest_model
 from ..messages import LONGEST, brief, plain
 from ..plugins import load_plugins
 
 Number = TypeVar("Number", int, float)
+WIDEST = 100
+"""Columns of a help text, on a terminal that has as many"""
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help of at most 100 columns; of descriptions, paragraphs with indented lines stay as they are."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=min(shutil.get_terminal_size().columns, WIDEST) - 2)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled = [
+            part if "\n " in f"\n{part}" else textwrap.fill(part, width, break_on_hyphens=False)
+            for part in text.split("\n\n")
+        ]
+        return "\n\n".join(filled)
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line that a terminal can show, whatever was typed."""
+    """An argument parser whose errors are one line that a terminal can show, whatever was typed.
+
+    examples: command lines, as its help shows them; a remark begins with #, and \\ ends a line that goes on.
+    """
+
+    def __init__(self, *, description: str | None = None, examples: str = "", **named: Any) -> None:
+        examples = examples.strip()
+        if examples:
+            named["epilog"] = "examples:\n" + textwrap.indent(examples, "  ")
+        super().__init__(description=inspect.cleandoc(description or ""), formatter_class=HelpFormatter, **named)
+        self.examples = examples.replace("\\\n", " ").split("\n")
 
     def error(self, message: str) -> NoReturn:
-        """Print how the command is used and what was wrong, and leave with 2."""
-        super().error(brief(message, LONGEST - 80))  # the name of the command comes before it
+        """Print what was wrong and what explains the command, in one line, and leave with 2."""
+        message = brief(message, LONGEST - 160)
+        end = "" if message.endswith("?") else ";"
+        self.exit(2, f"{self.prog}: error: {message}{end} `{self.prog} --help` has examples\n")
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """What is given, with nothing left: what no argument takes is an error of the verb that it was given to."""
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(self.untaken(left[0]))
+        return found, left
+
+    def untaken(self, word: str) -> str:
+        """What is wrong with a word that no argument takes."""
+        known, shown = self._option_string_actions, brief(word, 80)
+        if word.startswith("-"):
+            name = word.partition("=")[0]
+            close = nearest(name, known.keys() - {"-h", "--help"})
+            return f"there is no option {brief(name, 80)}" + (f"; did you mean {close}?" if close else "")
+        if "--override" in known:
+            return f"{shown!r} is one too many here; a setting is written as -o KEY=VALUE"
+        return f"{shown!r} is one too many here; write what belongs together in quotes, and options last"
 
 
 def between(kind: type[Number], least: Number, most: Number) -> Callable[[str], Number]:
@@ -72,14 +123,18 @@ def add_plugin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plugin", dest="plugins", action=Plugins, default=[], metavar="MODULE", help=told)
 
 
-def add_run(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """`-c FILE`, `-o KEY=VALUE` and `--plugin`: the configuration of a run; `-c` is required without a default."""
+def add_run(parser: argparse.ArgumentParser, default: str | None = None, plugins: bool = True) -> None:
+    """`-c FILE`, `-o KEY=VALUE` and `--plugin`: the configuration of a run; `-c` is required without a default.
+
+    plugins: whether the command can have plugins, which processes of its own would need too.
+    """
     told = {"default": default, "help": "a recipe, or a YAML file (default: %(default)s)"}
     if default is None:
         told = {"required": True, "help": "a recipe, as `ernie-vil2 config` lists them, or a YAML file"}
     parser.add_argument("-c", "--config", **told)
     add_overrides(parser, "for example -o train.steps=100")
-    add_plugin(parser)
+    if plugins:
+        add_plugin(parser)
 
 
 class Overrides(argparse.Action):

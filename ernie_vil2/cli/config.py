@@ -1,4 +1,4 @@
-"""List the recipes that come with the project, or print one, to edit a copy of it: config NAME > my.yaml."""
+"""List the recipes that come with the project, or print one, to edit a copy of it."""
 
 import sys
 
@@ -7,17 +7,28 @@ from ..files.paths.program import typed
 from ..files.text import read_lines, read_text
 from .arguments import Parser
 
+EXAMPLES = """
+ernie-vil2 config
+ernie-vil2 config finetune/own_pairs
+ernie-vil2 config demo > my.yaml
+"""
+
 
 def title(name: str) -> str:
     """The first line of a recipe's head, which says what it is for."""
     return read_lines(recipe_path(name))[0].lstrip("# ")
 
 
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 config", description=__doc__, examples=EXAMPLES)
+    found.add_argument("name", metavar="NAME", nargs="?", help="a recipe, such as demo or finetune/own_pairs")
+    return found
+
+
 def main(argv: list[str] | None = None) -> None:
     """Print the list, or one recipe as it stands."""
-    parser = Parser(prog="ernie-vil2 config", description=__doc__)
-    parser.add_argument("name", metavar="NAME", nargs="?", help="a recipe, such as demo or finetune/own_pairs")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     if options.name is not None:
         sys.stdout.write(read_text(recipe_path(options.name)))
         return

@@ -1,14 +1,9 @@
-"""Convert weights between this project and others; the layout of SRC is recognised by its keys, and the result is run.
+"""Convert weights between this project and others, both ways, and run the result.
 
-ernie-vil2 convert OPEN_ERNIE_VIL2_BASE_ViT.pdparams model --vocab vocab.txt
-ernie-vil2 convert ernie-3.0-base-zh text_model          a folder of PaddleNLP or Hugging Face, or a file
-ernie-vil2 convert model weights.pdparams                back to the release's file
-ernie-vil2 convert model folder --to paddlenlp
-ernie-vil2 convert BriVL-1.0-5500w.pth model --vocab vocab.txt
-ernie-vil2 convert model BriVL.pth --to brivl
+The layout of SRC, a file or a folder, is recognised by its keys: that of the release, PaddleNLP, Hugging Face,
+PaddleClas, CLIP, open_clip, Chinese-CLIP, timm and BriVL. What was left out, checked and written is printed.
 """
 
-import argparse
 from typing import Any
 
 from ..errors import ConfigError
@@ -21,6 +16,15 @@ from .stopping import stoppable
 LONGEST_LINE = 2000
 TARGETS = ("model-dir", "official", "paddlenlp", "torch", "brivl")
 
+EXAMPLES = """
+ernie-vil2 convert OPEN_ERNIE_VIL2_BASE_ViT.pdparams model --vocab vocab.txt
+ernie-vil2 convert ernie-3.0-base-zh text_model       # a folder of PaddleNLP or Hugging Face
+ernie-vil2 convert model weights.pdparams             # back to the release's file
+ernie-vil2 convert model folder --to paddlenlp
+ernie-vil2 convert BriVL-1.0-5500w.pth brivl --vocab vocab.txt
+ernie-vil2 convert brivl BriVL.pth --to brivl
+"""
+
 
 def pair(text: str) -> tuple[str, Any]:
     """(name, value) of `name=value`, the value as YAML has it."""
@@ -31,18 +35,17 @@ def pair(text: str) -> tuple[str, Any]:
     return name, parse_value(what, value, " cannot be read; write it as in a YAML file")
 
 
-@stoppable()
-def main(argv: list[str] | None = None) -> None:
-    """Convert, and print what was recognised, left out, checked and written."""
-    parser = Parser(prog="convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 convert", description=__doc__, examples=EXAMPLES)
+    found.add_argument(
         "source", type=model_path, metavar="SRC", help="weights (.pdparams, .safetensors, .bin, .pt) or a folder"
     )
-    parser.add_argument("target", metavar="DST", help="what to write; NAME.pdparams is the release's file")
-    parser.add_argument("--to", choices=TARGETS, help="layout to write (default: model-dir)")
-    parser.add_argument("--vocab", help="the vocabulary; default: the vocab.txt beside the weights")
-    parser.add_argument("--config", help="a config.json, for a weights file whose shapes cannot tell everything")
-    parser.add_argument(
+    found.add_argument("target", metavar="DST", help="what to write; NAME.pdparams is the release's file")
+    found.add_argument("--to", choices=TARGETS, help="layout to write (default: model-dir)")
+    found.add_argument("--vocab", help="the vocabulary; default: the vocab.txt beside the weights")
+    found.add_argument("--config", help="a config.json, for a weights file whose shapes cannot tell everything")
+    found.add_argument(
         "-o",
         "--option",
         action="append",
@@ -51,10 +54,16 @@ def main(argv: list[str] | None = None) -> None:
         help="what the source cannot tell: activation, heads, epsilon, pixels (a preset), projection=false; of BriVL "
         "image_size, max_length, twins=false",
     )
-    parser.add_argument("--no-check", dest="check", action="store_false", help="do not run source and result")
-    add_plugin(parser)
-    add_replace(parser)
-    args = parser.parse_args(argv)
+    found.add_argument("--no-check", dest="check", action="store_false", help="do not run source and result")
+    add_plugin(found)
+    add_replace(found)
+    return found
+
+
+@stoppable()
+def main(argv: list[str] | None = None) -> None:
+    """Convert, and print what was recognised, left out, checked and written."""
+    args = parser().parse_args(argv)
     import_paddle()
     from ..conversion.convert import convert
 

@@ -1,18 +1,32 @@
-"""Train a small ERNIE-ViL 2.0 on drawn scenes, write demo/report.html about it, and search in the unseen ones."""
+"""Train a small model on drawn scenes in minutes, report on it, and index unseen ones.
+
+The page is demo/report.html.
+"""
 
 from ..messages import plain
 from ..runtime import import_paddle
 from .arguments import Parser, add_replace, add_run
 from .stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 demo
+ernie-vil2 demo -c scenes_small                              # better, in 20 minutes
+ernie-vil2 demo -o output=output/demo --replace
+"""
+
+
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 demo", description=__doc__, examples=EXAMPLES)
+    add_run(found, "demo")
+    add_replace(found)
+    return found
+
 
 @stoppable(kept=True)
 def main(argv: list[str] | None = None) -> int:
     """Train, write the page, index the unseen images, and print what was reached and what a search finds."""
-    parser = Parser(prog="demo.py", description=__doc__)
-    add_run(parser, "demo")
-    add_replace(parser)
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
 
     import_paddle()
     from ..studies.demo.demo import REQUIRED, run_demo

@@ -1,11 +1,8 @@
-"""Fetch published weights and vocabularies by name, with checksums; what is there already is only checked.
+"""Fetch released weights and vocabularies by name, with checksums.
 
-ernie-vil2 download --list
-ernie-vil2 download ernie-vil2-base-vit-zh
-ernie-vil2 download ernie-vil2-base-vit-zh --mirror https://files.example.com/models --output weights
+What is there already is only checked; after a stop the same command goes on.
 """
 
-import argparse
 import functools
 import time
 from collections.abc import Callable
@@ -17,6 +14,13 @@ from ..messages import plain
 from . import progress
 from .arguments import Parser, number
 from .stopping import stoppable
+
+EXAMPLES = """
+ernie-vil2 download --list
+ernie-vil2 download ernie-vil2-base-vit-zh                   # goes on after a stop
+ernie-vil2 download ernie-vil2-base-vit-zh --offline         # check what is there
+ernie-vil2 download ernie-vil2-base-vit-zh --mirror https://files.example.com/models
+"""
 
 
 def byte_counter() -> Callable[[int, int | None], None] | None:
@@ -36,36 +40,40 @@ def byte_counter() -> Callable[[int, int | None], None] | None:
     return show
 
 
-@stoppable(kept=True)
-def main(argv: list[str] | None = None) -> None:
-    """Print what was found, fetched and checked, and the folder."""
-    parser = Parser(prog="download", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", metavar="NAME", nargs="?", help="one of --list")
-    parser.add_argument("--list", action="store_true", help="print names, files and where they come from")
-    parser.add_argument(
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 download", description=__doc__, examples=EXAMPLES)
+    found.add_argument("name", metavar="NAME", nargs="?", help="one of --list")
+    found.add_argument("--list", action="store_true", help="print names, files and where they come from")
+    found.add_argument(
         "--output", metavar="DIR", default="downloads", help="files go to DIR/NAME (default: %(default)s)"
     )
-    parser.add_argument(
+    found.add_argument(
         "--mirror",
         metavar="URL",
         action="append",
         default=[],
         help=f"base address tried first, as URL/NAME/FILE and URL/FILE; repeatable; also the variable {MIRRORS}",
     )
-    parser.add_argument("--sha256", metavar="HEX", help="what the weights (the first file of the name) must have")
-    parser.add_argument("--offline", action="store_true", help="ask nothing of the network: only check what is there")
-    parser.add_argument(
-        "--timeout", metavar="SECONDS", type=number, default=30, help="of silence; default: %(default)s"
-    )
-    parser.add_argument("--limit", metavar="GB", type=number, default=20, help="of one file (default: %(default)s)")
-    args = parser.parse_args(argv)
+    found.add_argument("--sha256", metavar="HEX", help="what the weights (the first file of the name) must have")
+    found.add_argument("--offline", action="store_true", help="ask nothing of the network: only check what is there")
+    found.add_argument("--timeout", metavar="SECONDS", type=number, default=30, help="of silence; default: %(default)s")
+    found.add_argument("--limit", metavar="GB", type=number, default=20, help="of one file (default: %(default)s)")
+    return found
+
+
+@stoppable(kept=True)
+def main(argv: list[str] | None = None) -> None:
+    """Print what was found, fetched and checked, and the folder."""
+    arguments = parser()
+    args = arguments.parse_args(argv)
     if args.list:
         print(listing())
         return
     if not args.name:
-        parser.error("give a NAME, or --list")
+        arguments.error("give a NAME, or --list")
     if not (0 < args.timeout <= 86400 and 0 < args.limit <= 1e6):
-        parser.error("--timeout is above 0 and at most a day, --limit above 0 and at most a million")
+        arguments.error("--timeout is above 0 and at most a day, --limit above 0 and at most a million")
     limits = Limits(timeout=args.timeout, size=args.limit * 1e9)
     tell, show = functools.partial(print, flush=True), byte_counter()
     folder = download(args.name, args.output, args.mirror, args.sha256, args.offline, limits, tell, show)

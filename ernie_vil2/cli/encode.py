@@ -1,9 +1,9 @@
-"""Embeddings of the texts and images of a source: `ernie-vil2 encode --model M --input FILE --output OUT`; resumable.
+"""Write the embeddings of the texts and images of a source; goes on after a stop.
 
-OUT becomes a directory of image.npy, image_ids.txt, text.npy, text_ids.txt and text_keys.npy (of images or texts alone
-with `--only`, or where a source has nothing else), or with `--format
-release` a file of lines `text vector TAB image vector TAB 1`. Bad rows are listed in OUT/bad.jsonl (release:
-OUT.bad.jsonl). After an interruption the same command goes on where it stopped.
+OUT becomes a directory of image.npy, image_ids.txt, text.npy, text_ids.txt and text_keys.npy (of images or
+texts alone with --only, or where a source has nothing else), or with `--format release` a file of lines `text
+vector TAB image vector TAB 1`. Bad rows are listed in OUT/bad.jsonl (release: OUT.bad.jsonl). After a stop the
+same command goes on where it was.
 """
 
 import argparse
@@ -19,12 +19,19 @@ from ..files.paths.place import check_file
 from ..inference import writer
 from ..inference.identity import describe
 from ..inference.sides import check_towers, sides_of
-from ..messages import plain
+from ..messages import LEFT_OUT, counted, plain
 from ..stop import StopRequest
 from .arguments import Parser, add_damaged, add_engine, add_replace, model_path, whole
 from .progress import rewrite, tell
 from .sources import opened
 from .stopping import stoppable
+
+EXAMPLES = """
+ernie-vil2 encode --model output/try --input photos.jsonl --output embeds
+ernie-vil2 encode --model output/try --input photos.jsonl --output vectors.txt --format release
+ernie-vil2 encode --model output/try --input photos --output images --only image
+ernie-vil2 encode --model output/try --input queries.txt --output queries --only text
+"""
 
 
 def row_counter() -> Callable[[int, int, int], None]:
@@ -55,34 +62,40 @@ def claim(args: argparse.Namespace) -> None:
         claims.file(place, lambda _: target.is_own(), parents=True)
 
 
-@stoppable(kept=True)
-def main(argv: list[str] | None = None) -> None:
-    """Encode, then print what was written."""
-    parser = Parser(prog="encode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 encode", description=__doc__, examples=EXAMPLES)
+    found.add_argument(
         "--model",
         type=model_path,
         required=True,
         metavar="M",
         help="model directory, the folder of a run, or .pdparams",
     )
-    parser.add_argument("--input", required=True, metavar="FILE", help="TSV of the release, JSON lines, folder, .txt")
-    parser.add_argument(
+    found.add_argument("--input", required=True, metavar="FILE", help="TSV of the release, JSON lines, folder, .txt")
+    found.add_argument(
         "--only",
         choices=SIDES,
         help="encode one side alone; the default is all that the source has",
     )
-    parser.add_argument("--output", required=True, metavar="OUT", help="directory (npy) or file (release) to write")
-    parser.add_argument("--format", choices=sorted(writer.FORMATS), default="npy")
-    parser.add_argument("--vocab", help="vocabulary of a .pdparams")
-    parser.add_argument("--batch-size", type=whole, metavar="N", help="items of a forward pass")
-    parser.add_argument("--on-bad", choices=("skip", "stop"), default="skip", help="what to do with a bad row")
-    add_damaged(parser)
-    add_engine(parser)
-    add_replace(parser)
-    args = parser.parse_args(argv)
+    found.add_argument("--output", required=True, metavar="OUT", help="directory (npy) or file (release) to write")
+    found.add_argument("--format", choices=sorted(writer.FORMATS), default="npy")
+    found.add_argument("--vocab", help="vocabulary of a .pdparams")
+    found.add_argument("--batch-size", type=whole, metavar="N", help="items of a forward pass")
+    found.add_argument("--on-bad", choices=("skip", "stop"), default="skip", help="what to do with a bad row")
+    add_damaged(found)
+    add_engine(found)
+    add_replace(found)
+    return found
+
+
+@stoppable(kept=True)
+def main(argv: list[str] | None = None) -> None:
+    """Encode, then print what was written."""
+    arguments = parser()
+    args = arguments.parse_args(argv)
     if args.only and args.format == "release":
-        parser.error("--only does not go with --format release, whose lines have both; leave one of them out")
+        arguments.error("--only does not go with --format release, whose lines have both; leave one of them out")
     claim(args)
     source = opened(args.input, sys.stderr)
     sides = sides_of(source, args.only)
@@ -109,9 +122,9 @@ def main(argv: list[str] | None = None) -> None:
             sides=sides,
         )
     listed = form(args.output, model.embed_dim).bad
-    bad = f"; {record['bad rows']:,} bad rows were left out and are listed in {listed}" if record["bad rows"] else ""
-    images = [f"{record['images']:,} images"] if "images" in record else []
-    texts = [f"{record['texts']:,} texts"] if "text" in sides else []
-    print(plain(f"wrote {args.output}: {' and '.join(images + texts)} of {record['rows']:,} rows{bad}"))
+    bad = f"; {counted(record['bad rows'], *LEFT_OUT)}, see {listed}" if record["bad rows"] else ""
+    images = [counted(record["images"], "image")] if "images" in record else []
+    texts = [counted(record["texts"], "text")] if "text" in sides else []
+    print(plain(f"wrote {args.output}: {' and '.join(images + texts)} of {counted(record['rows'], 'row')}{bad}"))
     if causes := record.get("causes"):
         print("bad rows by cause:", ", ".join(f"{count:,} {cause}" for cause, count in sorted(causes.items())))

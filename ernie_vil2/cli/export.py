@@ -1,11 +1,10 @@
-"""A model for another runtime: export.py MODEL OUT --to paddle|onnx|openvino|transformers; what is written is run.
+"""Write a model for Paddle Inference, ONNX, OpenVINO or transformers, and run it.
 
-OUT becomes a folder of both towers, export.json, which says all that a reader of pictures and texts must know, a client
-that needs nothing of this project, and what that client imports. A difference of more than 1e-4 between embeddings of
-the files and of the model leaves nothing; docs/export.md says more.
+OUT becomes a folder of both towers, export.json, which says all that a reader of pictures and texts must know,
+a client that needs nothing of this project, and what that client imports. A difference of more than 1e-4
+between embeddings of the files and of the model leaves nothing; docs/export.md says more.
 """
 
-import argparse
 import sys
 
 from ..config.model import MAX_POSITIONS
@@ -18,32 +17,42 @@ from .stopping import stoppable
 
 tokens = between(int, 3, MAX_POSITIONS)
 
+EXAMPLES = """
+ernie-vil2 export output/try out/paddle --to paddle
+ernie-vil2 export output/try out/onnx --to onnx --max-length 64
+ernie-vil2 export output/try out/openvino --to openvino --source photos.jsonl
+ernie-vil2 export model out/transformers --to transformers
+"""
 
-@stoppable()
-def main(argv: list[str] | None = None) -> None:
-    """Export, and print what was found by running it."""
-    parser = Parser(prog="export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "model", type=model_path, metavar="MODEL", help="model directory, folder of a run, or .pdparams"
-    )
-    parser.add_argument("target", metavar="OUT", help="the folder to write")
-    parser.add_argument("--to", required=True, metavar="TARGET", help="paddle, onnx, openvino or transformers")
-    parser.add_argument(
+
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 export", description=__doc__, examples=EXAMPLES)
+    found.add_argument("model", type=model_path, metavar="MODEL", help="model directory, folder of a run, or .pdparams")
+    found.add_argument("target", metavar="OUT", help="the folder to write")
+    found.add_argument("--to", required=True, metavar="TARGET", help="paddle, onnx, openvino or transformers")
+    found.add_argument(
         "--weights",
         default="average",
         metavar="average|trained",
         help="of a checkpoint: the model to use, averaged if the run does that (default), or its last parameters",
     )
-    parser.add_argument(
+    found.add_argument(
         "--max-length", type=tokens, metavar="N", help="tokens of the longest text; default: the model's own"
     )
-    parser.add_argument(
+    found.add_argument(
         "--source", metavar="SOURCE", help=f"what the files are tried on, by default drawn scenes: {SOURCE}"
     )
-    parser.add_argument("--vocab", help="vocabulary of a .pdparams")
-    add_plugin(parser)
-    add_replace(parser)
-    args = parser.parse_args(argv)
+    found.add_argument("--vocab", help="vocabulary of a .pdparams")
+    add_plugin(found)
+    add_replace(found)
+    return found
+
+
+@stoppable()
+def main(argv: list[str] | None = None) -> None:
+    """Export, and print what was found by running it."""
+    args = parser().parse_args(argv)
     import_paddle()
     from ..export.export import export
 

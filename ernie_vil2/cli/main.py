@@ -8,17 +8,19 @@ import ast
 import importlib
 import pkgutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from .. import __version__
 from ..errors import nearest, run_tool
 from ..messages import quoted
+from .groups import GROUPS
 
-USAGE = "usage: ernie-vil2 VERB [arguments]; `ernie-vil2 VERB --help` explains one"
+USAGE = "usage: ernie-vil2 VERB [arguments]; `ernie-vil2 VERB --help` explains one, with examples"
 FOLDER = Path(__file__).resolve().parent
-HELPERS = ("__main__", "main", "arguments", "progress", "sources", "stopping")
+HELP = ("-h", "--help", "help")
+HELPERS = ("__main__", "main", "arguments", "groups", "progress", "sources", "stopping")
 
 
 def modules() -> dict[str, Path]:
@@ -37,16 +39,21 @@ def verbs() -> dict[str, str]:
 
 
 def help_text() -> str:
-    """Usage, and one line a verb."""
+    """Usage, and by what one wants to do a line to begin with and one for each verb."""
     known = verbs()
     width = max(map(len, known), default=0)
-    return "\n".join([USAGE, "", *(f"  {verb:{width}}  {line}".rstrip() for verb, line in known.items())])
+    lines = [USAGE]
+    for purpose, (example, names) in GROUPS.items():
+        lines += ["", f"{purpose}:  {example}", *(f"  {name:{width}}  {known[name]}".rstrip() for name in names)]
+    return "\n".join(lines)
 
 
 def dispatch(argv: list[str] | None = None) -> int | None:
     """Run the verb that the first argument names on the other arguments; its exit status, or 2 for wrong usage."""
     verb, *rest = (sys.argv[1:] if argv is None else argv) or [None]
-    if verb in (None, "-h", "--help", "help"):
+    if verb in HELP and rest and rest[0] in modules():
+        verb, *rest = rest[0], "--help"
+    if verb is None or verb in HELP:
         print(help_text())
         return 2 if verb is None else 0
     if verb in ("-V", "--version"):
@@ -54,23 +61,22 @@ def dispatch(argv: list[str] | None = None) -> int | None:
         return 0
     known = modules()
     if verb not in known:
-        close = nearest(verb, known)
+        close = nearest(verb, [*known, "--help", "--version"])
         hint = f"did you mean {close!r}?" if close else "the verbs are " + ", ".join(known)
         print(f"error: ernie-vil2 has no verb {quoted(verb, 80)}; {hint}", file=sys.stderr)
         return 2
     sys.argv[0] = f"ernie-vil2 {verb}"  # argparse shows it in the verb's usage line
-    return verb_main(verb)(rest)
+    return verb_module(verb).main(rest)
 
 
-def verb_main(verb: str) -> Callable[[list[str] | None], int | None]:
-    """The `main` of a verb, imported."""
-    module = f".{verb}.main" if modules()[verb].stem == "main" else f".{verb}"
-    return importlib.import_module(module, __package__).main
+def verb_module(verb: str) -> ModuleType:
+    """The module of a verb, imported: its `parser` reads arguments, its `main` runs it."""
+    return importlib.import_module(f".{verb}.main" if modules()[verb].stem == "main" else f".{verb}", __package__)
 
 
 def run_verb(verb: str) -> NoReturn:
     """Run a verb on the arguments of the process and leave it; Ctrl-C is answered while its modules load, too."""
-    run_tool(lambda argv: verb_main(verb)(argv))
+    run_tool(lambda argv: verb_module(verb).main(argv))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,5 +1,7 @@
-"""Compare a model with what the release computes: `parity.py MODEL --fixture DIR`, `--published --image FILE`, or
-`--published --examples FOLDER` for BriVL."""
+"""Compare a model with what the release computes, or with its published numbers.
+
+Prints a table of checks; the status is 1 when one fails. docs/parity.md says what is compared.
+"""
 
 from pathlib import Path
 
@@ -14,30 +16,42 @@ from ..errors import DataError
 from .arguments import Parser, add_plugin, model_path
 from .stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 parity model --fixture fixture
+ernie-vil2 parity model --published --image 000000039769.jpg
+ernie-vil2 parity brivl --published --examples imgs          # BriVL's three images
+"""
 
-@stoppable()
-def main(argv: list[str] | None = None) -> int:
-    """Print the table of checks; the status is 1 when one fails."""
-    parser = Parser(prog="parity", description=__doc__)
-    parser.add_argument(
+
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 parity", description=__doc__, examples=EXAMPLES)
+    found.add_argument(
         "model", type=model_path, metavar="MODEL", help="model directory, the folder of a run, or .pdparams"
     )
-    parser.add_argument("--fixture", metavar="DIR", help="directory with texts.json, images/, expected.npz")
-    parser.add_argument(
+    found.add_argument("--fixture", metavar="DIR", help="directory with texts.json, images/, expected.npz")
+    found.add_argument(
         "--published",
         action="store_true",
         help="check the published numbers of the released base ViT (--image), or of BriVL (--examples)",
     )
-    parser.add_argument("--image", metavar="FILE", help="COCO val2017 000000039769.jpg, for --published")
-    parser.add_argument(
+    found.add_argument("--image", metavar="FILE", help="COCO val2017 000000039769.jpg, for --published")
+    found.add_argument(
         "--examples", metavar="FOLDER", help="BriVL's three example images and their lines, for --published"
     )
-    parser.add_argument("--vocab", help="vocabulary of a .pdparams (default: vocab.txt of the fixture)")
-    parser.add_argument("--no-gradients", action="store_true", help="skip the gradient norms, the slow part")
-    add_plugin(parser)
-    args = parser.parse_args(argv)
+    found.add_argument("--vocab", help="vocabulary of a .pdparams (default: vocab.txt of the fixture)")
+    found.add_argument("--no-gradients", action="store_true", help="skip the gradient norms, the slow part")
+    add_plugin(found)
+    return found
+
+
+@stoppable()
+def main(argv: list[str] | None = None) -> int:
+    """Print the table of checks; the status is 1 when one fails."""
+    arguments = parser()
+    args = arguments.parse_args(argv)
     if not (args.fixture or args.published):
-        parser.error("give --fixture DIR, --published, or both")
+        arguments.error("give --fixture DIR, --published, or both")
     fixture = read_fixture(args.fixture) if args.fixture else None
     vocab = args.vocab
     if not vocab and fixture and Path(args.model).is_file() and (Path(args.fixture) / "vocab.txt").is_file():

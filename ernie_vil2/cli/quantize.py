@@ -1,8 +1,8 @@
-"""A model's towers in int8: quantize.py MODEL --calibrate SOURCE, with recall before and after.
+"""Put a model's towers into int8, with recall before and after.
 
-Each tower is calibrated on rows spread over SOURCE and kept beside the model, for `load(MODEL, precision="int8")`. A
-tower whose int8 costs more than a point of R@1 stays in bf16 (fp32 where the processor has no bf16). Needs the
-packages of requirements-quantize.txt; docs/engines.md says more.
+Each tower is calibrated on rows spread over SOURCE and kept beside the model, for `load(MODEL,
+precision="int8")`. A tower whose int8 costs more than a point of R@1 stays in bf16 (fp32 where the processor
+has no bf16). Needs the packages of requirements-quantize.txt; docs/engines.md says more.
 """
 
 import argparse
@@ -26,6 +26,12 @@ from .stopping import stoppable
 
 count_of_rows = between(int, quantization.LEAST, 10**5)
 
+EXAMPLES = """
+ernie-vil2 quantize model --calibrate train.jsonl
+ernie-vil2 quantize model --calibrate train.jsonl --validate valid.jsonl --towers image
+ernie-vil2 quantize model --calibrate photos --towers image --keep    # no captions there
+"""
+
 
 def towers(text: str) -> tuple[str, ...]:
     """The towers of a list with commas."""
@@ -36,28 +42,29 @@ def towers(text: str) -> tuple[str, ...]:
     return found
 
 
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 quantize", description=__doc__, examples=EXAMPLES)
+    found.add_argument("model", type=model_path, metavar="MODEL", help="model directory, folder of a run, or .pdparams")
+    found.add_argument("--calibrate", required=True, metavar="SOURCE", help=f"what it will be used for: {SOURCE}")
+    found.add_argument(
+        "--validate", metavar="SOURCE", help="what recall is measured on; default: other rows of the first"
+    )
+    found.add_argument("--towers", type=towers, metavar="image,text", help="which towers; default: all of the model")
+    found.add_argument(
+        "--count", type=count_of_rows, default=300, metavar="N", help="rows to calibrate on; default 300"
+    )
+    found.add_argument("--keep", action="store_true", help="keep int8 whatever it costs, or where that is not measured")
+    found.add_argument("--vocab", help="vocabulary of a .pdparams")
+    add_damaged(found)
+    add_plugin(found)
+    return found
+
+
 @stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Quantise, measure, keep, and print what was kept."""
-    parser = Parser(prog="quantize", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "model", type=model_path, metavar="MODEL", help="model directory, folder of a run, or .pdparams"
-    )
-    parser.add_argument("--calibrate", required=True, metavar="SOURCE", help=f"what it will be used for: {SOURCE}")
-    parser.add_argument(
-        "--validate", metavar="SOURCE", help="what recall is measured on; default: other rows of the first"
-    )
-    parser.add_argument("--towers", type=towers, metavar="image,text", help="which towers; default: all of the model")
-    parser.add_argument(
-        "--count", type=count_of_rows, default=300, metavar="N", help="rows to calibrate on; default 300"
-    )
-    parser.add_argument(
-        "--keep", action="store_true", help="keep int8 whatever it costs, or where that is not measured"
-    )
-    parser.add_argument("--vocab", help="vocabulary of a .pdparams")
-    add_damaged(parser)
-    add_plugin(parser)
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     check_installed()
     source = opened(args.calibrate, sys.stderr)
     validation = opened(args.validate, sys.stderr) if args.validate else None

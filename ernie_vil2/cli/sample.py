@@ -1,4 +1,4 @@
-"""Draw a dozen pictures with captions, tags, tables and a vocabulary, to try every command with: sample DIR."""
+"""Draw a dozen pictures with captions, tags, tables, a vocabulary, to try commands on."""
 
 import shlex
 
@@ -13,16 +13,26 @@ ernie-vil2 data check photos.jsonl --vocab vocab.txt
 ernie-vil2 train -c demo -o data.train=train.jsonl -o data.valid=valid.jsonl -o data.vocab=vocab.txt \\
     -o train.steps=20 -o train.batch_size=8 -o optimizer.warmup=2 -o output=output/try"""
 
+EXAMPLES = """
+ernie-vil2 sample mine
+ernie-vil2 sample mine --replace
+"""
+
+
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 sample", description=__doc__, examples=EXAMPLES)
+    found.add_argument(
+        "folder", metavar="DIR", help="folder to write; a sample that has nothing else in it is replaced"
+    )
+    add_replace(found)
+    return found
+
 
 @stoppable()
 def main(argv: list[str] | None = None) -> None:
     """Write the folder, and print what is in it and what to do with it."""
-    parser = Parser(prog="ernie-vil2 sample", description=__doc__)
-    parser.add_argument(
-        "folder", metavar="DIR", help="folder to write; a sample that has nothing else in it is replaced"
-    )
-    add_replace(parser)
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
 
     from ..data.sample_folder import COMMAND, FILES, PICTURES, is_sample, write_sample
 

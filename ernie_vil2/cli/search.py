@@ -1,8 +1,8 @@
-"""What an index finds for a sentence, a picture, or several: `search.py DIR "夕阳下的帆船" --k 20`.
+"""Search an index by sentences, pictures, or both: a table of hits, best first.
 
-A table of hits, best first: score (a cosine), id, name, day, pixels, caption; JSON with `--json`, a page in the browser
-with `--open`. Sentences and pictures that are given together are added up, and those of `--minus` taken away.
-`--filter` leaves pictures out: `folder:2021/上海 date:2021-05..2021-07 tag:cat -tag:dog width>=1000 video`.
+Score (a cosine), id, name, day, pixels and caption of each; JSON with --json, a page in the browser with
+--open. Sentences and pictures that are given together are added up, and those of --minus taken away. --filter
+leaves pictures out: `folder:2021/上海 date:2021-05..2021-07 tag:cat -tag:dog width>=1000 video`.
 """
 
 import argparse
@@ -33,6 +33,15 @@ PARTS = "text", "image", "like", "minus", "minus_image"
 OPPOSITE = re.compile(r"-(?!h$)[^\W\d]")
 """How a term of a filter begins that is turned round"""
 
+EXAMPLES = """
+ernie-vil2 search photos.index "一个红色的心形" --k 5
+ernie-vil2 search photos.index --image photos/04-red-star-blue-square.jpg --open
+ernie-vil2 search photos.index "红色的心形" --minus "草地" --filter "width>=100"
+ernie-vil2 search photos.index --like 3 --page 2             # like a picture of the index
+ernie-vil2 search photos.index "白色的三角形" --of texts --json
+ernie-vil2 search photos.index "红色的五角星" --threshold same
+"""
+
 
 def threshold(text: str) -> float | str:
     """A number, or the name of a threshold of the index."""
@@ -53,41 +62,47 @@ def joined(argv: Sequence[str]) -> list[str]:
     return found
 
 
-@stoppable()
-def main(argv: list[str] | None = None) -> None:
-    """Search, then print the hits."""
-    parser = Parser(prog="search", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("index", metavar="DIR", help="folder of an index, which `ernie-vil2 index build` makes")
-    parser.add_argument("text", nargs="*", metavar="TEXT", help="what to look for, in Chinese or English")
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 search", description=__doc__, examples=EXAMPLES)
+    found.add_argument("index", metavar="DIR", help="folder of an index, which `ernie-vil2 index build` makes")
+    found.add_argument("text", nargs="*", metavar="TEXT", help="what to look for, in Chinese or English")
     repeated = {"action": "append", "default": []}
-    parser.add_argument("--image", **repeated, metavar="FILE", help="a picture to look for the like of")
-    parser.add_argument(
+    found.add_argument("--image", **repeated, metavar="FILE", help="a picture to look for the like of")
+    found.add_argument(
         "--like", **repeated, type=whole, metavar="ID", help="a picture of the index, which needs no model"
     )
-    parser.add_argument("--minus", **repeated, metavar="TEXT", help="a sentence to go away from")
-    parser.add_argument("--minus-image", **repeated, metavar="FILE", help="a picture to go away from")
+    found.add_argument("--minus", **repeated, metavar="TEXT", help="a sentence to go away from")
+    found.add_argument("--minus-image", **repeated, metavar="FILE", help="a picture to go away from")
     told = "of the parts in this order: texts, --image, --like, --minus, --minus-image; those without one have 1"
-    parser.add_argument("--weight", **repeated, type=positive, metavar="W", help=f"weight, once for each part: {told}")
-    parser.add_argument("--k", type=count, default=10, metavar="N", help="hits of a page (default 10)")
-    parser.add_argument("--page", type=count, default=1, metavar="N", help="which page (default 1)")
+    found.add_argument("--weight", **repeated, type=positive, metavar="W", help=f"weight, once for each part: {told}")
+    found.add_argument("--k", type=count, default=10, metavar="N", help="hits of a page (default 10)")
+    found.add_argument("--page", type=count, default=1, metavar="N", help="which page (default 1)")
     told = "pictures that count, see docs/search.md; with several all must hold"
-    parser.add_argument("--filter", **repeated, metavar="F", help=told)
+    found.add_argument("--filter", **repeated, metavar="F", help=told)
     told = "lowest score, or the name of a threshold that ernie-vil2 eval calibrate keeps with the index"
-    parser.add_argument("--threshold", type=threshold, metavar="T", help=told)
-    parser.add_argument("--of", choices=KINDS, default="images", help="what to look for (default images)")
-    form = parser.add_mutually_exclusive_group()
+    found.add_argument("--threshold", type=threshold, metavar="T", help=told)
+    found.add_argument("--of", choices=KINDS, default="images", help="what to look for (default images)")
+    form = found.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument(
         "--open", action="store_true", help="show the hits in the browser, from a page in a temporary file"
     )
-    parser.add_argument("--model", type=model_path, metavar="M", help="where the index's model lies, if it was moved")
-    add_engine(parser)
-    args = parser.parse_args(joined(sys.argv[1:] if argv is None else argv))
+    found.add_argument("--model", type=model_path, metavar="M", help="where the index's model lies, if it was moved")
+    add_engine(found)
+    return found
+
+
+@stoppable()
+def main(argv: list[str] | None = None) -> None:
+    """Search, then print the hits."""
+    arguments = parser()
+    args = arguments.parse_args(joined(sys.argv[1:] if argv is None else argv))
     parts = [(kind, value) for kind in PARTS for value in getattr(args, kind)]
     if not any(getattr(args, kind) for kind in PARTS[:3]):
-        parser.error("nothing is asked for; give a TEXT, --image FILE or --like ID")
+        arguments.error("nothing is asked for; give a TEXT, --image FILE or --like ID")
     if len(args.weight) > len(parts):
-        parser.error(f"there are {len(args.weight)} --weight for {len(parts)} texts and pictures; leave some out")
+        arguments.error(f"there are {len(args.weight)} --weight for {len(parts)} texts and pictures; leave some out")
     index = ernie_vil2.open_index(args.index, args.model, args.engine, args.precision)
     hits = found(index, args, weighted(parts, args.weight))
     if args.json:

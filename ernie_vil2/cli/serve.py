@@ -1,10 +1,7 @@
-"""A server of an index with a page to search on: `serve.py DIR`, then open the address that it prints.
+"""Serve an index, or a folder of them, with a page to search on.
 
-DIR is an index, or a folder of indexes, among which the page switches. What is written to them while it runs is taken
-up. Ctrl-C or SIGTERM ends it when the requests that run are answered.
-
-  ernie-vil2 serve photos.index --open
-  ernie-vil2 serve indexes --host 0.0.0.0 --key-file key.txt
+Open the address that it prints. DIR is an index, or a folder of indexes, among which the page switches. What is
+written to them while it runs is taken up. Ctrl-C or SIGTERM ends it when the requests that run are answered.
 """
 
 import argparse
@@ -19,6 +16,11 @@ from .progress import tell
 
 if TYPE_CHECKING:
     from ..serving.settings import ServerSettings
+
+EXAMPLES = """
+ernie-vil2 serve photos.index --open
+ernie-vil2 serve indexes --host 0.0.0.0 --key-file key.txt   # other machines, who have the key
+"""
 
 
 def add_server(parser: argparse.ArgumentParser) -> None:
@@ -81,14 +83,19 @@ def open_page(address: str) -> None:
         tell("no browser could be opened; open the address yourself")
 
 
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 serve", description=__doc__, examples=EXAMPLES)
+    found.add_argument("folder", type=Path, metavar="DIR", help="an index, or a folder of indexes")
+    found.add_argument("--model", type=model_path, metavar="M", help="where the indexes' model lies, if it was moved")
+    add_server(found)
+    found.add_argument("--open", action="store_true", help="open the page in the browser")
+    return found
+
+
 def main(argv: list[str] | None = None) -> None:
     """Serve until a signal ends it."""
-    parser = Parser(prog="serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="an index, or a folder of indexes")
-    parser.add_argument("--model", type=model_path, metavar="M", help="where the indexes' model lies, if it was moved")
-    add_server(parser)
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     settings = settings_of(args, args.folder)
     from ..serving.app import create_app
     from ..serving.binding import bound_socket

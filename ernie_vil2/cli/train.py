@@ -1,6 +1,11 @@
-"""Train a dual encoder from a configuration file: ernie-vil2 train -c x -o key=value ...
+"""Train by a recipe or a configuration file of your own; go on after a stop.
 
-Several processes: python -m paddle.distributed.launch --nproc_per_node 2 ernie-vil2 train -c ..., on GPUs --gpus 0,1.
+To stop: Ctrl-C or SIGTERM ends a run after its step and saves it; once more Ctrl-C ends it at once, unsaved. To
+go on: the same command with `--resume auto`, after a kill too. Before a long run, --check reads the
+configuration alone, and --doctor tries data, model and machine for a few minutes and says what would go wrong.
+Several processes: Paddle's launcher, as below.
+
+Status: 0 when done, 1 for what is wrong, the doctor's findings included, 130 after Ctrl-C.
 """
 
 import argparse
@@ -11,6 +16,19 @@ from ..messages import plain
 from ..runtime import import_paddle
 from .arguments import Parser, add_run
 
+EXAMPLES = """
+ernie-vil2 train -c demo                                     # on drawn scenes
+ernie-vil2 train -c demo -o data.train=train.jsonl -o data.valid=valid.jsonl \\
+    -o data.vocab=vocab.txt -o train.batch_size=8            # on your pictures
+ernie-vil2 config demo > my.yaml                             # a copy to edit
+ernie-vil2 train -c my.yaml --check
+ernie-vil2 train -c my.yaml --doctor
+ernie-vil2 train -c my.yaml --resume auto                    # go on where it was stopped
+ernie-vil2 train -c my.yaml --resume output/try/checkpoints/step-0000020 -o output=output/other
+python -m paddle.distributed.launch --nproc_per_node 2 ernie-vil2 train -c my.yaml
+python -m paddle.distributed.launch --gpus 0,1 ernie-vil2 train -c my.yaml --resume auto
+"""
+
 
 def again(options: argparse.Namespace) -> str:
     """The command that goes on with a run."""
@@ -19,16 +37,21 @@ def again(options: argparse.Namespace) -> str:
     return shlex.join(["ernie-vil2", "train", "-c", options.config, *overrides, *plugins, "--resume", "auto"])
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train, or check the configuration, or ask the doctor; the exit status."""
-    parser = Parser(prog="train.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_run(parser)
-    parser.add_argument(
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 train", description=__doc__, examples=EXAMPLES)
+    add_run(found)
+    found.add_argument(
         "--resume", metavar="auto|DIR", help="go on from the latest checkpoint of the output folder, or from this one"
     )
-    parser.add_argument("--check", action="store_true", help="check the configuration and stop")
-    parser.add_argument("--doctor", action="store_true", help="say in five lines what would go wrong, and stop")
-    options = parser.parse_args(argv)
+    found.add_argument("--check", action="store_true", help="check the configuration and stop")
+    found.add_argument("--doctor", action="store_true", help="say in five lines what would go wrong, and stop")
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train, or check the configuration, or ask the doctor; the exit status."""
+    options = parser().parse_args(argv)
 
     from ..config.load import load_run
     from ..config.model import PLAIN

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigError, DataError
+from ..messages import LEFT_OUT, counted
 from .sources.base import RowError, Source
 from .tag_prompts import PROMPTS, tag_prompt
 from .tokenizer import CLEAN, LONGEST_WORD, Tokenizer, is_cjk, words
@@ -84,16 +85,17 @@ class VocabularyReport:
         counts = self.counts
         yield f"captions         {counts.captions:,}"
         if counts.tagged:
-            yield f"tags             of {counts.tagged:,} rows, as prompts in {' and '.join(PROMPTS)}"
+            yield f"tags             of {counted(counts.tagged, 'row')}, as prompts in {' and '.join(PROMPTS)}"
         yield f"tokens           {self.tokens:,} of at most {self.size:,}, {len(SPECIAL)} of them special"
-        yield f"Chinese          {self.chinese:,} characters"
-        yield f"others           {self.other:,} characters (first in a word, and later), {self.pieces:,} longer pieces"
+        yield f"Chinese          {counted(self.chinese, 'character')}"
+        others = counted(self.other, "character")
+        yield f"others           {others} (first in a word, and later), {self.pieces:,} longer pieces"
         if self.rare:
-            yield f"rare             {self.rare:,} characters are left out by --coverage"
+            yield f"rare             {counted(self.rare, 'character is', 'characters are')} left out by --coverage"
         tags = f", {self.tags} of tags" if counts.tagged else ""
         yield f"{UNK:<17}{self.captions} tokens of captions{tags}"
         if counts.bad:
-            yield f"{counts.bad:,} bad rows were left out:"
+            yield f"{counted(counts.bad, *LEFT_OUT)}:"
             yield from counts.bad_rows
             if counts.bad > len(counts.bad_rows):
                 more = counts.bad - len(counts.bad_rows)

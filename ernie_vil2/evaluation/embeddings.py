@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..files import text as text_files
 from ..files.stand_ins import stand_in_at
+from ..messages import counted
 
 FILES = ("image.npy", "image_ids.txt", "text.npy", "text_ids.txt")
 TEXT_KEYS = "text_keys.npy"
@@ -27,6 +28,10 @@ UNREADABLE = (
 """What NumPy raises for a file that is no array, or whose header lies"""
 APART = "\n"
 """Between an id and the digest of its picture, while pictures of an id are kept apart: no id has a line break"""
+TEXTLESS = (
+    "image has no text; it is a candidate but asks nothing",
+    "images have no text; they are candidates but ask nothing",
+)
 
 
 @dataclass
@@ -114,7 +119,7 @@ def read_directory(path: Path) -> Embeddings:
 def lonely_images(images: int, owner: np.ndarray) -> tuple[str, ...]:
     """A note on how many images have no text, where some have none; owner: int64 [M], the image of each text."""
     lonely = images - len(np.unique(owner))
-    return (f"{lonely} images have no text; they are candidates but ask nothing",) if lonely else ()
+    return (f"{counted(lonely, *TEXTLESS)}",) if lonely else ()
 
 
 def read_text_keys(path: Path, texts: int) -> tuple[np.ndarray | None, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """Retrieval measured on embeddings, and its figures as a table."""
 
+from ..messages import counted
 from .embeddings import Embeddings
 from .metrics.ranks import PROTOCOLS, percent, retrieval_metrics
 
@@ -24,7 +25,9 @@ def table(results: dict[str, dict[str, float]]) -> str:
     """Text of a table per protocol; percentages as the release prints them."""
     lines = []
     for name, values in results.items():
-        lines.append(f"{name} protocol: {values['num_images']:,} images, {values['num_texts']:,} texts")
+        lines.append(
+            f"{name} protocol: {counted(values['num_images'], 'image')}, {counted(values['num_texts'], 'text')}"
+        )
         lines.append("| Name       |    R@1 |    R@5 |   R@10 | meanRecall |    MRR | median rank |")
         lines.append("|------------|--------|--------|--------|------------|--------|-------------|")
         for label, key in (("Text2Image", "t2i"), ("Image2Text", "i2t"), ("MeanRecall", "mean")):

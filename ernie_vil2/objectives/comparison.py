@@ -23,7 +23,6 @@ class Comparison:
     ) -> None:
         self.views, self.rule, self.needed = (first, second), rule, needed or (first, second)
         self.dtype = logit_type(len(rows) * len(columns))
-        self.all_rows, self.all_columns = rows, columns
         self.row_parts, self.column_parts = tile_parts(len(rows), len(columns))
         self.rows, self.columns = divided(rows, self.row_parts), divided(columns, self.column_parts)
         self.here, self.there = number(rows.having(first, second)), number(columns.having(*self.needed))
@@ -51,9 +50,9 @@ class Comparison:
                 apart = [paddle.masked_fill(logits, flags, ABSENT) for flags in (same, ~same)]
                 yield Tile(rows, columns, paddle.concat(apart), cast(same, kind))
 
-    def relations(self) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """bool [b, B] twice: the positives, and all that may be compared: both have what they need."""
-        rows, columns = self.all_rows, self.all_columns
+    def relations(self, rows: Labels, columns: Labels) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """bool [b, B] twice, of the labels that it was made of and does not keep: the positives, and all that may be
+        compared, where both have what they need."""
         known = paddle.ones([len(rows), len(columns)], "bool")
         for flags, axis in ((self.here, 1), (self.there, 0)):
             if flags is not None:

@@ -103,7 +103,7 @@ class ContrastiveObjective:
         for first, second, _ in self.pairs:
             sides = [Comparison(rows, columns, *views, self.rule) for views in ((first, second), (second, first))]
             scale = model.logit_scale(group_of(first, second))
-            found.append(both_ways(loss, *sides, embeds[first], embeds[second], scale, share))
+            found.append(both_ways(loss, sides, (rows, columns), (embeds[first], embeds[second]), scale, share))
         return found
 
     def _against_queue(

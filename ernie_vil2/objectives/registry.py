@@ -2,6 +2,7 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import paddle
 
@@ -10,6 +11,7 @@ from ..errors import ConfigError
 from ..plugins import remember
 from .comparison import Comparison
 from .gather import Share, gather_rows
+from .positives import Labels
 
 
 class PairLoss(ABC):
@@ -51,29 +53,37 @@ def register_loss(name: str, builder: type[PairLoss]) -> None:
 
 def both_ways(
     loss: PairLoss,
-    there: Comparison,
-    back: Comparison,
-    first: paddle.Tensor,
-    second: paddle.Tensor,
+    sides: Sequence[Comparison],
+    labels: tuple[Labels, Labels],
+    embeds: tuple[paddle.Tensor, paddle.Tensor],
     scale: paddle.Tensor,
     share: Share,
 ) -> paddle.Tensor:
-    """Scalar: half of both directions of a pair, summed over this rank's rows; first, second: [b, D] of this rank.
+    """Scalar: half of both directions of a pair, summed over this rank's rows.
 
-    there, back: Comparison of the first view with the second, and the other way around.
+    sides: the Comparison of the first view with the second, and the other way around; labels: of rows and columns,
+    which both were made of; embeds: [b, D] of both views, of this rank.
     """
+    first, second = embeds
     sums = [
-        one_way(loss, comparison, rows, gather_rows(columns, share), scale)
-        for comparison, rows, columns in ((there, first, second), (back, second, first))
+        one_way(loss, *comparison.relations(*labels), rows, gather_rows(columns, share), scale)
+        for comparison, rows, columns in ((sides[0], first, second), (sides[1], second, first))
     ]
     return (sums[0] + sums[1]) / 2.0
 
 
 def one_way(
-    loss: PairLoss, comparison: Comparison, rows: paddle.Tensor, columns: paddle.Tensor, scale: paddle.Tensor
+    loss: PairLoss,
+    same: paddle.Tensor,
+    known: paddle.Tensor,
+    rows: paddle.Tensor,
+    columns: paddle.Tensor,
+    scale: paddle.Tensor,
 ) -> paddle.Tensor:
-    """Scalar: the losses of the rows [b, D] against the columns [B, D], summed; a row that lacks a view has none."""
-    same, known = comparison.relations()
+    """Scalar: the losses of the rows [b, D] against the columns [B, D], summed; a row that lacks a view has none.
+
+    same, known: of `Comparison.relations`.
+    """
     found = loss(rows, columns, same, known & ~same, scale)
     if tuple(found.shape) != (rows.shape[0],):
         raise ConfigError(

@@ -81,7 +81,7 @@ def test_shards_are_written_checked_and_gone_on_with(sound, tmp_path, capsys):
         handle.write("x\t1\n")
     assert not main(["shard", str(sound), out, "--per-shard", "2", "--size-limit", "1MB"])
     text = capsys.readouterr().out
-    assert "3 samples in 2 tars" in text and f"1 bad rows were left out; {out}/bad.txt lists them" in text
+    assert "3 samples in 2 tars" in text and f"1 bad row was left out, see {out}/bad.txt" in text
     assert not main(["shard", str(sound), out, "--per-shard", "2", "--size-limit", "1MB"])
     assert main(["check", out, "--checksums"]) == 0
     assert "3 good, 0 bad" in capsys.readouterr().out

@@ -68,7 +68,7 @@ def test_forms_of_detections_mean_the_same_boxes(tmp_path, photos, form, capsys)
             [[8, 8, 9, 9]],
         ]
     told = capsys.readouterr().out
-    assert "with boxes       1 images, 3.0 boxes each" in told and f"`boxes: {out}`" in told and "tags" not in told
+    assert "with boxes       1 image, 3.0 boxes each" in told and f"`boxes: {out}`" in told and "tags" not in told
 
 
 def test_the_surest_boxes_are_kept_and_an_image_without_any_is_known(tmp_path, photos):
@@ -102,7 +102,7 @@ def test_boxes_that_a_source_would_take_for_fractions_are_left_out_and_told(tmp_
     source = open_source({"path": photos, "boxes": out})
     assert [sample.boxes for sample in source] == [(), ((0, 0, 1, 1), (3, 3, 10, 10)), ()]
     assert (
-        "with boxes       1 images, 2.0 boxes each, 1 with detections, but none that passed, 1 written without" in told
+        "with boxes       1 image, 2.0 boxes each, 1 with detections, but none that passed, 1 written without" in told
     )
     tool.main(["check", json.dumps({"path": photos, "boxes": out})])
     assert "bad boxes" not in capsys.readouterr().out

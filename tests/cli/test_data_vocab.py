@@ -42,7 +42,7 @@ def test_it_writes_what_the_tokenizer_reads_and_says_what_is_in_it(source, tmp_p
     assert "captions         4\n" in text and f"tokens           {len(vocab)} of at most 500" in text
     assert f"Chinese          {chinese} characters\n" in text
     assert f" {sum(len(token.removeprefix('##')) > 1 for token in vocab) - 5} longer pieces\n" in text
-    assert f"1 bad rows were left out:\n{source}:5: the image file 'none.png' does not exist" in text
+    assert f"1 bad row was left out:\n{source}:5: the image file 'none.png' does not exist" in text
     assert text.endswith(f"wrote {out}; train with it by `-o data.vocab={out}`\n")
     pieces = [Tokenizer(out).tokens(caption) for caption in CAPTIONS]
     assert not any(UNK in found for found in pieces)

@@ -90,7 +90,7 @@ def test_release_lines_and_bad_rows(capsys, model, tsv, rows, tmp_path):
         capsys, "--model", model, "--input", tsv(12, bad=bad), "--output", out, "--format", "release", "--batch-size", 3
     )
     assert status == 0 and text == (
-        f"wrote {out}: 9 texts of 12 rows; 3 bad rows were left out and are listed in {out}.bad.jsonl\n"
+        f"wrote {out}: 9 texts of 12 rows; 3 bad rows were left out, see {out}.bad.jsonl\n"
         "bad rows by cause: 1 bad base64, 1 not an image, 1 wrong number of columns\n"
     )
     listed = [json.loads(line) for line in Path(f"{out}.bad.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -141,7 +141,7 @@ def test_a_damaged_picture_is_counted_under_its_cause_or_kept(capsys, model, ran
     (tmp_path / "mine.jsonl").write_text("\n".join(lines))
     given = ("--model", model, "--input", tmp_path / "mine.jsonl", "--output")
     status, out, _ = encode(capsys, *given, tmp_path / "out")
-    assert status == 0 and "1 images and 1 texts of 2 rows; 1 bad rows" in out
+    assert status == 0 and "1 image and 1 text of 2 rows; 1 bad row" in out
     assert "bad rows by cause: 1 damaged image\n" in out
     assert json.loads((tmp_path / "out/bad.jsonl").read_text())["cause"] == "damaged image"
     status, out, _ = encode(capsys, *given, tmp_path / "kept", "--damaged", "keep")
@@ -225,5 +225,5 @@ def test_mistakes_are_one_sentence(capsys, model, tsv, tmp_path):
     status, _, err = encode(capsys, *arguments(model, source, tmp_path / "file" / "out"))
     assert status == 1 and "error: cannot write" in err
     status, _, err = encode(capsys, "--modle", model, "--input", source, "--output", tmp_path / "out")
-    assert status == 2 and "usage: " in err
+    assert status == 2 and "ernie-vil2 encode --help" in err
     assert not out.exists() and not (tmp_path / "out.partial").exists()

@@ -72,7 +72,7 @@ def test_each_side_alone_is_what_both_together_have(save, table, encode, tmp_pat
     model = save("model")
     assert encode(model, table, out="both")[3] == IMAGE_FILES | TEXT_FILES | {"bad.jsonl", "run.json"}
     status, told, _, names = encode(model, table, "--only", "image")
-    assert status == 0 and f"{tmp_path / 'out'}: 3 images of 6 rows; 1 bad rows were left out" in told
+    assert status == 0 and f"{tmp_path / 'out'}: 3 images of 6 rows; 1 bad row was left out" in told
     assert names == IMAGE_FILES | {"bad.jsonl", "run.json"}
     for name in IMAGE_FILES:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "both" / name).read_bytes()
@@ -123,9 +123,9 @@ def test_a_join_with_pictures_alone_has_their_images_too(save, photos, encode, c
     parts = [{"source": str(tmp_path / "rows.jsonl")}, {"source": str(photos), "weight": 3}]
     model, joined = save("model"), json.dumps({"kind": "mix", "sources": parts})
     status, told, _, _ = encode(model, joined)  # one of the pictures is that of the row
-    assert status == 0 and "3 images and 1 texts of 4 rows" in told
+    assert status == 0 and "3 images and 1 text of 4 rows" in told
     status, told, _, names = encode(model, joined, "--only", "text", out="texts")
-    assert status == 0 and "1 texts of 4 rows" in told and names == TEXT_FILES | {"run.json"}
+    assert status == 0 and "1 text of 4 rows" in told and names == TEXT_FILES | {"run.json"}
     with pytest.raises(SystemExit) as leaving:
         cli(["eval", "--model", str(model), "--input", joined, "--protocol", "standard"])
     assert not leaving.value.code and "2 images have no text; they are candidates" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import pytest
 
 from ernie_vil2.checkpoints.formats.paddle_file import write_pdparams
 from ernie_vil2.checkpoints.release_layout import manifest
-from ernie_vil2.cli.main import verb_main
+from ernie_vil2.cli.main import verb_module
 from ernie_vil2.config.model import ModelConfig, PixelProfile
 from ernie_vil2.config.tower_fields import ImageTowerConfig, TextTowerConfig
 from tests.conftest import ROOT, VOCABULARY
@@ -51,7 +51,7 @@ def run(line):
         arguments.append("--allow-counts")
     if tool == "data" and arguments[0] == "pairs":
         arguments.append("--allow-counts")
-    return verb_main(tool)(arguments)
+    return verb_module(tool).main(arguments)
 
 
 def stand_in(words):

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from ernie_vil2.cli.arguments import Parser
 from ernie_vil2.cli.data.tags import add_verb
 from ernie_vil2.config.model import PIXEL_PROFILES
 from ernie_vil2.data.images.decode import decode
@@ -123,13 +124,13 @@ def test_the_same_bytes_after_an_interruption(tmp_path, exported, photos):
 def test_the_verb_detects_and_joins(tmp_path, exported, photos):
     out = tmp_path / "tags.jsonl"
     code = (
-        "import argparse, sys; from ernie_vil2.cli.data.tags import add_verb; p = argparse.ArgumentParser();"
-        "add_verb(p.add_subparsers()); a = p.parse_args(sys.argv[1:]); a.run(a)"
+        "import sys; from ernie_vil2.cli.arguments import Parser; from ernie_vil2.cli.data.tags import add_verb;"
+        "p = Parser(); add_verb(p.add_subparsers()); a = p.parse_args(sys.argv[1:]); a.run(a)"
     )
     command = ["tags", str(photos), str(out), "--detector", str(exported), "--threshold", "-9", "--most", "3"]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "34 images, 1 images are broken" in done.stdout and f"wrote {out}" in done.stdout
+    assert "34 images, 1 image is broken" in done.stdout and f"wrote {out}" in done.stdout
     tagged = open_source({"path": str(photos), "tags": str(out)})
     assert tagged[0].tags == tagged[1].tags == ("桌子",) and tagged[69].tags == ("桌子",)
 
@@ -185,9 +186,7 @@ def test_what_is_no_detector(tmp_path, exported):
 
 
 def test_the_verb_wants_one_kind_of_detections(tmp_path):
-    import argparse
-
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     add_verb(parser.add_subparsers())
     for extra in ([], ["d.jsonl", "--detector", "x"]):
         args = parser.parse_args(["tags", "s.jsonl", str(tmp_path / "o"), *extra])

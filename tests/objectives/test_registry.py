@@ -63,12 +63,10 @@ def test_the_parts_of_ranks_add_up_to_the_loss_by_hand(monkeypatch, present):
         monkeypatch.setattr(
             registry, "gather_rows", lambda part, _, every=every: paddle.to_tensor(every[part.numpy().tobytes()])
         )
-        sides = [
-            Comparison(whole.part(own), whole, *views, "by_id")
-            for views in (("image", "caption"), ("caption", "image"))
-        ]
+        held = whole.part(own), whole
+        sides = [Comparison(*held, *views, "by_id") for views in (("image", "caption"), ("caption", "image"))]
         parts = [paddle.to_tensor(each[own]) for each in (images, texts)]
-        total += float(both_ways(Hinge(0.3), *sides, *parts, paddle.ones([1]), share))
+        total += float(both_ways(Hinge(0.3), sides, held, tuple(parts), paddle.ones([1]), share))
     assert total == pytest.approx(expected(images, texts, present, 0.3), rel=1e-5)
 
 
@@ -109,4 +107,4 @@ def test_a_loss_of_the_wrong_shape_is_named():
     sides = [Comparison(labels([True] * 6), labels([True] * 6), "image", "caption", "by_id")] * 2
     parts = [paddle.to_tensor(rows_of(seed)) for seed in (0, 1)]
     with pytest.raises(ConfigError, match="one number for each row"):
-        both_ways(Mean(), *sides, *parts, paddle.ones([1]), divide(6))
+        both_ways(Mean(), sides, (labels([True] * 6),) * 2, tuple(parts), paddle.ones([1]), divide(6))

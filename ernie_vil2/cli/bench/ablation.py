@@ -15,6 +15,11 @@ from ...studies.runs.run import TEST_IMAGES, results
 from ..arguments import add_overrides, add_replace, count, seed
 from ..stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 bench ablation                                    # hours; goes on after a stop
+ernie-vil2 bench ablation --seeds 0 -o train.steps=100 --output output/short --write short.md
+"""
+
 
 @stoppable(kept=True)
 def run(args: argparse.Namespace) -> int | None:
@@ -42,7 +47,7 @@ def run(args: argparse.Namespace) -> int | None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `ablation` to the verbs of an argument parser."""
-    verb = verbs.add_parser("ablation", help=run.__doc__, description=run.__doc__)
+    verb = verbs.add_parser("ablation", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("--seeds", type=seed, nargs="+", default=[0, 1, 2], metavar="S", help="default: 0 1 2")
     verb.add_argument("--jobs", type=count, default=2, metavar="N", help="runs side by side, a thread each (default 2)")
     verb.add_argument("--only", action="append", metavar="NAME", help=f"one of {', '.join(NAMES)}; may be repeated")

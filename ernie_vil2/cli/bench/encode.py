@@ -14,6 +14,11 @@ from ..arguments import add_replace, count, model_path
 from ..progress import note
 from ..stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 bench encode --model output/try
+ernie-vil2 bench encode --only-sides "openvino fp32" --json encode.json
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -30,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `encode` to the verbs of an argument parser."""
-    verb = verbs.add_parser("encode", help=run.__doc__, description=run.__doc__)
+    verb = verbs.add_parser("encode", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
     verb.add_argument(
         "--model", type=model_path, metavar="M", help="model directory or .pdparams; default: random weights, base size"
     )

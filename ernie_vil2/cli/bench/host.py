@@ -9,6 +9,10 @@ from ..stopping import stoppable
 
 BASE = "ernie_vil2_base_vit_zh"
 
+EXAMPLES = """
+ernie-vil2 bench host --ranks 2
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -21,8 +25,8 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `host` to the verbs of an argument parser."""
-    verb = verbs.add_parser("host", help=run.__doc__, description=run.__doc__)
-    add_run(verb, BASE)
+    verb = verbs.add_parser("host", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
+    add_run(verb, BASE, plugins=False)
     verb.add_argument("--steps", type=count, default=20, metavar="N", help="of a round (default %(default)s)")
     verb.add_argument("--pairs", type=count, default=4, metavar="N", help="of a micro-batch (default %(default)s)")
     verb.add_argument("--micro-batches", type=count, default=1, metavar="N", help="of a rank (default %(default)s)")

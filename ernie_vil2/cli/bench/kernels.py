@@ -15,6 +15,10 @@ from ..progress import note
 from ..stopping import stoppable
 from .train import BASE
 
+EXAMPLES = """
+ernie-vil2 bench kernels --batch 16
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -35,8 +39,8 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `kernels` to the verbs of an argument parser."""
-    verb = verbs.add_parser("kernels", help=run.__doc__, description=run.__doc__)
-    add_run(verb, BASE)
+    verb = verbs.add_parser("kernels", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
+    add_run(verb, BASE, plugins=False)
     verb.add_argument("--batch", type=count, default=16, metavar="N", help="pairs of a step (default %(default)s)")
     verb.add_argument(
         "--length", type=count, default=TEXT_LENGTH, metavar="N", help="tokens of a text (default %(default)s)"

@@ -8,6 +8,11 @@ from ..arguments import between, count
 from ..progress import note
 from ..stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 bench loader
+ernie-vil2 bench loader --memory --workers 4
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -21,7 +26,7 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `loader` to the verbs of an argument parser."""
-    verb = verbs.add_parser("loader", help=run.__doc__, description=run.__doc__)
+    verb = verbs.add_parser("loader", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("--memory", action="store_true", help="measure memory instead of speed")
     verb.add_argument("--samples", type=count, metavar="N", help="default 1024, and 100000 with --memory")
     verb.add_argument(

@@ -10,6 +10,11 @@ from ..stopping import stoppable
 BASE = "ernie_vil2_base_vit_zh"
 STEP_BATCH, LOSS_BATCH = 1024, 32768
 
+EXAMPLES = """
+ernie-vil2 bench memory --batch 256 --micro 16
+ernie-vil2 bench memory --loss
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -28,8 +33,8 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `memory` to the verbs of an argument parser."""
-    verb = verbs.add_parser("memory", help=run.__doc__, description=run.__doc__)
-    add_run(verb, BASE)
+    verb = verbs.add_parser("memory", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
+    add_run(verb, BASE, plugins=False)
     verb.add_argument("--loss", action="store_true", help="measure the loss of one pair of views alone")
     told = f"pairs of the large batch (default {STEP_BATCH}, with --loss {LOSS_BATCH})"
     verb.add_argument("--batch", type=count, metavar="N", help=told)

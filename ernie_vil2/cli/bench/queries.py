@@ -12,6 +12,10 @@ from ..stopping import stoppable
 
 COMMAND = "bench queries"
 
+EXAMPLES = """
+ernie-vil2 bench queries photos.index --rounds 20
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -28,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `queries` to the verbs of an argument parser."""
-    verb = verbs.add_parser("queries", help=run.__doc__, description=run.__doc__)
+    verb = verbs.add_parser("queries", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("index", metavar="DIR", help="folder of an index")
     verb.add_argument("--model", type=model_path, metavar="M", help="where the index's model lies, if it was moved")
     told = 'of encoding sentences, separated by commas; "" asks by vectors alone (default %(default)s)'

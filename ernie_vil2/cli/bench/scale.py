@@ -20,6 +20,11 @@ from ...studies.speed.host_sizes import measure_hosts
 from ..arguments import add_replace, count, positive, whole
 from ..stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 bench scale --card A100
+ernie-vil2 bench scale --measure --measured mine.json --write mine.md
+"""
+
 
 def read_measured(path: str | Path, without: str = "") -> dict[str, Any]:
     """A measurement from its file; DataError when there is none, or an older one. without: a part that may lack, host
@@ -93,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `scale` to the verbs of an argument parser."""
-    verb = verbs.add_parser("scale", help=run.__doc__, description=run.__doc__)
+    verb = verbs.add_parser("scale", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("--measured", default="docs/scaling.json", metavar="FILE", help="default: %(default)s")
     told = "measure on this machine first and write that file: all (default), or the host's or ranks' part anew"
     verb.add_argument("--measure", nargs="?", const="all", choices=("all", "host", "ranks"), help=told)

@@ -19,6 +19,10 @@ from ..stopping import stoppable
 WIDTH = between(int, 2, 4096)
 QUESTIONS = between(int, TURNS, 10_000)
 
+EXAMPLES = """
+ernie-vil2 bench search --rows 100000 --kinds flat,hnsw
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -38,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `search` to the verbs of an argument parser."""
-    verb = verbs.add_parser("search", help=run.__doc__, description=run.__doc__)
+    verb = verbs.add_parser("search", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("--rows", type=count, default=1_000_000, metavar="N", help="vectors (default %(default)s)")
     verb.add_argument("--width", type=WIDTH, default=768, metavar="D", help="values of a vector (default %(default)s)")
     told = "single questions of each of two sorts (default %(default)s)"

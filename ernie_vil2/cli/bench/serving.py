@@ -15,6 +15,11 @@ from ..stopping import stoppable
 CLIENTS = between(int, 1, 1000)
 SECONDS, MINUTES = between(float, 0.5, 3600), between(float, 0, 10_000)
 
+EXAMPLES = """
+ernie-vil2 bench serving                                     # a drawn index
+ernie-vil2 bench serving photos.index --clients 1,8 --seconds 10
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -59,7 +64,7 @@ def names_of(text: str, known: dict[str, float]) -> list[str]:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `serving` to the verbs of an argument parser."""
-    verb = verbs.add_parser("serving", help=run.__doc__, description=run.__doc__)
+    verb = verbs.add_parser("serving", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("index", type=Path, nargs="?", metavar="DIR", help="folder of an index; default: a drawn one")
     told = "where the index's model lies, if it was moved; of a drawn index its model (default: random, base size)"
     verb.add_argument("--model", type=model_path, metavar="M", help=told)

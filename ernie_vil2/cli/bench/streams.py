@@ -10,6 +10,10 @@ from ..stopping import stoppable
 
 BASE = "cookie"
 
+EXAMPLES = """
+ernie-vil2 bench streams --images 4 --texts 8
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -22,8 +26,8 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `streams` to the verbs of an argument parser."""
-    verb = verbs.add_parser("streams", help=run.__doc__, description=run.__doc__)
-    add_run(verb, BASE)
+    verb = verbs.add_parser("streams", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
+    add_run(verb, BASE, plugins=False)
     verb.add_argument("--images", type=count, default=4, metavar="N", help="images of a turn (default %(default)s)")
     verb.add_argument("--texts", type=count, default=8, metavar="N", help="texts of a turn (default %(default)s)")
     verb.add_argument("--repeats", type=count, default=5, metavar="N", help="turns (default %(default)s)")

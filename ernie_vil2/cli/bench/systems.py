@@ -16,6 +16,11 @@ from ...studies.systems.tables import run_table
 from ..arguments import add_overrides, add_replace, count, positive, seed
 from ..stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 bench systems                                     # 1.3 hours; goes on after a stop
+ernie-vil2 bench systems --seeds 0 --batches 32 --output output/short --write short.md
+"""
+
 
 @stoppable(kept=True)
 def run(args: argparse.Namespace) -> None:
@@ -52,7 +57,7 @@ def configs(plan: Plan, results: Results) -> dict[str, dict[int, dict]]:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `systems` to the verbs of an argument parser."""
-    verb = verbs.add_parser("systems", help=run.__doc__, description=run.__doc__)
+    verb = verbs.add_parser("systems", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("--seeds", type=seed, nargs="+", default=SEEDS, metavar="S", help="default: 0 1 2")
     verb.add_argument("--batches", type=count, nargs="+", default=BATCHES, metavar="N", help="default: 32 128")
     told = "learning rates of the search (default 3e-4 1e-3 3e-3)"

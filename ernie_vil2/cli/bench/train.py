@@ -18,6 +18,11 @@ from ..stopping import stoppable
 BASE = "ernie_vil2_base_vit_zh"
 TERA = 1e12
 
+EXAMPLES = """
+ernie-vil2 bench train
+ernie-vil2 bench train -c demo --only project --batch 32
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -32,8 +37,8 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `train` to the verbs of an argument parser."""
-    verb = verbs.add_parser("train", help=run.__doc__, description=run.__doc__)
-    add_run(verb, BASE)
+    verb = verbs.add_parser("train", help=run.__doc__, description=run.__doc__, examples=EXAMPLES)
+    add_run(verb, BASE, plugins=False)
     pairs = between(int, 2, MAX_BATCH)
     verb.add_argument("--batch", type=pairs, default=16, metavar="N", help="pairs of a step (default %(default)s)")
     verb.add_argument(

@@ -13,6 +13,12 @@ from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 data check photos.jsonl --vocab vocab.txt
+ernie-vil2 data check table.csv --limit 1000 --no-decode     # the first rows, quickly
+ernie-vil2 data check shards --checksums --json report.json
+"""
+
 
 @stoppable()
 def run(options: argparse.Namespace) -> int:
@@ -46,7 +52,9 @@ def run(options: argparse.Namespace) -> int:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `check` to the verbs of an argument parser."""
-    verb = verbs.add_parser("check", help="find what is wrong with a source")
+    verb = verbs.add_parser(
+        "check", help="find what is wrong with a source", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)
     verb.add_argument("--vocab", help="vocab.txt, for token lengths and the truncation rate")
     verb.add_argument("--limit", type=whole, help="check the first LIMIT rows only")

@@ -14,7 +14,7 @@ from ...data.tagging.tagging import MATCHES, join
 from ...errors import ConfigError
 from ...files.atomic import reported
 from ...files.claim import Claims
-from ...messages import plain
+from ...messages import counted, plain
 from ...stop import StopRequest
 from ..arguments import add_plugin, add_replace, number, whole
 from ..progress import row_bar
@@ -66,5 +66,6 @@ def detected(folder: str, profile: PixelProfile, source: Source, place: str) -> 
     detector = Detector(folder, profile)
     with StopRequest("stopping after this image; once more Ctrl-C stops at once") as stop, reported(place, KEPT):
         path, counts = detect_source(detector, source, place, row_bar(), stop)
-    print(plain(f"{path}: detections of {counts['images']:,} images, {counts['broken']:,} images are broken"))
+    broken = counted(counts["broken"], "image is", "images are")
+    print(plain(f"{path}: detections of {counted(counts['images'], 'image')}, {broken} broken"))
     return path

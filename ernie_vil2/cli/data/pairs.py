@@ -12,11 +12,15 @@ from ...evaluation.benchmarks import counts
 from ...evaluation.benchmarks.retrieval.pairs import Pairs
 from ...files.atomic import atomic_file, reported
 from ...files.claim import Claims
-from ...messages import plain
+from ...messages import counted, plain
 from ..arguments import add_replace
 from ..stopping import stoppable
 
 TRAINING = ("train", "restval")
+
+EXAMPLES = """
+ernie-vil2 data pairs coco-cn data/COCO-CN data/COCO-CN/train.jsonl --split train
+"""
 
 
 def rows(pairs: Pairs, folder: Path) -> Iterator[dict[str, Any]]:
@@ -55,12 +59,16 @@ def run(args: argparse.Namespace) -> None:
         handle.write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
     for note in found.notes:  # no figure is published for a split to train on
         print(f"note: {note.removesuffix(counts.INCOMPARABLE) if args.split in TRAINING else note}")
-    print(plain(f"{args.output}: {len(lines):,} images with {len(found.texts):,} texts of {found.name}"))
+    print(
+        plain(f"{args.output}: {counted(len(lines), 'image')} with {counted(len(found.texts), 'text')} of {found.name}")
+    )
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `pairs` to the verbs of an argument parser."""
-    verb = verbs.add_parser("pairs", help="write a split of a benchmark as JSON lines", description=run.__doc__)
+    verb = verbs.add_parser(
+        "pairs", help="write a split of a benchmark as JSON lines", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("name", metavar="NAME", help="coco-cn, flickr30k-cn, aic-icc, flickr30k, mscoco")
     verb.add_argument("data", metavar="DATA", help="folder with the published files")
     verb.add_argument("output", metavar="OUT", help="file to write, in that folder or above")

@@ -10,7 +10,7 @@ from ...data.sources.tar.manifest import NAME, read_manifest
 from ...data.sources.tar.write import BAD_NAME, parse_size, write_shards
 from ...files.atomic import reported
 from ...files.claim import Claims
-from ...messages import plain
+from ...messages import LEFT_OUT, counted, plain
 from ..arguments import add_damaged, add_plugin, add_replace, whole
 from ..progress import row_bar
 from ..sources import SOURCE, opened
@@ -18,6 +18,11 @@ from ..stopping import stoppable
 
 OWN = re.compile(r"\d{5,}\.tar(\.index)?|index\.json|bad\.txt|pictures\.sqlite[-\w]*|.+\.tmp-.+")
 """What this verb writes into a folder, beside which nothing may be lost"""
+
+EXAMPLES = """
+ernie-vil2 data shard photos.jsonl shards                    # goes on after a stop
+ernie-vil2 data shard table.csv shards --per-shard 5000 --size-limit 500MB
+"""
 
 
 @stoppable(kept=True)
@@ -31,13 +36,10 @@ def run(options: argparse.Namespace) -> None:
         done = write_shards(
             source, options.out, options.per_shard, limit, row_bar(len(source)), damaged, options.replace
         )
-    print(
-        plain(
-            f"{options.out}: {done['samples']:,} samples in {len(done['shards']):,} tars, {done['bytes'] / 1e6:,.1f} MB"
-        )
-    )
+    samples, tars = counted(done["samples"], "sample"), counted(len(done["shards"]), "tar")
+    print(plain(f"{options.out}: {samples} in {tars}, {done['bytes'] / 1e6:,.1f} MB"))
     if done["bad"]:
-        print(plain(f"{done['bad']:,} bad rows were left out; {os.path.join(options.out, BAD_NAME)} lists them"))
+        print(plain(f"{counted(done['bad'], *LEFT_OUT)}, see {os.path.join(options.out, BAD_NAME)}"))
 
 
 def holds_shards(folder: Path) -> bool:
@@ -50,7 +52,9 @@ def holds_shards(folder: Path) -> bool:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `shard` to the verbs of an argument parser."""
-    verb = verbs.add_parser("shard", help="write a source as tars with an index")
+    verb = verbs.add_parser(
+        "shard", help="write a source as tars with an index", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)
     verb.add_argument("out", metavar="OUT", help="folder for 00000.tar, ... and index.json")
     verb.add_argument("--per-shard", type=whole, default=10000, help="samples of a tar (default 10000)")

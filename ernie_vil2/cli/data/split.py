@@ -7,10 +7,15 @@ from ...data.split import check_request, write_split
 from ...errors import ConfigError
 from ...files.claim import Claims
 from ...files.paths.names import name_text
+from ...messages import LEFT_OUT, counted
 from ..arguments import add_plugin, add_replace, number, seed
 from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
+
+EXAMPLES = """
+ernie-vil2 data split table.csv own_train.jsonl own_valid.jsonl --share 0.25
+"""
 
 
 @stoppable()
@@ -26,15 +31,18 @@ def run(options: argparse.Namespace) -> None:
     progress = row_bar(len(source))
     split = write_split(source, options.train, options.valid, options.share, options.seed, options.embed, progress)
     if split.bad:
-        print(f"{split.bad:,} bad rows were left out:", *split.reasons, sep="\n")
+        print(f"{counted(split.bad, *LEFT_OUT)}:", *split.reasons, sep="\n")
     images = split.train.images + split.valid.images
     for part in (split.train, split.valid):
-        print(f"{name_text(part.path)}: {part.rows:,} rows of {part.images:,} images ({part.images / images:.1%})")
+        held = f"{counted(part.rows, 'row')} of {counted(part.images, 'image')}"
+        print(f"{name_text(part.path)}: {held} ({part.images / images:.1%})")
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `split` to the verbs of an argument parser."""
-    verb = verbs.add_parser("split", help="divide a source by image, to train and to validate", description=run.__doc__)
+    verb = verbs.add_parser(
+        "split", help="divide a source by image, to train and to validate", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)
     verb.add_argument("train", metavar="TRAIN", help="file of JSON lines to write, below which the images lie")
     verb.add_argument("valid", metavar="VALID", help="the other one, with the share")

@@ -8,6 +8,11 @@ from ..arguments import whole
 from ..stopping import stoppable
 from .detections import add_detections, write
 
+EXAMPLES = """
+ernie-vil2 data tags photos.jsonl tags.jsonl detections.json --labels coco
+ernie-vil2 data tags photos.jsonl tags.jsonl --detector picodet --language zh
+"""
+
 
 def run(args: argparse.Namespace) -> None:
     """Write the tags of a source and print what was joined."""
@@ -19,7 +24,9 @@ def run(args: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `tags` to the verbs of an argument parser."""
-    verb = verbs.add_parser("tags", help="join a detector's output into the tag view", description=run.__doc__)
+    verb = verbs.add_parser(
+        "tags", help="join a detector's output into the tag view", description=run.__doc__, examples=EXAMPLES
+    )
     add_detections(verb, "tags", most=10)
     verb.add_argument("--labels", metavar="FILE", help="class names: text, JSON of COCO, coco, or coco80")
     verb.add_argument("--chinese", metavar="FILE", help="Chinese names, a line for each class of --labels")

@@ -10,6 +10,10 @@ from ..progress import row_bar
 from ..sources import SOURCE, opened
 from ..stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 data vocab table.csv own_vocab.txt --size 8000
+"""
+
 
 @stoppable()
 def run(options: argparse.Namespace) -> None:
@@ -24,7 +28,9 @@ def run(options: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `vocab` to the verbs of an argument parser."""
-    verb = verbs.add_parser("vocab", help="make a vocabulary of the captions of a source", description=run.__doc__)
+    verb = verbs.add_parser(
+        "vocab", help="make a vocabulary of the captions of a source", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("source", metavar="SOURCE", help=SOURCE)
     verb.add_argument("out", metavar="OUT", help="vocabulary file to write, lines `token TAB id`")
     verb.add_argument("--size", type=count, required=True, metavar="N", help="most tokens; the release has 39979")

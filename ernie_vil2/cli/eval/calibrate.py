@@ -1,8 +1,7 @@
-"""`eval.py calibrate INDEX --pairs FILE`: the score from which two things are the same, from pairs that you label.
+"""Find the score from which two things are the same, from pairs that you label.
 
-eval calibrate INDEX --pairs FILE                   kept with the index, for `search --threshold same`
-eval calibrate INDEX --pairs FILE --of text-image   pairs of a sentence and a picture
-eval calibrate --model M --pairs FILE               printed alone, without an index
+FILE has rows left, right, label. The threshold that reaches the wanted precision is kept in the index, for
+`ernie-vil2 search --threshold same`; without an index it is printed alone.
 """
 
 import argparse
@@ -16,7 +15,7 @@ from ...evaluation.labelled_pairs import read_labelled
 from ...evaluation.metrics.wanted_precision import Choice, choose
 from ...files.claim import Claims
 from ...files.json_files import write_json
-from ...messages import plain
+from ...messages import counted, plain
 from ..arguments import Parser, add_plugin, add_replace, between, model_path
 from ..progress import rewrite
 
@@ -27,30 +26,44 @@ if TYPE_CHECKING:
 UNSURE = 3.0
 """Points below the wanted precision down to which the interval may reach without a remark"""
 
+EXAMPLES = """
+ernie-vil2 eval calibrate photos.index --pairs labels.csv
+ernie-vil2 eval calibrate photos.index --pairs labels.csv --of text-image --name fits
+ernie-vil2 eval calibrate --model output/try --pairs labels.csv --precision 99
+"""
+
+
+def parser() -> Parser:
+    """The arguments."""
+    from ...search.calibration import KINDS
+
+    found = Parser(prog="ernie-vil2 eval calibrate", description=__doc__, examples=EXAMPLES)
+    found.add_argument("index", nargs="?", metavar="INDEX", help="folder of an index, which the threshold is kept in")
+    found.add_argument("--pairs", required=True, metavar="FILE", help="rows left, right, label: tabs, commas or JSON")
+    found.add_argument("--of", choices=tuple(KINDS), default="image-image", help="default: %(default)s")
+    found.add_argument(
+        "--precision", type=between(float, 1, 100), default=95.0, metavar="P", help="wanted, in percent; default: 95"
+    )
+    found.add_argument("--name", default="same", help="of the threshold in the index; default: %(default)s")
+    found.add_argument("--model", type=model_path, metavar="M", help="without an index, or where its model lies now")
+    found.add_argument("--vocab", metavar="FILE", help="vocabulary of a .pdparams, without an index")
+    found.add_argument("--json", metavar="OUT", help="write what is known of the threshold to this file")
+    add_plugin(found)
+    add_replace(found)
+    return found
+
 
 def main(argv: list[str] | None = None) -> None:
     """Print the threshold that reaches a precision on labelled pairs, and keep it with the index."""
-    from ...search.calibration import KINDS, PairVectors, checked_name, threshold_record
+    from ...search.calibration import PairVectors, checked_name, threshold_record
     from ...search.store.snapshot import open_snapshot
 
-    parser = Parser(prog="eval calibrate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("index", nargs="?", metavar="INDEX", help="folder of an index, which the threshold is kept in")
-    parser.add_argument("--pairs", required=True, metavar="FILE", help="rows left, right, label: tabs, commas or JSON")
-    parser.add_argument("--of", choices=tuple(KINDS), default="image-image", help="default: %(default)s")
-    parser.add_argument(
-        "--precision", type=between(float, 1, 100), default=95.0, metavar="P", help="wanted, in percent; default: 95"
-    )
-    parser.add_argument("--name", default="same", help="of the threshold in the index; default: %(default)s")
-    parser.add_argument("--model", type=model_path, metavar="M", help="without an index, or where its model lies now")
-    parser.add_argument("--vocab", metavar="FILE", help="vocabulary of a .pdparams, without an index")
-    parser.add_argument("--json", metavar="OUT", help="write what is known of the threshold to this file")
-    add_plugin(parser)
-    add_replace(parser)
-    args = parser.parse_args(argv)
+    arguments = parser()
+    args = arguments.parse_args(argv)
     if not (args.index or args.model):
-        parser.error("name an index, or a model with --model M")
+        arguments.error("name an index, or a model with --model M")
     if args.vocab and args.index:
-        parser.error("--vocab goes without an index, which knows that of its model")
+        arguments.error("--vocab goes without an index, which knows that of its model")
     name = checked_name(args.name)
     Claims("eval calibrate", [args.index, args.pairs, args.model, args.vocab], args.replace).file(args.json)
     pairs = read_labelled(args.pairs)
@@ -98,7 +111,7 @@ def told(choice: Choice) -> str:
     """What a person wants to know of a threshold."""
     found, held_out = choice.decision, choice.held_out
     lines = [
-        f"{choice.right + choice.wrong:,} pairs, {choice.right:,} of them the same",
+        f"{counted(choice.right + choice.wrong, 'pair')}, {choice.right:,} of them the same",
         f"threshold {found.threshold:.3f}: precision {shown(found.precision, choice.precision)}, "
         f"recall {shown(found.recall, choice.recall)}",
         f"if as many pairs were the same as not, the precision would be {found.balanced_precision:.1f} %",

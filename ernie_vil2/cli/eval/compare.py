@@ -1,4 +1,8 @@
-"""`eval.py compare RUN...`: our results beside the published ones, as Markdown, JSON and an HTML report."""
+"""Put runs of `eval --output` side by side, beside published figures of the same protocol.
+
+Printed as Markdown, or with --output a folder with Markdown, JSON and a page: figures, queries with their best
+pictures, curves, thresholds, the hardest errors. Sets of your own stand in tables of their own.
+"""
 
 from pathlib import Path
 
@@ -17,22 +21,34 @@ from ..arguments import Parser, add_replace
 COMMAND = "eval compare"
 FILES = {"markdown": "compare.md", "json": "compare.json", "html": "compare.html"}
 
+EXAMPLES = """
+ernie-vil2 eval compare runs/try runs/all
+ernie-vil2 eval compare runs/try runs/all --output runs/report
+ernie-vil2 eval compare runs/try --format json
+"""
 
-def main(argv: list[str] | None = None) -> None:
-    """Print the comparison of run folders, or write compare.md, compare.json and compare.html to a folder."""
-    parser = Parser(prog="eval compare", description=__doc__)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder of an evaluation")
-    parser.add_argument("--output", metavar="DIR", help="write to this folder instead of printing")
-    parser.add_argument(
+
+def parser() -> Parser:
+    """The arguments."""
+    found = Parser(prog="ernie-vil2 eval compare", description=__doc__, examples=EXAMPLES)
+    found.add_argument("runs", nargs="+", metavar="RUN", help="run folder of an evaluation")
+    found.add_argument("--output", metavar="DIR", help="write to this folder instead of printing")
+    found.add_argument(
         "--format",
         choices=("markdown", "json", "html", "all"),
         help="default: markdown when printed, all with --output",
     )
-    add_replace(parser)
-    args = parser.parse_args(argv)
+    add_replace(found)
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the comparison of run folders, or write compare.md, compare.json and compare.html to a folder."""
+    arguments = parser()
+    args = arguments.parse_args(argv)
     wanted = args.format or ("all" if args.output else "markdown")
     if not args.output and wanted in ("html", "all"):
-        parser.error(f"--format {wanted} needs --output DIR")
+        arguments.error(f"--format {wanted} needs --output DIR")
     chosen = FILES if wanted == "all" else (wanted,)
     if args.output is not None:
         check_folder(args.output)

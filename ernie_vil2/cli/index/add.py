@@ -7,6 +7,10 @@ from ...search.store.writer import open_writer
 from ..stopping import stoppable
 from .scanning import add_model, add_neighbours, add_quiet, add_sources, encoder_for, places_of, scanned
 
+EXAMPLES = """
+ernie-vil2 index add photos.index more_photos
+"""
+
 
 @stoppable(kept=True)
 def run(options: argparse.Namespace) -> None:
@@ -20,7 +24,7 @@ def run(options: argparse.Namespace) -> None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `add` to the verbs of an argument parser."""
-    verb = verbs.add_parser("add", help="add more sources to an index")
+    verb = verbs.add_parser("add", help="add more sources to an index", description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("index", metavar="DIR", help="the index")
     add_sources(verb)
     add_model(verb, "where the model of the index is now, if it was moved")

@@ -25,6 +25,13 @@ from .scanning import add_model, add_neighbours, add_quiet, add_sources, choice_
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
+EXAMPLES = """
+ernie-vil2 index build photos.index photos --model output/try
+ernie-vil2 index build photos.index photos.jsonl videos --model output/try --frames "every 5 s"
+ernie-vil2 index build photos.index --embeddings embeds      # made elsewhere
+ernie-vil2 index build photos.index --rebuild --model model  # anew, with another model
+"""
+
 
 @stoppable(kept=True)
 def run(options: argparse.Namespace) -> None:
@@ -116,7 +123,9 @@ def is_of(manifest: Manifest, choice: ModelChoice) -> bool:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `build` to the verbs of an argument parser."""
-    verb = verbs.add_parser("build", help="make an index of pictures, or go on with one")
+    verb = verbs.add_parser(
+        "build", help="make an index of pictures, or go on with one", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("index", metavar="DIR", help="folder of the index")
     add_sources(verb)
     add_model(verb, "model directory, the folder of a run, or .pdparams; of an index that is there the same one")

@@ -10,6 +10,11 @@ from ...search.store.check import check
 from ...search.store.snapshot import Snapshot
 from ..stopping import stoppable
 
+EXAMPLES = """
+ernie-vil2 index check photos.index
+ernie-vil2 index check photos.index --quick
+"""
+
 
 @stoppable()
 def run(options: argparse.Namespace) -> int:
@@ -34,7 +39,9 @@ def neighbours_faults(snapshot: Snapshot, side: str) -> list[str]:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `check` to the verbs of an argument parser."""
-    verb = verbs.add_parser("check", help="find what is wrong with an index")
+    verb = verbs.add_parser(
+        "check", help="find what is wrong with an index", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("index", metavar="DIR", help="folder of an index")
     verb.add_argument("--quick", action="store_true", help="compare no checksums, and look at some vectors only")
     verb.set_defaults(run=run)

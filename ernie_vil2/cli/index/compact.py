@@ -14,6 +14,11 @@ from .scanning import add_neighbours
 
 MIB = 1 << 20
 
+EXAMPLES = """
+ernie-vil2 index compact photos.index
+ernie-vil2 index compact photos.index --type hnsw
+"""
+
 
 @stoppable(kept=True)
 def run(options: argparse.Namespace) -> None:
@@ -38,7 +43,9 @@ def figures(snapshot: Snapshot) -> tuple[str, str, str]:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `compact` to the verbs of an argument parser."""
-    verb = verbs.add_parser("compact", help="rewrite an index without what is gone")
+    verb = verbs.add_parser(
+        "compact", help="rewrite an index without what is gone", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("index", metavar="DIR", help="folder of an index")
     add_neighbours(verb)
     verb.set_defaults(run=run)

@@ -22,6 +22,11 @@ THRESHOLD = 0.97
 WINDOW = 256
 """Groups whose rows are read together"""
 
+EXAMPLES = """
+ernie-vil2 index duplicates photos.index
+ernie-vil2 index duplicates photos.index --threshold 0.99 --filter "width>=100" --json
+"""
+
 
 @stoppable()
 def run(args: argparse.Namespace) -> None:
@@ -107,7 +112,9 @@ def summary(groups: "list[Group]", spared: int) -> str:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `duplicates` to the verbs of an argument parser."""
-    verb = verbs.add_parser("duplicates", help="pictures that are nearly the same, in groups", description=run.__doc__)
+    verb = verbs.add_parser(
+        "duplicates", help="pictures that are nearly the same, in groups", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("index", metavar="DIR", help="folder of the index")
     told = "lowest cosine with the first picture of a group, or the name of a threshold that eval calibrate made"
     verb.add_argument("--threshold", type=threshold, default=THRESHOLD, metavar="T", help=f"{told}; default 0.97")

@@ -5,12 +5,17 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ...messages import plain
+from ...messages import counted, plain
 from ...search.store.snapshot import open_snapshot
 from ...search.store.summary import summary
 
 MIB = 1 << 20
 NAMES = {"image": "pictures", "text": "texts"}
+
+EXAMPLES = """
+ernie-vil2 index info photos.index
+ernie-vil2 index info photos.index --json
+"""
 
 
 def run(options: argparse.Namespace) -> None:
@@ -38,7 +43,8 @@ def lines(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if found["pixels"]:
         yield "pixels", ", ".join(f"{name} {value}" for name, value in found["pixels"].items())
     for number, root in found["roots"].items():
-        yield f"root {number}", f"{root['folder'] or root['spec']} ({root['kind']}), {root['pictures']:,} pictures"
+        pictures = counted(root["pictures"], "picture")
+        yield f"root {number}", f"{root['folder'] or root['spec']} ({root['kind']}), {pictures}"
     for side, record in found["neighbours"].items():
         yield f"{side} neighbours", neighbours_line(record)
     for name, record in found["thresholds"].items():
@@ -71,7 +77,7 @@ def shown(key: str, value: str | float) -> str:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `info` to the verbs of an argument parser."""
-    verb = verbs.add_parser("info", help="what an index holds")
+    verb = verbs.add_parser("info", help="what an index holds", description=run.__doc__, examples=EXAMPLES)
     verb.add_argument("index", metavar="DIR", help="folder of an index")
     verb.add_argument("--json", action="store_true", help="print all of it as JSON")
     verb.set_defaults(run=run)

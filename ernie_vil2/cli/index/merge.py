@@ -2,7 +2,7 @@
 
 import argparse
 
-from ...messages import plain
+from ...messages import counted, plain
 from ...search.scan.nearest import renew_neighbours
 from ...search.store.merge import merge
 from ...search.store.snapshot import open_snapshot
@@ -10,6 +10,10 @@ from ...search.store.writer import open_writer
 from ..progress import note
 from ..stopping import stoppable
 from .scanning import add_neighbours
+
+EXAMPLES = """
+ernie-vil2 index merge photos.index phone.index camera.index
+"""
 
 
 @stoppable(kept=True)
@@ -21,13 +25,16 @@ def run(options: argparse.Namespace) -> None:
         memory = options.memory * 10**6 if options.memory else None
         found = renew_neighbours(writer, options.type, memory, note)
         living = len(writer.snapshot.images)
-    told = f"{counts['added']:,} pictures added, {counts['there']:,} were there already, {living:,} now"
+    added, there = counted(counts["added"], "picture"), counted(counts["there"], "was", "were")
+    told = f"{added} added, {there} there already, {living:,} now"
     print(plain(f"{options.index}: {told}"), *map(plain, found), sep="\n")
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `merge` to the verbs of an argument parser."""
-    verb = verbs.add_parser("merge", help="add the pictures of other indexes of the same model")
+    verb = verbs.add_parser(
+        "merge", help="add the pictures of other indexes of the same model", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("index", metavar="DIR", help="folder of the index that grows")
     verb.add_argument("others", nargs="+", metavar="OTHER", help="folder of an index, which stays as it is")
     add_neighbours(verb)

@@ -3,7 +3,7 @@
 import argparse
 
 from ...errors import ConfigError
-from ...messages import plain
+from ...messages import counted, plain
 from ...search.scan.nearest import renew_neighbours
 from ...search.scan.places import root_named
 from ...search.scan.removal import take_out
@@ -12,6 +12,12 @@ from ..arguments import between
 from ..stopping import stoppable
 
 identity = between(int, 0, 2**62)
+
+EXAMPLES = """
+ernie-vil2 index remove photos.index --source photos
+ernie-vil2 index remove photos.index --path "*/screenshots/*"
+ernie-vil2 index remove photos.index --id 3 4
+"""
 
 
 @stoppable()
@@ -25,13 +31,15 @@ def run(options: argparse.Namespace) -> None:
         root = root_named(writer.manifest, options.source[0]) if options.source else None
         gone = take_out(writer, root, options.path, options.id)
         left = len(writer.snapshot.images)
-        print(plain(f"{gone:,} pictures removed; {options.index} has {left:,}"))
+        print(plain(f"{counted(gone, 'picture')} removed; {options.index} has {left:,}"))
         renew_neighbours(writer)
 
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `remove` to the verbs of an argument parser."""
-    verb = verbs.add_parser("remove", help="take pictures out of an index; no file is deleted")
+    verb = verbs.add_parser(
+        "remove", help="take pictures out of an index; no file is deleted", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("index", metavar="DIR", help="the index")
     told = "a source as it was given, or its folder: all of it, or with --path a part; it is not scanned any more"
     verb.add_argument("--source", action="append", default=[], metavar="S", help=told)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import DataError
-from ...messages import plain
+from ...messages import counted, plain
 from ...search.scan.encoder import Encoder
 from ...search.scan.fault import BAD
 from ...search.scan.index_model import ModelChoice, encoder_of
@@ -22,6 +22,7 @@ from ..sources import SOURCE
 from .remaining import told
 from .scan_progress import ScanProgress
 
+UNCHANGED = "bad file has not changed, so it was", "bad files have not changed, so they were"
 KINDS = ("auto", "flat", "sq8", "hnsw", "ivf", "pq")
 megabytes = between(int, 1, 10**7)
 STOPPING = "stopping after these pictures; once more Ctrl-C stops at once, without them"
@@ -137,14 +138,14 @@ def lines(report: Report, writer: Writer, name: str) -> list[str]:
     told_counts += [f"{bad:,} bad", f"{counts['same'] + counts['touched']:,} as before"]
     found = [", ".join(told_counts)]
     if counts["frames"]:
-        found.append(f"{counts['frames']:,} frames of videos")
+        found.append(f"{counted(counts['frames'], 'frame')} of videos")
     if bad:
         causes = ", ".join(f"{count:,} {cause}" for cause, count in sorted(report.causes.items()))
         found.append(f"bad files by cause: {causes}; listed in {Path(name) / BAD}")
     if counts["bad before"]:
-        found.append(f"{counts['bad before']:,} bad files have not changed, so they were not tried again")
+        found.append(f"{counted(counts['bad before'], *UNCHANGED)} not tried again")
     seconds = max(report.seconds - report.loading, 1e-9)
     rate = f", {report.read / seconds:,.1f} files a second" if report.read else ""
     found.append(f"took {told(report.seconds)}{rate}")
-    texts = f" and {len(writer.snapshot.texts):,} texts" if len(writer.snapshot.texts) else ""
-    return [*found, f"{name}: {len(images):,} pictures{texts}"]
+    texts = f" and {counted(len(writer.snapshot.texts), 'text')}" if len(writer.snapshot.texts) else ""
+    return [*found, f"{name}: {counted(len(images), 'picture')}{texts}"]

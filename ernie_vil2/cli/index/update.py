@@ -8,6 +8,12 @@ from ...search.store.writer import open_writer
 from ..stopping import stoppable
 from .scanning import add_model, add_neighbours, add_quiet, encoder_for, scanned
 
+EXAMPLES = """
+ernie-vil2 index update photos.index
+ernie-vil2 index update photos.index --quiet                 # from a timer
+ernie-vil2 index update photos.index --moved photos /data/photos
+"""
+
 
 @stoppable(kept=True)
 def run(options: argparse.Namespace) -> int | None:
@@ -26,7 +32,9 @@ def run(options: argparse.Namespace) -> int | None:
 
 def add_verb(verbs: "argparse._SubParsersAction") -> None:
     """Add `update` to the verbs of an argument parser."""
-    verb = verbs.add_parser("update", help="bring an index up to date with its sources")
+    verb = verbs.add_parser(
+        "update", help="bring an index up to date with its sources", description=run.__doc__, examples=EXAMPLES
+    )
     verb.add_argument("index", metavar="DIR", help="the index")
     told = "look at this source alone, as it was given or by its folder; may be repeated"
     verb.add_argument("--source", action="append", default=[], metavar="S", help=told)

@@ -1,14 +1,10 @@
-"""A folder of pictures in the browser, indexed and searched: `up.py PHOTOS --model M`.
+"""Index a folder of pictures and videos, open a page to search on, keep both current.
 
-The index is made beside the folder, unless --index says where. The page shows the first pictures while the others are
-being indexed; from then on the folder is looked at again and again, and what is new, moved, changed or gone is taken
-up. Ctrl-C or SIGTERM ends it; what is indexed is kept, and the same command goes on.
-
-  ernie-vil2 up photos --model model
-  ernie-vil2 up photos --index /data/photos.index --every 600 --no-open
+The index is made beside the folder, unless --index says where. The page shows the first pictures while the
+others are being indexed; from then on the folder is looked at again and again, and what is new, moved, changed
+or gone is taken up. Ctrl-C or SIGTERM ends it; what is indexed is kept, and the same command goes on.
 """
 
-import argparse
 import dataclasses
 from pathlib import Path
 
@@ -24,10 +20,16 @@ from .folder_index import folder_index
 
 seconds = between(float, 1.0, 1e6)
 
+EXAMPLES = """
+ernie-vil2 up photos --model output/try
+ernie-vil2 up photos --index /data/photos.index --every 600 --no-open
+ernie-vil2 up photos --model model --precision bf16 --port 9000
+"""
+
 
 def parser() -> Parser:
     """The arguments."""
-    found = Parser(prog="up", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found = Parser(prog="ernie-vil2 up", description=__doc__, examples=EXAMPLES)
     found.add_argument("folder", metavar="FOLDER", help="folder of pictures and videos, or another source of them")
     found.add_argument("--index", metavar="DIR", help="where the index is, or will be (default: FOLDER.index)")
     told = "seconds between two looks at the folder (default %(default)g)"

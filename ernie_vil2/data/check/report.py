@@ -8,7 +8,7 @@ from typing import Any
 
 from ...files.json_files import write_json
 from ...files.marks import MARK, marked
-from ...messages import plain
+from ...messages import counted, plain
 
 SHOWN = 20
 
@@ -88,7 +88,7 @@ class CheckReport:
     def _counts(self):
         part = "" if self.checked == self.rows else f" (the first {self.checked:,} of {self.rows:,})"
         yield f"rows             {self.checked:,}{part}: {self.samples:,} good, {self.bad:,} bad"
-        yield f"images           {self.images:,} ids, {self.image_contents:,} distinct contents"
+        yield f"images           {counted(self.images, 'id')}, {self.image_contents:,} distinct contents"
         distinct = f"{self.texts:,}, {self.texts - self.same_text.count:,} distinct"
         yield f"texts            {distinct if self.texts else 'none: pictures alone'}"
 
@@ -102,36 +102,40 @@ class CheckReport:
         ):
             if repeats.count:
                 later, earlier = repeats.examples[0]
-                yield f"{title:<17}{REPEATS[title].format(repeats.count)}; for example {later}, as {earlier}"
+                yield f"{title:<17}{counted(repeats.count, *REPEATS[title])}; for example {later}, as {earlier}"
         if self.rows_without_file:
-            rows = f"{self.rows_without_file:,} rows name an image file that is not there"
-            yield f"orphan rows      {rows}; paths begin at the folder of the table"
+            rows = counted(self.rows_without_file, "row names", "rows name")
+            yield f"orphan rows      {rows} an image file that is not there; paths begin at the folder of the table"
         if self.files_without_row:
             example = self.unused_files[0]
-            yield f"orphan files     {self.files_without_row:,} image files have no row, for example {example}"
+            files = counted(self.files_without_row, "image file has", "image files have")
+            yield f"orphan files     {files} no row, for example {example}"
 
     def _lengths(self):
         if self.texts:
             yield f"characters       {spread_text(self.characters)}"
         if self.max_length and self.texts:
             yield f"tokens           {spread_text(self.tokens)}"
-            share = f"{self.truncated:,} texts ({self.truncation_rate:.2f} %)"
-            yield f"truncated        {share} have over {self.max_length} tokens"
+            share = f" ({self.truncation_rate:.2f} %) "
+            over = counted(self.truncated, f"text{share}has", f"texts{share}have")
+            yield f"truncated        {over} over {self.max_length} tokens"
         if self.image_width:
             yield f"image width      {spread_text(self.image_width)}"
             yield f"image height     {spread_text(self.image_height)}"
             yield f"small images     {self.small_images:,} with a side under {self.small_side} pixels"
 
         if self.box_rows:
-            outside = f"{self.boxes_outside:,} leave their image, " if self.image_width else ""
-            found = f"boxes            {self.boxes:,} in {self.box_rows:,} rows"
-            yield f"{found}: {outside}{self.boxes_empty:,} have no area"
+            found = f"boxes            {self.boxes:,} in {counted(self.box_rows, 'row')}"
+            outside = (
+                counted(self.boxes_outside, "leaves its image, ", "leave their image, ") if self.image_width else ""
+            )
+            yield f"{found}: {outside}{counted(self.boxes_empty, 'has no area', 'have no area')}"
 
     def _bad(self):
         if not self.bad:
             return
         yield ""
-        yield f"{self.bad:,} bad rows:"
+        yield f"{counted(self.bad, 'bad row')}:"
         for cause, count in sorted(self.causes.items(), key=lambda item: (-item[1], item[0])):
             yield f"  {count:>9,}  {cause}"
         for row in self.bad_rows[:SHOWN]:
@@ -146,11 +150,17 @@ LEFT_OUT = "bad rows are left out by split, vocab, shard, encode, index and trai
 )
 
 REPEATS = {
-    "same text": "{:,} texts repeat an earlier one",
-    "same image": "{:,} rows repeat the bytes of an earlier image",
-    "same pair": "{:,} pairs of image and text repeat an earlier one",
-    "ids of an image": "{:,} images have several ids, which makes false negatives",
-    "images of an id": "{:,} ids have several images, which makes false positives",
+    "same text": ("text repeats an earlier one", "texts repeat an earlier one"),
+    "same image": ("row repeats the bytes of an earlier image", "rows repeat the bytes of an earlier image"),
+    "same pair": ("pair of image and text repeats an earlier one", "pairs of image and text repeat an earlier one"),
+    "ids of an image": (
+        "image has several ids, which makes false negatives",
+        "images have several ids, which makes false negatives",
+    ),
+    "images of an id": (
+        "id has several images, which makes false positives",
+        "ids have several images, which makes false positives",
+    ),
 }
 
 

@@ -11,6 +11,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from ...errors import ConfigError, DataError
+from ...messages import counted
 
 Boxes = tuple[tuple[float, float, float, float], ...]
 """(x1, y1, x2, y2) of each box of an image, in pixels of the image as it is stored"""
@@ -112,7 +113,7 @@ class Source(ABC):
 
     def describe(self) -> str:
         """One line on what was found, to be shown before a model is loaded."""
-        return f"{self.name}: {len(self):,} samples"
+        return f"{self.name}: {counted(len(self), 'sample')}"
 
     @property
     def notes(self) -> list[str]:

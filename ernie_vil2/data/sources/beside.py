@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import ConfigError, DataError
 from ...files.json_files import KeyTwice, parse_json
+from ...messages import counted
 from . import fields
 from .base import RowError, Sample, Source, digest
 from .lines import LineFile
@@ -136,4 +137,4 @@ class BesideSource(Source):
         return self.source.faults(checksums)
 
     def describe(self) -> str:
-        return f"{self.source.describe()}; {self.file.field} of {len(self.file):,} ids from {self.file.path}"
+        return f"{self.source.describe()}; {self.file.field} of {counted(len(self.file), 'id')} from {self.file.path}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import DataError, nearest
 from ...files.paths.names import name_text
+from ...messages import counted
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .lines import MAX_LINE_BYTES, LineFile
@@ -20,6 +21,7 @@ from .rows.images import decode_base64
 from .rows.texts import decode_utf8, json_object, shorten
 
 HEAD_BYTES = 256
+CLASHING = "image has", "images have"
 
 
 class Grouping:
@@ -108,28 +110,45 @@ class ChineseClipSource(Source):
         return without_front(key, self.prefix)
 
     def describe(self) -> str:
-        return f"{self.name}: {len(self):,} images with texts, {self.images.size / 1e6:,.1f} MB"
+        return f"{self.name}: {counted(len(self), 'image')} with texts, {self.images.size / 1e6:,.1f} MB"
 
     @property
     def notes(self) -> list[str]:
         groups = self.groups
         found = (
-            ("images that no text names are left out", groups.lost_images, self.images),
-            ("images repeat the id of an earlier one and are left out", groups.repeated, self.images),
-            ("names of images in the texts are not in the images, and are left out", groups.lost_texts, self.texts),
+            (
+                "image that no text names is left out",
+                "images that no text names are left out",
+                groups.lost_images,
+                self.images,
+            ),
+            (
+                "image repeats the id of an earlier one and is left out",
+                "images repeat the id of an earlier one and are left out",
+                groups.repeated,
+                self.images,
+            ),
+            (
+                "name of an image in the texts is not in the images, and is left out",
+                "names of images in the texts are not in the images, and are left out",
+                groups.lost_texts,
+                self.texts,
+            ),
         )
         notes = [
-            f"{self.name}: {len(rows):,} {what}, for example {lines.where(int(rows[0]))}"
-            for what, rows, lines in found
+            f"{self.name}: {counted(len(rows), one, several)}, for example {lines.where(int(rows[0]))}"
+            for one, several, rows, lines in found
             if len(rows)
         ]
         if self.clashes:
             notes.append(
-                f"{self.name}: {len(self.clashes):,} images have the id of an earlier one with another picture; "
+                f"{self.name}: {counted(len(self.clashes), *CLASHING)} the id of an earlier one with another picture; "
                 f"the first: {self.clashes[0]}"
             )
         if self.bad_texts:
-            notes.append(f"{self.name}: {len(self.bad_texts):,} texts cannot be used; the first: {self.bad_texts[0]}")
+            notes.append(
+                f"{self.name}: {counted(len(self.bad_texts), 'text')} cannot be used; the first: {self.bad_texts[0]}"
+            )
         return [*notes, *self.images.notes, *self.texts.notes]
 
     def _clashes(self):

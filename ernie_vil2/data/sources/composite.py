@@ -9,6 +9,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
+from ...messages import counted
 from .base import SIDES, Sample, Source
 
 
@@ -81,7 +82,7 @@ class JoinedSource(CompositeSource):
 
     def describe(self) -> str:
         first, last = self.parts[0].name, self.parts[-1].name
-        return f"{self.name}: {len(self):,} samples in {len(self.parts)} sources, from {first} to {last}"
+        return f"{self.name}: {counted(len(self), 'sample')} in {len(self.parts)} sources, from {first} to {last}"
 
     def shard_sizes(self) -> list[int]:
         return [size for part in self.parts for size in part.shard_sizes()]

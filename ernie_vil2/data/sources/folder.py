@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import ConfigError, DataError
 from ...files.paths.litter import is_litter
 from ...files.paths.names import name_text
+from ...messages import counted
 from ..images.formats.kinds import is_picture_file
 from . import fields
 from .base import Sample, Source, digest
@@ -75,7 +76,7 @@ class FolderSource(Source):
 
     def describe(self) -> str:
         table = self.table.lines.path
-        return f"{name_text(table)}: {len(self):,} rows over the images of its folder"
+        return f"{name_text(table)}: {counted(len(self), 'row')} over the images of its folder"
 
     @property
     def notes(self) -> list[str]:

@@ -20,6 +20,7 @@ from ...files.lmdb_pages import BEING_WRITTEN, NAME, check_lmdb
 from ...files.paths.names import name_text
 from ...files.stand_ins import stand_in_at
 from ...files.text import ContentError
+from ...messages import counted
 from . import fields
 from .base import RowError, Sample, Source, digest, without_front
 from .chinese_clip import Grouping
@@ -34,6 +35,8 @@ MAX_KEY = 511  # of lmdb
 COUNTS = (b"num_samples", b"num_images")
 _environments = {}  # {path: open environment}: lmdb wants one of a file in a process
 _checked = {}  # {file: what tells that it has not changed since it was found whole}
+UNNAMED = "image that no pair names is", "images that no pair names are"
+WITHOUT_IMAGE = "pair names an image that imgs lacks and is", "pairs name an image that imgs lacks and are"
 
 
 class PairMachine(Machine):
@@ -98,22 +101,24 @@ class LmdbSource(Source):
         return without_front(key, self.prefix)
 
     def describe(self) -> str:
-        return f"{self.name}: {len(self):,} images with texts in an lmdb"
+        return f"{self.name}: {counted(len(self), 'image')} with texts in an lmdb"
 
     @property
     def notes(self) -> list[str]:
         lost = self.groups.lost_texts
         notes = []
         if len(self.groups.lost_images):
-            notes.append(f"{self.name}: {len(self.groups.lost_images):,} images that no pair names are left out")
+            notes.append(f"{self.name}: {counted(len(self.groups.lost_images), *UNNAMED)} left out")
         if len(lost):
             example = self._pair(int(lost[0]))[0]
             notes.append(
-                f"{self.name}: {len(lost):,} pairs name an image that imgs lacks and are left out, "
+                f"{self.name}: {counted(len(lost), *WITHOUT_IMAGE)} left out, "
                 f"for example {self.name}/pairs:{lost[0]} with {shorten(example)}"
             )
         if self.bad_pairs:
-            notes.append(f"{self.name}: {len(self.bad_pairs):,} pairs cannot be used; the first: {self.bad_pairs[0]}")
+            notes.append(
+                f"{self.name}: {counted(len(self.bad_pairs), 'pair')} cannot be used; the first: {self.bad_pairs[0]}"
+            )
         return notes
 
     def _total(self):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import ConfigError, nearest
-from ...messages import quoted
+from ...messages import counted, quoted
 from .base import Source
 from .composite import CompositeSource
 
@@ -25,7 +25,7 @@ class MixedSource(CompositeSource):
     def __init__(self, sources: Sequence[Mapping[str, Any]], open_part: Callable[[Any], Source]):
         weights = [checked_weight(number, entry) for number, entry in enumerate(checked_list(sources))]
         self.parts = [open_part(entry["source"]) for entry in sources]
-        self.name = f"a mix of {len(self.parts)} sources"
+        self.name = f"a mix of {counted(len(self.parts), 'source')}"
         self.counts = pass_counts([len(part) for part in self.parts], weights)
         self.total = sum(self.counts)
         self.tell_parts_apart()
@@ -49,7 +49,7 @@ class MixedSource(CompositeSource):
             f"{100 * count / self.total:.1f} % from {part.name} ({count / len(part):.2f} times its {len(part):,})"
             for part, count in zip(self.parts, self.counts, strict=True)
         )
-        return f"{self.name}: {len(self):,} samples a pass: {', '.join(shares)}"
+        return f"{self.name}: {counted(len(self), 'sample')} a pass: {', '.join(shares)}"
 
     def shard_sizes(self) -> list[int]:
         whole, rest = divmod(self.total, BLOCK)

@@ -11,6 +11,7 @@ from ...files.encodings import GB, NAMES, Evidence, can_be_gb, codec_of
 from ...files.paths.litter import is_litter
 from ...files.paths.names import distinct_texts, name_text
 from ...files.text import codec_of_text
+from ...messages import counted
 from ..images.formats.kinds import has_picture_head
 from . import stem_parts
 from .base import RowError, Sample, Source, without_front
@@ -84,15 +85,21 @@ class FilesSource(Source):
         return without_front(key, self.space, self.prefix)
 
     def describe(self) -> str:
-        return f"{self.name}: {len(self):,} images with captions beside them"
+        return f"{self.name}: {counted(len(self), 'image')} with captions beside them"
 
     @property
     def notes(self) -> list[str]:
         left_out = [
-            f"{self.name}: {len(stems):,} {what}, for example {name_text(stems[0])}"
+            f"{self.name}: {counted(len(stems), *what)}, for example {name_text(stems[0])}"
             for what, stems in (
-                ("images without a caption are left out", self.lonely[IMAGE]),
-                ("captions without an image are left out (failed downloads)", self.lonely[TEXT]),
+                (("image without a caption is left out", "images without a caption are left out"), self.lonely[IMAGE]),
+                (
+                    (
+                        "caption without an image is left out (a failed download)",
+                        "captions without an image are left out (failed downloads)",
+                    ),
+                    self.lonely[TEXT],
+                ),
             )
             if stems
         ]

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...messages import counted
+
 SHOWN = 3
 
 
@@ -33,17 +35,19 @@ class Joined:
     tags: Counter
 
     def __str__(self):
+        looked_at = self.images - self.missing_count + self.unknown_count
         name = {"tags": "tagged", "boxes": "with boxes"}[self.field]
         lines = [
-            f"source           {self.rows:,} rows, {self.images:,} images" + bad(self.bad_rows, "bad rows"),
-            f"detections       {self.detections:,} of {self.images - self.missing_count + self.unknown_count:,} images"
+            f"source           {counted(self.rows, 'row')}, {counted(self.images, 'image')}"
+            + bad(self.bad_rows, "bad rows"),
+            f"detections       {self.detections:,} of {counted(looked_at, 'image')}"
             + bad(len(self.bad_entries), "bad entries")
             + bad(self.broken, "images that the detector could not read"),
-            f"{name:<17}{self.filled:,} images, {self.written / max(self.filled, 1):.1f} {self.field} each"
+            f"{name:<17}{counted(self.filled, 'image')}, {self.written / max(self.filled, 1):.1f} {self.field} each"
             + bad(self.empty - self.tiny, "with detections, but none that passed")
             + bad(self.tiny, "written without: what is left of them lies in [0, 1] and would be read as fractions"),
-            f"no detections    {self.missing_count:,} images of the source" + examples(self.missing),
-            f"not in source    {self.unknown_count:,} images of the detections" + examples(self.unknown),
+            f"no detections    {counted(self.missing_count, 'image')} of the source" + examples(self.missing),
+            f"not in source    {counted(self.unknown_count, 'image')} of the detections" + examples(self.unknown),
         ]
         if self.field == "tags":
             often = ", ".join(f"{tag} {count:,}" for tag, count in self.tags.most_common(10))

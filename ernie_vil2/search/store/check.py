@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...files.digests import sha256_of
+from ...messages import counted
 from .manifest import SIDES
 from .part import Part, numbers
 from .snapshot import NAMES, SEGMENTS, Snapshot, is_unit, open_snapshot
@@ -85,7 +86,8 @@ def row_faults(snapshot: Snapshot) -> Iterator[str]:
     if twice.num_rows:
         one, other = (twice.column(f"id_{name}")[0].as_py() for name in ("min", "max"))
         yield (
-            f"{folder}: {twice.num_rows:,} files have several rows, the first one {one} and {other}; remove one of each"
+            f"{folder}: {counted(twice.num_rows, 'file has', 'files have')} several rows, the first one {one} and "
+            f"{other}; remove one of each"
         )
     images.release()
 

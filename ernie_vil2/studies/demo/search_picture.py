@@ -15,7 +15,7 @@ from ...files.atomic import LOG, atomic_file, reported
 from ...training.log.pictures import CHINESE_FONTS
 
 PICTURE = "search.png"
-QUERIES, BEST = 3, 5
+QUERIES, BEST = 2, 5
 TILE, FRAME, MARGIN, TEXT, BAR, CORNER = 156, 5, 24, 24, 52, 14
 COLOURS = 256
 PAPER, INK, GREY, LINE, RIGHT = (255, 255, 255), (28, 30, 33), (110, 115, 120), (214, 218, 222), (22, 140, 60)

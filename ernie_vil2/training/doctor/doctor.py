@@ -212,10 +212,7 @@ def unmeasured_lines() -> list[Line]:
 
 
 def loader_line(loader: Loading, learning: Learning, config: RunConfig, kept: Saving | None = None) -> Line:
-    """Whether pictures are decoded as fast as a step uses them, and how many workers that takes.
-
-    kept: where images are not decoded again.
-    """
+    """Whether pictures are decoded as fast as a step uses them; `kept` where they are not decoded again."""
     if kept is not None:
         text = f"a step takes {kept.rate:,.1f} pairs/s, for which images are read and not decoded"
         return Line("loader", True, f"{text}; before the first step, a process decodes {loader.rate:,.1f} a second")

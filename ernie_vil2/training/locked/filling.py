@@ -22,6 +22,7 @@ from ...data.sources.pictures import content_digest
 from ...data.sources.usable import read_row
 from ...errors import ConfigError, DataError, UserError, exhausted
 from ...files.paths.place import check_folder
+from ...messages import counted
 from ...threads import ordered_map, thread_count
 from ..distributed import Ranks
 from ..log.run_log import RunLog, SilentLog, duration
@@ -121,7 +122,7 @@ class LockedImages:
                 written, waiting = now, {}
             if now - told > TOLD_SECONDS:
                 told = now
-                log.say(f"image embeddings: {count:,} images encoded in {duration(now - began)} (h:mm:ss)")
+                log.say(f"image embeddings: {counted(count, 'image')} encoded in {duration(now - began)} (h:mm:ss)")
         if waiting:
             self.kept.write(list(waiting), list(waiting.values()))
 
@@ -137,7 +138,9 @@ class LockedImages:
                 "make room, or set data.cache_folder to a folder on another disk"
             )
         if new:
-            log.say(f"image embeddings: {count:,} images to look at, at most {new / 2**20:,.1f} MB in {folder}")
+            log.say(
+                f"image embeddings: {counted(count, 'image')} to look at, at most {new / 2**20:,.1f} MB in {folder}"
+            )
 
     def _missing(self, rows: np.ndarray, stop: Callable[[], bool]) -> Iterator[tuple[str, np.ndarray]]:
         """(digest, embedding) of pictures that have none. In place of a bad row training takes the next good one, so

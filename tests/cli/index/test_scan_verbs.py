@@ -54,7 +54,7 @@ def test_from_a_folder_to_an_index_that_is_kept_up_to_date(shell, tmp_path):
     assert "bad files by cause: 1 empty image; listed in ix/bad.jsonl" in said
     assert json.loads((tmp_path / "ix/bad.jsonl").read_text())["path"] == "bad.jpg"
     assert "engine: " not in shell.errors  # nothing was encoded, so no model was loaded
-    assert "1 bad files have not changed, so they were not tried again" in shell("update ix")
+    assert "1 bad file has not changed, so it was not tried again" in shell("update ix")
 
 
 def test_a_build_that_is_given_again_goes_on(shell):
@@ -172,7 +172,7 @@ def test_what_is_removed_stays_out_until_its_folder_is_added_again(shell):
     assert shell("remove ix --path 0/* 1/1.png") == "6 pictures removed; ix has 4\n"
     assert "0 new" in shell("update ix") and len(keys()) == 4
     first = str(open_snapshot("ix").images.live_ids()[0])
-    assert shell(f"remove ix --id {first}") == "1 pictures removed; ix has 3\n"
+    assert shell(f"remove ix --id {first}") == "1 picture removed; ix has 3\n"
     assert "7 new" in shell("add ix photos")
     with pytest.raises(ConfigError, match="nothing is named"):
         shell("remove ix")
@@ -250,6 +250,6 @@ def test_a_quiet_verb_speaks_where_something_has_changed(shell, tmp_path):
     (tmp_path / "photos/notes.txt").write_text("no picture")
     assert shell("update ix --quiet") == "" == shell("build ix photos --quiet") and shell.errors == ""
     draw(Path("photos/new.png"), 77)
-    assert shell("update ix --quiet").startswith("1 new, ") and "1 files that are no pictures" in shell.errors
+    assert shell("update ix --quiet").startswith("1 new, ") and "1 file that is no picture" in shell.errors
     (tmp_path / "photos/bad.jpg").write_bytes(b"")
     assert "1 empty image" in shell("update ix --quiet") and shell("update ix --quiet") == ""

@@ -141,7 +141,7 @@ def test_boxes_beside_a_source_replace_those_of_the_ids_that_the_file_knows(phot
     assert "boxes of 2 ids from" in source.describe()
     both = open_source({"path": path, "boxes": boxes, "tags": tags})
     assert [(s.boxes, s.tags) for s in both] == [(((1.0, 2.0, 3.0, 4.0),), ()), (SOME, ("猫",))]
-    assert "tags of 1 ids" in both.describe() and "boxes of 2 ids" in both.describe()
+    assert "tags of 1 id" in both.describe() and "boxes of 2 ids" in both.describe()
     scenes = open_source(f"scenes:size=2,boxes={lines(photos / 's', [{'id': 'train-0-1', 'boxes': []}])}")
     assert len(scenes[0].boxes) > 0 and scenes[1].boxes == ()
 

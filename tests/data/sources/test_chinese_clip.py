@@ -73,11 +73,11 @@ def test_orphans_of_both_kinds_are_counted_and_named(tmp_path):
     source = open_source(folder)
     notes = "\n".join(source.notes)
     assert contents(source) == WANTED and len(source.notes) == 5
-    assert "1 images that no text names" in notes and "train_imgs.tsv:4" in notes
-    assert "1 images have the id of an earlier one with another picture; the first: " in notes
+    assert "1 image that no text names" in notes and "train_imgs.tsv:4" in notes
+    assert "1 image has the id of an earlier one with another picture; the first: " in notes
     assert f"train_imgs.tsv:5: the id '1' has another picture at {folder}/train_imgs.tsv:2; give each" in notes
     assert "2 images repeat the id" in notes and "train_imgs.tsv:5" in notes
-    assert "1 names of images" in notes and "train_texts.jsonl:4" in notes
+    assert "1 name of an image" in notes and "train_texts.jsonl:4" in notes
     assert "3 texts cannot be used; the first: " in notes and "train_texts.jsonl:5: not valid JSON" in notes
 
 
@@ -119,7 +119,7 @@ def test_lmdb_gives_the_same_samples(tmp_path, protocol):
     source = open_source(write_lmdb(tmp_path, protocol=protocol))
     assert contents(source) == WANTED
     assert [source.key(index) for index in range(3)] == [sample.id for sample in source] == ["1", "3", "2"]
-    assert len(source.notes) == 2 and "1 images that no pair names" in source.notes[0] and "'77'" in source.notes[1]
+    assert len(source.notes) == 2 and "1 image that no pair names" in source.notes[0] and "'77'" in source.notes[1]
 
 
 def test_lmdb_is_read_in_forks_and_after_pickles_and_without_write_access(tmp_path):
@@ -175,7 +175,7 @@ def test_pairs_that_are_none_are_counted(tmp_path, raw):
     write_lmdb(tmp_path)
     put(tmp_path, b"1", raw)
     source = open_source(tmp_path)
-    assert ids_in(source) == ["1", "2"] and any("1 pairs cannot be used" in note for note in source.notes)
+    assert ids_in(source) == ["1", "2"] and any("1 pair cannot be used" in note for note in source.notes)
 
 
 @given(st.binary(max_size=60))

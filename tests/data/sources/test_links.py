@@ -38,7 +38,7 @@ def test_a_table_names_the_link_that_leads_out(linked):
 
 
 def test_files_that_share_a_stem_are_found_behind_links_when_that_is_asked_for(linked):
-    with pytest.raises(DataError, match="1 links to folders are passed over, .*linked; set allow_outside: true"):
+    with pytest.raises(DataError, match="1 link to a folder is passed over, .*linked; set allow_outside: true"):
         open_source({"kind": "files", "path": str(linked)})
     source = open_source({"kind": "files", "path": str(linked), "allow_outside": True})
     assert [sample.id for sample in source] == ["linked/a"] and not source.notes
@@ -46,7 +46,7 @@ def test_files_that_share_a_stem_are_found_behind_links_when_that_is_asked_for(l
     (linked / "b.txt").symlink_to(linked.parent / "photos/a.txt")
     errors, source = [], open_source(linked)
     assert not list(source.samples("skip", errors)) and "set allow_outside: true" in str(errors[0])
-    assert len(source.notes) == 1 and "links to folders are passed over" in source.notes[0]
+    assert len(source.notes) == 1 and "1 link to a folder is passed over" in source.notes[0]
 
 
 def test_a_source_that_is_a_link_is_a_folder_as_any_other(linked):

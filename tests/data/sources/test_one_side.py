@@ -35,7 +35,7 @@ def test_a_folder_of_pictures_is_a_source_of_images_alone(photos):
     assert [source.where(row) for row in range(5)] == [f"{photos}/{key}" for key in IDS]
     assert source.describe() == f"{photos}: 5 pictures, no captions: pictures alone"
     (note,) = source.notes
-    assert "1 files that are no pictures are passed over, for example a/notes.md" in note and "metadata" in note
+    assert "1 file that is no picture is passed over, for example a/notes.md" in note and "metadata" in note
     assert [sample.id for sample in open_source({"kind": "pictures", "path": str(photos)})] == IDS
 
 
@@ -68,7 +68,7 @@ def test_links_that_lead_out_are_refused_and_followed_when_asked(photos, tmp_pat
     assert [sample.id for sample in source.samples("skip", errors)] == IDS[1:]
     (error,) = errors
     assert error.cause == "unusable path" and "set allow_outside: true" in str(error)
-    assert any("1 links to folders are passed over" in note for note in source.notes)
+    assert any("1 link to a folder is passed over" in note for note in source.notes)
     allowed = open_source({"path": str(photos), "allow_outside": True})
     assert [sample.id for sample in allowed] == ["b.jpg", *IDS[1:4], "linked/b.jpg", IDS[4]]
 

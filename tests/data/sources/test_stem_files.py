@@ -39,9 +39,7 @@ def test_what_img2dataset_writes_as_files(tree, tmp_path):
     ]
     assert [sample.id for sample in source] == [f"{s[:5]}/{s}" for s in stems] == [source.key(i) for i in range(5)]
     assert [sample.where for sample in source] == [source.where(i) for i in range(5)]
-    assert (
-        len(source.notes) == 1 and "1 captions without an image" in source.notes[0] and "000010001" in source.notes[0]
-    )
+    assert len(source.notes) == 1 and "1 caption without an image" in source.notes[0] and "000010001" in source.notes[0]
     assert [sample.id for sample in pickle.loads(pickle.dumps(source))] == [sample.id for sample in source]
     write_shards(source, tmp_path / "tars")
     assert [(sample.id, sample.texts) for sample in open_source(tmp_path / "tars")] == [
@@ -55,7 +53,7 @@ def test_a_flat_folder_and_images_without_captions(tmp_path):
     (tmp_path / "lone.jpg").write_bytes(b"x")
     source = open_source(tmp_path)
     assert [sample.texts for sample in source] == [("cat",)]
-    assert len(source.notes) == 1 and "1 images without a caption" in source.notes[0]
+    assert len(source.notes) == 1 and "1 image without a caption" in source.notes[0]
 
 
 def test_links_pipes_and_long_parts_cost_their_own_sample(tree, tmp_path):

@@ -53,7 +53,7 @@ def test_coco_results_become_chinese_tags_of_a_source(tmp_path, photos):
         {"id": "photos/000000000285.png", "tags": ["熊"]},
     ]
     assert (report.images, report.filled, report.empty, report.missing_count) == (3, 2, 1, 0)
-    assert report.unknown == ["777"] and "not in source    1 images of the detections: 777" in str(report)
+    assert report.unknown == ["777"] and "not in source    1 image of the detections: 777" in str(report)
     tagged = open_source({"path": str(photos), "tags": str(out)})
     assert [sample.tags for sample in tagged] == [("猫", "人"), ("熊",), ()]
     assert [sample.tags for sample in pickle.loads(pickle.dumps(tagged))] == [("猫", "人"), ("熊",), ()]

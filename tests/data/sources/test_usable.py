@@ -88,7 +88,7 @@ def test_damaged_pictures_are_kept_by_all_where_that_is_told(mixed, maker, tmp_p
     assert load(mixed, maker(limits=keep))[0].counts.causes == kept
     assert main(["check", mixed.name, "--damaged", "keep"]) == 1 and "6 bad rows:" in capsys.readouterr().out
     main(["shard", mixed.name, str(tmp_path / "out"), "--damaged", "keep"])
-    assert "14 samples in 1 tars" in capsys.readouterr().out
+    assert "14 samples in 1 tar" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="holds shards with keep_damaged True, not False"):
         write_shards(mixed, tmp_path / "out")
 

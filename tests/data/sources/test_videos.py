@@ -89,7 +89,7 @@ def test_a_broken_video_is_one_bad_row(tmp_path):
     (error,) = errors
     assert isinstance(error, RowError) and error.cause == "broken video"
     assert str(error).startswith(f"{tmp_path}/bad.mp4: does not begin as a video does")
-    assert source.notes == [f"{tmp_path}: 1 videos cannot be read, the first is {error}"]
+    assert source.notes == [f"{tmp_path}: 1 video cannot be read, the first is {error}"]
 
 
 def test_a_frame_that_cannot_be_decoded_is_a_bad_row(tmp_path):

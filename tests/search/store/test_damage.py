@@ -148,7 +148,7 @@ def test_what_rows_say_of_each_other_is_checked(folder):
         writer.add([row.__class__(**{**vars(row), "root": 4}) for row in pictures([2])], unit([2]))
         writer.commit()
     found = " ".join(check(folder, whole=False))
-    assert "text 99" in found and "root 4" in found and "1 files have several rows, the first one 1 and 40" in found
+    assert "text 99" in found and "root 4" in found and "1 file has several rows, the first one 1 and 40" in found
 
 
 def test_neighbours_are_looked_at_where_the_rest_is_right(folder):

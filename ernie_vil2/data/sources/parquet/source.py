@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from ....errors import ConfigError, DataError, nearest
 from ....files.paths.litter import is_litter
 from ....files.paths.names import name_text
+from ....messages import counted
 from .. import fields
 from ..base import RowError, Sample, Source, without_front
 from ..composite import JoinedSource
@@ -45,7 +46,7 @@ class ParquetSource(JoinedSource):
         groups = len(self.shard_sizes())
         files = f" of {len(self.parts):,} files" if len(self.parts) > 1 else ""
         title = f"{groups:,} row group" + ("s" if groups > 1 else "")
-        return f"{self.name}: {len(self):,} rows in {title}{files}, {size / 1e6:,.1f} MB"
+        return f"{self.name}: {counted(len(self), 'row')} in {title}{files}, {size / 1e6:,.1f} MB"
 
 
 class ParquetRows(Source):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import SupportsIndex
 
 from ....files.paths.names import name_text
+from ....messages import counted
 from .. import fields
 from ..base import TEXT_ALONE, Sample, Source, without_front
 from ..lines import MAX_LINE_BYTES, LineFile
@@ -47,7 +48,7 @@ class TextsSource(Source):
         return set()
 
     def describe(self) -> str:
-        return f"{self.name}: {len(self):,} lines of text, no images: captions alone"
+        return f"{self.name}: {counted(len(self), 'line')} of text, no images: captions alone"
 
     @property
     def notes(self) -> list[str]:

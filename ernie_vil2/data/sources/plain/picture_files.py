@@ -8,6 +8,7 @@ from typing import SupportsIndex
 from ....errors import DataError
 from ....files.paths.litter import is_litter
 from ....files.paths.names import distinct_texts, is_text, name_text
+from ....messages import NO_PICTURES, counted
 from ...images.formats.kinds import has_picture_head, is_picture_name
 from ..base import IMAGE_ALONE, Sample, Source, without_front
 from .tree import Tree, first_folders
@@ -66,7 +67,7 @@ class PicturesSource(Source):
         return without_front(key, self.prefix)
 
     def describe(self) -> str:
-        return f"{self.name}: {len(self):,} pictures, no captions: pictures alone"
+        return f"{self.name}: {counted(len(self), 'picture')}, no captions: pictures alone"
 
     @property
     def notes(self) -> list[str]:
@@ -75,7 +76,7 @@ class PicturesSource(Source):
             return links
         named = name_text(self.other)
         return [
-            f"{self.name}: {self.others:,} files that are no pictures are passed over, for example {named}; if one of "
+            f"{self.name}: {counted(self.others, *NO_PICTURES)} passed over, for example {named}; if one of "
             "them is a table of captions, name it with the option metadata",
             *links,
         ]

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from ....files.paths.litter import is_litter
 from ....files.paths.names import name_text
+from ....messages import counted
 from ..base import RowError
 
 FOLDERS_LOOKED_AT = 64
 """Folders by whose files it is told what a tree is"""
+LINKS = "link to a folder is", "links to folders are"
 
 
 class Tree:
@@ -52,7 +54,7 @@ class Tree:
             return []
         first = name_text(self.links[0])
         return [
-            f"{name_text(self.folder)}: {len(self.links):,} links to folders are passed over, for example {first}; set "
+            f"{name_text(self.folder)}: {counted(len(self.links), *LINKS)} passed over, for example {first}; set "
             "allow_outside: true to follow them"
         ]
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import SupportsIndex
 
@@ -13,6 +13,7 @@ from ....errors import ConfigError, DataError
 from ....files.digests import sha256_of
 from ....files.paths.litter import is_litter
 from ....files.paths.names import distinct_texts, name_text
+from ....messages import counted
 from .. import stem_parts
 from ..base import RowError, Sample, Source, without_front
 from ..stem_parts import IMAGE
@@ -53,7 +54,7 @@ class TarSource(Source):
         self.ends = list(accumulate(map(self._count, range(len(self.paths)))))
         if not len(self):
             why = next(iter(self.notes), "no image has a .txt or .json of its stem")
-            raise DataError(f"{self.name}: there is no whole sample in {count_of(self.paths)}: {why}")
+            raise DataError(f"{self.name}: there is no whole sample in {counted(len(self.paths), 'tar')}: {why}")
 
     def __len__(self):
         return self.ends[-1]
@@ -104,7 +105,7 @@ class TarSource(Source):
     def describe(self) -> str:
         size = sum(shard["bytes"] for shard in self.promised.values())
         size += sum(tar.stamp[0] for number, tar in self.indices.items() if number not in self.promised)
-        return f"{self.name}: {len(self):,} samples in {count_of(self.paths)}, {size / 1e6:,.1f} MB"
+        return f"{self.name}: {counted(len(self), 'sample')} in {counted(len(self.paths), 'tar')}, {size / 1e6:,.1f} MB"
 
     @property
     def notes(self) -> list[str]:
@@ -167,7 +168,7 @@ class TarSource(Source):
             found, wanted = open_index(self.paths[number]), self._count(number)
             if found.count != wanted:
                 raise DataError(
-                    f"{found.path}: holds {found.count:,} samples, {manifest.NAME} says {wanted:,}; "
+                    f"{found.path}: holds {counted(found.count, 'sample')}, {manifest.NAME} says {wanted:,}; "
                     "copy or write the tar again"
                 )
             self.indices[number] = found
@@ -222,8 +223,3 @@ def is_tar(path: str | os.PathLike) -> bool:
     """Whether a name is that of a tar and not hidden; a compressed one counts, so that opening it names it."""
     name = os.path.basename(path)
     return name.lower().endswith((".tar", ".tar.gz", ".tgz")) and not is_litter(name)
-
-
-def count_of(paths: Sized) -> str:
-    """`1 tar`, `12 tars`."""
-    return f"{len(paths):,} tar" + ("s" if len(paths) != 1 else "")

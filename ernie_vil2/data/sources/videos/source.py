@@ -12,7 +12,7 @@ import numpy as np
 from ....errors import ConfigError, DataError
 from ....files.paths.litter import is_litter
 from ....files.paths.names import distinct_texts, name_text
-from ....messages import quoted
+from ....messages import counted, quoted
 from ...videos.frames import checked_count, checked_seconds, chosen
 from ...videos.kinds import is_video_name
 from ...videos.reader import READERS, seconds_text
@@ -119,12 +119,15 @@ class VideosSource(Source):
 
     def describe(self) -> str:
         frames = f"{self.frames} of each evenly" if isinstance(wanted_frames(self.frames), int) else self.frames
-        return f"{self.name}: {len(self):,} frames of {len(self.videos):,} videos ({frames}), no captions"
+        videos = counted(len(self.videos), "video")
+        return f"{self.name}: {counted(len(self), 'frame')} of {videos} ({frames}), no captions"
 
     @property
     def notes(self) -> list[str]:
         broken = [video.fault for video in self.videos if video.fault]
-        notes = [f"{self.name}: {len(broken):,} videos cannot be read, the first is {broken[0]}"] if broken else []
+        notes = (
+            [f"{self.name}: {counted(len(broken), 'video')} cannot be read, the first is {broken[0]}"] if broken else []
+        )
         if self.left_out:
             first = name_text(min(self.left_out))
             notes.append(f"{self.name}: {len(self.left_out):,} other files are left out, for example {first}")

@@ -18,6 +18,7 @@ from ....data.videos.kinds import is_video_name
 from ....errors import DataError, advice, exhausted
 from ....files.paths.litter import is_litter
 from ....files.paths.names import name_text
+from ....messages import NO_PICTURES, counted
 
 LONGEST = 4000
 """Bytes of a path that is handed to the system at once, which takes 4,096"""
@@ -75,12 +76,13 @@ class Listing:
         notes = []
         if self.others:
             first = name_text(os.fsdecode(self.first_other))
-            notes.append(f"{name}: {self.others:,} files that are no pictures are passed over, for example {first}")
+            others = counted(self.others, *NO_PICTURES)
+            notes.append(f"{name}: {others} passed over, for example {first}")
         if self.links:
             first = name_text(os.fsdecode(self.first_link))
             notes.append(
-                f"{name}: {self.links:,} links are passed over, for example {first}; give '{{kind: pictures, path: "
-                "FOLDER, allow_outside: true}' to follow them"
+                f"{name}: {counted(self.links, 'link is', 'links are')} passed over, for example {first}; give "
+                "'{kind: pictures, path: FOLDER, allow_outside: true}' to follow them"
             )
         return notes
 
