@@ -146,8 +146,6 @@ class CheckReport:
 
 
 LEFT_OUT = "bad rows are left out by split, vocab, shard, encode, index and training; eval stops at them"
-    "bad rows are left out by split, vocab, shard, encode and index, and passed over by training; eval stops at them"
-)
 
 REPEATS = {
     "same text": ("text repeats an earlier one", "texts repeat an earlier one"),
