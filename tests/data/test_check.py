@@ -163,6 +163,8 @@ def test_orphans_of_a_folder(tmp_path):
     assert report.rows_without_file == 1
     assert report.unused_files == [str(tmp_path / "sub" / "unused.webp")] and report.files_without_row == 1
     assert "orphan rows" in str(report) and "unused.webp" in str(report)
+    assert "left out by split" in str(report).splitlines()[-1]
+    assert "left out by" not in str(check(open_source(tmp_path), limit=1, decode_images=False))
 
 
 def test_limit_and_kept_rows(tmp_path):

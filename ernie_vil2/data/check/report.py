@@ -145,7 +145,7 @@ class CheckReport:
         yield LEFT_OUT
 
 
-LEFT_OUT = "bad rows are left out by split, vocab, shard and index, and passed over by training; eval stops at them"
+LEFT_OUT = "bad rows are left out by split, vocab, shard, encode, index and training; eval stops at them"
 
 REPEATS = {
     "same text": ("text repeats an earlier one", "texts repeat an earlier one"),
