@@ -1,6 +1,7 @@
 """Every command of README and of the documents is typed, in order, in an empty folder where the wheel is installed."""
 
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -70,7 +71,7 @@ def script(page):
                 left_out += 1
                 continue
             typed += 1
-            parts.append(f"echo '== {page.name}:{number}:' {command!r}")
+            parts.append(f"echo '== {page.name}:{number}:' {shlex.quote(command)}")
             if SERVERS.match(command):
                 kept = re.search(r" 2?> (\S+)", command)
                 command = "begin " + re.sub(r" --open\b| --port \d+| 2?> \S+|\s*&$", "", command)
