@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ernie_vil2.cli.arguments import add_overrides, between, count, number, positive, seed, whole
+from ernie_vil2.cli.arguments import Parser, add_overrides, between, count, number, positive, seed, whole
 from ernie_vil2.cli.bench.main import main as bench
 from ernie_vil2.cli.convert import main as convert
 from ernie_vil2.data.sources.tar.write import parse_size
@@ -55,7 +55,7 @@ def test_no_argument_is_read_without_bounds():
     ],
 )
 def test_an_override_that_another_one_replaces_is_named(given, told):
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     add_overrides(parser, "")
     with pytest.raises(ConfigError, match=re.escape(told)) as caught:
         parser.parse_args([word for override in given for word in ("-o", override)])
@@ -63,7 +63,7 @@ def test_an_override_that_another_one_replaces_is_named(given, told):
 
 
 def test_overrides_that_add_to_each_other_are_all_taken():
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     add_overrides(parser, "")
     given = ["a=x", "a.b=1", "a.bc=2", "ab=3"]
     assert parser.parse_args([word for override in given for word in ("-o", override)]).override == given

@@ -1,6 +1,5 @@
 """The projection to many cards: counts that others know, limits that must hold, and a page that the numbers made."""
 
-import argparse
 import dataclasses
 import json
 
@@ -8,6 +7,7 @@ import numpy as np
 import paddle
 import pytest
 
+from ernie_vil2.cli.arguments import Parser
 from ernie_vil2.cli.bench import scale
 from ernie_vil2.config.model import ModelConfig
 from ernie_vil2.config.run import ObjectiveConfig
@@ -285,7 +285,7 @@ def test_the_page_is_what_the_numbers_give(measured):
 
 
 def test_the_verb(tmp_path, capsys, measured):
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     scale.add_verb(parser.add_subparsers())
 
     def run(*words):
@@ -315,7 +315,7 @@ def test_the_host_alone_is_measured_anew_and_the_rest_is_kept(tmp_path, monkeypa
     """Also where there was no host yet: `--measure host` is the one command after a change of the step."""
     path, known = tmp_path / "scaling.json", json.loads((DOCS / "scaling.json").read_text(encoding="utf-8"))
     path.write_text(json.dumps({key: value for key, value in known.items() if key != "host"}))
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     scale.add_verb(parser.add_subparsers())
     with pytest.raises(DataError, match="make one with --measure"):
         scale.run(parser.parse_args(["scale", "--measured", str(path)]))
@@ -330,7 +330,7 @@ def test_the_ranks_part_is_measured_anew_and_the_rest_is_kept(tmp_path, monkeypa
     """Also where it is that of an older loss, which nothing else takes."""
     path, known = tmp_path / "scaling.json", json.loads((DOCS / "scaling.json").read_text(encoding="utf-8"))
     path.write_text(json.dumps({**known, "loss": {"held_per_pair": 32.0, "peak": 188.0}}))
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     scale.add_verb(parser.add_subparsers())
     with pytest.raises(DataError, match="make one with --measure"):
         scale.run(parser.parse_args(["scale", "--measured", str(path)]))

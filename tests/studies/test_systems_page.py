@@ -1,11 +1,11 @@
 """The page of systems: honest sentences, every figure, and what it takes to get them again."""
 
-import argparse
 import re
 import shlex
 
 import pytest
 
+from ernie_vil2.cli.arguments import Parser
 from ernie_vil2.cli.bench import systems as verb
 from ernie_vil2.config.load import load_run
 from ernie_vil2.runtime import cpu_count
@@ -144,7 +144,7 @@ def test_the_page_says_how_to_repeat_it_at_what_depth_it_is_and_of_which_code():
     rows[0]["metrics"] |= {"map_depth": "5000", "num_images": 6000}
     page = page_of(rows, rows, {**made_up_costs(), "code": "b"}, other)
     command = next(line for line in page.splitlines() if line.startswith("ernie-vil2 bench systems"))
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     verb.add_verb(parser.add_subparsers())
     args = parser.parse_args(shlex.split(command)[2:])
     assert (args.pairs, args.batches, args.seeds, args.rates, args.images) == (256, [64], [4], [1e-3], 9)

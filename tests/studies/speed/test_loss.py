@@ -1,11 +1,10 @@
 """The loss alone: both forms are one loss, a tile needs no more memory at a larger batch, and figures follow."""
 
-import argparse
-
 import numpy as np
 import paddle
 import pytest
 
+from ernie_vil2.cli.arguments import Parser
 from ernie_vil2.cli.bench import memory
 from ernie_vil2.device import MIB
 from ernie_vil2.errors import UserError
@@ -61,7 +60,7 @@ def test_figures_follow_from_the_turns(monkeypatch):
 
 
 def test_the_verb_measures_in_processes_of_their_own(capsys):
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     memory.add_verb(parser.add_subparsers())
     args = parser.parse_args(["memory", "--loss", "--batch", "128", "--plain-batch", "64", "--repeats", "1"])
     args.run(args)

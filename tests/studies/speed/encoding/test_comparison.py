@@ -1,6 +1,5 @@
 """The comparison of encoding measures every side that can run, looks at what came out, and says why others cannot."""
 
-import argparse
 import re
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import ernie_vil2
 from ernie_vil2.checkpoints.model_directory import save_model
 from ernie_vil2.checkpoints.release_layout import manifest
+from ernie_vil2.cli.arguments import Parser
 from ernie_vil2.cli.bench import encode
 from ernie_vil2.cli.bench.main import main
 from ernie_vil2.errors import ConfigError, UserError
@@ -219,7 +219,7 @@ def test_wrong_embeddings_show(model, turns):
 
 def test_every_side_and_option_is_documented():
     text = (ROOT / "docs/speed.md").read_text(encoding="utf-8")
-    verbs = argparse.ArgumentParser().add_subparsers()
+    verbs = Parser().add_subparsers()
     encode.add_verb(verbs)
     options = {option for action in verbs.choices["encode"]._actions for option in action.option_strings}
     assert {option for option in options if f"`{option}" not in text} == {"-h", "--help"}

@@ -1,11 +1,11 @@
 """`bench train` measures both sides in turns, says what they do, and why one of them cannot take part."""
 
-import argparse
 import dataclasses
 import sys
 
 import pytest
 
+from ernie_vil2.cli.arguments import Parser
 from ernie_vil2.cli.bench import train
 from ernie_vil2.cli.bench.main import main
 from ernie_vil2.config.load import load_run
@@ -98,7 +98,7 @@ def test_a_side_that_is_not_there_or_stops_has_its_reason(tmp_path, monkeypatch)
 
 def test_every_option_is_documented():
     text = (ROOT / "docs/speed.md").read_text(encoding="utf-8").partition("## Training on a CPU")[2]
-    verbs = argparse.ArgumentParser().add_subparsers()
+    verbs = Parser().add_subparsers()
     train.add_verb(verbs)
     named = [action.option_strings for action in verbs.choices["train"]._actions]
     lacking = [names for names in named if not any(f"`{name}" in text for name in names)]
