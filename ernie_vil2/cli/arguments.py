@@ -103,24 +103,18 @@ positive = between(float, 1e-18, 1e18)
 seed = between(int, 0, MAX_SEED)
 
 
-class Plugins(argparse.Action):
-    """A list of modules, each imported as it is read: what they bring is known to whatever comes after."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        load_plugins([values])
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
+def plugin(name: str) -> str:
+    """The name of a module, imported as it is read: what it brings is known to whatever comes after."""
+    load_plugins([name])
+    return name
 
 
 def add_plugin(parser: argparse.ArgumentParser) -> None:
     """`--plugin MODULE`, which every command has that opens a model, a source or a run."""
     told = "Python module of yours with towers, losses, sources or systems (docs/extending.md); may be repeated"
-    parser.add_argument("--plugin", dest="plugins", action=Plugins, default=[], metavar="MODULE", help=told)
+    parser.add_argument(
+        "--plugin", dest="plugins", action="append", type=plugin, default=[], metavar="MODULE", help=told
+    )
 
 
 def add_run(parser: argparse.ArgumentParser, default: str | None = None, plugins: bool = True) -> None:
