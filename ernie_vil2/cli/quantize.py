@@ -5,26 +5,32 @@ precision="int8")`. A tower whose int8 costs more than a point of R@1 stays in b
 has no bf16). Needs the packages of requirements-quantize.txt; docs/engines.md says more.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from ..data.sources.base import SIDES, Source, require_sides
 from ..errors import ConfigError
 from ..evaluation.calibration_rows import calibration_items, divided
-from ..evaluation.int8_cost import LARGEST_COST, Int8Cost, int8_cost
 from ..evaluation.retrieval import table
 from ..files.leftovers import scratch_folder
-from ..inference import quantization
+from ..inference.engines.calibration import LEAST
 from ..inference.engines.choice import PLURALS, beside_int8
 from ..inference.engines.int8_graph import check_installed
-from ..inference.model import Model
 from ..messages import brief, plain
+from ..runtime import import_paddle
 from .arguments import Parser, add_damaged, add_plugin, between, model_path
 from .progress import note, rewrite
 from .sources import SOURCE, opened
 from .stopping import stoppable
 
-count_of_rows = between(int, quantization.LEAST, 10**5)
+if TYPE_CHECKING:
+    from ..evaluation.int8_cost import Int8Cost
+    from ..inference.model import Model
+
+count_of_rows = between(int, LEAST, 10**5)
 
 EXAMPLES = """
 ernie-vil2 quantize model --calibrate train.jsonl
@@ -66,6 +72,10 @@ def main(argv: list[str] | None = None) -> None:
     """Quantise, measure, keep, and print what was kept."""
     args = parser().parse_args(argv)
     check_installed()
+    import_paddle()
+    from ..evaluation.int8_cost import int8_cost
+    from ..inference import quantization
+
     source = opened(args.calibrate, sys.stderr)
     validation = opened(args.validate, sys.stderr) if args.validate else None
     if validation is not None:
@@ -118,6 +128,8 @@ def counter(done: int, total: int) -> None:
 
 def told(cost: Int8Cost) -> str:
     """Recall before and after, and what each tower costs."""
+    from ..evaluation.int8_cost import LARGEST_COST
+
     lines = ["fp32, " + table(cost.before), "quantized, " + table(cost.after)]
     for kind, points in cost.costs.items():
         stays = "" if kind in cost.kept else f": over {LARGEST_COST:g}, so that the tower stays in {beside_int8()}"

@@ -8,7 +8,7 @@ import numpy as np
 from ..data.sources.base import Boxes, Source
 from ..data.sources.composite import SelectedRows
 from ..errors import DataError
-from ..inference.quantization import LEAST
+from ..inference.engines.calibration import LEAST
 
 MOST_VALIDATED = 1000
 """Rows that recall is measured on where they are of the source that calibrates"""

@@ -14,7 +14,7 @@ from ..files.leftovers import scratch_folder
 from ..messages import brief
 from ..versions import installed_version
 from .batch_sizes import CPU_BATCH
-from .engines.calibration import Batches, Recording
+from .engines.calibration import LEAST, Batches, Recording
 from .engines.choice import DYNAMIC, OPENVINO, PLURALS, beside_int8, choose
 from .engines.int8_graph import NNCF, check_installed, write_int8
 from .engines.int8_record import Int8Record
@@ -22,8 +22,6 @@ from .engines.processor import this_processor
 from .engines.tower_engines import Plan, TowerEngines, named
 from .model import Model, load
 
-LEAST = 32
-"""Images or captions below which the ranges that calibration sees say little of others"""
 LOG = logging.getLogger("ernie_vil2")
 
 

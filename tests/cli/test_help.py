@@ -3,6 +3,9 @@
 import argparse
 import importlib
 import shlex
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -153,3 +156,16 @@ def test_a_setting_without_its_option_is_told_of(capsys, words):
 def test_an_option_of_another_verb_is_not_taken_for_help(capsys):
     assert "did you mean --help?" not in wrong(capsys, verb_module("demo").parser(), ["--steps"])
     assert "did you mean --vocab? `ernie-vil2" in wrong(capsys, verb_module("data").parser(), ["check", "x", "--vocb"])
+
+
+def test_no_help_waits_for_paddle():
+    """A library of seconds, whose remarks at its import would stand above the help."""
+    script = """
+        import sys
+        from ernie_vil2.cli.main import modules, verb_module
+        for verb in modules():
+            verb_module(verb).parser()
+            assert "paddle" not in sys.modules, verb
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr[-500:]

@@ -7,6 +7,8 @@ import numpy as np
 
 from .engine import Session
 
+LEAST = 32
+"""Images or captions below which the ranges that calibration sees say little of others"""
 Batches = list[tuple[np.ndarray, ...]]
 """Arrays of each batch, as `engine.Run` takes them"""
 
