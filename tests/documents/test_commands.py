@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.documents import stand_ins
 from tests.documents.typing import NEEDS, PAGES, blocks, script
 from tests.installed import Installed, outside
@@ -32,12 +31,10 @@ def trained(installed, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def needs(trained, tmp_path_factory):
+def needs(installed, trained, tmp_path_factory):
     """(folder, names) of what pages say that they need."""
     folder = tmp_path_factory.mktemp("needs")
-    stand_ins.write_all(folder, trained)
-    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))]
-    return folder, [name for name in names if name.count("/") == 0 or name.startswith(("data/", "sets/"))]
+    return folder, stand_ins.write_all(folder, trained, installed.run)
 
 
 @pytest.mark.slow
