@@ -24,7 +24,7 @@ from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.paths.patterns import foreign
 from ..files.text import ContentError, read_bytes
 from ..messages import brief, quoted
-from ..plugins import origin
+from ..plugins import ORIGINS, origin
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
 from .formats.paddle_file import refuse_stand_in_at
@@ -40,6 +40,8 @@ ENGINES = "engines"
 """A folder in a model directory, of what was built of it and can be built anew; no part of the model."""
 PLUGINS = "plugins"
 """Key of "extra" in config.json: modules that a user gave when the model was made"""
+SYSTEM_PLUGIN = "system_plugin"
+"""Key beside it: the one of them that brought the system, or null"""
 LOADED = [*official.LAYOUTS, *ernie_vil.LAYOUTS]
 
 
@@ -108,7 +110,7 @@ def write_directory(
             handle.write(vocabulary)
         files[VOCAB] = {"bytes": len(vocabulary), "sha256": hashlib.sha256(vocabulary).hexdigest()}
     if needed := plugins_of(config):
-        extra = {**(extra or {}), PLUGINS: needed}
+        extra = {**(extra or {}), PLUGINS: needed, SYSTEM_PLUGIN: origin("system", config.system)}
     content = {**config.to_dict(), "files": files, **({"extra": extra} if extra is not None else {})}
     with synced_file(folder / CONFIG) as handle:
         handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
@@ -210,17 +212,19 @@ def read_listing(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, str]]
 
 
 def refuse_unknown(path: Path, content: Mapping[str, Any], extra: Any) -> None:
-    """CheckpointError where a model has a tower of a kind that a module brings which was not given; none is imported
+    """CheckpointError where a model has a tower or a system that a module brings which was not given; none is imported
     because a file names it."""
     given = [content.get(f"{side}_tower") for side in SIDES]
     kinds = [tower["kind"] for tower in given if isinstance(tower, dict) and isinstance(tower.get("kind"), str)]
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    named = extra.get(PLUGINS) if isinstance(extra, dict) else None
+    unknown = [f"a tower of kind {quoted(kind)}" for kind in kinds if kind not in KINDS]
+    extra = extra if isinstance(extra, dict) else {}
+    named, system = extra.get(PLUGINS), content.get("system")
+    if isinstance(extra.get(SYSTEM_PLUGIN), str) and isinstance(system, str) and ("system", system) not in ORIGINS:
+        unknown.append(f"the system {quoted(system)}")
     if unknown and isinstance(named, list) and all(isinstance(name, str) for name in named):
         told = brief(" ".join(f"--plugin {name}" for name in named), 200)
         raise CheckpointError(
-            f"{path} has a tower of kind {quoted(unknown[0])} and was made with {told}; give it again (in Python: "
-            "ernie_vil2.load_plugins)"
+            f"{path} has {unknown[0]} and was made with {told}; give it again (in Python: ernie_vil2.load_plugins)"
         )
 
 

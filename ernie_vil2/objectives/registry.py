@@ -1,6 +1,7 @@
 """Losses of a user's own: what one answers, and how it becomes known (docs/extending.md)."""
 
 import dataclasses
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -43,8 +44,18 @@ class PairLoss(ABC):
 def register_loss(name: str, builder: type[PairLoss]) -> None:
     """Make a loss known as `objective.loss: NAME`; ConfigError for a name that is taken, or what is no dataclass
     derived from PairLoss."""
+    if not (isinstance(name, str) and name):
+        raise ConfigError(f"register_loss: the name of a loss is a text that is not empty, not {name!r}; correct it")
     if not (isinstance(builder, type) and issubclass(builder, PairLoss) and dataclasses.is_dataclass(builder)):
         raise ConfigError(f"register_loss: {name} must be a dataclass derived from PairLoss; write @dataclass above it")
+    if inspect.isabstract(builder):
+        raise ConfigError(f"register_loss: {name} lacks __call__, which computes it; add it")
+    bare = [field.name for field in dataclasses.fields(builder) if "doc" not in field.metadata]
+    if bare:
+        raise ConfigError(
+            f"register_loss: {', '.join(bare)} of {name} must be declared as NAME: TYPE = document(DEFAULT, TEXT), of "
+            "ernie_vil2.schema, with a default; correct it"
+        )
     if LOSSES.get(name, builder) is not builder:
         raise ConfigError(f"register_loss: there is a loss {name} already; choose another name")
     LOSSES[name] = builder

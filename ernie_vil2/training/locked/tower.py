@@ -15,6 +15,7 @@ from ...config.model import PixelProfile
 from ...config.run import RunConfig
 from ...errors import ConfigError
 from ...objectives.views import to_device
+from ...plugins import code_digest
 from ...schema import as_dict
 from ...threads import SplitThreads, ordered_map, thread_count
 from ..optimization.freeze import Freezer
@@ -47,6 +48,7 @@ def tower_key(model: nn.Layer, config: RunConfig) -> str:
     train = config.train
     settings = {
         "tower": as_dict(config.model.image_tower),
+        "code": code_digest("tower", config.model.image_tower.kind),
         "pixels": as_dict(config.model.pixels),
         "damaged": config.data.damaged,
         "precision": [train.precision, train.amp_level if train.precision != "fp32" else ""],
