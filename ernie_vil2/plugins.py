@@ -136,6 +136,8 @@ def told_place(error: BaseException) -> str:
     trace, place, package = error.__traceback__, "", Path(__file__).parent
     while trace is not None:
         path = Path(trace.tb_frame.f_code.co_filename)
+        if package in path.parents and place:
+            break  # below it is what this package was asked for
         if "importlib" not in str(path) and package not in path.parents:
             place = f" at {path.name}:{trace.tb_lineno}"
         trace = trace.tb_next
