@@ -12,8 +12,8 @@ from ernie_vil2 import plugins
 from ernie_vil2.checkpoints.model_directory import SYSTEM_PLUGIN, refuse_unknown
 from ernie_vil2.config.losses import LOSSES
 from ernie_vil2.config.towers import KINDS
-from ernie_vil2.data.sources.open import BROUGHT, FILES, SUFFIXES
-from ernie_vil2.errors import CheckpointError, ConfigError
+from ernie_vil2.data.sources.open import BROUGHT, FILES, SUFFIXES, open_source
+from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.plugins import code_digest, code_digests, load_plugins, origin
 from ernie_vil2.studies.serving.server_process import ServerProcess
 from ernie_vil2.systems.registry import REGISTERED
@@ -135,6 +135,15 @@ def test_what_a_module_prints_is_not_in_the_output_of_a_command(folder, capsys):
     assert capsys.readouterr() == ("", "hello\n")
 
 
+def test_a_file_beside_a_plugin_takes_no_librarys_place(folder):
+    write(folder, "plain_plugin_of_a_test", LOSS + "register_loss('plain', Loss)\n")
+    write(folder, "a_library_that_is_not_there", "")
+    load_plugins(["plain_plugin_of_a_test"])
+    assert LOSSES["plain"] is sys.modules["plain_plugin_of_a_test"].Loss
+    with pytest.raises(ImportError):
+        __import__("a_library_that_is_not_there")
+
+
 def test_a_file_whose_name_is_that_of_an_imported_library_is_not_passed_over(folder, monkeypatch):
     write(folder, "taken_name", LOSS + "register_loss('taken_name', Loss)\n")
     library = ModuleType("taken_name")
@@ -194,6 +203,12 @@ def test_a_model_of_a_system_that_is_not_given_names_the_module(tmp_path):
         refuse_unknown(tmp_path, content, extra)
     plugins.ORIGINS["system", "resonant"] = plugins.MAIN
     refuse_unknown(tmp_path, content, extra)
+
+
+def test_a_file_of_a_plugins_source_says_what_would_open_it(tmp_path):
+    write(tmp_path, "rows", "")
+    with pytest.raises(DataError, match="a source of your own is known with --plugin MODULE"):
+        open_source(tmp_path / "rows.py")
 
 
 def test_the_server_of_a_load_is_given_the_plugins(tmp_path):

@@ -219,7 +219,8 @@ def refuse_unknown(path: Path, content: Mapping[str, Any], extra: Any) -> None:
     unknown = [f"a tower of kind {quoted(kind)}" for kind in kinds if kind not in KINDS]
     extra = extra if isinstance(extra, dict) else {}
     named, system = extra.get(PLUGINS), content.get("system")
-    if isinstance(extra.get(SYSTEM_PLUGIN), str) and isinstance(system, str) and ("system", system) not in ORIGINS:
+    brought = isinstance(extra.get(SYSTEM_PLUGIN), str) and isinstance(system, str) and system != PLAIN
+    if brought and ("system", system) not in ORIGINS:
         unknown.append(f"the system {quoted(system)}")
     if unknown and isinstance(named, list) and all(isinstance(name, str) for name in named):
         told = brief(" ".join(f"--plugin {name}" for name in named), 200)

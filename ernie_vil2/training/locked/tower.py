@@ -48,12 +48,13 @@ def tower_key(model: nn.Layer, config: RunConfig) -> str:
     train = config.train
     settings = {
         "tower": as_dict(config.model.image_tower),
-        "code": code_digest("tower", config.model.image_tower.kind),
         "pixels": as_dict(config.model.pixels),
         "damaged": config.data.damaged,
         "precision": [train.precision, train.amp_level if train.precision != "fp32" else ""],
         "device": device.current_device().kind,
     }
+    if code := code_digest("tower", config.model.image_tower.kind):
+        settings["code"] = code
     found = hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16)
     for name, value in model.visual.state_dict().items():
         array = device.float32_copy(value)

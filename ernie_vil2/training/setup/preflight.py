@@ -102,10 +102,10 @@ def check_layers(config: RunConfig, system: System, share: Share) -> None:
 
 def check_shapes(what: str, tower: Tower, model: nn.Layer) -> None:
     """Refuse a manifest that is not that of the layer: what is saved after many steps could not be read again."""
-    prefix = KINDS[tower.kind].prefix
-    if KINDS[tower.kind].manifest is None:
+    kind = KINDS[tower.kind]
+    if kind.manifest is None:
         return
-    wanted = tower_shapes(tower)
+    prefix, wanted = kind.prefix, tower_shapes(tower)
     found = {key: tuple(value.shape) for key, value in model.state_dict().items() if key.startswith(prefix)}
     wrong = sorted(key for key in {**wanted, **found} if wanted.get(key) != found.get(key))
     if wrong:

@@ -21,6 +21,7 @@ from ernie_vil2.models.layers import run_blocks
 from ernie_vil2.models.towers.batch_norm import BatchNorm
 from ernie_vil2.schema import FURTHER
 from ernie_vil2.schema import build as build_record
+from ernie_vil2.training.locked.tower import tower_key
 from ernie_vil2.training.optimization.optimizer import weight_keys
 from ernie_vil2.training.rig import build
 from tests.conftest import tiny_model_config
@@ -158,6 +159,16 @@ def test_a_block_without_a_gradient_is_not_run_in_the_way_of_recompute(known, mo
         assert model.encode_image(pixels).shape == [2, 32]
     with pytest.raises(TypeError):
         model.encode_image(pixels)
+
+
+def test_kept_embeddings_of_a_tower_are_those_of_its_code(known, tmp_path, monkeypatch):
+    known()
+    config = config_of(tmp_path)
+    model, keys = new_model(dataclasses.replace(tiny_model_config(), image_tower=Config())), []
+    for code in ("", "one", "another"):
+        monkeypatch.setattr("ernie_vil2.training.locked.tower.code_digest", lambda *_, code=code: code)
+        keys.append(tower_key(model, config))
+    assert len(set(keys)) == 3
 
 
 def test_embeddings_of_a_tower_that_may_draw_are_not_kept(known, tmp_path):
