@@ -147,7 +147,7 @@ def test_checkpoint_is_refused_under_another_system(trained, tmp_path):
     with pytest.raises(ConfigError, match="model.system is 'nobody'; known are .*ernie_vil2, .*residual"):
         ernie_vil2.load(edited(path, tmp_path / "nobody", system="nobody", extra={}))
     with pytest.raises(
-        CheckpointError, match="has the system 'other' and was made with --plugin tests.systems.residual"
+        CheckpointError, match="the system 'other' and was made with --plugin tests.systems.residual"
     ):
         ernie_vil2.load(edited(path, tmp_path / "lost", system="other"))
 
