@@ -146,9 +146,7 @@ def test_checkpoint_is_refused_under_another_system(trained, tmp_path):
         ernie_vil2.load(plain)
     with pytest.raises(ConfigError, match="model.system is 'nobody'; known are .*ernie_vil2, .*residual"):
         ernie_vil2.load(edited(path, tmp_path / "nobody", system="nobody", extra={}))
-    with pytest.raises(
-        CheckpointError, match="the system 'other' and was made with --plugin tests.systems.residual"
-    ):
+    with pytest.raises(CheckpointError, match="the system 'other' and was made with --plugin tests.systems.residual"):
         ernie_vil2.load(edited(path, tmp_path / "lost", system="other"))
 
 
