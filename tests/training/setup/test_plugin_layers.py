@@ -1,12 +1,14 @@
 """A tower of a user's own: what its layers lack, or have in a form that would go wrong silently, is refused."""
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from paddle.distributed.fleet.recompute.recompute import logger
 
 from ernie_vil2 import plugins
 from ernie_vil2.config.locking import cache_fault
@@ -16,7 +18,7 @@ from ernie_vil2.config.tower_fields import Tower
 from ernie_vil2.config.towers import KINDS, TowerKind, register_tower
 from ernie_vil2.errors import ConfigError
 from ernie_vil2.models import masks
-from ernie_vil2.models.dual_encoder import new_model
+from ernie_vil2.models.dual_encoder import layer_of, new_model
 from ernie_vil2.models.layers import run_blocks
 from ernie_vil2.models.towers.batch_norm import BatchNorm
 from ernie_vil2.schema import FURTHER
@@ -159,6 +161,18 @@ def test_a_block_without_a_gradient_is_not_run_in_the_way_of_recompute(known, mo
         assert model.encode_image(pixels).shape == [2, 32]
     with pytest.raises(TypeError):
         model.encode_image(pixels)
+
+
+def test_of_a_first_block_under_recompute_nothing_is_said_and_its_weights_learn(known):
+    known(of(recompute=True))
+    layer, said = layer_of(Config()), []
+    layer.patches, layer.between = nn.Identity(), nn.Conv2D(3, 8, 8, 8)
+    handler = logging.Handler()
+    handler.emit = said.append
+    logger.addHandler(handler)
+    layer(paddle.ones([2, 3, 32, 32])).sum().backward()
+    logger.removeHandler(handler)
+    assert not said and float(paddle.abs(layer.between.weight.grad).sum()) > 0
 
 
 def test_kept_embeddings_of_a_tower_are_those_of_its_code(known, tmp_path, monkeypatch):
