@@ -160,6 +160,15 @@ def origin(what: str, name: str) -> str | None:
     return None if found == MAIN else found
 
 
+def same_class(one: type | None, other: type | None) -> bool:
+    """Whether two classes are one, or one that was defined anew, as in a notebook or a module that is loaded again."""
+    return (
+        one is other
+        or None not in (one, other)
+        and ((one.__module__, one.__qualname__) == (other.__module__, other.__qualname__))
+    )
+
+
 def top_of(module: str) -> str:
     """The first part of a dotted name."""
     return module.partition(".")[0]

@@ -1,6 +1,7 @@
 """Modules of a user's own that go wrong: each is one sentence that names the module, and leaves nothing half-done."""
 
 import argparse
+import importlib
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from ernie_vil2.config.towers import KINDS
 from ernie_vil2.data.sources.open import BROUGHT, FILES, SUFFIXES, open_source
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.plugins import code_digest, code_digests, load_plugins, origin
+from ernie_vil2.schema import FURTHER
 from ernie_vil2.studies.serving.server_process import ServerProcess
 from ernie_vil2.systems.registry import REGISTERED
 from ernie_vil2.training.resume import changed_code
@@ -51,13 +53,15 @@ SYSTEM = "from ernie_vil2.systems.ernie_vil2 import ErnieVil2\nclass Mine(ErnieV
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """An empty current folder; what is registered in a test is forgotten after it."""
-    known = (KINDS, LOSSES, FILES, SUFFIXES, REGISTERED, plugins.ORIGINS, plugins.CODE)
+    known = (KINDS, LOSSES, FILES, SUFFIXES, REGISTERED, plugins.ORIGINS, plugins.CODE, *FURTHER.values())
     held, brought, modules = [dict(registry) for registry in known], set(BROUGHT), set(sys.modules)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     yield tmp_path
     for registry, before in zip(known, held, strict=True):
-        registry.clear()
+        for name in registry.keys() - before.keys():
+            if not str(getattr(registry[name], "__module__", "")).startswith("ernie_vil2."):  # imported first by a test
+                del registry[name]
         registry.update(before)
     BROUGHT.intersection_update(brought)
     for name in set(sys.modules) - modules:
@@ -154,6 +158,23 @@ def test_a_file_whose_name_is_that_of_an_imported_library_is_not_passed_over(fol
     write(folder, "json", "VALUE = 3\n")
     with pytest.raises(ConfigError, match="rename json.py"):
         load_plugins(["json"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOSS + "register_loss('again', Loss)\n",
+        SOURCE + "register_source('again', Rows, ('.again',))\n",
+        TOWER + "register_tower(TowerKind(Config, 'image', lambda config: None))\n",
+        SYSTEM.format("'again'"),
+    ],
+)
+def test_a_module_that_is_loaded_again_takes_its_own_place(folder, text):
+    write(folder, "edited_one", text)
+    load_plugins(["edited_one"])
+    before = {**LOSSES, **FILES, **KINDS, **REGISTERED}
+    importlib.reload(sys.modules["edited_one"])
+    assert sum(before[name] is not known for name, known in {**LOSSES, **FILES, **KINDS, **REGISTERED}.items()) == 1
 
 
 def test_the_module_to_name_again_is_the_one_that_was_named(folder):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError, UserError
-from ..plugins import origin, remember, told_place
+from ..plugins import origin, remember, same_class, told_place
 from ..schema import FURTHER, kind_of
 from .tower_fields import (
     FIRST,
@@ -169,7 +169,7 @@ def register_tower(kind: TowerKind) -> None:
             f"name, of side image or text; here kind is {name!r} and side {kind.side!r}"
         )
     check_patterns(name, kind)
-    if name in KINDS and KINDS[name].config is not kind.config:
+    if name in KINDS and not same_class(KINDS[name].config, kind.config):
         raise ConfigError(f"register_tower: there is a tower of kind {name} already; choose another name")
     wanted = ("width", *(("image_size",) if kind.side == "image" else ("vocab_size", "positions")))
     known = {field.name for field in dataclasses.fields(kind.config)}

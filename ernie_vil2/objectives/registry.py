@@ -9,7 +9,7 @@ import paddle
 
 from ..config.losses import LOSSES
 from ..errors import ConfigError
-from ..plugins import remember
+from ..plugins import remember, same_class
 from .comparison import Comparison
 from .gather import Share, gather_rows
 from .positives import Labels
@@ -56,7 +56,7 @@ def register_loss(name: str, builder: type[PairLoss]) -> None:
             f"register_loss: {', '.join(bare)} of {name} must be declared as NAME: TYPE = document(DEFAULT, TEXT), of "
             "ernie_vil2.schema, with a default; correct it"
         )
-    if LOSSES.get(name, builder) is not builder:
+    if not same_class(LOSSES.get(name, builder), builder):
         raise ConfigError(f"register_loss: there is a loss {name} already; choose another name")
     LOSSES[name] = builder
     remember("loss", name, builder)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, nearest
 from ..plugins import hint as of_your_own
-from ..plugins import remember
+from ..plugins import remember, same_class
 
 REGISTERED: dict[str, type] = {}
 """{kind: class} of every System that is defined in this process"""
@@ -25,7 +25,7 @@ def register(kind: str, system: type) -> None:
     if not (isinstance(kind, str) and kind):
         raise ConfigError(f"the system {system.__name__}: kind is a text that is not empty, not {kind!r}; correct it")
     own, other = f"{__package__}.{kind}", REGISTERED.get(kind)
-    taken = other is not None and (other.__module__, other.__qualname__) != (system.__module__, system.__qualname__)
+    taken = other is not None and not same_class(other, system)
     if taken or (kind in known_systems() and other is None and system.__module__ != own):
         raise ConfigError(f"the system {system.__name__}: there is a system {kind} already; give it another kind")
     REGISTERED[kind] = system

@@ -12,7 +12,7 @@ from ...files.paths.litter import is_litter
 from ...files.paths.patterns import is_braces, path_error, paths_of
 from ...files.yaml_files import parse_value
 from ...messages import quoted
-from ...plugins import hint, remember
+from ...plugins import hint, remember, same_class
 from ...schema import check_range, coerce
 from ..videos.kinds import SUFFIXES as VIDEO_SUFFIXES
 from .base import Source, require_sides
@@ -102,7 +102,7 @@ def register_source(name: str, source: type[Source], suffixes: Sequence[str] = (
             f"with one dot, not {quoted(suffixes if isinstance(suffixes, str) else odd[0])}; correct it"
         )
     taken = [suffix for suffix in suffixes if suffix in (".csv", ".tar") or SUFFIXES.get(suffix, name) != name]
-    if name in kinds() and FILES.get(name) is not source or taken:
+    if name in kinds() and not same_class(FILES.get(name), source) or taken:
         what = f"files in {taken[0]}" if taken else f"sources of kind {name}"
         raise ConfigError(f"register_source: there are {what} already; choose another name or suffix")
     FILES[name] = source
