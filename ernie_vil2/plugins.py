@@ -162,11 +162,8 @@ def origin(what: str, name: str) -> str | None:
 
 def same_class(one: type | None, other: type | None) -> bool:
     """Whether two classes are one, or one that was defined anew, as in a notebook or a module that is loaded again."""
-    return (
-        one is other
-        or None not in (one, other)
-        and ((one.__module__, one.__qualname__) == (other.__module__, other.__qualname__))
-    )
+    names = [(found.__module__, found.__qualname__) for found in (one, other) if found is not None]
+    return one is other or names == [names[0]] * 2
 
 
 def top_of(module: str) -> str:

@@ -10,8 +10,9 @@ from types import ModuleType
 import pytest
 
 from ernie_vil2 import plugins
-from ernie_vil2.checkpoints.model_directory import SYSTEM_PLUGIN, refuse_unknown
+from ernie_vil2.checkpoints.plugin_record import CODE, SYSTEM_PLUGIN, check_plugins, plugin_record
 from ernie_vil2.config.losses import LOSSES
+from ernie_vil2.config.model import ModelConfig
 from ernie_vil2.config.towers import KINDS
 from ernie_vil2.data.sources.open import BROUGHT, FILES, SUFFIXES, open_source
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
@@ -221,9 +222,25 @@ def test_a_resume_tells_of_code_that_has_changed(folder):
 def test_a_model_of_a_system_that_is_not_given_names_the_module(tmp_path):
     content, extra = {"system": "resonant"}, {"plugins": ["my_system"], SYSTEM_PLUGIN: "my_system"}
     with pytest.raises(CheckpointError, match="has the system 'resonant' and was made with --plugin my_system"):
-        refuse_unknown(tmp_path, content, extra)
-    plugins.ORIGINS["system", "resonant"] = plugins.MAIN
-    refuse_unknown(tmp_path, content, extra)
+        check_plugins(tmp_path, content, extra)
+    plugins.ORIGINS["system", "resonant"], plugins.CODE["system", "resonant"] = plugins.MAIN, set()
+    check_plugins(tmp_path, content, extra)
+
+
+def test_a_model_of_other_code_is_told_of_once(folder, caplog):
+    write(folder, "made_it", TOWER + "register_tower(TowerKind(Config, 'image', lambda config: None))\n")
+    load_plugins(["made_it"])
+    config = ModelConfig.from_dict({"image_tower": {"kind": "of_a_plugin"}, "text_tower": None, "pixels": {"size": 8}})
+    extra = plugin_record(config)
+    assert extra["plugins"] == ["made_it"] == list(extra[CODE])
+    check_plugins(folder, config.to_dict(), extra)
+    assert not caplog.messages
+    write(folder, "made_it", TOWER)
+    for _ in range(2):
+        check_plugins(folder, config.to_dict(), extra)
+    assert len(caplog.messages) == 1 and "another code of --plugin made_it" in caplog.messages[0]
+    for damaged in ({CODE: 3}, {CODE: {"made_it": [3]}}, 3):
+        check_plugins(folder, {}, damaged)
 
 
 def test_a_file_of_a_plugins_source_says_what_would_open_it(tmp_path):
