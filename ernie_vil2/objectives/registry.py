@@ -96,10 +96,11 @@ def one_way(
     same, known: of `Comparison.relations`.
     """
     found = loss(rows, columns, same, known & ~same, scale)
-    if tuple(found.shape) != (rows.shape[0],):
+    shape = tuple(found.shape) if isinstance(found, paddle.Tensor) else None
+    if shape != (rows.shape[0],):
+        what = f"a {type(found).__name__}" if shape is None else f"a tensor of shape {list(shape)}"
         raise ConfigError(
-            f"the loss {type(loss).__name__} gave a tensor of shape {found.shape} for {rows.shape[0]} rows; it must "
-            "give one number for each row"
+            f"the loss {type(loss).__name__} gave {what} for {rows.shape[0]} rows; it must give one number for each row"
         )
     counted = same.any(1)
     return paddle.where(counted, found, paddle.zeros_like(found)).sum()

@@ -115,12 +115,15 @@ def test_wrong_settings_names_and_classes_are_refused(monkeypatch):
         register_loss("other", dict)
 
 
-def test_a_loss_of_the_wrong_shape_is_named():
+@pytest.mark.parametrize(("of", "said"), [(paddle.mean, r"a tensor of shape \[\]"), (float, "a float")])
+def test_a_loss_of_the_wrong_shape_is_named(of, said):
     class Mean(Hinge):
         def __call__(self, *given):
-            return super().__call__(*given).mean()
+            return of(super().__call__(*given).mean())
 
     sides = [Comparison(labels([True] * 6), labels([True] * 6), "image", "caption", "by_id")] * 2
     parts = [paddle.to_tensor(rows_of(seed)) for seed in (0, 1)]
-    with pytest.raises(ConfigError, match="one number for each row"):
+    with pytest.raises(
+        ConfigError, match=f"the loss Mean gave {said} for 6 rows; it must give one number for each row"
+    ):
         both_ways(Mean(), sides, (labels([True] * 6),) * 2, tuple(parts), paddle.ones([1]), divide(6))
