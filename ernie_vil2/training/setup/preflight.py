@@ -1,5 +1,7 @@
 """What a run refuses: precisions and divisions that would go wrong silently, a vocabulary that does not fit, nan."""
 
+from collections.abc import Iterable
+
 import paddle
 from paddle import nn
 
@@ -78,17 +80,19 @@ def check_towers(config: RunConfig, share: Share) -> None:
 def check_layers(config: RunConfig, system: System, share: Share) -> None:
     """Refuse what the layers of a tower of a user's own do not have, or have in a form that would go wrong silently."""
     for name, tower in config.model.towers().items():
-        if origin("tower", tower.kind) is not None:
-            what = f"model.{name}_tower of kind {tower.kind}"
-            check_shapes(what, tower, system.model)
-            check_draws(what, tower, getattr(system.model, SIDES[name].removesuffix(".")))
+        layer = getattr(system.model, SIDES[name].removesuffix("."), None)
+        if origin("tower", tower.kind) is None or layer is None:  # a system may keep it elsewhere
+            continue
+        what, inside = f"model.{name}_tower of kind {tower.kind}", layer.sublayers(include_self=True)
+        check_shapes(what, tower, system.model)
+        check_draws(what, tower, inside)
+        if config.train.recompute and not any(getattr(part, "recompute", False) for part in inside):
+            raise ConfigError(
+                f"train.recompute has no effect on {what}, none of whose layers has the attribute recompute; set "
+                "train.recompute: false, or run its blocks as docs/extending.md does"
+            )
     for name, part in system.towers().items():
         inside = [sub for layer in part.layers for sub in layer.sublayers(include_self=True)]
-        if config.train.recompute and not any(getattr(layer, "recompute", False) for layer in inside):
-            raise ConfigError(
-                f"train.recompute has no effect on the {name} tower, none of whose layers has the attribute recompute; "
-                "set train.recompute: false, or run its blocks as docs/extending.md does"
-            )
         learning = [layer for layer in inside if learns_statistics(layer)]
         if learning:
             check_batch_norm(f"{type(learning[0]).__name__} in the {name} tower", share, "take another norm")
@@ -113,10 +117,9 @@ def check_shapes(what: str, tower: Tower, model: nn.Layer) -> None:
         raise ConfigError(f"{what}: its layer has other tensors than its manifest: {told}; correct one of them")
 
 
-def check_draws(what: str, tower: Tower, layers: nn.Layer) -> None:
+def check_draws(what: str, tower: Tower, layers: Iterable[nn.Layer]) -> None:
     """Refuse Paddle's own dropout in a tower that says that threads may divide its batches."""
-    drawn = [layer for layer in layers.sublayers(include_self=True) if isinstance(layer, DRAWING)]
-    own = [layer for layer in drawn if not isinstance(layer, Dropout)]
+    own = [layer for layer in layers if isinstance(layer, DRAWING) and not isinstance(layer, Dropout)]
     if own and KINDS[tower.kind].keyed_masks:
         raise ConfigError(
             f"{what} says keyed_masks, but has Paddle's {type(own[0]).__name__}, which draws otherwise; take Dropout "

@@ -84,7 +84,12 @@ def config_of(folder, **sections):
 @pytest.mark.parametrize(
     ("layer", "record", "sections", "said"),
     [
-        (Layer, {}, {"train": {"recompute": True}}, "train.recompute has no effect on the image tower"),
+        (
+            Layer,
+            {},
+            {"train": {"recompute": True}},
+            "train.recompute has no effect on model.image_tower of kind plain_convolution",
+        ),
         (
             of(between=lambda: nn.BatchNorm2D(8)),
             {},
