@@ -88,7 +88,7 @@ def config_of(folder, **sections):
             Layer,
             {},
             {"train": {"recompute": True}},
-            "train.recompute has no effect on model.image_tower of kind plain_convolution",
+            f"recompute has no effect on model.image_tower of kind {KIND}",
         ),
         (
             of(between=lambda: nn.BatchNorm2D(8)),
