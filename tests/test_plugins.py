@@ -62,6 +62,12 @@ def test_a_tower_a_loss_and_a_source_are_trained_and_loaded_again(folder):
     assert found == {"kind": "convnext", "keys": True, "shapes": True}
     told = command(folder, "encode", "--model", "three", "--input", "valid.pq", *GIVEN[-2:], "--output", "x", status=1)
     assert "made with --plugin my_tower" in told.splitlines()[-1]
+    with open(folder / "my_loss.py", "a") as file:
+        file.write("# another file than before\n")
+    further = ["-o", "train.steps=4", "-o", "output=three", "-o", "data.workers=2", "--resume", "auto"]
+    told = command(folder, "train", "-c", "own.yaml", *GIVEN, *further)
+    assert "note: the code of --plugin my_loss has changed since three/checkpoints/step-0000003" in told
+    assert "the code of --plugin my_tower" not in told and "step-0000004" in told
 
 
 @pytest.mark.slow
@@ -99,17 +105,6 @@ def test_what_is_not_given_or_wrong_is_one_sentence(folder, changes, said):
 def test_what_is_no_dotted_name_is_refused(name):
     with pytest.raises(ConfigError, match="is not the name of a Python module"):
         load_plugins([name])
-
-
-def test_a_file_beside_a_plugin_takes_no_librarys_place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    (tmp_path / "plain_plugin_of_a_test.py").write_text("VALUE = 3\n")
-    (tmp_path / "a_library_that_is_not_there.py").write_text("")
-    load_plugins(["plain_plugin_of_a_test"])
-    assert sys.modules.pop("plain_plugin_of_a_test").VALUE == 3
-    with pytest.raises(ImportError):
-        __import__("a_library_that_is_not_there")
 
 
 def test_a_plugin_with_the_name_of_a_module_of_python_is_refused(tmp_path, monkeypatch):

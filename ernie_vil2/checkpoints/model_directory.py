@@ -17,14 +17,11 @@ from typing import Any
 import numpy as np
 
 from ..config.model import PLAIN, ModelConfig
-from ..config.towers import KINDS, SIDES
 from ..errors import CheckpointError, advice
 from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.paths.patterns import foreign
 from ..files.text import ContentError, read_bytes
-from ..messages import brief, quoted
-from ..plugins import origin
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
 from .formats.paddle_file import refuse_stand_in_at
@@ -32,14 +29,13 @@ from .formats.safetensors_file import header_digest, open_safetensors, write_saf
 from .layouts import ernie_vil, official
 from .layouts.any_source import open_source
 from .layouts.recognise import read_source, recognise
+from .plugin_record import check_plugins, plugin_record
 from .released_vocabulary import VOCAB_BYTES, VOCAB_SOURCE
 
 CONFIG, WEIGHTS, VOCAB = "config.json", "model.safetensors", "vocab.txt"
 PADDLENLP_WEIGHTS = "model_state.pdparams"
 ENGINES = "engines"
 """A folder in a model directory, of what was built of it and can be built anew; no part of the model."""
-PLUGINS = "plugins"
-"""Key of "extra" in config.json: modules that a user gave when the model was made"""
 LOADED = [*official.LAYOUTS, *ernie_vil.LAYOUTS]
 
 
@@ -107,18 +103,12 @@ def write_directory(
         with synced_file(folder / VOCAB) as handle:
             handle.write(vocabulary)
         files[VOCAB] = {"bytes": len(vocabulary), "sha256": hashlib.sha256(vocabulary).hexdigest()}
-    if needed := plugins_of(config):
-        extra = {**(extra or {}), PLUGINS: needed}
+    if brought := plugin_record(config):
+        extra = {**(extra or {}), **brought}
     content = {**config.to_dict(), "files": files, **({"extra": extra} if extra is not None else {})}
     with synced_file(folder / CONFIG) as handle:
         handle.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
     sync_directory(folder)
-
-
-def plugins_of(config: ModelConfig) -> list[str]:
-    """The modules that brought the system and the towers of a model, for the sentence where they are not given."""
-    brought = [origin("system", config.system), *(origin("tower", tower.kind) for tower in config.towers().values())]
-    return sorted(filter(None, set(brought)))
 
 
 def read_vocab(vocab: str | os.PathLike) -> bytes:
@@ -205,23 +195,8 @@ def read_listing(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, str]]
             f"{path / CONFIG} is damaged{reason}, or another program wrote it; copy the directory again, "
             "or write it with ernie-vil2 convert"
         ) from None
-    refuse_unknown(path, content, extra)
+    check_plugins(path, content, extra)
     return content, listed
-
-
-def refuse_unknown(path: Path, content: Mapping[str, Any], extra: Any) -> None:
-    """CheckpointError where a model has a tower of a kind that a module brings which was not given; none is imported
-    because a file names it."""
-    given = [content.get(f"{side}_tower") for side in SIDES]
-    kinds = [tower["kind"] for tower in given if isinstance(tower, dict) and isinstance(tower.get("kind"), str)]
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    named = extra.get(PLUGINS) if isinstance(extra, dict) else None
-    if unknown and isinstance(named, list) and all(isinstance(name, str) for name in named):
-        told = brief(" ".join(f"--plugin {name}" for name in named), 200)
-        raise CheckpointError(
-            f"{path} has a tower of kind {quoted(unknown[0])} and was made with {told}; give it again (in Python: "
-            "ernie_vil2.load_plugins)"
-        )
 
 
 def open_directory(path: Path) -> tuple[TensorFile, ModelConfig, Path]:

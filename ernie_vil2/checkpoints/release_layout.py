@@ -13,7 +13,7 @@ import numpy as np
 from ..config.model import ModelConfig
 from ..config.tower_fields import ImageTowerConfig, TextTowerConfig, Tower
 from ..config.tower_shapes import Shapes
-from ..config.towers import KINDS
+from ..config.towers import KINDS, TowerKind
 from .formats.lazy_tensors import FLOATS, Spec, printable, spec_of
 from .misfit import MisfitError
 
@@ -27,7 +27,7 @@ HARMLESS_SHAPES = {
     f"contrastive_loss_{group}.{name}": (1,) for group in ("mm", "ii", "tt") for name in ("temperature_b", "bias_b")
 }
 RELEASED_DEPTHS = {768: 12, 1024: 24}
-ASKED: dict[tuple[str, str], Shapes] = {}
+ASKED: dict[tuple[TowerKind, str], Shapes] = {}
 
 
 def manifest(config: ModelConfig) -> Shapes:
@@ -53,13 +53,14 @@ def tower_shapes(tower: Tower) -> Shapes:
 
 def asked_shapes(name: str, sizes: str, tower: Tower) -> Shapes:
     """{key: shape} as a layer tells them that is built without its numbers, once for each configuration."""
-    if (name, sizes) not in ASKED:
+    kind = KINDS[name]
+    if (kind, sizes) not in ASKED:
         from paddle import LazyGuard
 
         with LazyGuard():
-            layer = KINDS[name].built(tower)
-        ASKED[name, sizes] = {key: tuple(value.shape) for key, value in layer.state_dict().items()}
-    return ASKED[name, sizes]
+            layer = kind.built(tower)
+        ASKED[kind, sizes] = {key: tuple(value.shape) for key, value in layer.state_dict().items()}
+    return ASKED[kind, sizes]
 
 
 def without_numbers(key: str) -> str:

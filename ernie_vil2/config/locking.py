@@ -5,7 +5,7 @@ from collections.abc import Collection
 from ..errors import ConfigError
 from .data import DataConfig
 from .model import PLAIN, ModelConfig
-from .towers import LIBRARIES
+from .towers import keyed_masks
 
 RANDOM = ("dropout", "drop_path", "patch_dropout")
 
@@ -39,6 +39,6 @@ def cache_fault(model: ModelConfig, data: DataConfig, views: Collection[str], ad
             return f"model.image_tower.{name} draws another one at every step; set it to 0"
     if getattr(tower, "batch_norm", "frozen") == "train":
         return "model.image_tower.batch_norm is train, so its statistics move; set it to frozen"
-    if tower.kind in LIBRARIES:
-        return f"what an image tower of kind {tower.kind} draws, only its library knows; take another kind"
+    if not keyed_masks(tower):
+        return f"what an image tower of kind {tower.kind} draws, only its own code knows; take another kind"
     return None

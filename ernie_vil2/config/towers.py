@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ConfigError
-from ..plugins import remember
+from ..errors import ConfigError, UserError
+from ..plugins import origin, remember, same_class, told_place
 from ..schema import FURTHER, kind_of
 from .tower_fields import (
     FIRST,
@@ -72,10 +72,18 @@ class TowerKind:
 
     def built(self, tower: Tower) -> Any:
         """The layer of a tower, whose module is imported now: a library's may not be installed."""
-        if not isinstance(self.layer, str):
-            return self.layer(tower)
-        module, _, name = self.layer.rpartition(".")
-        return getattr(importlib.import_module(module), name)(tower)
+        try:
+            if not isinstance(self.layer, str):
+                return self.layer(tower)
+            module, _, name = self.layer.rpartition(".")
+            return getattr(importlib.import_module(module), name)(tower)
+        except UserError:
+            raise
+        except Exception as error:
+            if origin("tower", tower.kind) is None:
+                raise
+            told = f"the layer of the {self.side} tower of kind {tower.kind} cannot be built"
+            raise ConfigError(f"{told}{told_place(error)}, or in model.{self.side}_tower") from error
 
     def block(self, key: str) -> re.Match | None:
         """The match of `blocks` at the beginning of a model's key; None outside of numbered blocks."""
@@ -152,13 +160,16 @@ def register_tower(kind: TowerKind) -> None:
 
     Its record is checked here: ConfigError for a name that is taken, or fields that are none of a `Tower`.
     """
+    if not isinstance(kind, TowerKind) or not isinstance(kind.config, type):
+        raise ConfigError("register_tower needs TowerKind(CONFIG, SIDE, LAYER, ...) with a class as CONFIG; give that")
     name = kind_of(kind.config)
     if not (isinstance(name, str) and name and issubclass(kind.config, Tower) and kind.side in SIDES):
         raise ConfigError(
             f"register_tower: {kind.config.__name__} must be a dataclass derived from Tower whose field `kind` is its "
             f"name, of side image or text; here kind is {name!r} and side {kind.side!r}"
         )
-    if name in KINDS and KINDS[name].config is not kind.config:
+    check_patterns(name, kind)
+    if name in KINDS and not same_class(KINDS[name].config, kind.config):
         raise ConfigError(f"register_tower: there is a tower of kind {name} already; choose another name")
     wanted = ("width", *(("image_size",) if kind.side == "image" else ("vocab_size", "positions")))
     known = {field.name for field in dataclasses.fields(kind.config)}
@@ -167,7 +178,21 @@ def register_tower(kind: TowerKind) -> None:
         raise ConfigError(f"register_tower: {kind.config.__name__} lacks {', '.join(lacking)}; add it as a field")
     KINDS[name] = kind
     FURTHER[FIRST[kind.side]][name] = kind.config
-    remember("tower", name, kind.config)
+    remember("tower", name, kind.config, kind.layer)
+
+
+def check_patterns(name: str, kind: TowerKind) -> None:
+    """ConfigError where `blocks` or `above_blocks` is no regular expression, or `blocks` catches no number."""
+    for field in ("blocks", "above_blocks"):
+        try:
+            groups = re.compile(getattr(kind, field) or r"(\d+)").groups
+        except (re.error, TypeError) as error:
+            told = f"register_tower: {field} of {name} is no regular expression"
+            raise ConfigError(f"{told} ({error}); correct it") from None
+        if field == "blocks" and groups != 1:
+            raise ConfigError(
+                rf"register_tower: blocks of {name} must have one group, the number of the block; write blocks\.(\d+)\."
+            )
 
 
 def keyed_masks(tower: Tower) -> bool:

@@ -14,7 +14,7 @@ from ..checkpoints.formats.lazy_tensors import spec_of
 from ..config.model import ModelConfig
 from ..config.tower_fields import Tower
 from ..config.towers import KINDS
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from .layers import initialise
 
 INITIAL_TEMPERATURE = 2.65926
@@ -51,6 +51,19 @@ def layer_of(config: Tower) -> nn.Layer:
     return KINDS[config.kind].built(config)
 
 
+def checked(raw: paddle.Tensor, inputs: paddle.Tensor, tower: Tower, side: str) -> paddle.Tensor:
+    """The embeddings [B, D] that a tower gave; ConfigError where they are something else, as a user's own layer's may
+    be."""
+    found, wanted = list(getattr(raw, "shape", ())), [inputs.shape[0], tower.embed_dim()]
+    if found != wanted:
+        what = found if isinstance(raw, paddle.Tensor) else f"a {type(raw).__name__}"
+        raise ConfigError(
+            f"model.{side}_tower of kind {tower.kind} gave {what} where raw embeddings {wanted} belong; correct its "
+            "forward, or its width and projection"
+        )
+    return raw
+
+
 class DualEncoder(nn.Layer):
     """Image tower, text tower and temperatures, with the release's state-dict keys.
 
@@ -82,11 +95,11 @@ class DualEncoder(nn.Layer):
 
     def encode_image(self, pixels: paddle.Tensor) -> paddle.Tensor:
         """pixels float32 [B, 3, S, S] -> raw embeddings [B, D]."""
-        return self.visual(pixels)
+        return checked(self.visual(pixels), pixels, self.config.image_tower, "image")
 
     def encode_text(self, ids: paddle.Tensor) -> paddle.Tensor:
         """token ids int64 [B, L] -> raw embeddings [B, D]."""
-        return self.text_model(ids)
+        return checked(self.text_model(ids), ids, self.config.text_tower, "text")
 
     def temperature(self, group: str = "mm") -> Temperature:
         """The Temperature layer of a group."""

@@ -61,8 +61,16 @@ def add_lora(model: DualEncoder, config: LoraConfig, seed: int = 0) -> None:
         layers = getattr(model, kind.prefix.removesuffix("."))
         for parameter in layers.parameters():
             parameter.stop_gradient = True
-        named, ends = dict(layers.named_sublayers()), tuple(f".{end}" for end in kind.adapted)
-        for place in [place for place in named if place.endswith(ends)]:
+        named, ends = dict(layers.named_sublayers(include_self=True)), tuple(f".{end}" for end in kind.adapted)
+        places = [place for place in named if f".{place}".endswith(ends)]
+        other = [place for place in places if not isinstance(named[place], nn.Linear)]
+        if other or not places:
+            what = f"{other[0]} is no Linear" if other else f"no layer of it is called {' or '.join(kind.adapted)}"
+            raise ConfigError(
+                f"lora.towers has {tower}, but of the tower of kind {name} {what}; correct `adapted` of its TowerKind, "
+                "or leave it out"
+            )
+        for place in places:
             parent, _, part = place.rpartition(".")
             key = (seed, tower, parent, part, "lora")
             setattr(named[parent], part, LoraLinear(named[place], config.rank, config.alpha, key))

@@ -6,6 +6,7 @@ hooks are one pair for the process.
 
 import contextlib
 import itertools
+import logging
 import threading
 from collections.abc import Iterator
 
@@ -32,10 +33,19 @@ def marked(again: bool) -> Iterator[None]:
         STATE.again = before
 
 
+def worth_telling(record: logging.LogRecord) -> bool:
+    """Whether a warning of Paddle's is right: it says of a block whose weights alone learn that nothing does."""
+    return "None of the inputs" not in record.getMessage()
+
+
 def run_again(block: nn.Layer, *inputs: paddle.Tensor) -> paddle.Tensor:
     """block(*inputs), which the backward pass computes once more instead of keeping what is in between."""
+    if not paddle.is_grad_enabled():
+        return block(*inputs)
+    from paddle.distributed.fleet.recompute.recompute import logger
     from paddle.distributed.fleet.utils import recompute
 
+    logger.addFilter(worth_telling)
     passes, bits = itertools.count(), bits_here()
 
     def one_pass(*tensors: paddle.Tensor) -> paddle.Tensor:

@@ -1,6 +1,7 @@
 """Losses of a user's own: what one answers, and how it becomes known (docs/extending.md)."""
 
 import dataclasses
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -8,7 +9,7 @@ import paddle
 
 from ..config.losses import LOSSES
 from ..errors import ConfigError
-from ..plugins import remember
+from ..plugins import remember, same_class
 from .comparison import Comparison
 from .gather import Share, gather_rows
 from .positives import Labels
@@ -43,9 +44,19 @@ class PairLoss(ABC):
 def register_loss(name: str, builder: type[PairLoss]) -> None:
     """Make a loss known as `objective.loss: NAME`; ConfigError for a name that is taken, or what is no dataclass
     derived from PairLoss."""
+    if not (isinstance(name, str) and name):
+        raise ConfigError(f"register_loss: the name of a loss is a text that is not empty, not {name!r}; correct it")
     if not (isinstance(builder, type) and issubclass(builder, PairLoss) and dataclasses.is_dataclass(builder)):
         raise ConfigError(f"register_loss: {name} must be a dataclass derived from PairLoss; write @dataclass above it")
-    if LOSSES.get(name, builder) is not builder:
+    if inspect.isabstract(builder):
+        raise ConfigError(f"register_loss: {name} lacks __call__, which computes it; add it")
+    bare = [field.name for field in dataclasses.fields(builder) if "doc" not in field.metadata]
+    if bare:
+        raise ConfigError(
+            f"register_loss: {', '.join(bare)} of {name} must be declared as NAME: TYPE = document(DEFAULT, TEXT), of "
+            "ernie_vil2.schema, with a default; correct it"
+        )
+    if not same_class(LOSSES.get(name, builder), builder):
         raise ConfigError(f"register_loss: there is a loss {name} already; choose another name")
     LOSSES[name] = builder
     remember("loss", name, builder)
@@ -85,10 +96,11 @@ def one_way(
     same, known: of `Comparison.relations`.
     """
     found = loss(rows, columns, same, known & ~same, scale)
-    if tuple(found.shape) != (rows.shape[0],):
+    shape = tuple(found.shape) if isinstance(found, paddle.Tensor) else None
+    if shape != (rows.shape[0],):
+        what = f"a {type(found).__name__}" if shape is None else f"a tensor of shape {list(shape)}"
         raise ConfigError(
-            f"the loss {type(loss).__name__} gave a tensor of shape {found.shape} for {rows.shape[0]} rows; it must "
-            "give one number for each row"
+            f"the loss {type(loss).__name__} gave {what} for {rows.shape[0]} rows; it must give one number for each row"
         )
     counted = same.any(1)
     return paddle.where(counted, found, paddle.zeros_like(found)).sum()

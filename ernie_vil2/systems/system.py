@@ -24,9 +24,8 @@ from ..models.dual_encoder import new_model
 from ..objectives.contrastive import ContrastiveObjective
 from ..objectives.gather import Share
 from ..objectives.views import encode
-from ..plugins import remember
 from ..schema import build as build_record
-from .registry import REGISTERED
+from .registry import register
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,7 @@ class System(ABC):
         super().__init_subclass__(**options)
         cls.rows_independent = vars(cls).get("rows_independent", False)
         if "kind" in vars(cls):
-            REGISTERED[cls.kind] = cls
-            remember("system", cls.kind, cls)
+            register(cls.kind, cls)
 
     @classmethod
     def most_boxes(cls, config: ModelConfig) -> int:

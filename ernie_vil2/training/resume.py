@@ -76,6 +76,16 @@ def compare(config: RunConfig, saved: dict[str, Any], where: str | os.PathLike) 
     ]
 
 
+def changed_code(now: Mapping[str, str], then: Any, where: str | os.PathLike) -> list[str]:
+    """Sentences on plugins whose code is another one than that which wrote a checkpoint; {module: digest} of both."""
+    then = then if isinstance(then, dict) else {}
+    changed = [name for name in now if name in then and now[name] != then[name]]
+    return [
+        f"the code of --plugin {name} has changed since {where} was written, so the run is no longer the same one"
+        for name in changed
+    ]
+
+
 def check_size(now: int, then: int, where: str | os.PathLike) -> None:
     """ConfigError when the training source has another number of samples: the place in it would mean others."""
     if now != then:

@@ -20,6 +20,7 @@ from ..data.batches.views import Batch
 from ..device import float32_copy
 from ..errors import DataError, cause_of
 from ..models.lora import add_lora, merged_state
+from ..models.towers.batch_norm import learns_statistics
 from ..objectives.gather import Share, divide
 from . import diagnostics
 from .distributed import GradientSync, Ranks, owners
@@ -34,6 +35,7 @@ from .optimization.optimizer import AdamW, clip_factor, learning_rate, weight_ke
 from .optimization.weights import Weights, low_precision_names
 from .resume import restore_parameters
 from .setup.initial_weights import start_system, take_copy
+from .setup.preflight import check_layers
 from .step import GradientStep, autocast
 
 LOG = logging.getLogger("ernie_vil2")
@@ -54,12 +56,12 @@ class Rig:
         self.config, self.ranks, self.share = config, ranks, share
         with paddle.utils.unique_name.guard():
             self.system = start_system(config, notes, fresh)
-            add_lora(self.system.model, config.lora, config.seed)
+            self.model = self.system.model
+            self.model.recompute = train.recompute
+            check_layers(config, self.system, share)
+            add_lora(self.model, config.lora, config.seed)
         freeze_adapted(self.system, config.lora, bool(config.init.model))
-        self.model = self.system.model
-        self.model.recompute = train.recompute
-        self.freezer = Freezer(self.model, config.optimizer.freeze)
-        sharded = bool(train.sharding) and ranks.size > 1
+        self.freezer, sharded = Freezer(self.model, config.optimizer.freeze), bool(train.sharding) and ranks.size > 1
         owner = owners(self.model.named_parameters(), ranks.size) if sharded else {}
         keys = weight_keys(self.model, config.optimizer, owner, self.freezer.learning_ever())
         low = low_precision_names(self.model) if train.precision != "fp32" and train.amp_level == "O2" else ()
@@ -87,8 +89,8 @@ class Rig:
         self.similarities, self.updating, self.done = None, False, 0
         self.parts: tuple[str, ...] = ()
         self.flags: tuple[bool, ...] = ()
-        learnt = [getattr(tower, "batch_norm", "frozen") == "train" for tower in config.model.towers().values()]
-        self.moving = any(learnt) or self.momentum is not None or bool(self.system.state())
+        learnt = any(map(learns_statistics, self.model.sublayers()))
+        self.moving = learnt or self.momentum is not None or bool(self.system.state())
         """whether a forward pass changes what is saved"""
         self.model.train()
 

@@ -20,6 +20,7 @@ from ..files.paths.place import check_folder
 from ..files.run_folder import alone_in
 from ..inference.model import Model
 from ..objectives.gather import divide
+from ..plugins import code_digests
 from ..schema import as_dict
 from ..stop import StopRequest
 from .before_after import BeforeAfter
@@ -28,7 +29,7 @@ from .distributed import Ranks, join_ranks
 from .locked.filling import LockedImages, drawn_rows
 from .log.run_log import RunLog, SilentLog
 from .loop import Walk, evaluation_due
-from .resume import check_size, compare
+from .resume import changed_code, check_size, compare
 from .retention import clear_unfinished
 from .rig import Rig
 from .run_checkpoints import Checkpoints
@@ -53,6 +54,7 @@ class Trainer:
     def __init__(self, config: RunConfig, resume: str | None = None, ranks: Ranks | None = None) -> None:
         self.config = config = copy.deepcopy(config)
         self.folder = Path(config.output)
+        self.code = code_digests()
         check_precision(config.train)
         complete_settings(config.model)
         self.ranks = ranks or join_ranks(config.train.patience)
@@ -80,6 +82,7 @@ class Trainer:
         self.notes += [*self.source.notes, *(valid.notes if valid is not None else ())]
         if saved:
             self.notes += compare(config, saved.state["run"], self.resumed)
+            self.notes += changed_code(self.code, saved.state.get("code"), self.resumed)
             check_size(len(self.source), saved.state["samples"], self.resumed)
             config.init.text = config.init.image = None
         else:
@@ -241,6 +244,7 @@ class Trainer:
             "samples": len(self.source),
             "before": self.validation.before_after.before,
             "run": as_dict(self.config),
+            **({"code": self.code} if self.code else {}),
         }
         exported, groups = (rig.exported(), rig.state()) if self.ranks.main else ({}, {})
         gone = self.ranks.main and not (self.folder / "vocab.txt").is_file()

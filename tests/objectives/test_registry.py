@@ -87,6 +87,22 @@ def test_the_objective_takes_it_with_its_settings(monkeypatch):
     assert float(paddle.abs(embeds["image"].grad).sum()) > 0
 
 
+def test_the_gradient_is_that_of_a_plain_graph_through_rows_and_columns():
+    labelled, found = (labels([True] * 6),) * 2, []
+    for plain in (False, True):
+        leaves = [paddle.to_tensor(rows_of(seed), stop_gradient=False) for seed in (0, 1)]
+        if plain:
+            same = paddle.to_tensor(labelled[0].image_ids[:, None] == labelled[0].image_ids[None])
+            both = [Hinge(0.3)(*pair, same, ~same, None).sum() for pair in (leaves, leaves[::-1])]
+            loss = (both[0] + both[1]) / 2
+        else:
+            sides = [Comparison(*labelled, *views, "by_id") for views in (("image", "caption"), ("caption", "image"))]
+            loss = both_ways(Hinge(0.3), sides, labelled, tuple(leaves), paddle.ones([1]), divide(6))
+        loss.backward()
+        found.append(np.stack([leaf.grad.numpy() for leaf in leaves]))
+    assert np.linalg.norm(found[0] - found[1]) < 1e-5 * np.linalg.norm(found[1])
+
+
 def test_wrong_settings_names_and_classes_are_refused(monkeypatch):
     monkeypatch.setitem(LOSSES, "hinge", Hinge)
     with pytest.raises(ConfigError, match="settings.margin is -1.0 but must be greater than 0"):
@@ -99,12 +115,13 @@ def test_wrong_settings_names_and_classes_are_refused(monkeypatch):
         register_loss("other", dict)
 
 
-def test_a_loss_of_the_wrong_shape_is_named():
+@pytest.mark.parametrize(("of", "said"), [(paddle.mean, r"a tensor of shape \[\]"), (float, "a float")])
+def test_a_loss_of_the_wrong_shape_is_named(of, said):
     class Mean(Hinge):
         def __call__(self, *given):
-            return super().__call__(*given).mean()
+            return of(super().__call__(*given).mean())
 
     sides = [Comparison(labels([True] * 6), labels([True] * 6), "image", "caption", "by_id")] * 2
     parts = [paddle.to_tensor(rows_of(seed)) for seed in (0, 1)]
-    with pytest.raises(ConfigError, match="one number for each row"):
+    with pytest.raises(ConfigError, match=f"the loss Mean gave {said} for 6 rows; it must give one number"):
         both_ways(Mean(), sides, (labels([True] * 6),) * 2, tuple(parts), paddle.ones([1]), divide(6))

@@ -103,6 +103,8 @@ def test_two_and_two_steps_are_four(trained, tmp_path):
 
 def test_loaded_model_is_the_trained_one_with_its_layer(trained, tmp_path):
     _, system, path = trained
+    extra = json.loads((path / "config.json").read_text(encoding="utf-8"))["extra"]
+    assert (extra["plugins"], extra["system_plugin"]) == (["tests.systems.residual"], "tests.systems.residual")
     model = ernie_vil2.load(path)
     found = model.encode_text(TEXTS)
     system.model.eval()
@@ -143,7 +145,9 @@ def test_checkpoint_is_refused_under_another_system(trained, tmp_path):
     with pytest.raises(CheckpointError, match=r"unexpected: down\.weight"):
         ernie_vil2.load(plain)
     with pytest.raises(ConfigError, match="model.system is 'nobody'; known are .*ernie_vil2, .*residual"):
-        ernie_vil2.load(edited(path, tmp_path / "nobody", system="nobody"))
+        ernie_vil2.load(edited(path, tmp_path / "nobody", system="nobody", extra={}))
+    with pytest.raises(CheckpointError, match="the system 'other' and was made with --plugin tests.systems.residual"):
+        ernie_vil2.load(edited(path, tmp_path / "lost", system="other"))
 
 
 @pytest.mark.parametrize("taken", [True, False])

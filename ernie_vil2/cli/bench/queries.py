@@ -6,7 +6,7 @@ from ...files.claim import Claims
 from ...files.json_files import write_json
 from ...messages import plain
 from ...studies.search.whole_searches import measure, table
-from ..arguments import add_replace, count, model_path
+from ..arguments import add_plugin, add_replace, count, model_path
 from ..progress import note
 from ..stopping import stoppable
 
@@ -38,6 +38,7 @@ def add_verb(verbs: "argparse._SubParsersAction") -> None:
     told = 'of encoding sentences, separated by commas; "" asks by vectors alone (default %(default)s)'
     verb.add_argument("--precisions", default="fp32", metavar="NAMES", help=told)
     verb.add_argument("--rounds", type=count, default=100, metavar="N", help="of everything once (default %(default)s)")
+    add_plugin(verb)
     verb.add_argument("--json", metavar="OUT", help="write the time of every search to this file")
     add_replace(verb)
     verb.set_defaults(run=run)

@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> None:
             write_drawn(index, args.rows, model)
         elif args.model:
             settings["model"] = args.model
-        found = measure(index, settings, args.clients, args.seconds, kinds, args.soak, folder / "server.log", note)
+        asked = args.clients, args.seconds, kinds, args.soak
+        found = measure(index, settings, *asked, folder / "server.log", note, args.plugins)
     print(tables(found))
     if args.json:
         write_json(args.json, content(found), COMMAND)

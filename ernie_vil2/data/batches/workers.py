@@ -6,6 +6,7 @@ import logging
 import math
 import multiprocessing
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, cause_of
 from ...plugins import Carried
 from ...waiting import Reminder
 from .shared_memory import PixelRing, SharedBytes, small_block
@@ -41,7 +42,13 @@ class Worker:
         self.pipe, theirs = context.Pipe()
         arguments = number, os.getpid(), theirs, Carried(), make, ring, progress  # it is unpickled before `make`
         self.process = context.Process(target=work, args=arguments, daemon=True, name=f"loader worker {number}")
-        self.process.start()
+        try:
+            self.process.start()
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            raise DataError(
+                f"the source cannot be given to loader processes ({cause_of(error)}); it must keep nothing that cannot "
+                "be pickled, such as an open file, or set data.workers: 0"
+            ) from error
         theirs.close()
 
 

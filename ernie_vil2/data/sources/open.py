@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from ...files.paths.litter import is_litter
 from ...files.paths.patterns import is_braces, path_error, paths_of
 from ...files.yaml_files import parse_value
 from ...messages import quoted
-from ...plugins import hint, remember
+from ...plugins import hint, remember, same_class
 from ...schema import check_range, coerce
 from ..videos.kinds import SUFFIXES as VIDEO_SUFFIXES
 from .base import Source, require_sides
@@ -90,8 +91,18 @@ def register_source(name: str, source: type[Source], suffixes: Sequence[str] = (
     """
     if not (isinstance(source, type) and issubclass(source, Source)):
         raise ConfigError(f"register_source: {name} must be a class derived from Source (ernie_vil2.data.sources.base)")
+    if not (isinstance(name, str) and name):
+        raise ConfigError(f"register_source: the name of a kind is a text that is not empty, not {name!r}; correct it")
+    if inspect.isabstract(source):
+        raise ConfigError(f"register_source: {name} lacks {', '.join(sorted(source.__abstractmethods__))}; add it")
+    odd = [suffix for suffix in suffixes if not (isinstance(suffix, str) and re.fullmatch(r"\.[^./\\A-Z\s]+", suffix))]
+    if isinstance(suffixes, str) or odd:
+        raise ConfigError(
+            f'register_source: suffixes of {name} must be a tuple of texts such as (".xyz",), in small letters and '
+            f"with one dot, not {quoted(suffixes if isinstance(suffixes, str) else odd[0])}; correct it"
+        )
     taken = [suffix for suffix in suffixes if suffix in (".csv", ".tar") or SUFFIXES.get(suffix, name) != name]
-    if name in kinds() and FILES.get(name) is not source or taken:
+    if name in kinds() and not same_class(FILES.get(name), source) or taken:
         what = f"files in {taken[0]}" if taken else f"sources of kind {name}"
         raise ConfigError(f"register_source: there are {what} already; choose another name or suffix")
     FILES[name] = source
@@ -177,7 +188,7 @@ def open_path(kind: str | None, path: str | os.PathLike, options: Mapping[str, A
     if kind is None:
         raise DataError(
             f"{path}: the kind of source cannot be told from the suffix {path.suffix!r}; end its name in .csv, .tsv, "
-            ".jsonl, .txt, .tar or .parquet, or give kind and path in a mapping"
+            f".jsonl, .txt, .tar or .parquet, or give kind and path in a mapping; {hint('source')}"
         )
     either = kind in BROUGHT or kind in FOLDERS_TOO
     if not either and is_folder == (kind in FILES_ALONE):

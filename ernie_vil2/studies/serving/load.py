@@ -67,14 +67,16 @@ def measure(
     soak: float,
     log: Path,
     note: Callable[[str], object],
+    plugins: Sequence[str] = (),
 ) -> Load:
     """A Load on a server of an index. soak: minutes at the largest number of clients, after the rounds.
 
     kinds: of questions; settings: of `ServerSettings` beside folder and port; log: file of what the server writes.
-    Raises UserError where the server stops.
+    plugins: modules that the server is given, too. Raises UserError where the server stops.
     """
     note("starting the server")
-    with ServerProcess({"folder": os.fspath(folder), "port": 0, **settings}, log) as server, ExitStack() as stack:
+    settings = {"folder": os.fspath(folder), "port": 0, **settings}
+    with ServerProcess(settings, log, plugins) as server, ExitStack() as stack:
         job = {"address": server.address, "index": folder.name, "kinds": kinds}
         sides = []
         for number in range(min(PROCESSES, max(clients))):

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...device import proc_sizes
 from ...errors import UserError
+from ...plugins import load_plugins
 
 START = "from ernie_vil2.studies.serving import server_process; server_process.main()"
 LISTENS = 60.0
@@ -26,13 +27,13 @@ LOOKS = 0.1
 
 class ServerProcess:
     """A server that runs; a context, at whose end it ends by SIGTERM. settings: of `ServerSettings`. log: file of what
-    it writes. UserError where it stops, or is not ready in time."""
+    it writes. plugins: modules that it is given. UserError where it stops, or is not ready in time."""
 
-    def __init__(self, settings: Mapping[str, Any], log: Path):
+    def __init__(self, settings: Mapping[str, Any], log: Path, plugins: Sequence[str] = ()):
         self._log = log
         with open(log, "wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", START, json.dumps(settings)],
+                [sys.executable, "-W", "ignore", "-c", START, json.dumps(settings), *plugins],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -92,12 +93,14 @@ class ServerProcess:
 
 
 def main() -> None:
-    """The process of the server: its settings are the argument; its address is the first line that it prints."""
+    """The process of the server: its settings are the first argument, plugins the others; its address is the first line
+    that it prints."""
     from ...serving.app import create_app
     from ...serving.binding import bound_socket
     from ...serving.server import serve
     from ...serving.settings import ServerSettings
 
     settings = ServerSettings(**json.loads(sys.argv[1]))
+    load_plugins(sys.argv[2:])
     with bound_socket(settings.host, settings.port) as bound:
         serve(create_app(settings), bound, lambda address: print(address, flush=True))

@@ -15,6 +15,7 @@ from ...config.model import PixelProfile
 from ...config.run import RunConfig
 from ...errors import ConfigError
 from ...objectives.views import to_device
+from ...plugins import code_digest
 from ...schema import as_dict
 from ...threads import SplitThreads, ordered_map, thread_count
 from ..optimization.freeze import Freezer
@@ -52,6 +53,8 @@ def tower_key(model: nn.Layer, config: RunConfig) -> str:
         "precision": [train.precision, train.amp_level if train.precision != "fp32" else ""],
         "device": device.current_device().kind,
     }
+    if code := code_digest("tower", config.model.image_tower.kind):
+        settings["code"] = code
     found = hashlib.blake2b(json.dumps(settings, sort_keys=True, default=str).encode(), digest_size=16)
     for name, value in model.visual.state_dict().items():
         array = device.float32_copy(value)

@@ -13,6 +13,7 @@ import paddle
 from paddle import nn
 
 from ...config.optimizer import OptimizerConfig
+from ...config.towers import KINDS
 from ...device import host_tensor
 from ...errors import CheckpointError
 from .gradients import Gradients
@@ -47,7 +48,8 @@ def weight_keys(
     `config.groups` fits no parameter of the whole model.
     """
     named, owner = dict(model.named_parameters()), owner or {}
-    options = parameter_options(list(named), config)
+    kinds = [KINDS[tower.kind] for tower in model.config.towers().values()]
+    options = parameter_options(list(named), config, kinds)
     if learning is None:
         learning = (name for name, value in named.items() if not value.stop_gradient)
     keys = {}

@@ -99,6 +99,14 @@ def test_workers_start_and_transport_change_nothing(maker, workers, shared_bytes
     assert ("pipes" in loader.note) == (shared_bytes == 0)
 
 
+def test_a_source_that_holds_an_open_file_is_refused_where_processes_would_need_it(maker, tiny_vocab):
+    source = Noise(20)
+    with open(tiny_vocab) as source.file:
+        assert len(load(source, maker, workers=0)) == 5
+        with pytest.raises(DataError, match="TextIOWrapper.*; it must keep nothing .* or set data.workers: 0"):
+            load(source, maker, workers=1)
+
+
 @pytest.mark.parametrize("ranks, workers", [(1, 4), (2, 2), (3, 1), (4, 0), (4, 1)])
 def test_ranks_make_the_parts_of_one_global_batch(maker, ranks, workers):
     source = Noise(61, broken=(8, 9, 30))

@@ -5,6 +5,7 @@ import paddle
 import pytest
 from paddle import nn
 
+from ernie_vil2.config.model import ModelConfig
 from ernie_vil2.config.optimizer import OptimizerConfig
 from ernie_vil2.training.optimization.gradients import Gradients
 from ernie_vil2.training.optimization.optimizer import AdamW, weight_keys
@@ -19,6 +20,7 @@ class Followed(nn.Layer):
 
     def __init__(self):
         super().__init__()
+        self.config = ModelConfig()
         self.own, self.copy, self.still = nn.Linear(3, 5), nn.Linear(3, 5), nn.Linear(3, 5)
         for value in (*self.copy.parameters(), *self.still.parameters()):
             value.stop_gradient = True
