@@ -85,9 +85,7 @@ class LockedImages:
         self.ranks.wait()
         self.kept.read()
         if damaged:
-            log.say(
-                f"note: {self.kept.folder}: {len(damaged)} damaged file(s) removed, their pictures are encoded again"
-            )
+            log.say(f"note: {self.kept.folder}: {counted(len(damaged), 'damaged file')} removed, and encoded again")
         share = share_of(len(rows), self.ranks.rank, self.ranks.size)
         self.model.eval()
         _, fault = attempt(lambda: self._encode(rows[share.start : share.stop], log, stop))
