@@ -86,10 +86,15 @@ def register_source(name: str, source: type[Source], suffixes: Sequence[str] = (
     for every file that ends in one of `suffixes` (".xyz").
 
     Options are those of its constructor, checked by name and, for bool, int and str, by type. ConfigError for a name
-    or a suffix that is taken, or what is no Source.
+    or a suffix that is taken, or what is no Source or no suffix.
     """
     if not (isinstance(source, type) and issubclass(source, Source)):
         raise ConfigError(f"register_source: {name} must be a class derived from Source (ernie_vil2.data.sources.base)")
+    if not all(map(is_suffix, suffixes)):
+        raise ConfigError(
+            f"register_source: suffixes={suffixes!r} are not all ends of names such as .xyz, in small letters and with "
+            "one dot; give a tuple of them"
+        )
     taken = [suffix for suffix in suffixes if suffix in (".csv", ".tar") or SUFFIXES.get(suffix, name) != name]
     if name in kinds() and FILES.get(name) is not source or taken:
         what = f"files in {taken[0]}" if taken else f"sources of kind {name}"
@@ -98,6 +103,11 @@ def register_source(name: str, source: type[Source], suffixes: Sequence[str] = (
     BROUGHT.add(name)
     SUFFIXES.update(dict.fromkeys(suffixes, name))
     remember("source", name, source)
+
+
+def is_suffix(suffix: object) -> bool:
+    """Whether a file can be known by a suffix, which is compared in small letters."""
+    return isinstance(suffix, str) and suffix != "" and Path(f"name{suffix}").suffix.lower() == suffix
 
 
 def open_pairs(spec: Any) -> Source:

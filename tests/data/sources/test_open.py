@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from ernie_vil2.data.sources.base import RowError
 from ernie_vil2.data.sources.composite import JoinedSource
-from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.data.sources.line_files import JsonlSource
+from ernie_vil2.data.sources.open import open_source, register_source
 from ernie_vil2.data.tokenizer import is_blank
 from ernie_vil2.errors import ConfigError, DataError
 
@@ -345,3 +346,11 @@ def test_what_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="captions.csv and metadata.jsonl"):
         open_source(tmp_path)
     assert len(open_source({"path": tmp_path, "metadata": "metadata.jsonl"})) == 1
+
+
+@pytest.mark.parametrize("suffixes", [".xyz", ("xyz",), (".XYZ",), (".x.yz",), ("",), (7,)])
+def test_a_suffix_by_which_no_file_would_be_known_is_refused(suffixes):
+    with pytest.raises(ConfigError, match="register_source: suffixes=.* are not all ends of names such as .xyz"):
+        register_source("never", JsonlSource, suffixes)
+    with pytest.raises(ConfigError, match="unknown kind of source 'never'"):
+        open_source({"kind": "never", "path": "."})

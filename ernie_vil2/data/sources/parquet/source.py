@@ -43,10 +43,9 @@ class ParquetSource(JoinedSource):
 
     def describe(self) -> str:
         size = sum(part.file.stamp[0] for part in self.parts)
-        groups = len(self.shard_sizes())
+        groups = counted(len(self.shard_sizes()), "row group")
         files = f" of {len(self.parts):,} files" if len(self.parts) > 1 else ""
-        title = f"{groups:,} row group" + ("s" if groups > 1 else "")
-        return f"{self.name}: {counted(len(self), 'row')} in {title}{files}, {size / 1e6:,.1f} MB"
+        return f"{self.name}: {counted(len(self), 'row')} in {groups}{files}, {size / 1e6:,.1f} MB"
 
 
 class ParquetRows(Source):
