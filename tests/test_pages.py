@@ -1,4 +1,4 @@
-"""Pages of documentation lead on: contents of the long ones, the page of questions; links: tests/test_translations.py."""
+"""Pages of documentation: contents of the long ones, the page of questions. Links: tests/test_translations.py."""
 
 import re
 
