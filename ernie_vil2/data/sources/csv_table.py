@@ -119,9 +119,10 @@ class CsvSource(MappingSource):
 
 
 def like(key: str, header: list[str]) -> str | None:
-    """The column that may be meant for `key`: one with a known name in its own (商品说明), or spelt nearly so."""
-    inside = [name for name in header if any(known in name for known, meant in KNOWN.items() if meant == key)]
-    return inside[0] if inside else nearest(key, header)
+    """The column that may be meant for `key`: one with a known name in its own (商品说明), or spelt nearly so. Of several
+    in one the longest counts: 商品图片描述 has no pictures."""
+    inside = {name: max((known for known in KNOWN if known in name), key=len, default="") for name in header}
+    return next((name for name, known in inside.items() if KNOWN.get(known) == key), None) or nearest(key, header)
 
 
 def lines_within(lines: LineFile, first: int, delimiter: bytes) -> list[int]:

@@ -213,10 +213,12 @@ def test_no_end_of_a_path_of_windows_leads_out_of_the_folder(photos):
         ("图片,商品说明", "rename '商品说明', or name"),
         ("图片,txt", "rename 'txt', or name"),
         ("图片,卖点", "add one, or name"),
+        ("商品图片描述,编号", "add one, or name"),
+        ("商品图片描述,商品主图片", "rename '商品主图片', or name"),
         ("photos\\b.jpg,一只猫", "it seems to be a row already"),
     ],
 )
-def test_a_header_without_captions_says_what_to_write(photos, header, hint):
+def test_a_header_without_pictures_or_captions_says_what_to_write(photos, header, hint):
     with pytest.raises(DataError) as caught:
         table(photos, f"{header}\na.jpg,x\n")
     assert f"; {hint}" in str(caught.value)
