@@ -119,8 +119,8 @@ class CsvSource(MappingSource):
 
 
 def like(key: str, header: list[str]) -> str | None:
-    """The column that may be meant for `key`: one with a known name in its own (商品说明), or spelt nearly so. Of several
-    in one the longest counts: 商品图片描述 has no pictures."""
+    """The column that may be meant for `key`: one with a known name in its own (商品说明), or spelt nearly so. Of
+    several names in one the longest counts: 商品图片描述 has no pictures."""
     inside = {name: max((known for known in KNOWN if known in name), key=len, default="") for name in header}
     return next((name for name, known in inside.items() if KNOWN.get(known) == key), None) or nearest(key, header)
 
