@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ernie_vil2.pages.markdown import anchor
 from tests.conftest import ROOT
 
 WANTED = ("data", "training", "finetuning", "benchmarks", "search", "deployment")
@@ -118,29 +119,28 @@ def anchors(name):
     """Names by which links reach the headings of a page, by the rule of GitHub, in order."""
     seen, found = Counter(), []
     for section in page(name)[1:]:
-        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", section.title).lower()
-        anchor = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
-        found.append(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
-        seen[anchor] += 1
+        name = anchor(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", section.title))
+        found.append(f"{name}-{seen[name]}" if seen[name] else name)
+        seen[name] += 1
     return found
 
 
 def inside(name, target):
-    """(path of what a link of a page leads to, from the root; its anchor)."""
-    path, _, anchor = target.partition("#")
-    return os.path.normpath(Path(name).parent / path) if path else name, anchor
+    """(path of what a link of a page leads to, from the root; the name of a heading there)."""
+    path, _, heading = target.partition("#")
+    return os.path.normpath(Path(name).parent / path) if path else name, heading
 
 
 def leads_to(name, target):
     """A link as both languages have it: the English page, and which of its headings, where a translation is there."""
     if re.match(r"\w+:", target):
         return target
-    path, anchor = inside(name, target)
+    path, heading = inside(name, target)
     english = PAIRS.get(path, re.sub(r"^docs/zh/", "docs/", path))
     translated = english not in [f"docs/{wanted}.md" for wanted in WANTED] or english in PAIRS.values()
-    if not anchor or not translated or not (ROOT / path).is_file():
+    if not heading or not translated or not (ROOT / path).is_file():
         return english
-    return f"{english}, heading {anchors(path).index(anchor) + 1 if anchor in anchors(path) else anchor}"
+    return f"{english}, heading {anchors(path).index(heading) + 1 if heading in anchors(path) else heading}"
 
 
 def other_language(name):
@@ -261,13 +261,13 @@ def test_every_link_leads_somewhere(name):
     wrong = []
     for section in page(name):
         for target in section.links:
-            path, anchor = inside(name, target)
+            path, heading = inside(name, target)
             if re.match(r"\w+:", target) or path in [f"docs/zh/{wanted}.md" for wanted in WANTED if path not in PAIRS]:
                 continue
             if not (ROOT / path).exists():
                 wrong.append(f"{name}, “{section.title}”: {target} is not there")
-            elif anchor and anchor not in anchors(path):
-                wrong.append(f"{name}, “{section.title}”: {path} has no heading #{anchor}")
+            elif heading and heading not in anchors(path):
+                wrong.append(f"{name}, “{section.title}”: {path} has no heading #{heading}")
     assert not wrong, told(wrong)
 
 

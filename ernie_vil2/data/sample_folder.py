@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from ..files.atomic import atomic_directory, reported
-from ..files.json_files import write_json
+from ..files.digests import sha256_of
+from ..files.json_files import read_json, write_json
 from ..files.marks import written_by
 from .sources.base import Sample
 from .sources.line_files import JsonlSource
@@ -28,9 +29,24 @@ FILES = ("photos", "photos.jsonl", "train.jsonl", "valid.jsonl", "table.csv", "p
 
 
 def is_sample(path: Path) -> bool:
-    """Whether a folder is a sample as it was written, with nothing else in it."""
+    """Whether a folder is a sample, with nothing else beside its files."""
     names = {entry.name for entry in path.iterdir()}
     return names <= {*FILES, MARK} and written_by(path / MARK, COMMAND)
+
+
+def changed_files(folder: Path) -> list[str]:
+    """Names of files of a sample that are not as they were written: they are somebody's own by now."""
+    try:
+        written = dict(read_json(folder / MARK)["sha256"])
+    except (OSError, KeyError, TypeError, ValueError):
+        written = {}
+    return [name for name, digest in digests(folder).items() if written.get(name) != digest]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """{path in a folder: SHA-256} of all of its files but MARK, in order."""
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: sha256_of(path) for name, path in found.items() if name != MARK}
 
 
 def write_sample(folder: str | os.PathLike) -> None:
@@ -61,7 +77,7 @@ def write_sample(folder: str | os.PathLike) -> None:
         queries = [samples[0].texts[0], samples[1].texts[1], "一个红色的圆形", samples[0].texts[2], "a blue star"]
         (target / "queries.txt").write_text("\n".join(queries) + "\n", encoding="utf-8")
         write_vocabulary(JsonlSource(target / "photos.jsonl"), target / "vocab.txt", VOCABULARY_SIZE)
-        write_json(target / MARK, {"pictures": PICTURES, "files": list(FILES)}, COMMAND)
+        write_json(target / MARK, {"pictures": PICTURES, "sha256": digests(target)}, COMMAND)
 
 
 def jpeg(rgb: np.ndarray) -> bytes:
@@ -76,8 +92,7 @@ def shown(scenes: SceneSource, index: int) -> str:
 
 def row(name: str, sample: Sample) -> str:
     """The JSON line of a picture: two Chinese captions, an English one, tags and an id."""
-    texts = [*sample.texts[:2], sample.texts[2]]
-    content = {"image": f"photos/{name}.jpg", "texts": texts, "tags": list(sample.tags), "id": name}
+    content = {"image": f"photos/{name}.jpg", "texts": sample.texts[:3], "tags": list(sample.tags), "id": name}
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 

@@ -79,10 +79,9 @@ def texts_of(embeddings: Embeddings, source: Source) -> Iterator[str]:
 
 
 def checksum(embeddings: Embeddings, texts: tuple[str, ...]) -> str:
-    """SHA-256 over ids, texts and contents of pictures, wherever they lie and whatever file names them."""
+    """SHA-256 over texts and contents of pictures, wherever they lie and whatever file names them; so without ids, some
+    of which have the path of that file in them."""
     digest = hashlib.sha256()
-    for key in embeddings.image_ids:
-        digest.update(key.encode("utf-8", "surrogatepass") + b"\0")
     digest.update(embeddings.pictures.astype("<i8").tobytes())
     digest.update(embeddings.text_image.astype("<i8").tobytes())
     for text in texts:

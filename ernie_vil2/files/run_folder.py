@@ -84,11 +84,13 @@ def alone_in(folder: Path) -> Iterator[None]:
             ) from None
         except OSError:  # the file system has no locks
             pass
-        yield
+        try:
+            yield
+        finally:
+            if made:
+                with suppress(OSError):  # it holds a run
+                    folder.rmdir()
     finally:
-        if made:
-            with suppress(OSError):  # it holds a run
-                folder.rmdir()
         os.close(descriptor)
 
 

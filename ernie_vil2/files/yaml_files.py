@@ -4,6 +4,7 @@ A key that is given twice is an error, and no tag makes an object. Words are wha
 `1:30`, `2024-01-01`, `no` and `off` are texts, which YAML 1.1 takes for 10, 90, a date and false; `1e-4` is a number.
 """
 
+import json
 import os
 import re
 from typing import Any
@@ -136,6 +137,15 @@ def parse_yaml(text: str) -> Any:
         return yaml.load(text, PlainData)
     except RecursionError:
         raise Unreadable(None, None, "too many values are inside of each other") from None
+
+
+def flow_text(text: str) -> str:
+    """`text`, of printable characters, as a value in a mapping in braces: in quotes where these are needed."""
+    try:
+        same = parse_yaml(f"{{key: {text}}}") == {"key": text}
+    except yaml.YAMLError:
+        same = False
+    return text if same else json.dumps(text, ensure_ascii=False)
 
 
 def told(error: yaml.YAMLError, text: str) -> tuple[str, int | None]:

@@ -60,3 +60,15 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path, capsys):
         with pytest.raises(ConfigError, match="not a sample with nothing else in it, so it is not replaced"):
             sample.main([str(tmp_path / "mine"), *more])
     assert (tmp_path / "mine/notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["photos/mine.jpg", "train.jsonl"])
+def test_a_sample_that_somebody_changed_is_replaced_when_that_is_asked_for(tmp_path, name):
+    sample.main([str(tmp_path / "mine")])
+    before = contents(tmp_path / "mine")
+    (tmp_path / "mine" / name).write_text("mine")
+    with pytest.raises(ConfigError, match=f"{name} is not as the sample was written.*--replace"):
+        sample.main([str(tmp_path / "mine")])
+    assert (tmp_path / "mine" / name).read_text() == "mine"
+    sample.main([str(tmp_path / "mine"), "--replace"])
+    assert contents(tmp_path / "mine") == before

@@ -18,7 +18,8 @@ ABSENT = re.compile(r"\b(network|cards?|proxy|etcd|repository|exported model|ser
 """What a block may need that has no stand-in here"""
 LIBRARIES = {"requirements-quantize": "nncf", "requirements-export": "paddle2onnx", "torch and transformers": "torch"}
 UNKNOWN = re.compile(
-    r"ernie-vil2 download (?!--list)| --(published|detector|fixture)|tf_efficientnet|CLIP-ViT-B-32-laion2B|clip-vit-base-patch32|clip_cn_vit"
+    r"ernie-vil2 download (?!--list)| --(published|detector|fixture)"
+    r"|tf_efficientnet|CLIP-ViT-B-32-laion2B|clip-vit-base-patch32|clip_cn_vit"
 )
 """Of commands that ask for the very files of others"""
 SERVERS = re.compile(r"ernie-vil2 (up|serve) ")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import ConfigError
-from ernie_vil2.files.yaml_files import MOST_BYTES, parse_value, parse_yaml, read_yaml
+from ernie_vil2.files.yaml_files import MOST_BYTES, flow_text, parse_value, parse_yaml, read_yaml
 from tests.conftest import ROOT
 
 NINES = "9" * 5000
@@ -158,3 +158,13 @@ def test_any_text_is_data_or_an_error_of_our_own(text):
     except ConfigError as error:
         assert len(str(error)) < 480
     assert time.monotonic() - start < 5
+
+
+@given(st.text(max_size=12).filter(str.isprintable))
+def test_any_text_of_a_mapping_in_braces_is_read_as_it_is(text):
+    assert parse_yaml(f"{{a: {flow_text(text)}, b: 1}}") == {"a": text, "b": 1}
+
+
+def test_a_plain_text_of_a_mapping_in_braces_needs_no_quotes():
+    for text, quoted in (("商品说明", False), ("a/b-1.csv", False), ("a, b", True), ("7", True), ("null", True)):
+        assert (flow_text(text) != text) == quoted

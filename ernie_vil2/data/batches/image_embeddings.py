@@ -1,7 +1,8 @@
 """Embeddings of images on the disk, found by the content of the image: blocks that are written once and never changed.
 
 A block is an array of NumPy's own format, without objects, under the name of its digest; so several processes may
-write into one folder, a kill loses no block that is there, and a damaged one is known.
+write into one folder, a kill loses no block that is there, and a damaged one is known. There may be more blocks than a
+process may hold files open, so a row is read where it lies and no block stays open.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import DataError, exhausted
 from ...files.atomic import atomic_file, reported
 
 SUFFIX = ".npy"
@@ -36,7 +38,8 @@ def halves(digest: str) -> np.ndarray:
 class ImageEmbeddings:
     """What the blocks of a folder hold: `find(digest)`; the copy of a process that gets it as an argument reads anew.
 
-    width: D of the embeddings. `blocks` and `len` are those that were there at `read()`, which is called first here.
+    width: D of the embeddings. `blocks`, (path, offset of the first row) each, and `len` are those that were there at
+    `read()`, which is called first here.
     """
 
     def __init__(self, folder: str | os.PathLike, width: int) -> None:
@@ -62,27 +65,43 @@ class ImageEmbeddings:
         """Look at the folder again; what is no block of this width is passed over."""
         self.blocks, digests = [], [np.empty((0, 2), np.uint64)]
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
-            with contextlib.suppress(ValueError, EOFError, OSError):
+            try:
                 block = np.load(path, mmap_mode="r", allow_pickle=False)
-                if block.dtype == block_type(self.width) and block.ndim == 1:
-                    self.blocks.append(block)
-                    digests.append(np.array(block["digest"]))
+            except (ValueError, EOFError, OSError) as error:
+                if exhausted(error):
+                    raise
+                continue
+            if block.dtype == block_type(self.width) and block.ndim == 1:
+                self.blocks.append((path, block.offset))
+                digests.append(np.array(block["digest"]))
         together = np.concatenate(digests)
         self._order = np.argsort(together[:, 0], kind="stable")
         self._digests = together[self._order]
-        self._begins = np.cumsum([0, *map(len, self.blocks)])
+        self._begins = np.cumsum([len(part) for part in digests])
 
     def find(self, digest: str) -> np.ndarray | None:
-        """The embedding float32 [D] of the image whose content has this digest, or None."""
+        """The embedding float32 [D] of the image whose content has this digest, or None; DataError where its block is
+        gone."""
         first, second = halves(digest)
         place = int(np.searchsorted(self._digests[:, 0], first))
         while place < len(self) and self._digests[place, 0] == first:
             if self._digests[place, 1] == second:
-                row = int(self._order[place])
-                block = int(np.searchsorted(self._begins, row, side="right")) - 1
-                return np.array(self.blocks[block]["embedding"][row - self._begins[block]])
+                return self._row(int(self._order[place]))
             place += 1
         return None
+
+    def _row(self, row: int) -> np.ndarray:
+        number = int(np.searchsorted(self._begins, row, side="right")) - 1
+        (path, offset), kind = self.blocks[number], block_type(self.width)
+        try:
+            offset += (row - int(self._begins[number])) * kind.itemsize
+            return np.fromfile(path, kind, 1, offset=offset)["embedding"][0]
+        except (OSError, IndexError) as error:
+            if exhausted(error):
+                raise
+            raise DataError(
+                f"{path}: kept embeddings are gone; go on with --resume auto, which makes them anew"
+            ) from None
 
     def write(self, digests: Sequence[str], embeddings: Sequence[np.ndarray]) -> None:
         """Write a block, which `read` finds; CheckpointError where the disk refuses."""

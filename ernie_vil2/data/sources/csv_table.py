@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import DataError, nearest
+from ...files.yaml_files import flow_text
+from ...messages import counted
 from .base import RowError
 from .line_files import MappingSource
 from .lines import MAX_LINE_BYTES, LineFile
@@ -66,8 +68,7 @@ class CsvSource(MappingSource):
             fix = "add the missing ones, they may be empty"
             if len(values) > len(self.header):
                 fix = f"put captions that hold {self.delimiter!r} into double quotes"
-            count = f"{len(values)} column" + ("s" if len(values) > 1 else "")
-            reason = f"the row has {count} but the header has {len(self.header)}"
+            reason = f"the row has {counted(len(values), 'column')} but the header has {len(self.header)}"
             raise RowError(where, "wrong number of columns", reason, fix)
         row = {key: values[place] for key, place in self.places.items()}
         return {key: value for key, value in row.items() if value != "" or key in TEXT_KEYS}
@@ -113,14 +114,15 @@ class CsvSource(MappingSource):
             return "it seems to be a row already: write a first row that names the columns, such as 图片,描述"
         name = like(key, header)
         hint = f"rename {name!r}" if name else "add one"
-        option = f"{{path: {self.name}, columns: {{{key}: {name or 'NAME'}}}}}"
+        option = f"{{path: {flow_text(self.name)}, columns: {{{key}: {flow_text(name or 'NAME')}}}}}"
         return f"{hint}, or name the one that is meant by the option columns, as in '{option}'"
 
 
 def like(key: str, header: list[str]) -> str | None:
-    """The column that may be meant for `key`: one with a known name in its own (商品说明), or spelt nearly so."""
-    inside = [name for name in header if any(known in name for known, meant in KNOWN.items() if meant == key)]
-    return inside[0] if inside else nearest(key, header)
+    """The column that may be meant for `key`: one with a known name in its own (商品说明), or spelt nearly so. Of
+    several names in one the longest counts: 商品图片描述 has no pictures."""
+    inside = {name: max((known for known in KNOWN if known in name), key=len, default="") for name in header}
+    return next((name for name, known in inside.items() if KNOWN.get(known) == key), None) or nearest(key, header)
 
 
 def lines_within(lines: LineFile, first: int, delimiter: bytes) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any, SupportsIndex
 
 from ...errors import DataError
 from ...files.paths.names import name_text
+from ...messages import counted
 from . import fields
 from .base import RowError, Sample, Source, without_front
 from .lines import MAX_LINE_BYTES, LineFile
@@ -115,8 +116,8 @@ class TsvSource(LineSource):
             fix = "an image or an id is missing; write text, image id and base64 image, separated by tabs"
         else:
             fix = "separate text, image id and base64 image by tabs"
-        count = f"{len(columns)} column" + ("s" if len(columns) > 1 else "")
-        raise RowError(where, "wrong number of columns", f"the line has {count} instead of 3", fix)
+        reason = f"the line has {counted(len(columns), 'column')} instead of 3"
+        raise RowError(where, "wrong number of columns", reason, fix)
 
     def _id(self, raw, where):
         image_id = decode_utf8(raw, where, "image id")

@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ def register_source(name: str, source: type[Source], suffixes: Sequence[str] = (
     for every file that ends in one of `suffixes` (".xyz").
 
     Options are those of its constructor, checked by name and, for bool, int and str, by type. ConfigError for a name
-    or a suffix that is taken, or what is no Source.
+    or a suffix that is taken, or what is no Source or no suffix.
     """
     if not (isinstance(source, type) and issubclass(source, Source)):
         raise ConfigError(f"register_source: {name} must be a class derived from Source (ernie_vil2.data.sources.base)")
@@ -95,7 +94,7 @@ def register_source(name: str, source: type[Source], suffixes: Sequence[str] = (
         raise ConfigError(f"register_source: the name of a kind is a text that is not empty, not {name!r}; correct it")
     if inspect.isabstract(source):
         raise ConfigError(f"register_source: {name} lacks {', '.join(sorted(source.__abstractmethods__))}; add it")
-    odd = [suffix for suffix in suffixes if not (isinstance(suffix, str) and re.fullmatch(r"\.[^./\\A-Z\s]+", suffix))]
+    odd = [suffix for suffix in suffixes if not is_suffix(suffix)]
     if isinstance(suffixes, str) or odd:
         raise ConfigError(
             f'register_source: suffixes of {name} must be a tuple of texts such as (".xyz",), in small letters and '
@@ -109,6 +108,11 @@ def register_source(name: str, source: type[Source], suffixes: Sequence[str] = (
     BROUGHT.add(name)
     SUFFIXES.update(dict.fromkeys(suffixes, name))
     remember("source", name, source)
+
+
+def is_suffix(suffix: object) -> bool:
+    """Whether a file can be known by a suffix, which is compared in small letters."""
+    return isinstance(suffix, str) and suffix != "" and Path(f"name{suffix}").suffix.lower() == suffix
 
 
 def open_pairs(spec: Any) -> Source:

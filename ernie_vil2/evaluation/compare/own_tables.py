@@ -59,5 +59,5 @@ def size_told(result: Result) -> str:
     """How many items a result was measured on, and what one more right answer is worth there."""
     told = " and ".join(f"{number:,} {what}" for what, number in list(result.counts.items())[:2])
     asked = result.counts.get("text queries", result.counts.get("texts"))
-    worth = f" One text more or less is {100 / asked:.2g} points of text-to-image R@1." if asked else ""
+    worth = f" One text more or less is {100 / asked:.3g} points of text-to-image R@1." if asked else ""
     return f"Measured on {told}.{worth}" if told else ""

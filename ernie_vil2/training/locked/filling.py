@@ -85,9 +85,8 @@ class LockedImages:
         self.ranks.wait()
         self.kept.read()
         if damaged:
-            log.say(
-                f"note: {self.kept.folder}: {len(damaged)} damaged file(s) removed, their pictures are encoded again"
-            )
+            files = counted(len(damaged), "damaged file")
+            log.say(f"note: {self.kept.folder}: {files} removed, what was in there is encoded again")
         share = share_of(len(rows), self.ranks.rank, self.ranks.size)
         self.model.eval()
         _, fault = attempt(lambda: self._encode(rows[share.start : share.stop], log, stop))

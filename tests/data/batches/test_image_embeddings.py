@@ -1,11 +1,14 @@
 """Embeddings kept on the disk come back bit for bit, by the content of the image alone."""
 
 import pickle
+import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ernie_vil2.data.batches.image_embeddings import ImageEmbeddings
+from ernie_vil2.errors import DataError
 
 
 def digest(number, tail=0):
@@ -62,3 +65,25 @@ def test_folders_of_the_same_images_have_one_mark(kept, tmp_path):
     other.write(list(rows), list(rows.values()))
     other.read()
     assert other.mark == embeddings.mark != ImageEmbeddings(tmp_path / "none", 4).mark
+
+
+def test_there_may_be_more_blocks_than_files_open(tmp_path):
+    found, count = ImageEmbeddings(tmp_path / "kept", 4), 60
+    for number in range(count):
+        found.write([digest(number)], [np.full(4, number)])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + count // 2, limits[1]))
+    try:
+        found.read()
+        assert [found.find(digest(number))[0] for number in range(count)] == list(range(count))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("left", [None, 130])
+def test_a_block_that_goes_while_it_is_used_is_told(kept, left):
+    embeddings, rows = kept
+    for path in embeddings.folder.iterdir():
+        path.write_bytes(path.read_bytes()[:left]) if left else path.unlink()
+    with pytest.raises(DataError, match="kept embeddings are gone; go on with --resume auto"):
+        embeddings.find(next(iter(rows)))

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import pickle
+import re
 import string
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -18,12 +19,20 @@ from hypothesis import strategies as st
 
 from ernie_vil2.data.sources.base import RowError
 from ernie_vil2.data.sources.composite import JoinedSource
-from ernie_vil2.data.sources.open import open_source
+from ernie_vil2.data.sources.line_files import JsonlSource
+from ernie_vil2.data.sources.open import open_source, register_source
 from ernie_vil2.data.tokenizer import is_blank
 from ernie_vil2.errors import ConfigError, DataError
+from ernie_vil2.files.encodings import UTF8, codec_of_bytes
+
+
+def in_utf8(text):
+    """Whether a text alone in a file is taken for what it is: `áϢ` is 谩息 in GBK, and no word of any language."""
+    return all(codec_of_bytes(part.encode()) == UTF8 for part in re.split('[,"]', text))
+
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"), min_size=1, max_size=30).filter(
-    lambda text: not is_blank(text)
+    lambda text: not is_blank(text) and in_utf8(text)
 )
 NAME = st.text(string.ascii_letters + "一只猫", min_size=1, max_size=8)
 TAG = st.text(
@@ -345,3 +354,11 @@ def test_what_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="captions.csv and metadata.jsonl"):
         open_source(tmp_path)
     assert len(open_source({"path": tmp_path, "metadata": "metadata.jsonl"})) == 1
+
+
+@pytest.mark.parametrize("suffixes", [".xyz", ("xyz",), (".XYZ",), (".x.yz",), ("",), (7,)])
+def test_a_suffix_by_which_no_file_would_be_known_is_refused(suffixes):
+    with pytest.raises(ConfigError, match="register_source: suffixes of never must be a tuple of texts such as"):
+        register_source("never", JsonlSource, suffixes)
+    with pytest.raises(ConfigError, match="unknown kind of source 'never'"):
+        open_source({"kind": "never", "path": "."})

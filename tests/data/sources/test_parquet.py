@@ -1,5 +1,6 @@
 """Parquet tables give the same samples as what they were made from, by groups of rows; hostile ones give a sentence."""
 
+import base64
 import io
 import multiprocessing
 import pickle
@@ -107,6 +108,22 @@ def test_other_names_are_given_by_columns(write, pictures):
     assert "none of its columns ('主图, 卖点, text') has pictures" in refusal(path)
     with pytest.raises(ConfigError, match="no key of a row"):
         open_source({"path": path, "columns": {"picture": "主图"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "again"), [("image", "image"), ("Image", "image"), ("图片", "图片"), ("jpg", "jpg"), ("Bild", "Bild")]
+)
+def test_a_column_that_is_there_twice_is_refused(tmp_path, pictures, name, again):
+    columns = [pa.array(pictures), pa.array(captions()), pa.array(pictures)]
+    pq.write_table(pa.Table.from_arrays(columns, [name, "text", again]), tmp_path / "twice.parquet")
+    told = refusal({"path": tmp_path / "twice.parquet", **({"columns": {"image": name}} if name == "Bild" else {})})
+    assert f"has the column '{again}' twice" in told
+
+
+def test_base64_is_read_from_either_column(write, pictures):
+    coded = [str(base64.b64encode(data), "ascii") for data in pictures]
+    for name in ("image_base64", "image"):
+        assert open_source(write({name: coded, "text": captions()}))[3].image == pictures[3]
 
 
 def test_images_that_are_files_stay_in_the_folder(write, tmp_path, pictures):

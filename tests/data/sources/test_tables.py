@@ -199,24 +199,36 @@ def test_a_path_of_windows_whose_end_is_there_says_what_to_delete(photos):
         assert len(table(photos, f"image,text\n{path},x\n".replace(front, ""))[0].texts) == 1
 
 
+def test_no_end_of_a_path_of_windows_leads_out_of_the_folder(photos):
+    (photos.parent / "secret.jpg").write_bytes(b"")
+    for path in (r"C:\\etc\passwd", r"C:\..\secret.jpg"):
+        with pytest.raises(RowError) as caught:
+            table(photos, f"image,text\n{path},x\n")[0]
+        assert caught.value.fix.startswith("name the file relative to")
+
+
 @pytest.mark.parametrize(
     ("header", "hint"),
     [
         ("图片,商品说明", "rename '商品说明', or name"),
         ("图片,txt", "rename 'txt', or name"),
         ("图片,卖点", "add one, or name"),
+        ("商品图片描述,编号", "add one, or name"),
+        ("商品图片描述,商品主图片", "rename '商品主图片', or name"),
         ("photos\\b.jpg,一只猫", "it seems to be a row already"),
     ],
 )
-def test_a_header_without_captions_says_what_to_write(photos, header, hint):
+def test_a_header_without_pictures_or_captions_says_what_to_write(photos, header, hint):
     with pytest.raises(DataError) as caught:
         table(photos, f"{header}\na.jpg,x\n")
     assert f"; {hint}" in str(caught.value)
 
 
-def test_what_the_message_about_a_header_tells_can_be_given(photos):
+@pytest.mark.parametrize("name", ["t.csv", "2024: a, b #1.csv"])
+@pytest.mark.parametrize("column", ["商品说明", '"说明, 商品"', "说明: 长"])
+def test_what_the_message_about_a_header_tells_can_be_given(photos, name, column):
     with pytest.raises(DataError) as caught:
-        table(photos, "图片,商品说明\na.jpg,x\n")
+        table(photos, f"图片,{column}\na.jpg,x\n", name)
     assert "描述" in str(caught.value)
     option = str(caught.value).split("as in '")[1].removesuffix("'")
     assert texts(open_source(option)) == [("x",)]

@@ -6,6 +6,7 @@ import pytest
 from ernie_vil2.data.sources.base import Sample, Source
 from ernie_vil2.evaluation.benchmarks.counts import INCOMPARABLE
 from ernie_vil2.evaluation.compare.markdown import to_markdown
+from ernie_vil2.evaluation.compare.own_tables import size_told
 from ernie_vil2.evaluation.compare.page import page
 from ernie_vil2.evaluation.compare.tables import compare_runs
 from ernie_vil2.evaluation.embeddings import Embeddings
@@ -41,7 +42,7 @@ def embedded(source, seed=0):
         rng.normal(size=(COUNT, 6)).astype(np.float32),
         rng.normal(size=(2 * COUNT, 6)).astype(np.float32),
         owner,
-        image_ids=tuple(f"i{row}" for row in range(COUNT)),
+        image_ids=tuple(f"{source.name}#{row}" for row in range(COUNT)),
         text_keys=np.array(list(map(stable_hash, texts))),
         image_rows=np.arange(COUNT),
         text_rows=np.stack([owner, np.tile([0, 1], COUNT)], axis=1),
@@ -111,3 +112,9 @@ def test_so_many_equal_texts_leave_out_the_analysis_and_say_so(run, monkeypatch)
     assert run("plain", Own()).analysis is not None
     found = run("many", Own(shared=range(COUNT)))
     assert found.analysis is None and "left out" in found.results[0].notes[-1]
+
+
+@pytest.mark.parametrize("texts, worth", [(1, "100"), (12, "8.33"), (5000, "0.02")])
+def test_what_one_right_answer_is_worth_is_told_in_figures(texts, worth):
+    told = size_told(Result("own:a@standard", "retrieval", {}, {"images": 4, "texts": texts}))
+    assert f"is {worth} points" in told

@@ -2,6 +2,7 @@
 
 import os
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,10 +44,9 @@ class ParquetSource(JoinedSource):
 
     def describe(self) -> str:
         size = sum(part.file.stamp[0] for part in self.parts)
-        groups = len(self.shard_sizes())
+        groups = counted(len(self.shard_sizes()), "row group")
         files = f" of {len(self.parts):,} files" if len(self.parts) > 1 else ""
-        title = f"{groups:,} row group" + ("s" if groups > 1 else "")
-        return f"{self.name}: {counted(len(self), 'row')} in {title}{files}, {size / 1e6:,.1f} MB"
+        return f"{self.name}: {counted(len(self), 'row')} in {groups}{files}, {size / 1e6:,.1f} MB"
 
 
 class ParquetRows(Source):
@@ -68,7 +68,7 @@ class ParquetRows(Source):
         row = self._row(index, self.columns)
         key, image = picture_field(row, where)
         if not isinstance(image, bytes):
-            mapping = {**row, key: image}
+            mapping = {name: value for name, value in row.items() if name not in IMAGE_FIELDS} | {key: image}
             found = fields.sample(mapping, where, self.folder, self.allow_outside, self.prefix, self.space)
             return found if len(self.facts) == len(self.columns) else replace(found, id=self._id(row, index))
         if key == "image_base64":
@@ -124,18 +124,21 @@ class ParquetRows(Source):
 
     def _columns(self, named):
         """{our key: name of a column} of the columns that are read; DataError where there is no picture or caption."""
-        schema, where = self.file.schema, self.name
-        names = {}
-        for name in schema.names:
-            names.setdefault(name if name in named.named.values() else clean(name), name)
-            if schema.names.count(name) > 1 and clean(name) in (*KEYS, *named.named.values()):
-                raise DataError(f"{where}: the file has the column {name!r} twice; write it with one")
+        listed, where = self.file.schema.names, self.name
+
+        def as_known(name):
+            return name if name in named.named.values() else clean(name)
+
+        counts, names = Counter(map(as_known, listed)), {as_known(name): name for name in listed}
         for key, name in named.named.items():
             if name not in names:
                 close = nearest(name, names)
-                hint = f"did you mean {close!r}?" if close else f"it has {shorten(', '.join(schema.names))}"
+                hint = f"did you mean {close!r}?" if close else f"it has {shorten(', '.join(listed))}"
                 raise DataError(f"{where}: the file has no column {name!r}, which columns names for {key}; {hint}")
         found = dict(named.keys(names, where))
+        twice = [name for key, name in found.items() if key in (*KEYS, *ALIASES) and counts[as_known(name)] > 1]
+        if twice:
+            raise DataError(f"{where}: the file has the column {twice[0]!r} twice; write it with one")
         for name, key in ALIASES.items():
             if name in found and key not in found and (key == "id" or self._holds_bytes(found[name])):
                 found[key] = found[name]
@@ -146,7 +149,7 @@ class ParquetRows(Source):
         for kind, keys in (("pictures", IMAGE_FIELDS), ("captions", TEXT_KEYS)):
             if not set(keys) & set(found):
                 raise DataError(
-                    f"{where}: none of its columns ({shorten(', '.join(schema.names), 120)}) has {kind}; name the one "
+                    f"{where}: none of its columns ({shorten(', '.join(listed), 120)}) has {kind}; name the one "
                     f"that is meant by the option columns: {{{keys[0]}: NAME}}"
                 )
         return found

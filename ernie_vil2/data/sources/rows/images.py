@@ -67,15 +67,15 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
 def of_windows(value: str, where: str, folder: str | os.PathLike) -> RowError:
     """The error of an absolute path of Windows, which names what to take away where its end is a file of the folder."""
     parts = re.split(r"[\\/]", value)
-    ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
-    end = next((end for end in ends if end and os.path.isfile(os.path.join(folder, found_name(folder, end)))), None)
+    ends = ("/".join(parts[start:]) for start, first in enumerate(parts) if start and first not in ("", ".."))
+    end = next((end for end in ends if os.path.isfile(os.path.join(folder, found_name(folder, end)))), None)
     fix = "name the file relative to the folder of the table, as photos/a.jpg"
     if end:
-        fix = f"delete {quoted(value[: -len(end)])} from it, the rest is a file of the folder"
-    return RowError(where, "unusable image path", f"the image {quoted(value)} is an absolute path of Windows", fix)
+        fix = f"delete {to_copy(value[: -len(end)])} from it, the rest is a file of the folder"
+    return RowError(where, "unusable image path", f"the image {to_copy(value)} is an absolute path of Windows", fix)
 
 
-def quoted(path: str) -> str:
+def to_copy(path: str) -> str:
     """A path of Windows for a message, with each of its backslashes once, to be copied from there."""
     return shorten(path).replace("\\\\", "\\")
 
