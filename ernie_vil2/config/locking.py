@@ -5,7 +5,7 @@ from collections.abc import Collection
 from ..errors import ConfigError
 from .data import DataConfig
 from .model import PLAIN, ModelConfig
-from .towers import LIBRARIES
+from .towers import keyed_masks
 
 RANDOM = ("dropout", "drop_path", "patch_dropout")
 
@@ -39,6 +39,9 @@ def cache_fault(model: ModelConfig, data: DataConfig, views: Collection[str], ad
             return f"model.image_tower.{name} draws another one at every step; set it to 0"
     if getattr(tower, "batch_norm", "frozen") == "train":
         return "model.image_tower.batch_norm is train, so its statistics move; set it to frozen"
-    if tower.kind in LIBRARIES:
-        return f"what an image tower of kind {tower.kind} draws, only its library knows; take another kind"
+    if not keyed_masks(tower):
+        return (
+            f"an image tower of kind {tower.kind} may draw masks of its own or look at other images of a batch "
+            "(TowerKind.keyed_masks); take another kind"
+        )
     return None

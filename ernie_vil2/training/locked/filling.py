@@ -8,6 +8,7 @@ was interrupted. On a card whole batches are encoded, which are equal to roundin
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ TOLD_SECONDS = 60.0
 
 
 class Read(NamedTuple):
-    """A row that was looked at: crop is None where its embedding is there already, or where it is bad."""
+    """A row that was looked at: crop is None where its picture has an embedding or gets one, or where it is bad."""
 
     row: int
     digest: str = ""
@@ -144,18 +145,21 @@ class LockedImages:
 
     def _missing(self, rows: np.ndarray, stop: Callable[[], bool]) -> Iterator[tuple[str, np.ndarray]]:
         """(digest, embedding) of pictures that have none. In place of a bad row training takes the next good one, so
-        that is needed too."""
-        done, waiting = set(), rows.tolist()
+        that is needed too; of rows that share a picture, one has it encoded."""
+        done, made, waiting = set(), {}, rows.tolist()
         while waiting:
             done.update(waiting)
             bad: list[int] = []
-            yield from self.tower.encode_each(self._good(waiting, bad, stop))
+            yield from self.tower.encode_each(self._good(waiting, made, bad, stop))
             following = {(row + 1) % len(self.source) for row in bad}
             waiting = sorted(following - done)
 
-    def _good(self, rows: Iterable[int], bad: list[int], stop: Callable[[], bool]) -> Iterator[tuple]:
-        """(digest, crop) of what must be encoded, decoded by threads; `bad` gets the rows that cannot be used."""
-        for read in ordered_map(self._read, rows, thread_count(), ahead=2 * GPU_ROWS):
+    def _good(
+        self, rows: Iterable[int], made: dict[str, int], bad: list[int], stop: Callable[[], bool]
+    ) -> Iterator[tuple]:
+        """(digest, crop) of what must be encoded, decoded by threads; `made` gets {digest: its row}, `bad`
+        the rows that cannot be used."""
+        for read in ordered_map(partial(self._read, made=made), rows, thread_count(), ahead=2 * GPU_ROWS):
             if stop():
                 return
             if read.bad:
@@ -163,13 +167,14 @@ class LockedImages:
             elif read.crop is not None:
                 yield read.digest, read.crop
 
-    def _read(self, row: int) -> Read:
+    def _read(self, row: int, made: dict[str, int]) -> Read:
         try:
             sample = read_row(self.source, row)
             digest = content_digest(sample)
-            if self.kept.find(digest) is not None:
+            if digest in made or self.kept.find(digest) is not None:
                 return Read(row, digest)
-            return Read(row, digest, self.maker.make(sample, 0, row).pixels["image"])
+            crop = self.maker.make(sample, 0, row).pixels["image"]
+            return Read(row, digest, crop if made.setdefault(digest, row) == row else None)
         except DataError as error:
             if exhausted(error):
                 raise

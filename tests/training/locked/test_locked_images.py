@@ -1,6 +1,7 @@
-"""A run with kept embeddings is the plain run bit for bit, and looks at each picture once."""
+"""A run with kept embeddings is the plain run but for rounding, and looks at each picture once."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 
 from ernie_vil2.config.run import RunConfig
+from ernie_vil2.config.towers import KINDS
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.schema import build
-from ernie_vil2.training.locked import filling
+from ernie_vil2.training.locked import filling, tower
 from ernie_vil2.training.locked.filling import LockedImages
+from ernie_vil2.training.locked.tower import LockedTower
 from ernie_vil2.training.trainer import Trainer
 from tests.training.runs import arrays, different
 
@@ -90,19 +93,32 @@ def names(decoded):
     return sorted(Path(image).name for image in decoded if Path(image).name != FAILING)
 
 
-def records(folder):
+def figures(folder):
+    """Numbers of a run's log, but for times and memory."""
     lines = map(json.loads, (folder / "run/log.jsonl").read_text().splitlines())
     timed = {"reader_cost", "batch_cost", "ips", "eta", "time"}
     kept = [line for line in lines if line["kind"] in ("train", "valid")]
-    return [{k: v for k, v in line.items() if k not in timed and not k.endswith("_mb")} for line in kept]
+    return [
+        {k: v for k, v in line.items() if isinstance(v, (int, float)) and k not in timed and not k.endswith("_mb")}
+        for line in kept
+    ]
 
 
-def test_every_bit_is_that_of_the_plain_run_and_a_picture_is_decoded_once(photos, plain, tmp_path, decoded):
+def alike(one, two):
+    """The runs of two folders are equal but for rounding: how a product of a batch rounds depends on the processor."""
+    for step in (3, 6):
+        arrays_of_one, arrays_of_two = arrays(one, step), arrays(two, step)
+        assert list(arrays_of_one) == list(arrays_of_two)
+        for name, array in arrays_of_one.items():
+            if not name.endswith("attn.k.bias"):  # whose gradient is 0, so that AdamW steps by what rounding leaves
+                np.testing.assert_allclose(array, arrays_of_two[name], atol=1e-4, err_msg=name)
+    assert figures(one) == [pytest.approx(line, rel=1e-3) for line in figures(two)]
+
+
+def test_it_learns_what_the_plain_run_learns_and_a_picture_is_decoded_once(photos, plain, tmp_path, decoded):
     Trainer(config_of(photos, tmp_path)).run()
     assert len(names(decoded)) == 13 == len(set(names(decoded)))
-    for step in (3, 6):
-        assert different(arrays(plain, step), arrays(tmp_path, step)) == []
-    assert records(plain) == records(tmp_path)
+    alike(plain, tmp_path)
     decoded.clear()
     config = config_of(photos, tmp_path, optimizer={"lr": 1e-4, "warmup": 0})
     config.output = str(tmp_path / "again")
@@ -110,14 +126,26 @@ def test_every_bit_is_that_of_the_plain_run_and_a_picture_is_decoded_once(photos
     assert names(decoded) == []
 
 
-def test_loader_processes_find_them_and_a_run_goes_on_bit_for_bit(photos, plain, tmp_path, decoded):
+def test_loader_processes_find_them_and_a_run_goes_on_bit_for_bit(photos, tmp_path, decoded):
+    Trainer(config_of(photos, tmp_path / "alone")).run()
     config = config_of(photos, tmp_path, data={"workers": 1}, train={"steps": 6})
     Trainer(config).run()
     for path in (tmp_path / "run/checkpoints").glob("step-0000006*"):
         path.rename(tmp_path / path.name)
     decoded.clear()
     Trainer(config, "auto").run()
-    assert names(decoded) == [] and different(arrays(plain, 6), arrays(tmp_path, 6)) == []
+    assert names(decoded) == [] and different(arrays(tmp_path / "alone", 6), arrays(tmp_path, 6)) == []
+
+
+def test_rows_that_share_a_picture_have_it_encoded_once(photos, tmp_path, monkeypatch):
+    rows = (photos / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    (photos / "thrice.jsonl").write_text("\n".join(row for row in rows for _ in range(3)), encoding="utf-8")
+    encoded, encode = [], LockedTower.encode
+    monkeypatch.setattr(LockedTower, "encode", lambda self, crops: encoded.extend(crops) or encode(self, crops))
+    trainer = Trainer(config_of(photos, tmp_path, data={"train": str(photos / "thrice.jsonl")}))
+    assert trainer.locked.fill(np.arange(42), trainer._log(), lambda: False)
+    assert len(encoded) == 13 == len(trainer.locked.kept)
+    trainer.close()
 
 
 def test_a_picture_that_changed_is_encoded_again_and_the_others_are_not(photos, tmp_path, decoded):
@@ -182,6 +210,21 @@ def test_other_weights_or_other_pixels_have_embeddings_of_their_own(photos, tmp_
     assert len(folders) == 3 and {folder.parent for folder in folders} == {tmp_path / "kept"}
 
 
+def test_a_tower_of_a_users_own_has_others_when_its_code_changes_and_none_where_rows_depend(
+    photos, tmp_path, monkeypatch
+):
+    config, keys = config_of(photos, tmp_path), set()
+    trainer = Trainer(config)
+    for code in ("", "1", "2"):
+        monkeypatch.setattr(tower, "code_digest", lambda what, name, code=code: f"{what} {name} {code}")
+        keys.add(tower.tower_key(trainer.rig.model, config))
+    trainer.close()
+    assert len(keys) == 3
+    monkeypatch.setitem(KINDS, "vit", replace(KINDS["vit"], keyed_masks=False))
+    with pytest.raises(ConfigError, match="TowerKind.keyed_masks"):
+        config_of(photos, tmp_path)
+
+
 def test_a_disk_that_is_too_small_is_told_before_anything_is_encoded(photos, tmp_path, monkeypatch, decoded):
     monkeypatch.setattr(filling, "row_bytes", lambda width: 1 << 60)
     with pytest.raises(UserError, match="data.cache_folder"):
@@ -217,8 +260,7 @@ def test_keys_of_a_queue_come_from_them_too_unless_the_copy_has_another_tower(ph
     queue = {"negatives": {"kind": "queue", "size": 12, "momentum": 0.9}}
     for name, cached in (("plain", False), ("kept", True)):
         Trainer(config_of(photos, tmp_path / name, cached, objective=queue)).run()
-    assert different(arrays(tmp_path / "plain", 6), arrays(tmp_path / "kept", 6)) == []
-    assert records(tmp_path / "plain") == records(tmp_path / "kept")
+    alike(tmp_path / "plain", tmp_path / "kept")
     trainer = Trainer(config_of(photos, tmp_path / "other", objective=queue))
     first = trainer.rig.momentum.system.model.visual.parameters()[0]
     first.set_value(first + 1.0)
