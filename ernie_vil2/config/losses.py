@@ -37,4 +37,4 @@ def made_loss(name: str, settings: dict[str, Any]) -> Any:
         if settings:
             raise ConfigError(f"objective.settings has {', '.join(map(str, settings))}, but {name} has none; clear it")
         return None
-    return build(LOSSES[name], settings, "the configuration", "objective.settings")
+    return build(LOSSES[name], settings, f"objective.loss {name}", "objective.settings")

@@ -1,16 +1,16 @@
 """Losses of a user's own: what one answers, and how it becomes known (docs/extending.md)."""
 
 import dataclasses
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import paddle
 
 from ..config.losses import LOSSES
 from ..errors import ConfigError
 from ..plugins import remember
-from .comparison import Comparison
-from .gather import Share, gather_rows
+from .comparison import relations
 from .positives import Labels
 
 
@@ -34,17 +34,19 @@ class PairLoss(ABC):
         """[b]: the loss of every row.
 
         rows [b, D], columns [B, D]: L2-normalised, float32; b of this rank, B of the global batch. positive, negative:
-        bool [b, B]: columns that belong to a row and those that do not; neither where a sample lacks a view. A row may
-        have no negative; of one without a positive the value is not counted. scale: [1], exp of the temperature. Each
-        row's loss may depend on that row and the columns alone.
+        bool [b, B]: columns that belong to a row and those that do not; neither where a sample lacks a view. A row has
+        a positive, and may have no negative; one that lacks a view has every column as a positive, and its value is not
+        counted. scale: [1], exp of the temperature. Each row's loss may depend on that row and the columns alone.
         """
 
 
 def register_loss(name: str, builder: type[PairLoss]) -> None:
     """Make a loss known as `objective.loss: NAME`; ConfigError for a name that is taken, or what is no dataclass
-    derived from PairLoss."""
+    derived from PairLoss with a `__call__`."""
     if not (isinstance(builder, type) and issubclass(builder, PairLoss) and dataclasses.is_dataclass(builder)):
         raise ConfigError(f"register_loss: {name} must be a dataclass derived from PairLoss; write @dataclass above it")
+    if inspect.isabstract(builder):
+        raise ConfigError(f"register_loss: {name} must have a method __call__, as PairLoss describes it; add it")
     if LOSSES.get(name, builder) is not builder:
         raise ConfigError(f"register_loss: there is a loss {name} already; choose another name")
     LOSSES[name] = builder
@@ -53,21 +55,22 @@ def register_loss(name: str, builder: type[PairLoss]) -> None:
 
 def both_ways(
     loss: PairLoss,
-    sides: Sequence[Comparison],
+    pair: Sequence[str],
+    rule: str,
     labels: tuple[Labels, Labels],
-    embeds: tuple[paddle.Tensor, paddle.Tensor],
+    embeds: Mapping[str, paddle.Tensor],
+    every: Mapping[str, paddle.Tensor],
     scale: paddle.Tensor,
-    share: Share,
 ) -> paddle.Tensor:
-    """Scalar: half of both directions of a pair, summed over this rank's rows.
+    """Scalar: half of both directions of a pair of views, summed over this rank's rows.
 
-    sides: the Comparison of the first view with the second, and the other way around; labels: of rows and columns,
-    which both were made of; embeds: [b, D] of both views, of this rank.
+    rule: `objective.positives`; labels: of rows and columns; embeds {view: [b, D]}: of this rank, every {view: [B, D]}:
+    of all ranks.
     """
-    first, second = embeds
+    first, second = pair
     sums = [
-        one_way(loss, *comparison.relations(*labels), rows, gather_rows(columns, share), scale)
-        for comparison, rows, columns in ((sides[0], first, second), (sides[1], second, first))
+        one_way(loss, *relations(*labels, *views, rule), embeds[views[0]], every[views[1]], scale)
+        for views in ((first, second), (second, first))
     ]
     return (sums[0] + sums[1]) / 2.0
 
@@ -82,13 +85,14 @@ def one_way(
 ) -> paddle.Tensor:
     """Scalar: the losses of the rows [b, D] against the columns [B, D], summed; a row that lacks a view has none.
 
-    same, known: of `Comparison.relations`.
+    same, known: of `relations`. Such a row is given positives all the same: the logarithm of an empty sum would have no
+    number for a gradient, and none times 0 is none.
     """
-    found = loss(rows, columns, same, known & ~same, scale)
+    counted = same.any(1)
+    found = loss(rows, columns, same | ~counted.unsqueeze(1), known & ~same, scale)
     if tuple(found.shape) != (rows.shape[0],):
         raise ConfigError(
             f"the loss {type(loss).__name__} gave a tensor of shape {found.shape} for {rows.shape[0]} rows; it must "
             "give one number for each row"
         )
-    counted = same.any(1)
     return paddle.where(counted, found, paddle.zeros_like(found)).sum()
