@@ -5,7 +5,7 @@ checkpoint or environment makes anything be imported.
 """
 
 import hashlib
-import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -73,7 +73,7 @@ def load_plugin(name: str) -> None:
     if name in sys.modules:
         return
     top, folder = name.partition(".")[0], os.getcwd()
-    if top not in sys.modules and PathFinder.find_spec(top, [folder]) is not None and top != PACKAGE:
+    if top not in sys.modules and top != PACKAGE and is_of_folder(top, folder):
         if top in sys.stdlib_module_names:
             raise ConfigError(f"--plugin {name} has the name of a module of Python itself; rename {top}.py")
         find_in(folder, [top])
@@ -88,11 +88,24 @@ def load_plugin(name: str) -> None:
         ) from None
     except ConfigError as error:
         raise ConfigError(f"--plugin {name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(name, error) from error
+    if is_bare(sys.modules[name].__spec__):
+        raise ConfigError(f"--plugin {name} is a folder without __init__.py, which brings nothing; name a file in it")
 
 
-def failed(name: str, error: Exception) -> ConfigError:
+def is_of_folder(top: str, folder: str) -> bool:
+    """Whether a folder has a module or package of this name; a bare folder of it stands behind what is installed."""
+    found = PathFinder.find_spec(top, [folder])
+    return found is not None and (not is_bare(found) or importlib.util.find_spec(top) is None)
+
+
+def is_bare(spec: ModuleSpec | None) -> bool:
+    """Whether a module is a folder without a file of its own, which Python imports as an empty package."""
+    return spec is not None and spec.origin is None and spec.submodule_search_locations is not None
+
+
+def failed(name: str, error: BaseException) -> ConfigError:
     """The sentence on a module that did not come to its end."""
     trace, place = error.__traceback__, ""
     while trace is not None:

@@ -112,6 +112,31 @@ def test_a_file_beside_a_plugin_takes_no_librarys_place(tmp_path, monkeypatch):
         __import__("a_library_that_is_not_there")
 
 
+def test_a_folder_beside_it_takes_no_installed_plugins_place_and_alone_brings_nothing(tmp_path, monkeypatch):
+    for name in ("here/installed_plugin_of_a_test", "here/pictures_of_a_test", "site/installed_plugin_of_a_test"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "site/installed_plugin_of_a_test/__init__.py").write_text("VALUE = 5\n")
+    (tmp_path / "here/pictures_of_a_test/inside.py").write_text("VALUE = 7\n")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    load_plugins(["installed_plugin_of_a_test", "pictures_of_a_test.inside"])
+    assert sys.modules.pop("installed_plugin_of_a_test").VALUE == 5
+    assert sys.modules.pop("pictures_of_a_test.inside").VALUE == 7
+    del sys.modules["pictures_of_a_test"]
+    with pytest.raises(ConfigError, match="a folder without __init__.py"):
+        load_plugins(["pictures_of_a_test"])
+    del sys.modules["pictures_of_a_test"]
+
+
+def test_a_plugin_that_ends_the_process_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    (tmp_path / "leaving_plugin_of_a_test.py").write_text("import sys\n\nsys.exit(0)\n")
+    with pytest.raises(ConfigError, match="failed at leaving_plugin_of_a_test.py:3: SystemExit"):
+        load_plugins(["leaving_plugin_of_a_test"])
+
+
 def test_a_plugin_with_the_name_of_a_module_of_python_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "antigravity.py").write_text("")
