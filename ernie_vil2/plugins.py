@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
-from .messages import quoted
+from .messages import brief, quoted
 
 PACKAGE = __package__
 MOST_LETTERS = 200
@@ -133,6 +133,20 @@ def code_digest(what: str, name: str) -> str:
     module = sys.modules.get(origin(what, name) or "")
     path = getattr(module, "__file__", None)
     return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+
+
+def made_with(extra: Any, key: str) -> str:
+    """The end of a sentence on a model of which something is not known: the modules that it was made with, under a key
+    of what is kept with it, and that are not imported; "" where there are none."""
+    named = extra.get(key) if isinstance(extra, dict) else None
+    lacking = [name for name in named if name not in sys.modules] if is_names(named) else []
+    told = brief(" ".join(f"--plugin {name}" for name in lacking), 200)
+    return told and f"was made with {told}; give it again (in Python: ernie_vil2.load_plugins)"
+
+
+def is_names(value: Any) -> bool:
+    """Whether a value that a file holds is a list of texts."""
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def hint(what: str) -> str:

@@ -62,6 +62,12 @@ def test_a_tower_a_loss_and_a_source_are_trained_and_loaded_again(folder):
     assert found == {"kind": "convnext", "keys": True, "shapes": True}
     told = command(folder, "encode", "--model", "three", "--input", "valid.pq", *GIVEN[-2:], "--output", "x", status=1)
     assert "made with --plugin my_tower" in told.splitlines()[-1]
+    content = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps({**content, "system": "mine", "extra": {"plugins": ["my_tower", "my_system"]}}))
+    told = command(
+        folder, "encode", "--model", "three", "--input", "valid.pq", *GIVEN, "--output", "x", status=1
+    ).splitlines()[-1]
+    assert "is of the system 'mine' and was made with --plugin my_system;" in told
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ header of the weights. The header holds a CRC-32 of every tensor, which is compa
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from ..files.atomic import ASIDE, atomic_directory, sync_directory, synced_file
 from ..files.json_files import SETTINGS_BYTES, read_json
 from ..files.paths.patterns import foreign
 from ..files.text import ContentError, read_bytes
-from ..messages import brief, quoted
-from ..plugins import origin
+from ..messages import quoted
+from ..plugins import made_with, origin
 from . import release_layout
 from .formats.lazy_tensors import FLOATS, Float32View, TensorFile, printable, spec_of
 from .formats.paddle_file import refuse_stand_in_at
@@ -215,13 +215,14 @@ def refuse_unknown(path: Path, content: Mapping[str, Any], extra: Any) -> None:
     given = [content.get(f"{side}_tower") for side in SIDES]
     kinds = [tower["kind"] for tower in given if isinstance(tower, dict) and isinstance(tower.get("kind"), str)]
     unknown = [kind for kind in kinds if kind not in KINDS]
-    named = extra.get(PLUGINS) if isinstance(extra, dict) else None
-    if unknown and isinstance(named, list) and all(isinstance(name, str) for name in named):
-        told = brief(" ".join(f"--plugin {name}" for name in named), 200)
-        raise CheckpointError(
-            f"{path} has a tower of kind {quoted(unknown[0])} and was made with {told}; give it again (in Python: "
-            "ernie_vil2.load_plugins)"
-        )
+    if unknown and (told := made_with(extra, PLUGINS)):
+        raise CheckpointError(f"{path} has a tower of kind {quoted(unknown[0])} and {told}")
+
+
+def refuse_system(path: Path, name: str, known: Collection[str]) -> None:
+    """The same of a system that is none of the known ones."""
+    if name not in known and (told := made_with(read_json(path / CONFIG, most=SETTINGS_BYTES).get("extra"), PLUGINS)):
+        raise CheckpointError(f"{path} is of the system {quoted(name)} and {told}")
 
 
 def open_directory(path: Path) -> tuple[TensorFile, ModelConfig, Path]:

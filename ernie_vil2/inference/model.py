@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import paddle
 
-from ..checkpoints.model_directory import WEIGHTS, open_model
+from ..checkpoints.model_directory import WEIGHTS, open_model, refuse_system
 from ..data.images.inputs import AnyImage
 from ..data.images.limits import DEFAULT_LIMITS, Limits, limits_of
 from ..data.images.pixels import normalise, preprocess
@@ -19,7 +19,7 @@ from ..errors import CheckpointError, ConfigError
 from ..files.run_folder import told_model
 from ..messages import brief
 from ..models.dual_encoder import check_amount, fill, uninitialised
-from ..systems.registry import system_class
+from ..systems.registry import known_systems, system_class
 from ..threads import ordered_map, thread_count
 from .batch_sizes import CPU_BATCH, GPU_BATCH
 from .engines.tower_engines import TowerEngines, plan_engines
@@ -66,6 +66,7 @@ def load(
             f"the vocabulary {vocabulary} has {tokenizer.vocab_size} tokens but {path} embeds only "
             f"{rows}; give the vocabulary that belongs to these weights"
         )
+    refuse_system(Path(path), config.system, known_systems())
     system = system_class(config.system)
     plan = plan_engines(config, path, engine, precision, system.most_boxes(config))
     check_amount(system.parameters(config), state, path)
