@@ -48,7 +48,7 @@ def test_a_file_of_that_name_counts_before_a_recipe(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name, told", [("demoo", "did you mean demo?"), ("qqqq", "ernie-vil2 config lists")])
 def test_a_wrong_name_is_told_with_the_nearest(name, told):
-    with pytest.raises(ConfigError, match=f"{name}' is neither a file nor a recipe; .*{told[:12]}"):
+    with pytest.raises(ConfigError, match=f"^'{name}' is neither a file nor a recipe; .*{told[:12]}"):
         load_run(name)
 
 
