@@ -35,6 +35,8 @@ FOLDER = "image_embeddings"
 BLOCK_ROWS, BLOCK_SECONDS = 8192, 30.0
 """Pictures, and seconds of work, after which a block is written: what a kill may lose"""
 TOLD_SECONDS = 60.0
+LOOKS = 3
+"""Looks at the folder until all ranks see the same: another run writes a block in half a minute"""
 
 
 class Read(NamedTuple):
@@ -98,9 +100,7 @@ class LockedImages:
             raise fault or UserError("another rank could not encode its part of the images, its log says why")
         if any(self.ranks.any(stop())):
             return False
-        self.kept.read()
-        mark = self.kept.mark
-        if self.ranks.sum([mark])[0] != mark * self.ranks.size:
+        if not self._same_folder():
             raise UserError(
                 f"{self.kept.folder} is not the same folder to all ranks; set data.cache_folder to one on a disk that "
                 "their machines share"
@@ -108,6 +108,15 @@ class LockedImages:
         self.maker.kept = self.kept
         log.say(f"image embeddings: {len(self.kept):,} in {self.kept.folder}, images are not decoded or encoded again")
         return True
+
+    def _same_folder(self) -> bool:
+        """Look at the folder anew: whether all ranks see the same; again where another run wrote into it meanwhile."""
+        for _ in range(LOOKS):
+            self.kept.read()
+            mark = self.kept.mark
+            if not any(self.ranks.any(self.ranks.sum([mark])[0] != mark * self.ranks.size)):
+                return True
+        return False
 
     def _encode(self, rows: np.ndarray, log: RunLog | SilentLog, stop: Callable[[], bool]) -> None:
         """Encode what is missing of some rows."""

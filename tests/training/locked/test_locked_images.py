@@ -13,6 +13,7 @@ from ernie_vil2.config.towers import KINDS
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.schema import build
+from ernie_vil2.training.distributed import Ranks
 from ernie_vil2.training.locked import filling, tower
 from ernie_vil2.training.locked.filling import LockedImages
 from ernie_vil2.training.locked.tower import LockedTower
@@ -195,6 +196,35 @@ def test_what_a_kill_left_is_gone_on_with_and_damage_is_mended(photos, tmp_path,
     decoded.clear()
     assert trainer.locked.fill(np.arange(14), log, lambda: False)
     assert 1 <= len(names(decoded)) <= 2 and len(trainer.locked.kept) == 13
+    trainer.close()
+
+
+class Two(Ranks):
+    """The first of two ranks, whose other one sees another folder in its first `apart` looks."""
+
+    def __init__(self, apart):
+        super().__init__()
+        self.size, self.apart = 2, apart
+
+    def sum(self, values):
+        if values[0] < 2:
+            return np.asarray(values, np.float64)  # answers, which the other one gives as this one
+        self.apart -= 1
+        return 2.0 * np.asarray(values) + (self.apart >= 0)
+
+    def meet(self):
+        pass
+
+    wait = meet
+
+
+def test_another_run_may_write_while_ranks_look_at_the_folder_but_two_folders_are_refused(photos, tmp_path):
+    trainer = Trainer(config_of(photos, tmp_path))
+    trainer.locked.ranks = Two(1)
+    assert trainer.locked.fill(np.arange(14), trainer._log(), lambda: False)
+    trainer.locked.ranks = Two(9)
+    with pytest.raises(UserError, match="not the same folder to all ranks"):
+        trainer.locked.fill(np.arange(14), trainer._log(), lambda: False)
     trainer.close()
 
 
