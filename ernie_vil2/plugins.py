@@ -6,7 +6,7 @@ checkpoint or environment makes anything be imported.
 
 import contextlib
 import hashlib
-import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -77,7 +77,7 @@ def load_plugins(names: Iterable[str]) -> None:
 def load_plugin(name: str) -> None:
     """Import one module whose name is right; ConfigError where it brings nothing that was not known."""
     top, folder = name.partition(".")[0], os.getcwd()
-    there = PathFinder.find_spec(top, [folder]) if top != PACKAGE else None
+    there = found_in(folder, top) if top != PACKAGE else None
     if there is not None and top in sys.stdlib_module_names:
         raise ConfigError(f"--plugin {name} has the name of a module of Python itself; rename {top}.py")
     if there is not None and hidden(top, there):
@@ -111,6 +111,13 @@ def load_plugin(name: str) -> None:
             f"--plugin {name} registers no tower, loss, source or system that was not known before it; name the module "
             "that registers one, or leave it out"
         )
+
+
+def found_in(folder: str, top: str) -> ModuleSpec | None:
+    """The module or package of this name in a folder; a bare folder of it stands behind what is installed."""
+    found = PathFinder.find_spec(top, [folder])
+    bare = found is not None and found.origin is None
+    return None if bare and importlib.util.find_spec(top) is not None else found
 
 
 def hidden(top: str, there: ModuleSpec) -> bool:

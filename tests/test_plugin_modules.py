@@ -149,6 +149,16 @@ def test_a_file_beside_a_plugin_takes_no_librarys_place(folder):
         __import__("a_library_that_is_not_there")
 
 
+def test_a_bare_folder_takes_no_installed_plugins_place(folder, monkeypatch):
+    for name in ("here/installed_one", "site/installed_one"):
+        (folder / name).mkdir(parents=True)
+    write(folder / "site/installed_one", "__init__", LOSS + "register_loss('installed', Loss)\n")
+    monkeypatch.chdir(folder / "here")
+    monkeypatch.syspath_prepend(folder / "site")
+    load_plugins(["installed_one"])
+    assert "installed" in LOSSES
+
+
 def test_a_file_whose_name_is_that_of_an_imported_library_is_not_passed_over(folder, monkeypatch):
     write(folder, "taken_name", LOSS + "register_loss('taken_name', Loss)\n")
     library = ModuleType("taken_name")

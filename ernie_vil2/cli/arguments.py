@@ -53,7 +53,8 @@ class Parser(argparse.ArgumentParser):
         """Print what was wrong and what explains the command, in one line, and leave with 2."""
         message = brief(message, LONGEST - 160)
         end = "" if message.endswith("?") else ";"
-        self.exit(2, f"{self.prog}: error: {message}{end} `{self.prog} --help` has examples\n")
+        told = "has examples" if any(self.examples) else "explains it"
+        self.exit(2, f"{self.prog}: error: {message}{end} `{self.prog} --help` {told}\n")
 
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None

@@ -52,7 +52,7 @@ def dispatch(argv: list[str] | None = None) -> int | None:
     """Run the verb that the first argument names on the other arguments; its exit status, or 2 for wrong usage."""
     verb, *rest = (sys.argv[1:] if argv is None else argv) or [None]
     if verb in HELP and rest and rest[0] in modules():
-        verb, *rest = rest[0], "--help"
+        verb, *rest = *rest, "--help"
     if verb is None or verb in HELP:
         print(help_text())
         return 2 if verb is None else 0

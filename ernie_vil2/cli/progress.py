@@ -31,6 +31,11 @@ def rewrite(line: str, last: bool) -> None:
         sys.stderr.flush()
 
 
+def encoded(what: str) -> Callable[[int, int], None]:
+    """Function (done, all) that keeps one line on how many of something are encoded up to date."""
+    return lambda done, total: rewrite(f"encoded {done:,} of {total:,} {what}", done == total)
+
+
 def row_bar(total: int | None = None) -> Callable[[Iterable], Iterable]:
     """Function that wraps an iterator of rows in a progress bar. total: number of rows, where the iterator hides it."""
     from tqdm import tqdm

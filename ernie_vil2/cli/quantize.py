@@ -22,7 +22,7 @@ from ..inference.engines.int8_graph import check_installed
 from ..messages import brief, plain
 from ..runtime import import_paddle
 from .arguments import Parser, add_damaged, add_plugin, between, model_path
-from .progress import note, rewrite
+from .progress import encoded, note
 from .sources import SOURCE, opened
 from .stopping import stoppable
 
@@ -92,8 +92,9 @@ def main(argv: list[str] | None = None) -> None:
         given = {"image": items.images, "text": items.texts}
         graphs = quantization.quantize_towers(model, given, kinds, scratch, items.boxes if model.most_boxes else None)
         folders = {kind: folder for kind, (folder, _) in graphs.items()}
-        cost = int8_cost(model, folders, measured_on, args.keep, counter) if measured_on is not None else None
-        if cost:
+        cost = None
+        if measured_on is not None:
+            cost = int8_cost(model, folders, measured_on, args.keep, encoded("samples"))
             print(told(cost))
         for kind, (folder, calibrated) in graphs.items():
             kept = cost is None or kind in cost.kept
@@ -119,11 +120,6 @@ def measurable(model: Model, source: Source | None, keep: bool) -> Source | None
     else:
         why, fix = "the source has no captions", "give one that has them with --validate, or --keep to measure nothing"
     raise ConfigError(f"{why}, so that its recall cannot be measured; {fix}")
-
-
-def counter(done: int, total: int) -> None:
-    """One line on a terminal on how far measuring is."""
-    rewrite(f"encoded {done:,} of {total:,} samples", done == total)
 
 
 def told(cost: Int8Cost) -> str:

@@ -8,7 +8,6 @@ leaves pictures out: `folder:2021/上海 date:2021-05..2021-07 tag:cat -tag:dog 
 import argparse
 import json
 import re
-import shlex
 import shutil
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 import ernie_vil2
 
 from ..files.paths.names import SURROGATE
+from ..files.paths.program import typed
 from ..messages import plain
 from ..search.query.hit_page import hit_page
 from ..search.query.hit_table import hit_table
@@ -116,8 +116,7 @@ def main(argv: list[str] | None = None) -> None:
     nobody = hits.total == 0 and not args.filter and args.threshold is None
     tell(f"nothing was found, for the index has no {args.of}" if nobody else summary(hits))
     if any(hit.missing for hit in hits if isinstance(hit, Hit)):
-        command = f"ernie-vil2 index update {shlex.quote(args.index)}"
-        tell(f"some files are not there any more; {command} looks for where they are")
+        tell(f"some files are not there any more; {typed('index', 'update', args.index)} looks for where they are")
     if watched() and args.text and index.model:
         tell(index.model.engines.told("text"))
 

@@ -9,9 +9,9 @@ Status: 0 when done, 1 for what is wrong, the doctor's findings included, 130 af
 """
 
 import argparse
-import shlex
 import sys
 
+from ..files.paths.program import typed
 from ..messages import plain
 from ..runtime import import_paddle
 from .arguments import Parser, add_run
@@ -34,7 +34,7 @@ def again(options: argparse.Namespace) -> str:
     """The command that goes on with a run."""
     overrides = [part for override in options.override for part in ("-o", override)]
     plugins = [part for module in options.plugins for part in ("--plugin", module)]
-    return shlex.join(["ernie-vil2", "train", "-c", options.config, *overrides, *plugins, "--resume", "auto"])
+    return typed("train", "-c", options.config, *overrides, *plugins, "--resume", "auto")
 
 
 def parser() -> Parser:
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.check:
         from ..data.batches.views import check_views
 
-        check_views({view for pair in config.objective.pairs for view in pair[:2]}, config.data.augmentation)
+        check_views(config.objective.views(), config.data.augmentation)
         if config.model.system != PLAIN or config.model.settings or config.objective.second_caption == "same":
             import_paddle()
             from ..systems.registry import system_class

@@ -40,5 +40,8 @@ def cache_fault(model: ModelConfig, data: DataConfig, views: Collection[str], ad
     if getattr(tower, "batch_norm", "frozen") == "train":
         return "model.image_tower.batch_norm is train, so its statistics move; set it to frozen"
     if not keyed_masks(tower):
-        return f"what an image tower of kind {tower.kind} draws, only its own code knows; take another kind"
+        return (
+            f"an image tower of kind {tower.kind} may draw masks of its own or look at other images of a batch "
+            "(TowerKind.keyed_masks); take another kind"
+        )
     return None

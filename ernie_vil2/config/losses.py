@@ -18,12 +18,7 @@ def check_loss(name: str, settings: dict[str, Any], negatives: str) -> None:
         close = nearest(name, LOSSES)
         known = f"did you mean {close!r}?" if close else "known are " + ", ".join(LOSSES)
         raise ConfigError(f"objective.loss is {quoted(name)}; {known}; {hint('loss')}")
-    if negatives == "queue" and name == "sigmoid":
-        raise ConfigError(
-            "objective.loss sigmoid asks of every pair of a batch whether it belongs together, and has no use for "
-            "objective.negatives of kind queue; set loss: infonce, or negatives: batch"
-        )
-    if negatives == "queue" and LOSSES[name] is not None:
+    if negatives == "queue" and name != "infonce":
         raise ConfigError(
             f"objective.loss {name} compares the samples of a batch, and has no use for objective.negatives of kind "
             "queue; set loss: infonce, or negatives: batch"
@@ -37,4 +32,4 @@ def made_loss(name: str, settings: dict[str, Any]) -> Any:
         if settings:
             raise ConfigError(f"objective.settings has {', '.join(map(str, settings))}, but {name} has none; clear it")
         return None
-    return build(LOSSES[name], settings, "the configuration", "objective.settings")
+    return build(LOSSES[name], settings, f"objective.loss {name}", "objective.settings")

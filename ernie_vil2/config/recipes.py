@@ -35,4 +35,4 @@ def recipe_path(name: str | os.PathLike) -> Path:
         return path
     close = nearest(asked, names)
     hint = f"did you mean {close}?" if close else "ernie-vil2 config lists the recipes"
-    raise ConfigError(f"-c {quoted(str(name))} is neither a file nor a recipe; {hint}")
+    raise ConfigError(f"{quoted(str(name))} is neither a file nor a recipe; {hint}")

@@ -50,16 +50,6 @@ class Comparison:
                 apart = [paddle.masked_fill(logits, flags, ABSENT) for flags in (same, ~same)]
                 yield Tile(rows, columns, paddle.concat(apart), cast(same, kind))
 
-    def relations(self, rows: Labels, columns: Labels) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """bool [b, B] twice, of the labels that it was made of and does not keep: the positives, and all that may be
-        compared, where both have what they need."""
-        known = paddle.ones([len(rows), len(columns)], "bool")
-        for flags, axis in ((self.here, 1), (self.there, 0)):
-            if flags is not None:
-                known = known & flags.astype("bool").unsqueeze(axis)
-        same = positives(rows, columns, *self.views, self.rule)
-        return (paddle.to_tensor(same) if isinstance(same, np.ndarray) else same) & known, known
-
     def _same(self, i: int, j: int) -> paddle.Tensor | None:
         """bool [r, c]: the positives of a tile; None where there is none, which no card is asked."""
         rows, columns = self.rows[i], self.columns[j]
@@ -70,6 +60,17 @@ class Comparison:
         if not isinstance(same, np.ndarray):
             return same
         return paddle.to_tensor(same) if same.any() else None
+
+
+def relations(rows: Labels, columns: Labels, first: str, second: str, rule: str) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """bool [b, B] twice, in one piece: the positives, and all that may be compared, where both have both views."""
+    known = paddle.ones([len(rows), len(columns)], "bool")
+    for labels, axis in ((rows, 1), (columns, 0)):
+        flags = number(labels.having(first, second))
+        if flags is not None:
+            known = known & flags.astype("bool").unsqueeze(axis)
+    same = positives(rows, columns, first, second, rule)
+    return (paddle.to_tensor(same) if isinstance(same, np.ndarray) else same) & known, known
 
 
 def divided(labels: Labels, parts: Sequence[slice]) -> list[Labels]:

@@ -22,7 +22,7 @@ from .log_sums import SMALLEST
 from .negative_queue import NegativeQueue
 from .positives import Labels, device_labels
 from .queue_nce import Queried, queue_nce
-from .registry import PairLoss, both_ways
+from .registry import both_ways
 from .sigmoid import sigmoid_loss
 from .views import group_of
 
@@ -79,7 +79,11 @@ class ContrastiveObjective:
     ) -> list[paddle.Tensor]:
         """[scalar] of each pair, summed over this rank's rows: all samples of the batch against each other."""
         if self.own is not None:
-            return self._of_your_own(self.own, embeds, rows, columns, model, share)
+            every = gathered({view: embeds[view] for view in self.views}, share)
+            return [
+                both_ways(self.own, pair, self.rule, (rows, columns), embeds, every, model.logit_scale(group_of(*pair)))
+                for *pair, _ in self.pairs
+            ]
         every = gathered({view: embeds[view] for view in dict.fromkeys(second for _, second, _ in self.pairs)}, share)
         compared = [
             (Comparison(rows, columns, first, second, self.rule), embeds[first], every[second], group_of(first, second))
@@ -88,23 +92,6 @@ class ContrastiveObjective:
         if self.biased:
             return [sigmoid_loss(*item, model.logit_scale(group), model.logit_bias(group)) for *item, group in compared]
         return list(info_nce([(*item, model.logit_scale(group)) for *item, group in compared], share))
-
-    def _of_your_own(
-        self,
-        loss: PairLoss,
-        embeds: Mapping[str, paddle.Tensor],
-        rows: Labels,
-        columns: Labels,
-        model: nn.Layer,
-        share: Share,
-    ) -> list[paddle.Tensor]:
-        """[scalar] of each pair, half of both ways, summed over this rank's rows: a registered loss."""
-        found = []
-        for first, second, _ in self.pairs:
-            sides = [Comparison(rows, columns, *views, self.rule) for views in ((first, second), (second, first))]
-            scale = model.logit_scale(group_of(first, second))
-            found.append(both_ways(loss, sides, (rows, columns), (embeds[first], embeds[second]), scale, share))
-        return found
 
     def _against_queue(
         self, queue: NegativeQueue, embeds: Mapping[str, paddle.Tensor], rows: Labels, model: nn.Layer

@@ -3,15 +3,14 @@
 import dataclasses
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import paddle
 
 from ..config.losses import LOSSES
 from ..errors import ConfigError
 from ..plugins import remember, same_class
-from .comparison import Comparison
-from .gather import Share, gather_rows
+from .comparison import relations
 from .positives import Labels
 
 
@@ -35,9 +34,9 @@ class PairLoss(ABC):
         """[b]: the loss of every row.
 
         rows [b, D], columns [B, D]: L2-normalised, float32; b of this rank, B of the global batch. positive, negative:
-        bool [b, B]: columns that belong to a row and those that do not; neither where a sample lacks a view. A row may
-        have no negative; of one without a positive the value is not counted. scale: [1], exp of the temperature. Each
-        row's loss may depend on that row and the columns alone.
+        bool [b, B]: columns that belong to a row and those that do not; neither where a sample lacks a view. A row has
+        a positive, and may have no negative; one that lacks a view has every column as a positive, and its value is not
+        counted. scale: [1], exp of the temperature. Each row's loss may depend on that row and the columns alone.
         """
 
 
@@ -64,21 +63,22 @@ def register_loss(name: str, builder: type[PairLoss]) -> None:
 
 def both_ways(
     loss: PairLoss,
-    sides: Sequence[Comparison],
+    pair: Sequence[str],
+    rule: str,
     labels: tuple[Labels, Labels],
-    embeds: tuple[paddle.Tensor, paddle.Tensor],
+    embeds: Mapping[str, paddle.Tensor],
+    every: Mapping[str, paddle.Tensor],
     scale: paddle.Tensor,
-    share: Share,
 ) -> paddle.Tensor:
-    """Scalar: half of both directions of a pair, summed over this rank's rows.
+    """Scalar: half of both directions of a pair of views, summed over this rank's rows.
 
-    sides: the Comparison of the first view with the second, and the other way around; labels: of rows and columns,
-    which both were made of; embeds: [b, D] of both views, of this rank.
+    rule: `objective.positives`; labels: of rows and columns; embeds {view: [b, D]}: of this rank, every {view: [B, D]}:
+    of all ranks.
     """
-    first, second = embeds
+    first, second = pair
     sums = [
-        one_way(loss, *comparison.relations(*labels), rows, gather_rows(columns, share), scale)
-        for comparison, rows, columns in ((sides[0], first, second), (sides[1], second, first))
+        one_way(loss, *relations(*labels, *views, rule), embeds[views[0]], every[views[1]], scale)
+        for views in ((first, second), (second, first))
     ]
     return (sums[0] + sums[1]) / 2.0
 
@@ -93,14 +93,15 @@ def one_way(
 ) -> paddle.Tensor:
     """Scalar: the losses of the rows [b, D] against the columns [B, D], summed; a row that lacks a view has none.
 
-    same, known: of `Comparison.relations`.
+    same, known: of `relations`. Such a row is given positives all the same: the logarithm of an empty sum would have no
+    number for a gradient, and none times 0 is none.
     """
-    found = loss(rows, columns, same, known & ~same, scale)
+    counted = same.any(1)
+    found = loss(rows, columns, same | ~counted.unsqueeze(1), known & ~same, scale)
     shape = tuple(found.shape) if isinstance(found, paddle.Tensor) else None
     if shape != (rows.shape[0],):
         what = f"a {type(found).__name__}" if shape is None else f"a tensor of shape {list(shape)}"
         raise ConfigError(
             f"the loss {type(loss).__name__} gave {what} for {rows.shape[0]} rows; it must give one number for each row"
         )
-    counted = same.any(1)
     return paddle.where(counted, found, paddle.zeros_like(found)).sum()

@@ -61,7 +61,7 @@ class Guard:
                 return f"{self.skipped} steps in a row had a gradient that is not finite", f"{lower}, or train in bf16"
         if self.factor and len(self.losses) >= FEWEST:
             usual = median(self.losses)
-            if loss > self.factor * usual:
+            if loss > usual + (self.factor - 1) * abs(usual):  # a loss of a user's own may be below 0
                 text = f"the loss leapt to {loss:.4g} from a median of {usual:.4g} (train.spike is {self.factor:g})"
                 return text, f"{lower}, or raise train.spike"
         return None, None

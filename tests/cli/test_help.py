@@ -128,6 +128,7 @@ def test_a_mistake_is_told_by_the_verb_in_one_line(capsys, words, told):
     said = wrong(capsys, verb_module("data").parser(), words)
     assert said.startswith("ernie-vil2 data check: error: ") and told in said
     assert said.endswith("`ernie-vil2 data check --help` has examples\n")
+    assert wrong(capsys, verb_module("data").parser(), []).endswith("`ernie-vil2 data --help` explains it\n")
 
 
 def test_what_was_typed_is_cut_and_escaped(capsys):

@@ -120,3 +120,9 @@ def test_every_purpose_begins_with_one_of_its_verbs():
         program, verb, *rest = shlex.split(example)
         assert program == "ernie-vil2" and verb in verbs
         main.verb_module(verb).parser().parse_args(rest)
+
+
+def test_help_on_a_verb_of_a_verb_is_its_own(capsys):
+    with pytest.raises(SystemExit) as left:
+        main.dispatch(["help", "index", "build"])
+    assert left.value.code == 0 and capsys.readouterr().out.startswith("usage: ernie-vil2 index build ")

@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from ernie_vil2.cli import download, encode, progress
-from ernie_vil2.cli.eval import main as evaluation
 
 
 class Terminal(io.StringIO):
@@ -44,7 +43,7 @@ def everything():
     for done in (0, 5, 10):
         count(done, 10, 1)
     for done in (3, 6):
-        evaluation.counter("images and texts")(done, 6)
+        progress.encoded("images and texts")(done, 6)
 
 
 def test_a_line_is_rewritten_until_the_last_and_then_stays(terminal):

@@ -86,7 +86,7 @@ def test_what_an_index_does_not_have_is_told(here, capsys):
 def test_a_command_that_is_named_can_be_repeated(here, capsys):
     shutil.copytree("index", "my index")
     dispatch(["search", "my index", "红猫", "--k", "5"])
-    assert "; ernie-vil2 index update 'my index' looks" in capsys.readouterr().err
+    assert "ernie-vil2 index update 'my index' looks" in capsys.readouterr().err
 
 
 def test_json_has_everything_and_names_come_back(here, capsys):

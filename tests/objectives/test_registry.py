@@ -10,13 +10,13 @@ import pytest
 from ernie_vil2.config.losses import LOSSES
 from ernie_vil2.config.run import ObjectiveConfig
 from ernie_vil2.errors import ConfigError
-from ernie_vil2.objectives import registry
-from ernie_vil2.objectives.comparison import Comparison
 from ernie_vil2.objectives.contrastive import ContrastiveObjective
 from ernie_vil2.objectives.gather import divide
 from ernie_vil2.objectives.positives import Labels
 from ernie_vil2.objectives.registry import PairLoss, both_ways, register_loss
 from ernie_vil2.schema import document
+
+PAIR = "image", "caption"
 
 
 @dataclass
@@ -53,20 +53,15 @@ def expected(images, texts, present, margin):
 
 
 @pytest.mark.parametrize("present", [[True] * 6, [True, True, False, True, False, True]])
-def test_the_parts_of_ranks_add_up_to_the_loss_by_hand(monkeypatch, present):
+def test_the_parts_of_ranks_add_up_to_the_loss_by_hand(present):
     images, texts, whole = rows_of(0), rows_of(1), labels(present)
+    every = {"image": paddle.to_tensor(images), "caption": paddle.to_tensor(texts)}
     total = 0.0
     for rank in range(2):
         share = divide(6, 2, rank, 2)
         own = slice(share.start, share.start + share.rows)
-        every = {own_part.tobytes(): each for each in (images, texts) for own_part in (each[own],)}
-        monkeypatch.setattr(
-            registry, "gather_rows", lambda part, _, every=every: paddle.to_tensor(every[part.numpy().tobytes()])
-        )
-        held = whole.part(own), whole
-        sides = [Comparison(*held, *views, "by_id") for views in (("image", "caption"), ("caption", "image"))]
-        parts = [paddle.to_tensor(each[own]) for each in (images, texts)]
-        total += float(both_ways(Hinge(0.3), sides, held, tuple(parts), paddle.ones([1]), share))
+        parts = {view: each[own] for view, each in every.items()}
+        total += float(both_ways(Hinge(0.3), PAIR, "by_id", (whole.part(own), whole), parts, every, paddle.ones([1])))
     assert total == pytest.approx(expected(images, texts, present, 0.3), rel=1e-5)
 
 
@@ -96,8 +91,8 @@ def test_the_gradient_is_that_of_a_plain_graph_through_rows_and_columns():
             both = [Hinge(0.3)(*pair, same, ~same, None).sum() for pair in (leaves, leaves[::-1])]
             loss = (both[0] + both[1]) / 2
         else:
-            sides = [Comparison(*labelled, *views, "by_id") for views in (("image", "caption"), ("caption", "image"))]
-            loss = both_ways(Hinge(0.3), sides, labelled, tuple(leaves), paddle.ones([1]), divide(6))
+            views = dict(zip(PAIR, leaves, strict=True))
+            loss = both_ways(Hinge(0.3), PAIR, "by_id", labelled, views, views, paddle.ones([1]))
         loss.backward()
         found.append(np.stack([leaf.grad.numpy() for leaf in leaves]))
     assert np.linalg.norm(found[0] - found[1]) < 1e-5 * np.linalg.norm(found[1])
@@ -105,7 +100,7 @@ def test_the_gradient_is_that_of_a_plain_graph_through_rows_and_columns():
 
 def test_wrong_settings_names_and_classes_are_refused(monkeypatch):
     monkeypatch.setitem(LOSSES, "hinge", Hinge)
-    with pytest.raises(ConfigError, match="settings.margin is -1.0 but must be greater than 0"):
+    with pytest.raises(ConfigError, match="^objective.loss hinge: objective.settings.margin is -1.0 but must be"):
         ObjectiveConfig(loss="hinge", settings={"margin": -1.0})
     with pytest.raises(ConfigError, match="infonce has none"):
         ObjectiveConfig(settings={"margin": 1.0})
@@ -113,6 +108,8 @@ def test_wrong_settings_names_and_classes_are_refused(monkeypatch):
         register_loss("infonce", Hinge)
     with pytest.raises(ConfigError, match="must be a dataclass derived from PairLoss"):
         register_loss("other", dict)
+    with pytest.raises(ConfigError, match="other lacks __call__"):
+        register_loss("other", dataclass(type("Empty", (PairLoss,), {})))
 
 
 @pytest.mark.parametrize(("of", "said"), [(paddle.mean, r"a tensor of shape \[\]"), (float, "a float")])
@@ -121,7 +118,20 @@ def test_a_loss_of_the_wrong_shape_is_named(of, said):
         def __call__(self, *given):
             return of(super().__call__(*given).mean())
 
-    sides = [Comparison(labels([True] * 6), labels([True] * 6), "image", "caption", "by_id")] * 2
-    parts = [paddle.to_tensor(rows_of(seed)) for seed in (0, 1)]
+    embeds = {view: paddle.to_tensor(rows_of(seed)) for seed, view in enumerate(PAIR)}
     with pytest.raises(ConfigError, match=f"the loss Mean gave {said} for 6 rows; it must give one number"):
-        both_ways(Mean(), sides, (labels([True] * 6),) * 2, tuple(parts), paddle.ones([1]), divide(6))
+        both_ways(Mean(), PAIR, "by_id", (labels([True] * 6),) * 2, embeds, embeds, paddle.ones([1]))
+
+
+def test_samples_without_a_view_leave_the_gradient_of_a_logarithm_finite():
+    class CrossEntropy(Hinge):
+        def __call__(self, rows, columns, positive, negative, scale):
+            weights = paddle.exp(paddle.matmul(rows, columns, transpose_y=True))
+            own, other = ((weights * flags.astype("float32")).sum(1) for flags in (positive, negative))
+            return paddle.log(own + other) - paddle.log(own)
+
+    held = (labels([True, True, False, True, False, True]),) * 2
+    embeds = {view: paddle.to_tensor(rows_of(seed), stop_gradient=False) for seed, view in enumerate(PAIR)}
+    both_ways(CrossEntropy(), PAIR, "by_id", held, embeds, embeds, paddle.ones([1])).backward()
+    gradients = np.stack([value.grad.numpy() for value in embeds.values()])
+    assert np.isfinite(gradients).all() and not gradients[:, [2, 4]].any() and gradients[:, [0, 1, 3, 5]].all()

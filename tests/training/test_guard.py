@@ -36,6 +36,11 @@ def test_a_leap_over_the_median_stops_and_one_below_does_not(tmp_path):
     with pytest.raises(UserError, match="leapt to 3.1 .*train.spike is 3"):
         guard.check(20, 3.1, 1.0, BATCH)
     Guard(tmp_path, factor=0.0).check(20, 1e30, 1e30, BATCH)
+    below = Guard(tmp_path, factor=2.0)
+    for step in range(20):
+        below.check(step, -0.5, 1.0, BATCH)
+    with pytest.raises(UserError, match="leapt to 0.1"):
+        below.check(20, 0.1, 1.0, BATCH)
 
 
 def test_the_first_losses_are_no_leap(tmp_path):

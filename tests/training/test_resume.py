@@ -11,6 +11,7 @@ import pytest
 
 from ernie_vil2.config.load import load_run
 from ernie_vil2.errors import CheckpointError, ConfigError
+from ernie_vil2.files.paths.program import typed
 from ernie_vil2.schema import as_dict
 from ernie_vil2.training.checkpoint_scores import best_step
 from ernie_vil2.training.resume import check_size, compare, restore_parameters
@@ -271,7 +272,7 @@ def test_sigterm_saves_and_says_how_to_go_on(straight, tmp_path):
             break
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
-    assert f"go on with: ernie-vil2 train -c {path} --resume auto" in output
+    assert f"go on with: {typed('train', '-c', path, '--resume', 'auto')}" in output
     step = max(steps_logged(tmp_path))
     assert (tmp_path / f"run/checkpoints/step-{step:07d}/state.json").exists() and step < 8
     assert train("-c", path, "--resume", "auto").returncode == 0

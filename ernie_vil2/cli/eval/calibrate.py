@@ -17,7 +17,7 @@ from ...files.claim import Claims
 from ...files.json_files import write_json
 from ...messages import counted, plain
 from ..arguments import Parser, add_plugin, add_replace, between, model_path
-from ..progress import rewrite
+from ..progress import encoded
 
 if TYPE_CHECKING:
     from ...inference.model import Model
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     pairs = read_labelled(args.pairs)
     snapshot = open_snapshot(args.index) if args.index else None
     part = snapshot and snapshot.part("image")
-    vectors = PairVectors(Path(args.pairs).parent, loader(args, snapshot), part, counter)
+    vectors = PairVectors(Path(args.pairs).parent, loader(args, snapshot), part, encoded("pictures"))
     choice = choose(vectors.scores(pairs, args.of), pairs.same, args.precision)
     print(told(choice), flush=True)
     record = threshold_record(choice, args.of, snapshot.manifest.model if snapshot else {}, pairs.sha256)
@@ -100,11 +100,6 @@ def keep(folder: str, name: str, record: dict[str, Any]) -> None:
             raise DataError(f"{folder} was built anew with another model meanwhile; repeat the command")
         writer.set_threshold(name, record)
         writer.commit()
-
-
-def counter(done: int, total: int) -> None:
-    """Keep one line on a terminal up to date."""
-    rewrite(f"encoded {done:,} of {total:,} pictures", done == total)
 
 
 def told(choice: Choice) -> str:

@@ -16,13 +16,12 @@ from ...errors import nearest
 from ...evaluation import retrieval
 from ...evaluation.benchmarks import registry
 from ...evaluation.embeddings import read_embeddings
-from ...evaluation.encoding import Progress
 from ...evaluation.runs import results as runs
 from ...files.claim import Claims
 from ...files.json_files import write_json
 from ...messages import brief
 from ..arguments import Parser, add_damaged, add_engine, add_replace, model_path
-from ..progress import rewrite
+from ..progress import encoded
 from ..stopping import stoppable
 from . import benchmark, calibrate, compare, own_source
 
@@ -42,11 +41,6 @@ ernie-vil2 eval --model M --input SOURCE [--output RUN] [options]
        ernie-vil2 eval --embeddings PATH [--ids FILE] [--protocol P] [--json OUT]
        ernie-vil2 eval compare RUN... [--output DIR]
        ernie-vil2 eval calibrate INDEX --pairs FILE [--precision P]"""
-
-
-def counter(what: str = "samples") -> Progress:
-    """Function (done, all) that keeps one line on a terminal up to date."""
-    return lambda done, total: rewrite(f"encoded {done:,} of {total:,} {what}", done == total)
 
 
 def parser() -> Parser:
@@ -115,8 +109,8 @@ def main(argv: list[str] | None = None) -> None:
     claims.file(args.json)
     command = [sys.argv[0], *argv]
     if args.benchmark:
-        return benchmark.run(args, command, counter("images and texts"))
-    return measure(args) if args.embeddings else own_source.run(args, command, counter())
+        return benchmark.run(args, command, encoded("images and texts"))
+    return measure(args) if args.embeddings else own_source.run(args, command, encoded("samples"))
 
 
 def measure(args: argparse.Namespace) -> None:

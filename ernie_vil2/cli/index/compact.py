@@ -10,7 +10,7 @@ from ...search.store.summary import summary
 from ...search.store.writer import open_writer
 from ..progress import note
 from ..stopping import stoppable
-from .scanning import add_neighbours
+from .scanning import add_neighbours, most_memory
 
 MIB = 1 << 20
 
@@ -26,8 +26,7 @@ def run(options: argparse.Namespace) -> None:
     with open_writer(options.index) as writer:
         before = figures(writer.snapshot)
         after = figures(compact(writer))
-        memory = options.memory * 10**6 if options.memory else None
-        found = renew_neighbours(writer, options.type, memory, note)
+        found = renew_neighbours(writer, options.type, most_memory(options), note)
     rows, size, segments = (f"{old} to {new}" for old, new in zip(before, after, strict=True))
     print(plain(f"{options.index}: from {rows} rows, {size} MiB, {segments} segments"))
     print(*map(plain, found), sep="\n")

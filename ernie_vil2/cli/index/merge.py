@@ -9,7 +9,7 @@ from ...search.store.snapshot import open_snapshot
 from ...search.store.writer import open_writer
 from ..progress import note
 from ..stopping import stoppable
-from .scanning import add_neighbours
+from .scanning import add_neighbours, most_memory
 
 EXAMPLES = """
 ernie-vil2 index merge photos.index phone.index camera.index
@@ -22,8 +22,7 @@ def run(options: argparse.Namespace) -> None:
     others = [open_snapshot(other) for other in dict.fromkeys(options.others)]
     with open_writer(options.index) as writer:
         counts = merge(writer, others)
-        memory = options.memory * 10**6 if options.memory else None
-        found = renew_neighbours(writer, options.type, memory, note)
+        found = renew_neighbours(writer, options.type, most_memory(options), note)
         living = len(writer.snapshot.images)
     added, there = counted(counts["added"], "picture"), counted(counts["there"], "was", "were")
     told = f"{added} added, {there} there already, {living:,} now"

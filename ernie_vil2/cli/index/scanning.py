@@ -62,6 +62,11 @@ def add_neighbours(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--memory", type=megabytes, metavar="MB", help="most memory that it may take in a search")
 
 
+def most_memory(options: argparse.Namespace) -> int | None:
+    """Bytes that what finds neighbours may take, None where nobody said."""
+    return options.memory * 10**6 if options.memory else None
+
+
 def add_quiet(verb: argparse.ArgumentParser) -> None:
     """`--quiet`, for who calls a verb again and again."""
     verb.add_argument("--quiet", action="store_true", help="say nothing where nothing has changed, as for a timer")
@@ -111,7 +116,7 @@ def scanned(
     before = kept_state(writer)
     with StopRequest(STOPPING) as stop:
         report = scan(writer, places, encoder, ScanProgress(quiet=options.quiet), stop, patient)
-    memory = options.memory * 10**6 if options.memory else None
+    memory = most_memory(options)
     if options.quiet and kept_state(writer) == before:
         renew_neighbours(writer, options.type, memory)
         return report

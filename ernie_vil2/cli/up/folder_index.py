@@ -47,8 +47,8 @@ class FolderIndex:
         check_empty(self.folder)
         if not self.choice.path:
             raise ConfigError(
-                f"{name_text(str(self.folder))} is to be made, and no model is named; give --model M (`make demo` "
-                f"trains a small one, `{typed('download', '--list')}` lists published ones)"
+                f"{name_text(str(self.folder))} is to be made, and no model is named; give --model M "
+                f"(`{typed('demo')}` trains a small one, `{typed('download', '--list')}` lists published ones)"
             )
         if not os.path.exists(self.choice.path):
             raise ConfigError(f"{name_text(self.choice.path)}: there is no model; correct --model")

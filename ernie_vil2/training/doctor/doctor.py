@@ -63,9 +63,8 @@ def diagnose(config: RunConfig, say: Callable[[str], object] = lambda text: None
     """Five Lines for a RunConfig. Nothing is written but in a temporary folder; takes a minute or a few, which `say`
     is told at the start, and again when a step was timed.
 
-    Training is tried on one batch of at most 32 pairs on a CPU and 256 on a GPU, at the peak learning rate, in this
-    process alone; where that is not learnt, at other rates. Raises what Trainer raises for a configuration or a source
-    that cannot work at all.
+    Training is tried on one batch of at most 32 pairs on a CPU and 256 on a GPU, in this process alone, at the peak
+    learning rate and, where that does not learn it, at others. Raises what Trainer raises for what cannot work at all.
     """
     say(
         f"a minute or two, at most about {(LOADER_SECONDS + 2 * trial.PATIENCE) / 60:.0f}: batches are made, then up "
@@ -80,12 +79,13 @@ def diagnose(config: RunConfig, say: Callable[[str], object] = lambda text: None
             loader = trial.timed_batches(trainer)
             learning, reading = Learning(trainer, loader.batch), min(ROWS, len(trainer.source)) / loader.rate
             learning.run(timed=lambda left: say(f"about {duration(left + reading)} (h:mm:ss) more"))
+            after = memory()  # of these steps alone: other rates are tried with a second model
             subjects = [data_line(trainer, config), first_loss_line(trainer, learning)]
             tried = other_rates(config, learning, folder, say)
             return [
                 *subjects,
                 learning_line(learning, config, tried),
-                *(measured_lines(loader, learning, config, before) if learning.seconds else unmeasured_lines()),
+                *(measured_lines(loader, learning, config, before, after) if learning.seconds else unmeasured_lines()),
             ]
         finally:
             trainer.close()
@@ -186,12 +186,13 @@ def learning_line(learning: Learning, config: RunConfig, tried: Sequence[tuple[f
     return Line("one batch", False, f"{text}: {finding}; {hint}")
 
 
-def measured_lines(loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float]) -> list[Line]:
-    """The lines that need the speed of a step."""
-    now = memory()
+def measured_lines(
+    loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float], after: dict[str, float]
+) -> list[Line]:
+    """The lines that need the speed of a step; before, after: `memory()` before and after its steps."""
     saving = measured_saving(learning.trainer, learning)
     kept = saving if config.data.cache_locked else None
-    lines = [loader_line(loader, learning, config, kept), cost_line(loader, learning, config, before, now)]
+    lines = [loader_line(loader, learning, config, kept), cost_line(loader, learning, config, before, after)]
     if saving is not None:
         lines[1].text += f"; {saving_clause(saving, config, loader, learning)}"
     return lines
@@ -232,15 +233,15 @@ def loader_line(loader: Loading, learning: Learning, config: RunConfig, kept: Sa
 
 
 def cost_line(
-    loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float], now: dict[str, float]
+    loader: Loading, learning: Learning, config: RunConfig, before: dict[str, float], after: dict[str, float]
 ) -> Line:
-    """Memory and time of the whole run in one process; before, now: `memory()` before and after its steps."""
+    """Memory and time of the whole run in one process; before, after: `memory()` before and after its steps."""
     train, device = config.train, current_device()
     hours = train.steps * train.batch_size / min(learning.rate, loader.rate * max(config.data.workers, 1))
     name = memory_name(device)
     rig, negatives = learning.trainer.rig, config.objective.negatives
     fixed = before[f"{name}_mb"] + BYTES_PER_PARAMETER * rig.parameter_count / 2**20
-    of_pair = max(now[f"{name}_peak_mb"] - fixed, 0.0) / len(learning.batch)
+    of_pair = max(after[f"{name}_peak_mb"] - fixed, 0.0) / len(learning.batch)
     apart = "validation"
     if isinstance(negatives, QueueNegatives):
         apart += " and the pass that encodes keys"

@@ -17,16 +17,18 @@ def try_rates(
 ) -> list[tuple[float, int | None]]:
     """[(rate, steps until the batch was learnt, or None)], up to the first that learns; each may take `seconds`."""
     found = []
-    for factor in factors:
+    own = config.optimizer.lr
+    rates = dict.fromkeys(float(f"{min(factor * own, 1.0):.2g}") for factor in factors)
+    for rate in (rate for rate in rates if rate != own):
         changed = copy.deepcopy(config)
-        changed.optimizer.lr = float(f"{min(factor * config.optimizer.lr, 1.0):.2g}")
-        trainer = Trainer(trial(changed, folder / f"rate-{factor:g}"), ranks=Ranks())
+        changed.optimizer.lr = rate
+        trainer = Trainer(trial(changed, folder / f"rate-{rate:g}"), ranks=Ranks())
         try:
             other = Learning(trainer, learning.batch)
             other.run(seconds)
         finally:
             trainer.close()
-        found.append((changed.optimizer.lr, None if other.error or other.leapt() else other.learnt()))
+        found.append((rate, None if other.error or other.leapt() else other.learnt()))
         if found[-1][1] is not None:
             break
     return found

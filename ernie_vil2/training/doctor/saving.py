@@ -9,6 +9,7 @@ import numpy as np
 
 from ...config.locking import cache_fault
 from ...config.run import RunConfig
+from ...errors import UserError
 from ...threads import thread_count
 from ..locked.tower import LockedTower, learning_of_tower
 from ..trainer import Trainer
@@ -33,7 +34,7 @@ class Saving:
 
 def measured_saving(trainer: Trainer, learning: Learning) -> Saving | None:
     """Further steps on the batch with embeddings instead of pixels; None where an image has no single embedding, or
-    where the steps of the batch went wrong."""
+    where the steps of the batch, or these, went wrong."""
     config, rig, batch = trainer.config, trainer.rig, learning.batch
     fault = cache_fault(config.model, config.data, config.objective.views(), config.lora.adapted())
     if fault or learning.error or learning_of_tower(rig.model, rig.freezer):
@@ -45,8 +46,11 @@ def measured_saving(trainer: Trainer, learning: Learning) -> Saving | None:
     rig.model.train()
     kept = dataclasses.replace(batch, pixels={}, embeds={"image": np.stack([embeds[row] for row in range(len(batch))])})
     seconds = []
-    for number in range(rig.done, rig.done + STEPS):
-        began = time.perf_counter()
-        rig.step(kept, number)
-        seconds.append(time.perf_counter() - began)
+    try:
+        for number in range(rig.done, rig.done + STEPS):
+            began = time.perf_counter()
+            rig.step(kept, number)
+            seconds.append(time.perf_counter() - began)
+    except UserError:
+        return None
     return Saving(len(batch) / statistics.median(seconds[2:]), encoding)

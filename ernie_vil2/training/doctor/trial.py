@@ -130,14 +130,14 @@ class Learning:
         """
         objective = self.trainer.config.objective
         least = self.expected()[1] if objective.loss == "infonce" else 0.0
-        enough = least + LEARNT * max(self.losses[0] - least, 1e-9)
+        enough = self.losses[0] - (1 - LEARNT) * abs(self.losses[0] - least)  # a loss of a user's own may be below 0
         if min(self.losses[-3:]) > enough:
             return None
         return next(step for step in range(1, len(self.losses) + 1) if self.losses[step - 1] <= enough)
 
     def leapt(self) -> bool:
         """Whether the loss rose, or the weights moved by as much as they are."""
-        return self.moved > MOST_MOVED or max(self.losses) > 1.05 * self.losses[0]
+        return self.moved > MOST_MOVED or max(self.losses) > self.losses[0] + 0.05 * abs(self.losses[0])
 
     def hopeless(self) -> str | None:
         """Why nothing can be learnt of the batch, and what to do; None where something can."""

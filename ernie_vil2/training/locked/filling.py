@@ -8,6 +8,7 @@ was interrupted. On a card whole batches are encoded, which are equal to roundin
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,10 +35,12 @@ FOLDER = "image_embeddings"
 BLOCK_ROWS, BLOCK_SECONDS = 8192, 30.0
 """Pictures, and seconds of work, after which a block is written: what a kill may lose"""
 TOLD_SECONDS = 60.0
+LOOKS = 3
+"""Looks at the folder until all ranks see the same: another run writes a block in half a minute"""
 
 
 class Read(NamedTuple):
-    """A row that was looked at: crop is None where its embedding is there already, or where it is bad."""
+    """A row that was looked at: crop is None where its picture has an embedding or gets one, or where it is bad."""
 
     row: int
     digest: str = ""
@@ -96,9 +99,7 @@ class LockedImages:
             raise fault or UserError("another rank could not encode its part of the images, its log says why")
         if any(self.ranks.any(stop())):
             return False
-        self.kept.read()
-        mark = self.kept.mark
-        if self.ranks.sum([mark])[0] != mark * self.ranks.size:
+        if not self._same_folder():
             raise UserError(
                 f"{self.kept.folder} is not the same folder to all ranks; set data.cache_folder to one on a disk that "
                 "their machines share"
@@ -106,6 +107,15 @@ class LockedImages:
         self.maker.kept = self.kept
         log.say(f"image embeddings: {len(self.kept):,} in {self.kept.folder}, images are not decoded or encoded again")
         return True
+
+    def _same_folder(self) -> bool:
+        """Look at the folder anew: whether all ranks see the same; again where another run wrote into it meanwhile."""
+        for _ in range(LOOKS):
+            self.kept.read()
+            mark = self.kept.mark
+            if not any(self.ranks.any(self.ranks.sum([mark])[0] != mark * self.ranks.size)):
+                return True
+        return False
 
     def _encode(self, rows: np.ndarray, log: RunLog | SilentLog, stop: Callable[[], bool]) -> None:
         """Encode what is missing of some rows."""
@@ -143,18 +153,21 @@ class LockedImages:
 
     def _missing(self, rows: np.ndarray, stop: Callable[[], bool]) -> Iterator[tuple[str, np.ndarray]]:
         """(digest, embedding) of pictures that have none. In place of a bad row training takes the next good one, so
-        that is needed too."""
-        done, waiting = set(), rows.tolist()
+        that is needed too; of rows that share a picture, one has it encoded."""
+        done, made, waiting = set(), {}, rows.tolist()
         while waiting:
             done.update(waiting)
             bad: list[int] = []
-            yield from self.tower.encode_each(self._good(waiting, bad, stop))
+            yield from self.tower.encode_each(self._good(waiting, made, bad, stop))
             following = {(row + 1) % len(self.source) for row in bad}
             waiting = sorted(following - done)
 
-    def _good(self, rows: Iterable[int], bad: list[int], stop: Callable[[], bool]) -> Iterator[tuple]:
-        """(digest, crop) of what must be encoded, decoded by threads; `bad` gets the rows that cannot be used."""
-        for read in ordered_map(self._read, rows, thread_count(), ahead=2 * GPU_ROWS):
+    def _good(
+        self, rows: Iterable[int], made: dict[str, int], bad: list[int], stop: Callable[[], bool]
+    ) -> Iterator[tuple]:
+        """(digest, crop) of what must be encoded, decoded by threads; `made` gets {digest: its row}, `bad`
+        the rows that cannot be used."""
+        for read in ordered_map(partial(self._read, made=made), rows, thread_count(), ahead=2 * GPU_ROWS):
             if stop():
                 return
             if read.bad:
@@ -162,13 +175,14 @@ class LockedImages:
             elif read.crop is not None:
                 yield read.digest, read.crop
 
-    def _read(self, row: int) -> Read:
+    def _read(self, row: int, made: dict[str, int]) -> Read:
         try:
             sample = read_row(self.source, row)
             digest = content_digest(sample)
-            if self.kept.find(digest) is not None:
+            if digest in made or self.kept.find(digest) is not None:
                 return Read(row, digest)
-            return Read(row, digest, self.maker.make(sample, 0, row).pixels["image"])
+            crop = self.maker.make(sample, 0, row).pixels["image"]
+            return Read(row, digest, crop if made.setdefault(digest, row) == row else None)
         except DataError as error:
             if exhausted(error):
                 raise

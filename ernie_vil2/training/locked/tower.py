@@ -43,11 +43,12 @@ def learning_of_tower(model: nn.Layer, freezer: Freezer) -> list[str]:
 
 
 def tower_key(model: nn.Layer, config: RunConfig) -> str:
-    """Hexadecimal digest of what an embedding depends on beside the image: weights, settings of the tower, pixel
-    profile, precision and device."""
+    """Hexadecimal digest of what an embedding depends on beside the image: weights, settings of the tower and the code
+    of one of a user's own, pixel profile, precision and device."""
     train = config.train
     settings = {
         "tower": as_dict(config.model.image_tower),
+        "code": code_digest("tower", config.model.image_tower.kind),
         "pixels": as_dict(config.model.pixels),
         "damaged": config.data.damaged,
         "precision": [train.precision, train.amp_level if train.precision != "fp32" else ""],

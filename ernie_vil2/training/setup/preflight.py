@@ -129,8 +129,7 @@ def check_draws(what: str, tower: Tower, layers: Iterable[nn.Layer]) -> None:
 
 def check_second_caption(config: RunConfig) -> None:
     """Refuse a caption beside itself where nothing tells both apart."""
-    views = {view for pair in config.objective.pairs for view in pair[:2]}
-    same = config.objective.second_caption == "same" and {"caption", "caption'"} <= views
+    same = config.objective.second_caption == "same" and {"caption", "caption'"} <= config.objective.views()
     if same and not system_class(config.model.system).masks_texts(config.model):
         raise ConfigError(
             "objective.second_caption is same, but nothing is dropped from texts, so caption' would be caption bit for "

@@ -55,7 +55,7 @@ def test_a_folder_may_have_the_name_of_an_option(place):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("photos", "photos.index is to be made, and no model is named; give --model M .*make demo"),
+        ("photos", "photos.index is to be made, and no model is named; give --model M .*ernie-vil2 demo` trains"),
         ("photos --model nowhere", "nowhere: there is no model; correct --model"),
         ("nowhere --model model", "no such file or folder"),
         ("photos/0/0.png --model model", "is one picture; give the folder"),

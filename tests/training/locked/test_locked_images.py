@@ -1,6 +1,7 @@
 """A run with kept embeddings is the plain run up to rounding, repeats bit for bit, and looks at each picture once."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,11 +9,14 @@ import numpy as np
 import pytest
 
 from ernie_vil2.config.run import RunConfig
+from ernie_vil2.config.towers import KINDS
 from ernie_vil2.data.batches.views import ViewMaker
 from ernie_vil2.errors import ConfigError, UserError
 from ernie_vil2.schema import build
-from ernie_vil2.training.locked import filling
+from ernie_vil2.training.distributed import Ranks
+from ernie_vil2.training.locked import filling, tower
 from ernie_vil2.training.locked.filling import LockedImages
+from ernie_vil2.training.locked.tower import LockedTower
 from ernie_vil2.training.trainer import Trainer
 from tests.training.runs import arrays, different
 
@@ -102,7 +106,10 @@ def records(folder):
     lines = map(json.loads, (folder / "run/log.jsonl").read_text().splitlines())
     timed = {"reader_cost", "batch_cost", "ips", "eta", "time"}
     kept = [line for line in lines if line["kind"] in ("train", "valid")]
-    return [{k: v for k, v in line.items() if k not in timed and not k.endswith("_mb")} for line in kept]
+    return [
+        {k: v for k, v in line.items() if isinstance(v, (int, float)) and k not in timed and not k.endswith("_mb")}
+        for line in kept
+    ]
 
 
 def close(one, other):
@@ -133,6 +140,17 @@ def test_loader_processes_find_them_and_a_run_goes_on_bit_for_bit(photos, kept, 
     decoded.clear()
     Trainer(config, "auto").run()
     assert names(decoded) == [] and different(arrays(kept, 6), arrays(tmp_path, 6)) == []
+
+
+def test_rows_that_share_a_picture_have_it_encoded_once(photos, tmp_path, monkeypatch):
+    rows = (photos / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    (photos / "thrice.jsonl").write_text("\n".join(row for row in rows for _ in range(3)), encoding="utf-8")
+    encoded, encode = [], LockedTower.encode
+    monkeypatch.setattr(LockedTower, "encode", lambda self, crops: encoded.extend(crops) or encode(self, crops))
+    trainer = Trainer(config_of(photos, tmp_path, data={"train": str(photos / "thrice.jsonl")}))
+    assert trainer.locked.fill(np.arange(42), trainer._log(), lambda: False)
+    assert len(encoded) == 13 == len(trainer.locked.kept)
+    trainer.close()
 
 
 def test_a_picture_that_changed_is_encoded_again_and_the_others_are_not(photos, tmp_path, decoded):
@@ -185,6 +203,35 @@ def test_what_a_kill_left_is_gone_on_with_and_damage_is_mended(photos, tmp_path,
     trainer.close()
 
 
+class Two(Ranks):
+    """The first of two ranks, whose other one sees another folder in its first `apart` looks."""
+
+    def __init__(self, apart):
+        super().__init__()
+        self.size, self.apart = 2, apart
+
+    def sum(self, values):
+        if values[0] < 2:
+            return np.asarray(values, np.float64)  # answers, which the other one gives as this one
+        self.apart -= 1
+        return 2.0 * np.asarray(values) + (self.apart >= 0)
+
+    def meet(self):
+        pass
+
+    wait = meet
+
+
+def test_another_run_may_write_while_ranks_look_at_the_folder_but_two_folders_are_refused(photos, tmp_path):
+    trainer = Trainer(config_of(photos, tmp_path))
+    trainer.locked.ranks = Two(1)
+    assert trainer.locked.fill(np.arange(14), trainer._log(), lambda: False)
+    trainer.locked.ranks = Two(9)
+    with pytest.raises(UserError, match="not the same folder to all ranks"):
+        trainer.locked.fill(np.arange(14), trainer._log(), lambda: False)
+    trainer.close()
+
+
 def test_other_weights_or_other_pixels_have_embeddings_of_their_own(photos, tmp_path):
     folders = set()
     for number, sections in enumerate([{}, {"model": {"seed": 1}}, {"data": {"damaged": "keep"}}]):
@@ -195,6 +242,21 @@ def test_other_weights_or_other_pixels_have_embeddings_of_their_own(photos, tmp_
         folders.add(trainer.locked.kept.folder)
         trainer.close()
     assert len(folders) == 3 and {folder.parent for folder in folders} == {tmp_path / "kept"}
+
+
+def test_a_tower_of_a_users_own_has_others_when_its_code_changes_and_none_where_rows_depend(
+    photos, tmp_path, monkeypatch
+):
+    config, keys = config_of(photos, tmp_path), set()
+    trainer = Trainer(config)
+    for code in ("", "1", "2"):
+        monkeypatch.setattr(tower, "code_digest", lambda what, name, code=code: f"{what} {name} {code}")
+        keys.add(tower.tower_key(trainer.rig.model, config))
+    trainer.close()
+    assert len(keys) == 3
+    monkeypatch.setitem(KINDS, "vit", replace(KINDS["vit"], keyed_masks=False))
+    with pytest.raises(ConfigError, match="TowerKind.keyed_masks"):
+        config_of(photos, tmp_path)
 
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_encoded(photos, tmp_path, monkeypatch, decoded):
