@@ -10,7 +10,8 @@ import numpy as np
 from ...config.locking import cache_fault
 from ...config.run import RunConfig
 from ...threads import thread_count
-from ..locked.tower import LockedTower, learning_of_tower
+from ..locked.tower import LockedTower
+from ..optimization.freeze import learning_of_tower
 from ..trainer import Trainer
 from .trial import Learning, Loading
 
