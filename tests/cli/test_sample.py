@@ -60,3 +60,23 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path, capsys):
         with pytest.raises(ConfigError, match="not a sample with nothing else in it, so it is not replaced"):
             sample.main([str(tmp_path / "mine"), *more])
     assert (tmp_path / "mine/notes.txt").read_text() == "mine"
+
+
+def test_what_a_user_put_into_a_sample_is_no_loss(tmp_path):
+    target = tmp_path / "mine"
+    sample.main([str(target)])
+    (target / "photos/my own.jpg").write_bytes(b"mine")
+    for more in ([], ["--replace"]):
+        with pytest.raises(ConfigError, match="not a sample with nothing else in it"):
+            sample.main([str(target), *more])
+    (target / "photos/my own.jpg").unlink()
+    before = (target / "train.jsonl").read_bytes()
+    (target / "train.jsonl").write_bytes(b"mine")
+    with pytest.raises(ConfigError, match="in which train.jsonl was changed, .* --replace"):
+        sample.main([str(target)])
+    assert (target / "train.jsonl").read_bytes() == b"mine"
+    sample.main([str(target), "--replace"])
+    assert (target / "train.jsonl").read_bytes() == before
+    next((target / "photos").iterdir()).unlink()
+    sample.main([str(target)])  # what is gone is no loss
+    assert len(list((target / "photos").iterdir())) == 12
