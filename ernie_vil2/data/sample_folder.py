@@ -39,9 +39,8 @@ def is_sample(path: Path) -> bool:
 
 def changed(path: Path) -> list[str]:
     """Files of a sample that are no longer as they were written, by name; those that are gone are no loss."""
-    return [
-        name for name, digest in written(path).items() if (path / name).exists() and digest != sha256_of(path / name)
-    ]
+    there = {name: digest for name, digest in written(path).items() if (path / name).is_file()}
+    return [name for name, digest in there.items() if digest != sha256_of(path / name)]
 
 
 def written(path: Path) -> dict[str, str]:
