@@ -45,4 +45,5 @@ def main(argv: list[str] | None = None) -> None:
     write_sample(options.folder)
     folder = name_text(options.folder)
     print(f"wrote {PICTURES} pictures to {folder}: {', '.join(FILES)}; try")
-    print(NEXT.format(folder=shlex.quote(options.folder)))
+    place = f"./{options.folder}" if options.folder.startswith("-") else options.folder  # `cd -x` would be an option
+    print(NEXT.format(folder=shlex.quote(place)))

@@ -1,5 +1,7 @@
 """`sample`: the same files each time, in every form that a user may have, and nothing of a user replaced."""
 
+import subprocess
+
 import pytest
 
 from ernie_vil2.cli import sample
@@ -60,6 +62,15 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path, capsys):
         with pytest.raises(ConfigError, match="not a sample with nothing else in it, so it is not replaced"):
             sample.main([str(tmp_path / "mine"), *more])
     assert (tmp_path / "mine/notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["我的 图片", "-x", "it's $HOME"])
+def test_the_printed_lines_lead_into_the_folder_whatever_its_name(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sample.main(["--", name])
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("cd "))
+    done = subprocess.run(["sh", "-c", f"{line} && ls"], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {*FILES, "sample.json"}
 
 
 def test_what_a_user_put_into_a_sample_is_no_loss(tmp_path):
