@@ -2,7 +2,7 @@
 
 import sys
 
-from ..config.recipes import recipe_names, recipe_path
+from ..config.recipes import recipe, recipe_names
 from ..files.paths.program import typed
 from ..files.text import read_lines, read_text
 from .arguments import Parser
@@ -16,7 +16,7 @@ ernie-vil2 config demo > my.yaml
 
 def title(name: str) -> str:
     """The first line of a recipe's head, which says what it is for."""
-    return read_lines(recipe_path(name))[0].lstrip("# ")
+    return read_lines(recipe(name))[0].lstrip("# ")
 
 
 def parser() -> Parser:
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     """Print the list, or one recipe as it stands."""
     options = parser().parse_args(argv)
     if options.name is not None:
-        sys.stdout.write(read_text(recipe_path(options.name)))
+        sys.stdout.write(read_text(recipe(options.name)))
         return
     names = recipe_names()
     width = max(map(len, names))

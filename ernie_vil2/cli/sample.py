@@ -34,16 +34,16 @@ def main(argv: list[str] | None = None) -> None:
     """Write the folder, and print what is in it and what to do with it."""
     options = parser().parse_args(argv)
 
-    from ..data.sample_folder import COMMAND, FILES, PICTURES, changed_files, is_sample, write_sample
+    from ..data.sample_folder import COMMAND, FILES, PICTURES, changed, is_sample, write_sample
 
     Claims(COMMAND, [], options.replace).folder(options.folder, "a sample with nothing else in it", is_sample)
-    changed = [] if options.replace else changed_files(Path(options.folder))
-    if changed:
+    if not options.replace and (names := changed(Path(options.folder))):
         raise ConfigError(
-            f"{Path(options.folder, changed[0])} is not as the sample was written, so nothing was written; choose "
-            "another folder, or give --replace to lose what you changed"
+            f"{options.folder} is a sample in which {names[0]} was changed, so nothing was written; choose another "
+            "name, or give --replace to replace it"
         )
     write_sample(options.folder)
     folder = name_text(options.folder)
     print(f"wrote {PICTURES} pictures to {folder}: {', '.join(FILES)}; try")
-    print(NEXT.format(folder=shlex.quote(options.folder)))
+    place = f"./{options.folder}" if options.folder.startswith("-") else options.folder  # `cd -x` would be an option
+    print(NEXT.format(folder=shlex.quote(place)))

@@ -10,11 +10,15 @@ Status: 0 when done, 1 for what is wrong, the doctor's findings included, 130 af
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from ..files.paths.program import typed
 from ..messages import plain
 from ..runtime import import_paddle
 from .arguments import Parser, add_run
+
+if TYPE_CHECKING:
+    from ..config.run import RunConfig
 
 EXAMPLES = """
 ernie-vil2 train -c demo                                     # on drawn scenes
@@ -49,25 +53,35 @@ def parser() -> Parser:
     return found
 
 
+def check(config: "RunConfig") -> None:
+    """ConfigError for what the configuration alone shows to be wrong. Paddle is imported where that needs a model."""
+    from ..config.model import PLAIN
+    from ..data.batches.views import check_views
+
+    check_views(config.objective.views(), config.data.augmentation)
+    if config.model.system != PLAIN or config.model.settings or config.objective.second_caption == "same":
+        import_paddle()
+        from ..systems.registry import system_class
+        from ..training.setup.preflight import check_second_caption
+
+        system_class(config.model.system).settings(config.model)
+        check_second_caption(config)
+    if config.data.cache_locked or config.optimizer.names_parameters:
+        import_paddle()
+        from ..training.setup.layout import check_layout
+
+        check_layout(config)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Train, or check the configuration, or ask the doctor; the exit status."""
     options = parser().parse_args(argv)
 
     from ..config.load import load_run
-    from ..config.model import PLAIN
 
     config = load_run(options.config, options.override)
     if options.check:
-        from ..data.batches.views import check_views
-
-        check_views(config.objective.views(), config.data.augmentation)
-        if config.model.system != PLAIN or config.model.settings or config.objective.second_caption == "same":
-            import_paddle()
-            from ..systems.registry import system_class
-            from ..training.setup.preflight import check_second_caption
-
-            system_class(config.model.system).settings(config.model)
-            check_second_caption(config)
+        check(config)
         print(plain(f"{options.config}: the configuration is right"))
         return 0
 

@@ -73,6 +73,11 @@ class OptimizerConfig:
             if self.lr * rule.lr > max(self.lr, 1):
                 raise ConfigError(f"optimizer.groups[{at}].lr makes a learning rate of {self.lr * rule.lr:g}; lower it")
 
+    @property
+    def names_parameters(self) -> bool:
+        """Whether anything here depends on the names of the model's parameters."""
+        return bool(self.groups or self.freeze or self.layer_decay != 1)
+
     @staticmethod
     def check_steps(place: str, lr: float, weight_decay: float) -> None:
         """ConfigError where a step takes more off the weights than there is, so that they grow without end."""

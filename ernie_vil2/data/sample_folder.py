@@ -4,6 +4,7 @@ The pictures are scenes (`sources/scenes`) that are drawn larger; the same ones 
 """
 
 import base64
+import contextlib
 import csv
 import io
 import json
@@ -15,7 +16,7 @@ import numpy as np
 
 from ..files.atomic import atomic_directory, reported
 from ..files.digests import sha256_of
-from ..files.json_files import read_json, write_json
+from ..files.json_files import SETTINGS_BYTES, read_json, write_json
 from ..files.marks import written_by
 from .sources.base import Sample
 from .sources.line_files import JsonlSource
@@ -25,28 +26,29 @@ from .vocabulary import write_vocabulary
 COMMAND, MARK = "sample", "sample.json"
 PICTURES, VALID, SIDE = 12, 4, 240
 VOCABULARY_SIZE = 2000
-FILES = ("photos", "photos.jsonl", "train.jsonl", "valid.jsonl", "table.csv", "pairs.tsv", "queries.txt", "vocab.txt")
+PHOTOS = "photos"
+FILES = (PHOTOS, "photos.jsonl", "train.jsonl", "valid.jsonl", "table.csv", "pairs.tsv", "queries.txt", "vocab.txt")
 
 
 def is_sample(path: Path) -> bool:
-    """Whether a folder is a sample, with nothing else beside its files."""
-    names = {entry.name for entry in path.iterdir()}
-    return names <= {*FILES, MARK} and written_by(path / MARK, COMMAND)
+    """Whether a folder is a sample with nothing else in it: no file of a name that was not written."""
+    if not written_by(path / MARK, COMMAND):
+        return False
+    return {entry.relative_to(path).as_posix() for entry in path.rglob("*")} <= {PHOTOS, MARK, *written(path)}
 
 
-def changed_files(folder: Path) -> list[str]:
-    """Names of files of a sample that are not as they were written: they are somebody's own by now."""
-    try:
-        written = dict(read_json(folder / MARK)["sha256"])
-    except (OSError, KeyError, TypeError, ValueError):
-        written = {}
-    return [name for name, digest in digests(folder).items() if written.get(name) != digest]
+def changed(path: Path) -> list[str]:
+    """Files of a sample that are no longer as they were written, by name; those that are gone are no loss."""
+    there = {name: digest for name, digest in written(path).items() if (path / name).is_file()}
+    return [name for name, digest in there.items() if digest != sha256_of(path / name)]
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """{path in a folder: SHA-256} of all of its files but MARK, in order."""
-    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: sha256_of(path) for name, path in found.items() if name != MARK}
+def written(path: Path) -> dict[str, str]:
+    """{name: SHA-256} of the files of a sample, as its mark says."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        files = read_json(path / MARK, most=SETTINGS_BYTES)["files"]
+        return files if isinstance(files, dict) else {}
+    return {}
 
 
 def write_sample(folder: str | os.PathLike) -> None:
@@ -59,10 +61,10 @@ def write_sample(folder: str | os.PathLike) -> None:
     samples = [scenes[index] for index in range(len(scenes))]
     with reported(folder), atomic_directory(folder) as target:
         names = [f"{place:02d}-{shown(scenes, place - 1)}" for place in range(1, PICTURES + 1)]
-        (target / "photos").mkdir(parents=True)
+        (target / PHOTOS).mkdir(parents=True)
         pictures = [jpeg(sample.image) for sample in samples]
         for name, picture in zip(names, pictures, strict=True):
-            (target / "photos" / f"{name}.jpg").write_bytes(picture)
+            (target / PHOTOS / f"{name}.jpg").write_bytes(picture)
         rows = [row(name, sample) for name, sample in zip(names, samples, strict=True)]
         for file, part in (("photos", rows), ("train", rows[VALID:]), ("valid", rows[:VALID])):
             (target / f"{file}.jsonl").write_text("".join(part), encoding="utf-8")
@@ -77,7 +79,9 @@ def write_sample(folder: str | os.PathLike) -> None:
         queries = [samples[0].texts[0], samples[1].texts[1], "一个红色的圆形", samples[0].texts[2], "a blue star"]
         (target / "queries.txt").write_text("\n".join(queries) + "\n", encoding="utf-8")
         write_vocabulary(JsonlSource(target / "photos.jsonl"), target / "vocab.txt", VOCABULARY_SIZE)
-        write_json(target / MARK, {"pictures": PICTURES, "sha256": digests(target)}, COMMAND)
+        files = sorted(path for path in target.rglob("*") if path.is_file())
+        digests = {path.relative_to(target).as_posix(): sha256_of(path) for path in files}
+        write_json(target / MARK, {"pictures": PICTURES, "files": digests}, COMMAND)
 
 
 def jpeg(rgb: np.ndarray) -> bytes:
@@ -92,7 +96,8 @@ def shown(scenes: SceneSource, index: int) -> str:
 
 def row(name: str, sample: Sample) -> str:
     """The JSON line of a picture: two Chinese captions, an English one, tags and an id."""
-    content = {"image": f"photos/{name}.jpg", "texts": sample.texts[:3], "tags": list(sample.tags), "id": name}
+    texts = [*sample.texts[:2], sample.texts[2]]
+    content = {"image": f"photos/{name}.jpg", "texts": texts, "tags": list(sample.tags), "id": name}
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 

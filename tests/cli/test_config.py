@@ -40,6 +40,25 @@ def config_without_model(text):
     return text.replace("init: {model: model}", "init: {model: null}")
 
 
+@pytest.mark.parametrize("name", ["demo", "demo.yaml", "./demo", "configs/demo.yaml"])
+def test_a_recipe_is_printed_into_a_file_of_its_own_name(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()  # as the shell does for `ernie-vil2 config demo > demo`, before the command runs
+    config.main([name])
+    assert capsys.readouterr().out == (ROOT / "configs/demo.yaml").read_text(encoding="utf-8")
+
+
+def test_what_is_no_recipe_is_not_printed(tmp_path):
+    (tmp_path / "mine.yaml").write_text("seed: 7\n")
+    for name in (str(tmp_path / "mine.yaml"), "../demo", "finetune/../demo", "finetune", ".", "", "DEMOO", "x" * 5000):
+        with pytest.raises(ConfigError, match="is no recipe; "):
+            config.main([name])
+    with pytest.raises(ConfigError, match="'' is neither a file nor a recipe"):
+        load_run("")
+
+
 def test_a_file_of_that_name_counts_before_a_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo").write_text("seed: 7\noutput: mine\n")

@@ -1,5 +1,7 @@
 """`sample`: the same files each time, in every form that a user may have, and nothing of a user replaced."""
 
+import subprocess
+
 import pytest
 
 from ernie_vil2.cli import sample
@@ -62,13 +64,30 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path, capsys):
     assert (tmp_path / "mine/notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["photos/mine.jpg", "train.jsonl"])
-def test_a_sample_that_somebody_changed_is_replaced_when_that_is_asked_for(tmp_path, name):
-    sample.main([str(tmp_path / "mine")])
-    before = contents(tmp_path / "mine")
-    (tmp_path / "mine" / name).write_text("mine")
-    with pytest.raises(ConfigError, match=f"{name} is not as the sample was written.*--replace"):
-        sample.main([str(tmp_path / "mine")])
-    assert (tmp_path / "mine" / name).read_text() == "mine"
-    sample.main([str(tmp_path / "mine"), "--replace"])
-    assert contents(tmp_path / "mine") == before
+@pytest.mark.parametrize("name", ["我的 图片", "-x", "it's $HOME"])
+def test_the_printed_lines_lead_into_the_folder_whatever_its_name(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    sample.main(["--", name])
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("cd "))
+    done = subprocess.run(["sh", "-c", f"{line} && ls"], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {*FILES, "sample.json"}
+
+
+def test_what_a_user_put_into_a_sample_is_no_loss(tmp_path):
+    target = tmp_path / "mine"
+    sample.main([str(target)])
+    (target / "photos/my own.jpg").write_bytes(b"mine")
+    for more in ([], ["--replace"]):
+        with pytest.raises(ConfigError, match="not a sample with nothing else in it"):
+            sample.main([str(target), *more])
+    (target / "photos/my own.jpg").unlink()
+    before = (target / "train.jsonl").read_bytes()
+    (target / "train.jsonl").write_bytes(b"mine")
+    with pytest.raises(ConfigError, match="in which train.jsonl was changed, .* --replace"):
+        sample.main([str(target)])
+    assert (target / "train.jsonl").read_bytes() == b"mine"
+    sample.main([str(target), "--replace"])
+    assert (target / "train.jsonl").read_bytes() == before
+    next((target / "photos").iterdir()).unlink()
+    sample.main([str(target)])  # what is gone is no loss
+    assert len(list((target / "photos").iterdir())) == 12

@@ -1,23 +1,25 @@
 """Embeddings of images on the disk, found by the content of the image: blocks that are written once and never changed.
 
 A block is an array of NumPy's own format, without objects, under the name of its digest; so several processes may
-write into one folder, a kill loses no block that is there, and a damaged one is known. There may be more blocks than a
-process may hold files open, so a row is read where it lies and no block stays open.
+write into one folder, a kill loses no block that is there, and a damaged one is known.
 """
 
-import contextlib
 import hashlib
 import io
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, exhausted
+from ...errors import CheckpointError, advice, exhausted
 from ...files.atomic import atomic_file, reported
+from ...files.leftovers import clear_leftovers_in
 
 SUFFIX = ".npy"
+MAPPED = 64
+"""Blocks of a process that are mapped at a time: each holds a file open, and there may be thousands"""
 
 
 def block_type(width: int) -> np.dtype:
@@ -38,8 +40,8 @@ def halves(digest: str) -> np.ndarray:
 class ImageEmbeddings:
     """What the blocks of a folder hold: `find(digest)`; the copy of a process that gets it as an argument reads anew.
 
-    width: D of the embeddings. `blocks`, (path, offset of the first row) each, and `len` are those that were there at
-    `read()`, which is called first here.
+    width: D of the embeddings. `blocks`, their paths, and `len`, the number of images, are those that were there at
+    `read()`, which is called first here. Threads may ask at the same time.
     """
 
     def __init__(self, folder: str | os.PathLike, width: int) -> None:
@@ -54,7 +56,7 @@ class ImageEmbeddings:
         self.read()
 
     def __len__(self):
-        return len(self._order)
+        return len(self._digests)
 
     @property
     def mark(self) -> float:
@@ -62,46 +64,54 @@ class ImageEmbeddings:
         return float(int(self._digests[:, 0].sum()) % (1 << 40)) if len(self) else 0.0
 
     def read(self) -> None:
-        """Look at the folder again; what is no block of this width is passed over."""
+        """Look at the folder again; what is no block of this width is passed over. OSError where the system has no more
+        open files or memory: a block that is passed over then would seem to be missing."""
         self.blocks, digests = [], [np.empty((0, 2), np.uint64)]
+        self._block = lru_cache(MAPPED)(self._mapped)
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
-            try:
-                block = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (ValueError, EOFError, OSError) as error:
-                if exhausted(error):
-                    raise
-                continue
-            if block.dtype == block_type(self.width) and block.ndim == 1:
-                self.blocks.append((path, block.offset))
+            block = self._opened(path)
+            if block is not None:
+                self.blocks.append(path)
                 digests.append(np.array(block["digest"]))
         together = np.concatenate(digests)
-        self._order = np.argsort(together[:, 0], kind="stable")
-        self._digests = together[self._order]
-        self._begins = np.cumsum([len(part) for part in digests])
+        order = np.lexsort(together.T[::-1])
+        together = together[order]
+        first = np.ones(len(order), bool)  # runs that encode at the same time may each write an image
+        first[1:] = (together[1:] != together[:-1]).any(1)
+        self._digests, self._order = together[first], order[first]
+        self._begins = np.cumsum([0, *map(len, digests[1:])])
 
     def find(self, digest: str) -> np.ndarray | None:
-        """The embedding float32 [D] of the image whose content has this digest, or None; DataError where its block is
-        gone."""
+        """The embedding float32 [D] of the image whose content has this digest, or None."""
         first, second = halves(digest)
         place = int(np.searchsorted(self._digests[:, 0], first))
         while place < len(self) and self._digests[place, 0] == first:
             if self._digests[place, 1] == second:
-                return self._row(int(self._order[place]))
+                row = int(self._order[place])
+                number = int(np.searchsorted(self._begins, row, side="right")) - 1
+                return np.array(self._block(number)["embedding"][row - self._begins[number]])
             place += 1
         return None
 
-    def _row(self, row: int) -> np.ndarray:
-        number = int(np.searchsorted(self._begins, row, side="right")) - 1
-        (path, offset), kind = self.blocks[number], block_type(self.width)
+    def _mapped(self, number: int) -> np.ndarray:
+        """A block mapped into memory."""
+        path = self.blocks[number]
         try:
-            offset += (row - int(self._begins[number])) * kind.itemsize
-            return np.fromfile(path, kind, 1, offset=offset)["embedding"][0]
-        except (OSError, IndexError) as error:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            hint = advice(error, "go on with --resume auto, which encodes its images again")
+            raise CheckpointError(f"{path} cannot be read any more ({reason}); {hint}") from None
+
+    def _opened(self, path: Path) -> np.ndarray | None:
+        """A block mapped into memory, or None for what is none of this width."""
+        try:
+            block = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
             if exhausted(error):
                 raise
-            raise DataError(
-                f"{path}: kept embeddings are gone; go on with --resume auto, which makes them anew"
-            ) from None
+            return None
+        return block if block.dtype == block_type(self.width) and block.ndim == 1 else None
 
     def write(self, digests: Sequence[str], embeddings: Sequence[np.ndarray]) -> None:
         """Write a block, which `read` finds; CheckpointError where the disk refuses."""
@@ -117,13 +127,21 @@ class ImageEmbeddings:
                 handle.write(content.getbuffer())
 
     def remove_damaged(self) -> list[str]:
-        """Remove blocks whose content is not what was written; their names. All of the folder is read."""
+        """Remove blocks whose content is not what was written, and what killed writers left; names of the blocks. All
+        of the folder is read. CheckpointError where the disk refuses: a damaged block must not be used."""
+        clear_leftovers_in(self.folder)
         found = []
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
-            with contextlib.suppress(OSError):
-                if name_of(path.read_bytes()) != path.stem:
-                    path.unlink()
-                    found.append(path.name)
+            try:
+                whole = name_of(path.read_bytes()) == path.stem
+            except OSError as error:
+                if exhausted(error):
+                    raise
+                continue  # another run has removed it, or nobody can read it
+            if not whole:
+                with reported(path):
+                    path.unlink(missing_ok=True)
+                found.append(path.name)
         self.read()
         return found
 

@@ -1,5 +1,6 @@
 """Which results stand beside published figures, and which among themselves: own sets, and parts of benchmarks."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ..benchmarks.counts import is_part
@@ -8,6 +9,8 @@ from ..runs.records import Result, Run
 
 Rows = list[tuple[str, Result]]
 """(name of the run, one of its results)"""
+SHOWN = 8
+"""Characters of a checksum that tell two sets of one name apart"""
 OWN_TITLE = "Your own pictures, and parts of benchmarks"
 OWN_EXPLAINED = (
     "No published figure stands here: nobody else measured these pictures. A table compares models on the same data "
@@ -23,7 +26,7 @@ def placed(named: Sequence[tuple[str, Run]]) -> tuple[dict[str, Rows], dict[tupl
     """({benchmark: rows}, {(title, benchmark, data_sha256): rows} of own sets and of parts of benchmarks), in order.
 
     Rows of own data stand together where they were measured under the same protocol on the same data, whatever the file
-    was called then; the first run's name is the title.
+    was called then; the first run's name is the title, with the beginning of the checksum where other data have it too.
     """
     public: dict[str, Rows] = {}
     own: dict[tuple[str, str], Rows] = {}
@@ -34,7 +37,10 @@ def placed(named: Sequence[tuple[str, Run]]) -> tuple[dict[str, Rows], dict[tupl
                 continue
             protocol = result.benchmark.rpartition("@")[2] if own_title(result.benchmark) else result.benchmark
             own.setdefault((protocol, str(result.provenance.get("data_sha256"))), []).append((name, result))
-    return public, {(title_of(rows[0][1]), *key): rows for key, rows in own.items()}
+    names = {key: title_of(rows[0][1]) for key, rows in own.items()}
+    shared = {name for name, count in Counter(names.values()).items() if count > 1}
+    titles = {key: name + f" (data {key[1][:SHOWN]})" * (name in shared) for key, name in names.items()}
+    return public, {(titles[key], *key): rows for key, rows in own.items()}
 
 
 def is_own(result: Result) -> bool:

@@ -51,7 +51,7 @@ def check_folder(target: str | os.PathLike, replaced: bool = False) -> None:
         _check_link(target, "folder")
         if replaced and os.path.ismount(os.path.realpath(target)):
             raise ConfigError(f"{target} is where a disk is mounted, so it cannot be replaced; name a folder in it")
-        if os.path.isdir(target):
+        if os.path.isdir(target) or not replaced and os.path.lexists(target):
             _check_folder(target, target)
         if replaced or not os.path.isdir(target):
             _check_folder(os.path.dirname(os.path.abspath(target)), target)

@@ -19,8 +19,8 @@ from ...messages import plain
 from ...objectives.views import group_of
 from ...runtime import cpu_count
 from ..distributed import Ranks
-from ..locked.tower import check_locked
 from ..log.run_log import duration, memory, memory_name
+from ..optimization.freeze import check_locked
 from ..trainer import Trainer
 from . import trial
 from .rates import HIGHER, LOWER, try_rates

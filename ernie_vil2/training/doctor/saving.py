@@ -11,7 +11,8 @@ from ...config.locking import cache_fault
 from ...config.run import RunConfig
 from ...errors import UserError
 from ...threads import thread_count
-from ..locked.tower import LockedTower, learning_of_tower
+from ..locked.tower import LockedTower
+from ..optimization.freeze import learning_of_tower
 from ..trainer import Trainer
 from .trial import Learning, Loading
 

@@ -27,16 +27,17 @@ from ...messages import counted
 from ...threads import ordered_map, thread_count
 from ..distributed import Ranks
 from ..log.run_log import RunLog, SilentLog, duration
+from ..optimization.freeze import check_locked
 from ..rig import Rig
 from ..validation import attempt, share_of
-from .tower import GPU_ROWS, LockedTower, check_locked, tower_key
+from .tower import GPU_ROWS, LockedTower, tower_key
 
 FOLDER = "image_embeddings"
 BLOCK_ROWS, BLOCK_SECONDS = 8192, 30.0
 """Pictures, and seconds of work, after which a block is written: what a kill may lose"""
 TOLD_SECONDS = 60.0
-LOOKS = 3
-"""Looks at the folder until all ranks see the same: another run writes a block in half a minute"""
+PAUSES = (0.0, 1.0, 4.0, 15.0, 45.0)
+"""Seconds before each look at what all ranks wrote: a network's disk shows it late, and other runs write there too"""
 
 
 class Read(NamedTuple):
@@ -92,14 +93,14 @@ class LockedImages:
             log.say(f"note: {self.kept.folder}: {files} removed, what was in there is encoded again")
         share = share_of(len(rows), self.ranks.rank, self.ranks.size)
         self.model.eval()
-        _, fault = attempt(lambda: self._encode(rows[share.start : share.stop], log, stop))
+        _, fault = attempt(lambda: self._encode(rows, share, log, stop))
         self.model.train()
         self.ranks.wait()
         if any(self.ranks.any(fault is not None)):
             raise fault or UserError("another rank could not encode its part of the images, its log says why")
         if any(self.ranks.any(stop())):
             return False
-        if not self._same_folder():
+        if not self._agreed():
             raise UserError(
                 f"{self.kept.folder} is not the same folder to all ranks; set data.cache_folder to one on a disk that "
                 "their machines share"
@@ -108,22 +109,24 @@ class LockedImages:
         log.say(f"image embeddings: {len(self.kept):,} in {self.kept.folder}, images are not decoded or encoded again")
         return True
 
-    def _same_folder(self) -> bool:
-        """Look at the folder anew: whether all ranks see the same; again where another run wrote into it meanwhile."""
-        for _ in range(LOOKS):
+    def _agreed(self) -> bool:
+        """Whether all ranks find the same images, once what each has written is there for all."""
+        for pause in PAUSES if self.ranks.size > 1 else PAUSES[:1]:
+            time.sleep(pause)
             self.kept.read()
+            self.ranks.wait()
             mark = self.kept.mark
             if not any(self.ranks.any(self.ranks.sum([mark])[0] != mark * self.ranks.size)):
                 return True
         return False
 
-    def _encode(self, rows: np.ndarray, log: RunLog | SilentLog, stop: Callable[[], bool]) -> None:
-        """Encode what is missing of some rows."""
+    def _encode(self, rows: np.ndarray, share: range, log: RunLog | SilentLog, stop: Callable[[], bool]) -> None:
+        """Encode what is missing of this rank's share of some rows."""
         self._check_room(len(rows), log)
         waiting: dict[str, np.ndarray] = {}
         count, began = 0, time.monotonic()
         written = told = began
-        for digest, embedding in self._missing(rows, stop):
+        for digest, embedding in self._missing(rows[share.start : share.stop], stop):
             waiting[digest] = embedding
             count, now = count + 1, time.monotonic()
             if len(waiting) >= BLOCK_ROWS or now - written > BLOCK_SECONDS:
@@ -136,17 +139,18 @@ class LockedImages:
             self.kept.write(list(waiting), list(waiting.values()))
 
     def _check_room(self, count: int, log: RunLog | SilentLog) -> None:
-        """Tell how much the disk must take at most; UserError where it has not as much."""
-        new = max(count - len(self.kept), 0) * row_bytes(self.kept.width)
+        """Tell how much the disk must take at most, for all ranks; UserError where it has not as much. With some there
+        already nobody knows how many are missing before all are looked at."""
+        new = count * row_bytes(self.kept.width)
         folder = next(path for path in self.kept.folder.absolute().parents if path.is_dir())
         status = os.statvfs(folder)
         free = status.f_bavail * status.f_frsize
-        if new > free:
+        if new > free and not len(self.kept):
             raise UserError(
-                f"embeddings of {count:,} images need {new / 2**20:,.0f} MB, and {folder} has {free / 2**20:,.0f} MB; "
+                f"embeddings of {count:,} images need {new / 2**20:,.1f} MB, and {folder} has {free / 2**20:,.1f} MB; "
                 "make room, or set data.cache_folder to a folder on another disk"
             )
-        if new:
+        if self.ranks.main:
             log.say(
                 f"image embeddings: {counted(count, 'image')} to look at, at most {new / 2**20:,.1f} MB in {folder}"
             )

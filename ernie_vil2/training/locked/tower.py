@@ -13,33 +13,14 @@ from paddle import nn
 from ... import device
 from ...config.model import PixelProfile
 from ...config.run import RunConfig
-from ...errors import ConfigError
 from ...objectives.views import to_device
 from ...plugins import code_digest
 from ...schema import as_dict
 from ...threads import SplitThreads, ordered_map, thread_count
-from ..optimization.freeze import Freezer
 from ..step import autocast
 
 GPU_ROWS = 128
 Name = TypeVar("Name")
-
-
-def check_locked(model: nn.Layer, freezer: Freezer) -> None:
-    """ConfigError where a parameter of the image tower learns at some step."""
-    learning = learning_of_tower(model, freezer)
-    if learning:
-        raise ConfigError(
-            f"data.cache_locked keeps embeddings of an image tower that is locked as a whole, but {learning[0]} and "
-            f"{len(learning) - 1} more of its parameters learn; set optimizer.freeze: [{{match: 'visual\\..*'}}], or "
-            "cache_locked: false"
-        )
-
-
-def learning_of_tower(model: nn.Layer, freezer: Freezer) -> list[str]:
-    """Names of the parameters of the image tower that learn at some step."""
-    own = set(map(id, model.visual.parameters()))
-    return [name for name in freezer.learning_ever() if id(freezer.named[name]) in own]
 
 
 def tower_key(model: nn.Layer, config: RunConfig) -> str:

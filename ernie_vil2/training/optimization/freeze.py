@@ -7,6 +7,7 @@ from paddle import nn
 from ...config.optimizer import FreezeRule
 from ...config.run import LoraConfig
 from ...config.towers import SIDES
+from ...errors import ConfigError
 from ...models.lora import lora_parameters
 from ...systems.system import System
 from .parameter_groups import matches
@@ -38,6 +39,23 @@ class Freezer:
                 parameter.grad = None
                 changed = True
         return changed
+
+
+def check_locked(model: nn.Layer, freezer: Freezer) -> None:
+    """ConfigError where a parameter of the image tower learns at some step."""
+    learning = learning_of_tower(model, freezer)
+    if learning:
+        raise ConfigError(
+            f"data.cache_locked keeps embeddings of an image tower that is locked as a whole, but {learning[0]} and "
+            f"{len(learning) - 1} more of its parameters learn; set optimizer.freeze: [{{match: 'visual\\..*'}}], or "
+            "cache_locked: false"
+        )
+
+
+def learning_of_tower(model: nn.Layer, freezer: Freezer) -> list[str]:
+    """Names of the parameters of the image tower that learn at some step."""
+    own = set(map(id, model.visual.parameters()))
+    return [name for name in freezer.learning_ever() if id(freezer.named[name]) in own]
 
 
 def freeze_adapted(system: System, config: LoraConfig, taken: bool = True) -> None:

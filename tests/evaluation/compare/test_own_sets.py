@@ -84,13 +84,19 @@ def test_the_same_data_share_a_table_whatever_its_name_and_other_data_have_anoth
     runs = [run("a", Own()), run("b", Own("elsewhere/copy.jsonl"), 1), run("c", Own(word="另"), 2)]
     found = compare_runs(runs)
     assert found["benchmarks"] == [] and found["caveat"] == ""
+    mine, theirs = runs[0].results[0].provenance["data_sha256"][:8], runs[2].results[0].provenance["data_sha256"][:8]
+    titles = [
+        f"valid.jsonl, {way} protocol (data {data})" for data in (mine, theirs) for way in ("standard", "official")
+    ]
+    assert [one["title"] for one in found["own"]] == titles and mine != theirs
+    assert [one["title"] for one in compare_runs(runs[:2])["own"]] == [title.partition(" (")[0] for title in titles[:2]]
     names = [[row["name"] for row in one["rows"]] for one in found["own"]]
     assert names == [["a", "b"], ["a", "b"], ["c"], ["c"]]
     assert {row["kind"] for one in found["own"] for row in one["rows"]} == {"ours"}
     assert all("9 images and 18 texts" in one["size"] for one in found["own"])
     html, text = page(found, runs), to_markdown(found)
     assert "Queries and their best images: a, b" in html and "Queries and their best images: c" in html
-    assert html.count('<li class="right"><img') > 0 and "### valid.jsonl, standard protocol" in text
+    assert html.count('<li class="right"><img') > 0 and f"### {titles[0]}" in text and titles[3] in html
     assert "published" not in html.replace("No published figure", "")
 
 
