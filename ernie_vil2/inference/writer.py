@@ -209,9 +209,8 @@ class Encoding:
             raise DataError(str(error))
         causes = self.counts.setdefault("causes", {})
         causes[error.cause] = causes.get(error.cause, 0) + 1
-        line = LINE.search(error.where)
         row = {
-            "line": int(line[1]) if line else index + 1,
+            "line": line_of(error.where, index),
             "where": error.where,
             "reason": error.reason,
             "fix": error.fix,
@@ -219,3 +218,9 @@ class Encoding:
         }
         line = json.dumps(row, ensure_ascii=False) + "\n"
         self.journal.write("bad.jsonl", line.encode("utf-8", "backslashreplace"))
+
+
+def line_of(where: str, index: int) -> int:
+    """The line in the place of a row; of a row without one, its number from 1."""
+    found = LINE.search(where)
+    return int(found[1]) if found else index + 1

@@ -111,7 +111,7 @@ def test_a_number_for_a_name_has_the_file_behind_it(here, capsys):
         (["folder:春季"], "no picture lies in folder:春季; is one of these meant: 2024年/春季, 2025年/春季?"),
         (["folder:冬季"], "no picture lies in folder:冬季; write all of its path below the source"),
         (["folder:2025年", "width>=9999"], ""),
-        (["-folder:2025年", "-folder:2024年"], ""),
+        (["-folder:2025年", "-folder:2024年", "-folder:冬季"], ""),
         (["folder:新款", "width>=9999"], "folder:新款; is one of these meant: 2025年/春季/新款?"),
     ],
 )

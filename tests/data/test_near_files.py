@@ -61,6 +61,15 @@ def test_a_file_that_no_row_names_comes_before_others_and_then_what_is_most_alik
     assert "or one of 4 more of nearly that name" in row.fix
 
 
+@pytest.mark.parametrize(
+    "first, second",
+    [("2025/夏/a.jpg", "1/夏/a.jpg"), ("2025/春/a.png", "2025/春/A/a.png"), ("1/夏/a.jpg", "2025/春/a.png")],
+)
+def test_the_same_name_counts_most_then_the_same_folder_then_folders_that_are_shared(tmp_path, first, second):
+    (row,) = checked(tmp_path, ["b.jpg", first, second], ["b.jpg", "2025/春/a.jpg"]).bad_rows
+    assert row.near == [first, second]
+
+
 def test_rows_of_json_lines_are_told_too(tmp_path):
     folder_of(tmp_path, ["photos/a.jpg"], ["x"])
     (tmp_path / "t.jsonl").write_text('{"image": "photo/a.jpg", "text": "x"}\n', encoding="utf-8")
