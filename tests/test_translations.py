@@ -11,7 +11,7 @@ import pytest
 from ernie_vil2.pages.markdown import anchor
 from tests.conftest import ROOT
 
-WANTED = ("data", "training", "finetuning", "benchmarks", "search", "deployment")
+WANTED = ("data", "training", "finetuning", "benchmarks", "search", "deployment", "own_table")
 """Pages of docs/ that most users need, which docs/zh/ has as well."""
 TOLERATED = {
     ("README_zh.md", "提取特征"): [

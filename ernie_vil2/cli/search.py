@@ -20,6 +20,7 @@ import ernie_vil2
 from ..files.paths.names import SURROGATE
 from ..files.paths.program import typed
 from ..messages import plain
+from ..search.query.folder_hint import folder_hint
 from ..search.query.hit_page import hit_page
 from ..search.query.hit_table import hit_table
 from ..search.query.hits import Hit, Hits
@@ -115,6 +116,8 @@ def main(argv: list[str] | None = None) -> None:
         print(hit_table(hits, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
     nobody = hits.total == 0 and not args.filter and args.threshold is None
     tell(f"nothing was found, for the index has no {args.of}" if nobody else summary(hits))
+    if hits.total == 0 and (hint := folder_hint(index.view, " ".join(args.filter))):
+        tell(hint)
     if any(hit.missing for hit in hits if isinstance(hit, Hit)):
         tell(f"some files are not there any more; {typed('index', 'update', args.index)} looks for where they are")
     if watched() and args.text and index.model:

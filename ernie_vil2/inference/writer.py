@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
@@ -28,6 +29,8 @@ NOTHING = {"rows": 0, "texts": 0, "bad rows": 0}
 """Rows between two commits. Fixed, since the batches, and with them the last bits, depend on it."""
 Progress = Callable[[int, int, int], object]
 """Told the rows done, all rows, and the bad ones"""
+LINE = re.compile(r":(\d+)(?: \(row \d+ of the sheet\))?$")
+"""The line in the place of a row"""
 
 
 def encode_source(
@@ -206,9 +209,8 @@ class Encoding:
             raise DataError(str(error))
         causes = self.counts.setdefault("causes", {})
         causes[error.cause] = causes.get(error.cause, 0) + 1
-        line = error.where.rpartition(":")[2]
         row = {
-            "line": int(line) if line.isdigit() else index + 1,
+            "line": line_of(error.where, index),
             "where": error.where,
             "reason": error.reason,
             "fix": error.fix,
@@ -216,3 +218,9 @@ class Encoding:
         }
         line = json.dumps(row, ensure_ascii=False) + "\n"
         self.journal.write("bad.jsonl", line.encode("utf-8", "backslashreplace"))
+
+
+def line_of(where: str, index: int) -> int:
+    """The line in the place of a row; of a row without one, its number from 1."""
+    found = LINE.search(where)
+    return int(found[1]) if found else index + 1

@@ -103,6 +103,16 @@ def test_a_new_users_folder_is_told_what_happened(sound, tmp_path, capsys):
     assert "2 good, 0 bad" in text and text.endswith("damaged files    1\n")
 
 
+def test_split_says_how_many_bad_rows_it_does_not_list(sound, tmp_path, capsys):
+    parts = [str(tmp_path / f"{name}.jsonl") for name in ("train", "valid")]
+    for bad, more in ((20, ""), (23, "... and 3 more; ")):
+        table = tmp_path / f"{bad}.tsv"
+        table.write_text(sound.read_text(encoding="utf-8") + "x\t1\n" * bad, encoding="utf-8")
+        main(["split", str(table), *parts, "--share", "0.5", "--seed", "5", "--embed", "--replace"])
+        out = capsys.readouterr().out
+        assert out.count("instead of 3") == 20 and (more in out if more else "more;" not in out)
+
+
 def test_a_mapping_is_a_source_on_the_command_line(sound, capsys):
     mapping = f"{{kind: mix, sources: [{{source: {sound}, weight: 2}}, {{source: 'scenes:size=3'}}]}}"
     assert main(["check", mapping]) == 0

@@ -83,6 +83,45 @@ def test_what_an_index_does_not_have_is_told(here, capsys):
     assert told(capsys, "a", "--filter", "video") == ([], ["nothing was found"])
 
 
+def filed(here, *places):
+    """The index `filed`, with a picture for each (key, path) of the table photos/t.csv."""
+    index = ernie_vil2.open_index("index")
+    with open_writer("filed", Manifest(width=index.manifest.width, model=index.manifest.model)) as writer:
+        root = writer.root(str(here / "photos" / "t.csv"), "", "source")
+        folders = [path.rpartition("/")[0] for _, path in places]
+        rows = [
+            ImageRow(root, key, str(here / "photos" / path).encode(), folder)
+            for (key, path), folder in zip(places, folders, strict=True)
+        ]
+        writer.add(rows, np.eye(len(rows), index.manifest.width, dtype=np.float32))
+        writer.commit()
+
+
+def test_a_number_for_a_name_has_the_file_behind_it(here, capsys):
+    filed(here, ("A7", "2025年/春季/红裙.png"), ("2024年/a.png", "2024年/a.png"), ("7 红裙.png", "7 红裙.png"))
+    dispatch(["search", "filed", "a"])
+    printed = capsys.readouterr().out
+    assert "A7 2025年/春季/红裙.png  " in printed
+    assert printed.count("a.png") == 1 and printed.count("红裙.png") == 2
+
+
+@pytest.mark.parametrize(
+    "filters, words",
+    [
+        (["folder:春季"], "no picture lies in folder:春季; is one of these meant: 2024年/春季, 2025年/春季?"),
+        (["folder:冬季"], "no picture lies in folder:冬季; write all of its path below the source"),
+        (["folder:2025年", "width>=9999"], ""),
+        (["-folder:2025年", "-folder:2024年", "-folder:冬季"], ""),
+        (["folder:新款", "width>=9999"], "folder:新款; is one of these meant: 2025年/春季/新款?"),
+    ],
+)
+def test_a_folder_that_is_not_there_is_told_with_those_that_may_be_meant(here, capsys, filters, words):
+    filed(here, ("1", "2025年/春季/新款/红裙.png"), ("2", "2024年/春季/a.png"))
+    dispatch(["search", "filed", "a", *(part for given in filters for part in ("--filter", given))])
+    notes = capsys.readouterr().err.splitlines()
+    assert notes[0] == "nothing was found" and (words in notes[1] if words else len(notes) == 1)
+
+
 def test_a_command_that_is_named_can_be_repeated(here, capsys):
     shutil.copytree("index", "my index")
     dispatch(["search", "my index", "红猫", "--k", "5"])

@@ -167,6 +167,19 @@ def test_orphans_of_a_folder(tmp_path):
     assert "left out by" not in str(check(open_source(tmp_path), limit=1, decode_images=False))
 
 
+def test_a_table_says_how_to_do_without_ids_that_number_rows(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    (tmp_path / "t.csv").write_text('编号,图片,标题\n1,a.jpg,"x\ny"\n2,a.jpg,"z\n"\n', encoding="utf-8")
+    told = str(check(open_source(tmp_path / "t.csv"), decode_images=False))
+    option = f"{{path: {tmp_path / 't.csv'}, columns: {{id: }}}}"
+    assert "false negatives; for example" in told and f"by '{option}'" in told
+    assert "line breaks      1 text has one" in told  # that at the end of a cell parts nothing
+    told = str(check(open_source({"path": str(tmp_path / "t.csv"), "columns": {"id": None}}), decode_images=False))
+    assert "ids of an image" not in told
+    tsv = write_tsv(tmp_path / "a.tsv", [("x", "1", b"1"), ("y", "2", b"1")])
+    assert "give its rows one id" in str(check(tsv, decode_images=False)) and "columns" not in str(check(tsv))
+
+
 def test_limit_and_kept_rows(tmp_path):
     source = write_tsv(tmp_path / "a.tsv", [("x" if i % 2 else " ", str(i), b"1") for i in range(300)])
     assert (

@@ -12,7 +12,7 @@ from ernie_vil2.data.sources.base import RowError, Sample, Source
 from ernie_vil2.errors import CheckpointError, ConfigError, DataError
 from ernie_vil2.inference import journal, writer
 from ernie_vil2.inference.identity import describe
-from ernie_vil2.inference.writer import encode_source
+from ernie_vil2.inference.writer import encode_source, line_of
 from ernie_vil2.keys import stable_hash
 
 DIM = 6
@@ -96,6 +96,13 @@ def without_journal(content):
 
 def run(rows, out, model=None, **options):
     return encode_source(model or Model(), Rows(rows), out, IDENTITY, **options)
+
+
+@pytest.mark.parametrize(
+    "where, line", [("a.tsv:5", 5), ("表.csv:15 (row 14 of the sheet)", 15), ("a.tar/b:7.jpg", 3), ("photos", 3)]
+)
+def test_the_line_of_a_row_is_read_from_its_place(where, line):
+    assert line_of(where, 2) == line
 
 
 def test_arrays_hold_each_image_once_and_every_text(rows, tmp_path):

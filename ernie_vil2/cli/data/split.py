@@ -32,6 +32,8 @@ def run(options: argparse.Namespace) -> None:
     split = write_split(source, options.train, options.valid, options.share, options.seed, options.embed, progress)
     if split.bad:
         print(f"{counted(split.bad, *LEFT_OUT)}:", *split.reasons, sep="\n")
+        if more := split.bad - len(split.reasons):
+            print(f"... and {more:,} more; `ernie-vil2 data check` counts them by cause")
     images = split.train.images + split.valid.images
     for part in (split.train, split.valid):
         held = f"{counted(part.rows, 'row')} of {counted(part.images, 'image')}"

@@ -7,7 +7,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from ..sources.pictures import CLASH, clash
 from ..sources.usable import picture_sides, read_row
 from ..tokenizer import Tokenizer
 from .boxes import BoxCounts, count_boxes
+from .near_files import NearFiles, advice
 from .report import SHOWN, BadRow, CheckReport, Repeats
 
 TOKEN_BATCH = 1024
@@ -94,12 +95,15 @@ class Tally:
         self.causes, self.bad = Counter(), {}
         self.characters, self.tokens, self.widths, self.heights = (Spread() for _ in range(4))
         self.waiting, self.small, self.boxes = [], 0, BoxCounts()
+        self.near, self.broken = NearFiles(), 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one row: what `examine` said of it, in order."""
         self.captions.append(BAD if isinstance(outcome, RowError) else len(outcome[2]))
         if isinstance(outcome, RowError):
             self.causes[outcome.cause] += 1
+            if outcome.sought:
+                self.near.add(len(self.captions) - 1, outcome.sought)
             if self.keep_bad is None or len(self.bad) < self.keep_bad:
                 self.bad[len(self.captions) - 1] = bad_row(outcome)
             return
@@ -109,6 +113,7 @@ class Tally:
         self.contents.append(content)
         self.texts.extend(digest(text.encode()) for text in texts)
         self.characters.add([len(text) for text in texts])
+        self.broken += sum("\n" in text.strip() for text in texts)
         if self.tokenizer is not None:
             self.waiting.extend(texts)
             if len(self.waiting) >= TOKEN_BATCH:
@@ -131,8 +136,12 @@ class Tally:
         text_rows = np.repeat(rows, captions[rows])
         clashing = self.take_clashes(ids, contents, rows)
         pairs = texts ^ (np.repeat(contents, captions[rows]) * np.uint64(0x9E3779B97F4A7C15))
-        unused = self.source.unused_files()
-        examples = [str(path) for path in islice(unused, SHOWN)]
+        self.near.look()
+        unused, examples = 0, []
+        for path in self.source.unused_files():
+            self.near.note_unused(path)
+            examples += [str(path)] if unused < SHOWN else []
+            unused += 1
         has_tokens = self.tokenizer is not None
         return CheckReport(
             source=self.source.name,
@@ -144,15 +153,17 @@ class Tally:
             image_contents=len(np.unique(contents)),
             bad=sum(self.causes.values()),
             causes=dict(self.causes),
-            bad_rows=[self.bad[row] for row in sorted(self.bad)][: self.keep_bad],
+            bad_rows=[self._bad_row(row) for row in sorted(self.bad)[: self.keep_bad]],
             same_text=self.repeats(texts, text_rows),
             same_image=self.repeats(contents, rows),
             same_pair=self.repeats(pairs, text_rows),
             one_image_many_ids=self.several(contents, ids, rows),
             one_id_many_images=self.several(ids, contents, rows),
             rows_without_file=self.causes["missing image"],
-            files_without_row=len(examples) + sum(1 for _ in unused),
+            rows_elsewhere=self.near.rows_elsewhere(),
+            files_without_row=unused,
             unused_files=examples,
+            broken_texts=self.broken,
             characters=self.characters.summary(),
             tokens=self.tokens.summary() if has_tokens else {},
             max_length=self.tokenizer.max_length if has_tokens else 0,
@@ -166,6 +177,11 @@ class Tally:
             boxes_outside=self.boxes.outside,
             boxes_empty=self.boxes.empty,
         )
+
+    def _bad_row(self, row: int) -> BadRow:
+        """A bad row as it is listed: one without its file with those that it may mean."""
+        bad, near = self.bad[row], self.near.of(row)
+        return replace(bad, fix=advice(near), near=near) if near else bad
 
     def take_clashes(self, ids: np.ndarray, contents: np.ndarray, rows: np.ndarray) -> int:
         """Count as bad the rows that show another image than the first row of their id; returns how many."""

@@ -15,12 +15,13 @@ SHOWN = 20
 
 @dataclass
 class BadRow:
-    """One row that cannot be used."""
+    """One row that cannot be used. near: files of nearly the name of one that is missing, likely ones first."""
 
     where: str
     cause: str
     reason: str
     fix: str
+    near: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -54,8 +55,10 @@ class CheckReport:
     one_image_many_ids: Repeats = field(default_factory=Repeats)
     one_id_many_images: Repeats = field(default_factory=Repeats)
     rows_without_file: int = 0
+    rows_elsewhere: int = 0
     files_without_row: int = 0
     unused_files: list[str] = field(default_factory=list)
+    broken_texts: int = 0
     characters: dict = field(default_factory=dict)
     tokens: dict = field(default_factory=dict)
     max_length: int = 0
@@ -102,16 +105,22 @@ class CheckReport:
         ):
             if repeats.count:
                 later, earlier = repeats.examples[0]
-                yield f"{title:<17}{counted(repeats.count, *REPEATS[title])}; for example {later}, as {earlier}"
+                fix = one_id(earlier) if repeats is self.one_image_many_ids else ""
+                yield f"{title:<17}{counted(repeats.count, *REPEATS[title])}; for example {later}, as {earlier}{fix}"
         if self.rows_without_file:
             rows = counted(self.rows_without_file, "row names", "rows name")
-            yield f"orphan rows      {rows} an image file that is not there; paths begin at the folder of the table"
+            elsewhere = f"; {self.rows_elsewhere:,} of these lie elsewhere, or are spelt otherwise: see below"
+            where = elsewhere if self.rows_elsewhere else "; paths begin at the folder of the table"
+            yield f"orphan rows      {rows} an image file that is not there{where}"
         if self.files_without_row:
             example = self.unused_files[0]
             files = counted(self.files_without_row, "image file has", "image files have")
             yield f"orphan files     {files} no row, for example {example}"
 
     def _lengths(self):
+        if self.broken_texts:
+            found = counted(self.broken_texts, *BROKEN)
+            yield f"line breaks      {found}; give each caption a row, where a cell holds several"
         if self.texts:
             yield f"characters       {spread_text(self.characters)}"
         if self.max_length and self.texts:
@@ -122,7 +131,8 @@ class CheckReport:
         if self.image_width:
             yield f"image width      {spread_text(self.image_width)}"
             yield f"image height     {spread_text(self.image_height)}"
-            yield f"small images     {self.small_images:,} with a side under {self.small_side} pixels"
+            enlarged = ", which the released model enlarges" if self.small_images else ""
+            yield f"small images     {self.small_images:,} with a side under {self.small_side} pixels{enlarged}"
 
         if self.box_rows:
             found = f"boxes            {self.boxes:,} in {counted(self.box_rows, 'row')}"
@@ -147,6 +157,8 @@ class CheckReport:
 
 LEFT_OUT = "bad rows are left out by split, vocab, shard, encode, index and training; eval stops at them"
 
+TABLES = ".csv", ".jsonl", ".ndjson"
+BROKEN = "text has one, and counts as one caption", "texts have one, and count as one caption each"
 REPEATS = {
     "same text": ("text repeats an earlier one", "texts repeat an earlier one"),
     "same image": ("row repeats the bytes of an earlier image", "rows repeat the bytes of an earlier image"),
@@ -160,6 +172,13 @@ REPEATS = {
         "ids have several images, which makes false positives",
     ),
 }
+
+
+def one_id(where: str) -> str:
+    """What to do about several ids of an image of the row at `where`: those of a table may number its rows."""
+    path = where.rpartition(":")[0]
+    without = f", or take the path as the id by '{{path: {path}, columns: {{id: }}}}'"
+    return f"; give its rows one id{without if path.lower().endswith(TABLES) else ''}"
 
 
 def spread_text(spread: Mapping[str, float]) -> str:

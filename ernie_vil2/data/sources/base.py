@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 
@@ -48,8 +48,20 @@ def without_front(key: str, *fronts: str) -> str:
     return next((key.removeprefix(front) for front in fronts if front and key.startswith(front)), key)
 
 
+class Sought(NamedTuple):
+    """A file that a row names and that is not there: the folder its path begins at, and the path."""
+
+    folder: str
+    name: str
+
+
 class RowError(DataError):
-    """One unusable row: `where` (file:line), `cause` (a fixed name to count by), `reason` and `fix` as clauses."""
+    """One unusable row: `where` (file:line), `cause` (a fixed name to count by), `reason` and `fix` as clauses.
+
+    sought: the file that is missing, where that is the cause.
+    """
+
+    sought: Sought | None = None
 
     def __init__(self, where: str, cause: str, reason: str, fix: str):
         super().__init__(where, cause, reason, fix)

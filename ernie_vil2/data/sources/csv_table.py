@@ -3,11 +3,13 @@
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsIndex
+
+import numpy as np
 
 from ...errors import DataError, nearest
 from ...files.yaml_files import flow_text
-from ...messages import counted
+from ...messages import brief, counted
 from .base import RowError
 from .line_files import MappingSource
 from .lines import MAX_LINE_BYTES, LineFile
@@ -19,6 +21,7 @@ MAX_RECORD_LINES = 100  # a quoted caption over more lines than this is taken fo
 BASE64_LINE = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}\s*")  # of which a picture may have thousands
 SEPARATOR = re.compile(rb'"?sep=([,;\t])"?\s*', re.IGNORECASE)  # a first line that Excel writes and reads
 PICTURE = re.compile(r"\.(?:jpe?g|png|webp|bmp|gif|tiff?)$")  # in small letters, as names of columns are compared
+NOTED = 160  # characters of a list of columns in a note
 LISTED = 12  # names of columns that an error tells
 NAMES = {*KEYS, *KNOWN}
 
@@ -39,20 +42,39 @@ class CsvSource(MappingSource):
     ):
         super().__init__(path, allow_outside, max_line_bytes, encoding, columns)
         self.columns.named = {key: clean(name) for key, name in self.columns.named.items()}
+        self.inside = np.zeros(0, np.int64)
         separator = SEPARATOR.fullmatch(self.lines.read(0, head=16))
         if separator and len(self) > 1:
             self.lines.skip([self.lines.line(0)])
         first = self.lines.line(0)
         self.delimiter = separator.group(1).decode() if separator else self._delimiter()
-        self.lines.skip(lines_within(self.lines, first, self.delimiter.encode()))
+        within, blank = lines_within(self.lines, first, self.delimiter.encode())
+        self.inside = np.array([*range(first), *within], np.int64)
+        """Lines that Excel does not count as rows: `sep=`, and those that go on a cell"""
+        self.lines.skip(within + blank)
         self.header, self.places = self._header()
         self.lines.skip([first])
         if not len(self):
             raise DataError(f"{path}: the file holds a header but no rows; write a row per caption into it")
 
+    def where(self, index: SupportsIndex) -> str:
+        """`file:line` of a row, and its number in the sheet where lines inside of cells make that another one."""
+        line = self.lines.line(self.position(index))
+        before = int(np.searchsorted(self.inside, line))
+        return super().where(index) + (f" (row {line + 1 - before} of the sheet)" if before else "")
+
+    @property
+    def notes(self) -> list[str]:
+        """What the columns were taken for, where some were passed over."""
+        keys = {place: key for key, place in self.places.items() if key in KEYS}
+        passed = ", ".join(name for place, name in enumerate(self.header) if name and place not in keys)
+        taken = ", ".join(f"{self.header[place]} as {keys[place]}" for place in sorted(keys))
+        told = f"{self.name}: takes {brief(taken, NOTED)}; passes over {brief(passed, NOTED)}"
+        return [*super().notes, told] if passed else super().notes
+
     def named(self, index: int) -> dict[str, Any]:
         """The fields of a row as a dict of strings; empty optional fields are left out."""
-        where = self.lines.where(index)
+        where = self.where(index)
         raw = self.lines.read(index, through=True)
         if leaves_quote_open(raw, self.delimiter.encode()):
             raise RowError(
@@ -125,14 +147,14 @@ def like(key: str, header: list[str]) -> str | None:
     return next((name for name, known in inside.items() if KNOWN.get(known) == key), None) or nearest(key, header)
 
 
-def lines_within(lines: LineFile, first: int, delimiter: bytes) -> list[int]:
+def lines_within(lines: LineFile, first: int, delimiter: bytes) -> tuple[list[int], list[int]]:
     """Physical lines after `first` at which no row begins: those that go on a quoted cell begun before them, and those
     of nothing but delimiters, which spreadsheets leave below a table."""
-    found, until, skipped = [], first, set(lines.skipped.tolist())
+    found, blank, until, skipped = [], [], first, set(lines.skipped.tolist())
     for line, fetch in lines.walk(first, "replace"):
         record = fetch(1) if line >= until and line not in skipped else b""
         if line > first and record and not record.strip(delimiter + b" \r\n"):
-            found.append(line)
+            blank.append(line)
         if b'"' not in record or not leaves_quote_open(record, delimiter):
             continue
         ahead, size, texts = 0, len(record), 1
@@ -145,4 +167,4 @@ def lines_within(lines: LineFile, first: int, delimiter: bytes) -> list[int]:
                 found.extend(range(line + 1, line + ahead + 1))
                 until = line + ahead + 1
                 break
-    return found
+    return found, blank

@@ -173,16 +173,16 @@ class MappingSource(LineSource):
         return without_front(key, self.space, self.prefix)
 
     def load(self, index: int) -> Sample:
-        where = self.lines.where(index)
+        where = self.where(index)
         return fields.sample(self.mapping(index), where, self.folder, self.allow_outside, self.prefix, self.space)
 
     def key(self, index: SupportsIndex) -> str:
         index = self.position(index)
-        return fields.image_id(self.mapping(index), self.lines.where(index), self.prefix, self.space)
+        return fields.image_id(self.mapping(index), self.where(index), self.prefix, self.space)
 
     def mapping(self, index: int) -> dict[str, Any]:
         """The fields of a row as a dict under our keys, paths of Windows as ours; RowError where it is no row."""
-        row = self.renamed(self.named(index), self.lines.where(index))
+        row = self.renamed(self.named(index), self.where(index))
         for key in IMAGE_KEYS:
             if isinstance(row.get(key), str) and "\\" in row[key]:
                 row = {**row, key: with_folders(row[key], self.folder)}
@@ -220,7 +220,7 @@ class JsonlSource(MappingSource):
         self.sentences = sentences
 
     def named(self, index: int) -> dict[str, Any]:
-        where = self.lines.where(index)
+        where = self.where(index)
         return json_object(decode_utf8(self.lines.read(index), where, "line"), where)
 
     def renamed(self, row: dict[str, Any], where: str) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Hits as lines of a terminal."""
 
+import os
+
+from ...files.paths.names import name_text
 from ...messages import plain
 from ...pages.terminal import aligned, beginning, columns, ending
 from .hit_page import date_text, size_text
@@ -36,7 +39,14 @@ def image_cells(hit: Hit) -> tuple[str, ...]:
     """Score, id, name, day, pixels, whether the file is missing, and caption or else tags."""
     about = hit.caption or ", ".join(hit.tags)
     found = MISSING if hit.missing else ""
-    return f"{hit.score:.4f}", f"{hit.id}", plain(hit.key), date_text(hit), size_text(hit), found, plain(about)
+    return f"{hit.score:.4f}", f"{hit.id}", plain(name_of(hit)), date_text(hit), size_text(hit), found, plain(about)
+
+
+def name_of(hit: Hit) -> str:
+    """The name of a picture in its source; behind one that does not say which file it is, as a number, the file too."""
+    if hit.path is None or name_text(hit.path.name) in hit.key or hit.time is not None:
+        return hit.key
+    return f"{hit.key} {os.path.join(hit.folder, name_text(hit.path.name))}"
 
 
 def text_cells(hit: TextHit) -> tuple[str, ...]:

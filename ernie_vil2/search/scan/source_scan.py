@@ -45,6 +45,7 @@ class SourceScan:
         self.known = KnownKeys(ledger.writer.snapshot.images, number)
         self.bound = len(ledger.states)
         self.here = bytearray(self.bound)
+        self.tops = sorted(os.path.abspath(folder) for folder in source.folders() if folder is not None)
         self.texts = TextRows(ledger) if texts else None
         self.images, self.of_image = array("q"), array("q")
         """Ids of pictures, and the id of a text of each, in the order of the rows"""
@@ -114,7 +115,7 @@ class SourceScan:
             elif number is None:
                 new.setdefault(sample.id, []).append((sample, content, own))
             elif content.picture is None or content.digest == rows[number].digest:
-                self._see(number, rows[number], sample, own)
+                self._see(number, rows[number], sample, content, own)
             elif number >= self.bound or self.here[number]:
                 self._fail(sample, clash(sample))
             else:  # the picture of the id is another one now
@@ -128,13 +129,15 @@ class SourceScan:
         before = self.failed.get(os.fsencode(sample.where))
         return before is not None and before.digest == content.digest.hex()
 
-    def _see(self, number, row, sample, own):
-        """Note that a row of the index is in the source, with these texts."""
+    def _see(self, number, row, sample, content, own):
+        """Note that a row of the index is in the source, with these texts, and where its file lies now."""
         if number < self.bound and not self.here[number]:
             self.here[number] = True
-            self.ledger.counts["same"] += 1
-            if (row.caption, row.tags) != facts_of(sample):
-                self.ledger.change([number], [replace(row, **dict(zip(FACTS, facts_of(sample), strict=True)))])
+            read = content.facts() if content.picture is not None else {}  # of a file that was not read, size and time
+            seen = replace(row, **self._place(sample), **dict(zip(FACTS, facts_of(sample), strict=True)), **read)
+            self.ledger.counts["same" if seen.path == row.path else "moved"] += 1
+            if seen != row:
+                self.ledger.change([number], [seen])
         self.images.extend([number] * len(own))
         self.of_image.extend(own)
 
@@ -172,11 +175,19 @@ class SourceScan:
                 self.of_image.extend(own)
 
     def _row(self, sample, content, own) -> ImageRow:
-        path = os.path.abspath(path_of(sample)) if path_of(sample) else ""
-        row = file_row(self.number, sample.id, os.fsencode(path), content)
         caption, tags = facts_of(sample)
-        folder = os.path.dirname(sample.id) if path else ""
-        return replace(row, folder=name_text(folder), caption=caption, tags=tags, texts=tuple(dict.fromkeys(own)))
+        row = file_row(self.number, sample.id, b"", content)
+        return replace(row, **self._place(sample), caption=caption, tags=tags, texts=tuple(dict.fromkeys(own)))
+
+    def _place(self, sample):
+        """{path, folder} of a row: the folder is that of its id, or of its file where the id has none."""
+        if not path_of(sample):
+            return {"path": b"", "folder": ""}
+        path, folder = os.path.abspath(path_of(sample)), os.path.dirname(sample.id)
+        if not folder:
+            inside = (os.path.relpath(path, top) for top in self.tops if path.startswith(os.path.join(top, "")))
+            folder = os.path.dirname(min(inside, key=len, default=""))
+        return {"path": os.fsencode(path), "folder": name_text(folder)}
 
     def _fail(self, sample, failure, digest=""):
         place = os.fsencode(sample.where)

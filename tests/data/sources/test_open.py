@@ -165,8 +165,13 @@ def test_rows_of_a_table_may_span_lines_and_their_places_stay_right(tmp_path):
     source = open_source(write(tmp_path / "metadata.csv", "\n".join([*rows, "a.jpg,last"])).parent)
     errors = []
     good = [(s.texts[0], s.where.rpartition(":")[2]) for s in source.samples(on_error="skip", errors=errors)]
-    assert good == [('one "two"\n\nthree', "3"), ('x\n"', "6"), ('5" pipe', "8"), ("last", "10")]
-    assert [error.where.rpartition(":")[2] for error in errors] == ["9"]
+    assert good == [
+        ('one "two"\n\nthree', "3"),
+        ('x\n"', "6 (row 4 of the sheet)"),
+        ('5" pipe', "8 (row 5 of the sheet)"),
+        ("last", "10 (row 7 of the sheet)"),
+    ]
+    assert [error.where.rpartition(":")[2] for error in errors] == ["9 (row 6 of the sheet)"]
 
 
 def test_a_quote_that_is_never_closed_costs_one_row(tmp_path):

@@ -110,6 +110,32 @@ def test_columns_may_be_named(photos, suffix):
     assert [(sample.id, sample.texts) for sample in source] == [("7", ("richtig",))]
 
 
+@pytest.mark.parametrize("none", ["", None])
+def test_ids_that_number_rows_may_be_left_out(photos, none):
+    rows = {"csv": "编号,图片,标题,\n1,a.jpg,x,\n2,a.jpg,y,\n", "jsonl": '{"id": 1, "image": "a.jpg", "text": "x"}\n'}
+    for suffix, text in rows.items():
+        numbered = [sample.id for sample in table(photos, text, f"t.{suffix}")]
+        source = table(photos, text, f"t.{suffix}", columns={"id": none})
+        assert numbered == ["1", "2"][: len(source)]
+        assert {sample.id for sample in source} == {source.key(0)} == {"a.jpg"}
+
+
+def test_it_is_told_what_the_columns_were_taken_for(photos):
+    text = "编号,图片,标题,备注,\n1,a.jpg,x,主推,\n"
+    assert table(photos, text).notes[-1].endswith("takes 编号 as id, 图片 as image, 标题 as text; passes over 备注")
+    named = table(photos, text, columns={"text": "备注", "id": ""}).notes[-1]
+    assert named.endswith("takes 图片 as image, 备注 as text; passes over 编号, 标题")
+    assert not table(photos, "image,text,,\na.jpg,x,,\n").notes
+
+
+def test_a_first_line_of_excel_alone_is_no_row_of_the_sheet(photos):
+    source = table(photos, "sep=;\nimage;text\na.jpg;x\n\na.jpg;y\n")
+    assert [source.where(row).rpartition(":")[2] for row in range(2)] == [
+        "3 (row 2 of the sheet)",
+        "5 (row 4 of the sheet)",
+    ]
+
+
 @pytest.mark.parametrize(
     "columns, words",
     [
@@ -117,6 +143,7 @@ def test_columns_may_be_named(photos, suffix):
         ({"image": "标题", "text": "标题"}, "'标题' is named twice"),
         ("标题", "is no mapping; write"),
         ([], "is no mapping"),
+        ({"caption": ""}, "no column is named for caption, which every row needs"),
         ({"text": "标提"}, "no column '标提', which columns names for text; did you mean '标题'"),
         (None, "描述 and 标题 are there, each for text; name the one"),
     ],

@@ -91,6 +91,27 @@ def test_captions_and_pictures_that_change(indexed, table):
     assert len(open_snapshot(indexed.place).texts) == 1
 
 
+def test_a_row_whose_file_lies_elsewhere_now_stays_and_says_where(indexed, tmp_path):
+    folder = tmp_path / "firm"
+    for name in ("2024/春季", "2025/春季"):
+        (folder / name).mkdir(parents=True)
+    draw(folder / "2024/春季/1.png", 1)
+    table = folder / "t.jsonl"
+    table.write_text('{"id": "A1", "image": "2024/春季/1.png", "text": "x"}\n')
+    indexed.scan(table)
+    before = indexed.ids(), indexed.rows()["A1"]
+    assert before[1]["folder"] == "2024/春季"
+    (folder / "2024/春季/1.png").rename(folder / "2025/春季/1.png")
+    os.utime(folder / "2025/春季/1.png", ns=(10**18, 10**18))
+    table.write_text(table.read_text().replace("2024", "2025"))
+    report = indexed.scan(table)
+    assert (report.counts["moved"], report.counts["same"], report.encoded) == (1, 0, 0)
+    row = indexed.rows()["A1"]
+    assert (indexed.ids(), row["folder"]) == (before[0], "2025/春季")
+    assert (row["path"], row["mtime"]) == (os.fsencode(folder / "2025/春季/1.png"), 10**18)
+    assert indexed.scan(table).counts["same"] == 1 and indexed.rows()["A1"] == row
+
+
 def test_without_texts_there_are_pictures_alone(indexed, table):
     place = place_of(str(table.write(*ROWS)), texts=False)
     report = indexed.scan(places=[place])

@@ -29,7 +29,7 @@ class Columns:
     """What the columns of a table, or the keys of a row, are called here.
 
     columns: {key: name of the column}, the option `columns`; a column that it names for captions, the image, ... is the
-    only one for these. Raises ConfigError for an option that is none.
+    only one for these, and one that it names "" says that none is meant. Raises ConfigError for an option that is none.
     """
 
     def __init__(self, columns: Mapping[str, str] | None = None):
@@ -37,12 +37,18 @@ class Columns:
             raise ConfigError(
                 f"columns: {shorten(columns)} is no mapping; write for example {{image: 图片, text: 描述}}"
             )
-        self.named = {str(key): str(name) for key, name in (columns or {}).items()}
-        for key in self.named:
+        given = {str(key): "" if name is None else str(name) for key, name in (columns or {}).items()}
+        for key in given:
             if key not in GROUP:
                 close = nearest(key, GROUP)
                 hint = f"did you mean {close!r}?" if close else f"known are {', '.join(GROUP)}"
                 raise ConfigError(f"columns: {key!r} is no key of a row; {hint}")
+        self.named = {key: name for key, name in given.items() if name}
+        self.without = {GROUP[key] for key in given if not given[key]}
+        """Groups of which no column is taken"""
+        if needed := self.without & {IMAGE_FIELDS, TEXT_KEYS}:
+            key = next(key for key in given if GROUP[key] in needed)
+            raise ConfigError(f"columns: no column is named for {key}, which every row needs; name one")
         names = list(self.named.values())
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -50,8 +56,8 @@ class Columns:
 
     def keys(self, row: Mapping[str, Value], where: str) -> Mapping[str, Value]:
         """A row (or {name: place} of a header) under our keys; RowError where two Chinese names mean one thing."""
-        if self.named:
-            groups = {GROUP[key] for key in self.named}
+        if self.named or self.without:
+            groups = {GROUP[key] for key in self.named} | self.without
             others = {name: value for name, value in row.items() if GROUP.get(KNOWN.get(name, name)) not in groups}
             taken = {key: row[name] for key, name in self.named.items() if name in row}
             row = {name: value for name, value in others.items() if name not in self.named.values()} | taken

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from ....errors import advice
 from ....files.paths.names import other_forms
-from ..base import RowError
+from ..base import RowError, Sought
 from .texts import shorten
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -37,12 +37,14 @@ def image_path(value: str, where: str, folder: str | os.PathLike, allow_outside:
     except FileNotFoundError:
         if (other := in_gbk(value, folder)) is not None:
             return image_path(other, where, folder, allow_outside)
-        raise RowError(
+        missing = RowError(
             where,
             "missing image",
             f"the image file {shorten(value)} does not exist in {folder}",
             "add the file, correct its name, or delete the row",
-        ) from None
+        )
+        missing.sought = Sought(os.fspath(folder), value)
+        raise missing from None
     except (OSError, ValueError) as error:
         raise RowError(
             where,
