@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.documents import stand_ins
 from tests.documents.typing import NEEDS, PAGES, blocks, script
 from tests.installed import Installed, outside
