@@ -212,11 +212,14 @@ class Two(Ranks):
     wait = meet
 
 
-def test_another_run_may_write_while_ranks_look_at_the_folder_but_two_folders_are_refused(photos, tmp_path):
+def test_another_run_may_write_while_ranks_look_at_the_folder_but_two_folders_are_refused(
+    photos, tmp_path, monkeypatch
+):
     trainer = Trainer(config_of(photos, tmp_path))
     trainer.locked.ranks = Two(1)
     assert trainer.locked.fill(np.arange(14), trainer._log(), lambda: False)
     trainer.locked.ranks = Two(9)
+    monkeypatch.setattr(filling, "PAUSES", (0.0,) * 5)
     with pytest.raises(UserError, match="not the same folder to all ranks"):
         trainer.locked.fill(np.arange(14), trainer._log(), lambda: False)
     trainer.close()

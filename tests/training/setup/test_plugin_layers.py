@@ -194,6 +194,6 @@ def test_embeddings_of_a_tower_that_may_draw_are_not_kept(known, tmp_path):
     known()
     config = config_of(tmp_path)
     config.data.augmentation = None
-    assert "only its own code knows" in cache_fault(config.model, config.data, ("image",), ())
+    assert "may draw masks of its own" in cache_fault(config.model, config.data, ("image",), ())
     known(keyed_masks=True)
     assert cache_fault(config.model, config.data, ("image",), ()) is None
