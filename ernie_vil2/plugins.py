@@ -197,7 +197,10 @@ def digest_of(modules: Iterable[str]) -> str:
     found = hashlib.sha256()
     files = [file for top in sorted(used(modules)) for file in files_of(top)]
     for path, file in files:
-        found.update(f"{path} ".encode("utf-8", "surrogateescape") + hashlib.sha256(file.read_bytes()).digest())
+        content = b""
+        with contextlib.suppress(OSError):  # weights are saved whatever becomes of a file that is being edited
+            content = file.read_bytes()
+        found.update(f"{path} ".encode("utf-8", "surrogateescape") + hashlib.sha256(content).digest())
     return found.hexdigest() if files else ""
 
 

@@ -220,6 +220,14 @@ def test_the_digest_is_of_all_files_of_a_package_and_of_what_it_uses(folder):
     assert code_digest("loss", "whole") == found[-1] and code_digest("loss", "infonce") == ""
 
 
+def test_a_file_that_goes_while_it_is_read_fails_nothing(folder, monkeypatch):
+    write(folder, "vanishing", LOSS + "register_loss('vanishing', Loss)\n")
+    load_plugins(["vanishing"])
+    before = code_digest("loss", "vanishing")
+    monkeypatch.setattr(plugins, "files_of", lambda top: [(top, folder / "gone.py")])
+    assert code_digest("loss", "vanishing") not in ("", before)
+
+
 def test_a_resume_tells_of_code_that_has_changed(folder):
     write(folder, "changing", LOSS + "register_loss('changing', Loss)\n")
     load_plugins(["changing"])

@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES.remove(ROOT / "docs" / "extending.md")  # tests/test_plugins.py types it, with the files that stand on it
+LONG = [ROOT / "README.md", ROOT / "docs" / "training.md"]
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS = "# needs: "
 OF_A_CLONE = re.compile(r"(make|pip|source|sudo|md5sum|img2dataset)\b|python tools/|\.venv/|GPU_REPORT=")
