@@ -115,7 +115,8 @@ class CheckReport:
         if self.files_without_row:
             example = self.unused_files[0]
             files = counted(self.files_without_row, "image file has", "image files have")
-            yield f"orphan files     {files} no row, for example {example}"
+            more = "; --json FILE names more of them" if self.files_without_row > 1 else ""
+            yield f"orphan files     {files} no row, for example {example}{more}"
 
     def _lengths(self):
         if self.broken_texts:
@@ -161,7 +162,10 @@ TABLES = ".csv", ".jsonl", ".ndjson"
 BROKEN = "text has one, and counts as one caption", "texts have one, and count as one caption each"
 REPEATS = {
     "same text": ("text repeats an earlier one", "texts repeat an earlier one"),
-    "same image": ("row repeats the bytes of an earlier image", "rows repeat the bytes of an earlier image"),
+    "same image": (
+        "row repeats the bytes of an earlier image, as a further caption of it does",
+        "rows repeat the bytes of an earlier image, as further captions of it do",
+    ),
     "same pair": ("pair of image and text repeats an earlier one", "pairs of image and text repeat an earlier one"),
     "ids of an image": (
         "image has several ids, which makes false negatives",
