@@ -31,14 +31,16 @@ class Stopped(KeyboardInterrupt):
 class StopRequest:
     """While it is entered, SIGTERM, SIGHUP and the first Ctrl-C set `asked` instead of ending the process.
 
-    Further SIGTERMs change nothing: Paddle's launcher sends three within a second. A second Ctrl-C is a
-    KeyboardInterrupt at once. `signal` is the first that came, or None. saying: what a person is told at the first
-    Ctrl-C. Outside the main thread, which alone gets signals, nothing is changed.
+    Further SIGTERMs change nothing: Paddle's launcher sends three within a second. A second Ctrl-C, after which
+    `at_once` is true, is a KeyboardInterrupt, also where a library on its way out makes another error of it. `signal`
+    is the first that came, or None. saying: what a person is told at the first Ctrl-C. Outside the main thread, which
+    alone gets signals, nothing is changed.
     """
 
     def __init__(self, saying: str = "stopping; once more Ctrl-C stops at once, without saving") -> None:
         self.saying = saying
         self.signal: signal.Signals | None = None
+        self.at_once = False
         self._before: dict[int, Callable | int | None] = {}
 
     @property
@@ -66,12 +68,15 @@ class StopRequest:
         if number != signal.SIGINT:
             return
         if again:
+            self.at_once = True
             raise KeyboardInterrupt
         self.signal = signal.SIGINT
         with contextlib.suppress(Exception):  # nobody may be reading; print is not safe in a handler
             os.write(sys.__stderr__.fileno(), f"\n{self.saying}\n".encode())
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before = {}
+        if self.at_once and isinstance(error, Exception):  # as Paddle does where a layer of its own runs backwards
+            raise KeyboardInterrupt from error

@@ -241,7 +241,8 @@ class Walk:
         """Whether the weights are those after `done` steps, and all ranks are here to save them."""
         together = self.ranks.size == 1 or self.agreed or isinstance(error, UserError)
         together = together and not isinstance(error, LostRank)
-        return self.done > self.saved and together and not self.saving and not self.rig.updating
+        idle = not self.saving and not self.rig.updating and not self.stop.at_once
+        return self.done > self.saved and together and idle
 
     def rescue(self, error: Exception) -> None:
         """Save on the way out, and keep the checkpoints before: who knows how long ago it began to go wrong."""

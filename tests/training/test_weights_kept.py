@@ -122,6 +122,29 @@ def test_signals_that_are_ignored_stay_ignored():
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_second_ctrl_c_that_comes_out_as_another_error_ends_the_run_at_once_and_unsaved(
+    tmp_path,
+    table,  # noqa: F811
+    monkeypatch,
+):
+    trainer = Trainer(config(tmp_path, table, train={"steps": 9, "save_every": 9}))
+    check = trainer.rig.guard.check
+
+    def in_a_library(step, *arguments, **named):
+        if step == 2:
+            try:
+                for _ in range(2):
+                    os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt as stop:
+                raise OSError("(External) KeyboardInterrupt: <EMPTY MESSAGE>") from stop
+        return check(step, *arguments, **named)
+
+    monkeypatch.setattr(trainer.rig.guard, "check", in_a_library)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert not list((tmp_path / "run").glob("checkpoints/step-*"))
+
+
 def test_two_processes_do_not_train_in_one_folder(tmp_path, table):  # noqa: F811
     trainer = Trainer(config(tmp_path, table))
     with alone_in(tmp_path / "run"), pytest.raises(ConfigError, match="another process trains in .*run; wait for it"):
