@@ -11,6 +11,7 @@ from paddle.distributed import fleet
 
 from ernie_vil2.device import Device
 from ernie_vil2.errors import UserError
+from ernie_vil2.stop import StopRequest
 from ernie_vil2.training import distributed
 from ernie_vil2.training.distributed import Ranks, join_ranks
 from ernie_vil2.training.loop import Walk
@@ -118,5 +119,5 @@ def test_only_rank_0_asks_the_store_again_when_it_leaves():
 def test_nothing_is_saved_together_with_a_rank_that_does_not_come(error, saved):
     walk = object.__new__(Walk)
     walk.ranks, walk.agreed, walk.saved, walk.saving = Ranks(0, 2), False, 3, False
-    walk.rig = SimpleNamespace(done=4, updating=False)
+    walk.rig, walk.stop = SimpleNamespace(done=4, updating=False), StopRequest()
     assert walk.good(error) is saved
